@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Compiler flags for all targets, and layby_module(), which declares one module.
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Werror -fno-omit-frame-pointer)
+add_compile_definitions(_FILE_OFFSET_BITS=64)
+
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_options(-fstack-protector-strong -ffunction-sections -fdata-sections)
+  add_compile_definitions($<$<COMPILE_LANGUAGE:CXX>:_FORTIFY_SOURCE=2>)
+  add_link_options(-Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed)
+endif()
+
+if(LAYBY_SANITIZE)
+  add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${LAYBY_SANITIZE})
+endif()
+
+# layby_module(NAME [PUBLIC lib...] [PRIVATE lib...])
+#
+# Every .cpp of src/NAME becomes library layby_NAME, also called layby::NAME. Its
+# public headers are in include/layby/NAME. PUBLIC and PRIVATE name the modules
+# (layby::x) and third-party targets it stands on.
+function(layby_module name)
+  cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(layby_${name} STATIC ${sources})
+  add_library(layby::${name} ALIAS layby_${name})
+  target_include_directories(layby_${name}
+    PUBLIC ${CMAKE_SOURCE_DIR}/include
+    PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(layby_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()

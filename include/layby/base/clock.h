@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Time as a value that is passed in, so that tests can turn the clock themselves.
+// Steady time measures waits; wall time goes into the index and into headers.
+
+#ifndef LAYBY_BASE_CLOCK_H_
+#define LAYBY_BASE_CLOCK_H_
+
+#include <chrono>
+
+namespace layby {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+using WallTime = std::chrono::system_clock::time_point;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual SteadyTime steady_now() const = 0;
+  virtual WallTime wall_now() const = 0;
+};
+
+class SystemClock final : public Clock {
+ public:
+  SteadyTime steady_now() const override { return std::chrono::steady_clock::now(); }
+  WallTime wall_now() const override { return std::chrono::system_clock::now(); }
+};
+
+}  // namespace layby
+
+#endif  // LAYBY_BASE_CLOCK_H_

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SHA-256 and SHA-512 (FIPS 180-4) over OpenSSL's EVP. A Sha takes bytes in any
+// portions and gives the hexadecimal digest once. One thread at a time.
+
+#ifndef LAYBY_BASE_SHA_H_
+#define LAYBY_BASE_SHA_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct evp_md_ctx_st;
+
+namespace layby {
+
+enum class ShaKind { kSha256, kSha512 };
+
+class Sha {
+ public:
+  explicit Sha(ShaKind kind);
+  Sha(Sha&&) noexcept;
+  Sha& operator=(Sha&&) noexcept;
+  ~Sha();
+
+  void update(std::string_view data);
+  // Lower-case hexadecimal. Ends this hash: neither call may follow.
+  std::string finish_hex();
+
+ private:
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
+
+std::string sha_hex(ShaKind kind, std::string_view data);
+
+}  // namespace layby
+
+#endif  // LAYBY_BASE_SHA_H_

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Entity tags and the conditions on them (RFC 9110 section 13). Layby's tags are
+// strong: the digest of the content, in quotes.
+
+#ifndef LAYBY_HTTP_CONDITIONAL_H_
+#define LAYBY_HTTP_CONDITIONAL_H_
+
+#include <string_view>
+
+namespace layby::http {
+
+// Whether `If-None-Match: value` names `etag` (with its quotes), or is "*": answer
+// 304. Weak comparison (section 8.8.3.2). A bare digest without quotes counts too,
+// as some registry clients send it.
+bool none_match_hits(std::string_view value, std::string_view etag);
+
+// Whether `If-Range: value` still holds for `etag`: only then is Range honoured.
+// Strong comparison; a date never holds.
+bool if_range_holds(std::string_view value, std::string_view etag);
+
+}  // namespace layby::http
+
+#endif  // LAYBY_HTTP_CONDITIONAL_H_

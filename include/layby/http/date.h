@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HTTP dates (RFC 9110 section 5.6.7) and Retry-After (section 10.2.3).
+
+#ifndef LAYBY_HTTP_DATE_H_
+#define LAYBY_HTTP_DATE_H_
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/clock.h"
+
+namespace layby::http {
+
+// "Sun, 06 Nov 1994 08:49:37 GMT"
+std::string format_date(WallTime time);
+
+// The IMF-fixdate form only; nullopt for anything else.
+std::optional<WallTime> parse_date(std::string_view text);
+
+// Seconds, or a date seen from `now` (never below zero).
+std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, WallTime now);
+
+}  // namespace layby::http
+
+#endif  // LAYBY_HTTP_DATE_H_

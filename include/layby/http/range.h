@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Byte ranges (RFC 9110 section 14). One range is served; a request with several
+// gets the whole, which the RFC allows.
+
+#ifndef LAYBY_HTTP_RANGE_H_
+#define LAYBY_HTTP_RANGE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace layby::http {
+
+// Bytes [first, first + length) of a representation.
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t length = 0;
+  bool operator==(const ByteRange&) const = default;
+};
+
+struct WholeBody {  // No range asked for, or one to be ignored: answer 200.
+  bool operator==(const WholeBody&) const = default;
+};
+struct Unsatisfiable {  // Answer 416 with "Content-Range: bytes */size".
+  bool operator==(const Unsatisfiable&) const = default;
+};
+using RangeDecision = std::variant<WholeBody, ByteRange, Unsatisfiable>;
+
+// What `Range: value` means for a body of `size_bytes`. A malformed header, another
+// unit or several ranges give WholeBody.
+RangeDecision resolve_range(std::optional<std::string_view> value, std::uint64_t size_bytes);
+
+// "bytes 0-99/1234"
+std::string format_content_range(const ByteRange& range, std::uint64_t size_bytes);
+
+// What a 206 answer carries: its first and last byte, and the whole size if known.
+struct ContentRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::optional<std::uint64_t> size_bytes;
+  bool operator==(const ContentRange&) const = default;
+};
+std::optional<ContentRange> parse_content_range(std::string_view value);
+
+}  // namespace layby::http
+
+#endif  // LAYBY_HTTP_RANGE_H_

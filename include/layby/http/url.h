@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Absolute http and https URLs, percent-coding and query strings (RFC 3986).
+
+#ifndef LAYBY_HTTP_URL_H_
+#define LAYBY_HTTP_URL_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/result.h"
+
+namespace layby::http {
+
+struct Url {
+  std::string scheme;  // "http" or "https"
+  std::string host;    // lower case; an IPv6 address without its brackets
+  std::uint16_t port = 0;
+  std::string path;   // begins with '/', or empty
+  std::string query;  // without the '?'
+
+  // "https://host:port", the port left out where it is the scheme's own.
+  std::string origin() const;
+
+  bool operator==(const Url&) const = default;
+};
+
+// kInvalid for another scheme, userinfo, a fragment, an empty host, a bad port.
+Result<Url> parse_url(std::string_view text);
+
+// "host:port" or "[v6]:port" or ":port" (any address); for listen addresses.
+struct HostPort {
+  std::string host;  // numeric address, "" for any
+  std::uint16_t port = 0;
+  bool operator==(const HostPort&) const = default;
+};
+Result<HostPort> parse_host_port(std::string_view text);
+
+// Undoes %XX; nullopt on a broken escape or on a %00.
+std::optional<std::string> percent_decode(std::string_view text);
+
+// Escapes all but RFC 3986's unreserved characters, and `keep`.
+std::string percent_encode(std::string_view text, std::string_view keep = "");
+
+// The first value of `key` in a query string, decoded; nullopt if it isn't there.
+std::optional<std::string> query_value(std::string_view query, std::string_view key);
+
+}  // namespace layby::http
+
+#endif  // LAYBY_HTTP_URL_H_

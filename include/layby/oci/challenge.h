@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// WWW-Authenticate challenges of registries (RFC 9110 section 11.6.1; Docker's
+// token specification), and the answers of token servers.
+
+#ifndef LAYBY_OCI_CHALLENGE_H_
+#define LAYBY_OCI_CHALLENGE_H_
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/clock.h"
+#include "layby/base/result.h"
+
+namespace layby::oci {
+
+struct BearerChallenge {
+  std::string realm;  // URL of the token server
+  std::string service;
+  std::string scope;  // may be empty
+};
+struct Challenge {
+  std::optional<BearerChallenge> bearer;
+  bool basic = false;
+};
+
+// Reads one WWW-Authenticate value, which may hold several challenges. Unknown
+// schemes are passed over; a Bearer without realm is none.
+Challenge parse_challenge(std::string_view value);
+
+struct Token {
+  std::string value;
+  std::chrono::seconds expires_in{60};
+};
+
+// Reads a token server's JSON: `token` or `access_token`, `expires_in` (60 when it
+// is missing or below). kInvalid when there is no token in it.
+Result<Token> parse_token(std::string_view json);
+
+// Whether credentials for `registry_host` may be sent to `realm_host`: the same host,
+// or both below the same registrable domain (its last two labels, or three below a
+// two-letter country's "co", "com", "org", "net", "ac", "gov"); addresses only when equal.
+bool same_site(std::string_view registry_host, std::string_view realm_host);
+
+}  // namespace layby::oci
+
+#endif  // LAYBY_OCI_CHALLENGE_H_

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Content digests "<algorithm>:<hex>" (OCI image-spec, descriptor.md#digests).
+// Only the registered algorithms exist here: sha256 and sha512. A Digest is valid
+// by construction.
+
+#ifndef LAYBY_OCI_DIGEST_H_
+#define LAYBY_OCI_DIGEST_H_
+
+#include <compare>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/sha.h"
+
+namespace layby::oci {
+
+class Digest {
+ public:
+  // nullopt for an unknown algorithm, a wrong length, upper case or non-hex.
+  static std::optional<Digest> parse(std::string_view text);
+  // The digest of `content`.
+  static Digest of(std::string_view content, ShaKind kind = ShaKind::kSha256);
+  // From a finished hash; `hex` is what Sha::finish_hex gave for `kind`.
+  static Digest from_hex(ShaKind kind, std::string_view hex);
+
+  ShaKind kind() const { return kind_; }
+  const std::string& str() const { return text_; }  // "sha256:9f86d0…"
+  std::string_view algorithm() const;               // "sha256"
+  std::string_view hex() const;                     // "9f86d0…"
+
+  auto operator<=>(const Digest&) const = default;
+
+ private:
+  Digest(ShaKind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
+
+  ShaKind kind_;
+  std::string text_;
+};
+
+}  // namespace layby::oci
+
+template <>
+struct std::hash<layby::oci::Digest> {
+  std::size_t operator()(const layby::oci::Digest& digest) const noexcept {
+    return std::hash<std::string>{}(digest.str());
+  }
+};
+
+#endif  // LAYBY_OCI_DIGEST_H_

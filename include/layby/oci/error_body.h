@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Error answers of the distribution API: their codes, statuses and JSON bodies (OCI
+// distribution-spec 1.1, "Error Codes").
+
+#ifndef LAYBY_OCI_ERROR_BODY_H_
+#define LAYBY_OCI_ERROR_BODY_H_
+
+#include <string>
+#include <string_view>
+
+namespace layby::oci {
+
+enum class ApiErrorCode {
+  kBlobUnknown,      // 404 BLOB_UNKNOWN
+  kManifestUnknown,  // 404 MANIFEST_UNKNOWN
+  kNameUnknown,      // 404 NAME_UNKNOWN
+  kNameInvalid,      // 400 NAME_INVALID
+  kDigestInvalid,    // 400 DIGEST_INVALID
+  kManifestInvalid,  // 400 MANIFEST_INVALID: a reference that can't be one
+  kUnauthorized,     // 401 UNAUTHORIZED
+  kDenied,           // 403 DENIED
+  kUnsupported,      // 405 UNSUPPORTED
+  kTooManyRequests,  // 429 TOOMANYREQUESTS
+  kUnavailable,      // 503 UNAVAILABLE, as Docker's registry calls it
+};
+
+int http_status(ApiErrorCode code);
+std::string_view to_string(ApiErrorCode code);
+
+// {"errors":[{"code":"DENIED","message":"…","detail":"…"}]}; detail is left out
+// when it is empty. Any bytes may stand in the texts.
+std::string error_body(ApiErrorCode code, std::string_view message, std::string_view detail = "");
+
+}  // namespace layby::oci
+
+#endif  // LAYBY_OCI_ERROR_BODY_H_

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Manifests and indexes, as far as a cache needs to know them: what they are and
+// which content they name (OCI image-spec manifest.md and image-index.md; Docker
+// schema 2 and manifest lists). The bytes themselves are served as they came.
+
+#ifndef LAYBY_OCI_MANIFEST_H_
+#define LAYBY_OCI_MANIFEST_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layby/base/result.h"
+#include "layby/oci/digest.h"
+#include "layby/oci/platform.h"
+
+namespace layby::oci {
+
+inline constexpr std::uint64_t kMaxManifestBytes = 4 << 20;
+
+inline constexpr std::string_view kDockerManifest =
+    "application/vnd.docker.distribution.manifest.v2+json";
+inline constexpr std::string_view kDockerManifestList =
+    "application/vnd.docker.distribution.manifest.list.v2+json";
+inline constexpr std::string_view kOciManifest = "application/vnd.oci.image.manifest.v1+json";
+inline constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v1+json";
+
+// The Accept header that asks upstream for every kind above.
+std::string accept_all_manifests();
+
+bool is_index(std::string_view media_type);
+
+struct Descriptor {
+  std::string media_type;
+  Digest digest;
+  std::uint64_t size_bytes = 0;
+  std::optional<Platform> platform;  // In an index.
+};
+
+struct Manifest {
+  std::string media_type;
+  std::optional<Descriptor> config;   // Not in an index.
+  std::vector<Descriptor> layers;     // Blobs; empty in an index.
+  std::vector<Descriptor> manifests;  // Children; only in an index.
+  std::optional<Descriptor> subject;
+};
+
+// Reads a manifest. `content_type` is what upstream called it; a "mediaType" inside
+// wins where both are there. kInvalid names the field at fault.
+Result<Manifest> parse_manifest(std::string_view json, std::string_view content_type);
+
+}  // namespace layby::oci
+
+#endif  // LAYBY_OCI_MANIFEST_H_

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Platforms as image indexes name them: os/architecture[/variant].
+
+#ifndef LAYBY_OCI_PLATFORM_H_
+#define LAYBY_OCI_PLATFORM_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace layby::oci {
+
+struct Platform {
+  std::string os;
+  std::string architecture;
+  std::string variant;
+
+  bool operator==(const Platform&) const = default;
+};
+
+// "linux/amd64", "linux/arm64/v8"; nullopt for anything else.
+std::optional<Platform> parse_platform(std::string_view text);
+std::string to_string(const Platform& platform);
+
+}  // namespace layby::oci
+
+#endif  // LAYBY_OCI_PLATFORM_H_

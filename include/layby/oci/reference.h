@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Repository names, tags, and the reference of a manifest: a tag or a digest
+// (OCI distribution-spec 1.1, "Pulling manifests").
+
+#ifndef LAYBY_OCI_REFERENCE_H_
+#define LAYBY_OCI_REFERENCE_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "layby/oci/digest.h"
+
+namespace layby::oci {
+
+// [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/…)*, at most 255 characters.
+bool is_repository(std::string_view name);
+
+// [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
+bool is_tag(std::string_view tag);
+
+// "debian" as Docker Hub means it: "library/debian". Others stay as they are.
+std::string with_library(std::string_view repository);
+
+using Tag = std::string;
+using Reference = std::variant<Tag, Digest>;
+
+// nullopt when it is neither a tag nor a digest.
+std::optional<Reference> parse_reference(std::string_view text);
+
+std::string to_string(const Reference& reference);
+
+}  // namespace layby::oci
+
+#endif  // LAYBY_OCI_REFERENCE_H_
