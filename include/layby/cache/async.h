@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What asynchronous work looks like from floor 3, without a loop or a socket: a
+// start returns a Handle whose destructor cancels, and the result comes by callback
+// on the loop thread. Unless a declaration says otherwise a callback never runs
+// inside the call that started it, and the handle may be destroyed inside its last
+// callback.
+
+#ifndef LAYBY_CACHE_ASYNC_H_
+#define LAYBY_CACHE_ASYNC_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace layby::cache {
+
+// Something under way.
+class Operation {
+ public:
+  Operation() = default;
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+  virtual ~Operation() = default;
+};
+
+using Handle = std::unique_ptr<Operation>;
+
+class Timers {
+ public:
+  virtual ~Timers() = default;
+
+  // Calls `then` once, after `delay`.
+  virtual Handle after(std::chrono::milliseconds delay, std::function<void()> then) = 0;
+
+  // Calls `then` at the next turn of the loop, whatever happens to the caller. What it
+  // captures must live until then.
+  virtual void defer(std::function<void()> then) = 0;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_ASYNC_H_

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One registry, as the cache sees it: requests with a result. Tokens, redirects,
+// proxies and TLS are the implementation's affair, and so is one renewal of a token
+// that was refused; trying again after a failure is the caller's. All on the loop
+// thread.
+
+#ifndef LAYBY_CACHE_UPSTREAM_H_
+#define LAYBY_CACHE_UPSTREAM_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layby/base/result.h"
+#include "layby/cache/async.h"
+#include "layby/oci/digest.h"
+#include "layby/oci/reference.h"
+
+namespace layby::cache {
+
+// Answer to HEAD of a manifest. Nothing in it is verified.
+struct ManifestHead {
+  std::optional<oci::Digest> digest;  // Docker-Content-Digest, if sent and well formed
+  std::string media_type;
+  std::optional<std::uint64_t> size_bytes;
+};
+
+// Answer to GET of a manifest, at most oci::kMaxManifestBytes. Not verified yet.
+struct ManifestBody {
+  std::string bytes;
+  std::string media_type;
+};
+
+struct BlobHead {
+  std::optional<std::uint64_t> size_bytes;  // Unknown when upstream doesn't say.
+};
+
+// What upstream is about to send of a blob.
+struct BlobStart {
+  std::uint64_t offset = 0;                 // Of the first byte: what was asked for, or 0.
+  std::optional<std::uint64_t> size_bytes;  // Of the whole blob, if stated.
+};
+
+// Takes a blob as it comes: on_blob_start once, on_blob_bytes any number of times,
+// on_blob_end last; on_blob_end with an error may be the only call.
+class BlobSink {
+ public:
+  virtual ~BlobSink() = default;
+  virtual void on_blob_start(const BlobStart& start) = 0;
+  // `bytes` is valid during the call only. Calling pause() in here is fine.
+  virtual void on_blob_bytes(std::string_view bytes) = 0;
+  // Ok when upstream's body ended where it said it would.
+  virtual void on_blob_end(Status status) = 0;
+};
+
+// A blob on its way. Its destructor ends the transfer; it may run inside on_blob_end.
+class BlobTransfer : public Operation {
+ public:
+  // Backpressure: no on_blob_bytes between pause() and resume(). Both are idempotent.
+  virtual void pause() = 0;
+  virtual void resume() = 0;
+};
+
+// One page of a tag list.
+struct TagPage {
+  std::vector<std::string> tags;  // As upstream sent them.
+  bool more = false;              // Upstream has a next page.
+};
+struct TagPageRequest {
+  std::optional<std::uint64_t> count;  // n
+  std::string last;                    // last; empty for the first page
+};
+
+// Errors: kNotFound (404), kDenied (401 after a renewed token, 403), kThrottled (429,
+// retry_after as stated), kUnavailable (5xx, no connection, cut off), kTimedOut,
+// kCorrupt (an answer that can't be read), kInvalid (any other 4xx). Messages name the
+// URL's host, what was asked for and why it failed.
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+
+  template <typename T>
+  using Done = std::function<void(Result<T>)>;
+
+  // Free of Docker Hub's pull limit. `deadline` covers everything, the token too.
+  virtual Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                               std::chrono::milliseconds deadline, Done<ManifestHead> done) = 0;
+  // Counts as one pull.
+  virtual Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                              Done<ManifestBody> done) = 0;
+  virtual Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                           Done<BlobHead> done) = 0;
+  // Asks for the bytes from `offset` on. `sink` outlives the transfer.
+  virtual std::unique_ptr<BlobTransfer> get_blob(const std::string& repository,
+                                                 const oci::Digest& digest, std::uint64_t offset,
+                                                 BlobSink& sink) = 0;
+  virtual Handle get_tags(const std::string& repository, const TagPageRequest& page,
+                          Done<TagPage> done) = 0;
+  // The referrers index as upstream sent it; kNotFound where it has no such API.
+  virtual Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                               const std::string& artifact_type, Done<std::string> done) = 0;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_UPSTREAM_H_
