@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The loop over libevent: epoll for descriptors, its heap for timers, an eventfd that
+// other threads write to when they post. C callbacks are noexcept trampolines: a cast
+// and one call.
+
+#include "layby/event/loop.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "event/libevent_ptr.h"
+#include "layby/base/fd.h"
+
+namespace layby::event {
+namespace {
+
+// Read and write interest are two events, so that changing one leaves the other be.
+class EventIoWatch final : public IoWatch {
+ public:
+  EventIoWatch(event_base* base, int fd, IoHandler& handler)
+      : handler_(handler),
+        read_(event_new(base, fd, EV_READ | EV_PERSIST, on_event, this)),
+        write_(event_new(base, fd, EV_WRITE | EV_PERSIST, on_event, this)) {}
+
+  void want(bool readable, bool writable) override {
+    set(read_.get(), reading_, readable);
+    set(write_.get(), writing_, writable);
+  }
+
+ private:
+  static void set(::event* e, bool& now, bool wanted) {
+    if (now == wanted) return;
+    now = wanted;
+    if (wanted) {
+      event_add(e, nullptr);
+    } else {
+      event_del(e);
+    }
+  }
+
+  static void on_event(evutil_socket_t, short what, void* self) noexcept {
+    static_cast<EventIoWatch*>(self)->handler_.on_io((what & EV_READ) != 0, (what & EV_WRITE) != 0);
+  }
+
+  IoHandler& handler_;
+  EventPtr read_;
+  EventPtr write_;
+  bool reading_ = false;
+  bool writing_ = false;
+};
+
+class EventAlarm final : public Alarm {
+ public:
+  EventAlarm(event_base* base, std::function<void()> on_alarm)
+      : on_alarm_(std::move(on_alarm)), timer_(event_new(base, -1, 0, on_event, this)) {}
+
+  void arm(std::chrono::milliseconds delay) override {
+    const timeval wait = to_timeval(delay);
+    event_add(timer_.get(), &wait);
+  }
+  void disarm() override { event_del(timer_.get()); }
+
+ private:
+  static void on_event(evutil_socket_t, short, void* self) noexcept {
+    // The callback may destroy this alarm, so it must not run from within it.
+    const auto call = static_cast<EventAlarm*>(self)->on_alarm_;
+    call();
+  }
+
+  std::function<void()> on_alarm_;
+  EventPtr timer_;
+};
+
+class OneShot final : public cache::Operation {
+ public:
+  OneShot(event_base* base, std::chrono::milliseconds delay, std::function<void()> then)
+      : then_(std::move(then)), timer_(event_new(base, -1, 0, on_event, this)) {
+    const timeval wait = to_timeval(delay);
+    event_add(timer_.get(), &wait);
+  }
+
+ private:
+  static void on_event(evutil_socket_t, short, void* self) noexcept {
+    const auto call = std::move(static_cast<OneShot*>(self)->then_);
+    call();  // May destroy this object.
+  }
+
+  std::function<void()> then_;
+  EventPtr timer_;
+};
+
+class SignalWatch final : public cache::Operation {
+ public:
+  SignalWatch(event_base* base, int number, std::function<void()> on_signal)
+      : on_signal_(std::move(on_signal)),
+        event_(event_new(base, number, EV_SIGNAL | EV_PERSIST, on_event, this)) {
+    event_add(event_.get(), nullptr);
+  }
+
+ private:
+  static void on_event(evutil_socket_t, short, void* self) noexcept {
+    static_cast<SignalWatch*>(self)->on_signal_();
+  }
+
+  std::function<void()> on_signal_;
+  EventPtr event_;
+};
+
+}  // namespace
+
+struct Loop::State {
+  BasePtr base;
+  UniqueFd wake_fd;
+  EventPtr wake_event;
+  std::mutex mutex;
+  std::vector<std::function<void()>> posted;  // Guarded by mutex.
+
+  void wake() const {
+    const std::uint64_t one = 1;
+    // Fails only when the counter is at its maximum, and then it is readable anyway.
+    [[maybe_unused]] const ssize_t n = ::write(wake_fd.get(), &one, sizeof one);
+  }
+
+  static void on_wake(evutil_socket_t fd, short, void* self) noexcept {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t n = ::read(fd, &count, sizeof count);
+    static_cast<State*>(self)->run_posted();
+  }
+
+  void run_posted() {
+    std::vector<std::function<void()>> calls;
+    {
+      const std::lock_guard lock(mutex);
+      calls.swap(posted);
+    }
+    for (auto& call : calls) {
+      call();
+      call = nullptr;  // What it holds goes now, not when the last of them has run.
+    }
+  }
+};
+
+Result<std::unique_ptr<Loop>> Loop::create() {
+  auto state = std::make_unique<State>();
+  state->base.reset(event_base_new());
+  if (!state->base) return Error{ErrorCode::kIo, "the kernel gave no event queue"};
+  state->wake_fd.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!state->wake_fd) return errno_error("eventfd", errno);
+  state->wake_event.reset(event_new(state->base.get(), state->wake_fd.get(), EV_READ | EV_PERSIST,
+                                    State::on_wake, state.get()));
+  event_add(state->wake_event.get(), nullptr);
+  return std::unique_ptr<Loop>(new Loop(std::move(state)));
+}
+
+Loop::Loop(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Loop::~Loop() {
+  // Dropped calls may own operations, whose timers must go before the base does.
+  const std::vector<std::function<void()>> dropped = std::move(state_->posted);
+}
+
+void Loop::run() { event_base_dispatch(state_->base.get()); }
+
+void Loop::stop() { event_base_loopbreak(state_->base.get()); }
+
+std::unique_ptr<IoWatch> Loop::watch(int fd, IoHandler& handler) {
+  return std::make_unique<EventIoWatch>(state_->base.get(), fd, handler);
+}
+
+std::unique_ptr<Alarm> Loop::alarm(std::function<void()> on_alarm) {
+  return std::make_unique<EventAlarm>(state_->base.get(), std::move(on_alarm));
+}
+
+cache::Handle Loop::on_signal(int signal_number, std::function<void()> on_signal) {
+  return std::make_unique<SignalWatch>(state_->base.get(), signal_number, std::move(on_signal));
+}
+
+cache::Handle Loop::after(std::chrono::milliseconds delay, std::function<void()> then) {
+  return std::make_unique<OneShot>(state_->base.get(), delay, std::move(then));
+}
+
+void Loop::defer(std::function<void()> then) { post(std::move(then)); }
+
+void Loop::post(std::function<void()> call) {
+  bool first = false;
+  {
+    const std::lock_guard lock(state_->mutex);
+    first = state_->posted.empty();
+    state_->posted.push_back(std::move(call));
+  }
+  if (first) state_->wake();
+}
+
+}  // namespace layby::event
