@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An Upstream played by the test: it keeps every request and calls back only when the
+// test answers one, in the test's own call. A request outlives its handle, so a test
+// can see that it was cancelled; answering one that has ended or was cancelled fails
+// the test, as do bytes to a paused sink. No loop, no thread.
+//
+//   FakeUpstream upstream;
+//   ... the code under test starts a blob ...
+//   auto blob = upstream.pending().front();
+//   blob->start(0, 5);
+//   blob->send("hello");
+//   blob->end({});
+
+#ifndef LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_
+#define LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "layby/cache/upstream.h"
+
+namespace layby::testing {
+
+enum class UpstreamKind { kManifestHead, kManifestGet, kBlobHead, kBlobGet, kTags, kReferrers };
+
+// One request and its answer. What was asked for is in the public fields.
+class UpstreamRequest {
+ public:
+  UpstreamKind kind = UpstreamKind::kManifestHead;
+  std::string repository;
+  std::string reference;                  // Tag or digest as text; empty for tags.
+  std::uint64_t offset = 0;               // kBlobGet
+  std::chrono::milliseconds deadline{0};  // kManifestHead
+  cache::TagPageRequest page;             // kTags
+  std::string artifact_type;              // kReferrers
+
+  bool ended() const { return ended_; }          // Answered for good.
+  bool cancelled() const { return cancelled_; }  // Its handle went before that.
+  bool pending() const { return !ended_ && !cancelled_; }
+  bool paused() const { return paused_; }
+  bool started() const { return started_; }
+
+  // Answers, each to its kind of request.
+  void answer_manifest_head(Result<cache::ManifestHead> answer) { finish(std::move(answer)); }
+  void answer_manifest(Result<cache::ManifestBody> answer) { finish(std::move(answer)); }
+  void answer_blob_head(Result<cache::BlobHead> answer) { finish(std::move(answer)); }
+  void answer_tags(Result<cache::TagPage> answer) { finish(std::move(answer)); }
+  void answer_referrers(Result<std::string> answer) { finish(std::move(answer)); }
+
+  // Fails a request of any kind.
+  void fail(Error error) {
+    if (kind == UpstreamKind::kBlobGet) return end(std::move(error));
+    std::visit([&](auto& done) { fail_with(done, std::move(error)); }, done_);
+  }
+  void fail(ErrorCode code, std::string message = "fake upstream") {
+    fail(Error{code, std::move(message)});
+  }
+
+  // A blob, piece by piece.
+  void start(std::uint64_t first, std::optional<std::uint64_t> size_bytes) {
+    if (!may_call("start")) return;
+    started_ = true;
+    sink_->on_blob_start({first, size_bytes});
+  }
+  void send(std::string_view bytes) {
+    if (!may_call("send")) return;
+    if (paused_ || !started_) ADD_FAILURE() << "send to a sink that is paused or not started";
+    // A copy that goes after the call, so that a sink that keeps the view is found out.
+    const auto copy = std::make_unique<std::vector<char>>(bytes.begin(), bytes.end());
+    sink_->on_blob_bytes({copy->data(), copy->size()});
+  }
+  void end(Status status) {
+    if (!may_call("end")) return;
+    if (status.ok() && paused_) ADD_FAILURE() << "a paused transfer can't end well";
+    ended_ = true;
+    sink_->on_blob_end(std::move(status));
+  }
+
+ private:
+  friend class FakeUpstream;
+
+  template <typename T>
+  using Done = cache::Upstream::Done<T>;
+
+  bool may_call(const char* what) const {
+    if (!pending()) ADD_FAILURE() << what << " on a request that has ended or was cancelled";
+    return pending();
+  }
+
+  template <typename T>
+  void fail_with(Done<T>&, Error error) {
+    finish(Result<T>(std::move(error)));
+  }
+  void fail_with(std::monostate&, const Error&) { ADD_FAILURE() << "nobody waits for this"; }
+
+  template <typename T>
+  void finish(Result<T> answer) {
+    if (!may_call("answer")) return;
+    auto* waiting = std::get_if<Done<T>>(&done_);
+    if (waiting == nullptr) {
+      ADD_FAILURE() << "an answer of another kind than the request";
+      return;
+    }
+    ended_ = true;
+    const auto done = std::move(*waiting);
+    done(std::move(answer));
+  }
+
+  std::variant<std::monostate, Done<cache::ManifestHead>, Done<cache::ManifestBody>,
+               Done<cache::BlobHead>, Done<cache::TagPage>, Done<std::string>>
+      done_;
+  cache::BlobSink* sink_ = nullptr;
+  bool started_ = false;
+  bool paused_ = false;
+  bool ended_ = false;
+  bool cancelled_ = false;
+};
+
+class FakeUpstream final : public cache::Upstream {
+ public:
+  using RequestPtr = std::shared_ptr<UpstreamRequest>;
+
+  // All requests there ever were, in order.
+  const std::vector<RequestPtr>& requests() const { return requests_; }
+  // Those that wait for an answer, in order.
+  std::vector<RequestPtr> pending() const {
+    std::vector<RequestPtr> found;
+    std::copy_if(requests_.begin(), requests_.end(), std::back_inserter(found),
+                 [](const RequestPtr& request) { return request->pending(); });
+    return found;
+  }
+  // The only one that waits; fails the test (and gives a dead one) if there isn't just one.
+  RequestPtr only_pending() const {
+    const auto waiting = pending();
+    if (waiting.size() == 1) return waiting.front();
+    ADD_FAILURE() << waiting.size() << " requests are pending, not one";
+    auto dead = std::make_shared<UpstreamRequest>();
+    dead->cancelled_ = true;
+    return dead;
+  }
+  std::size_t count(UpstreamKind kind) const {
+    return static_cast<std::size_t>(
+        std::count_if(requests_.begin(), requests_.end(),
+                      [&](const RequestPtr& request) { return request->kind == kind; }));
+  }
+
+  // The first pending one answers or fails.
+  void answer_manifest_head(Result<cache::ManifestHead> answer) {
+    first()->answer_manifest_head(std::move(answer));
+  }
+  void answer_manifest(Result<cache::ManifestBody> answer) {
+    first()->answer_manifest(std::move(answer));
+  }
+  void fail(Error error) { first()->fail(std::move(error)); }
+
+  cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                              std::chrono::milliseconds deadline,
+                              Done<cache::ManifestHead> done) override {
+    auto request = add(UpstreamKind::kManifestHead, repository, oci::to_string(reference));
+    request->deadline = deadline;
+    request->done_ = std::move(done);
+    return std::make_unique<Call>(request);
+  }
+  cache::Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                             Done<cache::ManifestBody> done) override {
+    auto request = add(UpstreamKind::kManifestGet, repository, oci::to_string(reference));
+    request->done_ = std::move(done);
+    return std::make_unique<Call>(request);
+  }
+  cache::Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                          Done<cache::BlobHead> done) override {
+    auto request = add(UpstreamKind::kBlobHead, repository, digest.str());
+    request->done_ = std::move(done);
+    return std::make_unique<Call>(request);
+  }
+  std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
+                                                const oci::Digest& digest, std::uint64_t offset,
+                                                cache::BlobSink& sink) override {
+    auto request = add(UpstreamKind::kBlobGet, repository, digest.str());
+    request->offset = offset;
+    request->sink_ = &sink;
+    return std::make_unique<Transfer>(request);
+  }
+  cache::Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                         Done<cache::TagPage> done) override {
+    auto request = add(UpstreamKind::kTags, repository, "");
+    request->page = page;
+    request->done_ = std::move(done);
+    return std::make_unique<Call>(request);
+  }
+  cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                              const std::string& artifact_type, Done<std::string> done) override {
+    auto request = add(UpstreamKind::kReferrers, repository, digest.str());
+    request->artifact_type = artifact_type;
+    request->done_ = std::move(done);
+    return std::make_unique<Call>(request);
+  }
+
+ private:
+  static void cancel(UpstreamRequest& request) {
+    if (request.pending()) request.cancelled_ = true;
+    request.done_ = std::monostate{};  // What a caller captured goes with its handle.
+  }
+
+  class Call final : public cache::Operation {
+   public:
+    explicit Call(RequestPtr request) : request_(std::move(request)) {}
+    ~Call() override { cancel(*request_); }
+
+   private:
+    RequestPtr request_;
+  };
+
+  class Transfer final : public cache::BlobTransfer {
+   public:
+    explicit Transfer(RequestPtr request) : request_(std::move(request)) {}
+    ~Transfer() override { cancel(*request_); }
+    void pause() override { request_->paused_ = true; }
+    void resume() override { request_->paused_ = false; }
+
+   private:
+    RequestPtr request_;
+  };
+
+  RequestPtr first() const {
+    const auto waiting = pending();
+    return waiting.empty() ? only_pending() : waiting.front();
+  }
+  RequestPtr add(UpstreamKind kind, const std::string& repository, std::string reference) {
+    auto request = std::make_shared<UpstreamRequest>();
+    request->kind = kind;
+    request->repository = repository;
+    request->reference = std::move(reference);
+    requests_.push_back(request);
+    return request;
+  }
+
+  std::vector<RequestPtr> requests_;
+};
+
+}  // namespace layby::testing
+
+#endif  // LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_
