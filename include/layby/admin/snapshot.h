@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the daemon knows of itself at one moment, as plain values, and its two
+// renderings. Gathered on the loop thread by the app; pure from here on.
+
+#ifndef LAYBY_ADMIN_SNAPSHOT_H_
+#define LAYBY_ADMIN_SNAPSHOT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layby/base/counters.h"
+
+namespace layby::admin {
+
+struct FillProgress {
+  std::string upstream;
+  std::string repository;
+  std::string digest;
+  std::string state;                        // "streaming", "backing_off", …
+  std::uint64_t received_bytes = 0;         // Written and hashed.
+  std::optional<std::uint64_t> size_bytes;  // Known once upstream has answered.
+  int readers = 0;
+};
+
+struct UpstreamState {
+  std::string name;
+  std::string url;
+  bool reachable = true;  // False while revalidations are spared after failures.
+  std::optional<std::uint64_t> quota_limit;
+  std::optional<std::uint64_t> quota_remaining;
+  std::chrono::seconds quota_window{0};
+};
+
+struct Snapshot {
+  std::string version;
+  std::chrono::seconds uptime{0};
+  std::string listen;  // The address really bound, "0.0.0.0:5000".
+  std::uint64_t connections = 0;
+  std::uint64_t blobs = 0;
+  std::uint64_t blob_bytes = 0;
+  std::uint64_t manifests = 0;
+  std::uint64_t tags = 0;
+  std::uint64_t disk_free_bytes = 0;
+  std::uint64_t disk_total_bytes = 0;
+  std::uint64_t resident_bytes = 0;
+  std::vector<UpstreamState> upstreams;
+  std::vector<FillProgress> fills;
+  const Counters* counters = nullptr;  // Never null when rendered.
+};
+
+// GET /stats: one JSON object; its fields are described in docs/stats.md.
+std::string stats_json(const Snapshot& snapshot);
+
+// GET /metrics: Prometheus text exposition format 0.0.4, names "layby_…".
+std::string metrics_text(const Snapshot& snapshot);
+
+}  // namespace layby::admin
+
+#endif  // LAYBY_ADMIN_SNAPSHOT_H_
