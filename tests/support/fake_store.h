@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A store in memory for tests of whoever stands on cache::Store. Blob files are memfds,
+// so fd() works with sendfile and pread. Every callback comes later: by Timers::defer
+// when it is given Timers, else when the test calls run_pending(). Any step can be made
+// to fail or to wait. It keeps the promises of the contract suite in store_contract.h.
+
+#ifndef LAYBY_TESTS_SUPPORT_FAKE_STORE_H_
+#define LAYBY_TESTS_SUPPORT_FAKE_STORE_H_
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layby/base/fd.h"
+#include "layby/cache/store.h"
+
+namespace layby::testing {
+
+class FakeFile final : public cache::BlobFile {
+ public:
+  FakeFile() : fd_(::memfd_create("fake-blob", MFD_CLOEXEC)) {}
+  int fd() const override { return fd_.get(); }
+  const std::string& bytes() const { return bytes_; }
+  void append(const std::string& more) {
+    const Status written = write_at(fd_.get(), more, bytes_.size());
+    if (!written.ok()) ADD_FAILURE() << written.error().message;
+    bytes_ += more;
+  }
+
+ private:
+  UniqueFd fd_;
+  std::string bytes_;
+};
+
+class FakeStore final : public cache::Store {
+ public:
+  // What can be made to fail or to wait. kVerify with any error drops the partial file.
+  enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag };
+
+  FakeStore() = default;
+  explicit FakeStore(cache::Timers& timers) : timers_(&timers) {}
+
+  // Runs what is due, and what comes due by that. For a FakeStore without Timers.
+  void run_pending() {
+    while (!pending_.empty()) {
+      const auto call = std::move(pending_.front());
+      pending_.pop_front();
+      call();
+    }
+  }
+
+  // The next `times` tries of `step` end with `error`.
+  void fail(Step step, Error error, int times = 1) { failures_[step] = {std::move(error), times}; }
+  // Nothing gets past the beginning of `step` until it is released.
+  void hold(Step step) { held_.insert(step); }
+  void release(Step step) {
+    held_.erase(step);
+    for (Writer* writer : writers_) writer->kick();
+    kick_puts();
+  }
+
+  // What the store has from before.
+  oci::Digest add_blob(const std::string& bytes, ShaKind kind = ShaKind::kSha256) {
+    const oci::Digest digest = oci::Digest::of(bytes, kind);
+    blobs_[digest] = make_file(bytes);
+    return digest;
+  }
+  oci::Digest add_manifest(const std::string& bytes, const std::string& media_type) {
+    const oci::Digest digest = oci::Digest::of(bytes);
+    manifests_[digest] = {std::make_shared<const std::string>(bytes), media_type};
+    return digest;
+  }
+  void add_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
+    tags_.insert_or_assign(key, tag);
+  }
+  // As an interrupted fill leaves it.
+  void add_partial(const oci::Digest& digest, const std::string& bytes) {
+    partials_[digest] = make_file(bytes);
+  }
+  void remove_blob(const oci::Digest& digest) { blobs_.erase(digest); }
+
+  // What is in it now.
+  bool has_blob(const oci::Digest& digest) const { return blobs_.contains(digest); }
+  bool has_manifest(const oci::Digest& digest) const { return manifests_.contains(digest); }
+  std::optional<std::string> partial(const oci::Digest& digest) const {
+    const auto found = partials_.find(digest);
+    if (found == partials_.end()) return std::nullopt;
+    return found->second->bytes();
+  }
+  int writers_made() const { return writers_made_; }
+  std::size_t open_writers() const { return writers_.size(); }
+  cache::StoreUsage& reported_usage() { return usage_; }  // The disk_ fields are the test's.
+
+  std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override {
+    const auto found = blobs_.find(digest);
+    if (found == blobs_.end()) return std::nullopt;
+    return cache::StoredBlob{found->second, found->second->bytes().size()};
+  }
+
+  std::optional<cache::StoredManifest> find_manifest(const oci::Digest& digest) override {
+    const auto found = manifests_.find(digest);
+    if (found == manifests_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  std::optional<cache::StoredTag> find_tag(const cache::TagKey& key) override {
+    const auto found = tags_.find(key);
+    if (found == tags_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  std::vector<std::string> list_tags(const std::string& upstream,
+                                     const std::string& repository) override {
+    std::vector<std::string> names;
+    for (const auto& [key, tag] : tags_) {
+      if (key.upstream == upstream && key.repository == repository) names.push_back(key.tag);
+    }
+    return names;
+  }
+
+  void put_manifest(const oci::Digest& digest, cache::StoredManifest manifest, Done done) override {
+    put(Step::kPutManifest, std::move(done), [this, digest, manifest = std::move(manifest)] {
+      manifests_.insert_or_assign(digest, manifest);
+    });
+  }
+
+  void put_tag(const cache::TagKey& key, const cache::StoredTag& tag, Done done) override {
+    put(Step::kPutTag, std::move(done), [this, key, tag] { add_tag(key, tag); });
+  }
+
+  std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
+                                                cache::BlobWriterEvents& events) override {
+    for (const Writer* writer : writers_) {
+      if (writer->digest() == digest) ADD_FAILURE() << "two writers of " << digest.str();
+    }
+    ++writers_made_;
+    return std::make_unique<Writer>(*this, digest, events);
+  }
+
+  cache::StoreUsage usage() const override {
+    cache::StoreUsage usage = usage_;
+    usage.blobs = blobs_.size();
+    for (const auto& [digest, file] : blobs_) usage.blob_bytes += file->bytes().size();
+    usage.manifests = manifests_.size();
+    usage.tags = tags_.size();
+    return usage;
+  }
+
+ private:
+  using File = std::shared_ptr<FakeFile>;
+
+  // Takes one step a turn, so that a test can look between them.
+  class Writer final : public cache::BlobWriter {
+   public:
+    Writer(FakeStore& store, oci::Digest digest, cache::BlobWriterEvents& events)
+        : store_(store), digest_(std::move(digest)), events_(events) {
+      store_.writers_.insert(this);
+      kick();
+    }
+    ~Writer() override { store_.writers_.erase(this); }
+
+    const oci::Digest& digest() const { return digest_; }
+    std::shared_ptr<cache::BlobFile> file() const override { return file_; }
+    std::uint64_t queued_bytes() const override { return queued_.size(); }
+    void append(std::string bytes) override {
+      queued_ += bytes;
+      kick();
+    }
+    void finish() override {
+      finishing_ = true;
+      kick();
+    }
+
+    // Sees to it that step() runs once more.
+    void kick() {
+      if (scheduled_ || ended_) return;
+      scheduled_ = true;
+      store_.later([this, alive = std::weak_ptr<bool>(alive_)] {
+        if (!alive.expired()) step();
+      });
+    }
+
+   private:
+    void step() {
+      scheduled_ = false;
+      if (!file_) return open();
+      if (!queued_.empty()) return write();
+      if (finishing_) return verified_ ? publish() : verify();
+    }
+
+    void open() {
+      if (blocked(Step::kOpen)) return;
+      const auto published = store_.blobs_.find(digest_);
+      published_before_ = published != store_.blobs_.end();
+      if (published_before_) {
+        file_ = published->second;
+      } else {
+        File& partial = store_.partials_[digest_];
+        if (!partial) partial = std::make_shared<FakeFile>();
+        file_ = partial;
+      }
+      kick();
+      events_.on_writer_ready(file_->bytes().size());
+    }
+
+    void write() {
+      if (blocked(Step::kWrite)) return;
+      if (published_before_) return end(Error{ErrorCode::kCorrupt, "more bytes than the blob has"});
+      file_->append(std::exchange(queued_, {}));
+      kick();
+      events_.on_written(file_->bytes().size());
+    }
+
+    void verify() {
+      if (blocked(Step::kVerify)) return;
+      if (oci::Digest::of(file_->bytes(), digest_.kind()) != digest_) {
+        store_.partials_.erase(digest_);
+        return end(Error{ErrorCode::kCorrupt, "the bytes are not those of " + digest_.str()});
+      }
+      verified_ = true;
+      kick();
+      events_.on_verified();
+    }
+
+    void publish() {
+      if (blocked(Step::kPublish)) return;
+      store_.partials_.erase(digest_);
+      store_.blobs_[digest_] = file_;
+      ended_ = true;
+      events_.on_published();  // May destroy this writer.
+    }
+
+    // Whether `step` has to wait or has just failed.
+    bool blocked(Step step) {
+      if (store_.held_.contains(step)) return true;
+      std::optional<Error> error = store_.take_failure(step);
+      if (!error) return false;
+      if (step == Step::kVerify) store_.partials_.erase(digest_);
+      end(std::move(*error));
+      return true;
+    }
+
+    void end(Error error) {
+      ended_ = true;
+      events_.on_writer_error(std::move(error));  // May destroy this writer.
+    }
+
+    FakeStore& store_;
+    const oci::Digest digest_;
+    cache::BlobWriterEvents& events_;
+    File file_;
+    std::string queued_;
+    bool published_before_ = false;
+    bool finishing_ = false;
+    bool verified_ = false;
+    bool scheduled_ = false;
+    bool ended_ = false;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  };
+
+  struct Put {
+    Step step;
+    Done done;
+    std::function<void()> apply;
+  };
+  struct Failure {
+    Error error;
+    int times = 0;
+  };
+
+  static File make_file(const std::string& bytes) {
+    auto file = std::make_shared<FakeFile>();
+    file->append(bytes);
+    return file;
+  }
+
+  void put(Step step, Done done, std::function<void()> apply) {
+    puts_.push_back({step, std::move(done), std::move(apply)});
+    kick_puts();
+  }
+
+  void kick_puts() {
+    later([this, alive = std::weak_ptr<bool>(alive_)] {
+      if (!alive.expired()) run_puts();
+    });
+  }
+
+  // In order: one that is held holds those behind it.
+  void run_puts() {
+    while (!puts_.empty() && !held_.contains(puts_.front().step)) {
+      const Put put = std::move(puts_.front());
+      puts_.pop_front();
+      const std::optional<Error> error = take_failure(put.step);
+      if (!error) put.apply();
+      if (put.done) put.done(error ? Status(*error) : Status());
+    }
+  }
+
+  std::optional<Error> take_failure(Step step) {
+    const auto found = failures_.find(step);
+    if (found == failures_.end() || found->second.times == 0) return std::nullopt;
+    --found->second.times;
+    return found->second.error;
+  }
+
+  void later(std::function<void()> call) {
+    if (timers_ != nullptr) return timers_->defer(std::move(call));
+    pending_.push_back(std::move(call));
+  }
+
+  cache::Timers* timers_ = nullptr;
+  std::deque<std::function<void()>> pending_;
+  std::map<oci::Digest, File> blobs_;
+  std::map<oci::Digest, File> partials_;
+  std::map<oci::Digest, cache::StoredManifest> manifests_;
+  std::map<cache::TagKey, cache::StoredTag> tags_;
+  std::deque<Put> puts_;
+  std::map<Step, Failure> failures_;
+  std::set<Step> held_;
+  std::set<Writer*> writers_;
+  int writers_made_ = 0;
+  cache::StoreUsage usage_{.disk_free_bytes = 1ull << 40, .disk_total_bytes = 1ull << 41};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace layby::testing
+
+#endif  // LAYBY_TESTS_SUPPORT_FAKE_STORE_H_
