@@ -17,10 +17,11 @@ namespace layby::http {
 // "Sun, 06 Nov 1994 08:49:37 GMT"
 std::string format_date(WallTime time);
 
-// The IMF-fixdate form only; nullopt for anything else.
+// The IMF-fixdate form only, years 1678 to 2261 (what WallTime holds); nullopt for
+// anything else, a wrong day of the week included.
 std::optional<WallTime> parse_date(std::string_view text);
 
-// Seconds, or a date seen from `now` (never below zero).
+// Seconds, or a date seen from `now`: never below zero, at most a year.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, WallTime now);
 
 }  // namespace layby::http

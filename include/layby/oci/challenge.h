@@ -36,7 +36,8 @@ struct Token {
 };
 
 // Reads a token server's JSON: `token` or `access_token`, `expires_in` (60 when it
-// is missing or below). kInvalid when there is no token in it.
+// is missing or below, at most a day). kInvalid when there is no token in it that may
+// stand in a header.
 Result<Token> parse_token(std::string_view json);
 
 // Whether credentials for `registry_host` may be sent to `realm_host`: the same host,

@@ -22,7 +22,8 @@ Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::millisec
 
 // Remembers that upstream failed, so that the next revalidations do not pay the same
 // time-out again: silent for 1 s after the first failure, doubling to 30 s; the first
-// success ends it.
+// success ends it. A failure reported in the silence (a request that was under way when
+// it began) changes nothing.
 class Backoff {
  public:
   void on_failure(SteadyTime now);

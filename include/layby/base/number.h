@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole decimal numbers as protocols write them: digits and nothing else. Unlike
+// strtoull, no sign, no space, no base prefix, no locale.
+
+#ifndef LAYBY_BASE_NUMBER_H_
+#define LAYBY_BASE_NUMBER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace layby {
+
+// The number that all of `text` spells; nullopt when it isn't one or passes 2^64 - 1.
+std::optional<std::uint64_t> parse_number(std::string_view text);
+
+// Whether `text` is one decimal digit or more, and nothing else.
+bool is_digits(std::string_view text);
+
+}  // namespace layby
+
+#endif  // LAYBY_BASE_NUMBER_H_

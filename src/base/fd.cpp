@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole-file calls over POSIX descriptors. Each retries what a signal interrupted
+// and names the path in its error. They may block: helper threads and start-up only.
+
+#include "layby/base/fd.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+
+namespace layby {
+namespace {
+
+bool is_directory(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+Status make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0750) == 0) return {};
+  // Whoever made it first, it is there. Asked after every failure and not only after
+  // EEXIST: a read-only parent says EROFS or EACCES for a directory that exists.
+  const int failure = errno;
+  if (is_directory(path)) return {};
+  return errno_error("make directory " + path, failure);
+}
+
+// One read(), again after a signal.
+ssize_t read_some(int fd, char* buffer, std::size_t size) {
+  ssize_t got = 0;
+  do {
+    got = ::read(fd, buffer, size);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+}  // namespace
+
+void UniqueFd::reset(int fd) {
+  // On Linux the descriptor is gone even when close() says EINTR: never call it twice.
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+Status write_at(int fd, std::string_view data, std::uint64_t offset) {
+  while (!data.empty()) {
+    const ssize_t written = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return errno_error("write", written < 0 ? errno : EIO);
+    data.remove_prefix(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return {};
+}
+
+Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return errno_error("open " + path, errno);
+  std::string content;
+  std::array<char, 16384> buffer{};
+  while (true) {
+    const ssize_t got = read_some(fd.get(), buffer.data(), buffer.size());
+    if (got < 0) return errno_error("read " + path, errno);
+    if (got == 0) return content;
+    content.append(buffer.data(), static_cast<std::size_t>(got));
+    if (content.size() > max_bytes) {
+      return Error{ErrorCode::kInvalid,
+                   path + " is larger than " + std::to_string(max_bytes) + " bytes"};
+    }
+  }
+}
+
+Status make_directories(const std::string& path) {
+  if (path.empty()) return errno_error("make directory with an empty path", ENOENT);
+  std::size_t end = 0;
+  while (end != std::string::npos) {
+    end = path.find('/', end + 1);
+    if (Status made = make_directory(path.substr(0, end)); !made) return made;
+  }
+  return {};
+}
+
+}  // namespace layby

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The process's log over spdlog: "2026-03-01T12:00:00.000Z info text", in UTC
+// (ISO 8601) since an edge box's time zone is seldom set. No colours: the reader is
+// journald or `docker logs`. The sink locks, so any thread may log.
+
+#include "layby/base/log.h"
+
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace layby::log {
+namespace {
+
+spdlog::level::level_enum level_of(std::string_view name) {
+  if (name == "debug") return spdlog::level::debug;
+  if (name == "warn") return spdlog::level::warn;
+  if (name == "error") return spdlog::level::err;
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+void start(std::string_view level) {
+  auto logger =
+      std::make_shared<spdlog::logger>("layby", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  logger->set_level(level_of(level));
+  spdlog::set_default_logger(std::move(logger));
+}
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kLongest = 200;
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out;
+  for (const char c : text.substr(0, kLongest)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte <= 0x7e) {
+      out += c;
+    } else {
+      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 0xf]};
+    }
+  }
+  if (text.size() > kLongest) out += "...";
+  return out;
+}
+
+}  // namespace layby::log

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Range and Content-Range (RFC 9110 sections 14.1.2 and 14.4). Invariant: a ByteRange
+// that leaves here has length >= 1 and ends within the body. Whatever can't be read
+// as one range is no error: the RFC lets a server ignore Range, so it gets the whole.
+
+#include "layby/http/range.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+#include "layby/base/number.h"
+#include "layby/http/headers.h"
+
+namespace layby::http {
+namespace {
+
+// A position of any number of digits: one beyond 2^64 is beyond every body as well.
+std::uint64_t parse_saturated(std::string_view digits) {
+  return parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
+}
+
+// A position in an answer, at most what off_t holds, so that last + 1 can't wrap.
+std::optional<std::uint64_t> parse_position(std::string_view digits) {
+  const std::optional<std::uint64_t> position = parse_number(digits);
+  if (!position || *position > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
+    return std::nullopt;
+  }
+  return position;
+}
+
+// What follows "bytes" and `separator`; nullopt for another unit.
+std::optional<std::string_view> after_unit(std::string_view value, char separator) {
+  const std::size_t end = value.find(separator);
+  if (end == std::string_view::npos) return std::nullopt;
+  if (!equals_ignoring_case(value.substr(0, end), "bytes")) return std::nullopt;
+  return trim(value.substr(end + 1));
+}
+
+// "-500": the last 500 bytes.
+RangeDecision resolve_suffix(std::string_view digits, std::uint64_t size_bytes) {
+  if (!is_digits(digits)) return WholeBody{};
+  const std::uint64_t wanted = parse_saturated(digits);
+  if (wanted == 0) return Unsatisfiable{};
+  // An empty body has a last nothing, which no Content-Range can state.
+  if (size_bytes == 0) return WholeBody{};
+  const std::uint64_t length = std::min(wanted, size_bytes);
+  return ByteRange{size_bytes - length, length};
+}
+
+}  // namespace
+
+RangeDecision resolve_range(std::optional<std::string_view> value, std::uint64_t size_bytes) {
+  if (!value) return WholeBody{};
+  const std::optional<std::string_view> spec = after_unit(trim(*value), '=');
+  if (!spec) return WholeBody{};
+  const std::size_t dash = spec->find('-');
+  if (dash == std::string_view::npos) return WholeBody{};
+  const std::string_view from = spec->substr(0, dash);
+  const std::string_view to = spec->substr(dash + 1);
+  if (from.empty()) return resolve_suffix(to, size_bytes);
+  if (!is_digits(from) || (!to.empty() && !is_digits(to))) return WholeBody{};
+  const std::uint64_t first = parse_saturated(from);
+  const std::uint64_t last =
+      to.empty() ? std::numeric_limits<std::uint64_t>::max() : parse_saturated(to);
+  if (first > last) return WholeBody{};
+  if (first >= size_bytes) return Unsatisfiable{};
+  return ByteRange{first, std::min(last, size_bytes - 1) - first + 1};
+}
+
+std::string format_content_range(const ByteRange& range, std::uint64_t size_bytes) {
+  return "bytes " + std::to_string(range.first) + "-" +
+         std::to_string(range.first + range.length - 1) + "/" + std::to_string(size_bytes);
+}
+
+std::optional<ContentRange> parse_content_range(std::string_view value) {
+  const std::optional<std::string_view> spec = after_unit(trim(value), ' ');
+  if (!spec) return std::nullopt;
+  const std::size_t dash = spec->find('-');
+  const std::size_t slash = spec->find('/');
+  if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash) {
+    return std::nullopt;
+  }
+  const auto first = parse_position(spec->substr(0, dash));
+  const auto last = parse_position(spec->substr(dash + 1, slash - dash - 1));
+  const std::string_view size = spec->substr(slash + 1);
+  if (!first || !last || *first > *last) return std::nullopt;
+  if (size == "*") return ContentRange{*first, *last, std::nullopt};
+  const auto size_bytes = parse_position(size);
+  if (!size_bytes || *last >= *size_bytes) return std::nullopt;
+  return ContentRange{*first, *last, size_bytes};
+}
+
+}  // namespace layby::http

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A depth check over the raw text, then nlohmann's parser with exceptions off. The
+// check only has to be right for valid JSON: invalid text fails in the parser.
+
+#include "oci/json.h"
+
+#include <cstddef>
+
+namespace layby::oci {
+namespace {
+
+// A manifest's deepest member, manifests[i].platform["os.features"][j], is at 5.
+// Annotations and artifact configs leave that far below this.
+constexpr int kMaxDepth = 32;
+
+// The index of the quote that ends the string which begins before `at`.
+std::size_t end_of_string(std::string_view text, std::size_t at) {
+  while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+  return at;
+}
+
+bool is_shallow(std::string_view text) {
+  int depth = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') i = end_of_string(text, i + 1);
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    if (depth > kMaxDepth) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<nlohmann::json> parse_json(std::string_view text) {
+  if (!is_shallow(text)) return std::nullopt;
+  nlohmann::json value = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
+  if (value.is_discarded()) return std::nullopt;
+  return value;
+}
+
+const nlohmann::json* member(const nlohmann::json& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::optional<std::string> as_string(const nlohmann::json& value) {
+  const auto* text = value.get_ptr<const nlohmann::json::string_t*>();
+  if (text == nullptr) return std::nullopt;
+  return *text;
+}
+
+std::optional<std::uint64_t> as_unsigned(const nlohmann::json& value) {
+  const auto* number = value.get_ptr<const nlohmann::json::number_unsigned_t*>();
+  if (number == nullptr) return std::nullopt;
+  return *number;
+}
+
+}  // namespace layby::oci

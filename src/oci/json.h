@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JSON from the network, read with bounds and without exceptions, and the few
+// questions that this module asks of it. Private to src/oci: nlohmann's types stay
+// out of public headers.
+
+#ifndef LAYBY_SRC_OCI_JSON_H_
+#define LAYBY_SRC_OCI_JSON_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace layby::oci {
+
+// nullopt for text that isn't JSON or that nests deeper than any manifest does: each
+// level costs some 80 bytes, so 4 MiB of '[' would take 320 MB.
+std::optional<nlohmann::json> parse_json(std::string_view text);
+
+// The member `key` of an object; nullptr when it is missing, null, or when `object`
+// isn't an object. Null counts as missing, as it does for the clients (written in Go).
+const nlohmann::json* member(const nlohmann::json& object, const char* key);
+
+// The string or the whole number >= 0 in `value`; nullopt for another type.
+std::optional<std::string> as_string(const nlohmann::json& value);
+std::optional<std::uint64_t> as_unsigned(const nlohmann::json& value);
+
+}  // namespace layby::oci
+
+#endif  // LAYBY_SRC_OCI_JSON_H_

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Manifests into values. Strict where the cache acts on a field (digests, sizes, the
+// kind of document), blind to the rest. A document that is both a manifest and an
+// index is refused, since two readers could take it for different images
+// (CVE-2021-41190).
+
+#include "layby/oci/manifest.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "layby/http/headers.h"
+#include "oci/json.h"
+
+namespace layby::oci {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 4> kMediaTypes{kOciIndex, kOciManifest, kDockerManifestList,
+                                                      kDockerManifest};
+
+Error bad_field(const std::string& field, const char* why) {
+  return {ErrorCode::kInvalid, "manifest: \"" + field + "\" " + why};
+}
+
+// A string member; empty when it is missing.
+Result<std::string> read_string(const json& object, const char* key, const std::string& field) {
+  const json* value = member(object, key);
+  if (value == nullptr) return std::string();
+  std::optional<std::string> text = as_string(*value);
+  if (!text) return bad_field(field, "must be a string");
+  return *std::move(text);
+}
+
+Result<Platform> read_platform(const json& value, const std::string& field) {
+  if (!value.is_object()) return bad_field(field, "must be an object");
+  Result<std::string> os = read_string(value, "os", field + ".os");
+  if (!os) return std::move(os).error();
+  Result<std::string> architecture = read_string(value, "architecture", field + ".architecture");
+  if (!architecture) return std::move(architecture).error();
+  Result<std::string> variant = read_string(value, "variant", field + ".variant");
+  if (!variant) return std::move(variant).error();
+  return Platform{*std::move(os), *std::move(architecture), *std::move(variant)};
+}
+
+Result<Digest> read_digest(const json& object, const std::string& field) {
+  const json* value = member(object, "digest");
+  const std::optional<std::string> text = value == nullptr ? std::nullopt : as_string(*value);
+  std::optional<Digest> digest = text ? Digest::parse(*text) : std::nullopt;
+  if (!digest) return bad_field(field, "must be a sha256 or sha512 digest");
+  return *std::move(digest);
+}
+
+// At most what off_t holds, so that sums and offsets made of it stay sound.
+Result<std::uint64_t> read_size(const json& object, const std::string& field) {
+  constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
+  const json* value = member(object, "size");
+  const std::optional<std::uint64_t> size = value == nullptr ? std::nullopt : as_unsigned(*value);
+  if (!size || *size > kMaxSize) return bad_field(field, "must be a number of bytes");
+  return *size;
+}
+
+Result<Descriptor> read_descriptor(const json& value, const std::string& field) {
+  if (!value.is_object()) return bad_field(field, "must be a descriptor");
+  Result<std::string> media_type = read_string(value, "mediaType", field + ".mediaType");
+  if (!media_type) return std::move(media_type).error();
+  Result<Digest> digest = read_digest(value, field + ".digest");
+  if (!digest) return std::move(digest).error();
+  Result<std::uint64_t> size = read_size(value, field + ".size");
+  if (!size) return std::move(size).error();
+  Descriptor descriptor{*std::move(media_type), *std::move(digest), *size, std::nullopt};
+  if (const json* platform = member(value, "platform")) {
+    Result<Platform> read = read_platform(*platform, field + ".platform");
+    if (!read) return std::move(read).error();
+    descriptor.platform = *std::move(read);
+  }
+  return descriptor;
+}
+
+// The list must be there, but may be null: so Go writes an empty one.
+Result<std::vector<Descriptor>> read_descriptors(const json& object, const char* key) {
+  if (!object.contains(key)) return bad_field(key, "is missing");
+  std::vector<Descriptor> descriptors;
+  const json* list = member(object, key);
+  if (list == nullptr) return descriptors;
+  if (!list->is_array()) return bad_field(key, "must be a list");
+  for (const json& element : *list) {
+    const std::string field = key + ("[" + std::to_string(descriptors.size()) + "]");
+    Result<Descriptor> descriptor = read_descriptor(element, field);
+    if (!descriptor) return std::move(descriptor).error();
+    descriptors.push_back(*std::move(descriptor));
+  }
+  return descriptors;
+}
+
+// Whether `key` holds something that a document of the other kind can't hold.
+bool holds_any(const json& object, const char* key) {
+  const json* value = member(object, key);
+  return value != nullptr && !value->empty();
+}
+
+Status read_index(const json& object, Manifest& manifest) {
+  if (holds_any(object, "layers")) return bad_field("layers", "can't be in an index");
+  if (holds_any(object, "config")) return bad_field("config", "can't be in an index");
+  Result<std::vector<Descriptor>> manifests = read_descriptors(object, "manifests");
+  if (!manifests) return std::move(manifests).error();
+  manifest.manifests = *std::move(manifests);
+  return {};
+}
+
+Status read_image(const json& object, Manifest& manifest) {
+  if (holds_any(object, "manifests")) {
+    return bad_field("manifests", "can't be in a manifest of one image");
+  }
+  const json* config = member(object, "config");
+  if (config == nullptr) return bad_field("config", "is missing");
+  Result<Descriptor> descriptor = read_descriptor(*config, "config");
+  if (!descriptor) return std::move(descriptor).error();
+  manifest.config = *std::move(descriptor);
+  Result<std::vector<Descriptor>> layers = read_descriptors(object, "layers");
+  if (!layers) return std::move(layers).error();
+  manifest.layers = *std::move(layers);
+  return {};
+}
+
+Status read_subject(const json& object, Manifest& manifest) {
+  const json* subject = member(object, "subject");
+  if (subject == nullptr) return {};
+  Result<Descriptor> descriptor = read_descriptor(*subject, "subject");
+  if (!descriptor) return std::move(descriptor).error();
+  manifest.subject = *std::move(descriptor);
+  return {};
+}
+
+// The media type inside, else `content_type` without its parameters.
+Result<std::string> read_media_type(const json& object, std::string_view content_type) {
+  Result<std::string> inside = read_string(object, "mediaType", "mediaType");
+  if (!inside) return inside;
+  std::string media_type = *std::move(inside);
+  if (media_type.empty()) {
+    media_type = http::trim(content_type.substr(0, content_type.find(';')));
+  }
+  if (std::find(kMediaTypes.begin(), kMediaTypes.end(), media_type) == kMediaTypes.end()) {
+    return bad_field("mediaType", "is no manifest or index that registries serve today");
+  }
+  return media_type;
+}
+
+bool has_schema_version_2(const json& object) {
+  const json* version = member(object, "schemaVersion");
+  return version != nullptr && as_unsigned(*version) == 2U;
+}
+
+}  // namespace
+
+std::string accept_all_manifests() {
+  std::string accept;
+  for (const std::string_view media_type : kMediaTypes) {
+    if (!accept.empty()) accept += ", ";
+    accept += media_type;
+  }
+  return accept;
+}
+
+bool is_index(std::string_view media_type) {
+  return media_type == kOciIndex || media_type == kDockerManifestList;
+}
+
+Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type) {
+  if (text.size() > kMaxManifestBytes) {
+    return Error{ErrorCode::kInvalid, "manifest: larger than 4 MiB"};
+  }
+  const std::optional<json> object = parse_json(text);
+  if (!object || !object->is_object()) {
+    return Error{ErrorCode::kInvalid, "manifest: not a JSON object"};
+  }
+  if (!has_schema_version_2(*object)) return bad_field("schemaVersion", "must be 2");
+  Result<std::string> media_type = read_media_type(*object, content_type);
+  if (!media_type) return std::move(media_type).error();
+  Manifest manifest;
+  manifest.media_type = *std::move(media_type);
+  Status read =
+      is_index(manifest.media_type) ? read_index(*object, manifest) : read_image(*object, manifest);
+  if (read.ok()) read = read_subject(*object, manifest);
+  if (!read) return read.error();
+  return manifest;
+}
+
+}  // namespace layby::oci

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Platforms as text. Their parts are Go's GOOS and GOARCH words (image-index.md), so
+// letters, digits, '.', '_' and '-' are all that can stand in them.
+
+#include "layby/oci/platform.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace layby::oci {
+namespace {
+
+bool is_word(std::string_view text) {
+  return !text.empty() &&
+         text.find_first_not_of(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+             std::string_view::npos;
+}
+
+// Takes the text up to the next slash, and that slash, off `text`.
+std::string_view take_part(std::string_view& text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const std::string_view part = text.substr(0, slash);
+  text.remove_prefix(std::min(slash + 1, text.size()));
+  return part;
+}
+
+}  // namespace
+
+std::optional<Platform> parse_platform(std::string_view text) {
+  if (text.ends_with('/')) return std::nullopt;
+  const std::string_view os = take_part(text);
+  const std::string_view architecture = take_part(text);
+  if (!is_word(os) || !is_word(architecture)) return std::nullopt;
+  if (!text.empty() && !is_word(text)) return std::nullopt;
+  return Platform{std::string(os), std::string(architecture), std::string(text)};
+}
+
+std::string to_string(const Platform& platform) {
+  std::string text = platform.os + "/" + platform.architecture;
+  if (!platform.variant.empty()) text += "/" + platform.variant;
+  return text;
+}
+
+}  // namespace layby::oci

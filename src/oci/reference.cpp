@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The grammars of names and tags by hand, one pass each: std::regex recurses on long
+// input. A repository that passes here holds no "..", no empty part and no leading
+// slash, which is what makes it safe as a key and in an upstream path.
+
+#include "layby/oci/reference.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace layby::oci {
+namespace {
+
+constexpr std::size_t kMaxRepository = 255;
+constexpr std::size_t kMaxTag = 128;
+
+bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+bool is_tag_start(char c) { return is_lower_alphanumeric(c) || (c >= 'A' && c <= 'Z') || c == '_'; }
+
+// "." or "_" or "__" or any number of "-".
+bool is_separator(std::string_view text) {
+  return text == "." || text == "_" || text == "__" ||
+         text.find_first_not_of('-') == std::string_view::npos;
+}
+
+// [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*
+bool is_name_component(std::string_view text) {
+  std::size_t run = 0;  // Where the present run of separator characters began.
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_lower_alphanumeric(text[i])) {
+      if (run < i && !is_separator(text.substr(run, i - run))) return false;
+      run = i + 1;
+    } else if (i == 0) {
+      return false;
+    }
+  }
+  return !text.empty() && run == text.size();
+}
+
+}  // namespace
+
+bool is_repository(std::string_view name) {
+  if (name.size() > kMaxRepository) return false;
+  std::size_t start = 0;
+  while (true) {
+    const std::size_t slash = std::min(name.find('/', start), name.size());
+    if (!is_name_component(name.substr(start, slash - start))) return false;
+    if (slash == name.size()) return true;
+    start = slash + 1;
+  }
+}
+
+bool is_tag(std::string_view tag) {
+  if (tag.empty() || tag.size() > kMaxTag || !is_tag_start(tag.front())) return false;
+  return std::all_of(tag.begin(), tag.end(),
+                     [](char c) { return is_tag_start(c) || c == '.' || c == '-'; });
+}
+
+std::string with_library(std::string_view repository) {
+  const bool has_namespace = repository.find('/') != std::string_view::npos;
+  return (has_namespace ? "" : "library/") + std::string(repository);
+}
+
+std::optional<Reference> parse_reference(std::string_view text) {
+  if (std::optional<Digest> digest = Digest::parse(text)) return Reference(*std::move(digest));
+  if (is_tag(text)) return Reference(Tag(text));
+  return std::nullopt;
+}
+
+std::string to_string(const Reference& reference) {
+  const auto* digest = std::get_if<Digest>(&reference);
+  return digest != nullptr ? digest->str() : std::get<Tag>(reference);
+}
+
+}  // namespace layby::oci

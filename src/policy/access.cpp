@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Patterns of repository names. Matching goes back to the last '*' only, which is
+// enough when '*' is the one wildcard, and so is bounded by the product of lengths.
+
+#include "layby/policy/access.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace layby::policy {
+
+bool matches_pattern(std::string_view pattern, std::string_view repository) {
+  std::size_t p = 0;
+  std::size_t r = 0;
+  std::size_t star = std::string_view::npos;  // The last '*' seen, and
+  std::size_t taken = 0;                      // where what it stands for ends.
+  while (r < repository.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      taken = r;
+    } else if (p < pattern.size() && pattern[p] == repository[r]) {
+      ++p;
+      ++r;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      r = ++taken;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+bool allows(const std::vector<std::string>& patterns, std::string_view repository) {
+  return std::any_of(patterns.begin(), patterns.end(), [repository](const std::string& pattern) {
+    return matches_pattern(pattern, repository);
+  });
+}
+
+}  // namespace layby::policy

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Exponential delays with jitter over the upper half: enough spread that the fills a
+// dead link killed together do not come back together, and never a delay near zero.
+
+#include "layby/policy/retry.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace layby::policy {
+namespace {
+
+bool is_worth_another(const RetryRules& rules, const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kTimedOut:
+    case ErrorCode::kCorrupt:
+      return true;
+    case ErrorCode::kThrottled:
+      // In seconds: retry_after in milliseconds could pass 64 bits.
+      return error.retry_after &&
+             *error.retry_after <= std::chrono::floor<std::chrono::seconds>(rules.max_delay);
+    default:
+      return false;
+  }
+}
+
+std::chrono::milliseconds doubled(const RetryRules& rules, int attempts_made) {
+  std::chrono::milliseconds delay = std::min(rules.first_delay, rules.max_delay);
+  for (int i = 1; i < attempts_made && delay < rules.max_delay; ++i) {
+    delay = delay > rules.max_delay / 2 ? rules.max_delay : delay * 2;
+  }
+  return delay;
+}
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
+                                                    const Error& error, double jitter) {
+  if (attempts_made >= rules.max_attempts || !is_worth_another(rules, error)) return std::nullopt;
+  const std::chrono::milliseconds half = doubled(rules, attempts_made) / 2;
+  const std::chrono::milliseconds spread(
+      static_cast<std::int64_t>(static_cast<double>(half.count()) * jitter));
+  const std::chrono::milliseconds delay = half + spread;
+  if (!error.retry_after) return delay;
+  // A wait that upstream named is kept to, as far as our own patience goes.
+  const auto asked =
+      std::min(*error.retry_after, std::chrono::floor<std::chrono::seconds>(rules.max_delay));
+  return std::max<std::chrono::milliseconds>(delay, asked);
+}
+
+}  // namespace layby::policy
