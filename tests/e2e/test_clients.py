@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Real container engines pull real images through Layby.
+
+For each of dockerd, skopeo, podman and containerd: cold, warm, with the origin
+down, and with the origin down after Layby was restarted.  The digest a client
+records is the origin's, and the origin's log says what each pull cost.
+"""
+from __future__ import annotations
+
+import unittest
+
+from harness import CLIENTS, Client, EndToEnd, Skopeo, parts_of
+
+
+class RealClients(EndToEnd):
+    real_images = True
+    config = {"tags": {"fresh_for": "0s"}}  # each pull asks the origin whether the tag has moved
+
+    def client(self, name: str) -> Client:
+        made = CLIENTS[name](self.layby.url)
+        self.addCleanup(made.close)
+        return made
+
+    def expected(self, client: Client, image: str) -> str:
+        repo, _, tag = image.partition(":")
+        parts = parts_of(self.hub, f"library/{repo}", tag)
+        return parts.manifests[-1] if isinstance(client, Skopeo) else parts.root
+
+    def assert_pulls(self, client: Client, image: str) -> None:
+        self.assertEqual(client.pull(image), self.expected(client, image), image)
+        client.forget(image)
+
+    def story(self, name: str) -> None:
+        client, image = self.client(name), "debian:multi"
+
+        with self.subTest("cold: one upstream GET for each manifest and blob"):
+            self.assert_pulls(client, image)
+            self.assert_fetched_once(parts_of(self.hub, "library/debian", "multi"))
+            self.assert_no_credentials_at_cdn()
+
+        with self.subTest("warm: nothing but free HEADs goes upstream"):
+            self.hub.reset()
+            self.assert_pulls(client, image)
+            costly = [e for e in self.hub.requests()
+                      if e["kind"] not in ("token", "ping") and e["method"] != "HEAD"]
+            self.assertEqual(costly, [])
+
+        with self.subTest("the origin is down"):
+            self.hub.down()
+            self.assert_pulls(client, image)
+
+        with self.subTest("the origin is down and Layby was restarted"):
+            self.layby.restart()
+            self.assert_pulls(client, image)
+
+    def test_dockerd(self) -> None:
+        self.story("dockerd")
+
+    def test_skopeo(self) -> None:
+        self.story("skopeo")
+
+    def test_podman(self) -> None:
+        self.story("podman")
+
+    def test_containerd(self) -> None:
+        self.story("containerd")
+
+    def test_an_image_on_a_cached_base_costs_only_its_own_layers(self) -> None:
+        client = self.client("skopeo")
+        base = parts_of(self.hub, "library/debian", "bookworm")
+        python = parts_of(self.hub, "library/python", "3.11")
+        shared = set(base.blobs) & set(python.blobs)
+        self.assertTrue(shared, "the images should share the base's layer")
+
+        self.assert_pulls(client, "debian:bookworm")
+        self.assert_pulls(client, "python:3.11")
+
+        self.assert_fetched_once(base, python)
+
+    def test_every_form_of_image_reaches_every_client(self) -> None:
+        # containerd and podman of Debian 12 read zstd layers, its dockerd does not
+        forms = ["busybox:1", "busybox:plain", "busybox:empty-layer", "legacy:1", "legacy:list"]
+        for name in CLIENTS:
+            client = self.client(name)
+            for image in forms + (["debian:zstd"] if name == "skopeo" else []):
+                with self.subTest(client=name, image=image):
+                    self.assert_pulls(client, image)
+        self.assert_nothing_twice()
+
+    def test_artifacts_and_empty_blobs_are_copied(self) -> None:
+        client = self.client("skopeo")
+        for image in ("art:1", "art:zero-bytes"):
+            with self.subTest(image=image):
+                self.assert_pulls(client, image)
+
+    def test_a_client_of_a_cached_image_needs_no_manifest_get_when_it_gets_tags(self) -> None:
+        """podman and skopeo GET a tag without HEAD; that must not cost a pull either."""
+        client = self.client("skopeo")
+        self.assert_pulls(client, "busybox:1")
+        counted = self.hub.pulls_counted
+        for _ in range(3):
+            self.assert_pulls(client, "busybox:1")
+        self.assertEqual(self.hub.pulls_counted, counted)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Layby as a client of Docker Hub.
+
+Tokens: one for a repository, reused until it expires, renewed when refused.
+Credentials go to the registry's own token endpoint and nowhere else, above all
+not to the CDN.  Tags are asked for with HEAD, which is free.
+"""
+from __future__ import annotations
+
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+from harness import ACCEPT, OCI_INDEX, EndToEnd, Layby, digest_of, make_image, pull, wait_until
+
+
+class Tokens(EndToEnd):
+    def test_one_token_serves_a_repository_until_it_expires(self) -> None:
+        for n in range(3):
+            make_image(self.hub, "library/app", str(n), [1000, 2000])
+        make_image(self.hub, "library/other", "1", [1000])
+        for n in range(3):
+            self.pull(f"app:{n}")
+        self.pull("other:1")
+        self.assertEqual(len(self.hub.requests("token")), 2)
+        self.assertEqual(len(self.hub.requests("token", path="library%2Fapp|library/app")), 1)
+
+    def test_a_token_refused_in_the_middle_is_renewed(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000, 2000])
+        self.layby.get("/v2/library/app/manifests/1", ACCEPT)
+        self.hub.forget_tokens()
+        self.assertEqual(self.pull("app:1"), image)
+        self.assertEqual(len(self.hub.requests("token")), 2)
+
+    def test_no_authorization_reaches_the_cdn(self) -> None:
+        make_image(self.hub, "library/app", "1", [1 << 20, 2000])
+        self.hub.fault("cut", "/registry-v2/", after=1000)
+        self.pull("app:1")
+        self.assertTrue(self.hub.requests("cdn"))
+        self.assert_no_credentials_at_cdn()
+
+    def test_an_upstream_that_hides_a_repository_is_no_401_to_the_client(self) -> None:
+        make_image(self.hub, "library/secret", "1", [1000])
+        got = self.layby.get("/v2/library/secret/manifests/1", ACCEPT)
+        self.assertIn(got.status, (403, 404))
+        self.assertLess(len(self.hub.requests("token")), 5)
+
+
+class ShortTokens(EndToEnd):
+    hub_options = {"token_lifetime": 2}
+    config = {"tags": {"fresh_for": "0s"}}
+
+    def test_an_expired_token_is_renewed(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000])
+        self.pull("app:1")
+        issued = time.monotonic()
+        wait_until(lambda: time.monotonic() - issued > 2.2, "end of the token's life")
+        other = make_image(self.hub, "library/app", "2", [2000])
+        self.assertEqual(self.pull("app:1"), image)
+        self.assertEqual(self.pull("app:2"), other)
+
+
+class SignedUrls(EndToEnd):
+    hub_options = {"url_lifetime": 1}
+
+    def test_a_resume_asks_for_a_new_url_when_the_old_one_has_expired(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [4 << 20])
+        digest = max(image.blobs, key=lambda d: image.blobs[d])
+        self.hub.fault("slow", digest, port="cdn", rate=1 << 20)
+        self.hub.fault("cut", digest, port="cdn", after=3 << 20)
+        got = self.layby.get(f"/v2/library/app/blobs/{digest}")
+        self.assertEqual(digest_of(got.body), digest)
+        self.assertEqual(self.hub.bytes_sent("cdn") // 1000, image.blobs[digest] // 1000)
+
+    def test_an_url_that_expired_on_the_way_is_asked_for_again(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [100_000])
+        self.hub.fault("status", "/registry-v2/", status=403)
+        self.assertEqual(self.pull("app:1"), image)
+
+
+class WithCredentials(EndToEnd):
+    def setUp(self) -> None:
+        self.password = Path(self.enterContext(_temporary_folder())) / "password"
+        self.password.write_text("s3cret\n")
+        self.upstream = {"username": "alice", "password_file": str(self.password)}
+        super().setUp()
+
+    def test_credentials_open_a_private_repository(self) -> None:
+        image = make_image(self.hub, "library/secret", "1", [1000])
+        self.assertEqual(self.pull("secret:1"), image)
+        self.assertEqual({e["authorization"] for e in self.hub.requests("token")}, {"Basic"})
+        self.assert_no_credentials_at_cdn()
+        for kind in ("manifest", "blob", "ping"):
+            self.assertNotIn("Basic", {e["authorization"] for e in self.hub.requests(kind)})
+
+    def test_a_wrong_password_is_a_prompt_error_and_no_401(self) -> None:
+        self.hub.accounts["alice"] = "changed"
+        make_image(self.hub, "library/app", "1", [1000])
+        got = self.layby.get("/v2/library/app/manifests/1", ACCEPT)
+        self.assertIn(got.status, (403, 404, 502, 503))
+        self.assertNotIn("s3cret", self.layby.log())
+
+    def test_credentials_do_not_follow_a_realm_to_another_host(self) -> None:
+        make_image(self.hub, "library/app", "1", [1000])
+        self.hub.realm = self.hub.cdn_url + "/token"  # 127.0.0.2
+        self.layby.get("/v2/library/app/manifests/1", ACCEPT)
+        self.assert_no_credentials_at_cdn()
+
+
+def _temporary_folder() -> Any:
+    import tempfile
+    return tempfile.TemporaryDirectory(prefix="layby-test-")
+
+
+class Tags(EndToEnd):
+    config = {"tags": {"fresh_for": "0s"}}
+
+    def test_a_tag_that_moved_is_noticed(self) -> None:
+        make_image(self.hub, "library/app", "1", [1000], seed=1)
+        self.pull("app:1")
+        moved = make_image(self.hub, "library/app", "1", [1000], seed=2)
+        self.assertEqual(self.pull("app:1"), moved)
+
+    def test_a_tag_is_resolved_by_head_and_its_manifest_fetched_once(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000])
+        for _ in range(5):
+            got = self.layby.get("/v2/library/app/manifests/1", ACCEPT)
+            self.assertEqual(digest_of(got.body), image.root)
+        self.assertEqual(self.hub.pulls_counted, 1)
+
+    def test_a_second_tag_of_the_same_manifest_costs_no_get(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000])
+        found = self.hub.manifest("library/app", "1")
+        assert found
+        self.hub.add_manifest("library/app", found[1], found[0], "latest")
+        self.pull("app:1")
+        self.hub.reset()
+        self.assertEqual(self.pull("app:latest"), image)
+        self.assertEqual(self.hub.requests("cdn"), [])
+        self.assertEqual(self.hub.pulls_counted, 0)
+
+    def test_a_tag_that_was_deleted_upstream_is_404(self) -> None:
+        make_image(self.hub, "library/app", "1", [1000])
+        self.pull("app:1")
+        self.hub._tags["library/app"].pop("1")
+        self.assertEqual(self.layby.get("/v2/library/app/manifests/1", ACCEPT).status, 404)
+
+    def test_a_nested_index_is_served(self) -> None:
+        import json
+        image = make_image(self.hub, "library/app", "1", [1000])
+        inner_manifest = self.hub.manifest("library/app", image.root)
+        assert inner_manifest
+        inner = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+            {"mediaType": inner_manifest[0], "digest": image.root,
+             "size": len(inner_manifest[1])}]}).encode()
+        inner_digest = self.hub.add_manifest("library/app", inner, OCI_INDEX)
+        outer = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+            {"mediaType": OCI_INDEX, "digest": inner_digest, "size": len(inner)}]}).encode()
+        outer_digest = self.hub.add_manifest("library/app", outer, OCI_INDEX, "nested")
+        got = self.pull("app:nested")
+        self.assertEqual(got.manifests, [outer_digest, inner_digest, image.root])
+
+
+class FreshTags(EndToEnd):
+    config = {"tags": {"fresh_for": "3s"}}
+
+    def test_a_fresh_tag_asks_nothing_upstream_and_an_old_one_asks_head(self) -> None:
+        make_image(self.hub, "library/app", "1", [1000])
+        self.pull("app:1")
+        resolved = time.monotonic()
+        self.hub.reset()
+        for _ in range(5):
+            self.pull("app:1")
+        if time.monotonic() - resolved < 2.5:
+            self.assertEqual(self.hub.requests(), [])
+        wait_until(lambda: time.monotonic() - resolved > 3.5, "an old tag")
+        self.pull("app:1")
+        self.assertEqual([e["method"] for e in self.hub.requests("manifest")], ["HEAD"])
+
+
+class Sha512(EndToEnd):
+    def test_blobs_and_manifests_by_sha512(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [200_000, 10], algorithm="sha512")
+        got = pull(self.layby.authority, "library/app", "1")
+        self.assertEqual(got, image)
+        self.hub.down()
+        self.assertEqual(pull(self.layby.authority, "library/app", "1"), image)
+
+
+class TwoUpstreams(EndToEnd):
+    def test_ns_picks_the_upstream_by_name(self) -> None:
+        from harness import Hub
+        with Hub() as other:
+            mine = make_image(self.hub, "library/app", "1", [1000], seed=1)
+            theirs = make_image(other, "library/app", "1", [1000], seed=2)
+            with Layby(self.hub, {"upstreams": [
+                    {"name": "docker.io", "url": self.hub.url, "allow": ["library/*"]},
+                    {"name": "registry.example", "url": other.url, "allow": ["**"]}]}) as layby:
+                self.assertEqual(pull(layby.authority, "library/app", "1"), mine)
+                self.assertEqual(pull(layby.authority, "library/app", "1",
+                                      query="?ns=registry.example"), theirs)
+                self.assertEqual(pull(layby.authority, "library/app", "1",
+                                      query="?ns=docker.io"), mine)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
