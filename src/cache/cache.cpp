@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The face of the cache: finds the origin and hands on to Manifests and Fills.
+
+#include "layby/cache/cache.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cache/fills.h"
+#include "cache/manifests.h"
+#include "cache/request.h"
+
+namespace layby::cache {
+namespace {
+
+// What Docker Hub is called by its own hosts and by older clients.
+bool is_docker_hub(std::string_view name) {
+  return name == "docker.io" || name == "registry-1.docker.io" || name == "index.docker.io";
+}
+
+// The part of all `tags` (sorted) that `page` asks for.
+TagPage cut_page(std::vector<std::string> tags, const TagPageRequest& page) {
+  auto first = tags.begin();
+  if (!page.last.empty()) first = std::upper_bound(tags.begin(), tags.end(), page.last);
+  tags.erase(tags.begin(), first);
+  const bool more = page.count && tags.size() > *page.count;
+  if (more) tags.resize(static_cast<std::size_t>(*page.count));
+  return {std::move(tags), more};
+}
+
+}  // namespace
+
+struct Cache::State {
+  const Rules rules;
+  const std::vector<Origin> origins;
+  Store& store;
+  Timers& timers;
+  Counters& counters;
+  Manifests manifests;
+  Fills fills;
+
+  State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& clock, Counters& c)
+      : rules(std::move(r)),
+        origins(std::move(o)),
+        store(s),
+        timers(t),
+        counters(c),
+        manifests({rules, s, t, clock, c}),
+        fills({rules, s, t, c}) {}
+};
+
+Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,
+             const Clock& clock, Counters& counters)
+    : state_(std::make_unique<State>(std::move(rules), std::move(origins), store, timers, clock,
+                                     counters)) {}
+
+Cache::~Cache() = default;
+
+const Origin* Cache::find_origin(std::string_view ns) const {
+  const auto& origins = state_->origins;
+  if (ns.empty()) return &origins.front();
+  const auto at = std::find_if(origins.begin(), origins.end(), [ns](const Origin& origin) {
+    return origin.name == ns || (is_docker_hub(origin.name) && is_docker_hub(ns));
+  });
+  return at == origins.end() ? nullptr : &*at;
+}
+
+Handle Cache::get_manifest(const Origin& origin, const std::string& repository,
+                           const oci::Reference& reference, bool head, Done<ManifestAnswer> done) {
+  return state_->manifests.get(origin, repository, reference, head, std::move(done));
+}
+
+Handle Cache::open_blob(const Origin& origin, const std::string& repository,
+                        const oci::Digest& digest, Done<std::unique_ptr<BlobReader>> done) {
+  return state_->fills.open(origin, repository, digest, std::move(done));
+}
+
+Handle Cache::head_blob(const Origin& origin, const std::string& repository,
+                        const oci::Digest& digest, Done<BlobHead> done) {
+  return state_->fills.head(origin, repository, digest, std::move(done));
+}
+
+Handle Cache::get_tags(const Origin& origin, const std::string& repository,
+                       const TagPageRequest& page, Done<TagPage> done) {
+  auto or_cached = [this, &origin, repository, page,
+                    done = std::move(done)](Result<TagPage> answer) {
+    const bool refused = !answer.ok() && (answer.error().code == ErrorCode::kNotFound ||
+                                          answer.error().code == ErrorCode::kDenied);
+    if (!answer.ok() && !refused) {
+      auto tags = state_->store.list_tags(origin.name, repository);
+      if (!tags.empty()) return done(cut_page(std::move(tags), page));
+    }
+    done(std::move(answer));
+  };
+  // One attempt: a list is asked for by people, who would rather see what is cached.
+  return origin.upstream->get_tags(repository, page, std::move(or_cached));
+}
+
+Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
+                            const oci::Digest& digest, const std::string& artifact_type,
+                            Done<std::string> done) {
+  return origin.upstream->get_referrers(
+      repository, digest, artifact_type, [done = std::move(done)](Result<std::string> answer) {
+        const bool none = !answer.ok() && answer.error().code == ErrorCode::kNotFound;
+        done(none ? Result<std::string>(std::string()) : std::move(answer));
+      });
+}
+
+std::vector<FillStatus> Cache::fills() const { return state_->fills.status(); }
+
+std::vector<OriginStatus> Cache::origins() const {
+  std::vector<OriginStatus> all;
+  for (const Origin& origin : state_->origins) {
+    all.push_back({&origin, state_->manifests.silent(origin)});
+  }
+  return all;
+}
+
+}  // namespace layby::cache

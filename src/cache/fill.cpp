@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fill's transitions. Every failure of upstream goes through on_blob_end, every
+// failure of the disk through on_writer_error; both end in fail() when nothing is left
+// to try. What was written stays for the next fill of this blob unless it is corrupt.
+
+#include "cache/fill.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "layby/base/log.h"
+
+namespace layby::cache {
+
+std::string_view to_string(FillState state) {
+  switch (state) {
+    case FillState::kOpening:
+      return "opening";
+    case FillState::kAsking:
+      return "asking";
+    case FillState::kStreaming:
+      return "streaming";
+    case FillState::kWaiting:
+      return "waiting";
+    case FillState::kVerifying:
+      return "verifying";
+    case FillState::kPublishing:
+      return "publishing";
+    case FillState::kOver:
+      return "over";
+  }
+  return "";
+}
+
+// A reader holds the file itself, so that it goes on when the fill is over.
+class FillReader final : public BlobReader {
+ public:
+  FillReader(Fill& fill, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes)
+      : fill_(&fill), file_(std::move(file)), size_bytes_(size_bytes) {}
+  ~FillReader() override {
+    if (fill_ != nullptr) fill_->leave(this);
+  }
+
+  int fd() const override { return file_->fd(); }
+  std::uint64_t size_bytes() const override { return size_bytes_; }
+  std::uint64_t readable_bytes() const override {
+    return fill_ != nullptr ? fill_->readable_bytes() : readable_bytes_;
+  }
+  bool from_fill() const override { return true; }
+  void listen(Listener* listener) override { listener_ = listener; }
+
+  void on_progress() {
+    if (listener_ != nullptr) listener_->on_readable();
+  }
+  void on_fill_over(const Status& status, std::uint64_t readable_bytes) {
+    fill_ = nullptr;
+    readable_bytes_ = readable_bytes;
+    if (!status.ok() && listener_ != nullptr) listener_->on_reader_failed(status.error());
+  }
+
+ private:
+  Fill* fill_;
+  std::shared_ptr<BlobFile> file_;
+  const std::uint64_t size_bytes_;
+  std::uint64_t readable_bytes_ = 0;  // When the fill is over.
+  Listener* listener_ = nullptr;
+};
+
+Fill::Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
+           std::function<void(const Status&)> on_over)
+    : context_(context),
+      origin_(origin),
+      repository_(std::move(repository)),
+      digest_(std::move(digest)),
+      on_over_(std::move(on_over)),
+      attempts_(context.rules.retry, context.timers, context.counters) {}
+
+Fill::~Fill() {
+  for (FillReader* reader : std::exchange(readers_, {})) {
+    if (reader != nullptr) {
+      reader->on_fill_over(Error{ErrorCode::kCancelled, "the cache is shutting down"}, 0);
+    }
+  }
+}
+
+void Fill::start() {
+  count(context_.counters.fills_started);
+  writer_ = context_.store.write_blob(digest_, *this);
+}
+
+Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
+  auto give = [this, done = std::move(done)](const Status& status) {
+    if (!status.ok()) return done(status.error());
+    auto reader = std::make_unique<FillReader>(*this, writer_->file(), *size_bytes_);
+    readers_.push_back(reader.get());
+    done(std::unique_ptr<BlobReader>(std::move(reader)));
+  };
+  if (!may_announce()) return openers_.add(std::move(give));
+  give(Status());
+  return nullptr;
+}
+
+FillStatus Fill::status() const {
+  const auto readers = std::count_if(readers_.begin(), readers_.end(),
+                                     [](const FillReader* reader) { return reader != nullptr; });
+  return {origin_.name,
+          repository_,
+          digest_.str(),
+          to_string(state_),
+          written_bytes_,
+          size_bytes_,
+          static_cast<int>(readers)};
+}
+
+void Fill::on_writer_ready(std::uint64_t kept_bytes) {
+  appended_bytes_ = written_bytes_ = kept_bytes;
+  if (kept_bytes > 0) {
+    count(context_.counters.fills_resumed);
+    log::info("{}: going on at byte {} of an earlier fill", name(), kept_bytes);
+  }
+  ask();
+}
+
+void Fill::ask() {
+  state_ = FillState::kAsking;
+  paused_ = false;
+  // One byte that is there already is asked for again: so the range can be satisfied
+  // even when the file is whole and only its publishing was interrupted.
+  const std::uint64_t offset = appended_bytes_ > 0 ? appended_bytes_ - 1 : 0;
+  transfer_ = origin_.upstream->get_blob(repository_, digest_, offset, *this);
+}
+
+void Fill::on_blob_start(const BlobStart& start) {
+  if (state_ == FillState::kOver) return;
+  if (start.size_bytes && size_bytes_ && *start.size_bytes != *size_bytes_) {
+    return fail({ErrorCode::kCorrupt, name() + ": upstream changed the blob's size from " +
+                                          std::to_string(*size_bytes_) + " to " +
+                                          std::to_string(*start.size_bytes)});
+  }
+  if (start.offset > appended_bytes_) {
+    return fail({ErrorCode::kCorrupt, name() + ": upstream left out bytes"});
+  }
+  if (start.size_bytes) size_bytes_ = start.size_bytes;
+  skip_bytes_ = appended_bytes_ - start.offset;
+  state_ = FillState::kStreaming;
+  announce();
+}
+
+void Fill::on_blob_bytes(std::string_view bytes) {
+  if (state_ != FillState::kStreaming) return;
+  const auto skipped = std::min<std::uint64_t>(skip_bytes_, bytes.size());
+  skip_bytes_ -= skipped;
+  bytes.remove_prefix(skipped);
+  if (bytes.empty()) return;
+  if (size_bytes_ && bytes.size() > *size_bytes_ - appended_bytes_) {
+    return fail({ErrorCode::kCorrupt, name() + ": upstream sent more than it announced"});
+  }
+  attempts_.on_progress();
+  appended_bytes_ += bytes.size();
+  writer_->append(std::string(bytes));
+  if (writer_->queued_bytes() >= context_.rules.max_queued_bytes && !paused_) {
+    paused_ = true;
+    transfer_->pause();
+  }
+}
+
+void Fill::on_blob_end(Status status) {
+  if (state_ == FillState::kOver) return;
+  transfer_.reset();
+  if (status.ok() && (!size_bytes_ || appended_bytes_ == *size_bytes_)) return verify();
+  const Error error =
+      status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
+                  : status.error();
+  const bool rejected = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kCorrupt;
+  // Upstream does not know the range: what is kept may be too long, or not this blob.
+  if (rejected && state_ == FillState::kAsking && appended_bytes_ > 0) return verify();
+  state_ = FillState::kWaiting;
+  if (!attempts_.retry(error, [this] { ask(); })) return fail(error);
+  if (appended_bytes_ > 0) count(context_.counters.fills_resumed);
+  log::warn("{}: {}; trying again at byte {}", name(), error.message, appended_bytes_);
+}
+
+void Fill::verify() {
+  state_ = FillState::kVerifying;
+  if (!size_bytes_) size_bytes_ = appended_bytes_;
+  writer_->finish();
+}
+
+void Fill::on_written(std::uint64_t total_bytes) {
+  if (state_ == FillState::kOver) return;
+  written_bytes_ = total_bytes;
+  if (paused_ && transfer_ && writer_->queued_bytes() < context_.rules.max_queued_bytes / 2) {
+    paused_ = false;
+    transfer_->resume();
+  }
+  tell_readers();
+}
+
+void Fill::on_verified() {
+  if (state_ == FillState::kOver) return;
+  state_ = FillState::kPublishing;
+  announce();
+  tell_readers();
+}
+
+void Fill::on_published() {
+  count(context_.counters.fills_published);
+  log::info("{}: stored, {} bytes", name(), *size_bytes_);
+  end(Status());
+}
+
+void Fill::on_writer_error(Error error) {
+  if (state_ == FillState::kOver) return;
+  if (error.code == ErrorCode::kCorrupt) count(context_.counters.digest_mismatches);
+  if (!verified()) return fail(error);
+  // Those who read it have the whole blob in an open file, and it is the right one.
+  log::error("{}: served but not stored: {}", name(), error.message);
+  count(context_.counters.fills_failed);
+  end(Status());
+}
+
+void Fill::fail(const Error& error) {
+  count(context_.counters.fills_failed);
+  log::warn("{}: given up: {}", name(), error.message);
+  end(error);
+}
+
+void Fill::end(const Status& status) {
+  const std::uint64_t readable = status.ok() ? *size_bytes_ : readable_bytes();
+  state_ = FillState::kOver;
+  // The table must not give this fill to anyone whom a failed reader's client starts.
+  on_over_(status);
+  openers_.settle(status);
+  // A reader may go while another is told: forget them all first.
+  const bool was_telling = std::exchange(telling_, true);
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    if (FillReader* reader = std::exchange(readers_[i], nullptr)) {
+      reader->on_fill_over(status, readable);
+    }
+  }
+  telling_ = was_telling;
+}
+
+bool Fill::may_announce() const {
+  if (!size_bytes_ || state_ == FillState::kOver) return false;
+  return verified() || *size_bytes_ > 0;
+}
+
+void Fill::announce() {
+  if (may_announce()) openers_.settle(Status());
+}
+
+std::uint64_t Fill::readable_bytes() const {
+  if (!size_bytes_) return 0;
+  if (verified()) return *size_bytes_;
+  return *size_bytes_ == 0 ? 0 : std::min(written_bytes_, *size_bytes_ - 1);
+}
+
+void Fill::tell_readers() {
+  if (telling_) return;
+  telling_ = true;
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    if (readers_[i] != nullptr) readers_[i]->on_progress();
+  }
+  telling_ = false;
+  std::erase(readers_, nullptr);
+}
+
+void Fill::leave(FillReader* reader) {
+  const auto at = std::find(readers_.begin(), readers_.end(), reader);
+  if (at == readers_.end()) return;
+  if (telling_) {
+    *at = nullptr;
+  } else {
+    readers_.erase(at);
+  }
+}
+
+std::string Fill::name() const { return repository_ + "@" + digest_.str(); }
+
+}  // namespace layby::cache

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One blob on its way from upstream into the store, read meanwhile by any number of
+// clients. The writer's file is the only copy: upstream's bytes go in at its end,
+// readers send from it what is already hashed. The state diagram is in DESIGN.md.
+// Lives on the loop thread.
+
+#ifndef LAYBY_CACHE_FILL_H_
+#define LAYBY_CACHE_FILL_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/attempts.h"
+#include "cache/waiters.h"
+#include "layby/cache/cache.h"
+
+namespace layby::cache {
+
+enum class FillState {
+  kOpening,     // The writer opens the file and hashes what an earlier fill left in it.
+  kAsking,      // Upstream was asked for the bytes that are missing.
+  kStreaming,   // They come in.
+  kWaiting,     // Upstream failed; it is asked again after a while.
+  kVerifying,   // All bytes are there; the writer compares the digest.
+  kPublishing,  // The digest holds; readers may end while the writer syncs and publishes.
+  kOver,        // Published, or given up. The table forgets it.
+};
+
+std::string_view to_string(FillState state);
+
+class FillReader;
+
+class Fill final : private BlobSink, private BlobWriterEvents {
+ public:
+  struct Context {
+    const Rules& rules;
+    Store& store;
+    Timers& timers;
+    Counters& counters;
+  };
+
+  // `on_over` is called once, last, with how it ended; it must not destroy the fill.
+  Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
+       std::function<void(const Status&)> on_over);
+  ~Fill() override;
+
+  void start();
+
+  // Gives a reader as soon as the size is known.
+  Handle open(Cache::Done<std::unique_ptr<BlobReader>> done);
+
+  FillStatus status() const;
+  std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
+
+ private:
+  friend class FillReader;
+
+  void on_blob_start(const BlobStart& start) override;
+  void on_blob_bytes(std::string_view bytes) override;
+  void on_blob_end(Status status) override;
+
+  void on_writer_ready(std::uint64_t kept_bytes) override;
+  void on_written(std::uint64_t total_bytes) override;
+  void on_verified() override;
+  void on_published() override;
+  void on_writer_error(Error error) override;
+
+  void ask();
+  void verify();
+  void fail(const Error& error);
+  void end(const Status& status);
+  // An empty blob has no last byte to hold back, so its headers wait for the digest.
+  bool may_announce() const;
+  void announce();
+  void tell_readers();
+  void leave(FillReader* reader);
+  bool verified() const { return state_ == FillState::kPublishing; }
+  std::uint64_t readable_bytes() const;
+  std::string name() const;
+
+  const Context& context_;
+  const Origin& origin_;
+  const std::string repository_;
+  const oci::Digest digest_;
+  const std::function<void(const Status&)> on_over_;
+
+  FillState state_ = FillState::kOpening;
+  std::unique_ptr<BlobWriter> writer_;
+  std::unique_ptr<BlobTransfer> transfer_;
+  Attempts attempts_;
+  bool paused_ = false;                      // The transfer waits for the writer.
+  std::optional<std::uint64_t> size_bytes_;  // Known once upstream has said it.
+  std::uint64_t appended_bytes_ = 0;         // Given to the writer, kept ones included.
+  std::uint64_t written_bytes_ = 0;          // In the file and hashed.
+  std::uint64_t skip_bytes_ = 0;             // Upstream sends these again; they are there.
+  Waiters<Status> openers_;
+  std::vector<FillReader*> readers_;  // A null is one who left while being told.
+  bool telling_ = false;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_FILL_H_

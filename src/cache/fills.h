@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Blobs, from the store or by a fill: the table of fills in flight, one a digest,
+// whoever asked and under whatever name. Lives on the loop thread.
+
+#ifndef LAYBY_CACHE_FILLS_H_
+#define LAYBY_CACHE_FILLS_H_
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/fill.h"
+
+namespace layby::cache {
+
+class Fills {
+ public:
+  explicit Fills(const Fill::Context& context) : context_(context) {}
+
+  Handle open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+              Cache::Done<std::unique_ptr<BlobReader>> done);
+  Handle head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+              Cache::Done<BlobHead> done);
+
+  std::vector<FillStatus> status() const;
+
+ private:
+  Fill& start(const Origin& origin, const std::string& repository, const oci::Digest& digest);
+
+  const Fill::Context context_;
+  std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
+  std::vector<std::unique_ptr<Fill>> over_;  // Destroyed at the next turn.
+  Handle sweep_;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_FILLS_H_

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Verification stands inside the attempt, so that a manifest that arrived damaged is
+// asked for again like one that did not arrive.
+
+#include "cache/manifest_fetch.h"
+
+#include <utility>
+
+#include "cache/request.h"
+#include "layby/base/log.h"
+#include "layby/oci/manifest.h"
+
+namespace layby::cache {
+namespace {
+
+// By digest the digest must hold; by tag the body must be a manifest, and has the
+// digest that it has.
+Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference,
+                              Counters& counters) {
+  const auto* wanted = std::get_if<oci::Digest>(&reference);
+  const auto digest =
+      oci::Digest::of(body.bytes, wanted != nullptr ? wanted->kind() : ShaKind::kSha256);
+  if (wanted != nullptr && digest != *wanted) {
+    count(counters.digest_mismatches);
+    return Error{ErrorCode::kCorrupt, "manifest " + wanted->str() +
+                                          ": upstream sent bytes whose digest is " + digest.str() +
+                                          "; they are not kept"};
+  }
+  const auto manifest = oci::parse_manifest(body.bytes, body.media_type);
+  if (!manifest.ok() && wanted == nullptr) return manifest.error();
+  const std::uint64_t size = body.bytes.size();
+  return ManifestAnswer{digest,
+                        manifest.ok() ? manifest->media_type : std::move(body.media_type),
+                        size,
+                        std::make_shared<const std::string>(std::move(body.bytes)),
+                        ManifestSource::kFetched,
+                        std::nullopt};
+}
+
+}  // namespace
+
+ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
+                             oci::Reference reference)
+    : owner_(owner),
+      origin_(origin),
+      repository_(std::move(repository)),
+      reference_(std::move(reference)) {}
+
+void ManifestFetch::start() {
+  const auto& context = owner_.context_;
+  request_ = request<ManifestAnswer>(
+      context.rules.retry, context.timers, context.counters,
+      [this](Manifests::Done done) {
+        return origin_.upstream->get_manifest(
+            repository_, reference_, [this, done = std::move(done)](Result<ManifestBody> body) {
+              done(body.ok() ? verify(std::move(*body), reference_, owner_.context_.counters)
+                             : Result<ManifestAnswer>(body.error()));
+            });
+      },
+      [this](Result<ManifestAnswer> answer) { on_body(std::move(answer)); });
+}
+
+Handle ManifestFetch::wait(Manifests::Done done) {
+  if (!answer_) return waiters_.add(std::move(done));
+  done(*answer_);
+  return nullptr;
+}
+
+void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
+  if (!answer.ok()) {
+    log::warn("{}@{}: {}", repository_, oci::to_string(reference_), answer.error().message);
+    finish();
+    waiters_.settle(answer);
+    return;
+  }
+  answer_ = *answer;
+  // Held by the callback: the store answers even when the cache has gone on.
+  owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
+                                     [weak = weak_from_this()](const Status& status) {
+                                       if (const auto self = weak.lock()) self->on_stored(status);
+                                     });
+  waiters_.settle(answer);
+}
+
+void ManifestFetch::on_stored(const Status& status) {
+  if (status.ok()) {
+    for (const TagKey& tag : tags_) owner_.confirm(tag, answer_->digest);
+  } else {
+    log::error("manifest {}: served but not stored: {}", answer_->digest.str(),
+               status.error().message);
+  }
+  finish();
+}
+
+void ManifestFetch::finish() {
+  owner_.forget(Manifests::key_of(origin_, repository_, reference_), *this);
+}
+
+}  // namespace layby::cache

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One manifest on its way from upstream: fetched, verified, given to all who wait,
+// then stored. It stays in the table until it is stored, so that nobody fetches it
+// twice. States in DESIGN.md.
+
+#ifndef LAYBY_CACHE_MANIFEST_FETCH_H_
+#define LAYBY_CACHE_MANIFEST_FETCH_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cache/manifests.h"
+#include "cache/waiters.h"
+
+namespace layby::cache {
+
+class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
+ public:
+  ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
+                oci::Reference reference);
+  void start();
+
+  // Calls `done` with the verified manifest, before it returns if it is there already.
+  Handle wait(Manifests::Done done);
+
+  // The tag to confirm when the manifest is stored.
+  void add_tag(const TagKey& tag) { tags_.push_back(tag); }
+
+ private:
+  void on_body(Result<ManifestAnswer> answer);
+  void on_stored(const Status& status);
+  void finish();
+
+  Manifests& owner_;
+  const Origin& origin_;
+  const std::string repository_;
+  const oci::Reference reference_;
+  Handle request_;
+  Waiters<Result<ManifestAnswer>> waiters_;
+  std::optional<ManifestAnswer> answer_;  // Verified; being stored.
+  std::vector<TagKey> tags_;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_MANIFEST_FETCH_H_

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way of a manifest request through the cache. ManifestFetch and TagCheck are the
+// two pieces of work that askers share.
+
+#include "cache/manifests.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cache/manifest_fetch.h"
+#include "cache/tag_check.h"
+#include "layby/base/log.h"
+
+namespace layby::cache {
+namespace {
+
+// How old an unchanged tag's entry in the index may grow while the tag is in use.
+constexpr std::chrono::hours kIndexedConfirmation{1};
+
+}  // namespace
+
+Manifests::Manifests(const Context& context) : context_(context) {}
+Manifests::~Manifests() = default;
+
+Manifests::Key Manifests::key_of(const Origin& origin, const std::string& repository,
+                                 const oci::Reference& reference) {
+  return {&origin, repository + "@" + oci::to_string(reference)};
+}
+
+Handle Manifests::get(const Origin& origin, const std::string& repository,
+                      const oci::Reference& reference, bool head, Done done) {
+  if (const auto* digest = std::get_if<oci::Digest>(&reference)) {
+    return by_digest(origin, repository, *digest, std::move(done));
+  }
+  const TagKey tag{origin.name, repository, std::get<oci::Tag>(reference)};
+  return by_tag(origin, tag, head, std::move(done));
+}
+
+bool Manifests::silent(const Origin& origin) const {
+  const auto at = backoffs_.find(&origin);
+  return at != backoffs_.end() && at->second.silent_at(context_.clock.steady_now());
+}
+
+Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
+                            const oci::Digest& digest, Done done) {
+  if (auto answer = stored(digest, ManifestSource::kHit)) {
+    count_answer(*answer, true);
+    done(std::move(*answer));
+    return nullptr;
+  }
+  const bool first = !fetches_.contains(key_of(origin, repository, digest));
+  return fetch(origin, repository, digest)
+      ->wait([this, first, done = std::move(done)](const Result<ManifestAnswer>& answer) {
+        count_answer(answer, first);
+        done(answer);
+      });
+}
+
+Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
+  if (auto answer = cached(tag)) {
+    const WallTime now = context_.clock.wall_now();
+    const bool fresh = policy::tag_freshness(now - *answer->age, now, context_.rules.fresh_for) ==
+                       policy::Freshness::kFresh;
+    if (!fresh && silent(origin)) answer->source = ManifestSource::kStale;
+    if (fresh || answer->source == ManifestSource::kStale) {
+      count_answer(*answer, true);
+      done(std::move(*answer));
+      return nullptr;
+    }
+  }
+  auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
+  const bool first = !check;
+  if (first) {
+    check = std::make_shared<TagCheck>(*this, origin, tag);
+    check->start();
+  }
+  return check->wait(head,
+                     [this, first, done = std::move(done)](const Result<ManifestAnswer>& answer) {
+                       count_answer(answer, first);
+                       done(answer);
+                     });
+}
+
+std::shared_ptr<ManifestFetch> Manifests::fetch(const Origin& origin, const std::string& repository,
+                                                const oci::Reference& reference) {
+  auto& fetch = fetches_[key_of(origin, repository, reference)];
+  if (!fetch) {
+    fetch = std::make_shared<ManifestFetch>(*this, origin, repository, reference);
+    fetch->start();
+  }
+  return fetch;
+}
+
+void Manifests::forget(const Key& key, const ManifestFetch& fetch) {
+  const auto at = fetches_.find(key);
+  if (at == fetches_.end() || at->second.get() != &fetch) return;
+  destroy_later(std::move(at->second));
+  fetches_.erase(at);
+}
+
+void Manifests::forget(const Key& key, const TagCheck& check) {
+  const auto at = checks_.find(key);
+  if (at == checks_.end() || at->second.get() != &check) return;
+  destroy_later(std::move(at->second));
+  checks_.erase(at);
+}
+
+void Manifests::destroy_later(std::shared_ptr<void> over) {
+  over_.push_back(std::move(over));
+  sweep_ = context_.timers.after(std::chrono::milliseconds(0), [this] { over_.clear(); });
+}
+
+std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest,
+                                                ManifestSource source) const {
+  auto manifest = context_.store.find_manifest(digest);
+  if (!manifest) return std::nullopt;
+  const std::uint64_t size = manifest->bytes->size();
+  return ManifestAnswer{digest, std::move(manifest->media_type),
+                        size,   std::move(manifest->bytes),
+                        source, std::nullopt};
+}
+
+std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) const {
+  const auto confirmed = confirmed_.find(tag);
+  const auto known = confirmed != confirmed_.end() ? std::optional(confirmed->second)
+                                                   : context_.store.find_tag(tag);
+  if (!known) return std::nullopt;
+  auto answer = stored(known->digest, ManifestSource::kHit);
+  if (!answer) return std::nullopt;
+  // Below zero when the clock was set back: not fresh then.
+  answer->age = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall_now() -
+                                                                 known->checked_at);
+  return answer;
+}
+
+void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {
+  const StoredTag now{digest, context_.clock.wall_now()};
+  const auto known = confirmed_.find(tag);
+  const auto before =
+      known != confirmed_.end() ? std::optional(known->second) : context_.store.find_tag(tag);
+  const auto indexed = context_.store.find_tag(tag);
+  confirmed_.insert_or_assign(tag, now);
+  const std::string name = tag.repository + ":" + tag.tag;
+  if (before && before->digest != digest) {
+    count(context_.counters.tag_moves);
+    log::info("{} moved from {} to {}", name, before->digest.str(), digest.str());
+  } else if (indexed && now.checked_at - indexed->checked_at < kIndexedConfirmation) {
+    return;
+  }
+  context_.store.put_tag(tag, now, [name](const Status& status) {
+    if (!status.ok()) log::error("{}: the tag was not kept: {}", name, status.error().message);
+  });
+}
+
+void Manifests::count_answer(const Result<ManifestAnswer>& answer, bool first) const {
+  Counters& counters = context_.counters;
+  if (!answer.ok() || answer->source == ManifestSource::kFetched) {
+    count(first ? counters.manifest_misses : counters.manifest_shared);
+    return;
+  }
+  count(counters.manifest_hits);
+  if (answer->source == ManifestSource::kStale) count(counters.stale_served);
+}
+
+}  // namespace layby::cache

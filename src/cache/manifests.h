@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Manifests by digest and by tag. By digest they never change: from the store, or one
+// verified GET shared by all who ask. By tag, a digest that was confirmed within
+// fresh_for is taken as it is, an older one is confirmed by HEAD, which Docker Hub
+// does not count as a pull; when that fails the cached one is served with its age.
+// Lives on the loop thread.
+
+#ifndef LAYBY_CACHE_MANIFESTS_H_
+#define LAYBY_CACHE_MANIFESTS_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "layby/cache/cache.h"
+#include "layby/policy/freshness.h"
+
+namespace layby::cache {
+
+class ManifestFetch;
+class TagCheck;
+
+class Manifests {
+ public:
+  struct Context {
+    const Rules& rules;
+    Store& store;
+    Timers& timers;
+    const Clock& clock;
+    Counters& counters;
+  };
+  using Done = Cache::Done<ManifestAnswer>;
+
+  explicit Manifests(const Context& context);
+  ~Manifests();
+
+  Handle get(const Origin& origin, const std::string& repository, const oci::Reference& reference,
+             bool head, Done done);
+
+  // Whether revalidations of `origin` are spared at present.
+  bool silent(const Origin& origin) const;
+
+ private:
+  friend class ManifestFetch;
+  friend class TagCheck;
+
+  // The origin and "repository@reference" that a fetch or check is about.
+  using Key = std::pair<const Origin*, std::string>;
+  static Key key_of(const Origin& origin, const std::string& repository,
+                    const oci::Reference& reference);
+
+  Handle by_digest(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+                   Done done);
+  Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
+
+  // The fetch of `reference` in flight, begun if there is none.
+  std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
+                                       const oci::Reference& reference);
+  // Takes finished work out of the tables; it is destroyed at the next turn.
+  void forget(const Key& key, const ManifestFetch& fetch);
+  void forget(const Key& key, const TagCheck& check);
+  void destroy_later(std::shared_ptr<void> over);
+
+  std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source) const;
+  // What is cached under a tag, with its age; kHit as the source.
+  std::optional<ManifestAnswer> cached(const TagKey& tag) const;
+  // Upstream says that the tag is this digest, whose manifest is stored.
+  void confirm(const TagKey& tag, const oci::Digest& digest);
+  // Counts an answered request; `first` is set for the one that started the work.
+  void count_answer(const Result<ManifestAnswer>& answer, bool first) const;
+
+  const Context context_;
+  std::map<Key, std::shared_ptr<ManifestFetch>> fetches_;
+  std::map<Key, std::shared_ptr<TagCheck>> checks_;
+  std::vector<std::shared_ptr<void>> over_;
+  Handle sweep_;
+  std::unordered_map<const Origin*, policy::Backoff> backoffs_;
+  // What was confirmed since the start. The index gets an unchanged tag again only when
+  // its entry is old, to spare the disk.
+  std::map<TagKey, StoredTag> confirmed_;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_MANIFESTS_H_

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A cached tag is worth one quick question; an unknown one is worth the retries.
+
+#include "cache/tag_check.h"
+
+#include <utility>
+
+#include "cache/manifest_fetch.h"
+#include "cache/request.h"
+#include "layby/base/log.h"
+
+namespace layby::cache {
+namespace {
+
+// Upstream answered, and the answer is no: an older copy must not hide that.
+bool is_refusal(const Error& error) {
+  return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
+}
+
+}  // namespace
+
+TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
+    : owner_(owner),
+      origin_(origin),
+      tag_(std::move(tag)),
+      cached_(owner.cached(tag_)),
+      retry_(owner.context_.rules.retry) {
+  if (cached_) retry_.max_attempts = 1;
+}
+
+void TagCheck::start() {
+  const auto& context = owner_.context_;
+  count(context.counters.tag_revalidations);
+  const auto deadline = cached_ ? context.rules.revalidate_timeout : context.rules.request_timeout;
+  request_ = request<ManifestHead>(
+      retry_, context.timers, context.counters,
+      [this, deadline](auto done) {
+        return origin_.upstream->head_manifest(tag_.repository, tag_.tag, deadline,
+                                               std::move(done));
+      },
+      [this](const Result<ManifestHead>& head) { on_head(head); });
+}
+
+Handle TagCheck::wait(bool head, Manifests::Done done) {
+  if (!head) return waiters_.add(std::move(done));
+  if (!head_answer_) return head_waiters_.add(std::move(done));
+  done(*head_answer_);
+  return nullptr;
+}
+
+void TagCheck::on_head(const Result<ManifestHead>& head) {
+  auto& backoff = owner_.backoffs_[&origin_];
+  if (head.ok() || is_refusal(head.error())) {
+    backoff.on_success();
+  } else {
+    backoff.on_failure(owner_.context_.clock.steady_now());
+  }
+  if (!head.ok()) return fall_back(head.error());
+  if (head->digest) return on_digest(*head);
+  fetch(tag_.tag);
+}
+
+void TagCheck::on_digest(const ManifestHead& head) {
+  if (auto answer = owner_.stored(*head.digest, ManifestSource::kChecked)) {
+    answer->age = std::chrono::seconds(0);
+    owner_.confirm(tag_, *head.digest);
+    return settle(std::move(*answer));
+  }
+  if (head.size_bytes && !head.media_type.empty()) {
+    head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
+                                  nullptr,      ManifestSource::kFetched, std::chrono::seconds(0)};
+    head_waiters_.settle(*head_answer_);
+  }
+  fetch(*head.digest);
+}
+
+void TagCheck::fetch(const oci::Reference& reference) {
+  const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
+  fetch->add_tag(tag_);
+  fetch_ = fetch->wait([this](const Result<ManifestAnswer>& answer) { on_fetched(answer); });
+}
+
+void TagCheck::on_fetched(const Result<ManifestAnswer>& answer) {
+  if (!answer.ok()) return fall_back(answer.error());
+  ManifestAnswer fresh = *answer;
+  fresh.age = std::chrono::seconds(0);
+  settle(std::move(fresh));
+}
+
+void TagCheck::fall_back(const Error& error) {
+  if (!cached_ || is_refusal(error)) return settle(error);
+  log::warn("{}:{}: serving the cached one: {}", tag_.repository, tag_.tag, error.message);
+  ManifestAnswer stale = *cached_;
+  stale.source = ManifestSource::kStale;
+  settle(std::move(stale));
+}
+
+void TagCheck::settle(const Result<ManifestAnswer>& answer) {
+  // First out of the table: a waiter may ask again at once.
+  owner_.forget(Manifests::key_of(origin_, tag_.repository, tag_.tag), *this);
+  head_waiters_.settle(answer);
+  waiters_.settle(answer);
+}
+
+}  // namespace layby::cache

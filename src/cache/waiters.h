@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Those who wait for one shared result. Each holds a Handle; destroying it drops its
+// callback and touches nobody else's. settle() may be called while a callback adds or
+// drops waiters.
+
+#ifndef LAYBY_CACHE_WAITERS_H_
+#define LAYBY_CACHE_WAITERS_H_
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "layby/base/result.h"
+#include "layby/cache/async.h"
+
+namespace layby::cache {
+
+template <typename T>
+class Waiters {
+ public:
+  using Done = std::function<void(T)>;
+
+  Handle add(Done done) {
+    auto slot = std::make_shared<Done>(std::move(done));
+    slots_.push_back(slot);
+    return std::make_unique<Drop>(std::move(slot));
+  }
+
+  // Gives `value` to all who wait now, each once.
+  void settle(const T& value) {
+    for (const auto& slot : std::exchange(slots_, {})) {
+      if (const Done done = std::exchange(*slot, nullptr)) done(value);
+    }
+  }
+
+ private:
+  class Drop final : public Operation {
+   public:
+    explicit Drop(std::shared_ptr<Done> slot) : slot_(std::move(slot)) {}
+    ~Drop() override { *slot_ = nullptr; }
+
+   private:
+    std::shared_ptr<Done> slot_;
+  };
+
+  std::vector<std::shared_ptr<Done>> slots_;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_WAITERS_H_
