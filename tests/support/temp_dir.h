@@ -5,9 +5,9 @@
 #ifndef LAYBY_TESTS_SUPPORT_TEMP_DIR_H_
 #define LAYBY_TESTS_SUPPORT_TEMP_DIR_H_
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <stdexcept>
 #include <string>
 
 namespace layby::testing {
@@ -17,7 +17,9 @@ class TempDir {
   TempDir() {
     const char* base = std::getenv("LAYBY_TEST_TMPDIR");
     path_ = std::string(base != nullptr ? base : "/tmp") + "/layby-test-XXXXXX";
-    if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp " + path_);
+    if (::mkdtemp(path_.data()) != nullptr) return;
+    std::perror(path_.c_str());
+    std::abort();
   }
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;

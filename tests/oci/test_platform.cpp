@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Platforms as text, both ways.
+
+#include "layby/oci/platform.h"
+
+#include <gtest/gtest.h>
+
+namespace layby::oci {
+namespace {
+
+class PlatformTest : public ::testing::Test {
+ protected:
+  void SetUp() override {}
+  void TearDown() override {}
+};
+
+TEST_F(PlatformTest, OsAndArchitecture) {
+  EXPECT_EQ(parse_platform("linux/amd64"), (Platform{"linux", "amd64", ""}));
+}
+
+TEST_F(PlatformTest, Variant) {
+  EXPECT_EQ(parse_platform("linux/arm64/v8"), (Platform{"linux", "arm64", "v8"}));
+}
+
+TEST_F(PlatformTest, AttestationsPlatformIsRead) {
+  EXPECT_EQ(parse_platform("unknown/unknown"), (Platform{"unknown", "unknown", ""}));
+}
+
+TEST_F(PlatformTest, OsAloneIsRefused) { EXPECT_EQ(parse_platform("linux"), std::nullopt); }
+
+TEST_F(PlatformTest, FourPartsAreRefused) {
+  EXPECT_EQ(parse_platform("linux/arm/v7/x"), std::nullopt);
+}
+
+TEST_F(PlatformTest, EmptyOsIsRefused) { EXPECT_EQ(parse_platform("/amd64"), std::nullopt); }
+
+TEST_F(PlatformTest, EmptyArchitectureIsRefused) {
+  EXPECT_EQ(parse_platform("linux//v8"), std::nullopt);
+}
+
+TEST_F(PlatformTest, TrailingSlashIsRefused) {
+  EXPECT_EQ(parse_platform("linux/amd64/"), std::nullopt);
+}
+
+TEST_F(PlatformTest, SpaceIsRefused) { EXPECT_EQ(parse_platform("linux/amd 64"), std::nullopt); }
+
+TEST_F(PlatformTest, EmptyTextIsRefused) { EXPECT_EQ(parse_platform(""), std::nullopt); }
+
+TEST_F(PlatformTest, TextLeavesOutAMissingVariant) {
+  EXPECT_EQ(to_string(Platform{"linux", "amd64", ""}), "linux/amd64");
+}
+
+TEST_F(PlatformTest, TextNamesTheVariant) {
+  EXPECT_EQ(to_string(Platform{"linux", "arm", "v7"}), "linux/arm/v7");
+}
+
+}  // namespace
+}  // namespace layby::oci

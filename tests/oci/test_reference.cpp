@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The grammars of repository names and tags, at their edges.
+
+#include "layby/oci/reference.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace layby::oci {
+namespace {
+
+class ReferenceTest : public ::testing::Test {
+ protected:
+  void SetUp() override { digest_ = Digest::of("abc").str(); }
+  void TearDown() override {}
+
+  std::string digest_;
+};
+
+TEST_F(ReferenceTest, PlainName) { EXPECT_TRUE(is_repository("debian")); }
+
+TEST_F(ReferenceTest, NameOfSeveralParts) { EXPECT_TRUE(is_repository("a/b2/3c")); }
+
+TEST_F(ReferenceTest, AllSeparators) { EXPECT_TRUE(is_repository("a.b_c__d-e---f")); }
+
+TEST_F(ReferenceTest, NameOf255Characters) { EXPECT_TRUE(is_repository(std::string(255, 'a'))); }
+
+TEST_F(ReferenceTest, NameOf256CharactersIsRefused) {
+  EXPECT_FALSE(is_repository(std::string(256, 'a')));
+}
+
+TEST_F(ReferenceTest, EmptyNameIsRefused) { EXPECT_FALSE(is_repository("")); }
+
+TEST_F(ReferenceTest, UpperCaseIsRefused) { EXPECT_FALSE(is_repository("Debian")); }
+
+TEST_F(ReferenceTest, LeadingSlashIsRefused) { EXPECT_FALSE(is_repository("/a")); }
+
+TEST_F(ReferenceTest, TrailingSlashIsRefused) { EXPECT_FALSE(is_repository("a/")); }
+
+TEST_F(ReferenceTest, DoubleSlashIsRefused) { EXPECT_FALSE(is_repository("a//b")); }
+
+TEST_F(ReferenceTest, ParentDirectoryIsRefused) { EXPECT_FALSE(is_repository("a/../b")); }
+
+TEST_F(ReferenceTest, TwoDotsAreRefused) { EXPECT_FALSE(is_repository("a..b")); }
+
+TEST_F(ReferenceTest, ThreeUnderscoresAreRefused) { EXPECT_FALSE(is_repository("a___b")); }
+
+TEST_F(ReferenceTest, MixedSeparatorsAreRefused) { EXPECT_FALSE(is_repository("a_-b")); }
+
+TEST_F(ReferenceTest, LeadingSeparatorIsRefused) { EXPECT_FALSE(is_repository("-a")); }
+
+TEST_F(ReferenceTest, TrailingSeparatorIsRefused) { EXPECT_FALSE(is_repository("a-/b")); }
+
+TEST_F(ReferenceTest, ColonIsRefused) { EXPECT_FALSE(is_repository("a:b")); }
+
+TEST_F(ReferenceTest, NulIsRefused) { EXPECT_FALSE(is_repository(std::string_view("a\0b", 3))); }
+
+TEST_F(ReferenceTest, PlainTag) { EXPECT_TRUE(is_tag("3.12-slim_X")); }
+
+TEST_F(ReferenceTest, TagMayBeginWithUnderscore) { EXPECT_TRUE(is_tag("_a")); }
+
+TEST_F(ReferenceTest, TagOf128Characters) { EXPECT_TRUE(is_tag(std::string(128, 'a'))); }
+
+TEST_F(ReferenceTest, TagOf129CharactersIsRefused) { EXPECT_FALSE(is_tag(std::string(129, 'a'))); }
+
+TEST_F(ReferenceTest, TagCannotBeginWithADot) { EXPECT_FALSE(is_tag(".a")); }
+
+TEST_F(ReferenceTest, TagCannotBeginWithADash) { EXPECT_FALSE(is_tag("-a")); }
+
+TEST_F(ReferenceTest, TagCannotHoldASlash) { EXPECT_FALSE(is_tag("a/b")); }
+
+TEST_F(ReferenceTest, EmptyTagIsRefused) { EXPECT_FALSE(is_tag("")); }
+
+TEST_F(ReferenceTest, BareNameIsInLibrary) { EXPECT_EQ(with_library("debian"), "library/debian"); }
+
+TEST_F(ReferenceTest, NameWithNamespaceStays) { EXPECT_EQ(with_library("acme/tool"), "acme/tool"); }
+
+TEST_F(ReferenceTest, TagIsAReference) {
+  EXPECT_EQ(parse_reference("latest"), Reference(Tag("latest")));
+}
+
+TEST_F(ReferenceTest, DigestIsAReference) {
+  EXPECT_EQ(parse_reference(digest_), Reference(Digest::of("abc")));
+}
+
+TEST_F(ReferenceTest, BrokenDigestIsNoReference) {
+  EXPECT_EQ(parse_reference("sha256:abc"), std::nullopt);
+}
+
+TEST_F(ReferenceTest, TextOfATag) { EXPECT_EQ(to_string(Reference(Tag("latest"))), "latest"); }
+
+TEST_F(ReferenceTest, TextOfADigest) {
+  EXPECT_EQ(to_string(Reference(Digest::of("abc"))), digest_);
+}
+
+}  // namespace
+}  // namespace layby::oci

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When another attempt is made, and after which wait.
+
+#include "layby/policy/retry.h"
+
+#include <gtest/gtest.h>
+
+namespace layby::policy {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class RetryTest : public ::testing::Test {
+ protected:
+  void SetUp() override { rules_ = {10, milliseconds(200), milliseconds(5000)}; }
+  void TearDown() override {}
+
+  std::optional<milliseconds> after(int attempts, ErrorCode code, double jitter = 0) const {
+    return next_retry(rules_, attempts, Error{code, "", retry_after_}, jitter);
+  }
+
+  RetryRules rules_;
+  std::optional<seconds> retry_after_;
+};
+
+TEST_F(RetryTest, FirstDelayIsHalvedWithoutJitter) {
+  EXPECT_EQ(after(1, ErrorCode::kUnavailable), milliseconds(100));
+}
+
+TEST_F(RetryTest, JitterSpreadsOverTheUpperHalf) {
+  EXPECT_EQ(after(1, ErrorCode::kUnavailable, 0.5), milliseconds(150));
+}
+
+TEST_F(RetryTest, DelayDoubles) { EXPECT_EQ(after(3, ErrorCode::kTimedOut), milliseconds(400)); }
+
+TEST_F(RetryTest, DelayStaysBelowTheLongest) {
+  EXPECT_LT(after(9, ErrorCode::kUnavailable, 0.999), milliseconds(5000));
+}
+
+TEST_F(RetryTest, DelayReachesTheLongest) {
+  EXPECT_EQ(after(9, ErrorCode::kUnavailable), milliseconds(2500));
+}
+
+TEST_F(RetryTest, LastAttemptIsTheLast) {
+  EXPECT_EQ(after(10, ErrorCode::kUnavailable), std::nullopt);
+}
+
+TEST_F(RetryTest, CorruptIsTriedAgain) { EXPECT_TRUE(after(1, ErrorCode::kCorrupt)); }
+
+TEST_F(RetryTest, NotFoundIsFinal) { EXPECT_EQ(after(1, ErrorCode::kNotFound), std::nullopt); }
+
+TEST_F(RetryTest, DeniedIsFinal) { EXPECT_EQ(after(1, ErrorCode::kDenied), std::nullopt); }
+
+TEST_F(RetryTest, FullDiskIsFinal) { EXPECT_EQ(after(1, ErrorCode::kNoSpace), std::nullopt); }
+
+TEST_F(RetryTest, CancelledIsFinal) { EXPECT_EQ(after(1, ErrorCode::kCancelled), std::nullopt); }
+
+TEST_F(RetryTest, ThrottledWithoutATimeIsFinal) {
+  EXPECT_EQ(after(1, ErrorCode::kThrottled), std::nullopt);
+}
+
+TEST_F(RetryTest, ThrottledForShortWaitsAsAsked) {
+  retry_after_ = seconds(5);
+  EXPECT_EQ(after(1, ErrorCode::kThrottled), seconds(5));
+}
+
+TEST_F(RetryTest, ThrottledForLongIsFinal) {
+  retry_after_ = seconds(6);
+  EXPECT_EQ(after(1, ErrorCode::kThrottled), std::nullopt);
+}
+
+TEST_F(RetryTest, ThrottledForEverIsFinal) {
+  retry_after_ = seconds::max();
+  EXPECT_EQ(after(1, ErrorCode::kThrottled), std::nullopt);
+}
+
+TEST_F(RetryTest, UnavailableWaitsAsAskedUpToTheLongest) {
+  retry_after_ = seconds::max();
+  EXPECT_EQ(after(1, ErrorCode::kUnavailable), seconds(5));
+}
+
+TEST_F(RetryTest, AskedForLessThanOurDelayChangesNothing) {
+  retry_after_ = seconds(0);
+  EXPECT_EQ(after(1, ErrorCode::kUnavailable), milliseconds(100));
+}
+
+}  // namespace
+}  // namespace layby::policy
