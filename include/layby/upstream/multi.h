@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one libcurl multi handle, driven by the event loop and shared by all registries:
+// connections are kept and reused across them. Nothing polls: curl says which sockets
+// and which time it waits for. Outlives the registries. Loop thread only.
+
+#ifndef LAYBY_UPSTREAM_MULTI_H_
+#define LAYBY_UPSTREAM_MULTI_H_
+
+#include <memory>
+
+#include "layby/base/result.h"
+#include "layby/event/loop.h"
+
+namespace layby::upstream {
+
+class Driver;
+
+class Multi {
+ public:
+  // kIo when libcurl can't be set up. `loop` outlives it.
+  static Result<std::unique_ptr<Multi>> create(event::Loop& loop, long max_idle_connections = 32);
+  ~Multi();
+  Multi(const Multi&) = delete;
+  Multi& operator=(const Multi&) = delete;
+
+  // For this module's own use.
+  Driver& driver() { return *driver_; }
+
+ private:
+  explicit Multi(std::unique_ptr<Driver> driver);
+  std::unique_ptr<Driver> driver_;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_MULTI_H_

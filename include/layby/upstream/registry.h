@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A registry as Docker Hub is one (OCI distribution-spec 1.1, Docker's token
+// specification), over HTTP/1.1 by libcurl: token challenge, redirects, proxies, TLS.
+// Credentials go to the registry and to a token server of its own site only; a token
+// never leaves the registry's own host and port. Outlives what it started. Loop thread
+// only.
+
+#ifndef LAYBY_UPSTREAM_REGISTRY_H_
+#define LAYBY_UPSTREAM_REGISTRY_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/base/counters.h"
+#include "layby/cache/upstream.h"
+#include "layby/http/url.h"
+#include "layby/policy/quota.h"
+#include "layby/upstream/multi.h"
+
+namespace layby::upstream {
+
+struct RegistryOptions {
+  std::string name;  // "docker.io"
+  http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to its path.
+  std::string username;
+  std::string password;
+  std::string ca_file;  // PEM, believed besides the system's CAs; "" for none.
+  std::string proxy;    // "" means HTTPS_PROXY, http_proxy and NO_PROXY of the environment.
+  std::chrono::milliseconds connect_timeout{5'000};   // Name, TCP and TLS.
+  std::chrono::milliseconds stall_timeout{30'000};    // A blob that sends no byte; not when paused.
+  std::chrono::milliseconds request_timeout{30'000};  // A small request, its token included.
+  std::size_t max_blob_transfers = 32;                // More wait for their turn.
+  std::string user_agent = "layby";
+};
+
+// The pull limit as the last manifest answer stated it.
+struct QuotaState {
+  policy::QuotaValue limit;
+  policy::QuotaValue remaining;
+  std::string source;  // docker-ratelimit-source: an address or an account's id.
+  WallTime seen_at;
+};
+
+struct Site;
+
+class Registry final : public cache::Upstream {
+ public:
+  Registry(RegistryOptions options, Multi& multi, const Clock& clock, Counters& counters);
+  ~Registry() override;
+
+  // nullopt before the first manifest answer, and when that states no limit.
+  std::optional<QuotaState> quota() const;
+
+  cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                              std::chrono::milliseconds deadline,
+                              Done<cache::ManifestHead> done) override;
+  cache::Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                             Done<cache::ManifestBody> done) override;
+  cache::Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                          Done<cache::BlobHead> done) override;
+  std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
+                                                const oci::Digest& digest, std::uint64_t offset,
+                                                cache::BlobSink& sink) override;
+  cache::Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                         Done<cache::TagPage> done) override;
+  cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                              const std::string& artifact_type, Done<std::string> done) override;
+
+ private:
+  std::unique_ptr<Site> site_;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_REGISTRY_H_

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A request whose whole answer fits into memory, with one callback. Loop thread only.
+
+#ifndef LAYBY_UPSTREAM_CALL_H_
+#define LAYBY_UPSTREAM_CALL_H_
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/result.h"
+#include "layby/cache/async.h"
+#include "upstream/request.h"
+
+namespace layby::upstream {
+
+struct Answer {
+  Head head;
+  std::string body;
+};
+
+class Call final : public cache::Operation, private ExchangeEvents {
+ public:
+  Call(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> done);
+
+ private:
+  void on_head(const Head& head) override;
+  void on_body(std::string_view bytes) override;
+  void on_end(Status status) override;
+
+  std::function<void(Result<Answer>)> done_;
+  Answer answer_;
+  Request request_;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_CALL_H_

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One exchange over one wire. curl follows redirects itself: it drops Authorization
+// when host, port or scheme change, which a test holds it to; what it would allow and
+// we don't is a step from https down to http.
+
+#include "upstream/exchange.h"
+
+#include <utility>
+
+#include "layby/base/number.h"
+#include "layby/http/url.h"
+#include "upstream/failure.h"
+
+namespace layby::upstream {
+namespace {
+
+constexpr std::size_t kMaxHeadBytes = 64 << 10;
+constexpr long kReceiveBufferBytes = 256 << 10;
+constexpr long kMaxRedirects = 5;
+
+// Those that curl follows when there is a Location.
+bool is_redirect(const Head& head) {
+  return head.status >= 300 && head.status < 400 && head.headers.count("location") > 0;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> Head::content_length() const {
+  if (headers.count("transfer-encoding") > 0) return std::nullopt;
+  const auto value = headers.get("content-length");
+  return value ? parse_number(*value) : std::nullopt;
+}
+
+Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transport,
+                   ExchangeSpec spec, ExchangeEvents& events)
+    : driver_(driver),
+      counters_(counters),
+      spec_(std::move(spec)),
+      events_(events),
+      wire_(std::make_unique<Wire>(*this)),
+      deadline_(driver.loop().alarm([this] { on_deadline(); })),
+      stall_(driver.loop().alarm([this] { on_stall(); })) {
+  head_.host = spec_.host;
+  if (wire_->easy) set_up(transport);
+  if (wire_->setup_code != CURLE_OK) {
+    error_ = failure({spec_.host, spec_.request}, ErrorCode::kIo,
+                     curl_easy_strerror(wire_->setup_code), "is libcurl built with TLS and zlib?");
+    deadline_->arm(std::chrono::milliseconds(0));
+    return;
+  }
+  if (spec_.deadline.count() > 0) deadline_->arm(spec_.deadline);
+  arm_stall();
+  driver_.start(*wire_);
+}
+
+Exchange::~Exchange() {
+  if (wire_) driver_.release(std::move(wire_));
+}
+
+void Exchange::set_up(const Transport& transport) {
+  Wire& wire = *wire_;
+  wire.set(CURLOPT_URL, spec_.url);
+  if (spec_.method == Method::kHead) wire.set(CURLOPT_NOBODY, 1L);
+  for (const std::string& line : spec_.headers) wire.add_header(line);
+  // HTTPHEADER holds the Authorization: never for a proxy.
+  wire.set(CURLOPT_HTTPHEADER, wire.headers.get());
+  wire.set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
+  wire.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  wire.set(CURLOPT_USERAGENT, transport.user_agent);
+  if (spec_.gzip) wire.set(CURLOPT_ACCEPT_ENCODING, "gzip");
+  wire.set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  wire.set(CURLOPT_FOLLOWLOCATION, 1L);
+  wire.set(CURLOPT_MAXREDIRS, kMaxRedirects);
+  wire.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  wire.set(CURLOPT_PROTOCOLS_STR, "http,https");
+  wire.set(CURLOPT_REDIR_PROTOCOLS_STR, spec_.url.starts_with("https:") ? "https" : "http,https");
+  if (!transport.proxy.empty()) wire.set(CURLOPT_PROXY, transport.proxy);
+  set_up_limits(transport);
+  set_up_tls(transport);
+}
+
+void Exchange::set_up_limits(const Transport& transport) {
+  Wire& wire = *wire_;
+  wire.set(CURLOPT_NOSIGNAL, 1L);
+  // Without it, giving up on a name that is being resolved waits for the resolver's
+  // thread, and the whole loop with it.
+  wire.set(CURLOPT_QUICK_EXIT, 1L);
+  wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
+  wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
+  if (spec_.max_body_bytes == 0) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+}
+
+void Exchange::set_up_tls(const Transport& transport) {
+  Wire& wire = *wire_;
+  wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  // curl takes a file and a directory of CAs. The operator's file goes in place of the
+  // system's bundle, whose certificates the directory has too. Without one the directory
+  // is left out: curl then parses the bundle once and not for every connection.
+  if (!transport.ca_file.empty()) {
+    wire.set(CURLOPT_CAINFO, transport.ca_file);
+    wire.set(CURLOPT_CAPATH, "/etc/ssl/certs");
+  } else if (curl_version_info(CURLVERSION_NOW)->cainfo != nullptr) {
+    wire.set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
+  }
+}
+
+void Exchange::pause() {
+  pause_wanted_ = true;
+  stall_->disarm();
+}
+
+void Exchange::resume() {
+  if (!pause_wanted_) return;
+  pause_wanted_ = false;
+  arm_stall();
+  if (std::exchange(curl_paused_, false) && wire_) driver_.unpause_soon(*wire_);
+}
+
+void Exchange::fail(Error error) {
+  if (!error_) error_ = std::move(error);
+}
+
+void Exchange::arm_stall() {
+  if (wire_ && spec_.stall_timeout.count() > 0 && !pause_wanted_) stall_->arm(spec_.stall_timeout);
+}
+
+void Exchange::on_deadline() {
+  if (error_) return end(*std::exchange(error_, std::nullopt));
+  end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no answer in time",
+              "check the link"));
+}
+
+void Exchange::on_stall() {
+  end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no byte comes any more",
+              "check the link"));
+}
+
+void Exchange::end(Status status) {
+  deadline_->disarm();
+  stall_->disarm();
+  driver_.release(std::move(wire_));
+  if (!status.ok()) count_failure();
+  events_.on_end(std::move(status));  // May destroy this exchange.
+}
+
+Verdict Exchange::on_header_line(std::string_view line) {
+  if (error_) return Verdict::kStop;
+  if (head_done_) return Verdict::kTaken;  // A trailer.
+  head_bytes_ += line.size();
+  if (head_bytes_ > kMaxHeadBytes) {
+    fail(failure({head_.host, spec_.request}, ErrorCode::kInvalid, "the header is too large"));
+  } else if (line.starts_with("HTTP/")) {
+    head_.headers.clear();
+  } else if (line.empty()) {
+    const Wire& wire = *wire_;
+    finish_head();  // May destroy this exchange; the wire stays as long as curl is in it.
+    if (wire.owner == nullptr) return Verdict::kStop;
+  } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
+    head_.headers.add(line.substr(0, colon), http::trim(line.substr(colon + 1)));
+  }
+  return error_ ? Verdict::kStop : Verdict::kTaken;
+}
+
+void Exchange::finish_head() {
+  arm_stall();
+  long status = 0;
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_RESPONSE_CODE, &status);
+  head_.status = static_cast<int>(status);
+  read_address();
+  if (head_.status < 200) return;
+  if (is_redirect(head_)) {
+    if (!allows_redirect()) {
+      fail(failure({head_.host, spec_.request}, ErrorCode::kInvalid,
+                   "redirected from https to http, which isn't followed"));
+    }
+    return;
+  }
+  head_done_ = true;
+  if (head_.status == 429) count(counters_.upstream_throttled);
+  if (head_.status == 429 || head_.status >= 500) count_failure();
+  events_.on_head(head_);
+}
+
+void Exchange::count_failure() {
+  if (!std::exchange(failure_counted_, true)) count(counters_.upstream_failures);
+}
+
+// Whose answer this is.
+void Exchange::read_address() {
+  char* text = nullptr;
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
+  const auto asked = http::parse_url(spec_.url);
+  const auto answered = http::parse_url(text != nullptr ? text : "");
+  // curl takes URLs that parse_url refuses; those never are the registry's own.
+  head_.redirected = !asked.ok() || !answered.ok() || asked->origin() != answered->origin();
+  if (answered.ok()) head_.host = host_label(*answered);
+}
+
+bool Exchange::allows_redirect() {
+  char* text = nullptr;
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
+  const std::string_view from = text != nullptr ? text : "";
+  const std::string_view to = *head_.headers.get("location");
+  const auto has_scheme = [](std::string_view url, std::string_view scheme) {
+    return http::equals_ignoring_case(url.substr(0, scheme.size()), scheme);
+  };
+  return !(has_scheme(from, "https:") && has_scheme(to, "http:"));
+}
+
+Verdict Exchange::on_received(std::string_view bytes) {
+  if (error_) return Verdict::kStop;
+  if (pause_wanted_) {
+    curl_paused_ = true;
+    return Verdict::kPause;
+  }
+  arm_stall();
+  count(counters_.upstream_bytes, bytes.size());
+  body_bytes_ += bytes.size();
+  if (spec_.max_body_bytes > 0 && body_bytes_ > spec_.max_body_bytes) {
+    fail(failure({head_.host, spec_.request}, ErrorCode::kInvalid, "the answer is too large"));
+    return Verdict::kStop;
+  }
+  const Wire& wire = *wire_;
+  events_.on_body(bytes);  // May destroy this exchange; the wire stays as long as curl is in it.
+  return wire.owner == nullptr || error_ ? Verdict::kStop : Verdict::kTaken;
+}
+
+void Exchange::on_finished(CURLcode code) {
+  if (error_) return end(*std::exchange(error_, std::nullopt));
+  // A redirect to nowhere has no head that was told.
+  if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
+  if (code != CURLE_OK) return end(error_of(code));
+  end({});
+}
+
+Error Exchange::error_of(CURLcode code) {
+  return curl_failure({head_.host, spec_.request}, code, wire_->easy.get(),
+                      wire_->error_text.data());
+}
+
+}  // namespace layby::upstream

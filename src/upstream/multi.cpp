@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sets libcurl up: once for the process, then one multi handle that keeps idle
+// connections and speaks HTTP/1.1, one transfer a connection.
+
+#include "layby/upstream/multi.h"
+
+#include <utility>
+
+#include "upstream/driver.h"
+
+namespace layby::upstream {
+
+Result<std::unique_ptr<Multi>> Multi::create(event::Loop& loop, long max_idle_connections) {
+  static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
+  MultiPtr multi(global == CURLE_OK ? curl_multi_init() : nullptr);
+  if (!multi) return Error{ErrorCode::kIo, "libcurl can't be set up; is memory short?"};
+  curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
+  curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, max_idle_connections);
+  return std::unique_ptr<Multi>(new Multi(std::make_unique<Driver>(loop, std::move(multi))));
+}
+
+Multi::Multi(std::unique_ptr<Driver> driver) : driver_(std::move(driver)) {}
+
+Multi::~Multi() = default;
+
+}  // namespace layby::upstream

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The endpoints of OCI distribution-spec 1.1 that a pull needs, each as a RequestSpec
+// and a reading of its answer.
+
+#include "layby/upstream/registry.h"
+
+#include <utility>
+
+#include "layby/base/number.h"
+#include "layby/oci/manifest.h"
+#include "layby/oci/tag_list.h"
+#include "upstream/blob_transfer.h"
+#include "upstream/call.h"
+#include "upstream/failure.h"
+#include "upstream/site.h"
+
+namespace layby::upstream {
+namespace {
+
+// Decoded. Hub's longest lists have some thousand tags of some ten bytes each.
+constexpr std::uint64_t kMaxTagsBytes = 8 << 20;
+// HEAD answers have no body; this is for those that send one against the rules.
+constexpr std::uint64_t kMaxHeadBodyBytes = 64 << 10;
+
+// "application/json" of "application/json; charset=utf-8".
+std::string media_type(const http::Headers& headers) {
+  const std::string_view value = headers.get("content-type").value_or("");
+  return std::string(http::trim(value.substr(0, value.find(';'))));
+}
+
+cache::ManifestHead read_manifest_head(const Answer& answer) {
+  const auto digest = answer.head.headers.get("docker-content-digest");
+  return {digest ? oci::Digest::parse(*digest) : std::nullopt, media_type(answer.head.headers),
+          answer.head.content_length()};
+}
+
+// RFC 8288: whether a Link names a next page. Registries send no other relation here.
+bool has_next_page(const http::Headers& headers) {
+  const std::string links = headers.joined("link");
+  return links.find("rel=\"next\"") != std::string::npos ||
+         links.find("rel=next") != std::string::npos;
+}
+
+RequestSpec manifest_spec(Method method, const std::string& repository,
+                          const oci::Reference& reference) {
+  const std::string name = oci::to_string(reference);
+  RequestSpec spec;
+  spec.method = method;
+  spec.repository = repository;
+  spec.path = "/manifests/" + http::percent_encode(name, ":");
+  spec.what = "manifest " + name;
+  spec.headers = {"Accept: " + oci::accept_all_manifests(), "Accept-Encoding: identity"};
+  spec.states_quota = true;
+  spec.max_body_bytes = oci::kMaxManifestBytes;
+  return spec;
+}
+
+std::string tags_query(const cache::TagPageRequest& page) {
+  std::string query;
+  if (page.count) query += "?n=" + std::to_string(*page.count);
+  if (!page.last.empty()) {
+    query += (query.empty() ? "?last=" : "&last=") + http::percent_encode(page.last);
+  }
+  return query;
+}
+
+// Passes `done` what `read` makes of a good answer, and errors as they are.
+template <typename T, typename Read>
+std::function<void(Result<Answer>)> then(std::function<void(Result<T>)> done, Read read) {
+  return [done = std::move(done), read = std::move(read)](Result<Answer> answer) {
+    if (!answer.ok()) return done(answer.error());
+    done(read(*std::move(answer)));
+  };
+}
+
+}  // namespace
+
+Registry::Registry(RegistryOptions options, Multi& multi, const Clock& clock, Counters& counters)
+    : site_(std::make_unique<Site>(std::move(options), multi, clock, counters)) {}
+
+Registry::~Registry() = default;
+
+std::optional<QuotaState> Registry::quota() const { return site_->quota; }
+
+cache::Handle Registry::head_manifest(const std::string& repository,
+                                      const oci::Reference& reference,
+                                      std::chrono::milliseconds deadline,
+                                      Done<cache::ManifestHead> done) {
+  RequestSpec spec = manifest_spec(Method::kHead, repository, reference);
+  spec.counter = &Counters::upstream_manifest_heads;
+  spec.deadline = deadline;
+  return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), read_manifest_head));
+}
+
+cache::Handle Registry::get_manifest(const std::string& repository, const oci::Reference& reference,
+                                     Done<cache::ManifestBody> done) {
+  RequestSpec spec = manifest_spec(Method::kGet, repository, reference);
+  spec.counter = &Counters::upstream_manifest_gets;
+  spec.deadline = site_->options.request_timeout;
+  return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
+    return cache::ManifestBody{std::move(answer.body), media_type(answer.head.headers)};
+  }));
+}
+
+cache::Handle Registry::head_blob(const std::string& repository, const oci::Digest& digest,
+                                  Done<cache::BlobHead> done) {
+  RequestSpec spec;
+  spec.method = Method::kHead;
+  spec.repository = repository;
+  spec.path = "/blobs/" + digest.str();
+  spec.what = "blob " + digest.str();
+  spec.headers = {"Accept-Encoding: identity"};
+  spec.counter = &Counters::upstream_blob_heads;
+  spec.max_body_bytes = kMaxHeadBodyBytes;
+  spec.deadline = site_->options.request_timeout;
+  return std::make_unique<Call>(*site_, std::move(spec),
+                                then(std::move(done), [](const Answer& answer) {
+                                  return cache::BlobHead{answer.head.content_length()};
+                                }));
+}
+
+std::unique_ptr<cache::BlobTransfer> Registry::get_blob(const std::string& repository,
+                                                        const oci::Digest& digest,
+                                                        std::uint64_t offset,
+                                                        cache::BlobSink& sink) {
+  return std::make_unique<RegistryBlob>(*site_, repository, digest, offset, sink);
+}
+
+cache::Handle Registry::get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                                 Done<cache::TagPage> done) {
+  RequestSpec spec;
+  spec.repository = repository;
+  spec.path = "/tags/list" + tags_query(page);
+  spec.what = "tag list";
+  spec.headers = {"Accept: application/json"};
+  spec.counter = &Counters::upstream_other_gets;
+  spec.gzip = true;
+  spec.max_body_bytes = kMaxTagsBytes;
+  spec.deadline = site_->options.request_timeout;
+  const Subject subject{site_->host, "GET " + repository + " tag list"};
+  return std::make_unique<Call>(
+      *site_, std::move(spec),
+      then(std::move(done), [subject](const Answer& answer) -> Result<cache::TagPage> {
+        auto tags = oci::parse_tag_list(answer.body);
+        if (!tags.ok()) return failure(subject, ErrorCode::kCorrupt, tags.error().message);
+        return cache::TagPage{*std::move(tags), has_next_page(answer.head.headers)};
+      }));
+}
+
+cache::Handle Registry::get_referrers(const std::string& repository, const oci::Digest& digest,
+                                      const std::string& artifact_type, Done<std::string> done) {
+  RequestSpec spec;
+  spec.repository = repository;
+  spec.path = "/referrers/" + digest.str();
+  if (!artifact_type.empty()) {
+    spec.path += "?artifactType=" + http::percent_encode(artifact_type);
+  }
+  spec.what = "referrers " + digest.str();
+  spec.headers = {"Accept: " + std::string(oci::kOciIndex)};
+  spec.counter = &Counters::upstream_other_gets;
+  spec.gzip = true;
+  spec.max_body_bytes = oci::kMaxManifestBytes;
+  spec.deadline = site_->options.request_timeout;
+  return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
+    return std::move(answer.body);
+  }));
+}
+
+}  // namespace layby::upstream

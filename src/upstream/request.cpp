@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bodies of refusals are read and dropped, which keeps the connection for the request
+// that follows.
+
+#include "upstream/request.h"
+
+#include <utility>
+
+#include "layby/http/url.h"
+#include "upstream/failure.h"
+
+namespace layby::upstream {
+namespace {
+
+// More of a refusal's body isn't worth the connection that reading it would keep.
+constexpr std::uint64_t kMaxRefusalBytes = 64 << 10;
+
+}  // namespace
+
+Request::Request(Site& site, RequestSpec spec, ExchangeEvents& events)
+    : site_(site),
+      spec_(std::move(spec)),
+      events_(events),
+      deadline_(site.driver.loop().alarm([this] { on_deadline(); })),
+      host_(site.host) {
+  if (spec_.deadline.count() > 0) deadline_->arm(spec_.deadline);
+  proceed();
+}
+
+void Request::proceed() {
+  exchange_.reset();
+  if (auto authorization = site_.tokens.known(spec_.repository)) {
+    return send(*std::move(authorization));
+  }
+  state_ = State::kWaiting;
+  token_ = site_.tokens.fetch(spec_.repository,
+                              [this](Result<std::string> token) { on_token(std::move(token)); });
+}
+
+void Request::on_token(Result<std::string> authorization) {
+  token_.reset();
+  if (!authorization.ok()) return end(authorization.error());
+  send(*std::move(authorization));
+}
+
+void Request::send(std::string authorization) {
+  state_ = State::kExchanging;
+  authorization_ = std::move(authorization);
+  count(site_.counters.*spec_.counter);
+  exchange_ = std::make_unique<Exchange>(site_.driver, site_.counters, site_.transport,
+                                         exchange_spec(), *this);
+  if (paused_) exchange_->pause();
+}
+
+ExchangeSpec Request::exchange_spec() const {
+  ExchangeSpec spec;
+  spec.method = spec_.method;
+  spec.url = site_.base + http::percent_encode(spec_.repository, "/") + spec_.path;
+  spec.host = site_.host;
+  spec.request = subject().request;
+  spec.headers = spec_.headers;
+  if (!authorization_.empty()) spec.headers.push_back("Authorization: " + authorization_);
+  spec.gzip = spec_.gzip;
+  spec.max_body_bytes = spec_.max_body_bytes;
+  spec.stall_timeout = spec_.stall_timeout;
+  return spec;
+}
+
+void Request::pause() {
+  paused_ = true;
+  if (exchange_) exchange_->pause();
+}
+
+void Request::resume() {
+  paused_ = false;
+  if (exchange_) exchange_->resume();
+}
+
+void Request::fail(Error error) { exchange_->fail(std::move(error)); }
+
+void Request::fail(ErrorCode code, std::string_view reason) {
+  fail(failure(subject(), code, reason));
+}
+
+void Request::on_deadline() {
+  end(failure(subject(), ErrorCode::kTimedOut, "no answer in time",
+              token_ ? "check the link to the token server" : "check the link"));
+}
+
+void Request::end(Status status) {
+  state_ = State::kEnded;
+  deadline_->disarm();
+  token_.reset();
+  exchange_.reset();
+  events_.on_end(std::move(status));  // May destroy this request.
+}
+
+Subject Request::subject() const {
+  const std::string_view method = spec_.method == Method::kHead ? "HEAD " : "GET ";
+  return {host_, std::string(method) + spec_.repository + " " + spec_.what};
+}
+
+void Request::on_head(const Head& head) {
+  host_ = head.host;
+  if (spec_.states_quota && !head.redirected && (head.status == 200 || head.status == 429)) {
+    site_.note_quota(head.headers);
+  }
+  if (head.status == 200 || head.status == 206) return events_.on_head(head);
+  if (head.status == 401 && !head.redirected && !renewed_) {
+    challenge_ = head.headers.joined("www-authenticate");
+  }
+  refusal_ = status_failure(subject(), head, site_.clock.wall_now());
+}
+
+void Request::on_body(std::string_view bytes) {
+  if (!refusal_) return events_.on_body(bytes);
+  refusal_bytes_ += bytes.size();
+  if (refusal_bytes_ > kMaxRefusalBytes) exchange_->fail(*refusal_);
+}
+
+void Request::on_end(Status status) {
+  if (challenge_ && !std::exchange(renewed_, true)) {
+    const Status learnt =
+        site_.tokens.learn(spec_.repository, *challenge_, authorization_, subject());
+    if (!learnt.ok()) return end(learnt);
+    refusal_.reset();
+    return proceed();  // Destroys the exchange that is calling, which it allows.
+  }
+  if (refusal_) return end(*std::exchange(refusal_, std::nullopt));
+  end(std::move(status));
+}
+
+}  // namespace layby::upstream

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One authorized request to a registry: token, exchange, and once more with a new token
+// when the first was refused. Its owner hears of a success only: any status but 200 and
+// 206 is an error. Destroying it ends it, inside any of its events too. Loop thread
+// only.
+//
+//   waiting for a token ──► exchanging ──► ended
+//            ▲                  │ first 401
+//            └──────────────────┘
+
+#ifndef LAYBY_UPSTREAM_REQUEST_H_
+#define LAYBY_UPSTREAM_REQUEST_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layby/cache/async.h"
+#include "upstream/exchange.h"
+#include "upstream/site.h"
+
+namespace layby::upstream {
+
+struct RequestSpec {
+  Method method = Method::kGet;
+  std::string repository;
+  std::string path;                  // Behind the repository: "/manifests/bookworm", its query too.
+  std::string what;                  // For messages: "manifest bookworm".
+  std::vector<std::string> headers;  // "Name: value"
+  std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Of requests sent.
+  bool states_quota = false;                                // The answer tells the pull limit.
+  bool gzip = false;
+  std::uint64_t max_body_bytes = 0;            // 0 for no limit.
+  std::chrono::milliseconds deadline{0};       // For all of it; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};  // 0 for none.
+};
+
+class Request final : public ExchangeEvents {
+ public:
+  // Tells `events` what an exchange would, of an answer that is a success. `events`
+  // outlives it, and hears nothing before the loop's next turn.
+  Request(Site& site, RequestSpec spec, ExchangeEvents& events);
+
+  // No on_body between them.
+  void pause();
+  void resume();
+  // on_end(error) follows, nothing before it. For use inside on_head and on_body.
+  void fail(Error error);
+  // fail() with a message about this request.
+  void fail(ErrorCode code, std::string_view reason);
+
+ private:
+  enum class State {
+    kWaiting,     // For a token.
+    kExchanging,  // On the wire.
+    kEnded,       // on_end was called.
+  };
+
+  void proceed();
+  void on_token(Result<std::string> authorization);
+  void send(std::string authorization);
+  ExchangeSpec exchange_spec() const;
+  void on_deadline();
+  void end(Status status);
+  Subject subject() const;
+
+  void on_head(const Head& head) override;
+  void on_body(std::string_view bytes) override;
+  void on_end(Status status) override;
+
+  Site& site_;
+  const RequestSpec spec_;
+  ExchangeEvents& events_;
+  State state_ = State::kWaiting;
+  std::unique_ptr<event::Alarm> deadline_;
+  cache::Handle token_;
+  std::string authorization_;
+  std::unique_ptr<Exchange> exchange_;
+  std::optional<std::string> challenge_;  // Of a first 401.
+  std::optional<Error> refusal_;          // Of a status that isn't a success.
+  std::string host_;                      // That answered last.
+  std::uint64_t refusal_bytes_ = 0;
+  bool renewed_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_REQUEST_H_

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a registry's options become what its requests need.
+
+#include "upstream/site.h"
+
+#include <utility>
+
+#include "upstream/failure.h"
+
+namespace layby::upstream {
+namespace {
+
+std::string base_of(const http::Url& url) {
+  std::string path = url.path;
+  while (path.ends_with('/')) path.pop_back();
+  return url.origin() + path + "/v2/";
+}
+
+}  // namespace
+
+Site::Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counters& given_counters)
+    : options(std::move(given)),
+      transport{options.ca_file, options.proxy, options.user_agent, options.connect_timeout},
+      driver(multi.driver()),
+      clock(given_clock),
+      counters(given_counters),
+      base(base_of(options.url)),
+      host(host_label(options.url)),
+      blob_slots(driver.loop(), options.max_blob_transfers),
+      tokens({options.url, {options.username, options.password}, options.request_timeout}, driver,
+             transport, clock, counters) {}
+
+void Site::note_quota(const http::Headers& headers) {
+  const auto value = [&](std::string_view name) { return headers.get(name).value_or(""); };
+  const auto limit = policy::parse_quota(value("ratelimit-limit"));
+  const auto remaining = policy::parse_quota(value("ratelimit-remaining"));
+  quota.reset();
+  if (!limit || !remaining) return;
+  quota = QuotaState{*limit, *remaining, std::string(value("docker-ratelimit-source")),
+                     clock.wall_now()};
+}
+
+}  // namespace layby::upstream

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One Entry a repository; while its token is being fetched it has a Flight, and
+// everybody who waits has a Waiter in it. A flight that nobody waits for any more is
+// ended, so that a token server that hangs holds up no later request.
+
+#include "upstream/tokens.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "layby/base/log.h"
+#include "upstream/base64.h"
+
+namespace layby::upstream {
+namespace {
+
+// A token that expires on its way is a wasted request.
+constexpr std::chrono::seconds kExpiryMargin{10};
+constexpr std::uint64_t kMaxTokenBytes = 256 << 10;
+// Repositories come from clients: beyond so many, what is idle is forgotten.
+constexpr std::size_t kMaxEntries = 1024;
+
+}  // namespace
+
+struct Tokens::Waiter {
+  Done done;  // Empty when its ticket is gone.
+  Entry* entry = nullptr;
+};
+
+class Tokens::Flight final : public ExchangeEvents {
+ public:
+  Flight(Tokens& tokens, std::string repository, ExchangeSpec spec)
+      : tokens_(tokens),
+        repository_(std::move(repository)),
+        subject_{spec.host, spec.request},
+        started_at_(tokens.clock_.steady_now()),
+        exchange_(tokens.driver_, tokens.counters_, tokens.transport_, std::move(spec), *this) {
+    count(tokens.counters_.upstream_token_gets);
+  }
+
+  SteadyTime started_at() const { return started_at_; }
+  std::vector<std::shared_ptr<Waiter>> waiters;
+
+ private:
+  void on_head(const Head& head) override {
+    if (head.status != 200) refusal_ = refusal(head);
+  }
+  void on_body(std::string_view bytes) override { body_.append(bytes); }
+  void on_end(Status status) override { tokens_.deliver(repository_, result(status)); }
+
+  Error refusal(const Head& head) const {
+    Error error = status_failure({head.host, subject_.request}, head, tokens_.clock_.wall_now());
+    // That there is no token server says nothing about what was asked of the registry.
+    if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kInvalid;
+    return error;
+  }
+  Result<oci::Token> result(const Status& status) const {
+    if (refusal_) return *refusal_;
+    if (!status.ok()) return status.error();
+    auto token = oci::parse_token(body_);
+    if (token.ok()) return token;
+    return failure(subject_, ErrorCode::kCorrupt, "the answer holds no token");
+  }
+
+  Tokens& tokens_;
+  const std::string repository_;
+  const Subject subject_;
+  const SteadyTime started_at_;
+  std::string body_;
+  std::optional<Error> refusal_;
+  Exchange exchange_;
+};
+
+// What a caller holds while it waits.
+class Tokens::Ticket final : public cache::Operation {
+ public:
+  explicit Ticket(std::shared_ptr<Waiter> waiter) : waiter_(std::move(waiter)) {}
+  ~Ticket() override {
+    waiter_->done = nullptr;
+    if (waiter_->entry == nullptr) return;
+    auto& flight = waiter_->entry->flight;
+    std::erase(flight->waiters, waiter_);
+    if (flight->waiters.empty()) flight.reset();
+  }
+
+ private:
+  std::shared_ptr<Waiter> waiter_;
+};
+
+Tokens::Tokens(Settings settings, Driver& driver, const Transport& transport, const Clock& clock,
+               Counters& counters)
+    : settings_(std::move(settings)),
+      driver_(driver),
+      transport_(transport),
+      clock_(clock),
+      counters_(counters) {}
+
+Tokens::~Tokens() = default;
+
+std::optional<std::string> Tokens::known(const std::string& repository) const {
+  if (basic_wanted_) return basic();
+  const auto found = entries_.find(repository);
+  if (found == entries_.end()) return "";
+  const Entry& entry = found->second;
+  if (entry.token.empty() || clock_.steady_now() >= entry.expires_at) return std::nullopt;
+  return "Bearer " + entry.token;
+}
+
+cache::Handle Tokens::fetch(const std::string& repository, Done done) {
+  const auto found = entries_.find(repository);
+  assert(found != entries_.end());
+  Entry& entry = found->second;
+  if (!entry.flight) {
+    entry.flight = std::make_unique<Flight>(*this, repository, token_request(repository, entry));
+  }
+  auto waiter = std::make_shared<Waiter>(Waiter{std::move(done), &entry});
+  entry.flight->waiters.push_back(waiter);
+  return std::make_unique<Ticket>(std::move(waiter));
+}
+
+Status Tokens::learn(const std::string& repository, std::string_view challenge,
+                     const std::string& refused, const Subject& subject) {
+  oci::Challenge wanted = oci::parse_challenge(challenge);
+  if (wanted.bearer) {
+    return learn_bearer(repository, *std::move(wanted.bearer), refused, subject);
+  }
+  if (!wanted.basic) {
+    return failure(subject, ErrorCode::kDenied, "asks for an authentication that isn't known");
+  }
+  if (settings_.credentials.username.empty()) {
+    return failure(subject, ErrorCode::kDenied, "wants credentials",
+                   "set upstreams[].username and password_file");
+  }
+  if (refused == basic()) {
+    return failure(subject, ErrorCode::kDenied, "refused the credentials",
+                   "check upstreams[].username and password_file");
+  }
+  basic_wanted_ = true;
+  return {};
+}
+
+Status Tokens::learn_bearer(const std::string& repository, oci::BearerChallenge challenge,
+                            const std::string& refused, const Subject& subject) {
+  auto realm = http::parse_url(challenge.realm);
+  if (!realm.ok()) {
+    return failure(subject, ErrorCode::kInvalid, "names a token server that is no URL",
+                   "is upstreams[].url a registry?");
+  }
+  basic_wanted_ = false;
+  make_room();
+  Entry& entry = entries_[repository];
+  // Whoever asked at the same time may have fetched another by now.
+  if (!entry.token.empty() && "Bearer " + entry.token != refused) return {};
+  entry.token.clear();
+  entry.challenge = std::move(challenge);
+  entry.realm = *std::move(realm);
+  return {};
+}
+
+std::string Tokens::basic() const {
+  return "Basic " + base64(settings_.credentials.username + ":" + settings_.credentials.password);
+}
+
+bool Tokens::may_see_credentials(const http::Url& realm) const {
+  if (settings_.credentials.username.empty()) return false;
+  const bool kept_secret = realm.scheme == "https" || settings_.registry.scheme == "http";
+  if (kept_secret && oci::same_site(settings_.registry.host, realm.host)) return true;
+  log::warn("{}: its token server {} gets no credentials: it is another site or has no TLS",
+            host_label(settings_.registry), host_label(realm));
+  return false;
+}
+
+ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& entry) const {
+  const bool with_credentials = may_see_credentials(entry.realm);
+  const std::string scope =
+      entry.challenge.scope.empty() ? "repository:" + repository + ":pull" : entry.challenge.scope;
+  ExchangeSpec spec;
+  spec.url = entry.realm.origin() + entry.realm.path + "?";
+  if (!entry.realm.query.empty()) spec.url += entry.realm.query + "&";
+  spec.url += "service=" + http::percent_encode(entry.challenge.service) +
+              "&scope=" + http::percent_encode(scope, ":/");
+  if (with_credentials) {
+    spec.url += "&account=" + http::percent_encode(settings_.credentials.username);
+    spec.headers.push_back("Authorization: " + basic());
+  }
+  spec.headers.push_back("Accept: application/json");
+  spec.host = host_label(entry.realm);
+  spec.request = "GET token for " + repository;
+  spec.gzip = true;
+  spec.max_body_bytes = kMaxTokenBytes;
+  spec.deadline = settings_.request_timeout;
+  return spec;
+}
+
+void Tokens::deliver(const std::string& repository, Result<oci::Token> token) {
+  Entry& entry = entries_.find(repository)->second;
+  const std::unique_ptr<Flight> flight = std::move(entry.flight);
+  if (token.ok()) {
+    entry.token = token->value;
+    entry.expires_at = flight->started_at() + token->expires_in - kExpiryMargin;
+  }
+  for (const auto& waiter : flight->waiters) waiter->entry = nullptr;
+  for (const auto& waiter : flight->waiters) {
+    // One waiter's callback may drop another's ticket.
+    const Done done = std::exchange(waiter->done, nullptr);
+    if (!done) continue;
+    if (token.ok()) {
+      done("Bearer " + token->value);
+    } else {
+      done(token.error());
+    }
+  }
+}
+
+void Tokens::make_room() {
+  if (entries_.size() < kMaxEntries) return;
+  std::erase_if(entries_, [](const auto& entry) { return entry.second.flight == nullptr; });
+}
+
+}  // namespace layby::upstream

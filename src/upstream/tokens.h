@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What to send as Authorization, repository by repository: nothing until the registry
+// asks, then a Bearer token that is fetched once for all who ask at the same time and
+// reused until shortly before it expires, or Basic where the registry wants just that.
+// Credentials go to a token server of the registry's own site only, and never in the
+// clear when the registry has TLS. Loop thread only.
+
+#ifndef LAYBY_UPSTREAM_TOKENS_H_
+#define LAYBY_UPSTREAM_TOKENS_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layby/base/clock.h"
+#include "layby/base/counters.h"
+#include "layby/base/result.h"
+#include "layby/cache/async.h"
+#include "layby/http/url.h"
+#include "layby/oci/challenge.h"
+#include "upstream/exchange.h"
+#include "upstream/failure.h"
+
+namespace layby::upstream {
+
+struct Credentials {
+  std::string username;  // Empty for none.
+  std::string password;
+};
+
+class Tokens {
+ public:
+  struct Settings {
+    http::Url registry;
+    Credentials credentials;
+    std::chrono::milliseconds request_timeout{30'000};
+  };
+  // The value of Authorization; empty for none.
+  using Done = std::function<void(Result<std::string>)>;
+
+  // What is passed by reference outlives it.
+  Tokens(Settings settings, Driver& driver, const Transport& transport, const Clock& clock,
+         Counters& counters);
+  ~Tokens();
+
+  // What to send at once; nullopt when a token must be fetched first.
+  std::optional<std::string> known(const std::string& repository) const;
+
+  // Fetches one, or joins whoever does already.
+  cache::Handle fetch(const std::string& repository, Done done);
+
+  // The registry answered 401 to `refused`, with `challenge` as its WWW-Authenticate. Ok
+  // when another try makes sense: known() and fetch() then give something else.
+  Status learn(const std::string& repository, std::string_view challenge,
+               const std::string& refused, const Subject& subject);
+
+ private:
+  struct Waiter;
+  class Ticket;
+  class Flight;
+  struct Entry {
+    oci::BearerChallenge challenge;
+    http::Url realm;
+    std::string token;  // Empty when the last one was refused.
+    SteadyTime expires_at;
+    std::unique_ptr<Flight> flight;  // While a token is being fetched.
+  };
+
+  std::string basic() const;
+  bool may_see_credentials(const http::Url& realm) const;
+  Status learn_bearer(const std::string& repository, oci::BearerChallenge challenge,
+                      const std::string& refused, const Subject& subject);
+  ExchangeSpec token_request(const std::string& repository, const Entry& entry) const;
+  void deliver(const std::string& repository, Result<oci::Token> token);
+  void make_room();
+
+  Settings settings_;
+  Driver& driver_;
+  const Transport& transport_;
+  const Clock& clock_;
+  Counters& counters_;
+  bool basic_wanted_ = false;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_TOKENS_H_
