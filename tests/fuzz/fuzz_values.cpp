@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Small values: sizes, durations, dates, Retry-After, quotas and log text. Eight bytes
+// of number, then a text; the number is written and read back, the text the reverse.
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+
+#include "layby/base/bytes.h"
+#include "layby/base/log.h"
+#include "layby/base/number.h"
+#include "layby/http/date.h"
+#include "layby/policy/quota.h"
+#include "require.h"
+
+namespace layby::fuzz {
+namespace {
+
+void check_bytes(std::string_view text) {
+  const Result<std::uint64_t> size = parse_bytes(text);
+  if (!size) return;
+  const Result<std::uint64_t> again = parse_bytes(std::to_string(*size));
+  require(again && *again == *size, "a size reads back");
+}
+
+void check_duration(std::string_view text) {
+  const Result<std::chrono::milliseconds> duration = parse_duration(text);
+  if (!duration) return;
+  require(duration->count() >= 0, "a duration has no sign");
+  const auto again = parse_duration(std::to_string(duration->count()) + "ms");
+  require(again && *again == *duration, "a duration reads back");
+}
+
+// What a person is shown is off by half of its last digit at most: 5% of "1.0 MB".
+void check_shown_size(std::uint64_t bytes) {
+  const std::string shown = format_bytes(bytes);
+  require(shown.size() <= 7, "a size is shown in few characters");
+  const Result<std::uint64_t> again = parse_bytes(shown);
+  if (!again) return;  // Above the units that a configuration needs.
+  const double difference = std::abs(static_cast<double>(*again) - static_cast<double>(bytes));
+  require(difference <= 0.05 * static_cast<double>(bytes), "a size is shown as it is");
+}
+
+void check_dates(std::string_view text, std::uint64_t number) {
+  const WallTime now{std::chrono::nanoseconds(static_cast<std::int64_t>(number))};
+  if (const auto date = http::parse_date(text)) {
+    require(http::format_date(*date) == text, "a date reads back");
+  }
+  const auto wait = http::parse_retry_after(text, now);
+  require(!wait || (wait->count() >= 0 && *wait <= std::chrono::hours(24 * 365)),
+          "a wait has bounds");
+  const auto again = http::parse_date(http::format_date(now));
+  // The first and last year of the clock are not whole, and so are refused.
+  require(!again || *again == std::chrono::floor<std::chrono::seconds>(now),
+          "the time of day reads back");
+}
+
+void check_quota(std::string_view text) {
+  const auto quota = policy::parse_quota(text);
+  if (!quota) return;
+  require(quota->window.count() >= 0, "a window has no sign");
+  require(policy::parse_quota(std::to_string(quota->count) +
+                              ";w=" + std::to_string(quota->window.count())) == quota,
+          "a quota reads back");
+}
+
+void check_printable(std::string_view text) {
+  const std::string shown = log::printable(text);
+  require(shown.size() <= 803, "a text in the log is short");
+  require(std::all_of(shown.begin(), shown.end(), [](char c) { return c >= 0x20 && c <= 0x7e; }),
+          "a text in the log is printable");
+}
+
+void check(std::string_view text) {
+  const std::uint64_t number = take_number(text);
+  require(parse_number(std::to_string(number)) == number, "a number reads back");
+  require(!format_duration(std::chrono::milliseconds(static_cast<std::int64_t>(number))).empty(),
+          "a duration is shown");
+  check_shown_size(number);
+  check_bytes(text);
+  check_duration(text);
+  check_dates(text, number);
+  check_quota(text);
+  check_printable(text);
+}
+
+}  // namespace
+}  // namespace layby::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  layby::fuzz::check(layby::fuzz::as_text(data, size));
+  return 0;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a fuzz target asserts with. Not <cassert>: invariants are checked in every
+// build, and an abort is what libFuzzer and the replay both report.
+
+#ifndef LAYBY_TESTS_FUZZ_REQUIRE_H_
+#define LAYBY_TESTS_FUZZ_REQUIRE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+namespace layby::fuzz {
+
+inline void require(bool holds, const char* invariant) {
+  if (holds) return;
+  std::fprintf(stderr, "broken invariant: %s\n", invariant);
+  std::abort();
+}
+
+inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+// Takes eight bytes off `text` as a number (fewer count as if zeros followed).
+inline std::uint64_t take_number(std::string_view& text) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < 8 && !text.empty(); ++i) {
+    number |= std::uint64_t{static_cast<unsigned char>(text.front())} << (8 * i);
+    text.remove_prefix(1);
+  }
+  return number;
+}
+
+// Takes the text up to the next line break, and that break, off `text`.
+inline std::string_view take_line(std::string_view& text) {
+  const std::size_t end = text.find('\n');
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  return line;
+}
+
+}  // namespace layby::fuzz
+
+#endif  // LAYBY_TESTS_FUZZ_REQUIRE_H_
