@@ -59,10 +59,12 @@ class BlobSink {
   virtual void on_blob_end(Status status) = 0;
 };
 
-// A blob on its way. Its destructor ends the transfer; it may run inside on_blob_end.
+// A blob on its way. Its destructor ends the transfer; it may run inside any call to
+// the sink.
 class BlobTransfer : public Operation {
  public:
-  // Backpressure: no on_blob_bytes between pause() and resume(). Both are idempotent.
+  // Backpressure: no on_blob_bytes between pause() and resume(); on_blob_start and
+  // on_blob_end may come. Both are idempotent.
   virtual void pause() = 0;
   virtual void resume() = 0;
 };

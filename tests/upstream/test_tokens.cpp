@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Challenges, tokens and credentials, with a registry that asks for a Bearer token and
+// a token server beside it.
+
+#include <atomic>
+
+#include "upstream/registry_fixture.h"
+
+namespace layby::upstream {
+namespace {
+
+// Basic of "user:secret".
+constexpr std::string_view kBasic = "Basic dXNlcjpzZWNyZXQ=";
+
+class TokensTest : public RegistryTest {
+ protected:
+  // The registry takes "Bearer token-<n>" of the latest n; its realm is `realm`, or itself.
+  void serve_with_tokens(std::string realm = "") {
+    serve([this, realm](const SeenRequest& request, Peer& peer) {
+      if (request.target.starts_with("/token")) return on_token(request, peer);
+      if (request.header("authorization") == "Bearer token-" + std::to_string(valid_)) {
+        return peer.reply(200, {{"Content-Type", "application/json"}}, "{}");
+      }
+      const std::string where = realm.empty() ? server_->url() + "/token" : realm;
+      peer.reply(401,
+                 {{"WWW-Authenticate", "Bearer realm=\"" + where +
+                                           "\",service=\"hub\",scope=\"repository:" +
+                                           repository_of(request) + ":pull\""}},
+                 "{}");
+    });
+  }
+  void on_token(const SeenRequest&, Peer& peer) {
+    if (hold_tokens_) gate_.wait();
+    peer.reply(200, {},
+               "{\"token\":\"token-" + std::to_string(++valid_) + "\",\"expires_in\":300}");
+  }
+  static std::string repository_of(const SeenRequest& request) {
+    const auto end = request.target.find("/manifests/");
+    return request.target.substr(4, end - 4);
+  }
+  std::size_t tokens() const { return server_->count("/token"); }
+
+  std::atomic<int> valid_{0};
+  std::atomic<bool> hold_tokens_{false};
+  Gate gate_;
+};
+
+TEST_F(TokensTest, AnswersAChallengeWithATokenOfThatScope) {
+  serve_with_tokens();
+  EXPECT_TRUE(get_manifest().ok());
+  const auto asked = server_->requests("/token");
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].target, "/token?service=hub&scope=repository:library/debian:pull");
+  EXPECT_EQ(asked[0].header("authorization"), "");
+}
+
+TEST_F(TokensTest, ReusesATokenWithoutAnother401) {
+  serve_with_tokens();
+  ASSERT_TRUE(get_manifest().ok());
+  ASSERT_TRUE(get_manifest().ok());
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(tokens(), 1u);
+  EXPECT_EQ(server_->count("/v2/"), 4u);
+  EXPECT_EQ(counters_.upstream_manifest_gets, 4u);
+  EXPECT_EQ(counters_.upstream_token_gets, 1u);
+}
+
+TEST_F(TokensTest, FetchesOneForEachRepository) {
+  serve([](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) {
+      const auto scope = request.target.substr(request.target.find("scope=") + 6);
+      return peer.reply(200, {}, "{\"access_token\":\"" + scope + "\"}");
+    }
+    const std::string scope = "repository:" + repository_of(request) + ":pull";
+    if (request.header("authorization") == "Bearer " + scope) return peer.reply(200, {}, "{}");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"http://" + request.header("host") +
+                                              "/token\",service=\"hub\",scope=\"" + scope + "\""}});
+  });
+  EXPECT_TRUE(get_manifest("library/debian").ok());
+  EXPECT_TRUE(get_manifest("library/alpine").ok());
+  EXPECT_TRUE(get_manifest("library/debian").ok());
+  EXPECT_EQ(tokens(), 2u);
+}
+
+TEST_F(TokensTest, GivesTwoWhoAskAtOnceOneToken) {
+  hold_tokens_ = true;
+  serve_with_tokens();
+  int done = 0;
+  const auto count_ok = [&](const Result<cache::ManifestBody>& result) {
+    EXPECT_TRUE(result.ok());
+    ++done;
+  };
+  const auto one = registry_->get_manifest(kRepository, kTag, count_ok);
+  const auto two = registry_->get_manifest(kRepository, kTag, count_ok);
+  ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));
+  gate_.open();
+  ASSERT_TRUE(turn([&] { return done == 2; }));
+  EXPECT_EQ(tokens(), 1u);
+}
+
+TEST_F(TokensTest, LeavesATokenToTheOthersWhenOneGivesUp) {
+  hold_tokens_ = true;
+  serve_with_tokens();
+  int done = 0;
+  const auto count = [&](const Result<cache::ManifestBody>&) { ++done; };
+  auto one = registry_->get_manifest(kRepository, kTag, count);
+  const auto two = registry_->get_manifest(kRepository, kTag, count);
+  ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));
+  one.reset();
+  gate_.open();
+  ASSERT_TRUE(turn([&] { return done == 1; }));
+  EXPECT_EQ(tokens(), 1u);
+}
+
+TEST_F(TokensTest, SurvivesAWaiterThatDropsAnother) {
+  hold_tokens_ = true;
+  serve([this](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) {
+      gate_.wait();
+      return peer.reply(500);
+    }
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
+  });
+  int done = 0;
+  cache::Handle one;
+  cache::Handle two;
+  one = registry_->get_manifest(kRepository, kTag, [&](const auto&) { ++done, two.reset(); });
+  two = registry_->get_manifest(kRepository, kTag, [&](const auto&) { ++done, one.reset(); });
+  ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));
+  gate_.open();
+  ASSERT_TRUE(turn([&] { return done > 0; }));
+  EXPECT_EQ(done, 1);
+}
+
+TEST_F(TokensTest, DropsATokenServerThatHangsWithTheLastWhoWaits) {
+  std::atomic<int> calls{0};
+  serve([this, &calls](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token") && calls++ == 0) return peer.hang();
+    if (request.target.starts_with("/token")) return on_token(request, peer);
+    if (request.headers.get("authorization")) return peer.reply(200, {}, "{}");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
+  });
+  const auto hung = head_manifest(kRepository, 100ms);
+  ASSERT_FALSE(hung.ok());
+  EXPECT_EQ(hung.error().code, ErrorCode::kTimedOut);
+  EXPECT_TRUE(get_manifest().ok());
+}
+
+TEST_F(TokensTest, RenewsATokenShortlyBeforeItExpires) {
+  serve_with_tokens();
+  ASSERT_TRUE(get_manifest().ok());
+  clock_.advance(289s);
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(tokens(), 1u);
+  clock_.advance(2s);
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(tokens(), 2u);
+  EXPECT_EQ(server_->count("/v2/"), 4u) << "the new one is fetched without another 401";
+}
+
+TEST_F(TokensTest, RenewsATokenThatIsRefusedBeforeItsTime) {
+  serve_with_tokens();
+  ASSERT_TRUE(get_manifest().ok());
+  ++valid_;  // The registry forgets the one it gave.
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(tokens(), 2u);
+}
+
+TEST_F(TokensTest, IsDeniedWhenANewTokenIsRefusedToo) {
+  serve([this](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) return peer.reply(200, {}, R"({"token":"no"})");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
+  });
+  const auto denied = get_manifest();
+  ASSERT_FALSE(denied.ok());
+  EXPECT_EQ(denied.error().code, ErrorCode::kDenied);
+  EXPECT_EQ(server_->count("/v2/"), 2u);
+}
+
+TEST_F(TokensTest, ReportsWhatTheTokenServerAnswers) {
+  std::atomic<int> status{0};
+  serve([this, &status](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) return peer.reply(status, {{"Retry-After", "7"}});
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
+  });
+  const std::vector<std::pair<int, ErrorCode>> cases = {{500, ErrorCode::kUnavailable},
+                                                        {401, ErrorCode::kDenied},
+                                                        {404, ErrorCode::kInvalid},
+                                                        {429, ErrorCode::kThrottled}};
+  for (const auto& [answer, code] : cases) {
+    status = answer;
+    const auto failed = get_manifest();
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().code, code) << answer;
+    EXPECT_NE(failed.error().message.find("GET token for library/debian"), std::string::npos)
+        << failed.error().message;
+    if (answer == 429) {
+      EXPECT_EQ(failed.error().retry_after, 7s);
+    }
+  }
+}
+
+TEST_F(TokensTest, RefusesAnAnswerWithoutAToken) {
+  serve([this](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) return peer.reply(200, {}, "<html>");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
+  });
+  const auto failed = get_manifest();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(TokensTest, SendsCredentialsToATokenServerOfItsOwnSite) {
+  options_.username = "user";
+  options_.password = "secret";
+  serve_with_tokens();
+  ASSERT_TRUE(get_manifest().ok());
+  const auto asked = server_->requests("/token");
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].header("authorization"), kBasic);
+  EXPECT_NE(asked[0].target.find("&account=user"), std::string::npos);
+  EXPECT_EQ(server_->requests("/v2/").at(0).header("authorization"), "");
+}
+
+TEST_F(TokensTest, SendsNoCredentialsToATokenServerElsewhere) {
+  options_.username = "user";
+  options_.password = "secret";
+  TinyHttpServer foreign(
+      [this](const SeenRequest& request, Peer& peer) { on_token(request, peer); });
+  serve_with_tokens("http://localhost:" + std::to_string(foreign.port()) + "/token");
+  ASSERT_TRUE(get_manifest().ok());
+  const auto asked = foreign.requests("/token");
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].header("authorization"), "");
+  EXPECT_EQ(asked[0].target.find("account"), std::string::npos);
+}
+
+TEST_F(TokensTest, UsesBasicWhereTheRegistryWantsJustThat) {
+  options_.username = "user";
+  options_.password = "secret";
+  serve([](const SeenRequest& request, Peer& peer) {
+    if (request.header("authorization") == kBasic) return peer.reply(200, {}, "{}");
+    peer.reply(401, {{"WWW-Authenticate", "Basic realm=\"registry\""}});
+  });
+  EXPECT_TRUE(get_manifest().ok());
+  EXPECT_TRUE(get_manifest().ok());
+  EXPECT_EQ(server_->requests().size(), 3u) << "Basic is sent unasked from then on";
+}
+
+TEST_F(TokensTest, IsDeniedWhereBasicIsWantedAndThereIsNone) {
+  serve_reply(401, {{"WWW-Authenticate", "Basic realm=\"registry\""}});
+  const auto denied = get_manifest();
+  ASSERT_FALSE(denied.ok());
+  EXPECT_EQ(denied.error().code, ErrorCode::kDenied);
+  EXPECT_NE(denied.error().message.find("password_file"), std::string::npos);
+}
+
+TEST_F(TokensTest, IsDeniedWhereBasicIsRefused) {
+  options_.username = "user";
+  options_.password = "wrong";
+  serve_reply(401, {{"WWW-Authenticate", "Basic realm=\"registry\""}});
+  const auto denied = get_manifest();
+  ASSERT_FALSE(denied.ok());
+  EXPECT_EQ(denied.error().code, ErrorCode::kDenied);
+  EXPECT_EQ(denied.error().message.find("wrong"), std::string::npos);
+  EXPECT_EQ(server_->requests().size(), 2u);
+}
+
+TEST_F(TokensTest, IsDeniedBy401WithoutAChallenge) {
+  serve_reply(401);
+  const auto denied = get_manifest();
+  ASSERT_FALSE(denied.ok());
+  EXPECT_EQ(denied.error().code, ErrorCode::kDenied);
+}
+
+TEST_F(TokensTest, RefusesARealmThatIsNoUrl) {
+  serve_with_tokens("file:///etc/passwd");
+  const auto failed = get_manifest();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, ErrorCode::kInvalid);
+}
+
+TEST_F(TokensTest, NeedsNoneWhereTheRegistryAsksForNone) {
+  serve_reply(200, {}, "{}");
+  EXPECT_TRUE(get_manifest().ok());
+  EXPECT_EQ(server_->requests().size(), 1u);
+  EXPECT_EQ(server_->requests()[0].header("authorization"), "");
+}
+
+TEST_F(TokensTest, FetchesABlobWithTheTokenOfItsRepository) {
+  serve([this](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) return on_token(request, peer);
+    if (request.headers.get("authorization")) return peer.reply(200, {}, "content");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}},
+               "not the content");
+  });
+  const Status status = get_blob();
+  EXPECT_TRUE(status.ok()) << message(status);
+  EXPECT_EQ(sink_.bytes, "content");
+  EXPECT_EQ(sink_.starts, 1);
+  EXPECT_EQ(counters_.upstream_blob_gets, 2u);
+}
+
+}  // namespace
+}  // namespace layby::upstream
