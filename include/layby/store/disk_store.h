@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store on a disk: one folder with an LMDB index, published blob files and
+// half-written ones. A blob is in the index only when its bytes are verified and
+// durable, so whatever the index knows survives a power cut. Lookups are answered on
+// the loop thread; files are written, hashed, synced and committed by the helpers.
+// src/store/FORMAT.md says every byte.
+
+#ifndef LAYBY_STORE_DISK_STORE_H_
+#define LAYBY_STORE_DISK_STORE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "layby/base/clock.h"
+#include "layby/base/counters.h"
+#include "layby/cache/store.h"
+#include "layby/event/loop.h"
+#include "layby/event/workers.h"
+
+namespace layby::store {
+
+struct Options {
+  std::string data_dir;
+  // Address space for the index, not memory or disk; it can't grow beyond.
+  std::uint64_t index_map_bytes =
+      sizeof(void*) >= 8 ? std::uint64_t{64} << 30 : std::uint64_t{1} << 29;
+  // A half-written blob that nobody took up for so long is deleted at start.
+  std::chrono::hours keep_partials_for{24};
+};
+
+class Core;
+class DiskSpace;
+struct BlobRecord;
+
+// Destroy it before the workers, and these before the loop. Callbacks that are due
+// when it is destroyed are dropped; writes that are queued still reach the disk, and
+// the folder is free for another store when the workers have done them.
+class DiskStore final : public cache::Store {
+ public:
+  // Blocks; for start-up. Fails when another process has the folder (kUnavailable), when
+  // a newer layby wrote it (kInvalid), when the index is damaged (kCorrupt) and when the
+  // folder can't be used (kIo, kNoSpace).
+  static Result<std::unique_ptr<DiskStore>> open(const Options& options, event::Loop& loop,
+                                                 event::Workers& workers, const Clock& clock,
+                                                 Counters& counters);
+  ~DiskStore() override;
+
+  std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override;
+  std::optional<cache::StoredManifest> find_manifest(const oci::Digest& digest) override;
+  std::optional<cache::StoredTag> find_tag(const cache::TagKey& key) override;
+  std::vector<std::string> list_tags(const std::string& upstream,
+                                     const std::string& repository) override;
+
+  void put_manifest(const oci::Digest& digest, cache::StoredManifest manifest, Done done) override;
+  void put_tag(const cache::TagKey& key, const cache::StoredTag& tag, Done done) override;
+
+  // A blob that is published already comes as a writer with all its bytes kept: finish()
+  // then reports it published without writing anything.
+  std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
+                                                cache::BlobWriterEvents& events) override;
+
+  // Counts are of the last commit, disk figures a few seconds old.
+  cache::StoreUsage usage() const override;
+
+ private:
+  DiskStore(const Options& options, std::shared_ptr<Core> core, event::Workers& workers,
+            const Clock& clock);
+
+  std::optional<BlobRecord> find_blob(const oci::Digest& digest);
+  std::shared_ptr<event::Lane> lane_of(const oci::Digest& digest);
+  void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
+  void sweep_partials(std::chrono::hours keep_for);
+  void remove_partials(const std::vector<oci::Digest>& digests, WallTime before);
+  Done while_alive(Done done);
+  template <typename T>
+  std::optional<T> answer(Result<std::optional<T>> found, const std::string& what);
+
+  const std::shared_ptr<Core> core_;
+  event::Workers& workers_;
+  const Clock& clock_;
+  const std::unique_ptr<DiskSpace> space_;
+  // All file work on one digest is in order: it goes through the same lane as long as
+  // somebody has work there.
+  std::unordered_map<oci::Digest, std::weak_ptr<event::Lane>> lanes_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_DISK_STORE_H_

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Jobs: open, then a batch of bytes at a time (whatever queued up while the last batch
+// was written), then verify, publish and commit. The first failure ends it all.
+
+#include "store/blob_writer.h"
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "store/fill_file.h"
+
+namespace layby::store {
+
+class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
+ public:
+  Jobs(std::shared_ptr<Core> core, std::shared_ptr<event::Lane> lane, const oci::Digest& digest,
+       std::optional<std::uint64_t> indexed_bytes, std::weak_ptr<DiskBlobWriter*> writer)
+      : core_(std::move(core)),
+        lane_(std::move(lane)),
+        digest_(digest),
+        writer_(std::move(writer)),
+        file_(core_->files, digest, indexed_bytes, stopped_) {}
+
+  // These four are for the loop thread.
+  void open() { submit(&Jobs::run_open); }
+  void append(std::string bytes);
+  void finish(WallTime now) {
+    submit([now](Jobs& self) { self.run_finish(now); });
+  }
+  void stop() { stopped_ = true; }
+
+ private:
+  void submit(std::function<void(Jobs&)> job);
+  void run_open();
+  void run_write();
+  void run_finish(WallTime now);
+  void commit(WallTime now);
+  Status write_all(const std::vector<std::string>& batch);
+  void tell(std::function<void(DiskBlobWriter&)> call);
+  void fail(Error error);
+
+  const std::shared_ptr<Core> core_;
+  const std::shared_ptr<event::Lane> lane_;
+  const oci::Digest digest_;
+  const std::weak_ptr<DiskBlobWriter*> writer_;
+  std::atomic<bool> stopped_ = false;
+  std::mutex mutex_;
+  std::vector<std::string> waiting_;  // Guarded by mutex_. When not empty, run_write is coming.
+  FillFile file_;                     // For the lane's work only, and so is failed_.
+  bool failed_ = false;
+};
+
+void DiskBlobWriter::Jobs::submit(std::function<void(Jobs&)> job) {
+  lane_->submit([self = shared_from_this(), job = std::move(job)] {
+    if (!self->failed_ && !self->stopped_) job(*self);
+  });
+}
+
+void DiskBlobWriter::Jobs::append(std::string bytes) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = waiting_.empty();
+    waiting_.push_back(std::move(bytes));
+  }
+  if (first) submit(&Jobs::run_write);
+}
+
+void DiskBlobWriter::Jobs::run_open() {
+  if (Status opened = file_.open(); !opened) return fail(std::move(opened).error());
+  tell([file = file_.file(), kept = file_.size_bytes()](DiskBlobWriter& writer) {
+    writer.on_ready(file, kept);
+  });
+}
+
+void DiskBlobWriter::Jobs::run_write() {
+  std::vector<std::string> batch;
+  {
+    const std::lock_guard lock(mutex_);
+    batch.swap(waiting_);
+  }
+  const std::uint64_t before = file_.size_bytes();
+  Status written = write_all(batch);
+  count(core_->counters.store_bytes_written, file_.size_bytes() - before);
+  if (!written) return fail(std::move(written).error());
+  tell([bytes = file_.size_bytes() - before, total = file_.size_bytes()](DiskBlobWriter& writer) {
+    writer.on_batch(bytes, total);
+  });
+}
+
+Status DiskBlobWriter::Jobs::write_all(const std::vector<std::string>& batch) {
+  for (const std::string& bytes : batch) {
+    if (Status written = file_.write(bytes); !written) return written;
+  }
+  return {};
+}
+
+// Once the digest holds it goes on to the end, with or without a writer.
+void DiskBlobWriter::Jobs::run_finish(WallTime now) {
+  if (Status verified = file_.verify(); !verified) return fail(std::move(verified).error());
+  tell([](DiskBlobWriter& writer) { writer.events_.on_verified(); });
+  if (Status published = file_.publish(); !published) return fail(std::move(published).error());
+  commit(now);
+}
+
+void DiskBlobWriter::Jobs::commit(WallTime now) {
+  const BlobRecord record{file_.size_bytes(), now};
+  // Holding itself, it holds the lane: a later writer's work waits in the same one.
+  core_->commits->add([self = shared_from_this(),
+                       record](WriteTxn& txn) { return txn.put_blob(self->digest_, record); },
+                      [writer = writer_](const Status& committed) {
+                        const auto alive = writer.lock();
+                        if (!alive) return;
+                        if (committed.ok()) return (*alive)->events_.on_published();
+                        (*alive)->events_.on_writer_error(committed.error());
+                      });
+}
+
+void DiskBlobWriter::Jobs::tell(std::function<void(DiskBlobWriter&)> call) {
+  core_->loop.post([writer = writer_, call = std::move(call)] {
+    if (const auto alive = writer.lock()) call(**alive);
+  });
+}
+
+void DiskBlobWriter::Jobs::fail(Error error) {
+  failed_ = true;
+  if (error.code == ErrorCode::kCancelled) return;
+  if (error.code != ErrorCode::kCorrupt) count(core_->counters.store_errors);
+  tell([error = std::move(error)](DiskBlobWriter& writer) {
+    writer.events_.on_writer_error(error);
+  });
+}
+
+DiskBlobWriter::DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<event::Lane> lane,
+                               const oci::Digest& digest,
+                               std::optional<std::uint64_t> indexed_bytes, const Clock& clock,
+                               cache::BlobWriterEvents& events)
+    : events_(events),
+      clock_(clock),
+      jobs_(std::make_shared<Jobs>(std::move(core), std::move(lane), digest, indexed_bytes,
+                                   std::weak_ptr(self_))) {
+  jobs_->open();
+}
+
+DiskBlobWriter::~DiskBlobWriter() { jobs_->stop(); }
+
+void DiskBlobWriter::append(std::string bytes) {
+  if (bytes.empty()) return;
+  queued_bytes_ += bytes.size();
+  jobs_->append(std::move(bytes));
+}
+
+void DiskBlobWriter::finish() { jobs_->finish(clock_.wall_now()); }
+
+void DiskBlobWriter::on_ready(std::shared_ptr<cache::BlobFile> file, std::uint64_t kept_bytes) {
+  file_ = std::move(file);
+  events_.on_writer_ready(kept_bytes);
+}
+
+void DiskBlobWriter::on_batch(std::uint64_t batch_bytes, std::uint64_t total_bytes) {
+  queued_bytes_ -= batch_bytes;
+  events_.on_written(total_bytes);
+}
+
+}  // namespace layby::store

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A writer's two sides. DiskBlobWriter lives on the loop thread and belongs to the
+// caller; its Jobs run one at a time in the lane of the digest and outlive it. Jobs
+// report by posts that find the writer or, when it is gone, nothing.
+
+#ifndef LAYBY_STORE_BLOB_WRITER_H_
+#define LAYBY_STORE_BLOB_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/cache/store.h"
+#include "layby/event/workers.h"
+#include "store/core.h"
+
+namespace layby::store {
+
+class DiskBlobWriter final : public cache::BlobWriter {
+ public:
+  // `indexed_bytes` is the size of the blob when the index has it.
+  DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<event::Lane> lane,
+                 const oci::Digest& digest, std::optional<std::uint64_t> indexed_bytes,
+                 const Clock& clock, cache::BlobWriterEvents& events);
+  ~DiskBlobWriter() override;
+
+  std::shared_ptr<cache::BlobFile> file() const override { return file_; }
+  void append(std::string bytes) override;
+  std::uint64_t queued_bytes() const override { return queued_bytes_; }
+  void finish() override;
+
+ private:
+  class Jobs;
+
+  void on_ready(std::shared_ptr<cache::BlobFile> file, std::uint64_t kept_bytes);
+  void on_batch(std::uint64_t batch_bytes, std::uint64_t total_bytes);
+
+  cache::BlobWriterEvents& events_;
+  const Clock& clock_;
+  std::shared_ptr<cache::BlobFile> file_;
+  std::uint64_t queued_bytes_ = 0;
+  std::shared_ptr<DiskBlobWriter*> self_ = std::make_shared<DiskBlobWriter*>(this);
+  const std::shared_ptr<Jobs> jobs_;
+};
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_BLOB_WRITER_H_

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What work on the helper threads needs of a store. That work holds it by shared_ptr,
+// so the folder stays locked and the index open until the last of it is done, though
+// the store itself may be gone.
+
+#ifndef LAYBY_STORE_CORE_H_
+#define LAYBY_STORE_CORE_H_
+
+#include <memory>
+
+#include "layby/base/counters.h"
+#include "layby/base/fd.h"
+#include "layby/event/loop.h"
+#include "store/blob_files.h"
+#include "store/commit_queue.h"
+
+namespace layby::store {
+
+class Core {
+ public:
+  Core(UniqueFd folder_lock, std::string data_dir, DiskCalls calls, event::Loop& to_loop,
+       Counters& the_counters)
+      : lock_(std::move(folder_lock)),
+        files(std::move(data_dir), calls),
+        loop(to_loop),
+        counters(the_counters) {}
+
+ private:
+  const UniqueFd lock_;  // First in, last out.
+
+ public:
+  BlobFiles files;
+  std::shared_ptr<CommitQueue> commits;  // Set once, while the store opens.
+  event::Loop& loop;
+  Counters& counters;
+};
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_CORE_H_

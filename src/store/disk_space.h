@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How much room the disk has, at most a few seconds old. Asking costs nothing; when the
+// answer has become old a helper thread asks the file system again. Loop thread.
+
+#ifndef LAYBY_STORE_DISK_SPACE_H_
+#define LAYBY_STORE_DISK_SPACE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/event/loop.h"
+#include "layby/event/workers.h"
+
+namespace layby::store {
+
+struct Space {
+  std::uint64_t free_bytes = 0;  // For a process without privileges.
+  std::uint64_t total_bytes = 0;
+};
+
+class DiskSpace {
+ public:
+  // Asks once, and waits for that. The loop and the workers outlive it.
+  DiskSpace(std::string path, event::Loop& loop, event::Workers& workers, const Clock& clock);
+  Space get();
+
+ private:
+  void refresh();
+
+  const std::string path_;
+  event::Loop& loop_;
+  event::Workers& workers_;
+  const Clock& clock_;
+  Space space_;
+  SteadyTime asked_at_;
+  bool asking_ = false;
+  std::shared_ptr<DiskSpace*> self_ = std::make_shared<DiskSpace*>(this);
+};
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_DISK_SPACE_H_

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bytes are written and hashed in the same pass, while they are in the CPU's cache.
+
+#include "store/fill_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "layby/base/log.h"
+#include "store/disk_error.h"
+
+namespace layby::store {
+namespace {
+
+constexpr std::size_t kReadBytes = 256 * 1024;
+// Small enough that the last sync waits little, large enough for long writes.
+constexpr std::uint64_t kWritebackBytes = 8 << 20;
+
+}  // namespace
+
+FillFile::FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint64_t> indexed_bytes,
+                   const std::atomic<bool>& stopped)
+    : files_(files),
+      digest_(std::move(digest)),
+      indexed_bytes_(indexed_bytes),
+      stopped_(stopped),
+      sha_(digest_.kind()) {}
+
+Status FillFile::open() {
+  Result<UniqueFd> published = files_.open_published(digest_);
+  if (!published) return std::move(published).error();
+  if (*published) {
+    place_ = Place::kPublished;
+    return open_existing(*std::move(published));
+  }
+  Result<UniqueFd> partial = files_.open_partial(digest_);
+  if (!partial) return std::move(partial).error();
+  // A fresh time keeps it from the sweep of old ones.
+  if (::futimens(partial->get(), nullptr) != 0) return disk_error("touch", path(), errno);
+  return open_existing(*std::move(partial));
+}
+
+Status FillFile::open_existing(UniqueFd fd) {
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return disk_error("look at", path(), errno);
+  if (!S_ISREG(info.st_mode)) return disk_error("use", path(), EEXIST);
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  file_ = std::make_shared<DiskFile>(std::move(fd));
+  if (place_ == Place::kPublished && indexed_bytes_ == size) {
+    place_ = Place::kIndexed;
+    size_bytes_ = size;
+    return {};
+  }
+  return hash_kept();
+}
+
+Status FillFile::hash_kept() {
+  ::posix_fadvise(file_->fd(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  std::vector<char> buffer(kReadBytes);
+  for (;;) {
+    if (stopped_) return Error{ErrorCode::kCancelled, "nobody wants " + digest_.str()};
+    const ssize_t got =
+        ::pread(file_->fd(), buffer.data(), buffer.size(), static_cast<off_t>(size_bytes_));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return disk_error("read", path(), errno);
+    if (got == 0) break;
+    sha_.update({buffer.data(), static_cast<std::size_t>(got)});
+    size_bytes_ += static_cast<std::uint64_t>(got);
+  }
+  writeback_bytes_ = size_bytes_;
+  return {};
+}
+
+Status FillFile::write(std::string_view bytes) {
+  if (bytes.empty()) return {};
+  if (place_ == Place::kIndexed) {
+    return Error{ErrorCode::kInvalid, digest_.str() + " is stored already, with fewer bytes"};
+  }
+  if (place_ == Place::kPublished) {
+    discard();
+    return Error{ErrorCode::kCorrupt, path() + " has lost its end; it is deleted"};
+  }
+  Status written = write_at(file_->fd(), bytes, size_bytes_);
+  if (!written) {
+    Error error = std::move(written).error();
+    error.message += " to " + path();
+    return error;
+  }
+  sha_.update(bytes);
+  size_bytes_ += bytes.size();
+  start_writeback();
+  return {};
+}
+
+// Advice: whether it works shows at the sync.
+void FillFile::start_writeback() {
+  if (size_bytes_ - writeback_bytes_ < kWritebackBytes) return;
+  ::sync_file_range(file_->fd(), static_cast<off_t>(writeback_bytes_),
+                    static_cast<off_t>(size_bytes_ - writeback_bytes_), SYNC_FILE_RANGE_WRITE);
+  writeback_bytes_ = size_bytes_;
+}
+
+Status FillFile::verify() {
+  if (place_ == Place::kIndexed) return {};
+  const std::string hex = sha_.finish_hex();
+  if (hex == digest_.hex()) return {};
+  discard();
+  return Error{ErrorCode::kCorrupt, "the " + std::to_string(size_bytes_) + " bytes written as " +
+                                        digest_.str() + " have the digest " + hex +
+                                        "; they are deleted, fetch them again"};
+}
+
+Status FillFile::publish() {
+  if (place_ == Place::kIndexed) return {};
+  if (Status synced = files_.sync_data(file_->fd(), path()); !synced) {
+    // The kernel reports a failed write once and may then think the page clean, so these
+    // bytes may look right and not be on the disk.
+    discard();
+    return synced;
+  }
+  if (place_ == Place::kPublished) return files_.sync_published_name(digest_);
+  return files_.publish(digest_);
+}
+
+void FillFile::discard() {
+  const Status removed =
+      place_ == Place::kPartial ? files_.remove_partial(digest_) : files_.remove_published(digest_);
+  if (!removed) log::warn("{}", removed.error().message);
+}
+
+std::string FillFile::path() const {
+  return place_ == Place::kPartial ? files_.partial_path(digest_) : files_.published_path(digest_);
+}
+
+}  // namespace layby::store

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening the environment and its tables, and the transactions' common part. LMDB runs
+// in its default mode: a read-only map, pwrite and one fdatasync a commit, so a full
+// disk is an error code and not a SIGBUS.
+
+#include "store/index.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace layby::store {
+namespace {
+
+constexpr std::string_view kVersionKey = "format";
+constexpr std::string_view kTotalsKey = "totals";
+constexpr MDB_dbi kMaxTables = 16;
+
+}  // namespace
+
+Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes) {
+  std::unique_ptr<Index> index(new Index(directory));
+  if (Status opened = index->open_env(map_bytes); !opened) return opened.error();
+  if (Status whole = index->check_whole(); !whole) return whole.error();
+  if (Status tables = index->open_tables(); !tables) return tables.error();
+  return index;
+}
+
+Index::~Index() = default;
+
+Status Index::open_env(std::uint64_t map_bytes) {
+  MDB_env* env = nullptr;
+  if (const int code = mdb_env_create(&env)) return error("prepare the index", code);
+  env_.reset(env);
+  if (const int code = mdb_env_set_mapsize(env, map_bytes)) return error("size the index", code);
+  if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) return error("size the index", code);
+  if (const int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS, 0640)) {
+    return error("open the index", code);
+  }
+  // Slots of a process that was killed would keep its pages for ever.
+  if (const int code = mdb_reader_check(env, nullptr)) return error("check the index", code);
+  return {};
+}
+
+// Reading a page that the file has lost would be a SIGBUS.
+Status Index::check_whole() const {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  if (const int code = mdb_env_info(env_.get(), &info)) return error("look at the index", code);
+  if (const int code = mdb_env_stat(env_.get(), &stat)) return error("look at the index", code);
+  const std::string path = directory_ + "/data.mdb";
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return error("look at the index", errno);
+  const bool used = stat.ms_entries != 0;
+  const auto needed = (std::uint64_t{info.me_last_pgno} + 1) * stat.ms_psize;
+  if (used && static_cast<std::uint64_t>(file.st_size) < needed) {
+    return error("open the index", MDB_CORRUPTED);
+  }
+  return {};
+}
+
+Status Index::open_tables() {
+  Result<TxnPtr> txn = begin(0);
+  if (!txn) return std::move(txn).error();
+  const std::pair<const char*, MDB_dbi*> names[] = {{"meta", &tables_.meta},
+                                                    {"blobs", &tables_.blobs},
+                                                    {"manifests", &tables_.manifests},
+                                                    {"tags", &tables_.tags}};
+  for (const auto& [name, table] : names) {
+    if (const int code = mdb_dbi_open(txn->get(), name, MDB_CREATE, table)) {
+      return error("open a table of the index", code);
+    }
+  }
+  if (Status version = check_version(txn->get()); !version) return version;
+  Result<Counts> counts = read_counts(txn->get());
+  if (!counts) return std::move(counts).error();
+  counts_ = *counts;
+  if (const int code = mdb_txn_commit(txn->release())) return error("make the index", code);
+
+  Result<TxnPtr> reader = begin(MDB_RDONLY);
+  if (!reader) return std::move(reader).error();
+  mdb_txn_reset(reader->get());
+  read_txn_ = *std::move(reader);
+  return {};
+}
+
+Status Index::check_version(MDB_txn* txn) {
+  Result<std::optional<std::string_view>> value = get(txn, tables_.meta, kVersionKey);
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) {
+    const std::string mine = encode_version(kFormatVersion);
+    MDB_val key = to_val(kVersionKey);
+    MDB_val data = to_val(mine);
+    const int code = mdb_put(txn, tables_.meta, &key, &data, 0);
+    return code == 0 ? Status() : Status(error("make the index", code));
+  }
+  Result<std::uint32_t> version = decode_version(**value);
+  if (!version) return std::move(version).error();
+  if (*version == kFormatVersion) return {};
+  return Error{ErrorCode::kInvalid,
+               "the index " + directory_ + " has format " + std::to_string(*version) +
+                   " and this layby knows " + std::to_string(kFormatVersion) +
+                   "; run the layby that wrote it, or give this one another data_dir"};
+}
+
+Result<TxnPtr> Index::begin(unsigned flags) {
+  MDB_txn* txn = nullptr;
+  if (const int code = mdb_txn_begin(env_.get(), nullptr, flags, &txn)) {
+    return error("begin in the index", code);
+  }
+  return TxnPtr(txn);
+}
+
+Result<std::optional<std::string_view>> Index::get(MDB_txn* txn, MDB_dbi table,
+                                                   std::string_view key) {
+  MDB_val wanted = to_val(key);
+  MDB_val found{};
+  const int code = mdb_get(txn, table, &wanted, &found);
+  if (code == MDB_NOTFOUND) return std::optional<std::string_view>();
+  if (code != 0) return error("look up in the index", code);
+  return std::optional(to_view(found));
+}
+
+Result<Totals> Index::read_totals(MDB_txn* txn) {
+  Result<std::optional<std::string_view>> value = get(txn, tables_.meta, kTotalsKey);
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) return Totals{};
+  return decode_totals(**value);
+}
+
+Result<Counts> Index::read_counts(MDB_txn* txn) {
+  Result<Totals> totals = read_totals(txn);
+  if (!totals) return std::move(totals).error();
+  MDB_stat manifests{};
+  MDB_stat tags{};
+  int code = mdb_stat(txn, tables_.manifests, &manifests);
+  if (code == 0) code = mdb_stat(txn, tables_.tags, &tags);
+  if (code != 0) return error("count entries of the index", code);
+  return Counts{*totals, manifests.ms_entries, tags.ms_entries};
+}
+
+Result<ReadTxn> Index::read() {
+  if (const int code = mdb_txn_renew(read_txn_.get())) return error("read the index", code);
+  return ReadTxn(*this, read_txn_.get());
+}
+
+Result<WriteTxn> Index::write() {
+  Result<TxnPtr> txn = begin(0);
+  if (!txn) return std::move(txn).error();
+  Result<Totals> totals = read_totals(txn->get());
+  if (!totals) return std::move(totals).error();
+  return WriteTxn(*this, *std::move(txn), *totals);
+}
+
+Counts Index::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+// A commit that leaves the blobs alone shouldn't write a page for them.
+Status WriteTxn::put_totals() {
+  if (totals_ == totals_before_) return {};
+  return put(index_.tables_.meta, kTotalsKey, encode(totals_), "write totals to the index");
+}
+
+Status WriteTxn::commit() {
+  if (Status kept = put_totals(); !kept) return kept;
+  Result<Counts> counts = index_.read_counts(txn_.get());
+  if (!counts) return std::move(counts).error();
+  if (const int code = mdb_txn_commit(txn_.release())) {
+    return index_.error("commit to the index", code);
+  }
+  const std::lock_guard lock(index_.mutex_);
+  index_.counts_ = *counts;
+  return {};
+}
+
+}  // namespace layby::store

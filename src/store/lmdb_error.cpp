@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LMDB's return codes: negative ones are its own, positive ones are errno.
+
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "store/disk_error.h"
+#include "store/lmdb_ptr.h"
+
+namespace layby::store {
+namespace {
+
+bool is_full(const std::string& path) {
+  constexpr std::uint64_t kTooLittleBytes = 256 * 1024;
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) return false;
+  return std::uint64_t{info.f_bavail} * info.f_frsize < kTooLittleBytes;
+}
+
+const char* advice_for(int code) {
+  switch (code) {
+    case MDB_MAP_FULL:
+      return "the index has reached its largest size; remove what isn't needed";
+    case MDB_PANIC:
+      return "a write failed earlier and the index is closed to writing; start layby again";
+    case MDB_VERSION_MISMATCH:
+      return "another LMDB version wrote it; move the index folder away and start again";
+    case MDB_READERS_FULL:
+    case MDB_BAD_RSLOT:
+    case MDB_BAD_TXN:
+      return "this is a fault in layby; please report it";
+    default:
+      return "it is damaged: move the index folder away and start again, the blob files are "
+             "taken up as they are asked for";
+  }
+}
+
+ErrorCode code_for(int code) {
+  switch (code) {
+    case MDB_MAP_FULL:
+      return ErrorCode::kNoSpace;
+    case MDB_PANIC:
+    case MDB_READERS_FULL:
+    case MDB_BAD_RSLOT:
+    case MDB_BAD_TXN:
+      return ErrorCode::kIo;
+    default:
+      return ErrorCode::kCorrupt;
+  }
+}
+
+}  // namespace
+
+Error lmdb_error(const std::string& what, const std::string& path, int code) {
+  if (code == EIO && is_full(path)) code = ENOSPC;
+  if (code > 0) return disk_error(what, path, code);
+  return {code_for(code), what + " " + path + ": " + mdb_strerror(code) + "; " + advice_for(code)};
+}
+
+}  // namespace layby::store

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Reader that can't run past the end, a few lines for each record, and nothing else.
+
+#include "store/records.h"
+
+#include <bit>
+#include <chrono>
+#include <concepts>
+#include <utility>
+
+namespace layby::store {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr char kSha256Tag = 1;
+constexpr char kSha512Tag = 2;
+constexpr std::size_t kSha256Bytes = 32;
+constexpr std::size_t kSha512Bytes = 64;
+
+template <std::unsigned_integral T>
+void put(std::string& out, T value) {
+  for (std::size_t i = 0; i < sizeof(T); ++i) {
+    out += static_cast<char>(static_cast<unsigned char>(value >> (8 * i)));
+  }
+}
+
+void put_time(std::string& out, WallTime time) {
+  const auto since = std::chrono::duration_cast<milliseconds>(time.time_since_epoch());
+  put(out, std::bit_cast<std::uint64_t>(std::int64_t{since.count()}));
+}
+
+void put_string16(std::string& out, std::string_view text) {
+  put(out, static_cast<std::uint16_t>(text.size()));
+  out += text;
+}
+
+// Takes a value apart from the front. After a read beyond the end everything is empty
+// and ok() is false.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  std::string_view bytes(std::size_t count) {
+    if (count > rest_.size()) ok_ = false;
+    if (!ok_) return {};
+    const std::string_view taken = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return taken;
+  }
+
+  template <std::unsigned_integral T>
+  T integer() {
+    T value = 0;
+    const std::string_view raw = bytes(sizeof(T));
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      value = static_cast<T>(value | static_cast<T>(static_cast<unsigned char>(raw[i])) << (8 * i));
+    }
+    return value;
+  }
+
+  // A time that the clock's type can't hold counts as damage.
+  WallTime time() {
+    constexpr auto kLimit = std::chrono::duration_cast<milliseconds>(WallTime::duration::max());
+    const milliseconds since(std::bit_cast<std::int64_t>(integer<std::uint64_t>()));
+    if (since > kLimit || since < -kLimit) ok_ = false;
+    return ok_ ? WallTime(since) : WallTime();
+  }
+
+  std::string_view string16() { return bytes(integer<std::uint16_t>()); }
+  std::string_view rest() { return std::exchange(rest_, {}); }
+
+  void fail() { ok_ = false; }
+  // Everything was there and nothing is left over.
+  bool ok() const { return ok_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+Error damaged(const char* what, std::string_view value) {
+  return {ErrorCode::kCorrupt, std::string("damaged ") + what + " in the index (" +
+                                   std::to_string(value.size()) + " bytes)"};
+}
+
+unsigned nibble(char digit) {
+  return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
+std::string from_hex(std::string_view hex) {
+  std::string raw;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    raw += static_cast<char>(nibble(hex[i]) << 4 | nibble(hex[i + 1]));
+  }
+  return raw;
+}
+
+std::string to_hex(std::string_view raw) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  for (const char c : raw) {
+    const auto byte = static_cast<unsigned char>(c);
+    hex += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return hex;
+}
+
+void put_digest(std::string& out, const oci::Digest& digest) {
+  out += digest.kind() == ShaKind::kSha256 ? kSha256Tag : kSha512Tag;
+  out += from_hex(digest.hex());
+}
+
+std::optional<oci::Digest> read_digest(Reader& reader) {
+  const std::string_view tag = reader.bytes(1);
+  const bool is_256 = tag == std::string_view(&kSha256Tag, 1);
+  const bool is_512 = tag == std::string_view(&kSha512Tag, 1);
+  const std::string_view raw = reader.bytes(is_256 ? kSha256Bytes : kSha512Bytes);
+  if (raw.empty() || !(is_256 || is_512)) {
+    reader.fail();
+    return std::nullopt;
+  }
+  return oci::Digest::from_hex(is_256 ? ShaKind::kSha256 : ShaKind::kSha512, to_hex(raw));
+}
+
+}  // namespace
+
+std::string digest_key(const oci::Digest& digest) {
+  std::string key;
+  put_digest(key, digest);
+  return key;
+}
+
+Result<oci::Digest> decode_digest_key(std::string_view key) {
+  Reader reader(key);
+  std::optional<oci::Digest> digest = read_digest(reader);
+  if (!digest || !reader.ok()) return damaged("digest", key);
+  return *std::move(digest);
+}
+
+std::string tag_prefix(std::string_view upstream, std::string_view repository) {
+  Sha sha(ShaKind::kSha256);
+  sha.update(upstream);
+  sha.update(std::string_view("\0", 1));
+  sha.update(repository);
+  return from_hex(sha.finish_hex());
+}
+
+Result<std::string> tag_key(const cache::TagKey& key) {
+  constexpr std::size_t kMaxNameBytes = 0xffff;
+  if (key.tag.size() > kMaxKeyBytes - kTagPrefixBytes || key.upstream.size() > kMaxNameBytes ||
+      key.repository.size() > kMaxNameBytes) {
+    return Error{ErrorCode::kInvalid, "the name of a tag is too long to keep it"};
+  }
+  return tag_prefix(key.upstream, key.repository) + key.tag;
+}
+
+std::string encode(const BlobRecord& record) {
+  std::string value;
+  put(value, record.size_bytes);
+  put_time(value, record.published_at);
+  return value;
+}
+
+Result<BlobRecord> decode_blob(std::string_view value) {
+  Reader reader(value);
+  BlobRecord record;
+  record.size_bytes = reader.integer<std::uint64_t>();
+  record.published_at = reader.time();
+  if (!reader.ok()) return damaged("record of a blob", value);
+  return record;
+}
+
+Result<std::string> encode(const ManifestRecord& record) {
+  if (record.media_type.size() > 0xffff) {
+    return Error{ErrorCode::kInvalid, "the media type of a manifest is too long to keep it"};
+  }
+  std::string value;
+  value.reserve(record.bytes.size() + record.media_type.size() + 16);
+  put_time(value, record.stored_at);
+  put_string16(value, record.media_type);
+  value += record.bytes;
+  return value;
+}
+
+Result<ManifestRecord> decode_manifest(std::string_view value) {
+  Reader reader(value);
+  ManifestRecord record;
+  record.stored_at = reader.time();
+  record.media_type = reader.string16();
+  record.bytes = reader.rest();
+  if (!reader.ok()) return damaged("record of a manifest", value);
+  return record;
+}
+
+std::string encode(const TagRecord& record) {
+  std::string value;
+  put_time(value, record.tag.checked_at);
+  put_digest(value, record.tag.digest);
+  put_string16(value, record.upstream);
+  put_string16(value, record.repository);
+  return value;
+}
+
+Result<TagRecord> decode_tag(std::string_view value) {
+  Reader reader(value);
+  const WallTime checked_at = reader.time();
+  std::optional<oci::Digest> digest = read_digest(reader);
+  const std::string_view upstream = reader.string16();
+  const std::string_view repository = reader.string16();
+  if (!digest || !reader.ok()) return damaged("record of a tag", value);
+  return TagRecord{
+      {*std::move(digest), checked_at}, std::string(upstream), std::string(repository)};
+}
+
+std::string encode(const Totals& totals) {
+  std::string value;
+  put(value, totals.blobs);
+  put(value, totals.blob_bytes);
+  return value;
+}
+
+Result<Totals> decode_totals(std::string_view value) {
+  Reader reader(value);
+  Totals totals;
+  totals.blobs = reader.integer<std::uint64_t>();
+  totals.blob_bytes = reader.integer<std::uint64_t>();
+  if (!reader.ok()) return damaged("record of totals", value);
+  return totals;
+}
+
+std::string encode_version(std::uint32_t version) {
+  std::string value;
+  put(value, version);
+  return value;
+}
+
+Result<std::uint32_t> decode_version(std::string_view value) {
+  Reader reader(value);
+  const auto version = reader.integer<std::uint32_t>();
+  if (!reader.ok()) return damaged("format version", value);
+  return version;
+}
+
+}  // namespace layby::store
