@@ -6,10 +6,12 @@
 
 #include "layby/base/bytes.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "layby/base/number.h"
 
@@ -99,14 +101,22 @@ std::optional<std::uint64_t> multiply_add(std::uint64_t a, std::uint64_t b, std:
   return a * b + c;
 }
 
+Error refused(std::string_view text, std::string_view why) {
+  std::string message("\"");
+  message.append(text).append("\" ").append(why);
+  return {ErrorCode::kInvalid, std::move(message)};
+}
+
 Error not_a_size(std::string_view text) {
-  return {ErrorCode::kInvalid,
-          "\"" + std::string(text) + "\" is not a size: write 4096, 64KiB, 1.5GiB or 2MB"};
+  return refused(text, "is not a size: write 4096, 64KiB, 1.5GiB or 2MB");
 }
 
 Error not_a_duration(std::string_view text) {
-  return {ErrorCode::kInvalid,
-          "\"" + std::string(text) + "\" is not a duration: write 500ms, 60s, 5m, 6h or 7d"};
+  return refused(text, "is not a duration: write 500ms, 60s, 5m, 6h or 7d");
+}
+
+std::string with_unit(std::uint64_t number, std::string_view unit) {
+  return std::to_string(number).append(unit);
 }
 
 // "3.8", "29.8", "162": three digits at most, but for 999.95 and above.
@@ -165,23 +175,22 @@ std::string format_bytes(std::uint64_t bytes) {
 std::string format_duration(std::chrono::milliseconds duration) {
   constexpr std::array<Unit, 4> kUnits{
       {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}}};
-  const auto count = static_cast<std::uint64_t>(duration.count());
   if (duration.count() < 0) {
-    // The magnitude in unsigned arithmetic: the lowest duration has no positive twin.
-    const std::uint64_t magnitude = std::min<std::uint64_t>(0 - count, INT64_MAX);
-    return "-" + format_duration(std::chrono::milliseconds(static_cast<std::int64_t>(magnitude)));
+    // The lowest duration has no positive twin: one above it is as good to a reader.
+    const auto lowest = -std::chrono::milliseconds::max();
+    return std::string("-").append(format_duration(-std::max(duration, lowest)));
   }
-  if (count < 1'000) return std::to_string(count) + " ms";
-  if (count < 10'000) return three_digits(count / 100) + "s";
+  const auto count = static_cast<std::uint64_t>(duration.count());
+  if (count < 1'000) return with_unit(count, " ms");
+  if (count < 10'000) return three_digits(count / 100).append("s");
   for (std::size_t i = 0; i + 1 < kUnits.size(); ++i) {
     const std::uint64_t major = count / kUnits[i].factor;
     if (major == 0) continue;
     const std::uint64_t minor = count % kUnits[i].factor / kUnits[i + 1].factor;
-    std::string text = std::to_string(major) + std::string(kUnits[i].name);
-    if (minor > 0) text += " " + std::to_string(minor) + std::string(kUnits[i + 1].name);
-    return text;
+    const std::string text = with_unit(major, kUnits[i].name);
+    return minor == 0 ? text : text + ' ' + with_unit(minor, kUnits[i + 1].name);
   }
-  return std::to_string(count / 1'000) + "s";
+  return with_unit(count / 1'000, "s");
 }
 
 }  // namespace layby

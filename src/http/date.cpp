@@ -71,9 +71,11 @@ bool has_shape(std::string_view text) {
 }  // namespace
 
 std::string format_date(WallTime time) {
-  const auto days = std::chrono::floor<std::chrono::days>(time);
+  // Whole seconds first: the midnight before the earliest WallTime isn't one any more.
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const auto days = std::chrono::floor<std::chrono::days>(seconds);
   const std::chrono::year_month_day date{days};
-  const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::seconds>(time - days)};
+  const std::chrono::hh_mm_ss clock{seconds - days};
   std::array<char, 64> text{};
   std::snprintf(
       text.data(), text.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT",

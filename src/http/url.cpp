@@ -130,9 +130,10 @@ std::optional<char> decode_escape(std::string_view text) {
 }  // namespace
 
 std::string Url::origin() const {
-  const bool is_address6 = host.find(':') != std::string::npos;
-  std::string text = scheme + "://" + (is_address6 ? "[" + host + "]" : host);
-  if (port != default_port(scheme)) text += ":" + std::to_string(port);
+  const bool has_brackets = host.find(':') != std::string::npos;
+  std::string text = scheme + "://";
+  text += has_brackets ? std::string("[").append(host).append("]") : host;
+  if (port != default_port(scheme)) text.append(":").append(std::to_string(port));
   return text;
 }
 

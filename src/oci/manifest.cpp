@@ -90,7 +90,7 @@ Result<std::vector<Descriptor>> read_descriptors(const json& object, const char*
   if (list == nullptr) return descriptors;
   if (!list->is_array()) return bad_field(key, "must be a list");
   for (const json& element : *list) {
-    const std::string field = key + ("[" + std::to_string(descriptors.size()) + "]");
+    const std::string field = std::string(key) + '[' + std::to_string(descriptors.size()) + ']';
     Result<Descriptor> descriptor = read_descriptor(element, field);
     if (!descriptor) return std::move(descriptor).error();
     descriptors.push_back(*std::move(descriptor));

@@ -32,6 +32,10 @@ TEST_F(DateTest, TimeBeforeTheEpochIsWritten) {
   EXPECT_EQ(format_date(WallTime(milliseconds(-1))), "Wed, 31 Dec 1969 23:59:59 GMT");
 }
 
+TEST_F(DateTest, EarliestTimeIsWritten) {
+  EXPECT_EQ(format_date(WallTime::min()), "Tue, 21 Sep 1677 00:12:43 GMT");
+}
+
 TEST_F(DateTest, ExampleIsRead) { EXPECT_EQ(parse_date(kExample), example_); }
 
 TEST_F(DateTest, LeapDayIsRead) {
