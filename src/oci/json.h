@@ -15,8 +15,9 @@
 
 namespace layby::oci {
 
-// nullopt for text that isn't JSON or that nests deeper than any manifest does: each
-// level costs some 80 bytes, so 4 MiB of '[' would take 320 MB.
+// nullopt for text that isn't JSON, nests deeper or holds more values than any manifest
+// does. Each level and each value costs up to 100 bytes of memory, so 4 MiB of '[' would
+// take 400 MB.
 std::optional<nlohmann::json> parse_json(std::string_view text);
 
 // The member `key` of an object; nullptr when it is missing, null, or when `object`

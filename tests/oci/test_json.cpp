@@ -33,6 +33,18 @@ TEST_F(JsonTest, MegabytesOfBracketsAreRefused) {
   EXPECT_FALSE(parse_json(std::string(4 << 20, '[')));
 }
 
+TEST_F(JsonTest, MegabytesOfValuesAreRefused) {
+  std::string list = "[0";
+  while (list.size() < (4 << 20)) list += ",0";
+  EXPECT_FALSE(parse_json(list + "]"));
+}
+
+TEST_F(JsonTest, AHundredThousandValuesAreRead) {
+  std::string list = "[0";
+  for (int i = 1; i < 100'000; ++i) list += ",0";
+  EXPECT_TRUE(parse_json(list + "]"));
+}
+
 TEST_F(JsonTest, BracketsInsideStringsDoNotCount) {
   EXPECT_TRUE(parse_json("\"" + std::string(1000, '[') + "\""));
 }
