@@ -6,6 +6,7 @@
 
 #include "upstream/driver.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -36,6 +37,7 @@ class Driver::InsideCurl {
   explicit InsideCurl(Driver& driver) : driver_(driver) {
     assert(!driver_.inside_curl_);
     driver_.inside_curl_ = true;
+    ++driver_.turn_;
   }
   InsideCurl(const InsideCurl&) = delete;
   InsideCurl& operator=(const InsideCurl&) = delete;
@@ -79,7 +81,9 @@ void Driver::release(std::unique_ptr<Wire> wire) {
 }
 
 void Driver::unpause_soon(Wire& wire) {
-  unpausing_.push_back(&wire);
+  if (std::find(unpausing_.begin(), unpausing_.end(), &wire) == unpausing_.end()) {
+    unpausing_.push_back(&wire);
+  }
   soon_->arm(std::chrono::milliseconds(0));
 }
 

@@ -8,6 +8,7 @@
 #ifndef LAYBY_UPSTREAM_DRIVER_H_
 #define LAYBY_UPSTREAM_DRIVER_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <vector>
@@ -26,6 +27,9 @@ class Driver {
   Driver& operator=(const Driver&) = delete;
 
   event::Loop& loop() { return loop_; }
+  // Counts the calls into curl. Within one of them curl reads a fast connection up to a
+  // hundred times in a row; owners use this to bound what they take of it.
+  std::uint64_t turn() const { return turn_; }
 
   // Starts the transfer. Its owner hears of it no earlier than at the loop's next turn.
   void start(Wire& wire);
@@ -54,6 +58,7 @@ class Driver {
   std::vector<Wire*> unpausing_;
   std::vector<std::unique_ptr<Wire>> released_;
   bool inside_curl_ = false;
+  std::uint64_t turn_ = 0;
   MultiPtr multi_;  // Last: closing its connections calls on_socket.
 };
 

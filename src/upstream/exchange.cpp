@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t kMaxHeadBytes = 64 << 10;
 constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
+// What one exchange may take before others have their turn: some 0.5 ms of work. What
+// curl has read beyond it is copied once, at most a buffer.
+constexpr std::uint64_t kMaxTurnBytes = 1 << 20;
 
 // Those that curl follows when there is a Location.
 bool is_redirect(const Head& head) {
@@ -214,6 +217,10 @@ Verdict Exchange::on_received(std::string_view bytes) {
     curl_paused_ = true;
     return Verdict::kPause;
   }
+  if (had_its_turn(bytes.size())) {
+    driver_.unpause_soon(*wire_);
+    return Verdict::kPause;
+  }
   arm_stall();
   count(counters_.upstream_bytes, bytes.size());
   body_bytes_ += bytes.size();
@@ -226,6 +233,12 @@ Verdict Exchange::on_received(std::string_view bytes) {
   return wire.owner == nullptr || error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
+bool Exchange::had_its_turn(std::size_t bytes) {
+  if (std::exchange(turn_, driver_.turn()) != driver_.turn()) turn_bytes_ = 0;
+  turn_bytes_ += bytes;
+  return turn_bytes_ > kMaxTurnBytes;
+}
+
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
   // A redirect to nowhere has no head that was told.
@@ -235,6 +248,8 @@ void Exchange::on_finished(CURLcode code) {
 }
 
 Error Exchange::error_of(CURLcode code) {
+  // What curl also says of an answer without a status line (HTTP/0.9).
+  if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_redirect(head_)) code = CURLE_WEIRD_SERVER_REPLY;
   return curl_failure({head_.host, spec_.request}, code, wire_->easy.get(),
                       wire_->error_text.data());
 }

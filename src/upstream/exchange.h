@@ -84,6 +84,7 @@ class Exchange final : public WireOwner {
   void set_up_limits(const Transport& transport);
   void set_up_tls(const Transport& transport);
   void arm_stall();
+  bool had_its_turn(std::size_t bytes);
   void on_deadline();
   void on_stall();
   void end(Status status);
@@ -107,6 +108,8 @@ class Exchange final : public WireOwner {
   Head head_;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
+  std::uint64_t turn_ = 0;        // Of the driver.
+  std::uint64_t turn_bytes_ = 0;  // That came in it.
   bool head_done_ = false;
   bool failure_counted_ = false;
   bool pause_wanted_ = false;

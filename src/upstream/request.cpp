@@ -84,6 +84,7 @@ void Request::fail(ErrorCode code, std::string_view reason) {
 }
 
 void Request::on_deadline() {
+  count(site_.counters.upstream_failures);
   end(failure(subject(), ErrorCode::kTimedOut, "no answer in time",
               token_ ? "check the link to the token server" : "check the link"));
 }

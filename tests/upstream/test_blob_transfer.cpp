@@ -291,6 +291,28 @@ TEST_F(BlobTransferTest, TimesOutAfterItIsResumed) {
   EXPECT_EQ(sink_.ends, 1);
 }
 
+TEST_F(BlobTransferTest, LeavesTheLoopToOthersHoweverFastItComes) {
+  serve([](const SeenRequest& request, Peer& peer) {
+    if (request.method == "HEAD") return peer.reply(200);
+    peer.head(200, {}, std::size_t{1} << 40);
+    const std::string piece(1 << 20, 'x');
+    while (peer.raw(piece)) {
+    }
+  });
+  std::size_t in_a_row = 0;
+  std::size_t most_in_a_row = 0;
+  sink_.then_bytes = [&] {
+    if (in_a_row == 0) loop_->defer([&] { in_a_row = 0; });
+    in_a_row += sink_.bytes.size();
+    most_in_a_row = std::max(most_in_a_row, in_a_row);
+    sink_.bytes.clear();
+  };
+  transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
+  ASSERT_TRUE(turn([&] { return counters_.upstream_bytes > 100u << 20; }));
+  // Two turns may pass between a call that is deferred and its coming.
+  EXPECT_LE(most_in_a_row, 3u << 20);
+}
+
 TEST_F(BlobTransferTest, WaitsForItsTurnWhenThereAreManyAlready) {
   options_.max_blob_transfers = 2;
   Gate gate;
