@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every cache::Store promises, as a suite over a harness: a default-constructible
+// type with store(), and turn_until(condition), which runs callbacks until the condition
+// holds and fails the test when it never does.
+
+#ifndef LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
+#define LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layby/cache/store.h"
+
+namespace layby::testing {
+
+// Writes down what a writer reports.
+class WriterLog final : public cache::BlobWriterEvents {
+ public:
+  void on_writer_ready(std::uint64_t kept_bytes) override {
+    kept = kept_bytes;
+    calls.push_back("ready");
+  }
+  void on_written(std::uint64_t total_bytes) override {
+    written = total_bytes;
+    if (calls.empty() || calls.back() != "written") calls.push_back("written");
+  }
+  void on_verified() override { calls.push_back("verified"); }
+  void on_published() override {
+    calls.push_back("published");
+    end();
+  }
+  void on_writer_error(Error the_error) override {
+    error = std::move(the_error);
+    calls.push_back("error");
+    end();
+  }
+
+  bool ready() const { return kept.has_value(); }
+  bool ended() const { return !calls.empty() && (calls.back() == "published" || error); }
+  bool published() const { return !calls.empty() && calls.back() == "published"; }
+
+  std::optional<std::uint64_t> kept;
+  std::uint64_t written = 0;
+  std::optional<Error> error;
+  std::vector<std::string> calls;  // A run of on_written counts once.
+  std::unique_ptr<cache::BlobWriter>* destroy_at_end = nullptr;
+
+ private:
+  void end() {
+    if (destroy_at_end != nullptr) destroy_at_end->reset();
+  }
+};
+
+inline std::string read_all(int fd) {
+  std::string bytes;
+  char buffer[4096];
+  ssize_t got = 0;
+  while ((got = ::pread(fd, buffer, sizeof buffer, static_cast<off_t>(bytes.size()))) > 0) {
+    bytes.append(buffer, static_cast<std::size_t>(got));
+  }
+  return bytes;
+}
+
+// `size` bytes that repeat in no power of two.
+inline std::string some_bytes(std::size_t size, unsigned seed = 1) {
+  std::string bytes(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) {
+    bytes[i] = static_cast<char>((i * 7 + i / 251 + seed * 13) & 0xff);
+  }
+  return bytes;
+}
+
+template <typename Harness>
+class StoreContract : public ::testing::Test {
+ protected:
+  cache::Store& store() { return harness_.store(); }
+  template <typename Condition>
+  void turn_until(Condition condition) {
+    harness_.turn_until(condition);
+  }
+
+  // Writes `bytes` as `digest` and returns what was reported.
+  WriterLog write(const oci::Digest& digest, const std::string& bytes) {
+    WriterLog log;
+    const auto writer = store().write_blob(digest, log);
+    if (!bytes.empty()) writer->append(bytes);
+    writer->finish();
+    turn_until([&] { return log.ended(); });
+    return log;
+  }
+
+  std::optional<std::string> stored(const oci::Digest& digest) {
+    const auto blob = store().open_blob(digest);
+    if (!blob) return std::nullopt;
+    EXPECT_EQ(blob->size_bytes, read_all(blob->file->fd()).size());
+    return read_all(blob->file->fd());
+  }
+
+  void put_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
+    bool done = false;
+    store().put_tag(key, tag, [&](const Status& status) {
+      EXPECT_TRUE(status.ok());
+      done = true;
+    });
+    turn_until([&] { return done; });
+  }
+
+  Harness harness_;
+  const std::string bytes_ = some_bytes(300'000);
+  const oci::Digest digest_ = oci::Digest::of(bytes_);
+  const WallTime time_{std::chrono::milliseconds(1'700'000'000'123)};
+};
+
+TYPED_TEST_SUITE_P(StoreContract);
+
+TYPED_TEST_P(StoreContract, AnEmptyStoreKnowsNothing) {
+  EXPECT_FALSE(this->store().open_blob(this->digest_));
+  EXPECT_FALSE(this->store().find_manifest(this->digest_));
+  EXPECT_FALSE(this->store().find_tag({"docker.io", "library/a", "b"}));
+  EXPECT_TRUE(this->store().list_tags("docker.io", "library/a").empty());
+  EXPECT_EQ(this->store().usage().blobs, 0u);
+  EXPECT_GT(this->store().usage().disk_total_bytes, 0u);
+}
+
+TYPED_TEST_P(StoreContract, ABlobIsReportedStepByStepAndReadBack) {
+  const WriterLog log = this->write(this->digest_, this->bytes_);
+  EXPECT_EQ(log.calls, (std::vector<std::string>{"ready", "written", "verified", "published"}));
+  EXPECT_EQ(log.kept, 0u);
+  EXPECT_EQ(log.written, this->bytes_.size());
+  EXPECT_EQ(this->stored(this->digest_), this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, Sha512IsVerifiedAndKeptToo) {
+  const auto digest = oci::Digest::of(this->bytes_, ShaKind::kSha512);
+  EXPECT_TRUE(this->write(digest, this->bytes_).published());
+  EXPECT_EQ(this->stored(digest), this->bytes_);
+  EXPECT_FALSE(this->store().open_blob(this->digest_));
+}
+
+TYPED_TEST_P(StoreContract, AnEmptyBlobIsABlob) {
+  const auto digest = oci::Digest::of("");
+  EXPECT_TRUE(this->write(digest, "").published());
+  EXPECT_EQ(this->stored(digest), "");
+}
+
+TYPED_TEST_P(StoreContract, ManyAppendsMakeOneBlob) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  for (std::size_t at = 0; at < this->bytes_.size(); at += 1000) {
+    writer->append(this->bytes_.substr(at, 1000));
+  }
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_TRUE(log.published());
+  EXPECT_EQ(this->stored(this->digest_), this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, WrongBytesAreNeverPublishedAndNeverKept) {
+  const WriterLog log = this->write(this->digest_, "something else");
+  ASSERT_TRUE(log.error);
+  EXPECT_EQ(log.error->code, ErrorCode::kCorrupt);
+  EXPECT_FALSE(this->store().open_blob(this->digest_));
+  const WriterLog again = this->write(this->digest_, this->bytes_);
+  EXPECT_EQ(again.kept, 0u);
+  EXPECT_TRUE(again.published());
+}
+
+TYPED_TEST_P(StoreContract, WhatADestroyedWriterWroteIsTakenUpByTheNext) {
+  WriterLog log;
+  auto writer = this->store().write_blob(this->digest_, log);
+  writer->append(this->bytes_.substr(0, 1000));
+  this->turn_until([&] { return log.written == 1000; });
+  writer.reset();
+
+  WriterLog next_log;
+  writer = this->store().write_blob(this->digest_, next_log);
+  this->turn_until([&] { return next_log.ready(); });
+  EXPECT_EQ(next_log.kept, 1000u);
+  EXPECT_EQ(read_all(writer->file()->fd()), this->bytes_.substr(0, 1000));
+  writer->append(this->bytes_.substr(1000));
+  writer->finish();
+  this->turn_until([&] { return next_log.ended(); });
+  EXPECT_TRUE(next_log.published());
+  EXPECT_EQ(this->stored(this->digest_), this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, ADestroyedWriterReportsNothingMore) {
+  WriterLog log;
+  auto writer = this->store().write_blob(this->digest_, log);
+  writer->append(this->bytes_);
+  writer->finish();
+  writer.reset();
+  EXPECT_TRUE(this->write(oci::Digest::of("other"), "other").published());
+  EXPECT_TRUE(log.calls.empty());
+}
+
+TYPED_TEST_P(StoreContract, NoCallbackRunsInsideACall) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  writer->append(this->bytes_);
+  writer->finish();
+  bool done = false;
+  this->store().put_tag({"u", "r", "t"}, {this->digest_, this->time_},
+                        [&](const Status&) { done = true; });
+  EXPECT_TRUE(log.calls.empty());
+  EXPECT_FALSE(done);
+  this->turn_until([&] { return log.ended() && done; });
+}
+
+TYPED_TEST_P(StoreContract, QueuedBytesAreThoseNotYetReported) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  EXPECT_EQ(writer->queued_bytes(), 0u);
+  writer->append(this->bytes_.substr(0, 100));
+  writer->append(this->bytes_.substr(100, 50));
+  EXPECT_EQ(writer->queued_bytes(), 150u);
+  this->turn_until([&] { return log.written == 150; });
+  EXPECT_EQ(writer->queued_bytes(), 0u);
+}
+
+TYPED_TEST_P(StoreContract, TheGrowingFileIsReadableAndStaysSoWhenPublished) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  this->turn_until([&] { return log.ready(); });
+  const auto file = writer->file();
+  writer->append(this->bytes_.substr(0, 5000));
+  this->turn_until([&] { return log.written == 5000; });
+  EXPECT_EQ(read_all(file->fd()), this->bytes_.substr(0, 5000));
+  writer->append(this->bytes_.substr(5000));
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_EQ(read_all(file->fd()), this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, AWriterMayBeDestroyedInItsLastCallback) {
+  std::unique_ptr<cache::BlobWriter> writer;
+  for (const std::string& bytes : {this->bytes_, std::string("wrong")}) {
+    WriterLog log;
+    log.destroy_at_end = &writer;
+    writer = this->store().write_blob(oci::Digest::of(bytes == "wrong" ? "right" : bytes), log);
+    writer->append(bytes);
+    writer->finish();
+    this->turn_until([&] { return log.ended(); });
+    EXPECT_EQ(writer, nullptr);
+  }
+}
+
+TYPED_TEST_P(StoreContract, APublishedBlobIsNotWrittenAgain) {
+  EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  this->turn_until([&] { return log.ready(); });
+  EXPECT_EQ(log.kept, this->bytes_.size());
+  EXPECT_EQ(read_all(writer->file()->fd()), this->bytes_);
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_EQ(log.calls, (std::vector<std::string>{"ready", "verified", "published"}));
+  EXPECT_EQ(this->store().usage().blobs, 1u);
+}
+
+TYPED_TEST_P(StoreContract, TwoBlobsAreWrittenBesideEachOther) {
+  const std::string other = some_bytes(200'000, 2);
+  WriterLog log;
+  WriterLog other_log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  const auto other_writer = this->store().write_blob(oci::Digest::of(other), other_log);
+  for (std::size_t at = 0; at < this->bytes_.size(); at += 50'000) {
+    writer->append(this->bytes_.substr(at, 50'000));
+    if (at < other.size()) other_writer->append(other.substr(at, 50'000));
+  }
+  writer->finish();
+  other_writer->finish();
+  this->turn_until([&] { return log.ended() && other_log.ended(); });
+  EXPECT_EQ(this->stored(this->digest_), this->bytes_);
+  EXPECT_EQ(this->stored(oci::Digest::of(other)), other);
+}
+
+TYPED_TEST_P(StoreContract, AManifestIsFoundAsItWasPut) {
+  const std::string bytes = "{\"schemaVersion\":2}" + std::string(1, '\0') + "tail";
+  bool done = false;
+  this->store().put_manifest(oci::Digest::of(bytes),
+                             {std::make_shared<const std::string>(bytes), "application/json"},
+                             [&](const Status& status) { done = status.ok(); });
+  this->turn_until([&] { return done; });
+  const auto found = this->store().find_manifest(oci::Digest::of(bytes));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found->bytes, bytes);
+  EXPECT_EQ(found->media_type, "application/json");
+}
+
+TYPED_TEST_P(StoreContract, AManifestOfFourMebibytesFits) {
+  const auto bytes = std::make_shared<const std::string>(some_bytes(4 << 20));
+  bool done = false;
+  this->store().put_manifest(oci::Digest::of(*bytes), {bytes, "m"},
+                             [&](const Status& status) { done = status.ok(); });
+  this->turn_until([&] { return done; });
+  EXPECT_EQ(*this->store().find_manifest(oci::Digest::of(*bytes))->bytes, *bytes);
+}
+
+TYPED_TEST_P(StoreContract, ATagIsFoundAsItWasPutLast) {
+  const cache::TagKey key{"docker.io", "library/debian", "12"};
+  this->put_tag(key, {oci::Digest::of("old"), this->time_});
+  this->put_tag(key, {this->digest_, this->time_ + std::chrono::seconds(5)});
+  const auto found = this->store().find_tag(key);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->digest, this->digest_);
+  EXPECT_EQ(found->checked_at, this->time_ + std::chrono::seconds(5));
+}
+
+TYPED_TEST_P(StoreContract, TagsAreListedSortedAndOfOneRepositoryOnly) {
+  const cache::StoredTag tag{this->digest_, this->time_};
+  for (const char* name : {"b", "a", "c-1", "B", "10", "9"}) this->put_tag({"u", "r", name}, tag);
+  this->put_tag({"u", "r2", "x"}, tag);
+  this->put_tag({"u2", "r", "y"}, tag);
+  this->put_tag({"u", "", "r"}, tag);
+  EXPECT_EQ(this->store().list_tags("u", "r"),
+            (std::vector<std::string>{"10", "9", "B", "a", "b", "c-1"}));
+  EXPECT_EQ(this->store().list_tags("u2", "r"), (std::vector<std::string>{"y"}));
+}
+
+TYPED_TEST_P(StoreContract, TheLongestNamesFit) {
+  const cache::TagKey key{std::string(255, 'u'), std::string(255, 'r'), std::string(128, 't')};
+  this->put_tag(key, {this->digest_, this->time_});
+  EXPECT_TRUE(this->store().find_tag(key));
+  EXPECT_EQ(this->store().list_tags(key.upstream, key.repository),
+            (std::vector<std::string>{key.tag}));
+}
+
+TYPED_TEST_P(StoreContract, WritesAreDoneInOrder) {
+  std::vector<int> order;
+  for (int i = 0; i < 20; ++i) {
+    this->store().put_tag({"u", "r", std::to_string(i % 3)},
+                          {oci::Digest::of(std::to_string(i)), this->time_},
+                          [&order, i](const Status&) { order.push_back(i); });
+  }
+  this->store().put_tag({"u", "r", "without done"}, {this->digest_, this->time_}, nullptr);
+  this->turn_until([&] { return order.size() == 20; });
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_EQ(this->store().find_tag({"u", "r", "1"})->digest, oci::Digest::of("19"));
+}
+
+TYPED_TEST_P(StoreContract, UsageCountsWhatIsStored) {
+  this->write(this->digest_, this->bytes_);
+  this->write(oci::Digest::of("four"), "four");
+  this->put_tag({"u", "r", "t"}, {this->digest_, this->time_});
+  this->put_tag({"u", "r", "t"}, {this->digest_, this->time_});
+  const cache::StoreUsage usage = this->store().usage();
+  EXPECT_EQ(usage.blobs, 2u);
+  EXPECT_EQ(usage.blob_bytes, this->bytes_.size() + 4);
+  EXPECT_EQ(usage.manifests, 0u);
+  EXPECT_EQ(usage.tags, 1u);
+}
+
+REGISTER_TYPED_TEST_SUITE_P(
+    StoreContract, AnEmptyStoreKnowsNothing, ABlobIsReportedStepByStepAndReadBack,
+    Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob, ManyAppendsMakeOneBlob,
+    WrongBytesAreNeverPublishedAndNeverKept, WhatADestroyedWriterWroteIsTakenUpByTheNext,
+    ADestroyedWriterReportsNothingMore, NoCallbackRunsInsideACall,
+    QueuedBytesAreThoseNotYetReported, TheGrowingFileIsReadableAndStaysSoWhenPublished,
+    AWriterMayBeDestroyedInItsLastCallback, APublishedBlobIsNotWrittenAgain,
+    TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut, AManifestOfFourMebibytesFits,
+    ATagIsFoundAsItWasPutLast, TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit,
+    WritesAreDoneInOrder, UsageCountsWhatIsStored);
+
+}  // namespace layby::testing
+
+#endif  // LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
