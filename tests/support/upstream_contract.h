@@ -43,7 +43,7 @@ class UpstreamRig {
   // Lets the upstream answer until `done` holds; false when it never does.
   virtual bool turn_until(const std::function<bool()>& done) = 0;
 
-  const ContractContent content;
+  const ContractContent content{};
 };
 
 using MakeUpstreamRig = std::function<std::unique_ptr<UpstreamRig>()>;
