@@ -135,6 +135,7 @@ void Exchange::on_deadline() {
 }
 
 void Exchange::on_stall() {
+  read_address();
   end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no byte comes any more",
               "check the link"));
 }
@@ -250,6 +251,7 @@ void Exchange::on_finished(CURLcode code) {
 Error Exchange::error_of(CURLcode code) {
   // What curl also says of an answer without a status line (HTTP/0.9).
   if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_redirect(head_)) code = CURLE_WEIRD_SERVER_REPLY;
+  read_address();  // It may have failed on the way to where it was redirected.
   return curl_failure({head_.host, spec_.request}, code, wire_->easy.get(),
                       wire_->error_text.data());
 }

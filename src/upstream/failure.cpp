@@ -82,6 +82,7 @@ Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::strin
     case CURLE_TOO_MANY_REDIRECTS:
       return failure(subject, ErrorCode::kInvalid, "redirected too often");
     case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_LOGIN_DENIED:
     case CURLE_URL_MALFORMAT:
       return failure(subject, ErrorCode::kInvalid, "redirected to what isn't followed");
     case CURLE_WEIRD_SERVER_REPLY:

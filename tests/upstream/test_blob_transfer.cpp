@@ -240,7 +240,7 @@ TEST_F(BlobTransferTest, HoldsBackTheServerWhilePaused) {
 }
 
 TEST_F(BlobTransferTest, TimesOutWhenNoByteComes) {
-  options_.stall_timeout = 50ms;
+  options_.stall_timeout = 200ms;
   serve([](const SeenRequest&, Peer& peer) {
     peer.head(200, {}, 100);
     peer.raw("some");
@@ -251,13 +251,13 @@ TEST_F(BlobTransferTest, TimesOutWhenNoByteComes) {
 }
 
 TEST_F(BlobTransferTest, TimesOutWhenNoHeadComes) {
-  options_.stall_timeout = 50ms;
+  options_.stall_timeout = 200ms;
   serve([](const SeenRequest&, Peer& peer) { peer.hang(); });
   expect_error(get_blob(), ErrorCode::kTimedOut, "no byte comes");
 }
 
 TEST_F(BlobTransferTest, DoesNotTimeOutWhilePaused) {
-  options_.stall_timeout = 30ms;
+  options_.stall_timeout = 200ms;
   serve([](const SeenRequest& request, Peer& peer) {
     peer.head(200, {}, 4);
     if (request.method == "GET") peer.raw("some");
@@ -266,7 +266,7 @@ TEST_F(BlobTransferTest, DoesNotTimeOutWhilePaused) {
   transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
   ASSERT_TRUE(turn([&] { return sink_.starts == 1; }));
   bool passed = false;
-  const auto wait = loop_->after(100ms, [&] { passed = true; });
+  const auto wait = loop_->after(300ms, [&] { passed = true; });
   ASSERT_TRUE(turn([&] { return passed; }));
   EXPECT_FALSE(sink_.ended());
   transfer_->resume();
@@ -275,7 +275,7 @@ TEST_F(BlobTransferTest, DoesNotTimeOutWhilePaused) {
 }
 
 TEST_F(BlobTransferTest, TimesOutAfterItIsResumed) {
-  options_.stall_timeout = 30ms;
+  options_.stall_timeout = 200ms;
   serve([](const SeenRequest&, Peer& peer) {
     peer.head(200, {}, 100);
     peer.hang();

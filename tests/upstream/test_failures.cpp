@@ -145,7 +145,7 @@ TEST_F(FailuresTest, KeepsTheDeadlineWhileTheTokenIsFetched) {
     if (request.target.starts_with("/token")) return peer.hang();
     peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
   });
-  const auto head = head_manifest(kRepository, 100ms);
+  const auto head = head_manifest(kRepository, 300ms);
   ASSERT_FALSE(head.ok());
   EXPECT_EQ(head.error().code, ErrorCode::kTimedOut);
   EXPECT_NE(head.error().message.find("token server"), std::string::npos);

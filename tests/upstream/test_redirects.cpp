@@ -147,6 +147,14 @@ TEST_F(RedirectsTest, FollowsNothingButHttp) {
   }
 }
 
+TEST_F(RedirectsTest, FollowsNoLocationWithAUserInIt) {
+  serve_redirects(307, "http://user:pass@" + cdn_.address() + "/signed");
+  const Status end = get_blob();
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().code, ErrorCode::kInvalid) << message(end);
+  EXPECT_TRUE(cdn_.requests().empty());
+}
+
 TEST_F(RedirectsTest, TakesARedirectToNowhereForAnAnswerThatCantBeRead) {
   serve_redirects(307, "");
   const Status end = get_blob();
@@ -174,6 +182,7 @@ TEST_F(RedirectsTest, ShowsNoSignatureWhenThePlaceCantBeReached) {
   const Status end = get_blob();
   ASSERT_FALSE(end.ok());
   EXPECT_EQ(end.error().code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(end.error().message.starts_with("127.0.0.1:1: GET ")) << end.error().message;
   EXPECT_EQ(end.error().message.find("topsecret"), std::string::npos) << end.error().message;
   EXPECT_EQ(end.error().message.find("secret-token"), std::string::npos) << end.error().message;
 }

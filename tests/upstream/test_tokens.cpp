@@ -141,7 +141,7 @@ TEST_F(TokensTest, DropsATokenServerThatHangsWithTheLastWhoWaits) {
     if (request.headers.get("authorization")) return peer.reply(200, {}, "{}");
     peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
   });
-  const auto hung = head_manifest(kRepository, 100ms);
+  const auto hung = head_manifest(kRepository, 300ms);
   ASSERT_FALSE(hung.ok());
   EXPECT_EQ(hung.error().code, ErrorCode::kTimedOut);
   EXPECT_TRUE(get_manifest().ok());

@@ -2,7 +2,8 @@
 //
 // The one libcurl multi handle, driven by the event loop and shared by all registries:
 // connections are kept and reused across them. Nothing polls: curl says which sockets
-// and which time it waits for. Outlives the registries. Loop thread only.
+// and which time it waits for. Outlives the registries. Loop thread only. The process
+// must ignore SIGPIPE, which TLS on a broken connection raises.
 
 #ifndef LAYBY_UPSTREAM_MULTI_H_
 #define LAYBY_UPSTREAM_MULTI_H_
