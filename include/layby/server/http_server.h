@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An HTTP/1.1 server (RFC 9112) for many clients on one loop: small answers from
+// memory, blobs by sendfile, also while they grow. Limits keep one client from hurting
+// another; what they are is in Limits. Lives on the loop thread.
+
+#ifndef LAYBY_SERVER_HTTP_SERVER_H_
+#define LAYBY_SERVER_HTTP_SERVER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "layby/base/counters.h"
+#include "layby/base/result.h"
+#include "layby/cache/cache.h"
+#include "layby/event/loop.h"
+#include "layby/event/workers.h"
+#include "layby/http/headers.h"
+#include "layby/http/range.h"
+
+namespace layby::server {
+
+struct Request {
+  std::string method;  // "GET"
+  std::string path;    // As on the wire, without the query.
+  std::string query;   // Without the '?'.
+  http::Headers headers;
+  bool keep_alive = false;
+  bool has_body = false;  // Announced; it is never read.
+};
+
+// Bytes [range.first, range.first + range.length) of the reader's blob.
+struct BlobBody {
+  std::unique_ptr<cache::BlobReader> reader;
+  http::ByteRange range;
+};
+
+struct Response {
+  int status = 200;
+  http::Headers headers;  // Content-Length, Date, Server and Connection are added.
+  std::variant<std::shared_ptr<const std::string>, BlobBody> body;
+  // For HEAD and 304: the length that GET would have, if known. The body is not sent.
+  std::optional<std::uint64_t> length_without_body;
+};
+
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  using Respond = std::function<void(Response)>;
+  // Calls `respond` once, at once or later. `request` is valid until then. The handle is
+  // destroyed when the answer is no longer wanted; null when it was given at once.
+  virtual cache::Handle handle(const Request& request, Respond respond) = 0;
+};
+
+struct Limits {
+  int max_connections = 4096;
+  int max_connections_per_client = 1024;  // Of one IP address.
+  std::uint64_t header_bytes = 16 << 10;
+  std::chrono::milliseconds request_timeout{20'000};  // From the first byte to a whole head.
+  std::chrono::milliseconds idle_timeout{75'000};     // Between two requests.
+  std::chrono::milliseconds stall_timeout{60'000};    // A client that takes no byte.
+  int send_buffer_bytes = 256 << 10;                  // SO_SNDBUF
+  int notsent_lowat_bytes = 128 << 10;                // TCP_NOTSENT_LOWAT
+};
+
+class HttpServer {
+ public:
+  // All outlive the server.
+  struct Context {
+    event::Loop& loop;
+    event::Workers& workers;
+    const Clock& clock;
+    Counters& counters;
+  };
+  HttpServer(const Context& context, const Limits& limits, Handler& handler);
+  ~HttpServer();
+
+  // Listens on "0.0.0.0:5000", "[::]:5000" or ":5000" (IPv6 and IPv4). May be called for
+  // several addresses. Returns the address really bound.
+  Result<std::string> listen_tcp(const std::string& address);
+  // Listens on a Unix socket with mode 0660; a stale one is replaced.
+  Status listen_unix(const std::string& path);
+
+  std::uint64_t connections() const;
+
+  // Stops listening, closes idle connections, lets the others end their answer, and
+  // calls `drained` when none is left.
+  void drain(std::function<void()> drained);
+
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_HTTP_SERVER_H_

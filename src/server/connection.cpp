@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The connection's transitions. Everything that sends goes through send(), which goes
+// on until the answer is out, the socket is full, the bytes are not there yet, or the
+// turn's budget is spent; what it then waits for is kept in named flags.
+
+#include "server/connection.h"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "layby/base/log.h"
+
+namespace layby::server {
+namespace {
+
+// What one connection may send before the others get their turn.
+constexpr std::uint64_t kTurnBytes = 512 << 10;
+// What one read takes; also what an idle connection may have sent in advance.
+constexpr std::size_t kReadBytes = 16 << 10;
+constexpr std::chrono::milliseconds kLingerTimeout{2'000};
+
+}  // namespace
+
+Connection::Connection(const Context& context, UniqueFd fd, std::string client,
+                       std::function<void(Connection&)> on_closed)
+    : context_(context),
+      fd_(std::move(fd)),
+      client_(std::move(client)),
+      on_closed_(std::move(on_closed)),
+      watch_(context.server.loop.watch(fd_.get(), *this)),
+      alarm_(context.server.loop.alarm([this] { on_alarm(); })) {
+  watch_->want(true, false);
+  // The first request is owed at once, not only after a pause between two.
+  alarm_->arm(context_.limits.request_timeout);
+}
+
+Connection::~Connection() = default;
+
+void Connection::drain() {
+  keep_alive_ = false;
+  if (state_ == ConnectionState::kIdle) close();
+}
+
+void Connection::on_io(bool readable, bool writable) {
+  if (writable && state_ == ConnectionState::kSending) {
+    waits_for_socket_ = false;
+    send();
+  } else if (writable && state_ == ConnectionState::kIdle) {
+    return next_in_advance();
+  }
+  if (readable && state_ != ConnectionState::kClosed) read();
+}
+
+// Readable while a request is handled or answered means that the client has gone, or
+// sends the next request in advance. The latter waits in unread_.
+void Connection::read() {
+  std::array<char, kReadBytes> buffer;
+  const ssize_t n = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) return close();
+  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+  switch (state_) {
+    case ConnectionState::kIdle:
+    case ConnectionState::kReading:
+      return consume(bytes);
+    case ConnectionState::kHandling:
+    case ConnectionState::kSending:
+      unread_.append(bytes);
+      return want_io();
+    case ConnectionState::kLingering:
+    case ConnectionState::kClosed:
+      return;
+  }
+}
+
+void Connection::consume(std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (state_ == ConnectionState::kIdle) enter(ConnectionState::kReading);
+  if (!parser_) parser_ = std::make_unique<RequestParser>(context_.limits.header_bytes);
+  std::size_t consumed = 0;
+  const auto outcome = parser_->feed(bytes, consumed);
+  if (outcome == RequestParser::Outcome::kIncomplete) return;
+  const auto parser = std::move(parser_);
+  unread_ = bytes.substr(consumed);
+  if (outcome == RequestParser::Outcome::kRefused) return refuse(parser->refusal());
+  request_ = std::make_unique<Request>(parser->take_request());
+  on_request();
+}
+
+void Connection::on_request() {
+  enter(ConnectionState::kHandling);
+  // A body is not read, so nothing can follow it on this connection.
+  keep_alive_ = request_->keep_alive && !request_->has_body && !context_.draining;
+  body_wanted_ = request_->method != "HEAD";
+  auto handling = context_.handler.handle(
+      *request_, [this](Response response) { respond(std::move(response)); });
+  if (state_ == ConnectionState::kHandling) handling_ = std::move(handling);
+}
+
+void Connection::refuse(const RequestParser::Refusal& refusal) {
+  keep_alive_ = false;
+  body_wanted_ = true;
+  Response response;
+  response.status = refusal.status;
+  response.headers.add("Content-Type", "text/plain; charset=utf-8");
+  response.body = std::make_shared<const std::string>("layby: " + refusal.text + "\n");
+  respond(std::move(response));
+}
+
+void Connection::respond(Response response) {
+  count(context_.server.counters.requests);
+  if (response.status >= 400) count(context_.server.counters.request_errors);
+  response_ = std::make_unique<Response>(std::move(response));
+  std::optional<std::uint64_t> length = response_->length_without_body;
+  if (length || response_->status == 304) {
+    body_wanted_ = false;
+  } else if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body)) {
+    length = *text ? (*text)->size() : 0;
+    body_wanted_ = body_wanted_ && *length > 0;
+  } else {
+    auto& body = std::get<BlobBody>(response_->body);
+    length = body.range.length;
+    if (body_wanted_) body.reader->listen(this);
+  }
+  head_ = context_.head_writer.write({response_->status, response_->headers, length, keep_alive_});
+  head_sent_ = body_sent_ = 0;
+  enter(ConnectionState::kSending);
+  send();
+}
+
+void Connection::on_readable() {
+  if (state_ == ConnectionState::kSending && !waits_for_socket_) send();
+}
+
+void Connection::on_reader_failed(const Error& error) {
+  // Short of Content-Length, so that no client takes it for a whole blob.
+  log::debug("{}: closing in mid-blob: {}", client_, error.message);
+  close();
+}
+
+void Connection::send() {
+  if (!send_head()) return want_io();
+  if (body_wanted_) {
+    auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body);
+    const bool done =
+        text != nullptr ? send_text(**text) : send_blob(std::get<BlobBody>(response_->body));
+    if (!done) return want_io();
+  }
+  on_response_sent();
+}
+
+bool Connection::send_head() {
+  if (head_sent_ == head_.size()) return true;
+  // With a body behind it the head waits for the first of it, and goes in one segment. A
+  // growing blob may take its time, so its head goes at once.
+  auto* blob = std::get_if<BlobBody>(&response_->body);
+  const bool more = body_wanted_ && (blob == nullptr || sendable_bytes(*blob, kTurnBytes) > 0);
+  while (head_sent_ < head_.size()) {
+    const ssize_t n = ::send(fd_.get(), head_.data() + head_sent_, head_.size() - head_sent_,
+                             MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    if (!on_sent(n)) return false;
+    head_sent_ += static_cast<std::uint64_t>(n);
+  }
+  return true;
+}
+
+bool Connection::send_text(const std::string& text) {
+  while (body_sent_ < text.size()) {
+    const ssize_t n =
+        ::send(fd_.get(), text.data() + body_sent_, text.size() - body_sent_, MSG_NOSIGNAL);
+    if (!on_sent(n)) return false;
+    body_sent_ += static_cast<std::uint64_t>(n);
+  }
+  return true;
+}
+
+bool Connection::send_blob(BlobBody& body) {
+  auto& counters = context_.server.counters;
+  std::uint64_t budget = kTurnBytes;
+  while (body_sent_ < body.range.length) {
+    if (budget == 0) {
+      waits_for_socket_ = true;  // It is writable, so the next turn goes on.
+      return false;
+    }
+    const std::uint64_t length = sendable_bytes(body, budget);
+    if (length == 0) return false;
+    auto offset = static_cast<off_t>(body.range.first + body_sent_);
+    const ssize_t n = ::sendfile(fd_.get(), body.reader->fd(), &offset, length);
+    if (n == 0) {
+      log::error("{}: a blob file is shorter than the index says", client_);
+      close();
+      return false;
+    }
+    if (!on_sent(n)) return false;
+    const auto sent = static_cast<std::uint64_t>(n);
+    body_sent_ += sent;
+    budget -= sent;
+    count(
+        body.reader->from_fill() ? counters.blob_bytes_from_fills : counters.blob_bytes_from_cache,
+        sent);
+  }
+  return true;
+}
+
+std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes) {
+  if (waits_for_disk_) return 0;
+  const std::uint64_t at = body.range.first + body_sent_;
+  const std::uint64_t end =
+      std::min(body.reader->readable_bytes(), body.range.first + body.range.length);
+  if (at >= end) return 0;
+  const std::uint64_t length = std::min(budget_bytes, end - at);
+  if (!cold_read_) {
+    cold_read_ = std::make_unique<ColdRead>(context_.server, [this] {
+      waits_for_disk_ = false;
+      on_readable();
+    });
+  }
+  if (cold_read_->warm(body.reader->fd(), at, length)) return length;
+  waits_for_disk_ = true;
+  return 0;
+}
+
+bool Connection::on_sent(ssize_t result) {
+  if (result >= 0) {
+    sent_total_ += static_cast<std::uint64_t>(result);
+    count(context_.server.counters.client_bytes_sent, static_cast<std::uint64_t>(result));
+    return true;
+  }
+  if (errno == EAGAIN || errno == EINTR) {
+    waits_for_socket_ = true;
+  } else {
+    close();
+  }
+  return false;
+}
+
+void Connection::on_response_sent() {
+  const bool linger_first = !request_ || request_->has_body;
+  handling_.reset();
+  response_.reset();
+  cold_read_.reset();
+  request_.reset();
+  head_ = std::string();
+  if (!keep_alive_) return linger_first ? linger() : close();
+  enter(ConnectionState::kIdle);
+  if (unread_.empty()) return want_io();
+  // A turn later, so that a client with many requests in one packet does not hold the
+  // loop; reading waits meanwhile.
+  watch_->want(false, true);
+}
+
+void Connection::next_in_advance() {
+  watch_->want(true, false);
+  const std::string bytes = std::exchange(unread_, std::string());
+  consume(bytes);
+}
+
+void Connection::linger() {
+  ::shutdown(fd_.get(), SHUT_WR);
+  unread_.clear();
+  enter(ConnectionState::kLingering);
+  want_io();
+}
+
+void Connection::close() {
+  if (state_ == ConnectionState::kClosed) return;
+  enter(ConnectionState::kClosed);
+  watch_.reset();
+  handling_.reset();
+  response_.reset();
+  cold_read_.reset();
+  fd_.reset();
+  on_closed_(*this);
+}
+
+void Connection::want_io() {
+  if (state_ == ConnectionState::kClosed) return;
+  // A client that sends far ahead of the answers is left to wait.
+  const bool readable = unread_.size() < kReadBytes;
+  watch_->want(readable, waits_for_socket_);
+}
+
+void Connection::on_alarm() {
+  if (state_ == ConnectionState::kSending) {
+    // Only a socket that takes nothing is the client's fault.
+    if (!waits_for_socket_ || sent_total_ != sent_at_last_alarm_) {
+      sent_at_last_alarm_ = sent_total_;
+      return alarm_->arm(context_.limits.stall_timeout);
+    }
+  }
+  if (state_ == ConnectionState::kReading) {
+    count(context_.server.counters.connections_timed_out);
+    return refuse({408, "the request's head did not come in time"});
+  }
+  if (state_ == ConnectionState::kSending) {
+    log::info("{}: closed, it took no byte for {} s", client_,
+              context_.limits.stall_timeout.count() / 1000);
+    count(context_.server.counters.connections_timed_out);
+  }
+  close();
+}
+
+void Connection::enter(ConnectionState state) {
+  state_ = state;
+  switch (state) {
+    case ConnectionState::kIdle:
+      return alarm_->arm(context_.limits.idle_timeout);
+    case ConnectionState::kReading:
+      return alarm_->arm(context_.limits.request_timeout);
+    case ConnectionState::kSending:
+      sent_at_last_alarm_ = sent_total_;
+      return alarm_->arm(context_.limits.stall_timeout);
+    case ConnectionState::kLingering:
+      return alarm_->arm(kLingerTimeout);
+    case ConnectionState::kHandling:
+    case ConnectionState::kClosed:
+      return alarm_->disarm();
+  }
+}
+
+}  // namespace layby::server

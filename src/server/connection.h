@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One client's connection: reads a request head, has it handled, sends the answer,
+// and again. One state at a time; the diagram is in DESIGN.md. A connection never
+// destroys itself: it tells its owner, which does so at the next turn. Lives on the
+// loop thread.
+
+#ifndef LAYBY_SERVER_CONNECTION_H_
+#define LAYBY_SERVER_CONNECTION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "layby/base/fd.h"
+#include "layby/event/loop.h"
+#include "layby/server/http_server.h"
+#include "server/cold_read.h"
+#include "server/request_parser.h"
+#include "server/response_head.h"
+
+namespace layby::server {
+
+enum class ConnectionState {
+  kIdle,       // Between requests; nothing of the next one has come.
+  kReading,    // Part of a head has come.
+  kHandling,   // The handler works on the answer.
+  kSending,    // The answer goes out.
+  kLingering,  // Our end is closed; what the client still sends is thrown away, so that
+               // a reset does not take the answer from it.
+  kClosed,     // Over. The owner forgets it.
+};
+
+class Connection final : private event::IoHandler, private cache::BlobReader::Listener {
+ public:
+  // Shared by all connections of a server.
+  struct Context {
+    const HttpServer::Context& server;
+    const Limits& limits;
+    Handler& handler;
+    HeadWriter& head_writer;
+    bool draining = false;
+  };
+
+  // `on_closed` is called once; it must not destroy the connection.
+  Connection(const Context& context, UniqueFd fd, std::string client,
+             std::function<void(Connection&)> on_closed);
+  ~Connection() override;
+
+  const std::string& client() const { return client_; }
+
+  // Ends it now if it is idle, else after the answer under way.
+  void drain();
+
+ private:
+  void on_io(bool readable, bool writable) override;
+  void on_readable() override;  // Of the blob being sent.
+  void on_reader_failed(const Error& error) override;
+  void on_alarm();
+
+  void read();
+  void consume(std::string_view bytes);
+  void on_request();
+  void refuse(const RequestParser::Refusal& refusal);
+
+  void respond(Response response);
+  void send();
+  // Each returns false when it must be called again later, or the connection is closed.
+  bool send_head();
+  bool send_text(const std::string& text);
+  bool send_blob(BlobBody& body);
+  // Bytes of the blob that can go out now; none while they are not there or cold.
+  std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
+  // Counts what a system call has sent; false when it failed or would block.
+  bool on_sent(ssize_t result);
+  void on_response_sent();
+  // Takes up a request that came before the last one was answered.
+  void next_in_advance();
+
+  void linger();
+  void close();
+  void want_io();
+  void enter(ConnectionState state);
+
+  const Context& context_;
+  UniqueFd fd_;
+  const std::string client_;
+  const std::function<void(Connection&)> on_closed_;
+  std::unique_ptr<event::IoWatch> watch_;
+  std::unique_ptr<event::Alarm> alarm_;
+
+  ConnectionState state_ = ConnectionState::kIdle;
+  std::unique_ptr<RequestParser> parser_;  // While a head is being read.
+  std::string unread_;                     // Came behind the head of the present request.
+  std::unique_ptr<Request> request_;       // Being answered.
+  cache::Handle handling_;
+  bool keep_alive_ = false;
+
+  std::string head_;
+  std::unique_ptr<Response> response_;
+  bool body_wanted_ = false;
+  std::uint64_t head_sent_ = 0;
+  std::uint64_t body_sent_ = 0;
+  std::unique_ptr<ColdRead> cold_read_;
+  bool waits_for_socket_ = false;
+  bool waits_for_disk_ = false;
+  std::uint64_t sent_at_last_alarm_ = 0;
+  std::uint64_t sent_total_ = 0;
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_CONNECTION_H_

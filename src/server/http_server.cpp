@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of connections and the limits on their number. Too many: a connection is
+// answered 503 at once and closed, so that its client goes on to its next mirror.
+
+#include "layby/server/http_server.h"
+
+#include <sys/socket.h>
+
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "layby/base/log.h"
+#include "server/connection.h"
+#include "server/listener.h"
+
+namespace layby::server {
+namespace {
+
+constexpr std::string_view kTooMany =
+    "HTTP/1.1 503 Service Unavailable\r\nServer: layby\r\nRetry-After: 1\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 28\r\nConnection: close\r\n\r\n"
+    "layby: too many connections\n";
+
+}  // namespace
+
+struct HttpServer::State {
+  const Context context;
+  const Limits limits;
+  HeadWriter head_writer;
+  Connection::Context shared;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
+  std::unordered_map<std::string, int> per_client;
+  std::vector<std::unique_ptr<Connection>> over;  // Destroyed at the next turn.
+  cache::Handle sweep;
+  std::function<void()> drained;
+
+  State(const Context& c, const Limits& l, Handler& handler)
+      : context(c),
+        limits(l),
+        head_writer(c.clock),
+        shared{context, limits, handler, head_writer} {}
+
+  Listener::OnAccept on_accept() {
+    return [this](UniqueFd fd, std::string client) { accept(std::move(fd), std::move(client)); };
+  }
+
+  void accept(UniqueFd fd, std::string client) {
+    int& of_client = per_client[client];
+    const bool local = client == "unix";  // The operator gets in, whatever the load.
+    if (!local && (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
+                   of_client >= limits.max_connections_per_client)) {
+      if (of_client == 0) per_client.erase(client);
+      return refuse(fd);
+    }
+    ++of_client;
+    count(context.counters.connections_accepted);
+    auto connection =
+        std::make_unique<Connection>(shared, std::move(fd), std::move(client),
+                                     [this](Connection& closed) { on_closed(closed); });
+    connections.emplace(connection.get(), std::move(connection));
+  }
+
+  void refuse(const UniqueFd& fd) const {
+    count(context.counters.connections_refused);
+    // Best effort: a client that can't take this much will see the close.
+    [[maybe_unused]] const ssize_t n =
+        ::send(fd.get(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
+    ::shutdown(fd.get(), SHUT_WR);
+  }
+
+  void on_closed(Connection& closed) {
+    if (const auto at = per_client.find(closed.client()); --at->second == 0) per_client.erase(at);
+    const auto at = connections.find(&closed);
+    over.push_back(std::move(at->second));
+    connections.erase(at);
+    if (over.size() == 1) {
+      sweep = context.loop.after(std::chrono::milliseconds(0), [this] { sweep_over(); });
+    }
+  }
+
+  void sweep_over() {
+    over.clear();
+    if (connections.empty() && drained) std::exchange(drained, nullptr)();
+  }
+};
+
+HttpServer::HttpServer(const Context& context, const Limits& limits, Handler& handler)
+    : state_(std::make_unique<State>(context, limits, handler)) {}
+
+HttpServer::~HttpServer() = default;
+
+Result<std::string> HttpServer::listen_tcp(const std::string& address) {
+  auto listener = Listener::tcp(state_->context.loop, address, state_->limits, state_->on_accept());
+  if (!listener.ok()) return listener.error();
+  state_->listeners.push_back(std::move(*listener));
+  return state_->listeners.back()->address();
+}
+
+Status HttpServer::listen_unix(const std::string& path) {
+  auto listener = Listener::unix_socket(state_->context.loop, path, state_->on_accept());
+  if (!listener.ok()) return listener.error();
+  state_->listeners.push_back(std::move(*listener));
+  return {};
+}
+
+std::uint64_t HttpServer::connections() const { return state_->connections.size(); }
+
+void HttpServer::drain(std::function<void()> drained) {
+  state_->listeners.clear();
+  state_->shared.draining = true;
+  state_->drained = std::move(drained);
+  std::vector<Connection*> all;
+  for (const auto& [key, connection] : state_->connections) all.push_back(connection.get());
+  for (Connection* connection : all) connection->drain();
+  state_->sweep = state_->context.loop.after(std::chrono::milliseconds(0),
+                                             [state = state_.get()] { state->sweep_over(); });
+}
+
+}  // namespace layby::server

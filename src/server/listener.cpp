@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sockets are made, bound and accepted from here only.
+
+#include "server/listener.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "layby/base/log.h"
+#include "layby/http/url.h"
+
+namespace layby::server {
+namespace {
+
+constexpr int kBacklog = 1024;
+// Connections taken in one turn, so that a flood of them does not stop the others.
+constexpr int kAcceptsPerTurn = 64;
+constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+// An empty host is every address, IPv6 and IPv4.
+Result<SocketAddress> to_address(const http::HostPort& at, const std::string& text) {
+  SocketAddress out;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
+  if (::inet_pton(AF_INET, at.host.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(at.port);
+    out.length = sizeof *v4;
+    return out;
+  }
+  const std::string host = at.host.empty() ? "::" : at.host;
+  if (::inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) != 1) {
+    return Error{ErrorCode::kInvalid,
+                 "listen: \"" + text + "\" is no numeric address; write 0.0.0.0:5000"};
+  }
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(at.port);
+  out.length = sizeof *v6;
+  return out;
+}
+
+// "10.0.0.7", without the mapping prefix of an IPv4 client on an IPv6 socket.
+std::string host_of(const sockaddr_storage& storage) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (storage.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+    ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
+    return text.data();
+  }
+  if (storage.ss_family != AF_INET6) return "unix";
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+  ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
+  const std::string host = text.data();
+  return host.starts_with("::ffff:") ? host.substr(7) : host;
+}
+
+std::string bound_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length);
+  const bool v6 = storage.ss_family == AF_INET6;
+  const auto port = v6 ? reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port
+                       : reinterpret_cast<const sockaddr_in*>(&storage)->sin_port;
+  const std::string host = host_of(storage);
+  const bool brackets = host.find(':') != std::string::npos;
+  return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(ntohs(port));
+}
+
+void set_option(int fd, int level, int name, int value) {
+  // A kernel that does not know one of these serves all the same, only slower.
+  if (::setsockopt(fd, level, name, &value, sizeof value) != 0) {
+    log::debug("setsockopt {}/{}: {}", level, name, std::strerror(errno));
+  }
+}
+
+Error listen_error(const std::string& address, int errno_value) {
+  Error error = errno_error("listen on " + address, errno_value);
+  if (errno_value == EADDRINUSE)
+    error.message += "; another program has it: stop that, or change \"listen\"";
+  if (errno_value == EACCES)
+    error.message += "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+  return error;
+}
+
+// Whether somebody answers on a Unix socket, or it is what a dead daemon left.
+bool is_alive(const sockaddr_un& address) {
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Listener>> Listener::tcp(event::Loop& loop, const std::string& text,
+                                                const Limits& limits, OnAccept on_accept) {
+  const auto host_port = http::parse_host_port(text);
+  if (!host_port.ok()) return host_port.error();
+  const auto address = to_address(*host_port, text);
+  if (!address.ok()) return address.error();
+  UniqueFd fd(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return listen_error(text, errno);
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, limits.send_buffer_bytes);
+  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits.notsent_lowat_bytes);
+  if (::bind(fd.get(), address->get(), address->length) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    return listen_error(text, errno);
+  }
+  std::string bound = bound_address(fd.get());
+  return std::unique_ptr<Listener>(
+      new Listener(loop, std::move(fd), std::move(bound), std::move(on_accept)));
+}
+
+Result<std::unique_ptr<Listener>> Listener::unix_socket(event::Loop& loop, const std::string& path,
+                                                        OnAccept on_accept) {
+  sockaddr_un address{};
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return Error{ErrorCode::kInvalid, "socket: \"" + path + "\" is too long for a Unix socket"};
+  }
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  if (is_alive(address)) {
+    return Error{ErrorCode::kIo, "another layby answers on " + path +
+                                     "; stop it, or give this one its own \"socket\""};
+  }
+  ::unlink(path.c_str());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), kBacklog) != 0) {
+    return listen_error(path, errno);
+  }
+  auto listener =
+      std::unique_ptr<Listener>(new Listener(loop, std::move(fd), path, std::move(on_accept)));
+  listener->unlink_at_end_ = path;
+  return listener;
+}
+
+Listener::Listener(event::Loop& loop, UniqueFd fd, std::string address, OnAccept on_accept)
+    : loop_(loop),
+      fd_(std::move(fd)),
+      address_(std::move(address)),
+      on_accept_(std::move(on_accept)),
+      watch_(loop.watch(fd_.get(), *this)) {
+  watch_->want(true, false);
+}
+
+Listener::~Listener() {
+  if (!unlink_at_end_.empty()) ::unlink(unlink_at_end_.c_str());
+}
+
+void Listener::on_io(bool, bool) {
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    sockaddr_storage peer{};
+    socklen_t length = sizeof peer;
+    UniqueFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,
+                          SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) {
+      on_accept_(std::move(fd), host_of(peer));
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+      log::error("accept on {}: {}; raise the limit of open files", address_, std::strerror(errno));
+      watch_->want(false, false);
+      pause_ = loop_.after(kPauseWithoutDescriptors, [this] { watch_->want(true, false); });
+    }
+    // Nobody is there any more, or the one who was has gone.
+    return;
+  }
+}
+
+}  // namespace layby::server

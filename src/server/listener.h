@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A listening socket: TCP on a numeric address, or a Unix socket. What it accepts
+// inherits the buffer sizes and TCP_NODELAY that are set here, which spares a system
+// call each per connection. Lives on the loop thread.
+
+#ifndef LAYBY_SERVER_LISTENER_H_
+#define LAYBY_SERVER_LISTENER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "layby/base/fd.h"
+#include "layby/event/loop.h"
+#include "layby/server/http_server.h"
+
+namespace layby::server {
+
+class Listener final : private event::IoHandler {
+ public:
+  // Takes an accepted, non-blocking socket and the client's address ("10.0.0.7", or
+  // "unix").
+  using OnAccept = std::function<void(UniqueFd, std::string)>;
+
+  static Result<std::unique_ptr<Listener>> tcp(event::Loop& loop, const std::string& address,
+                                               const Limits& limits, OnAccept on_accept);
+  static Result<std::unique_ptr<Listener>> unix_socket(event::Loop& loop, const std::string& path,
+                                                       OnAccept on_accept);
+  ~Listener() override;
+
+  // What is bound: "127.0.0.1:5000", or the path.
+  const std::string& address() const { return address_; }
+
+ private:
+  Listener(event::Loop& loop, UniqueFd fd, std::string address, OnAccept on_accept);
+  void on_io(bool readable, bool writable) override;
+
+  event::Loop& loop_;
+  UniqueFd fd_;
+  const std::string address_;
+  std::string unlink_at_end_;
+  const OnAccept on_accept_;
+  std::unique_ptr<event::IoWatch> watch_;
+  cache::Handle pause_;  // While the process is out of descriptors.
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_LISTENER_H_

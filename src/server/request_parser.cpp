@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// llhttp is paused when the head is whole, so that it never sees a body: requests with
+// one are answered and the connection is closed.
+
+#include "server/request_parser.h"
+
+#include <utility>
+
+namespace layby::server {
+namespace {
+
+constexpr std::size_t kMaxHeaders = 100;
+// First byte of a TLS record that holds a handshake (RFC 8446 section 5.1).
+constexpr char kTlsHandshake = 0x16;
+
+}  // namespace
+
+struct RequestParser::Callbacks {
+  static RequestParser& self(llhttp_t* parser) {
+    return *static_cast<RequestParser*>(parser->data);
+  }
+  static int on_url(llhttp_t* parser, const char* at, std::size_t length) noexcept {
+    self(parser).target_.append(at, length);
+    return HPE_OK;
+  }
+  static int on_field(llhttp_t* parser, const char* at, std::size_t length) noexcept {
+    self(parser).field_.append(at, length);
+    return HPE_OK;
+  }
+  static int on_value(llhttp_t* parser, const char* at, std::size_t length) noexcept {
+    self(parser).value_.append(at, length);
+    return HPE_OK;
+  }
+  static int on_value_complete(llhttp_t* parser) noexcept {
+    self(parser).end_header();
+    return HPE_OK;
+  }
+  static int on_headers_complete(llhttp_t* parser) noexcept {
+    self(parser).whole_ = true;
+    return HPE_PAUSED;
+  }
+  static const llhttp_settings_t& settings() {
+    static const llhttp_settings_t all = [] {
+      llhttp_settings_t s;
+      llhttp_settings_init(&s);
+      s.on_url = on_url;
+      s.on_header_field = on_field;
+      s.on_header_value = on_value;
+      s.on_header_value_complete = on_value_complete;
+      s.on_headers_complete = on_headers_complete;
+      return s;
+    }();
+    return all;
+  }
+};
+
+RequestParser::RequestParser(std::uint64_t max_head_bytes) : max_head_bytes_(max_head_bytes) {
+  llhttp_init(&parser_, HTTP_REQUEST, &Callbacks::settings());
+  parser_.data = this;
+}
+
+RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& consumed) {
+  consumed = bytes.size();
+  if (head_bytes_ == 0 && !bytes.empty() && bytes.front() == kTlsHandshake) {
+    return refuse(400, "this port speaks plain HTTP and got a TLS handshake; use http://");
+  }
+  const std::uint64_t room = max_head_bytes_ - head_bytes_;
+  const bool too_long = bytes.size() > room;
+  const auto error = llhttp_execute(&parser_, bytes.data(),
+                                    static_cast<std::size_t>(too_long ? room : bytes.size()));
+  if (whole_) {
+    // Paused behind the line feed that ends the head.
+    consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
+    return check();
+  }
+  if (error != HPE_OK) return refuse(400, "the request can't be read");
+  if (too_long) {
+    return refuse(
+        431, "the request's head is larger than " + std::to_string(max_head_bytes_) + " bytes");
+  }
+  head_bytes_ += bytes.size();
+  return Outcome::kIncomplete;
+}
+
+void RequestParser::end_header() {
+  request_.headers.add(field_, value_);
+  field_.clear();
+  value_.clear();
+}
+
+RequestParser::Outcome RequestParser::check() {
+  const auto& headers = request_.headers;
+  const bool http11 = parser_.http_major == 1 && parser_.http_minor == 1;
+  if (parser_.http_major != 1) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  if (headers.all().size() > kMaxHeaders) return refuse(431, "the request has too many headers");
+  if (headers.count("Host") > 1 || (http11 && headers.count("Host") == 0)) {
+    return refuse(400, "a request needs one Host header");
+  }
+  if (headers.count("Content-Length") > 1 ||
+      (headers.count("Content-Length") > 0 && headers.count("Transfer-Encoding") > 0)) {
+    return refuse(400, "the request announces its body in two ways");
+  }
+  if (target_.empty() || target_.front() != '/') {
+    return refuse(400, "the request's target is not a path");
+  }
+  request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
+  request_.keep_alive = llhttp_should_keep_alive(&parser_) != 0;
+  request_.has_body = headers.count("Transfer-Encoding") > 0 || parser_.content_length > 0;
+  const auto query = target_.find('?');
+  request_.path = target_.substr(0, query);
+  if (query != std::string::npos) request_.query = target_.substr(query + 1);
+  return Outcome::kComplete;
+}
+
+RequestParser::Outcome RequestParser::refuse(int status, std::string text) {
+  refusal_ = {status, std::move(text)};
+  return Outcome::kRefused;
+}
+
+}  // namespace layby::server

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Request heads (RFC 9112 section 3) by llhttp, strict, and on top of it what a
+// server behind which nothing else checks must refuse: a missing or second Host, a
+// second Content-Length, Content-Length beside Transfer-Encoding, a target that is not
+// a path, a head above the limit.
+
+#ifndef LAYBY_SERVER_REQUEST_PARSER_H_
+#define LAYBY_SERVER_REQUEST_PARSER_H_
+
+#include <llhttp.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "layby/server/http_server.h"
+
+namespace layby::server {
+
+class RequestParser {
+ public:
+  explicit RequestParser(std::uint64_t max_head_bytes);
+
+  enum class Outcome {
+    kIncomplete,  // More bytes are needed.
+    kComplete,    // request() is whole.
+    kRefused,     // refusal() says why; the connection can't go on.
+  };
+
+  struct Refusal {
+    int status = 400;
+    std::string text;
+  };
+
+  // Reads from `bytes`; `consumed` is how many belong to this head.
+  Outcome feed(std::string_view bytes, std::size_t& consumed);
+
+  Request take_request() { return std::move(request_); }
+  const Refusal& refusal() const { return refusal_; }
+
+  RequestParser(const RequestParser&) = delete;
+  RequestParser& operator=(const RequestParser&) = delete;
+
+ private:
+  struct Callbacks;
+  friend struct Callbacks;
+
+  Outcome refuse(int status, std::string text);
+  Outcome check();
+  void end_header();
+
+  llhttp_t parser_;
+  const std::uint64_t max_head_bytes_;
+  std::uint64_t head_bytes_ = 0;
+  bool whole_ = false;
+  std::string target_;
+  std::string field_;
+  std::string value_;
+  Request request_;
+  Refusal refusal_;
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_REQUEST_PARSER_H_

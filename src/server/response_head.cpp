@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Values come from our own code or from parsed content; a line break in one would be a
+// header of somebody else's, so it ends the value.
+
+#include "server/response_head.h"
+
+#include <string_view>
+
+#include "layby/http/date.h"
+
+namespace layby::server {
+namespace {
+
+std::string_view reason(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 206:
+      return "Partial Content";
+    case 304:
+      return "Not Modified";
+    case 307:
+      return "Temporary Redirect";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 416:
+      return "Range Not Satisfiable";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Unknown";
+  }
+}
+
+void add_line(std::string& head, std::string_view name, std::string_view value) {
+  head.append(name).append(": ").append(value.substr(0, value.find_first_of("\r\n")));
+  head.append("\r\n");
+}
+
+}  // namespace
+
+std::string HeadWriter::write(const HeadFields& fields) {
+  const WallTime now = clock_.wall_now();
+  const auto second =
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  if (second != second_) {
+    second_ = second;
+    date_ = http::format_date(now);
+  }
+  std::string head;
+  head.reserve(512);
+  head.append("HTTP/1.1 ").append(std::to_string(fields.status)).append(" ");
+  head.append(reason(fields.status)).append("\r\n");
+  add_line(head, "Server", "layby");
+  add_line(head, "Date", date_);
+  for (const auto& header : fields.headers.all()) add_line(head, header.name, header.value);
+  if (fields.content_length) {
+    add_line(head, "Content-Length", std::to_string(*fields.content_length));
+  }
+  add_line(head, "Connection", fields.keep_alive ? "keep-alive" : "close");
+  return head.append("\r\n");
+}
+
+}  // namespace layby::server

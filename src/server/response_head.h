@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Response heads (RFC 9112 section 4): status line and headers as bytes.
+
+#ifndef LAYBY_SERVER_RESPONSE_HEAD_H_
+#define LAYBY_SERVER_RESPONSE_HEAD_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/http/headers.h"
+
+namespace layby::server {
+
+struct HeadFields {
+  int status = 200;
+  const http::Headers& headers;
+  std::optional<std::uint64_t> content_length;
+  bool keep_alive = false;
+};
+
+// The date is formatted once a second.
+class HeadWriter {
+ public:
+  explicit HeadWriter(const Clock& clock) : clock_(clock) {}
+  std::string write(const HeadFields& fields);
+
+ private:
+  const Clock& clock_;
+  std::int64_t second_ = -1;
+  std::string date_;
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_RESPONSE_HEAD_H_
