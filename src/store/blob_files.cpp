@@ -94,7 +94,7 @@ std::string BlobFiles::partial_path(const oci::Digest& digest) const {
 Result<UniqueFd> BlobFiles::open_published(const oci::Digest& digest) const {
   const std::string path = published_path(digest);
   UniqueFd fd(open_for_reading(path.c_str()));
-  if (!fd && errno != ENOENT) return disk_error("open", path, errno);
+  if (!fd && errno != ENOENT && errno != ENOTDIR) return disk_error("open", path, errno);
   return fd;
 }
 
@@ -125,21 +125,23 @@ Status BlobFiles::sync_published_name(const oci::Digest& digest) {
   return sync_directory(shelf_path(digest));
 }
 
-// Whether this run or an earlier one made the folder, its name is synced once a run.
+// Whoever made the folder, its name is synced once a run, and again when it was deleted
+// and made anew.
 Status BlobFiles::make_shelf(const oci::Digest& digest) {
   const std::string path = shelf_path(digest);
-  {
-    const std::lock_guard lock(mutex_);
-    if (durable_shelves_.contains(path)) return {};
-  }
-  if (::mkdir(path.c_str(), 0750) != 0 && errno != EEXIST) {
-    return disk_error("make directory", path, errno);
-  }
+  const bool made = ::mkdir(path.c_str(), 0750) == 0;
+  if (!made && errno != EEXIST) return disk_error("make directory", path, errno);
+  if (!made && is_durable(path)) return {};
   const std::string parent = path.substr(0, path.rfind('/'));
   if (Status synced = sync_directory(parent); !synced) return synced;
   const std::lock_guard lock(mutex_);
   durable_shelves_.insert(path);
   return {};
+}
+
+bool BlobFiles::is_durable(const std::string& shelf) {
+  const std::lock_guard lock(mutex_);
+  return durable_shelves_.contains(shelf);
 }
 
 Status BlobFiles::sync_directory(const std::string& path) const {

@@ -73,6 +73,7 @@ class BlobFiles {
  private:
   std::string shelf_path(const oci::Digest& digest) const;
   Status make_shelf(const oci::Digest& digest);
+  bool is_durable(const std::string& shelf);
   Status sync_directory(const std::string& path) const;
 
   const std::string data_dir_;

@@ -31,6 +31,8 @@ void CommitQueue::run() {
     batch.swap(waiting_);
   }
   if (Status all = commit(batch); !all) commit_each(batch);
+  // Writes hold what they write for; only the answers wait for the loop.
+  for (Entry& entry : batch) entry.write = nullptr;
   loop_.post([batch = std::move(batch)] {
     for (const Entry& entry : batch) {
       if (entry.done) entry.done(entry.result);

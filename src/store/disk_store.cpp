@@ -169,7 +169,7 @@ void DiskStore::sweep_partials(std::chrono::hours keep_for) {
   const WallTime before = clock_.wall_now() - keep_for;
   workers_.submit([this, core = core_, before, weak = std::weak_ptr(alive_)] {
     std::vector<oci::Digest> stale = core->files.stale_partials(before);
-    core->loop.post([this, core, before, weak, stale = std::move(stale)] {
+    core->loop.post([this, before, weak, stale = std::move(stale)] {
       if (!weak.expired()) remove_partials(stale, before);
     });
   });

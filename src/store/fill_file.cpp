@@ -87,15 +87,23 @@ Status FillFile::write(std::string_view bytes) {
     discard();
     return Error{ErrorCode::kCorrupt, path() + " has lost its end; it is deleted"};
   }
-  Status written = write_at(file_->fd(), bytes, size_bytes_);
-  if (!written) {
-    Error error = std::move(written).error();
-    error.message += " to " + path();
-    return error;
-  }
-  sha_.update(bytes);
-  size_bytes_ += bytes.size();
+  Status written = write_all(bytes);
   start_writeback();
+  return written;
+}
+
+// Size and hash keep in step with the file even when the disk takes only a part.
+Status FillFile::write_all(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written =
+        ::pwrite(file_->fd(), bytes.data(), bytes.size(), static_cast<off_t>(size_bytes_));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return disk_error("write", path(), written < 0 ? errno : EIO);
+    const auto count = static_cast<std::size_t>(written);
+    sha_.update(bytes.substr(0, count));
+    size_bytes_ += count;
+    bytes.remove_prefix(count);
+  }
   return {};
 }
 

@@ -48,6 +48,7 @@ class FillFile {
 
   Status open_existing(UniqueFd fd);
   Status hash_kept();
+  Status write_all(std::string_view bytes);
   void start_writeback();
   void discard();
   std::string path() const;

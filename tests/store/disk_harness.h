@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "layby/store/disk_store.h"
 #include "support/fake_clock.h"
@@ -37,16 +38,17 @@ inline void turn_loop_until(event::Loop& loop, const std::function<bool()>& cond
 
 class DiskHarness {
  public:
-  DiskHarness() { open_again(); }
+  DiskHarness() : data_dir_(folder_.path() + "/data") { open_again(); }
+  explicit DiskHarness(std::string data_dir) : data_dir_(std::move(data_dir)) { open_again(); }
 
   cache::Store& store() { return *store_; }
   event::Loop& loop() { return *loop_; }
   FakeClock& clock() { return clock_; }
   Counters& counters() { return counters_; }
-  const std::string& path() const { return folder_.path(); }
+  const std::string& data_dir() const { return data_dir_; }
   store::Options options() const {
     store::Options options;
-    options.data_dir = folder_.path() + "/data";
+    options.data_dir = data_dir_;
     return options;
   }
 
@@ -74,6 +76,7 @@ class DiskHarness {
 
  private:
   TempDir folder_;
+  const std::string data_dir_;
   FakeClock clock_;
   Counters counters_;
   std::unique_ptr<event::Loop> loop_ = *event::Loop::create();

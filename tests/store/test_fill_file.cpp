@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every step of writing and publishing a blob, done and failing, without a thread.
+// After each failure: what is left, and that the next try makes it whole.
+
+#include "store/fill_file.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "support/store_test.h"
+#include "support/temp_dir.h"
+
+namespace layby::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+int fail_io(int) {
+  errno = EIO;
+  return -1;
+}
+int fail_no_space(int) {
+  errno = ENOSPC;
+  return -1;
+}
+int fail_rename(const char*, const char*) {
+  errno = EROFS;
+  return -1;
+}
+
+// Files can't grow beyond `bytes` while it lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    old_handler_ = ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limit{bytes, old_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &old_);
+    ::signal(SIGXFSZ, old_handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit old_{};
+  sighandler_t old_handler_ = nullptr;
+};
+
+class FillFileTest : public ::testing::Test {
+ protected:
+  void SetUp() override { use(DiskCalls::real()); }
+
+  // A new store's files and a new writer, as after a restart.
+  void use(DiskCalls calls, std::optional<std::uint64_t> indexed_bytes = std::nullopt) {
+    fill_.reset();
+    files_ = std::make_unique<BlobFiles>(folder_.path(), calls);
+    ASSERT_TRUE(BlobFiles(folder_.path()).prepare().ok());
+    again(indexed_bytes);
+  }
+  void again(std::optional<std::uint64_t> indexed_bytes = std::nullopt) {
+    fill_ = std::make_unique<FillFile>(*files_, digest_, indexed_bytes, stopped_);
+  }
+  Status all_steps() {
+    if (Status opened = fill_->open(); !opened) return opened;
+    if (Status written = fill_->write(bytes_.substr(fill_->size_bytes())); !written) return written;
+    if (Status verified = fill_->verify(); !verified) return verified;
+    return fill_->publish();
+  }
+  void expect_published_by_another_try() {
+    use(DiskCalls::real());
+    const Status done = all_steps();
+    EXPECT_TRUE(done.ok()) << done.error().message;
+    EXPECT_TRUE(content(published_) == bytes_);
+    EXPECT_FALSE(fs::exists(partial_));
+  }
+  void expect_error(const Status& status, ErrorCode code, const std::string& path) {
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().code, code) << status.error().message;
+    EXPECT_NE(status.error().message.find(path), std::string::npos) << status.error().message;
+  }
+  static std::string content(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  static void put_file(const std::string& path, const std::string& bytes) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+
+  testing::TempDir folder_;
+  const std::string bytes_ = testing::some_bytes(100'000);
+  const oci::Digest digest_ = oci::Digest::of(bytes_);
+  const std::string hex_{digest_.hex()};
+  const std::string partial_ = folder_.path() + "/partial/sha256-" + hex_;
+  const std::string shelf_ = folder_.path() + "/blobs/sha256/" + hex_.substr(0, 2);
+  const std::string published_ = shelf_ + "/" + hex_;
+  std::atomic<bool> stopped_ = false;
+  std::unique_ptr<BlobFiles> files_;
+  std::unique_ptr<FillFile> fill_;
+};
+
+TEST_F(FillFileTest, ABlobGoesThroughPartialToItsPlace) {
+  ASSERT_TRUE(fill_->open().ok());
+  ASSERT_TRUE(fill_->write(bytes_).ok());
+  EXPECT_TRUE(content(partial_) == bytes_);
+  EXPECT_FALSE(fs::exists(published_));
+  ASSERT_TRUE(fill_->verify().ok());
+  ASSERT_TRUE(fill_->publish().ok());
+  EXPECT_TRUE(content(published_) == bytes_);
+  EXPECT_FALSE(fs::exists(partial_));
+}
+
+TEST_F(FillFileTest, KeptBytesAreHashedAndGoneOnFrom) {
+  put_file(partial_, bytes_.substr(0, 70'000));
+  ASSERT_TRUE(fill_->open().ok());
+  EXPECT_EQ(fill_->size_bytes(), 70'000u);
+  again();
+  EXPECT_TRUE(all_steps().ok());
+  EXPECT_TRUE(content(published_) == bytes_);
+}
+
+TEST_F(FillFileTest, KeptBytesThatAreWrongAreDeletedAtTheEnd) {
+  put_file(partial_, std::string(70'000, '\0'));
+  expect_error(all_steps(), ErrorCode::kCorrupt, digest_.str());
+  EXPECT_FALSE(fs::exists(partial_));
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, HashingKeptBytesEndsWhenNobodyWantsThem) {
+  put_file(partial_, bytes_);
+  stopped_ = true;
+  EXPECT_EQ(fill_->open().error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(content(partial_) == bytes_);
+}
+
+TEST_F(FillFileTest, APublishedFileTheIndexDoesNotKnowIsTakenUpWhereItStands) {
+  put_file(published_, bytes_);
+  ASSERT_TRUE(fill_->open().ok());
+  EXPECT_EQ(fill_->size_bytes(), bytes_.size());
+  EXPECT_TRUE(fill_->verify().ok());
+  EXPECT_TRUE(fill_->publish().ok());
+  EXPECT_TRUE(content(published_) == bytes_);
+}
+
+TEST_F(FillFileTest, APublishedFileThatRottedIsDeleted) {
+  put_file(published_, std::string(bytes_.size(), 'x'));
+  expect_error(all_steps(), ErrorCode::kCorrupt, digest_.str());
+  EXPECT_FALSE(fs::exists(published_));
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, APublishedFileThatLostItsEndIsDeleted) {
+  put_file(published_, bytes_.substr(0, 500));
+  expect_error(all_steps(), ErrorCode::kCorrupt, published_);
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndTakesNoMore) {
+  put_file(published_, std::string(bytes_.size(), 'x'));  // Hashing would notice.
+  use(DiskCalls::real(), bytes_.size());
+  ASSERT_TRUE(fill_->open().ok());
+  EXPECT_EQ(fill_->size_bytes(), bytes_.size());
+  EXPECT_EQ(fill_->write("more").error().code, ErrorCode::kInvalid);
+  EXPECT_TRUE(fill_->verify().ok());
+  EXPECT_TRUE(fill_->publish().ok());
+}
+
+TEST_F(FillFileTest, OpeningFailsWhenPartialIsAFile) {
+  fs::remove(folder_.path() + "/partial");
+  put_file(folder_.path() + "/partial", "in the way");
+  expect_error(fill_->open(), ErrorCode::kIo, partial_);
+  fs::remove(folder_.path() + "/partial");
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, OpeningFailsWhenTheFileIsAFolderOrALink) {
+  fs::create_directory(partial_);
+  expect_error(fill_->open(), ErrorCode::kIo, partial_);
+  fs::remove(partial_);
+  fs::create_symlink("/etc/hostname", partial_);
+  again();
+  expect_error(fill_->open(), ErrorCode::kIo, partial_);
+  fs::remove(partial_);
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, OpeningFailsWhenTheFolderIsGone) {
+  fs::remove(folder_.path() + "/partial");
+  expect_error(fill_->open(), ErrorCode::kIo, partial_);  // Not kNotFound: that is an answer.
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, AWriteThatFailsKeepsWhatFitted) {
+  {
+    const FileSizeLimit limit(60'000);
+    expect_error(all_steps(), ErrorCode::kIo, partial_);
+  }
+  EXPECT_TRUE(content(partial_) == bytes_.substr(0, 60'000));
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, ASyncThatFailsDeletesTheFile) {
+  DiskCalls calls = DiskCalls::real();
+  calls.sync_data = fail_io;
+  use(calls);
+  expect_error(all_steps(), ErrorCode::kIo, partial_);
+  EXPECT_FALSE(fs::exists(partial_));
+  EXPECT_FALSE(fs::exists(published_));
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, ASyncThatFindsTheDiskFullIsNoSpace) {
+  DiskCalls calls = DiskCalls::real();
+  calls.sync_data = fail_no_space;
+  use(calls);
+  expect_error(all_steps(), ErrorCode::kNoSpace, partial_);
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, PublishingFailsWhenTheShelfIsAFile) {
+  put_file(shelf_, "in the way");
+  expect_error(all_steps(), ErrorCode::kIo, shelf_);
+  EXPECT_TRUE(content(partial_) == bytes_);
+  fs::remove(shelf_);
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, ARenameThatFailsKeepsThePartialFile) {
+  DiskCalls calls = DiskCalls::real();
+  calls.rename = fail_rename;
+  use(calls);
+  expect_error(all_steps(), ErrorCode::kIo, published_);
+  EXPECT_TRUE(content(partial_) == bytes_);
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, AFolderSyncThatFailsIsAnErrorAndTheNextTryTakesItUp) {
+  DiskCalls calls = DiskCalls::real();
+  calls.sync_directory = fail_io;
+  use(calls);
+  expect_error(all_steps(), ErrorCode::kIo, "/blobs/sha256");
+  expect_published_by_another_try();
+}
+
+TEST_F(FillFileTest, AFolderSyncThatFailsAfterTheRenameIsTakenUpToo) {
+  ASSERT_TRUE(fill_->open().ok());
+  ASSERT_TRUE(fill_->write(bytes_).ok());
+  fs::create_directory(shelf_);
+  fs::rename(partial_, published_);
+  expect_published_by_another_try();
+}
+
+}  // namespace
+}  // namespace layby::store

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What tests of stores share: a log of a writer's reports, bytes to write, and a fixture
+// over a harness: a default-constructible type with store(), and turn_until(condition),
+// which runs callbacks until the condition holds and fails the test when it never does.
+
+#ifndef LAYBY_TESTS_SUPPORT_STORE_TEST_H_
+#define LAYBY_TESTS_SUPPORT_STORE_TEST_H_
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layby/cache/store.h"
+
+namespace layby::testing {
+
+// Writes down what a writer reports.
+class WriterLog final : public cache::BlobWriterEvents {
+ public:
+  void on_writer_ready(std::uint64_t kept_bytes) override {
+    kept = kept_bytes;
+    calls.push_back("ready");
+  }
+  void on_written(std::uint64_t total_bytes) override {
+    written = total_bytes;
+    if (calls.empty() || calls.back() != "written") calls.push_back("written");
+  }
+  void on_verified() override { calls.push_back("verified"); }
+  void on_published() override {
+    calls.push_back("published");
+    end();
+  }
+  void on_writer_error(Error the_error) override {
+    error = std::move(the_error);
+    calls.push_back("error");
+    end();
+  }
+
+  bool ready() const { return kept.has_value(); }
+  bool ended() const { return !calls.empty() && (calls.back() == "published" || error); }
+  bool published() const { return !calls.empty() && calls.back() == "published"; }
+
+  std::optional<std::uint64_t> kept;
+  std::uint64_t written = 0;
+  std::optional<Error> error;
+  std::vector<std::string> calls;  // A run of on_written counts once.
+  std::unique_ptr<cache::BlobWriter>* destroy_at_end = nullptr;
+
+ private:
+  void end() {
+    if (destroy_at_end != nullptr) destroy_at_end->reset();
+  }
+};
+
+inline std::string read_all(int fd) {
+  std::string bytes;
+  char buffer[4096];
+  ssize_t got = 0;
+  while ((got = ::pread(fd, buffer, sizeof buffer, static_cast<off_t>(bytes.size()))) > 0) {
+    bytes.append(buffer, static_cast<std::size_t>(got));
+  }
+  return bytes;
+}
+
+// `size` bytes that repeat in no power of two.
+inline std::string some_bytes(std::size_t size, unsigned seed = 1) {
+  std::string bytes(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) {
+    bytes[i] = static_cast<char>((i * 7 + i / 251 + seed * 13) & 0xff);
+  }
+  return bytes;
+}
+
+template <typename Harness>
+class StoreTest : public ::testing::Test {
+ protected:
+  cache::Store& store() { return harness_.store(); }
+  template <typename Condition>
+  void turn_until(Condition condition) {
+    harness_.turn_until(condition);
+  }
+
+  // Writes `bytes` as `digest` and returns what was reported.
+  WriterLog write(const oci::Digest& digest, const std::string& bytes) {
+    WriterLog log;
+    const auto writer = store().write_blob(digest, log);
+    if (!bytes.empty()) writer->append(bytes);
+    writer->finish();
+    turn_until([&] { return log.ended(); });
+    return log;
+  }
+
+  std::optional<std::string> stored(const oci::Digest& digest) {
+    const auto blob = store().open_blob(digest);
+    if (!blob) return std::nullopt;
+    EXPECT_EQ(blob->size_bytes, read_all(blob->file->fd()).size());
+    return read_all(blob->file->fd());
+  }
+
+  void put_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
+    bool done = false;
+    store().put_tag(key, tag, [&](const Status& status) {
+      EXPECT_TRUE(status.ok());
+      done = true;
+    });
+    turn_until([&] { return done; });
+  }
+
+  Harness harness_;
+  const std::string bytes_ = some_bytes(300'000);
+  const oci::Digest digest_ = oci::Digest::of(bytes_);
+  const WallTime time_{std::chrono::milliseconds(1'700'000'000'123)};
+};
+
+}  // namespace layby::testing
+
+#endif  // LAYBY_TESTS_SUPPORT_STORE_TEST_H_
