@@ -57,7 +57,7 @@ struct FreeSsl {
   void operator()(SSL* ssl) const { SSL_free(ssl); }
 };
 
-// A thing that a handler waits for and the test gives, once.
+// A thing that a handler waits for and the test gives.
 class Gate {
  public:
   void open() {
@@ -66,6 +66,10 @@ class Gate {
       open_ = true;
     }
     changed_.notify_all();
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
   }
   void wait() {
     std::unique_lock lock(mutex_);

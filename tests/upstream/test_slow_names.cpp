@@ -41,6 +41,7 @@ namespace {
 
 class SlowNamesTest : public RegistryTest {
  protected:
+  void SetUp() override { gate().close(); }
   void TearDown() override {
     gate().open();
     registry_.reset();
