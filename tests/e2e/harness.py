@@ -188,8 +188,12 @@ class Layby(Program):
         return json.loads(self.get("/stats").body)
 
     def command(self, *arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([str(layby_binary()), *arguments], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=seconds)
+        return layby_command(*arguments, seconds=seconds)
+
+
+def layby_command(*arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(layby_binary()), *arguments], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=seconds)
 
 
 # -- HTTP

@@ -19,7 +19,8 @@ PROMPT = 8.0  # seconds: connect and stall time-outs below, a retry, and a loade
 
 class FaultCase(EndToEnd):
     config = {"tags": {"fresh_for": "0s", "revalidate_timeout": "1s"},
-              "upstream": {"connect_timeout": "2s", "stall_timeout": "1s", "retries": 2}}
+              "upstream": {"connect_timeout": "2s", "request_timeout": "2s", "stall_timeout": "1s",
+                           "attempts": 3}}
 
     def setUp(self) -> None:
         super().setUp()

@@ -197,7 +197,7 @@ class TwoUpstreams(EndToEnd):
             theirs = make_image(other, "library/app", "1", [1000], seed=2)
             with Layby(self.hub, {"upstreams": [
                     {"name": "docker.io", "url": self.hub.url, "allow": ["library/*"]},
-                    {"name": "registry.example", "url": other.url, "allow": ["**"]}]}) as layby:
+                    {"name": "registry.example", "url": other.url, "allow": ["*"]}]}) as layby:
                 self.assertEqual(pull(layby.authority, "library/app", "1"), mine)
                 self.assertEqual(pull(layby.authority, "library/app", "1",
                                       query="?ns=registry.example"), theirs)
