@@ -14,11 +14,6 @@
 namespace layby::cache {
 namespace {
 
-// What Docker Hub is called by its own hosts and by older clients.
-bool is_docker_hub(std::string_view name) {
-  return name == "docker.io" || name == "registry-1.docker.io" || name == "index.docker.io";
-}
-
 // The part of all `tags` (sorted) that `page` asks for.
 TagPage cut_page(std::vector<std::string> tags, const TagPageRequest& page) {
   auto first = tags.begin();
@@ -61,7 +56,7 @@ const Origin* Cache::find_origin(std::string_view ns) const {
   const auto& origins = state_->origins;
   if (ns.empty()) return &origins.front();
   const auto at = std::find_if(origins.begin(), origins.end(), [ns](const Origin& origin) {
-    return origin.name == ns || (is_docker_hub(origin.name) && is_docker_hub(ns));
+    return origin.name == ns || (oci::is_docker_hub(origin.name) && oci::is_docker_hub(ns));
   });
   return at == origins.end() ? nullptr : &*at;
 }

@@ -29,6 +29,8 @@ constexpr std::array<Entry, 11> kEntries{{
     {ApiErrorCode::kUnauthorized, 401, "UNAUTHORIZED"},
     {ApiErrorCode::kDenied, 403, "DENIED"},
     {ApiErrorCode::kUnsupported, 405, "UNSUPPORTED"},
+    {ApiErrorCode::kRangeInvalid, 416, "RANGE_INVALID"},
+    {ApiErrorCode::kPaginationNumberInvalid, 400, "PAGINATION_NUMBER_INVALID"},
     {ApiErrorCode::kTooManyRequests, 429, "TOOMANYREQUESTS"},
     {ApiErrorCode::kUnavailable, 503, "UNAVAILABLE"},
 }};

@@ -58,6 +58,11 @@ bool is_tag(std::string_view tag) {
                      [](char c) { return is_tag_start(c) || c == '.' || c == '-'; });
 }
 
+bool is_docker_hub(std::string_view registry) {
+  return registry == "docker.io" || registry == "registry-1.docker.io" ||
+         registry == "index.docker.io";
+}
+
 std::string with_library(std::string_view repository) {
   const bool has_namespace = repository.find('/') != std::string_view::npos;
   return (has_namespace ? "" : "library/") + std::string(repository);

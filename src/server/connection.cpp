@@ -119,8 +119,9 @@ void Connection::respond(Response response) {
   count(context_.server.counters.requests);
   if (response.status >= 400) count(context_.server.counters.request_errors);
   response_ = std::make_unique<Response>(std::move(response));
-  std::optional<std::uint64_t> length = response_->length_without_body;
-  if (length || response_->status == 304) {
+  std::optional<std::uint64_t> length;
+  if (const auto* none = std::get_if<NoBody>(&response_->body)) {
+    length = none->content_length;
     body_wanted_ = false;
   } else if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body)) {
     length = *text ? (*text)->size() : 0;

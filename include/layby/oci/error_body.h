@@ -12,17 +12,19 @@
 namespace layby::oci {
 
 enum class ApiErrorCode {
-  kBlobUnknown,      // 404 BLOB_UNKNOWN
-  kManifestUnknown,  // 404 MANIFEST_UNKNOWN
-  kNameUnknown,      // 404 NAME_UNKNOWN
-  kNameInvalid,      // 400 NAME_INVALID
-  kDigestInvalid,    // 400 DIGEST_INVALID
-  kManifestInvalid,  // 400 MANIFEST_INVALID: a reference that can't be one
-  kUnauthorized,     // 401 UNAUTHORIZED
-  kDenied,           // 403 DENIED
-  kUnsupported,      // 405 UNSUPPORTED
-  kTooManyRequests,  // 429 TOOMANYREQUESTS
-  kUnavailable,      // 503 UNAVAILABLE, as Docker's registry calls it
+  kBlobUnknown,              // 404 BLOB_UNKNOWN
+  kManifestUnknown,          // 404 MANIFEST_UNKNOWN
+  kNameUnknown,              // 404 NAME_UNKNOWN
+  kNameInvalid,              // 400 NAME_INVALID
+  kDigestInvalid,            // 400 DIGEST_INVALID
+  kRangeInvalid,             // 416 RANGE_INVALID
+  kPaginationNumberInvalid,  // 400 PAGINATION_NUMBER_INVALID
+  kManifestInvalid,          // 400 MANIFEST_INVALID: a reference that can't be one
+  kUnauthorized,             // 401 UNAUTHORIZED
+  kDenied,                   // 403 DENIED
+  kUnsupported,              // 405 UNSUPPORTED
+  kTooManyRequests,          // 429 TOOMANYREQUESTS
+  kUnavailable,              // 503 UNAVAILABLE, as Docker's registry calls it
 };
 
 int http_status(ApiErrorCode code);

@@ -21,6 +21,10 @@ bool is_repository(std::string_view name);
 // [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
 bool is_tag(std::string_view tag);
 
+// Whether a registry's name is one of Docker Hub's: "docker.io", as clients call it, or
+// a host of its own.
+bool is_docker_hub(std::string_view registry);
+
 // "debian" as Docker Hub means it: "library/debian". Others stay as they are.
 std::string with_library(std::string_view repository);
 

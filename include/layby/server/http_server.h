@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -39,12 +40,15 @@ struct BlobBody {
   http::ByteRange range;
 };
 
+// For HEAD and 304.
+struct NoBody {
+  std::optional<std::uint64_t> content_length;  // That GET would have, if known.
+};
+
 struct Response {
   int status = 200;
   http::Headers headers;  // Content-Length, Date, Server and Connection are added.
-  std::variant<std::shared_ptr<const std::string>, BlobBody> body;
-  // For HEAD and 304: the length that GET would have, if known. The body is not sent.
-  std::optional<std::uint64_t> length_without_body;
+  std::variant<std::shared_ptr<const std::string>, BlobBody, NoBody> body;
 };
 
 class Handler {

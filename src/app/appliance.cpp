@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Wires the daemon, from the floor up, and takes it down in the reverse order: the
+// members of Appliance stand in the order in which they may use each other.
+
+#include "layby/app/appliance.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/pages.h"
+#include "layby/app/version.h"
+#include "layby/base/clock.h"
+#include "layby/base/counters.h"
+#include "layby/base/fd.h"
+#include "layby/base/log.h"
+#include "layby/cache/cache.h"
+#include "layby/event/loop.h"
+#include "layby/event/workers.h"
+#include "layby/http/headers.h"
+#include "layby/http/url.h"
+#include "layby/server/http_server.h"
+#include "layby/server/registry_api.h"
+#include "layby/store/disk_store.h"
+#include "layby/upstream/multi.h"
+#include "layby/upstream/registry.h"
+
+namespace layby::app {
+namespace {
+
+constexpr std::uint64_t kMaxPasswordBytes = 64 << 10;
+
+// As many open files as the system lets us have: each client and each blob is one.
+void raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("the limit of open files stays low");
+}
+
+std::uint64_t resident_bytes() {
+  // The second number of statm is the resident pages (proc(5)).
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
+                                                             std::fclose);
+  unsigned long long pages = 0;
+  if (!file || std::fscanf(file.get(), "%*u %llu", &pages) != 1) return 0;
+  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+server::Limits limits_of(const Config& config) {
+  server::Limits limits;
+  limits.max_connections = config.limits.max_connections;
+  limits.max_connections_per_client = config.limits.max_connections_per_client;
+  limits.header_bytes = config.limits.header_bytes;
+  limits.request_timeout = config.limits.request_timeout;
+  limits.idle_timeout = config.limits.idle_timeout;
+  limits.stall_timeout = config.limits.stall_timeout;
+  limits.send_buffer_bytes = static_cast<int>(config.sockets.send_buffer_bytes);
+  limits.notsent_lowat_bytes = static_cast<int>(config.sockets.notsent_lowat_bytes);
+  return limits;
+}
+
+cache::Rules rules_of(const Config& config) {
+  cache::Rules rules;
+  rules.fresh_for = config.tags.fresh_for;
+  rules.revalidate_timeout = config.tags.revalidate_timeout;
+  rules.request_timeout = config.upstream.request_timeout;
+  rules.retry.max_attempts = config.upstream.attempts;
+  return rules;
+}
+
+Result<upstream::RegistryOptions> registry_options(const UpstreamConfig& from,
+                                                   const Config& config) {
+  auto url = http::parse_url(from.url);
+  if (!url.ok()) return std::move(url).error();
+  upstream::RegistryOptions options;
+  options.name = from.name;
+  options.url = std::move(*url);
+  options.username = from.username;
+  if (!from.password_file.empty()) {
+    auto password = read_file(from.password_file, kMaxPasswordBytes);
+    if (!password.ok()) return std::move(password).error();
+    options.password = http::trim(password->substr(0, password->find_first_of("\r\n")));
+  }
+  options.ca_file = from.ca_file;
+  options.proxy = from.proxy;
+  options.connect_timeout = config.upstream.connect_timeout;
+  options.stall_timeout = config.upstream.stall_timeout;
+  options.request_timeout = config.upstream.request_timeout;
+  options.user_agent = std::string("layby/") + version();
+  return options;
+}
+
+class Appliance {
+ public:
+  explicit Appliance(const Config& config) : config_(config) {}
+
+  Status start();
+  void run() { loop_->run(); }
+
+ private:
+  Status start_cache();
+  Status start_server();
+  void watch_signals();
+  void shut_down();
+  admin::Snapshot snapshot() const;
+
+  const Config& config_;
+  const SystemClock clock_;
+  const SteadyTime started_at_ = clock_.steady_now();
+  Counters counters_;
+  std::unique_ptr<event::Loop> loop_;
+  std::unique_ptr<event::Workers> workers_;
+  std::unique_ptr<store::DiskStore> store_;
+  std::unique_ptr<upstream::Multi> multi_;
+  std::vector<const upstream::Registry*> registries_;  // Owned by the cache's origins.
+  std::unique_ptr<cache::Cache> cache_;
+  std::unique_ptr<server::RegistryApi> api_;
+  std::unique_ptr<Pages> pages_;
+  std::unique_ptr<server::HttpServer> server_;
+  std::string listen_;  // What is really bound.
+  std::vector<cache::Handle> signals_;
+  cache::Handle grace_;
+};
+
+Status Appliance::start() {
+  raise_open_files();
+  auto loop = event::Loop::create();
+  if (!loop.ok()) return loop.error();
+  loop_ = std::move(*loop);
+  workers_ = std::make_unique<event::Workers>(config_.helper_threads);
+  if (Status status = start_cache(); !status.ok()) return status;
+  if (Status status = start_server(); !status.ok()) return status;
+  watch_signals();
+  return {};
+}
+
+Status Appliance::start_cache() {
+  store::Options options;
+  options.data_dir = config_.data_dir;
+  auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
+  if (!store.ok()) return store.error();
+  store_ = std::move(*store);
+  auto multi = upstream::Multi::create(*loop_);
+  if (!multi.ok()) return multi.error();
+  multi_ = std::move(*multi);
+  std::vector<cache::Origin> origins;
+  for (const UpstreamConfig& from : config_.upstreams) {
+    auto registry = registry_options(from, config_);
+    if (!registry.ok()) return registry.error();
+    auto made =
+        std::make_unique<upstream::Registry>(std::move(*registry), *multi_, clock_, counters_);
+    registries_.push_back(made.get());
+    origins.push_back({from.name, from.allow, std::move(made)});
+  }
+  cache_ = std::make_unique<cache::Cache>(rules_of(config_), std::move(origins), *store_, *loop_,
+                                          clock_, counters_);
+  return {};
+}
+
+Status Appliance::start_server() {
+  api_ = std::make_unique<server::RegistryApi>(*cache_);
+  pages_ = std::make_unique<Pages>(*api_, [this] { return snapshot(); });
+  const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
+  server_ = std::make_unique<server::HttpServer>(context, limits_of(config_), *pages_);
+  auto bound = server_->listen_tcp(config_.listen);
+  if (!bound.ok()) return bound.error();
+  listen_ = std::move(*bound);
+  if (!config_.socket.empty()) {
+    const auto folder = std::filesystem::path(config_.socket).parent_path().string();
+    if (Status status = make_directories(folder); !status.ok()) return status;
+    if (Status status = server_->listen_unix(config_.socket); !status.ok()) return status;
+  }
+  log::info("layby {} listening on {}, data in {}", version(), listen_, config_.data_dir);
+  return {};
+}
+
+void Appliance::watch_signals() {
+  // A client that is gone shows as EPIPE where it is written to.
+  std::signal(SIGPIPE, SIG_IGN);
+  for (const int number : {SIGTERM, SIGINT}) {
+    signals_.push_back(loop_->on_signal(number, [this] { shut_down(); }));
+  }
+}
+
+void Appliance::shut_down() {
+  if (grace_) return loop_->stop();  // Asked a second time.
+  log::info("stopping; {} connections have {} ms to end", server_->connections(),
+            config_.shutdown_grace.count());
+  grace_ = loop_->after(config_.shutdown_grace, [this] { loop_->stop(); });
+  server_->drain([this] { loop_->stop(); });
+}
+
+admin::Snapshot Appliance::snapshot() const {
+  admin::Snapshot s;
+  s.version = version();
+  s.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.steady_now() - started_at_);
+  s.listen = listen_;
+  s.connections = server_->connections();
+  const auto usage = store_->usage();
+  s.blobs = usage.blobs;
+  s.blob_bytes = usage.blob_bytes;
+  s.manifests = usage.manifests;
+  s.tags = usage.tags;
+  s.disk_free_bytes = usage.disk_free_bytes;
+  s.disk_total_bytes = usage.disk_total_bytes;
+  s.resident_bytes = resident_bytes();
+  const auto origins = cache_->origins();
+  for (std::size_t i = 0; i < origins.size(); ++i) {
+    admin::UpstreamState state;
+    state.name = origins[i].origin->name;
+    state.url = config_.upstreams[i].url;
+    state.reachable = !origins[i].silent;
+    if (const auto quota = registries_[i]->quota()) {
+      state.quota_limit = quota->limit.count;
+      state.quota_remaining = quota->remaining.count;
+      state.quota_window = quota->limit.window;
+    }
+    s.upstreams.push_back(std::move(state));
+  }
+  for (const auto& fill : cache_->fills()) {
+    s.fills.push_back({fill.upstream, fill.repository, fill.digest, std::string(fill.state),
+                       fill.written_bytes, fill.size_bytes, fill.readers});
+  }
+  s.counters = &counters_;
+  return s;
+}
+
+}  // namespace
+
+Status serve(const Config& config) {
+  Appliance appliance(config);
+  if (Status status = appliance.start(); !status.ok()) return status;
+  appliance.run();
+  log::info("stopped");
+  return {};
+}
+
+}  // namespace layby::app

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the listener serves beside /v2: /healthz, /stats, /metrics, and a page at / that
+// tells a person what this is. Read-only. Everything under /v2 goes to the registry's
+// API.
+
+#ifndef LAYBY_SRC_APP_PAGES_H_
+#define LAYBY_SRC_APP_PAGES_H_
+
+#include <functional>
+
+#include "layby/admin/snapshot.h"
+#include "layby/server/http_server.h"
+
+namespace layby::app {
+
+class Pages final : public server::Handler {
+ public:
+  using TakeSnapshot = std::function<admin::Snapshot()>;
+
+  // `api` outlives this.
+  Pages(server::Handler& api, TakeSnapshot take_snapshot)
+      : api_(api), take_snapshot_(std::move(take_snapshot)) {}
+
+  cache::Handle handle(const server::Request& request, Respond respond) override;
+
+ private:
+  server::Response page(const server::Request& request) const;
+
+  server::Handler& api_;
+  const TakeSnapshot take_snapshot_;
+};
+
+}  // namespace layby::app
+
+#endif  // LAYBY_SRC_APP_PAGES_H_

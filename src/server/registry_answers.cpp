@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Content named by digest never changes, so its entity tag is the digest and it may be
+// kept by whoever likes.
+
+#include "server/registry_answers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "layby/http/conditional.h"
+#include "layby/http/range.h"
+#include "layby/http/url.h"
+#include "layby/oci/manifest.h"
+#include "layby/oci/tag_list.h"
+
+namespace layby::server {
+namespace {
+
+constexpr std::string_view kOctets = "application/octet-stream";
+
+std::string etag_of(const oci::Digest& digest) { return '"' + digest.str() + '"'; }
+
+void add_digest(http::Headers& headers, const oci::Digest& digest) {
+  headers.add("Docker-Content-Digest", digest.str());
+  headers.add("ETag", etag_of(digest));
+}
+
+Response api_response(int status) {
+  Response response;
+  response.status = status;
+  response.headers.add("Docker-Distribution-Api-Version", "registry/2.0");
+  return response;
+}
+
+Response blob_response(int status, const oci::Digest& digest) {
+  Response response = api_response(status);
+  response.headers.add("Content-Type", kOctets);
+  add_digest(response.headers, digest);
+  response.headers.add("Accept-Ranges", "bytes");
+  response.headers.add("Cache-Control", "max-age=31536000, immutable");
+  return response;
+}
+
+bool has_none_match(const Request& request, const oci::Digest& digest) {
+  return request.headers.count("If-None-Match") > 0 &&
+         http::none_match_hits(request.headers.joined("If-None-Match"), etag_of(digest));
+}
+
+http::RangeDecision range_of(const Request& request, const oci::Digest& digest,
+                             std::uint64_t size_bytes) {
+  const auto condition = request.headers.get("If-Range");
+  if (condition && !http::if_range_holds(*condition, etag_of(digest))) return http::WholeBody{};
+  return http::resolve_range(request.headers.get("Range"), size_bytes);
+}
+
+}  // namespace
+
+Response error_answer(oci::ApiErrorCode code, std::string_view message) {
+  Response response = api_response(oci::http_status(code));
+  response.headers.add("Content-Type", "application/json");
+  response.body = std::make_shared<const std::string>(oci::error_body(code, message));
+  return response;
+}
+
+Response failure_answer(const Error& error, oci::ApiErrorCode missing) {
+  switch (error.code) {
+    case ErrorCode::kNotFound:
+      return error_answer(missing, error.message);
+    case ErrorCode::kDenied:
+      return error_answer(oci::ApiErrorCode::kDenied, error.message);
+    default:
+      break;
+  }
+  Response response = error_answer(oci::ApiErrorCode::kUnavailable, error.message);
+  if (error.retry_after) {
+    response.headers.add("Retry-After", std::to_string(error.retry_after->count()));
+  }
+  return response;
+}
+
+Response json_answer(std::string body, std::string_view content_type) {
+  Response response = api_response(200);
+  response.headers.add("Content-Type", content_type);
+  response.body = std::make_shared<const std::string>(std::move(body));
+  return response;
+}
+
+Response manifest_answer(const Request& request, const cache::ManifestAnswer& manifest) {
+  const bool same = has_none_match(request, manifest.digest);
+  Response response = api_response(same ? 304 : 200);
+  response.headers.add("Content-Type", manifest.media_type);
+  add_digest(response.headers, manifest.digest);
+  if (manifest.age) {
+    const auto age = std::max(manifest.age->count(), std::chrono::seconds::rep{0});
+    response.headers.add("Age", std::to_string(age));
+  }
+  if (manifest.source == cache::ManifestSource::kStale) {
+    response.headers.add("Warning", "110 layby \"Response is Stale\"");
+  }
+  if (same) {
+    response.body = NoBody{};
+  } else if (manifest.bytes) {
+    response.body = manifest.bytes;
+  } else {
+    response.body = NoBody{manifest.size_bytes};
+  }
+  return response;
+}
+
+Response blob_answer(const Request& request, const oci::Digest& digest,
+                     std::unique_ptr<cache::BlobReader> reader) {
+  const std::uint64_t size = reader->size_bytes();
+  const auto decision = range_of(request, digest, size);
+  if (std::holds_alternative<http::Unsatisfiable>(decision)) {
+    Response response = error_answer(
+        oci::ApiErrorCode::kRangeInvalid,
+        "the range lies outside the blob, which has " + std::to_string(size) + " bytes");
+    response.headers.add("Content-Range", "bytes */" + std::to_string(size));
+    return response;
+  }
+  const auto* range = std::get_if<http::ByteRange>(&decision);
+  Response response = blob_response(range != nullptr ? 206 : 200, digest);
+  if (range != nullptr) {
+    response.headers.add("Content-Range", http::format_content_range(*range, size));
+  }
+  response.body = BlobBody{std::move(reader), range != nullptr ? *range : http::ByteRange{0, size}};
+  return response;
+}
+
+Response blob_head_answer(const oci::Digest& digest, const cache::BlobHead& head) {
+  Response response = blob_response(200, digest);
+  response.body = NoBody{head.size_bytes};
+  return response;
+}
+
+bool blob_not_modified(const Request& request, const oci::Digest& digest) {
+  return has_none_match(request, digest);
+}
+
+Response blob_not_modified_answer(const oci::Digest& digest) {
+  Response response = blob_response(304, digest);
+  response.body = NoBody{};
+  return response;
+}
+
+Response tags_answer(const std::string& repository, const cache::TagPageRequest& asked,
+                     const cache::TagPage& page) {
+  std::vector<std::string> tags = page.tags;
+  std::sort(tags.begin(), tags.end());
+  Response response = json_answer(oci::tag_list_body(repository, tags));
+  if (page.more && !tags.empty()) {
+    const std::string count = asked.count ? "&n=" + std::to_string(*asked.count) : "";
+    response.headers.add("Link", "</v2/" + repository + "/tags/list?last=" +
+                                     http::percent_encode(tags.back()) + count + ">; rel=\"next\"");
+  }
+  return response;
+}
+
+Response referrers_answer(std::string index) {
+  if (index.empty()) {
+    index = R"({"schemaVersion":2,"mediaType":")" + std::string(oci::kOciIndex) +
+            R"(","manifests":[]})";
+  }
+  return json_answer(std::move(index), oci::kOciIndex);
+}
+
+}  // namespace layby::server

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a request to a use case of the cache. Each route's function starts one, and
+// gives its result to registry_answers.
+
+#include "layby/server/registry_api.h"
+
+#include <optional>
+#include <utility>
+
+#include "layby/base/number.h"
+#include "layby/http/url.h"
+#include "layby/oci/route.h"
+#include "layby/policy/access.h"
+#include "server/registry_answers.h"
+
+namespace layby::server {
+namespace {
+
+using oci::ApiErrorCode;
+
+struct Target {
+  const cache::Origin& origin;
+  std::string repository;
+};
+
+Response pushes_refused() {
+  Response response =
+      error_answer(ApiErrorCode::kUnsupported,
+                   "this is a pull-through cache: push to the registry itself, then pull here");
+  response.headers.add("Allow", "GET, HEAD");
+  return response;
+}
+
+Response denied(const cache::Origin& origin, const std::string& repository) {
+  return error_answer(ApiErrorCode::kDenied, "this mirror does not serve " + repository + " of " +
+                                                 origin.name + "; to allow it, add \"" +
+                                                 repository + "\" to \"allow\" of the upstream \"" +
+                                                 origin.name + "\" in layby's configuration");
+}
+
+// One request's way through the API. Lives until `respond` is called, or the client
+// goes.
+class Call {
+ public:
+  Call(cache::Cache& cache, const Request& request, Handler::Respond respond)
+      : cache_(cache), request_(request), respond_(std::move(respond)) {}
+
+  cache::Handle start() {
+    const bool reads = request_.method == "GET" || request_.method == "HEAD";
+    if (!reads) return answer(pushes_refused());
+    return std::visit([this](const auto& route) { return serve(route); },
+                      oci::parse_route(request_.path));
+  }
+
+ private:
+  cache::Handle serve(const oci::PingRoute&) { return answer(json_answer("{}")); }
+  cache::Handle serve(const oci::UploadRoute&) { return answer(pushes_refused()); }
+  cache::Handle serve(const oci::BadRoute& route) {
+    return answer(error_answer(route.code, route.message));
+  }
+  cache::Handle serve(const oci::ManifestRoute& route);
+  cache::Handle serve(const oci::BlobRoute& route);
+  cache::Handle serve(const oci::TagsRoute& route);
+  cache::Handle serve(const oci::ReferrersRoute& route);
+
+  bool is_head() const { return request_.method == "HEAD"; }
+
+  cache::Handle answer(Response response) {
+    respond_(std::move(response));
+    return nullptr;
+  }
+
+  // What the client means, or nothing after it was refused.
+  std::optional<Target> target(const std::string& repository);
+  // Nothing after a number that is none was refused.
+  std::optional<cache::TagPageRequest> tag_page();
+
+  cache::Cache& cache_;
+  const Request& request_;
+  Handler::Respond respond_;
+};
+
+std::optional<Target> Call::target(const std::string& repository) {
+  const std::string ns = http::query_value(request_.query, "ns").value_or("");
+  const cache::Origin* origin = cache_.find_origin(ns);
+  if (origin == nullptr) {
+    respond_(error_answer(
+        ApiErrorCode::kNameUnknown,
+        "no upstream is called \"" + ns + "\"; add it to \"upstreams\" in layby's configuration"));
+    return std::nullopt;
+  }
+  std::string name = oci::is_docker_hub(origin->name) ? oci::with_library(repository) : repository;
+  if (!policy::allows(origin->allow, name)) {
+    respond_(denied(*origin, name));
+    return std::nullopt;
+  }
+  return Target{*origin, std::move(name)};
+}
+
+cache::Handle Call::serve(const oci::ManifestRoute& route) {
+  const auto at = target(route.repository);
+  if (!at) return nullptr;
+  return cache_.get_manifest(
+      at->origin, at->repository, route.reference, is_head(),
+      [&request = request_, respond = respond_](const Result<cache::ManifestAnswer>& manifest) {
+        respond(manifest.ok() ? manifest_answer(request, *manifest)
+                              : failure_answer(manifest.error(), ApiErrorCode::kManifestUnknown));
+      });
+}
+
+cache::Handle Call::serve(const oci::BlobRoute& route) {
+  const auto at = target(route.repository);
+  if (!at) return nullptr;
+  if (blob_not_modified(request_, route.digest)) {
+    return answer(blob_not_modified_answer(route.digest));
+  }
+  if (is_head()) {
+    return cache_.head_blob(
+        at->origin, at->repository, route.digest,
+        [digest = route.digest, respond = respond_](const Result<cache::BlobHead>& head) {
+          respond(head.ok() ? blob_head_answer(digest, *head)
+                            : failure_answer(head.error(), ApiErrorCode::kBlobUnknown));
+        });
+  }
+  return cache_.open_blob(
+      at->origin, at->repository, route.digest,
+      [&request = request_, digest = route.digest,
+       respond = respond_](Result<std::unique_ptr<cache::BlobReader>> reader) {
+        respond(reader.ok() ? blob_answer(request, digest, std::move(*reader))
+                            : failure_answer(reader.error(), ApiErrorCode::kBlobUnknown));
+      });
+}
+
+std::optional<cache::TagPageRequest> Call::tag_page() {
+  cache::TagPageRequest page;
+  page.last = http::query_value(request_.query, "last").value_or("");
+  const auto count = http::query_value(request_.query, "n");
+  if (count) page.count = parse_number(*count);
+  if (count && !page.count) {
+    respond_(error_answer(ApiErrorCode::kPaginationNumberInvalid,
+                          "n is the number of tags wanted on a page: 0 or more"));
+    return std::nullopt;
+  }
+  return page;
+}
+
+cache::Handle Call::serve(const oci::TagsRoute& route) {
+  const auto at = target(route.repository);
+  if (!at) return nullptr;
+  const auto page = tag_page();
+  if (!page) return nullptr;
+  if (page->count == 0) return answer(tags_answer(at->repository, *page, {}));
+  return cache_.get_tags(at->origin, at->repository, *page,
+                         [repository = at->repository, page = *page,
+                          respond = respond_](const Result<cache::TagPage>& tags) {
+                           respond(tags.ok()
+                                       ? tags_answer(repository, page, *tags)
+                                       : failure_answer(tags.error(), ApiErrorCode::kNameUnknown));
+                         });
+}
+
+cache::Handle Call::serve(const oci::ReferrersRoute& route) {
+  const auto at = target(route.repository);
+  if (!at) return nullptr;
+  const std::string type = http::query_value(request_.query, "artifactType").value_or("");
+  return cache_.get_referrers(
+      at->origin, at->repository, route.digest, type,
+      [respond = respond_](Result<std::string> index) {
+        respond(index.ok() ? referrers_answer(std::move(*index))
+                           : failure_answer(index.error(), ApiErrorCode::kNameUnknown));
+      });
+}
+
+}  // namespace
+
+cache::Handle RegistryApi::handle(const Request& request, Respond respond) {
+  return Call(cache_, request, std::move(respond)).start();
+}
+
+}  // namespace layby::server
