@@ -19,18 +19,18 @@ struct Entry {
   std::string_view name;
 };
 
-constexpr std::array<Entry, 11> kEntries{{
+constexpr std::array<Entry, 13> kEntries{{
     {ApiErrorCode::kBlobUnknown, 404, "BLOB_UNKNOWN"},
     {ApiErrorCode::kManifestUnknown, 404, "MANIFEST_UNKNOWN"},
     {ApiErrorCode::kNameUnknown, 404, "NAME_UNKNOWN"},
     {ApiErrorCode::kNameInvalid, 400, "NAME_INVALID"},
     {ApiErrorCode::kDigestInvalid, 400, "DIGEST_INVALID"},
+    {ApiErrorCode::kRangeInvalid, 416, "RANGE_INVALID"},
+    {ApiErrorCode::kPaginationNumberInvalid, 400, "PAGINATION_NUMBER_INVALID"},
     {ApiErrorCode::kManifestInvalid, 400, "MANIFEST_INVALID"},
     {ApiErrorCode::kUnauthorized, 401, "UNAUTHORIZED"},
     {ApiErrorCode::kDenied, 403, "DENIED"},
     {ApiErrorCode::kUnsupported, 405, "UNSUPPORTED"},
-    {ApiErrorCode::kRangeInvalid, 416, "RANGE_INVALID"},
-    {ApiErrorCode::kPaginationNumberInvalid, 400, "PAGINATION_NUMBER_INVALID"},
     {ApiErrorCode::kTooManyRequests, 429, "TOOMANYREQUESTS"},
     {ApiErrorCode::kUnavailable, 503, "UNAVAILABLE"},
 }};
