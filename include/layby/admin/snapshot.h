@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the daemon knows of itself at one moment, as plain values, and its two
-// renderings. Gathered on the loop thread by the app; pure from here on.
+// What the daemon knows of itself at one moment, as plain values, and its renderings.
+// Gathered on the loop thread by the app; pure from here on. Each figure that is
+// shown is declared once, in src/admin/figures.cpp.
 
 #ifndef LAYBY_ADMIN_SNAPSHOT_H_
 #define LAYBY_ADMIN_SNAPSHOT_H_
@@ -57,6 +58,9 @@ std::string stats_json(const Snapshot& snapshot);
 
 // GET /metrics: Prometheus text exposition format 0.0.4, names "layby_…".
 std::string metrics_text(const Snapshot& snapshot);
+
+// docs/stats.md.
+std::string stats_reference();
 
 }  // namespace layby::admin
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The configuration: one JSON file with comments. Every key has a default that suits
-// an edge box, so an empty file, or none, is a whole configuration.
+// an edge box, so an empty file, or none, is a whole configuration. The values here
+// are the defaults; src/app/config_keys.cpp declares each key with its path, its
+// kind and its sentence, and the parser and all its documents come from there.
 
 #ifndef LAYBY_APP_CONFIG_H_
 #define LAYBY_APP_CONFIG_H_
@@ -17,6 +19,12 @@
 
 namespace layby::app {
 
+// Where `layby serve` looks when it is given no file.
+inline constexpr const char* kConfigPath = "/etc/layby/layby.json";
+
+// A configuration is a page or two; whatever is larger is another file.
+inline constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
+
 // A share of the file system, in percent, or a number of bytes.
 struct Percent {
   int value = 0;
@@ -26,7 +34,7 @@ using SizeLimit = std::variant<Percent, std::uint64_t>;
 
 struct UpstreamConfig {
   std::string name = "docker.io";
-  std::string url = "https://registry-1.docker.io";
+  std::string url = "https://registry-1.docker.io";  // /v2/ is appended; no slash at its end.
   std::vector<std::string> allow{"library/*"};
   std::string username;
   std::string password_file;
@@ -58,6 +66,7 @@ struct Config {
   } upstream;
   struct {
     int max_connections = 4096;
+    int max_connections_per_client = 1024;  // Of one IP address.
     std::uint64_t header_bytes = 16 << 10;
     std::chrono::milliseconds request_timeout{20'000};  // For a whole request head.
     std::chrono::milliseconds idle_timeout{75'000};     // Between requests.
@@ -70,8 +79,8 @@ struct Config {
   std::string prefetch = "/etc/layby/prefetch.json";
 };
 
-// One thing that is wrong: where ("upstreams[0].url", or "line 3, column 7" for JSON
-// that can't be read) and what to write instead.
+// One thing that is wrong: where ("upstreams[0].url", "line 3, column 7" for JSON that
+// can't be read, or the file's own path) and what to write instead.
 struct ConfigFault {
   std::string path;
   std::string message;
@@ -84,8 +93,17 @@ struct ConfigOutcome {
 };
 ConfigOutcome parse_config(std::string_view json);
 
-// The same for a file; a file that can't be read is a fault.
+// The same for a file. That file, and those that it names (password_file, ca_file),
+// must be readable; one that isn't is a fault. Blocks on the disk.
 ConfigOutcome load_config(const std::string& path);
+
+// The configuration in effect, as JSON that parse_config reads back to the same. It
+// names the password files and holds nothing of what is in them.
+std::string config_json(const Config& config);
+
+// docs/configuration.md, and a JSON Schema (draft 2020-12) for editors.
+std::string config_reference();
+std::string config_schema();
 
 }  // namespace layby::app
 

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which version of the program this is.
+
+#ifndef LAYBY_APP_VERSION_H_
+#define LAYBY_APP_VERSION_H_
+
+namespace layby::app {
+
+// "0.1.0", as CMake's project() states it.
+const char* version();
+
+}  // namespace layby::app
+
+#endif  // LAYBY_APP_VERSION_H_

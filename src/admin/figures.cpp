@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The figures. Ratios and sums are made here from the counters, so that /stats
+// answers the questions people ask without arithmetic of their own.
+
+#include "admin/figures.h"
+
+namespace layby::admin {
+namespace {
+
+std::uint64_t load(const std::atomic<std::uint64_t>& counter) {
+  return counter.load(std::memory_order_relaxed);
+}
+
+std::uint64_t hits(const Snapshot& s) {
+  return load(s.counters->blob_hits) + load(s.counters->manifest_hits);
+}
+std::uint64_t misses(const Snapshot& s) {
+  return load(s.counters->blob_misses) + load(s.counters->manifest_misses);
+}
+std::uint64_t shared(const Snapshot& s) {
+  return load(s.counters->blob_shared) + load(s.counters->manifest_shared);
+}
+
+Value hit_ratio(const Snapshot& s) {
+  const std::uint64_t spared = hits(s) + shared(s);
+  const std::uint64_t all = spared + misses(s);
+  if (all == 0) return {};
+  return static_cast<double>(spared) / static_cast<double>(all);
+}
+
+// Fills may be ahead of their readers, so the difference can be negative for a while.
+std::uint64_t bytes_saved(const Snapshot& s) {
+  const std::uint64_t sent =
+      load(s.counters->blob_bytes_from_cache) + load(s.counters->blob_bytes_from_fills);
+  const std::uint64_t fetched = load(s.counters->upstream_bytes);
+  return sent > fetched ? sent - fetched : 0;
+}
+
+std::uint64_t upstream_requests(const Snapshot& s) {
+  const Counters& c = *s.counters;
+  return load(c.upstream_manifest_gets) + load(c.upstream_manifest_heads) +
+         load(c.upstream_blob_gets) + load(c.upstream_blob_heads) + load(c.upstream_token_gets) +
+         load(c.upstream_other_gets);
+}
+
+template <typename T>
+Value optional_value(const std::optional<T>& value) {
+  return value ? Value(*value) : Value();
+}
+
+Value seconds_value(std::chrono::seconds duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+}  // namespace
+
+const std::vector<Figure<Snapshot>>& snapshot_figures() {
+  using S = const Snapshot&;
+  static const std::vector<Figure<Snapshot>> figures{
+      {"version", "", "", "The program's version.", [](S s) -> Value { return s.version; }},
+      {"uptime_seconds", "seconds", "uptime_seconds", "Since the start of the daemon.",
+       [](S s) { return seconds_value(s.uptime); }},
+      {"listen", "", "", "The address that is listened on.", [](S s) -> Value { return s.listen; }},
+      {"connections", "connections", "connections", "Client connections open now.",
+       [](S s) -> Value { return s.connections; }},
+      {"resident_bytes", "bytes", "resident_bytes", "Memory of the daemon that is in RAM.",
+       [](S s) -> Value { return s.resident_bytes; }},
+
+      {"requests.total", "requests", "", "Requests that were answered.",
+       [](S s) -> Value { return load(s.counters->requests); }},
+      {"requests.errors", "requests", "", "Of these, answered with a status of 400 or more.",
+       [](S s) -> Value { return load(s.counters->request_errors); }},
+
+      {"cache.hits", "requests", "", "Blobs and manifests served from the store.",
+       [](S s) -> Value { return hits(s); }},
+      {"cache.misses", "requests", "", "Blobs and manifests that had to be asked for upstream.",
+       [](S s) -> Value { return misses(s); }},
+      {"cache.shared", "requests", "", "Requests that joined what was asked for already.",
+       [](S s) -> Value { return shared(s); }},
+      {"cache.hit_ratio", "ratio", "cache_hit_ratio",
+       "Hits and shared requests among all of these, 0 to 1; null before the first.", hit_ratio},
+      {"cache.stale_served", "requests", "", "Tags served as known because upstream failed.",
+       [](S s) -> Value { return load(s.counters->stale_served); }},
+      {"cache.bytes_from_cache", "bytes", "", "Blob bytes sent from stored blobs.",
+       [](S s) -> Value { return load(s.counters->blob_bytes_from_cache); }},
+      {"cache.bytes_from_fills", "bytes", "", "Blob bytes sent from downloads in flight.",
+       [](S s) -> Value { return load(s.counters->blob_bytes_from_fills); }},
+      {"cache.bytes_from_upstream", "bytes", "", "Bytes received from upstream.",
+       [](S s) -> Value { return load(s.counters->upstream_bytes); }},
+      {"cache.bytes_saved", "bytes", "",
+       "Blob bytes sent to clients that the link upstream did not carry.",
+       [](S s) -> Value { return bytes_saved(s); }},
+
+      {"upstream.requests", "requests", "", "Requests sent upstream, of all kinds.",
+       [](S s) -> Value { return upstream_requests(s); }},
+      {"upstream.manifest_gets", "requests", "", "Manifests; these count as pulls.",
+       [](S s) -> Value { return load(s.counters->upstream_manifest_gets); }},
+      {"upstream.manifest_heads", "requests", "", "Checks of tags; free of the pull limit.",
+       [](S s) -> Value { return load(s.counters->upstream_manifest_heads); }},
+      {"upstream.blob_gets", "requests", "", "Blobs, the resumed ones again.",
+       [](S s) -> Value { return load(s.counters->upstream_blob_gets); }},
+      {"upstream.blob_heads", "requests", "", "Sizes of blobs.",
+       [](S s) -> Value { return load(s.counters->upstream_blob_heads); }},
+      {"upstream.token_gets", "requests", "", "Tokens.",
+       [](S s) -> Value { return load(s.counters->upstream_token_gets); }},
+      {"upstream.other_gets", "requests", "", "Tag lists and referrers.",
+       [](S s) -> Value { return load(s.counters->upstream_other_gets); }},
+      {"upstream.failures", "requests", "", "Requests that got no answer, a 429 or a 5xx.",
+       [](S s) -> Value { return load(s.counters->upstream_failures); }},
+      {"upstream.retries", "requests", "", "Requests made again after a failure.",
+       [](S s) -> Value { return load(s.counters->upstream_retries); }},
+      {"upstream.throttled", "requests", "", "Answers of 429.",
+       [](S s) -> Value { return load(s.counters->upstream_throttled); }},
+
+      {"store.blobs", "blobs", "store_blobs", "Blobs stored.",
+       [](S s) -> Value { return s.blobs; }},
+      {"store.blob_bytes", "bytes", "store_blob_bytes", "Their size.",
+       [](S s) -> Value { return s.blob_bytes; }},
+      {"store.manifests", "manifests", "store_manifests", "Manifests stored.",
+       [](S s) -> Value { return s.manifests; }},
+      {"store.tags", "tags", "store_tags", "Tags known.", [](S s) -> Value { return s.tags; }},
+      {"store.disk_free_bytes", "bytes", "store_disk_free_bytes",
+       "Free on the store's file system.", [](S s) -> Value { return s.disk_free_bytes; }},
+      {"store.disk_total_bytes", "bytes", "store_disk_total_bytes", "Size of that file system.",
+       [](S s) -> Value { return s.disk_total_bytes; }},
+      {"store.bytes_written", "bytes", "", "Bytes written to the disk for blobs.",
+       [](S s) -> Value { return load(s.counters->store_bytes_written); }},
+  };
+  return figures;
+}
+
+const std::vector<Figure<UpstreamState>>& upstream_figures() {
+  using U = const UpstreamState&;
+  static const std::vector<Figure<UpstreamState>> figures{
+      {"name", "", "", "The upstream's name in the configuration.",
+       [](U u) -> Value { return u.name; }},
+      {"url", "", "", "Its address.", [](U u) -> Value { return u.url; }},
+      {"reachable", "", "upstream_reachable",
+       "False while it is spared after failures; tags are then served as they are known.",
+       [](U u) -> Value { return u.reachable; }},
+      {"quota.limit", "pulls", "upstream_quota_limit",
+       "Pulls that it allows in a window; null when it states no limit.",
+       [](U u) { return optional_value(u.quota_limit); }},
+      {"quota.remaining", "pulls", "upstream_quota_remaining", "Pulls left of these.",
+       [](U u) { return optional_value(u.quota_remaining); }},
+      {"quota.window_seconds", "seconds", "", "The window's length; null when it isn't stated.",
+       [](U u) -> Value {
+         return u.quota_window.count() > 0 ? seconds_value(u.quota_window) : Value();
+       }},
+  };
+  return figures;
+}
+
+const std::vector<Figure<FillProgress>>& fill_figures() {
+  using F = const FillProgress&;
+  static const std::vector<Figure<FillProgress>> figures{
+      {"upstream", "", "", "The upstream that the blob comes from.",
+       [](F f) -> Value { return f.upstream; }},
+      {"repository", "", "", "The repository that it was first asked for in.",
+       [](F f) -> Value { return f.repository; }},
+      {"digest", "", "", "The blob.", [](F f) -> Value { return f.digest; }},
+      {"state", "", "", "What the download is doing.", [](F f) -> Value { return f.state; }},
+      {"received_bytes", "bytes", "", "Received, written and hashed.",
+       [](F f) -> Value { return f.received_bytes; }},
+      {"size_bytes", "bytes", "", "The blob's size; null until upstream has answered.",
+       [](F f) { return optional_value(f.size_bytes); }},
+      {"readers", "clients", "", "Clients that read along.",
+       [](F f) -> Value { return static_cast<std::uint64_t>(f.readers); }},
+  };
+  return figures;
+}
+
+}  // namespace layby::admin

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tree is built from nlohmann's SAX events: its own document keeps the last of
+// two equal keys in silence, and a configuration in which a key stands twice is
+// one that somebody misreads. Events stop at the first fault of syntax.
+
+#include "app/config_json.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "layby/base/log.h"
+
+namespace layby::app {
+namespace {
+
+using Json = nlohmann::json;
+
+// "line 3, column 7" of the byte before `position`, which is where reading stopped.
+std::string place_of(std::string_view text, std::size_t position) {
+  const std::string_view before =
+      text.substr(0, std::min(position, text.size() + 1) - (position > 0 ? 1 : 0));
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t break_at = before.rfind('\n');
+  const std::size_t column =
+      break_at == std::string_view::npos ? before.size() + 1 : before.size() - break_at;
+  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
+// Drops nlohmann's preamble and its echo of the text that it had read.
+std::string plain_message(std::string message) {
+  const std::size_t dash = message.find(" - ");
+  if (dash != std::string::npos) message.erase(0, dash + 3);
+  const std::size_t echo = message.find("; last read: ");
+  if (echo != std::string::npos) {
+    const std::size_t expected = message.rfind("; expected ");
+    const bool told = expected != std::string::npos && expected > echo;
+    message.erase(echo, told ? expected - echo : std::string::npos);
+  }
+  if (message.starts_with("unexpected '}'; expected string") ||
+      message.starts_with("unexpected ']'")) {
+    message += "; remove the comma before it";
+  }
+  return log::printable(message);
+}
+
+class TreeBuilder final : public nlohmann::json_sax<Json> {
+ public:
+  explicit TreeBuilder(std::string_view text) : text_(text) {}
+
+  JsonOutcome take() { return std::move(outcome_); }
+
+  bool null() override { return add(JsonValue::Kind::kNull, "null"); }
+  bool boolean(bool value) override {
+    return add(JsonValue::Kind::kBoolean, value ? "true" : "false");
+  }
+  bool number_integer(number_integer_t value) override {
+    return add(JsonValue::Kind::kNumber, std::to_string(value));
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    return add(JsonValue::Kind::kNumber, std::to_string(value));
+  }
+  bool number_float(number_float_t, const string_t& written) override {
+    return add(JsonValue::Kind::kNumber, written);
+  }
+  bool string(string_t& value) override { return add(JsonValue::Kind::kText, std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // Not in text.
+  bool start_object(std::size_t) override { return open(JsonValue::Kind::kObject); }
+  bool start_array(std::size_t) override { return open(JsonValue::Kind::kList); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& name) override {
+    open_.back()->members.push_back({std::move(name), {}});
+    return true;
+  }
+
+  bool end_object() override {
+    report_duplicates(*open_.back());
+    return close();
+  }
+
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& failure) override {
+    std::string message = plain_message(failure.what());
+    if (!seen_ && message.starts_with("unexpected end of input")) {
+      outcome_.root.kind = JsonValue::Kind::kObject;
+      return false;
+    }
+    outcome_.faults.push_back({place_of(text_, position), std::move(message)});
+    return false;
+  }
+
+ private:
+  // The place that the next value goes to.
+  JsonValue& next() {
+    seen_ = true;
+    if (open_.empty()) return outcome_.root;
+    JsonValue& parent = *open_.back();
+    if (parent.kind == JsonValue::Kind::kObject) return parent.members.back().value;
+    return parent.items.emplace_back();
+  }
+
+  bool add(JsonValue::Kind kind, std::string text) {
+    JsonValue& value = next();
+    value.kind = kind;
+    value.text = std::move(text);
+    return true;
+  }
+
+  bool open(JsonValue::Kind kind) {
+    if (open_.size() == kMaxJsonDepth) {
+      outcome_.faults.push_back({path(), "is nested too deep; no key goes this far down"});
+      return false;
+    }
+    // Stable: a parent's vector grows only when this value is closed.
+    JsonValue& value = next();
+    value.kind = kind;
+    open_.push_back(&value);
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  // Where the reader stands: "upstreams[1]".
+  std::string path() const {
+    std::string path;
+    for (std::size_t i = 0; i + 1 < open_.size(); ++i) {
+      const JsonValue& value = *open_[i];
+      if (value.kind == JsonValue::Kind::kObject) {
+        path = join_path(path, value.members.back().name);
+      } else {
+        path += "[" + std::to_string(value.items.size() - 1) + "]";
+      }
+    }
+    return path;
+  }
+
+  void report_duplicates(const JsonValue& object) {
+    std::vector<std::string_view> names;
+    for (const JsonMember& member : object.members) names.emplace_back(member.name);
+    std::sort(names.begin(), names.end());
+    for (std::size_t i = 1; i < names.size(); ++i) {
+      const bool again = names[i] == names[i - 1] && (i == 1 || names[i] != names[i - 2]);
+      if (again) {
+        outcome_.faults.push_back({join_path(path(), names[i]), "stands here twice; keep one"});
+      }
+    }
+  }
+
+  std::string_view text_;
+  JsonOutcome outcome_;
+  std::vector<JsonValue*> open_;
+  bool seen_ = false;
+};
+
+}  // namespace
+
+JsonOutcome read_json(std::string_view text) {
+  TreeBuilder builder(text);
+  Json::sax_parse(text.begin(), text.end(), &builder, Json::input_format_t::json, true, true);
+  JsonOutcome outcome = builder.take();
+  if (outcome.faults.empty() && outcome.root.kind != JsonValue::Kind::kObject) {
+    outcome.faults.push_back(
+        {"line 1, column 1", "a configuration is an object, { … }, not " + describe(outcome.root)});
+  }
+  return outcome;
+}
+
+std::string describe(const JsonValue& value) {
+  constexpr std::size_t kLongest = 40;
+  switch (value.kind) {
+    case JsonValue::Kind::kText:
+      if (value.text.size() > kLongest) {
+        return "\"" + log::printable(value.text.substr(0, kLongest)) + "...\"";
+      }
+      return "\"" + log::printable(value.text) + "\"";
+    case JsonValue::Kind::kList:
+      return "a list";
+    case JsonValue::Kind::kObject:
+      return "an object";
+    default:
+      return log::printable(value.text);
+  }
+}
+
+std::string join_path(const std::string& parent, std::string_view name) {
+  return parent.empty() ? log::printable(name) : parent + "." + log::printable(name);
+}
+
+}  // namespace layby::app

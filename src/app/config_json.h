@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// JSON with // and /* */ comments as a plain tree. What the syntax allows and a
+// configuration must not have is a fault here: a key that stands twice in one object,
+// nesting without end. Pure; the depth limit bounds every recursion over the tree.
+
+#ifndef LAYBY_SRC_APP_CONFIG_JSON_H_
+#define LAYBY_SRC_APP_CONFIG_JSON_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layby/app/config.h"
+
+namespace layby::app {
+
+inline constexpr std::size_t kMaxJsonDepth = 16;
+
+struct JsonMember;
+
+struct JsonValue {
+  enum class Kind { kNull, kBoolean, kNumber, kText, kList, kObject };
+  Kind kind = Kind::kNull;
+  std::string text;  // A text's characters; a number or boolean as it is written.
+  std::vector<JsonValue> items;
+  std::vector<JsonMember> members;
+};
+
+struct JsonMember {
+  std::string name;
+  JsonValue value;
+};
+
+// `root` is an object when there are no faults. Text of nothing but space and comments
+// is an empty object.
+struct JsonOutcome {
+  JsonValue root;
+  std::vector<ConfigFault> faults;
+};
+JsonOutcome read_json(std::string_view text);
+
+// "60", "\"80%\"", "a list": how a message names a value that is wrong.
+std::string describe(const JsonValue& value);
+
+// "cache" and "max_bytes" as "cache.max_bytes", fit for a terminal.
+std::string join_path(const std::string& parent, std::string_view name);
+
+}  // namespace layby::app
+
+#endif  // LAYBY_SRC_APP_CONFIG_JSON_H_

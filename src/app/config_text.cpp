@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each check answers with a complaint that says what to write. Names and patterns
+// follow the reference grammar that Docker and OCI share: lower case, digits,
+// separators; a pattern has '*' on top of it.
+
+#include "app/config_text.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "layby/base/log.h"
+#include "layby/http/url.h"
+
+namespace layby::app {
+namespace {
+
+constexpr std::size_t kMaxName = 255;
+constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-_:";
+constexpr std::string_view kPatternCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-_/*";
+
+bool only(std::string_view text, std::string_view characters) {
+  return text.find_first_not_of(characters) == std::string_view::npos;
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+std::string check_address(const std::string& text) {
+  if (http::parse_host_port(text)) return "";
+  return "is not an address and a port; write \"0.0.0.0:5000\", \"[::]:5000\" or "
+         "\"127.0.0.1:5000\"";
+}
+
+std::string check_path(const std::string& text) {
+  if (has_control(text)) return "has control characters in it; write a plain path";
+  if (!text.starts_with('/')) return "is not an absolute path; write it from / on";
+  return "";
+}
+
+std::string check_socket(const std::string& text) {
+  if (text.size() > kMaxSocketPath) {
+    return "is too long for a socket; write a path of at most " + std::to_string(kMaxSocketPath) +
+           " characters";
+  }
+  return check_path(text);
+}
+
+std::string check_url(const std::string& text) {
+  const Result<http::Url> url = http::parse_url(text);
+  if (!url) return log::printable(url.error().message) + "; write \"https://registry.example\"";
+  if (!url->query.empty()) return "has a query; write \"" + url->origin() + "\"";
+  if (url->path == "/v2" || url->path == "/v2/") {
+    return "ends in /v2, which is added to it; write \"" + url->origin() + "\"";
+  }
+  return "";
+}
+
+std::string check_name(const std::string& text) {
+  if (!text.empty() && text.size() <= kMaxName && only(text, kNameCharacters)) return "";
+  return "is not a registry's name; write its host in lower case, such as \"docker.io\"";
+}
+
+std::string check_user(const std::string& text) {
+  if (!has_control(text) && text.find(':') == std::string::npos) return "";
+  return "can't be a user's name; write it without colons and control characters";
+}
+
+std::string check_level(const std::string& text) {
+  for (const char* level : {"debug", "info", "warn", "error"}) {
+    if (text == level) return "";
+  }
+  return "is not a level; write \"debug\", \"info\", \"warn\" or \"error\"";
+}
+
+std::string check_pattern(const std::string& text) {
+  if (text.empty()) return "is empty; write a repository such as \"library/*\"";
+  if (text.find_first_of(":@") != std::string::npos) {
+    return "names a tag or a digest; write the repository alone, such as \"library/debian\"";
+  }
+  if (!only(text, kPatternCharacters) || text.starts_with('/') || text.ends_with('/') ||
+      text.find("//") != std::string::npos) {
+    return "is not a repository; write lower case, such as \"library/*\"";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string check_text(Kind kind, const std::string& text) {
+  switch (kind) {
+    case Kind::kAddress:
+      return check_address(text);
+    case Kind::kDirectory:
+      return check_path(text);
+    case Kind::kSocketPath:
+      return check_socket(text);
+    case Kind::kFile:
+    case Kind::kReadableFile:
+      return text.empty() ? "" : check_path(text);
+    case Kind::kUrl:
+      return check_url(text);
+    case Kind::kOptionalUrl:
+      return text.empty() ? "" : check_url(text);
+    case Kind::kName:
+      return check_name(text);
+    case Kind::kUser:
+      return check_user(text);
+    case Kind::kLevel:
+      return check_level(text);
+    case Kind::kPatterns:
+      return check_pattern(text);
+    default:
+      return "";  // Not a text.
+  }
+}
+
+std::string normal_text(Kind kind, const std::string& text) {
+  const bool is_url = kind == Kind::kUrl || kind == Kind::kOptionalUrl;
+  if (is_url && text.ends_with('/')) return text.substr(0, text.size() - 1);
+  return text;
+}
+
+}  // namespace layby::app

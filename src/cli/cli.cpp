@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The parser and what all commands share. CLI11 reports wrong usage by exception;
+// run() turns it into an exit code, and nothing passes beyond it.
+
+#include "layby/cli/cli.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "cli/commands.h"
+#include "layby/app/version.h"
+
+namespace layby::cli {
+namespace {
+
+constexpr const char* kDescription =
+    "Layby keeps Docker Hub's images close to the machines that pull them.\n"
+    "Start it with `layby serve`, then set it as a registry mirror in daemon.json.";
+
+constexpr const char* kFooter =
+    "\nExit codes: 0 fine, 1 it failed, 2 wrong arguments or a configuration with faults.";
+
+// CLI11's own code for wrong usage depends on the fault; ours is one.
+int parse(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+    return kFine;
+  } catch (const CLI::ParseError& stop) {
+    return app.exit(stop) == 0 ? kFine : kMisused;
+  }
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  CLI::App app(kDescription, "layby");
+  int exit_code = kFine;
+  app.set_version_flag("--version", std::string("layby ") + app::version());
+  app.set_help_flag("-h,--help", "Say what there is, and stop");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  add_serve(app, exit_code);
+  add_status(app, exit_code);
+  add_config(app, exit_code);
+  add_version(app, exit_code);
+  const int parsed = parse(app, argc, argv);
+  return parsed == kFine ? exit_code : parsed;
+}
+
+std::optional<app::Config> read_config(const std::string& path) {
+  const bool has_default = ::access(app::kConfigPath, F_OK) == 0;
+  if (path.empty() && !has_default) return app::Config{};
+  const std::string file = path.empty() ? app::kConfigPath : path;
+  app::ConfigOutcome outcome = app::load_config(file);
+  if (outcome.faults.empty()) return std::move(outcome.config);
+  complain(file + " has " + std::to_string(outcome.faults.size()) +
+           (outcome.faults.size() == 1 ? " fault:" : " faults:"));
+  for (const app::ConfigFault& fault : outcome.faults) {
+    std::cerr << "  " << fault.path << ": " << fault.message << "\n";
+  }
+  return std::nullopt;
+}
+
+void complain(const std::string& sentence) { std::cerr << "layby: " << sentence << "\n"; }
+
+}  // namespace layby::cli

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `layby serve`: the daemon, in the foreground.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/commands.h"
+#include "layby/app/appliance.h"
+#include "layby/base/log.h"
+
+namespace layby::cli {
+namespace {
+
+int serve(const std::string& path) {
+  const std::optional<app::Config> config = read_config(path);
+  if (!config) return kMisused;
+  log::start(config->log_level);
+  const Status status = app::serve(*config);
+  if (status) return kFine;
+  complain(status.error().message);
+  return kFailed;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("serve", "Serve images in the foreground until SIGTERM");
+  const auto path = std::make_shared<std::string>();
+  command->add_option("--config", *path,
+                      "Configuration file (without: /etc/layby/layby.json if it is there, else "
+                      "the defaults)");
+  command->callback([path, &exit_code] { exit_code = serve(*path); });
+}
+
+}  // namespace layby::cli

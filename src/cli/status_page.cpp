@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The page, section by section. A figure that the answer lacks (a daemon of another
+// version) shows as 0 or "-": a page with a gap is more use than none. Text goes
+// through printable(), since repository names come from whoever asks the daemon.
+
+#include "cli/status_page.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
+
+#include "layby/base/bytes.h"
+#include "layby/base/log.h"
+
+namespace layby::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kLabelColumns = 14;
+constexpr std::size_t kShortDigest = 19;  // "sha256:" and twelve digits, as Docker shows them.
+
+// The member at `path`, e.g. "/cache/hits"; null when there is none.
+const Json& at(const Json& object, const std::string& path) {
+  static const Json kNull;
+  const Json::json_pointer pointer(path);
+  return object.contains(pointer) ? object.at(pointer) : kNull;
+}
+
+std::uint64_t number(const Json& object, const std::string& path) {
+  const Json& value = at(object, path);
+  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
+}
+
+std::optional<std::uint64_t> known_number(const Json& object, const std::string& path) {
+  if (!at(object, path).is_number_unsigned()) return std::nullopt;
+  return number(object, path);
+}
+
+std::string text(const Json& object, const std::string& path) {
+  const Json& value = at(object, path);
+  return value.is_string() ? log::printable(value.get<std::string>()) : "-";
+}
+
+std::string bytes(const Json& object, const std::string& path) {
+  return format_bytes(number(object, path));
+}
+
+std::string count(const Json& object, const std::string& path) {
+  return std::to_string(number(object, path));
+}
+
+std::string duration(std::uint64_t seconds) {
+  constexpr std::uint64_t kLongest = 1'000'000'000;
+  return format_duration(std::chrono::seconds(std::min(seconds, kLongest)));
+}
+
+std::string percent(double share) {
+  std::array<char, 16> buffer{};
+  std::snprintf(buffer.data(), buffer.size(), "%.1f%%", share * 100);
+  return buffer.data();
+}
+
+double share_of(std::uint64_t part, std::uint64_t whole) {
+  if (whole == 0) return 0;
+  return std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
+}
+
+class Page {
+ public:
+  Page(const Json& stats, const Screen& screen) : stats_(stats), screen_(screen) {}
+
+  std::string write() {
+    title();
+    cache();
+    upstream_requests();
+    for (const Json& upstream : list("/upstreams")) one_upstream(upstream);
+    store();
+    fills();
+    return out_.str();
+  }
+
+ private:
+  const Json& list(const std::string& path) const {
+    static const Json kNone = Json::array();
+    const Json& value = at(stats_, path);
+    return value.is_array() ? value : kNone;
+  }
+
+  void heading(const std::string& words) {
+    out_ << (screen_.is_terminal ? "\n\x1b[1m" + words + "\x1b[0m\n" : "\n" + words + "\n");
+  }
+
+  void line(std::string label, const std::string& value) {
+    label.resize(std::max(label.size() + 1, kLabelColumns), ' ');
+    out_ << "  " << label << value << "\n";
+  }
+
+  // "[######----] ", or nothing where it would only be in the way.
+  std::string bar(double share) const {
+    if (!screen_.is_terminal) return "";
+    const int columns = std::clamp(screen_.columns / 4, 10, 30);
+    const int full = static_cast<int>(share * columns);
+    return "[" + std::string(full, '#') + std::string(columns - full, '-') + "] ";
+  }
+
+  void title() {
+    out_ << "Layby " << text(stats_, "/version") << " on " << text(stats_, "/listen") << ", up "
+         << duration(number(stats_, "/uptime_seconds")) << ", " << count(stats_, "/connections")
+         << " connections, " << bytes(stats_, "/resident_bytes") << " of memory\n";
+  }
+
+  void cache() {
+    heading("Cache");
+    const Json& ratio = at(stats_, "/cache/hit_ratio");
+    line("hit ratio", ratio.is_number() ? bar(ratio.get<double>()) + percent(ratio.get<double>())
+                                        : "nothing was pulled yet");
+    line("pulled", count(stats_, "/cache/hits") + " from the store, " +
+                       count(stats_, "/cache/shared") + " along with a download, " +
+                       count(stats_, "/cache/misses") + " missing");
+    line("bytes saved", bytes(stats_, "/cache/bytes_saved") + " (" +
+                            bytes(stats_, "/cache/bytes_from_upstream") + " came from upstream)");
+    line("requests", count(stats_, "/requests/total") + ", " + count(stats_, "/requests/errors") +
+                         " answered with an error");
+    if (number(stats_, "/cache/stale_served") > 0) {
+      line("stale",
+           count(stats_, "/cache/stale_served") + " tags served as known, upstream failed");
+    }
+  }
+
+  void upstream_requests() {
+    heading("Asked upstream");
+    line("manifests", count(stats_, "/upstream/manifest_gets") + " pulls, " +
+                          count(stats_, "/upstream/manifest_heads") + " checks of tags (free)");
+    line("blobs", count(stats_, "/upstream/blob_gets") + " downloads, " +
+                      count(stats_, "/upstream/blob_heads") + " sizes");
+    line("tokens", count(stats_, "/upstream/token_gets"));
+    line("lists", count(stats_, "/upstream/other_gets"));
+    line("trouble", count(stats_, "/upstream/failures") + " failed, " +
+                        count(stats_, "/upstream/throttled") + " throttled, " +
+                        count(stats_, "/upstream/retries") + " tried again");
+  }
+
+  void one_upstream(const Json& upstream) {
+    const Json& reachable = at(upstream, "/reachable");
+    const bool down = reachable.is_boolean() && !reachable.get<bool>();
+    heading(text(upstream, "/name") + (down ? " - not reachable, serving what is here" : ""));
+    line("address", text(upstream, "/url"));
+    const std::optional<std::uint64_t> limit = known_number(upstream, "/quota/limit");
+    if (!limit) return line("pulls left", "no limit stated");
+    const std::optional<std::uint64_t> left = known_number(upstream, "/quota/remaining");
+    const std::uint64_t window = number(upstream, "/quota/window_seconds");
+    line("pulls left", (left ? bar(share_of(*left, *limit)) + std::to_string(*left) : "-") +
+                           " of " + std::to_string(*limit) +
+                           (window > 0 ? " in " + duration(window) : ""));
+  }
+
+  void store() {
+    heading("Store");
+    line("blobs", count(stats_, "/store/blobs") + ", " + bytes(stats_, "/store/blob_bytes"));
+    line("manifests",
+         count(stats_, "/store/manifests") + " with " + count(stats_, "/store/tags") + " tags");
+    const std::uint64_t total = number(stats_, "/store/disk_total_bytes");
+    const std::uint64_t used = total - std::min(total, number(stats_, "/store/disk_free_bytes"));
+    line("disk", bar(share_of(used, total)) + bytes(stats_, "/store/disk_free_bytes") +
+                     " free of " + format_bytes(total));
+    line("written", bytes(stats_, "/store/bytes_written") + " since the start");
+  }
+
+  void fills() {
+    const Json& running = list("/fills");
+    heading("Downloading");
+    if (running.empty()) return line("nothing", "");
+    for (const Json& fill : running) one_fill(fill);
+  }
+
+  void one_fill(const Json& fill) {
+    const std::uint64_t received = number(fill, "/received_bytes");
+    const std::optional<std::uint64_t> size = known_number(fill, "/size_bytes");
+    out_ << "  " << text(fill, "/repository") << "  "
+         << text(fill, "/digest").substr(0, kShortDigest) << "\n    ";
+    if (size) {
+      const double share = *size == 0 ? 1.0 : share_of(received, *size);
+      out_ << bar(share) << percent(share) << "  " << format_bytes(received) << " of "
+           << format_bytes(*size);
+    } else {
+      out_ << format_bytes(received) << " so far";
+    }
+    const std::uint64_t readers = number(fill, "/readers");
+    out_ << ", " << text(fill, "/state") << ", " << readers
+         << (readers == 1 ? " client" : " clients") << "\n";
+  }
+
+  const Json& stats_;
+  const Screen& screen_;
+  std::ostringstream out_;
+};
+
+}  // namespace
+
+Result<std::string> status_page(std::string_view stats, const Screen& screen) {
+  const Json json = Json::parse(stats, nullptr, false);
+  if (!json.is_object()) {
+    return Error{ErrorCode::kInvalid, "the daemon's answer is not JSON; is it another program?"};
+  }
+  return Page(json, screen).write();
+}
+
+}  // namespace layby::cli
