@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lanes and workers with real threads; latches make the order of events sure.
+// Lanes and workers with real threads; latches make the order of events sure, and
+// outlive the threads that may still be leaving them.
 
 #include "layby/event/workers.h"
 
@@ -30,11 +31,11 @@ TEST(Workers, WorkOfALaneRunsInOrderOneAtATime) {
 }
 
 TEST(Workers, LanesRunBesideEachOther) {
+  std::latch both(2);
+  std::latch done(2);
   Workers workers(2);
   Lane one = workers.make_lane();
   Lane other = workers.make_lane();
-  std::latch both(2);
-  std::latch done(2);
   for (Lane* lane : {&one, &other}) {
     lane->submit([&] {
       both.arrive_and_wait();  // Each waits for the other.
@@ -45,10 +46,10 @@ TEST(Workers, LanesRunBesideEachOther) {
 }
 
 TEST(Workers, ABusyLaneLeavesTheOtherThreadsToOthers) {
-  Workers workers(2);
-  Lane busy = workers.make_lane();
   std::latch other_ran(1);
   std::latch end(1);
+  Workers workers(2);
+  Lane busy = workers.make_lane();
   busy.submit([&] { other_ran.wait(); });
   busy.submit([&] { end.count_down(); });
   workers.submit([&] { other_ran.count_down(); });
@@ -57,10 +58,10 @@ TEST(Workers, ABusyLaneLeavesTheOtherThreadsToOthers) {
 
 TEST(Workers, ALaneTakesTurnsWithTheRestOnOneThread) {
   std::vector<char> order;
+  std::latch queued(1);
   {
     Workers workers(1);
     Lane lane = workers.make_lane();
-    std::latch queued(1);
     workers.submit([&] { queued.wait(); });
     for (int i = 0; i < 3; ++i) lane.submit([&] { order.push_back('l'); });
     workers.submit([&] { order.push_back('w'); });
@@ -71,9 +72,9 @@ TEST(Workers, ALaneTakesTurnsWithTheRestOnOneThread) {
 
 TEST(Workers, WhatIsQueuedRunsThoughItsLaneIsGone) {
   std::atomic<int> runs = 0;
+  std::latch go(1);
   {
     Workers workers(2);
-    std::latch go(1);
     std::optional<Lane> lane = workers.make_lane();
     lane->submit([&] { go.wait(); });
     for (int i = 0; i < 10; ++i) lane->submit([&] { ++runs; });
@@ -108,12 +109,12 @@ TEST(Workers, WorkMaySubmitMoreToItsOwnLaneWhileTheWorkersEnd) {
 }
 
 TEST(Workers, WorkIsDestroyedOnceItHasRun) {
-  Workers workers(1);
-  Lane lane = workers.make_lane();
   auto token = std::make_shared<int>(0);
   const std::weak_ptr<int> weak = token;
   std::latch done(1);
   bool expired = false;
+  Workers workers(1);
+  Lane lane = workers.make_lane();
   lane.submit([token = std::move(token)] {});
   lane.submit([&] {
     expired = weak.expired();
