@@ -13,23 +13,18 @@ from typing import Any
 from harness import EndToEnd, Pulls, fetch, layby_command, make_image, wait_until
 
 
-def find(value: Any, name: str) -> Any:
-    """The first field of that name, however deep."""
-    if isinstance(value, dict):
-        if name in value:
-            return value[name]
-        value = list(value.values())
-    for item in value if isinstance(value, list) else []:
-        found = find(item, name)
-        if found is not None:
-            return found
-    return None
+def at(stats: dict[str, Any], path: str) -> Any:
+    """The figure at "store.blobs"."""
+    value: Any = stats
+    for name in path.split("."):
+        value = value[name]
+    return value
 
 
 class Stats(EndToEnd):
     def figures(self, *names: str) -> dict[str, Any]:
-        stats = self.layby.stats()
-        return {name: find(stats, name) for name in names}
+        counters = self.layby.stats()["counters"]
+        return {name: counters[name] for name in names}
 
     def test_a_cold_and_a_warm_pull_are_counted(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000, 3000])
@@ -51,22 +46,33 @@ class Stats(EndToEnd):
         image = make_image(self.hub, "library/app", "1", [200_000])
         self.pull("app:1")
         stats = self.layby.stats()
-        self.assertTrue(find(stats, "version"))
-        self.assertEqual(find(stats, "blobs"), 2)
-        self.assertEqual(find(stats, "blob_bytes"), image.blob_bytes)
-        self.assertEqual(find(stats, "manifests"), 1)
-        self.assertEqual(find(stats, "tags"), 1)
-        for name in ("disk_free_bytes", "disk_total_bytes", "resident_bytes"):
-            self.assertGreater(find(stats, name), 0, name)
-        uptime = find(stats, "uptime_seconds")
-        self.assertIsNotNone(uptime)
-        self.assertGreaterEqual(uptime, 0)
+        self.assertTrue(stats["version"])
+        self.assertEqual(stats["listen"], self.layby.authority)
+        self.assertGreaterEqual(stats["uptime_seconds"], 0)
+        self.assertGreater(stats["resident_bytes"], 0)
+        self.assertEqual(at(stats, "store.blobs"), 2)
+        self.assertEqual(at(stats, "store.blob_bytes"), image.blob_bytes)
+        self.assertEqual(at(stats, "store.manifests"), 1)
+        self.assertEqual(at(stats, "store.tags"), 1)
+        self.assertGreater(at(stats, "store.disk_total_bytes"), at(stats, "store.disk_free_bytes"))
+
+    def test_the_sums_add_up(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [200_000])
+        self.pull("app:1")
+        self.pull("app:1")
+        stats = self.layby.stats()
+        self.assertEqual(at(stats, "cache.bytes_from_cache"), image.blob_bytes)
+        self.assertEqual(at(stats, "cache.bytes_from_fills"), image.blob_bytes)
+        self.assertGreaterEqual(at(stats, "cache.bytes_from_upstream"), image.blob_bytes)
+        logged = len(self.hub.requests())
+        followed = len(self.hub.requests("cdn"))  # redirects that curl follows are one request
+        self.assertIn(at(stats, "upstream.requests"), (logged, logged - followed))
 
     def test_the_remaining_pull_quota_is_known(self) -> None:
         make_image(self.hub, "library/app", "1", [1000])
         self.pull("app:1")
-        stats = self.layby.stats()
-        self.assertEqual((find(stats, "quota_limit"), find(stats, "quota_remaining")), (100, 99))
+        quota = self.layby.stats()["upstreams"][0]["quota"]
+        self.assertEqual((quota["limit"], quota["remaining"], quota["window_seconds"]), (100, 99, 21600))
 
     def test_a_fill_in_flight_is_shown_with_its_progress(self) -> None:
         image = make_image(self.hub, "library/app", "1", [4 << 20])
@@ -75,13 +81,13 @@ class Stats(EndToEnd):
         pulls = Pulls()
         for _ in range(3):
             pulls.start(fetch, self.layby.authority, f"/v2/library/app/blobs/{digest}")
-        shown = wait_until(lambda: [f for f in find(self.layby.stats(), "fills") or []
+        shown = wait_until(lambda: [f for f in self.layby.stats()["fills"]
                                     if f["digest"] == digest and f["received_bytes"] > 0], "fill in /stats")
         self.assertEqual(shown[0]["size_bytes"], image.blobs[digest])
         self.assertLess(shown[0]["received_bytes"], image.blobs[digest])
         self.assertEqual(shown[0]["readers"], 3)
         pulls.join()
-        wait_until(lambda: find(self.layby.stats(), "fills") == [], "an end of the fill")
+        wait_until(lambda: self.layby.stats()["fills"] == [], "an end of the fill")
         self.assertEqual(self.figures("blob_misses", "blob_shared"), {"blob_misses": 1, "blob_shared": 2})
 
     def test_an_unreachable_upstream_is_shown(self) -> None:
@@ -90,7 +96,7 @@ class Stats(EndToEnd):
         self.hub.down()
         for n in range(5):
             self.layby.get(f"/v2/library/app/manifests/other{n}", timeout=60)
-        self.assertEqual(find(self.layby.stats(), "reachable"), False)
+        self.assertFalse(self.layby.stats()["upstreams"][0]["reachable"])
 
     def test_metrics_are_prometheus_text(self) -> None:
         make_image(self.hub, "library/app", "1", [1000])

@@ -336,9 +336,11 @@ class Hub:
         return (headers["content-type"], body) if status == 200 else None
 
     def digest(self, repo: str, ref: str) -> str:
-        found = self.manifest(repo, ref)
+        """What a tag stands for; a digest stands for itself."""
+        key = self._tags.get(repo, {}).get(ref, ref)
+        found = self.manifest(repo, key)
         assert found, f"{repo}:{ref} is not at the origin"
-        return digest_of(found[1])
+        return key if ":" in key else digest_of(found[1])
 
     def blob(self, repo: str, digest: str) -> bytes | Path | None:
         if digest in self._blobs:
@@ -602,7 +604,7 @@ class Handler(BaseHTTPRequestHandler):
         if not found:
             return self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown", headers)
         media_type, body = found
-        digest = ref if ":" in ref else digest_of(body)
+        digest = self.hub.digest(repo, ref)
         if "wrong_manifest" in self.faults:
             body = body.replace(b'"schemaVersion"', b'"SchemaVersion"', 1)
         if "lie_digest" in self.faults:
