@@ -87,6 +87,7 @@ class Reader {
 
   void read_upstream(const JsonValue& object, const std::string& path, std::size_t index) {
     if (object.kind != JsonValue::Kind::kObject) {
+      config_.upstreams[index].name.clear();  // Like no other's.
       faults_.push_back({path, "must be an object, { … }, not " + describe(object)});
       return;
     }
@@ -121,7 +122,7 @@ std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pa
   if (pattern.starts_with(upstream.name + "/")) {
     return "begins with the registry; write \"" + pattern.substr(upstream.name.size() + 1) + "\"";
   }
-  const bool bare = pattern.find_first_of("/*") == std::string::npos;
+  const bool bare = pattern.find_first_of("/*:@") == std::string::npos;
   if (upstream.name == UpstreamConfig{}.name && bare && !pattern.empty()) {
     return "matches nothing on Docker Hub; write \"library/" + pattern + "\"";
   }
@@ -133,7 +134,7 @@ void check_upstreams(const Config& config, Faults& faults) {
   for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = config.upstreams[i];
     const std::string path = "upstreams[" + std::to_string(i) + "]";
-    if (!names.insert(upstream.name).second) {
+    if (!upstream.name.empty() && !names.insert(upstream.name).second) {
       faults.push_back(
           {path + ".name", "is " + describe({JsonValue::Kind::kText, upstream.name, {}, {}}) +
                                " like an earlier one's; write another"});
@@ -180,7 +181,7 @@ ConfigOutcome parse_config(std::string_view json) {
   }
   JsonOutcome read = read_json(json);
   outcome.faults = std::move(read.faults);
-  if (read.root.kind != JsonValue::Kind::kObject) return outcome;
+  if (read.broken) return outcome;
   Reader(outcome.config, outcome.faults).read_object(read.root, "", "", 0);
   check_upstreams(outcome.config, outcome.faults);
   return outcome;

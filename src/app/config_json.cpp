@@ -89,6 +89,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
       outcome_.root.kind = JsonValue::Kind::kObject;
       return false;
     }
+    outcome_.broken = true;
     outcome_.faults.push_back({place_of(text_, position), std::move(message)});
     return false;
   }
@@ -112,6 +113,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
 
   bool open(JsonValue::Kind kind) {
     if (open_.size() == kMaxJsonDepth) {
+      outcome_.broken = true;
       outcome_.faults.push_back({path(), "is nested too deep; no key goes this far down"});
       return false;
     }
@@ -165,7 +167,8 @@ JsonOutcome read_json(std::string_view text) {
   TreeBuilder builder(text);
   Json::sax_parse(text.begin(), text.end(), &builder, Json::input_format_t::json, true, true);
   JsonOutcome outcome = builder.take();
-  if (outcome.faults.empty() && outcome.root.kind != JsonValue::Kind::kObject) {
+  if (!outcome.broken && outcome.root.kind != JsonValue::Kind::kObject) {
+    outcome.broken = true;
     outcome.faults.push_back(
         {"line 1, column 1", "a configuration is an object, { … }, not " + describe(outcome.root)});
   }

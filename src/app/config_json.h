@@ -32,10 +32,11 @@ struct JsonMember {
   JsonValue value;
 };
 
-// `root` is an object when there are no faults. Text of nothing but space and comments
-// is an empty object.
+// `root` is an object and complete unless `broken`: then a fault says where reading
+// stopped. Text of nothing but space and comments is an empty object.
 struct JsonOutcome {
   JsonValue root;
+  bool broken = false;
   std::vector<ConfigFault> faults;
 };
 JsonOutcome read_json(std::string_view text);

@@ -17,177 +17,98 @@ constexpr std::uint64_t kMiB = 1 << 20;
 constexpr Range kAny{};
 constexpr Range kWait{10, kHour};  // What one step of a conversation may take.
 
+// Functions to the members of Config and of the upstream whose turn it is.
+#define LAYBY_AT(member) \
+  [](Slot s) -> auto& { return s.config.member; }
+#define LAYBY_OF(member) \
+  [](Slot s) -> auto& { return s.config.upstreams[s.upstream].member; }
+
 }  // namespace
 
 const std::vector<Key>& config_keys() {
   static const std::vector<Key> keys{
-      {"listen", Kind::kAddress, [](Slot s) -> auto& {return s.config.listen;
-}
-, kAny, "The address that clients connect to. Port 0 lets the system choose one."
-}  // namespace layby::app
-, {"data_dir", Kind::kDirectory, [](Slot s) -> auto& {return s.config.data_dir;
-}
-, kAny, "Where blobs and the index are kept; made if it is missing."
-}
-, {"socket", Kind::kSocketPath, [](Slot s) -> auto& {return s.config.socket;
-}
-, kAny, "The Unix socket that `layby status` and the other commands talk to."
-}
-, {"shutdown_grace", Kind::kDuration, [](Slot s) -> auto& {return s.config.shutdown_grace;
-}
-, {0, kHour}, "How long transfers under way may go on after SIGTERM."
-}
-, {"helper_threads", Kind::kCount, [](Slot s) -> auto& {return s.config.helper_threads;
-}
-, {1, 64}, "Threads that read and write the disk for the one that serves."
-}
-, {"prefetch", Kind::kFile, [](Slot s) -> auto& {return s.config.prefetch;
-}
-, kAny, "A list of images to keep at hand. The key is accepted; this version reads no such list."
-}
-, {"upstreams", Kind::kUpstreams, [](Slot s) -> auto& {return s.config.upstreams;
-}
-, kAny, "The registries that are cached. The first is meant where a client names none."
-}
-,
+      {"listen", Kind::kAddress, LAYBY_AT(listen), kAny,
+       "The address that clients connect to. Port 0 lets the system choose one."},
+      {"data_dir", Kind::kDirectory, LAYBY_AT(data_dir), kAny,
+       "Where blobs and the index are kept; made if it is missing."},
+      {"socket", Kind::kSocketPath, LAYBY_AT(socket), kAny,
+       "The Unix socket that `layby status` and the other commands talk to."},
+      {"shutdown_grace", Kind::kDuration, LAYBY_AT(shutdown_grace), Range{0, kHour},
+       "How long transfers under way may go on after SIGTERM."},
+      {"helper_threads", Kind::kCount, LAYBY_AT(helper_threads), Range{1, 64},
+       "Threads that read and write the disk for the one that serves."},
+      {"prefetch", Kind::kFile, LAYBY_AT(prefetch), kAny,
+       "A list of images to keep at hand. The key is accepted; this version reads no such "
+       "list."},
+      {"upstreams", Kind::kUpstreams, LAYBY_AT(upstreams), kAny,
+       "The registries that are cached. The first is meant where a client names none."},
 
-    {"cache.max_bytes", Kind::kSizeLimit, [](Slot s) -> auto& {return s.config.cache.max_bytes;
-}
-, {kMiB, kAny.most}, "The most that the cache may take, as a size or as a share of its file system."
-}
-, {"cache.min_free_bytes", Kind::kSizeLimit,
-   [](Slot s) -> auto& {return s.config.cache.min_free_bytes;
-}
-, kAny, "What the cache leaves free on its file system for others."
-}
-,
+      {"cache.max_bytes", Kind::kSizeLimit, LAYBY_AT(cache.max_bytes), Range{kMiB},
+       "The most that the cache may take, as a size or as a share of its file system."},
+      {"cache.min_free_bytes", Kind::kSizeLimit, LAYBY_AT(cache.min_free_bytes), kAny,
+       "What the cache leaves free on its file system for others."},
 
-    {"tags.fresh_for", Kind::kDuration, [](Slot s) -> auto& {return s.config.tags.fresh_for;
-}
-, {0, 365 * kDay},
-    "How long a tag is served before upstream is asked again whether it has moved. Asking is "
-    "free of Docker Hub's pull limit."
-}
-, {"tags.revalidate_timeout", Kind::kDuration,
-   [](Slot s) -> auto& {return s.config.tags.revalidate_timeout;
-}
-, kWait, "How long a pull waits for that answer before it gets the tag as it is known."
-}
-,
+      {"tags.fresh_for", Kind::kDuration, LAYBY_AT(tags.fresh_for), Range{0, 365 * kDay},
+       "How long a tag is served before upstream is asked again whether it has moved. Asking "
+       "is free of Docker Hub's pull limit."},
+      {"tags.revalidate_timeout", Kind::kDuration, LAYBY_AT(tags.revalidate_timeout), kWait,
+       "How long a pull waits for that answer before it gets the tag as it is known."},
 
-    {"upstreams[].name", Kind::kName,
-     [](Slot s) -> auto& {return s.config.upstreams[s.upstream].name;
-}
-, kAny, "The name by which clients ask for it (`?ns=`): its host, as in image names."
-}
-, {"upstreams[].url", Kind::kUrl, [](Slot s) -> auto& {return s.config.upstreams[s.upstream].url;
-}
-, kAny, "The registry's address. Must be written for any upstream but docker.io."
-}
-, {"upstreams[].allow", Kind::kPatterns,
-   [](Slot s) -> auto& {return s.config.upstreams[s.upstream].allow;
-}
-, kAny,
-    "Patterns of the repositories that are served; `*` stands for anything. With an account, "
-    "whoever reaches this cache can pull what the account may read and this allows."
-}
-, {"upstreams[].username", Kind::kUser,
-   [](Slot s) -> auto& {return s.config.upstreams[s.upstream].username;
-}
-, kAny, "The account to pull with; empty pulls anonymously. Needs `password_file`."
-}
-, {"upstreams[].password_file", Kind::kReadableFile,
-   [](Slot s) -> auto& {return s.config.upstreams[s.upstream].password_file;
-}
-, kAny, "A file with the account's password or access token and nothing else."
-}
-, {"upstreams[].ca_file", Kind::kReadableFile,
-   [](Slot s) -> auto& {return s.config.upstreams[s.upstream].ca_file;
-}
-, kAny, "Certificates (PEM) to trust for this upstream besides the system's."
-}
-, {"upstreams[].proxy", Kind::kOptionalUrl,
-   [](Slot s) -> auto& {return s.config.upstreams[s.upstream].proxy;
-}
-, kAny,
-    "An HTTP proxy to reach it through; empty follows HTTPS_PROXY, http_proxy and NO_PROXY of the "
-    "environment."
-}
-,
+      {"upstreams[].name", Kind::kName, LAYBY_OF(name), kAny,
+       "The name by which clients ask for it (`?ns=`): its host, as in image names."},
+      {"upstreams[].url", Kind::kUrl, LAYBY_OF(url), kAny,
+       "The registry's address. Must be written for any upstream but docker.io."},
+      {"upstreams[].allow", Kind::kPatterns, LAYBY_OF(allow), kAny,
+       "Patterns of the repositories that are served; `*` stands for anything. With an "
+       "account, whoever reaches this cache can pull what the account may read and this "
+       "allows."},
+      {"upstreams[].username", Kind::kUser, LAYBY_OF(username), kAny,
+       "The account to pull with; empty pulls anonymously. Needs `password_file`."},
+      {"upstreams[].password_file", Kind::kReadableFile, LAYBY_OF(password_file), kAny,
+       "A file with the account's password or access token and nothing else."},
+      {"upstreams[].ca_file", Kind::kReadableFile, LAYBY_OF(ca_file), kAny,
+       "Certificates (PEM) to trust for this upstream besides the system's."},
+      {"upstreams[].proxy", Kind::kOptionalUrl, LAYBY_OF(proxy), kAny,
+       "An HTTP proxy to reach it through; empty follows HTTPS_PROXY, http_proxy and NO_PROXY "
+       "of the environment."},
 
-    {"upstream.connect_timeout", Kind::kDuration,
-     [](Slot s) -> auto& {return s.config.upstream.connect_timeout;
-}
-, kWait, "How long a connection to a registry may take."
-}
-, {"upstream.request_timeout", Kind::kDuration,
-   [](Slot s) -> auto& {return s.config.upstream.request_timeout;
-}
-, kWait, "How long an answer from a registry may take; for a blob, until its first byte."
-}
-, {"upstream.stall_timeout", Kind::kDuration,
-   [](Slot s) -> auto& {return s.config.upstream.stall_timeout;
-}
-, kWait, "How long a blob may stand still before it is asked for again from there on."
-}
-, {"upstream.attempts", Kind::kCount, [](Slot s) -> auto& {return s.config.upstream.attempts;
-}
-, {1, 100}, "How often a registry is asked for one thing, the first time included."
-}
-,
+      {"upstream.connect_timeout", Kind::kDuration, LAYBY_AT(upstream.connect_timeout), kWait,
+       "How long a connection to a registry may take."},
+      {"upstream.request_timeout", Kind::kDuration, LAYBY_AT(upstream.request_timeout), kWait,
+       "How long an answer from a registry may take; for a blob, until its first byte."},
+      {"upstream.stall_timeout", Kind::kDuration, LAYBY_AT(upstream.stall_timeout), kWait,
+       "How long a blob may stand still before it is asked for again from there on."},
+      {"upstream.attempts", Kind::kCount, LAYBY_AT(upstream.attempts), Range{1, 100},
+       "How often a registry is asked for one thing, the first time included."},
 
-    {"limits.max_connections", Kind::kCount,
-     [](Slot s) -> auto& {return s.config.limits.max_connections;
-}
-, {1, 1'000'000}, "Client connections at one time; more are closed at once."
-}
-, {"limits.max_connections_per_client", Kind::kCount,
-     [](Slot s) -> auto& {return s.config.limits.max_connections_per_client;
-}
-, {1, 1'000'000}, "Connections of one IP address at one time; more are closed at once."
-}
-, {"limits.header_bytes", Kind::kBytes, [](Slot s) -> auto& {return s.config.limits.header_bytes;
-}
-, {kKiB, kMiB}, "The largest request line with its headers."
-}
-, {"limits.request_timeout", Kind::kDuration,
-   [](Slot s) -> auto& {return s.config.limits.request_timeout;
-}
-, kWait, "How long a client may take to send a whole request."
-}
-, {"limits.idle_timeout", Kind::kDuration, [](Slot s) -> auto& {return s.config.limits.idle_timeout;
-}
-, {10, kDay}, "How long a connection may wait for its next request."
-}
-, {"limits.stall_timeout", Kind::kDuration,
-   [](Slot s) -> auto& {return s.config.limits.stall_timeout;
-}
-, {10, kDay}, "How long a client may take no byte of an answer."
-}
-,
+      {"limits.max_connections", Kind::kCount, LAYBY_AT(limits.max_connections),
+       Range{1, 1'000'000}, "Client connections at one time; more are closed at once."},
+      {"limits.max_connections_per_client", Kind::kCount,
+       LAYBY_AT(limits.max_connections_per_client), Range{1, 1'000'000},
+       "Connections of one IP address at one time; more are closed at once."},
+      {"limits.header_bytes", Kind::kBytes, LAYBY_AT(limits.header_bytes), Range{kKiB, kMiB},
+       "The largest request line with its headers."},
+      {"limits.request_timeout", Kind::kDuration, LAYBY_AT(limits.request_timeout), kWait,
+       "How long a client may take to send a whole request."},
+      {"limits.idle_timeout", Kind::kDuration, LAYBY_AT(limits.idle_timeout), Range{10, kDay},
+       "How long a connection may wait for its next request."},
+      {"limits.stall_timeout", Kind::kDuration, LAYBY_AT(limits.stall_timeout), Range{10, kDay},
+       "How long a client may take no byte of an answer."},
 
-    {"sockets.send_buffer_bytes", Kind::kBytes,
-     [](Slot s) -> auto& {return s.config.sockets.send_buffer_bytes;
-}
-, {4 * kKiB, 64 * kMiB},
-    "Kernel memory for what is on its way to one client (SO_SNDBUF). More helps one client on "
-    "a fast link with a long delay; less helps very many at once."
-}
-, {"sockets.notsent_lowat_bytes", Kind::kBytes,
-   [](Slot s) -> auto& {return s.config.sockets.notsent_lowat_bytes;
-}
-, {4 * kKiB, 64 * kMiB}, "How much of that may wait unsent (TCP_NOTSENT_LOWAT)."
-}
-,
+      {"sockets.send_buffer_bytes", Kind::kBytes, LAYBY_AT(sockets.send_buffer_bytes),
+       Range{4 * kKiB, 64 * kMiB},
+       "Kernel memory for what is on its way to one client (SO_SNDBUF). More helps one client "
+       "on a fast link with a long delay; less helps very many at once."},
+      {"sockets.notsent_lowat_bytes", Kind::kBytes, LAYBY_AT(sockets.notsent_lowat_bytes),
+       Range{4 * kKiB, 64 * kMiB}, "How much of that may wait unsent (TCP_NOTSENT_LOWAT)."},
 
-    {"log.level", Kind::kLevel, [](Slot s) -> auto& {return s.config.log_level;
+      {"log.level", Kind::kLevel, LAYBY_AT(log_level), kAny,
+       "What is logged to stderr: debug, info, warn or error."},
+  };
+  return keys;
 }
-, kAny, "What is logged to stderr: debug, info, warn or error."
-}
-,
-}
-;
-return keys;
-}
+
+#undef LAYBY_AT
+#undef LAYBY_OF
 
 }  // namespace layby::app
