@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the scripts share: where the repository is, how they speak, what they need
+# root for, and Debian packages that are installed only when one is missing. Meant to
+# be sourced by a script that has set -euo pipefail.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# llhttp has no library in Debian 12; its C sources come with node-llhttp.
+# shellcheck disable=SC2034  # Used by those who source this.
+build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
+  libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "${0##*/}: $*"
+  exit 1
+}
+
+# Runs a command as root.
+as_root() {
+  if [[ $EUID -eq 0 ]]; then
+    "$@"
+  else
+    command -v sudo >/dev/null || die "run this as root, or install sudo: $*"
+    sudo "$@"
+  fi
+}
+
+# need_root_or_sudo "$@": the script again, as root, unless it is.
+need_root_or_sudo() {
+  [[ $EUID -eq 0 ]] && return
+  command -v sudo >/dev/null || die "run this as root, or install sudo"
+  exec sudo --preserve-env=CI,LAYBY_IMAGES "$0" "$@"
+}
+
+is_installed() {
+  [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+# install_packages PACKAGE...: those that are missing, in one go. Services that come
+# with them stay off: the tests start their own.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [[ ${#missing[@]} -eq 0 ]] && return
+  say "installing ${missing[*]}"
+  as_root apt-get update -qq
+  without_services as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Runs a command while policy-rc.d keeps packages from starting services.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d status=0
+  if [[ -e $policy ]]; then
+    "$@"
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+  as_root chmod +x "$policy"
+  "$@" || status=$?
+  as_root rm -f "$policy"
+  return "$status"
+}
+
+# build_preset PRESET [TARGET...]: configures and builds build/PRESET.
+build_preset() {
+  local preset=$1 options=()
+  shift
+  if command -v ccache >/dev/null; then
+    options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
+  fi
+  (
+    cd "$root" || exit
+    cmake --preset "$preset" "${options[@]}"
+    cmake --build "build/$preset" "${@/#/--target=}"
+  )
+}
