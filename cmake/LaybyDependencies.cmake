@@ -22,5 +22,7 @@ else()
   add_library(layby_llhttp STATIC
     ${LLHTTP_SOURCE}/llhttp.c ${LLHTTP_SOURCE}/api.c ${LLHTTP_SOURCE}/http.c)
   target_include_directories(layby_llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
+  # Without it llhttp lets a space into a header's name.
+  target_compile_definitions(layby_llhttp PUBLIC LLHTTP_STRICT_MODE=1)
   target_compile_options(layby_llhttp PRIVATE -w)
 endif()

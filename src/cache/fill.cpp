@@ -125,10 +125,7 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes) {
 void Fill::ask() {
   state_ = FillState::kAsking;
   paused_ = false;
-  // One byte that is there already is asked for again: so the range can be satisfied
-  // even when the file is whole and only its publishing was interrupted.
-  const std::uint64_t offset = appended_bytes_ > 0 ? appended_bytes_ - 1 : 0;
-  transfer_ = origin_.upstream->get_blob(repository_, digest_, offset, *this);
+  transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
 }
 
 void Fill::on_blob_start(const BlobStart& start) {
@@ -173,7 +170,8 @@ void Fill::on_blob_end(Status status) {
       status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
                   : status.error();
   const bool rejected = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kCorrupt;
-  // Upstream does not know the range: what is kept may be too long, or not this blob.
+  // Upstream does not know the range: what is kept may be the whole blob, of which only
+  // the publishing was interrupted, or too much, or another.
   if (rejected && state_ == FillState::kAsking && appended_bytes_ > 0) return verify();
   state_ = FillState::kWaiting;
   if (!attempts_.retry(error, [this] { ask(); })) return fail(error);

@@ -69,7 +69,7 @@ void ColdRead::read_in(int fd, std::uint64_t offset, std::uint64_t length) {
   context_.workers.submit([own, offset, length, &loop = context_.loop, then = on_warm_] {
     pull_in(own->get(), offset, length);
     loop.post([then] {
-      if (*then) (*then)();
+      if (const auto call = *then) call();  // May destroy the ColdRead, and so *then.
     });
   });
 }

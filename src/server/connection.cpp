@@ -26,6 +26,8 @@ constexpr std::uint64_t kTurnBytes = 512 << 10;
 // What one read takes; also what an idle connection may have sent in advance.
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
+// A stall is seen by looking so often within stall_timeout.
+constexpr int kStallChecks = 4;
 
 }  // namespace
 
@@ -54,7 +56,8 @@ void Connection::on_io(bool readable, bool writable) {
     waits_for_socket_ = false;
     send();
   } else if (writable && state_ == ConnectionState::kIdle) {
-    return next_in_advance();
+    next_in_advance();
+    return;
   }
   if (readable && state_ != ConnectionState::kClosed) read();
 }
@@ -129,16 +132,20 @@ void Connection::respond(Response response) {
   } else {
     auto& body = std::get<BlobBody>(response_->body);
     length = body.range.length;
-    if (body_wanted_) body.reader->listen(this);
   }
   head_ = context_.head_writer.write({response_->status, response_->headers, length, keep_alive_});
   head_sent_ = body_sent_ = 0;
+  waits_for_socket_ = waits_for_disk_ = false;
   enter(ConnectionState::kSending);
+  // Last, for a reader may call back from here, and end all this.
+  if (auto* body = std::get_if<BlobBody>(&response_->body); body != nullptr && body_wanted_) {
+    body->reader->listen(this);
+  }
   send();
 }
 
 void Connection::on_readable() {
-  if (state_ == ConnectionState::kSending && !waits_for_socket_) send();
+  if (!waits_for_socket_) send();
 }
 
 void Connection::on_reader_failed(const Error& error) {
@@ -148,6 +155,7 @@ void Connection::on_reader_failed(const Error& error) {
 }
 
 void Connection::send() {
+  if (state_ != ConnectionState::kSending) return;
   if (!send_head()) return want_io();
   if (body_wanted_) {
     auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body);
@@ -244,7 +252,8 @@ bool Connection::on_sent(ssize_t result) {
 }
 
 void Connection::on_response_sent() {
-  const bool linger_first = !request_ || request_->has_body;
+  // What the client has sent and nobody has read would reset the connection.
+  const bool linger_first = !request_ || request_->has_body || !unread_.empty();
   handling_.reset();
   response_.reset();
   cold_read_.reset();
@@ -252,16 +261,13 @@ void Connection::on_response_sent() {
   head_ = std::string();
   if (!keep_alive_) return linger_first ? linger() : close();
   enter(ConnectionState::kIdle);
-  if (unread_.empty()) return want_io();
-  // A turn later, so that a client with many requests in one packet does not hold the
-  // loop; reading waits meanwhile.
-  watch_->want(false, true);
+  want_io();
 }
 
 void Connection::next_in_advance() {
-  watch_->want(true, false);
   const std::string bytes = std::exchange(unread_, std::string());
   consume(bytes);
+  want_io();
 }
 
 void Connection::linger() {
@@ -284,6 +290,9 @@ void Connection::close() {
 
 void Connection::want_io() {
   if (state_ == ConnectionState::kClosed) return;
+  // The next request is here already. It is taken up a turn later, so that a client with
+  // many requests in one packet does not hold the loop; reading waits meanwhile.
+  if (state_ == ConnectionState::kIdle && !unread_.empty()) return watch_->want(false, true);
   // A client that sends far ahead of the answers is left to wait.
   const bool readable = unread_.size() < kReadBytes;
   watch_->want(readable, waits_for_socket_);
@@ -292,10 +301,10 @@ void Connection::want_io() {
 void Connection::on_alarm() {
   if (state_ == ConnectionState::kSending) {
     // Only a socket that takes nothing is the client's fault.
-    if (!waits_for_socket_ || sent_total_ != sent_at_last_alarm_) {
-      sent_at_last_alarm_ = sent_total_;
-      return alarm_->arm(context_.limits.stall_timeout);
-    }
+    const bool moving = !waits_for_socket_ || sent_total_ != sent_at_last_alarm_;
+    sent_at_last_alarm_ = sent_total_;
+    stalled_checks_ = moving ? 0 : stalled_checks_ + 1;
+    if (stalled_checks_ < kStallChecks) return arm_stall_check();
   }
   if (state_ == ConnectionState::kReading) {
     count(context_.server.counters.connections_timed_out);
@@ -309,6 +318,10 @@ void Connection::on_alarm() {
   close();
 }
 
+void Connection::arm_stall_check() {
+  alarm_->arm(context_.limits.stall_timeout / kStallChecks);
+}
+
 void Connection::enter(ConnectionState state) {
   state_ = state;
   switch (state) {
@@ -318,7 +331,8 @@ void Connection::enter(ConnectionState state) {
       return alarm_->arm(context_.limits.request_timeout);
     case ConnectionState::kSending:
       sent_at_last_alarm_ = sent_total_;
-      return alarm_->arm(context_.limits.stall_timeout);
+      stalled_checks_ = 0;
+      return arm_stall_check();
     case ConnectionState::kLingering:
       return alarm_->arm(kLingerTimeout);
     case ConnectionState::kHandling:

@@ -82,6 +82,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   void linger();
   void close();
   void want_io();
+  void arm_stall_check();
   void enter(ConnectionState state);
 
   const Context& context_;
@@ -107,6 +108,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   bool waits_for_socket_ = false;
   bool waits_for_disk_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
+  int stalled_checks_ = 0;  // In a row, without a byte taken.
   std::uint64_t sent_total_ = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -70,6 +71,11 @@ struct HttpServer::State {
     [[maybe_unused]] const ssize_t n =
         ::send(fd.get(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
     ::shutdown(fd.get(), SHUT_WR);
+    // A request that is there already and not read would turn the close into a reset,
+    // which may take the answer from the client.
+    std::array<char, 4096> request;
+    while (::recv(fd.get(), request.data(), request.size(), 0) == ssize_t{request.size()}) {
+    }
   }
 
   void on_closed(Connection& closed) {

@@ -67,20 +67,29 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
   }
   const std::uint64_t room = max_head_bytes_ - head_bytes_;
   const bool too_long = bytes.size() > room;
-  const auto error = llhttp_execute(&parser_, bytes.data(),
-                                    static_cast<std::size_t>(too_long ? room : bytes.size()));
-  if (whole_) {
-    // Paused behind the line feed that ends the head.
-    consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
-    return check();
+  const std::string_view mine = bytes.substr(0, static_cast<std::size_t>(room));
+  const auto error = llhttp_execute(&parser_, mine.data(), mine.size());
+  // Paused behind the line feed that ends the head.
+  if (whole_) consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
+  if ((error != HPE_OK && !whole_) || !ends_lines_strictly(mine.substr(0, consumed))) {
+    return refuse(400, "the request can't be read");
   }
-  if (error != HPE_OK) return refuse(400, "the request can't be read");
+  if (whole_) return check();
   if (too_long) {
     return refuse(
         431, "the request's head is larger than " + std::to_string(max_head_bytes_) + " bytes");
   }
   head_bytes_ += bytes.size();
   return Outcome::kIncomplete;
+}
+
+bool RequestParser::ends_lines_strictly(std::string_view bytes) {
+  for (const char byte : bytes) {
+    if (byte == '\n' && last_byte_ != '\r') return false;
+    if ((byte == ' ' || byte == '\t') && last_byte_ == '\n') return false;
+    last_byte_ = byte;
+  }
+  return true;
 }
 
 void RequestParser::end_header() {
