@@ -203,8 +203,9 @@ bool Connection::send_blob(BlobBody& body) {
     if (length == 0) return false;
     auto offset = static_cast<off_t>(body.range.first + body_sent_);
     const ssize_t n = ::sendfile(fd_.get(), body.reader->fd(), &offset, length);
-    if (n == 0) {
-      log::error("{}: a blob file is shorter than the index says", client_);
+    if (n == 0 || (n < 0 && errno == EIO)) {
+      log::error("{}: a blob file {}", client_,
+                 n == 0 ? "is shorter than the index says" : "can't be read from the disk");
       close();
       return false;
     }
@@ -318,9 +319,7 @@ void Connection::on_alarm() {
   close();
 }
 
-void Connection::arm_stall_check() {
-  alarm_->arm(context_.limits.stall_timeout / kStallChecks);
-}
+void Connection::arm_stall_check() { alarm_->arm(context_.limits.stall_timeout / kStallChecks); }
 
 void Connection::enter(ConnectionState state) {
   state_ = state;

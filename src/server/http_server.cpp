@@ -73,9 +73,8 @@ struct HttpServer::State {
     ::shutdown(fd.get(), SHUT_WR);
     // A request that is there already and not read would turn the close into a reset,
     // which may take the answer from the client.
-    std::array<char, 4096> request;
-    while (::recv(fd.get(), request.data(), request.size(), 0) == ssize_t{request.size()}) {
-    }
+    std::array<char, 16 << 10> unread;
+    [[maybe_unused]] const ssize_t r = ::recv(fd.get(), unread.data(), unread.size(), 0);
   }
 
   void on_closed(Connection& closed) {

@@ -101,8 +101,15 @@ Error listen_error(const std::string& address, int errno_value) {
 
 // Whether somebody answers on a Unix socket, or it is what a dead daemon left.
 bool is_alive(const sockaddr_un& address) {
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+         errno == EAGAIN;  // Its backlog is full.
+}
+
+// Whether something stands at `path` that no daemon left there.
+bool is_not_a_socket(const std::string& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
 }
 
 }  // namespace
@@ -116,6 +123,7 @@ Result<std::unique_ptr<Listener>> Listener::tcp(event::Loop& loop, const std::st
   UniqueFd fd(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return listen_error(text, errno);
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address->storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, limits.send_buffer_bytes);
   set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits.notsent_lowat_bytes);
@@ -138,6 +146,10 @@ Result<std::unique_ptr<Listener>> Listener::unix_socket(event::Loop& loop, const
   if (is_alive(address)) {
     return Error{ErrorCode::kIo, "another layby answers on " + path +
                                      "; stop it, or give this one its own \"socket\""};
+  }
+  if (is_not_a_socket(path)) {
+    return Error{ErrorCode::kInvalid,
+                 "socket: " + path + " is there and is no socket; give \"socket\" another path"};
   }
   ::unlink(path.c_str());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Blobs by sendfile: whole, in ranges, while they grow, and when the reader or the
+// client fails in mid-body.
+
+#include <algorithm>
+
+#include "server/server_test.h"
+
+namespace layby::testing {
+namespace {
+
+class BlobBodiesTest : public ServerTest {
+ protected:
+  // Every request is for `blob`, or a range of it.
+  void serve(GrowingBlob& blob, std::optional<http::ByteRange> range = std::nullopt) {
+    handler_.answer = [&blob, range](const server::Request&) { return blob.response(range); };
+    start();
+  }
+};
+
+// Just above 64 KiB a body was once held back by a cork until a timer fired.
+TEST_F(BlobBodiesTest, SendsABlobJustAbove64KiBAtOnce) {
+  GrowingBlob blob(patterned(68'225));
+  serve(blob);
+  const auto client = connect();
+  const auto before = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    client->get("/");
+    ASSERT_TRUE(answer_of(*client).body == blob.bytes());
+  }
+  // A cork's timer is 200 ms, nginx's stall was 44 ms: 20 of them are hard to miss.
+  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(800));
+}
+
+TEST_F(BlobBodiesTest, SendsALargeBlob) {
+  GrowingBlob blob(patterned(10'000'000));
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  EXPECT_TRUE(answer_of(*client).body == blob.bytes());
+  EXPECT_EQ(counters_.blob_bytes_from_fills, 10'000'000u);
+  EXPECT_GT(counters_.client_bytes_sent, 10'000'000u);
+  EXPECT_EQ(blob.readers(), 0u);
+}
+
+TEST_F(BlobBodiesTest, SendsARange) {
+  GrowingBlob blob(patterned(300'000));
+  serve(blob, http::ByteRange{100'001, 150'000});
+  const auto client = connect();
+  client->get("/");
+  const Answer answer = answer_of(*client);
+  EXPECT_EQ(answer.header("Content-Length"), "150000");
+  EXPECT_TRUE(answer.body == blob.bytes().substr(100'001, 150'000));
+}
+
+TEST_F(BlobBodiesTest, SendsTheLastByte) {
+  GrowingBlob blob(patterned(300'000));
+  serve(blob, http::ByteRange{299'999, 1});
+  const auto client = connect();
+  client->get("/");
+  EXPECT_EQ(answer_of(*client).body, blob.bytes().substr(299'999));
+}
+
+TEST_F(BlobBodiesTest, SendsAnEmptyBlob) {
+  GrowingBlob blob("");
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  EXPECT_EQ(answer_of(*client).header("Content-Length"), "0");
+  client->get("/");
+  EXPECT_EQ(answer_of(*client).status, 200);
+}
+
+TEST_F(BlobBodiesTest, SendsOneBlobToManyAtOnce) {
+  GrowingBlob blob(patterned(2'000'000));
+  serve(blob);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(connect());
+    clients.back()->get("/");
+  }
+  for (const auto& client : clients) EXPECT_TRUE(answer_of(*client).body == blob.bytes());
+}
+
+TEST_F(BlobBodiesTest, SendsTheHeadBeforeTheFirstByteIsThere) {
+  GrowingBlob blob(patterned(1000), 0);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  EXPECT_TRUE(turn_until([&] { return client->has_head(); }));
+  EXPECT_EQ(client->body_bytes(), 0u);
+}
+
+TEST_F(BlobBodiesTest, SendsBytesAsTheyBecomeReadable) {
+  GrowingBlob blob(patterned(200'000), 10);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  for (const std::uint64_t readable : {10, 11, 70'000, 199'999}) {
+    blob.grow_to(readable);
+    ASSERT_TRUE(turn_until([&] { return client->body_bytes() == readable; })) << readable;
+  }
+  turn_for(milliseconds(5));
+  EXPECT_EQ(client->body_bytes(), 199'999u) << "the last byte waits for the digest";
+  blob.grow_to(200'000);
+  EXPECT_TRUE(answer_of(*client).body == blob.bytes());
+}
+
+TEST_F(BlobBodiesTest, TakesTheNextRequestAfterAGrowingBlob) {
+  GrowingBlob blob(patterned(1000), 10);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return client->body_bytes() == 10; }));
+  blob.grow_to(1000);
+  EXPECT_EQ(answer_of(*client).body, blob.bytes());
+  EXPECT_EQ(answer_of(*client).body, blob.bytes());
+}
+
+TEST_F(BlobBodiesTest, WaitsForARangeThatIsStillToCome) {
+  GrowingBlob blob(patterned(1000), 100);
+  serve(blob, http::ByteRange{500, 100});
+  const auto client = connect();
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return client->has_head(); }));
+  blob.grow_to(500);
+  turn_for(milliseconds(5));
+  EXPECT_EQ(client->body_bytes(), 0u);
+  blob.grow_to(600);
+  EXPECT_EQ(answer_of(*client).body, blob.bytes().substr(500, 100));
+}
+
+TEST_F(BlobBodiesTest, EndsARangeBeforeTheBlobIsWhole) {
+  GrowingBlob blob(patterned(1000), 600);
+  serve(blob, http::ByteRange{500, 100});
+  const auto client = connect();
+  client->get("/");
+  EXPECT_EQ(answer_of(*client).body, blob.bytes().substr(500, 100));
+  EXPECT_EQ(blob.readers(), 0u);
+}
+
+TEST_F(BlobBodiesTest, DoesNotSpinWhileItWaitsForBytes) {
+  GrowingBlob blob(patterned(1000), 10);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return client->body_bytes() == 10; }));
+  const std::clock_t before = std::clock();
+  turn_for(milliseconds(300));
+  const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  EXPECT_LT(seconds, 0.1);
+}
+
+TEST_F(BlobBodiesTest, ClosesShortWhenTheReaderFails) {
+  GrowingBlob blob(patterned(1000), 600);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return client->body_bytes() == 600; }));
+  blob.fail();
+  EXPECT_TRUE(ends(*client));
+  EXPECT_EQ(client->body_bytes(), 600u);
+  EXPECT_EQ(blob.readers(), 0u);
+  EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_F(BlobBodiesTest, ClosesAllReadersOfABlobThatFails) {
+  GrowingBlob blob(patterned(1000), 600);
+  serve(blob);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 5; ++i) {
+    clients.push_back(connect());
+    clients.back()->get("/");
+  }
+  ASSERT_TRUE(turn_until([&] { return blob.readers() == 5; }));
+  blob.fail();
+  for (const auto& client : clients) EXPECT_TRUE(ends(*client));
+}
+
+TEST_F(BlobBodiesTest, ClosesShortWhenTheFileIsShorterThanTheBlob) {
+  GrowingBlob blob(patterned(100'000));
+  blob.truncate_to(1000);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  EXPECT_TRUE(ends(*client));
+  EXPECT_LE(client->body_bytes(), 1000u);
+  EXPECT_EQ(blob.readers(), 0u);
+}
+
+TEST_F(BlobBodiesTest, DropsTheReaderOfAClientThatHasGoneWhileItWaitsForBytes) {
+  GrowingBlob blob(patterned(1000), 10);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return client->body_bytes() == 10; }));
+  client->close();
+  EXPECT_TRUE(turn_until([&] { return blob.readers() == 0; }));
+  EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
+}
+
+TEST_F(BlobBodiesTest, DropsTheReaderOfAClientThatHasGoneInMidBody) {
+  GrowingBlob blob(patterned(10'000'000));
+  serve(blob);
+  const auto client = connect(32 << 10);
+  client->read(false);
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return blob.readers() == 1; }));
+  turn_for(milliseconds(5));
+  ASSERT_EQ(blob.readers(), 1u) << "the client takes nothing, so the body can't be out";
+  client->close();
+  EXPECT_TRUE(turn_until([&] { return blob.readers() == 0; }));
+}
+
+TEST_F(BlobBodiesTest, KeepsLittleInTheKernelForAReaderThatTakesNothing) {
+  GrowingBlob blob(patterned(10'000'000));
+  serve(blob);
+  const auto client = connect(32 << 10);
+  client->read(false);
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return counters_.client_bytes_sent > 0; }));
+  turn_for(milliseconds(50));
+  EXPECT_LT(counters_.client_bytes_sent, 1'000'000u);
+}
+
+TEST_F(BlobBodiesTest, GoesOnWhenAStoppedReaderReadsAgain) {
+  GrowingBlob blob(patterned(10'000'000));
+  serve(blob);
+  const auto client = connect(32 << 10);
+  client->read(false);
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return blob.readers() == 1; }));
+  turn_for(milliseconds(5));
+  client->read(true);
+  EXPECT_TRUE(answer_of(*client).body == blob.bytes());
+}
+
+TEST_F(BlobBodiesTest, SendsWhatGrowsWhileTheSocketIsFull) {
+  GrowingBlob blob(patterned(10'000'000), 5'000'000);
+  serve(blob);
+  const auto client = connect(32 << 10);
+  client->read(false);
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return blob.readers() == 1; }));
+  turn_for(milliseconds(5));
+  blob.grow_to(10'000'000);
+  client->read(true);
+  EXPECT_TRUE(answer_of(*client).body == blob.bytes());
+}
+
+TEST_F(BlobBodiesTest, DestroysReadersWithItself) {
+  GrowingBlob blob(patterned(1000), 10);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return blob.readers() == 1; }));
+  server_.reset();
+  EXPECT_EQ(blob.readers(), 0u);
+}
+
+}  // namespace
+}  // namespace layby::testing

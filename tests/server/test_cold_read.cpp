@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bytes that are not in the page cache are read in by a helper. Only a file system that
+// supports RWF_NOWAIT can tell; where LAYBY_TEST_TMPDIR is on another (tmpfs,
+// overlayfs), the tests that need that are skipped.
+
+#include "server/cold_read.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "server/server_test.h"
+#include "support/temp_dir.h"
+
+namespace layby::testing {
+namespace {
+
+constexpr std::size_t kSize = 4 << 20;
+
+class ColdReadTest : public ServerTest {
+ protected:
+  void SetUp() override {
+    ServerTest::SetUp();
+    const std::string path = dir_.path() + "/blob";
+    fd_.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_TRUE(write_at(fd_.get(), bytes_, 0).ok());
+    ASSERT_EQ(::fsync(fd_.get()), 0);
+  }
+
+  // Drops the file from the page cache. False when the file system can't tell.
+  bool chill() const {
+    ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
+    char byte = 0;
+    iovec into{&byte, 1};
+    return ::preadv2(fd_.get(), &into, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+  }
+
+  server::HttpServer::Context context() { return {*loop_, workers_, clock_, counters_}; }
+
+  TempDir dir_;
+  UniqueFd fd_;
+  const std::string bytes_ = patterned(kSize);
+};
+
+#define SKIP_UNLESS_COLD()                                                                \
+  if (!chill()) {                                                                         \
+    GTEST_SKIP() << dir_.path() << " is on a file system that can't tell what is cached"; \
+  }
+
+// A blob in a file of its own.
+class FileReader final : public cache::BlobReader {
+ public:
+  explicit FileReader(int fd) : fd_(fd) {}
+  int fd() const override { return fd_; }
+  std::uint64_t size_bytes() const override { return kSize; }
+  std::uint64_t readable_bytes() const override { return kSize; }
+  bool from_fill() const override { return false; }
+  void listen(Listener*) override {}
+
+ private:
+  const int fd_;
+};
+
+TEST_F(ColdReadTest, FindsWhatIsCachedWarm) {
+  const auto shared = context();
+  int calls = 0;
+  server::ColdRead read(shared, [&] { ++calls; });
+  EXPECT_TRUE(read.warm(fd_.get(), 0, 100'000));
+  EXPECT_TRUE(read.warm(fd_.get(), 50'000, 1));
+  EXPECT_TRUE(read.warm(fd_.get(), 100'000, kSize - 100'000));
+  turn_for(milliseconds(5));
+  EXPECT_EQ(calls, 0);
+  EXPECT_EQ(counters_.cold_reads, 0u);
+}
+
+TEST_F(ColdReadTest, TakesAFileThatCantTellForWarm) {
+  const UniqueFd memory(::memfd_create("blob", MFD_CLOEXEC));
+  ASSERT_TRUE(write_at(memory.get(), bytes_, 0).ok());
+  const auto shared = context();
+  server::ColdRead read(shared, [] {});
+  EXPECT_TRUE(read.warm(memory.get(), 0, 100'000));
+}
+
+TEST_F(ColdReadTest, HasAHelperReadInWhatIsCold) {
+  SKIP_UNLESS_COLD();
+  const auto shared = context();
+  int calls = 0;
+  server::ColdRead read(shared, [&] { ++calls; });
+  EXPECT_FALSE(read.warm(fd_.get(), 0, 100'000));
+  EXPECT_EQ(calls, 0) << "not inside the call";
+  ASSERT_TRUE(turn_until([&] { return calls == 1; }));
+  EXPECT_TRUE(read.warm(fd_.get(), 0, 100'000));
+  char byte = 0;
+  iovec into{&byte, 1};
+  EXPECT_EQ(::preadv2(fd_.get(), &into, 1, 99'999, RWF_NOWAIT), 1) << "it is in the page cache";
+}
+
+TEST_F(ColdReadTest, ReadsAheadOfWhatIsAskedFor) {
+  SKIP_UNLESS_COLD();
+  const auto shared = context();
+  int calls = 0;
+  server::ColdRead read(shared, [&] { ++calls; });
+  EXPECT_FALSE(read.warm(fd_.get(), 0, 1000));
+  ASSERT_TRUE(turn_until([&] { return calls == 1; }));
+  EXPECT_TRUE(read.warm(fd_.get(), 1000, 1'000'000));
+  EXPECT_EQ(counters_.cold_reads, 1u);
+}
+
+TEST_F(ColdReadTest, CallsNobodyWhenItIsGone) {
+  SKIP_UNLESS_COLD();
+  const auto shared = context();
+  int calls = 0;
+  auto read = std::make_unique<server::ColdRead>(shared, [&] { ++calls; });
+  EXPECT_FALSE(read->warm(fd_.get(), 0, 1000));
+  read.reset();
+  fd_.reset();
+  turn_for(milliseconds(30));
+  EXPECT_EQ(calls, 0);
+}
+
+TEST_F(ColdReadTest, MayGoInsideItsCallback) {
+  SKIP_UNLESS_COLD();
+  const auto shared = context();
+  std::unique_ptr<server::ColdRead> read;
+  bool called = false;
+  read = std::make_unique<server::ColdRead>(shared, [&, held = std::string(100, 'h')] {
+    read.reset();
+    called = held.size() == 100;  // What it captured is still there.
+  });
+  EXPECT_FALSE(read->warm(fd_.get(), 0, 1000));
+  EXPECT_TRUE(turn_until([&] { return called; }));
+}
+
+TEST_F(ColdReadTest, AColdBlobIsSentWhole) {
+  SKIP_UNLESS_COLD();
+  handler_.answer = [&](const server::Request&) {
+    server::Response response;
+    response.body = server::BlobBody{std::make_unique<FileReader>(fd_.get()), {0, kSize}};
+    return response;
+  };
+  start();
+  const auto client = connect();
+  client->get("/");
+  EXPECT_TRUE(answer_of(*client).body == bytes_);
+  EXPECT_GE(counters_.cold_reads, 1u);
+  EXPECT_EQ(counters_.blob_bytes_from_cache, kSize);
+}
+
+TEST_F(ColdReadTest, AClientMayGoWhileItsBlobIsReadIn) {
+  SKIP_UNLESS_COLD();
+  handler_.answer = [&](const server::Request&) {
+    server::Response response;
+    response.body = server::BlobBody{std::make_unique<FileReader>(fd_.get()), {0, kSize}};
+    return response;
+  };
+  start();
+  const auto client = connect();
+  client->get("/");
+  ASSERT_TRUE(turn_until([&] { return counters_.cold_reads > 0; }));
+  client->close();
+  EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
+  turn_for(milliseconds(30));
+}
+
+}  // namespace
+}  // namespace layby::testing

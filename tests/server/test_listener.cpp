@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the server listens: addresses, ports that are taken, and Unix sockets, stale
+// and alive.
+
+#include "server/listener.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "server/server_test.h"
+#include "support/temp_dir.h"
+
+namespace layby::testing {
+namespace {
+
+class ListenerTest : public ServerTest {
+ protected:
+  std::string path() const { return dir_.path() + "/layby.sock"; }
+  // What a daemon that was killed leaves.
+  void leave_stale_socket() const {
+    const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(fd.get(), 1), 0);
+  }
+  bool exists() const {
+    struct stat found {};
+    return ::lstat(path().c_str(), &found) == 0;
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(ListenerTest, NamesThePortItGot) {
+  start();
+  EXPECT_TRUE(address_.starts_with("127.0.0.1:")) << address_;
+  EXPECT_NE(address_, "127.0.0.1:0");
+}
+
+TEST_F(ListenerTest, ListensOnSeveralAddresses) {
+  start();
+  const auto other = server_->listen_tcp("127.0.0.2:0");
+  ASSERT_TRUE(other.ok()) << other.error().message;
+  Client client(*loop_, *other);
+  client.get("/");
+  EXPECT_EQ(answer_of(client).status, 200);
+}
+
+TEST_F(ListenerTest, ListensToIpv4AndIpv6WithoutAHost) {
+  make_server();
+  const auto bound = server_->listen_tcp(":0");
+  if (!bound.ok()) GTEST_SKIP() << "no IPv6 here: " << bound.error().message;
+  EXPECT_TRUE(bound->starts_with("[::]:")) << *bound;
+  Client client(*loop_, "127.0.0.1:" + bound->substr(5));
+  client.get("/");
+  EXPECT_EQ(answer_of(client).status, 200);
+}
+
+TEST_F(ListenerTest, SaysWhoseFaultAPortInUseIs) {
+  start();
+  const auto second = server_->listen_tcp(address_);
+  ASSERT_FALSE(second.ok());
+  const std::string& message = second.error().message;
+  EXPECT_NE(message.find(address_), std::string::npos) << message;
+  EXPECT_NE(message.find("another program has it"), std::string::npos) << message;
+}
+
+TEST_F(ListenerTest, RefusesANameForAnAddress) {
+  make_server();
+  for (const char* address : {"localhost:5000", "nowhere", "1.2.3:80", "127.0.0.1:99999", ""}) {
+    const auto bound = server_->listen_tcp(address);
+    ASSERT_FALSE(bound.ok()) << address;
+    EXPECT_EQ(bound.error().code, ErrorCode::kInvalid) << address;
+  }
+}
+
+TEST_F(ListenerTest, ServesOnAUnixSocket) {
+  make_server();
+  ASSERT_TRUE(server_->listen_unix(path()).ok());
+  Client client(*loop_, path());
+  client.get("/local");
+  EXPECT_EQ(answer_of(client).body, "you asked for /local");
+}
+
+TEST_F(ListenerTest, LetsOwnerAndGroupUseTheUnixSocketOnly) {
+  make_server();
+  ASSERT_TRUE(server_->listen_unix(path()).ok());
+  struct stat found {};
+  ASSERT_EQ(::stat(path().c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777u, 0660u);
+}
+
+TEST_F(ListenerTest, LetsTheOperatorInAboveTheConnectionLimit) {
+  limits_.max_connections = 1;
+  start();
+  ASSERT_TRUE(server_->listen_unix(path()).ok());
+  const auto only = connect();
+  ASSERT_TRUE(turn_until([&] { return server_->connections() == 1; }));
+  Client client(*loop_, path());
+  client.get("/");
+  EXPECT_EQ(answer_of(client).status, 200);
+}
+
+TEST_F(ListenerTest, ReplacesAStaleUnixSocket) {
+  leave_stale_socket();
+  make_server();
+  const Status listening = server_->listen_unix(path());
+  ASSERT_TRUE(listening.ok()) << listening.error().message;
+  Client client(*loop_, path());
+  client.get("/");
+  EXPECT_EQ(answer_of(client).status, 200);
+}
+
+TEST_F(ListenerTest, RefusesTheUnixSocketOfALiveDaemon) {
+  make_server();
+  ASSERT_TRUE(server_->listen_unix(path()).ok());
+  const Status second = server_->listen_unix(path());
+  ASSERT_FALSE(second.ok());
+  EXPECT_NE(second.error().message.find("another layby answers on"), std::string::npos);
+  EXPECT_TRUE(exists()) << "the live one keeps its path";
+}
+
+TEST_F(ListenerTest, LeavesAFileThatIsNoSocketAlone) {
+  std::ofstream(path()) << "precious";
+  make_server();
+  const Status listening = server_->listen_unix(path());
+  ASSERT_FALSE(listening.ok());
+  EXPECT_NE(listening.error().message.find("is no socket"), std::string::npos);
+  std::string kept;
+  std::ifstream(path()) >> kept;
+  EXPECT_EQ(kept, "precious");
+}
+
+TEST_F(ListenerTest, RefusesAPathTooLongForAUnixSocket) {
+  make_server();
+  EXPECT_FALSE(server_->listen_unix("/" + std::string(200, 'p')).ok());
+  EXPECT_FALSE(server_->listen_unix("").ok());
+}
+
+TEST_F(ListenerTest, NamesAFolderThatIsMissing) {
+  make_server();
+  const Status listening = server_->listen_unix(dir_.path() + "/missing/layby.sock");
+  ASSERT_FALSE(listening.ok());
+  EXPECT_NE(listening.error().message.find("/missing/layby.sock"), std::string::npos);
+}
+
+TEST_F(ListenerTest, RemovesItsUnixSocketAtTheEnd) {
+  make_server();
+  ASSERT_TRUE(server_->listen_unix(path()).ok());
+  server_.reset();
+  EXPECT_FALSE(exists());
+}
+
+}  // namespace
+}  // namespace layby::testing
