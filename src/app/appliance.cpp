@@ -68,11 +68,17 @@ server::Limits limits_of(const Config& config) {
   return limits;
 }
 
+policy::SpaceLimit space_limit(const SizeLimit& limit) {
+  if (const auto* percent = std::get_if<Percent>(&limit)) return {percent->value, 0};
+  return {0, std::get<std::uint64_t>(limit)};
+}
+
 cache::Rules rules_of(const Config& config) {
   cache::Rules rules;
   rules.fresh_for = config.tags.fresh_for;
   rules.revalidate_timeout = config.tags.revalidate_timeout;
   rules.request_timeout = config.upstream.request_timeout;
+  rules.space = {space_limit(config.cache.max_bytes), space_limit(config.cache.min_free_bytes)};
   rules.retry.max_attempts = config.upstream.attempts;
   return rules;
 }

@@ -36,6 +36,9 @@ class Attempts {
   // Something was gained: the count begins anew.
   void on_progress() { failed_ = 0; }
 
+  // No other attempt is made.
+  void cancel() { wait_.reset(); }
+
  private:
   static double jitter() {
     static thread_local std::minstd_rand engine{std::random_device{}()};

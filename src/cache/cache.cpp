@@ -42,7 +42,7 @@ struct Cache::State {
         timers(t),
         counters(c),
         manifests({rules, s, t, clock, c}),
-        fills({rules, s, t, c}) {}
+        fills(rules, s, t, c) {}
 };
 
 Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "layby/base/bytes.h"
 #include "layby/base/log.h"
 
 namespace layby::cache {
@@ -77,11 +78,7 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       attempts_(context.rules.retry, context.timers, context.counters) {}
 
 Fill::~Fill() {
-  for (FillReader* reader : std::exchange(readers_, {})) {
-    if (reader != nullptr) {
-      reader->on_fill_over(Error{ErrorCode::kCancelled, "the cache is shutting down"}, 0);
-    }
-  }
+  dismiss_readers(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
 }
 
 void Fill::start() {
@@ -138,6 +135,16 @@ void Fill::on_blob_start(const BlobStart& start) {
   if (start.offset > appended_bytes_) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream left out bytes"});
   }
+  if (start.size_bytes && *start.size_bytes < appended_bytes_) {
+    // An earlier fill left more than the blob has; the writer finds it corrupt and drops it.
+    transfer_.reset();
+    return verify();
+  }
+  if (start.size_bytes && !size_bytes_ && !context_.has_room(*start.size_bytes - appended_bytes_)) {
+    return fail({ErrorCode::kNoSpace,
+                 name() + ": no room for " + format_bytes(*start.size_bytes) +
+                     "; see cache.max_bytes and cache.min_free_bytes, or use a larger disk"});
+  }
   if (start.size_bytes) size_bytes_ = start.size_bytes;
   skip_bytes_ = appended_bytes_ - start.offset;
   state_ = FillState::kStreaming;
@@ -165,14 +172,17 @@ void Fill::on_blob_bytes(std::string_view bytes) {
 void Fill::on_blob_end(Status status) {
   if (state_ == FillState::kOver) return;
   transfer_.reset();
-  if (status.ok() && (!size_bytes_ || appended_bytes_ == *size_bytes_)) return verify();
+  const bool whole = size_bytes_ ? appended_bytes_ == *size_bytes_ : status.ok();
+  if (whole) return verify();
   const Error error =
       status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
                   : status.error();
   const bool rejected = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kCorrupt;
-  // Upstream does not know the range: what is kept may be the whole blob, of which only
-  // the publishing was interrupted, or too much, or another.
-  if (rejected && state_ == FillState::kAsking && appended_bytes_ > 0) return verify();
+  // Upstream does not know the range: what an earlier fill left may be the whole blob, of
+  // which only the publishing was interrupted, or too much, or another. With a size that
+  // was announced it can only be a part, which stays for the next fill.
+  const bool asked_behind_kept = state_ == FillState::kAsking && appended_bytes_ > 0;
+  if (rejected && asked_behind_kept && !size_bytes_) return verify();
   state_ = FillState::kWaiting;
   if (!attempts_.retry(error, [this] { ask(); })) return fail(error);
   if (appended_bytes_ > 0) count(context_.counters.fills_resumed);
@@ -188,7 +198,7 @@ void Fill::verify() {
 void Fill::on_written(std::uint64_t total_bytes) {
   if (state_ == FillState::kOver) return;
   written_bytes_ = total_bytes;
-  if (paused_ && transfer_ && writer_->queued_bytes() < context_.rules.max_queued_bytes / 2) {
+  if (paused_ && transfer_ && writer_->queued_bytes() <= context_.rules.max_queued_bytes / 2) {
     paused_ = false;
     transfer_->resume();
   }
@@ -227,14 +237,23 @@ void Fill::fail(const Error& error) {
 void Fill::end(const Status& status) {
   const std::uint64_t readable = status.ok() ? *size_bytes_ : readable_bytes();
   state_ = FillState::kOver;
+  // All of it stops now: the next fill of this blob may begin in one of the callbacks
+  // below, and there is one writer a digest at most.
+  attempts_.cancel();
+  transfer_.reset();
+  writer_.reset();
   // The table must not give this fill to anyone whom a failed reader's client starts.
   on_over_(status);
   openers_.settle(status);
-  // A reader may go while another is told: forget them all first.
+  dismiss_readers(status, readable);
+}
+
+void Fill::dismiss_readers(const Status& status, std::uint64_t readable_bytes) {
+  // A reader may go while another is told, and then finds its place empty.
   const bool was_telling = std::exchange(telling_, true);
   for (std::size_t i = 0; i < readers_.size(); ++i) {
     if (FillReader* reader = std::exchange(readers_[i], nullptr)) {
-      reader->on_fill_over(status, readable);
+      reader->on_fill_over(status, readable_bytes);
     }
   }
   telling_ = was_telling;

@@ -9,6 +9,7 @@
 #define LAYBY_CACHE_FILL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,8 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     Store& store;
     Timers& timers;
     Counters& counters;
+    // Whether the store may take so many bytes more.
+    std::function<bool(std::uint64_t)> has_room;
   };
 
   // `on_over` is called once, last, with how it ended; it must not destroy the fill.
@@ -56,6 +59,8 @@ class Fill final : private BlobSink, private BlobWriterEvents {
 
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
+  // What the disk has still to take; 0 while the size isn't known.
+  std::uint64_t missing_bytes() const { return size_bytes_ ? *size_bytes_ - written_bytes_ : 0; }
 
  private:
   friend class FillReader;
@@ -78,6 +83,8 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   bool may_announce() const;
   void announce();
   void tell_readers();
+  // No more will come; what is readable now stays so.
+  void dismiss_readers(const Status& status, std::uint64_t readable_bytes);
   void leave(FillReader* reader);
   bool verified() const { return state_ == FillState::kPublishing; }
   std::uint64_t readable_bytes() const;

@@ -28,6 +28,10 @@ class StoredReader final : public BlobReader {
 
 }  // namespace
 
+Fills::Fills(const Rules& rules, Store& store, Timers& timers, Counters& counters)
+    : context_{rules, store, timers, counters,
+               [this](std::uint64_t new_bytes) { return has_room(new_bytes); }} {}
+
 Handle Fills::open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<std::unique_ptr<BlobReader>> done) {
   if (const auto at = fills_.find(digest); at != fills_.end()) {
@@ -67,6 +71,13 @@ std::vector<FillStatus> Fills::status() const {
   all.reserve(fills_.size());
   for (const auto& [digest, fill] : fills_) all.push_back(fill->status());
   return all;
+}
+
+bool Fills::has_room(std::uint64_t new_bytes) const {
+  const StoreUsage usage = context_.store.usage();
+  policy::SpaceUse use{usage.blob_bytes, 0, usage.disk_free_bytes, usage.disk_total_bytes};
+  for (const auto& [digest, fill] : fills_) use.reserved_bytes += fill->missing_bytes();
+  return policy::has_room(context_.rules.space, use, new_bytes);
 }
 
 Fill& Fills::start(const Origin& origin, const std::string& repository, const oci::Digest& digest) {

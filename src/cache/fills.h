@@ -17,7 +17,7 @@ namespace layby::cache {
 
 class Fills {
  public:
-  explicit Fills(const Fill::Context& context) : context_(context) {}
+  Fills(const Rules& rules, Store& store, Timers& timers, Counters& counters);
 
   Handle open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<std::unique_ptr<BlobReader>> done);
@@ -27,6 +27,7 @@ class Fills {
   std::vector<FillStatus> status() const;
 
  private:
+  bool has_room(std::uint64_t new_bytes) const;
   Fill& start(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
   const Fill::Context context_;

@@ -26,6 +26,7 @@
 #include "layby/cache/upstream.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
+#include "layby/policy/admission.h"
 #include "layby/policy/retry.h"
 
 namespace layby::cache {
@@ -35,6 +36,7 @@ struct Rules {
   std::chrono::milliseconds revalidate_timeout{2'000};  // For the check of a cached tag.
   std::chrono::milliseconds request_timeout{30'000};    // For the check of an unknown one.
   policy::RetryRules retry;
+  policy::SpaceRules space;
   // A fill's bytes in RAM on their way to the disk; upstream waits above it.
   std::uint64_t max_queued_bytes = 1 << 20;
 };

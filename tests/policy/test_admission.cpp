@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What fits into the cache, at and round both limits.
+
+#include "layby/policy/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace layby::policy {
+namespace {
+
+class AdmissionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    rules_.max_bytes = {0, 1000};
+    rules_.min_free_bytes = {0, 100};
+    use_ = {600, 0, 5000, 10'000};
+  }
+  void TearDown() override {}
+
+  SpaceRules rules_;
+  SpaceUse use_;
+};
+
+TEST_F(AdmissionTest, AdmitsUpToMaxBytes) { EXPECT_TRUE(has_room(rules_, use_, 400)); }
+
+TEST_F(AdmissionTest, RefusesOneByteBeyondMaxBytes) { EXPECT_FALSE(has_room(rules_, use_, 401)); }
+
+TEST_F(AdmissionTest, CountsWhatFillsHaveStillToWrite) {
+  use_.reserved_bytes = 300;
+  EXPECT_TRUE(has_room(rules_, use_, 100));
+  EXPECT_FALSE(has_room(rules_, use_, 101));
+}
+
+TEST_F(AdmissionTest, LeavesMinFreeBytesToOthers) {
+  use_.disk_free_bytes = 300;
+  EXPECT_TRUE(has_room(rules_, use_, 200));
+  EXPECT_FALSE(has_room(rules_, use_, 201));
+}
+
+TEST_F(AdmissionTest, AShareIsOfTheWholeFileSystem) {
+  rules_.max_bytes = {8, 0};
+  EXPECT_TRUE(has_room(rules_, use_, 200));
+  EXPECT_FALSE(has_room(rules_, use_, 201));
+}
+
+TEST_F(AdmissionTest, AdmitsWhileTheDiskIsNotYetKnown) {
+  use_.disk_total_bytes = 0;
+  EXPECT_TRUE(has_room(rules_, use_, 1'000'000));
+}
+
+TEST_F(AdmissionTest, ASizeThatOverflowsIsRefused) {
+  use_.reserved_bytes = 10;
+  EXPECT_FALSE(has_room(rules_, use_, std::numeric_limits<std::uint64_t>::max() - 5));
+}
+
+}  // namespace
+}  // namespace layby::policy
