@@ -101,6 +101,7 @@ void RequestParser::end_header() {
 RequestParser::Outcome RequestParser::check() {
   const auto& headers = request_.headers;
   const bool http11 = parser_.http_major == 1 && parser_.http_minor == 1;
+  if (parser_.http_major == 0) return refuse(400, "the request names no version of HTTP");
   if (parser_.http_major != 1) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
   if (headers.all().size() > kMaxHeaders) return refuse(431, "the request has too many headers");
   if (headers.count("Host") > 1 || (http11 && headers.count("Host") == 0)) {

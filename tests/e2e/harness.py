@@ -187,6 +187,11 @@ class Layby(Program):
     def stats(self) -> dict[str, Any]:
         return json.loads(self.get("/stats").body)
 
+    def settle(self, tags: int = 1) -> None:
+        """Waits until what was pulled is on the disk: a client has it a moment earlier."""
+        wait_until(lambda: (stats := self.stats())["fills"] == [] and stats["store"]["tags"] >= tags,
+                   "everything pulled to be stored")
+
     def command(self, *arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
         return layby_command(*arguments, seconds=seconds)
 

@@ -29,6 +29,7 @@ class Stats(EndToEnd):
     def test_a_cold_and_a_warm_pull_are_counted(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000, 3000])
         self.pull("app:1")
+        self.layby.settle()
         self.assertEqual(
             self.figures("blob_misses", "blob_hits", "upstream_blob_gets", "upstream_manifest_gets",
                          "fills_published", "upstream_token_gets"),
@@ -45,6 +46,7 @@ class Stats(EndToEnd):
     def test_the_state_of_the_house(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000])
         self.pull("app:1")
+        self.layby.settle()
         stats = self.layby.stats()
         self.assertTrue(stats["version"])
         self.assertEqual(stats["listen"], self.layby.authority)
@@ -59,6 +61,7 @@ class Stats(EndToEnd):
     def test_the_sums_add_up(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000])
         self.pull("app:1")
+        self.layby.settle()
         self.pull("app:1")
         stats = self.layby.stats()
         self.assertEqual(at(stats, "cache.bytes_from_cache"), image.blob_bytes)
