@@ -144,15 +144,19 @@ Response blob_not_modified_answer(const oci::Digest& digest) {
   return response;
 }
 
-Response tags_answer(const std::string& repository, const cache::TagPageRequest& asked,
-                     const cache::TagPage& page) {
+Response tags_answer(const Request& request, const std::string& repository,
+                     const cache::TagPageRequest& asked, const cache::TagPage& page) {
   std::vector<std::string> tags = page.tags;
   std::sort(tags.begin(), tags.end());
   Response response = json_answer(oci::tag_list_body(repository, tags));
   if (page.more && !tags.empty()) {
-    const std::string count = asked.count ? "&n=" + std::to_string(*asked.count) : "";
-    response.headers.add("Link", "</v2/" + repository + "/tags/list?last=" +
-                                     http::percent_encode(tags.back()) + count + ">; rel=\"next\"");
+    std::string query = "last=" + http::percent_encode(tags.back());
+    if (asked.count) query += "&n=" + std::to_string(*asked.count);
+    // The next page is of the same upstream.
+    if (const auto ns = http::query_value(request.query, "ns")) {
+      query += "&ns=" + http::percent_encode(*ns);
+    }
+    response.headers.add("Link", "</v2/" + repository + "/tags/list?" + query + ">; rel=\"next\"");
   }
   return response;
 }

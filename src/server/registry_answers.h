@@ -34,8 +34,8 @@ Response blob_head_answer(const oci::Digest& digest, const cache::BlobHead& head
 bool blob_not_modified(const Request& request, const oci::Digest& digest);
 Response blob_not_modified_answer(const oci::Digest& digest);
 
-Response tags_answer(const std::string& repository, const cache::TagPageRequest& asked,
-                     const cache::TagPage& page);
+Response tags_answer(const Request& request, const std::string& repository,
+                     const cache::TagPageRequest& asked, const cache::TagPage& page);
 
 // `index` as upstream sent it; empty when there are no referrers.
 Response referrers_answer(std::string index);

@@ -150,12 +150,12 @@ cache::Handle Call::serve(const oci::TagsRoute& route) {
   if (!at) return nullptr;
   const auto page = tag_page();
   if (!page) return nullptr;
-  if (page->count == 0) return answer(tags_answer(at->repository, *page, {}));
+  if (page->count == 0) return answer(tags_answer(request_, at->repository, *page, {}));
   return cache_.get_tags(at->origin, at->repository, *page,
-                         [repository = at->repository, page = *page,
+                         [&request = request_, repository = at->repository, page = *page,
                           respond = respond_](const Result<cache::TagPage>& tags) {
                            respond(tags.ok()
-                                       ? tags_answer(repository, page, *tags)
+                                       ? tags_answer(request, repository, page, *tags)
                                        : failure_answer(tags.error(), ApiErrorCode::kNameUnknown));
                          });
 }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Heads of requests. The first byte says where the rest is cut: whole, after each byte
+// and in pieces of that size it must come to the same end, with the same request and as
+// many bytes left over. What is accepted must not be readable in two ways.
+
+#include <algorithm>
+#include <string>
+
+#include "require.h"
+#include "server/request_parser.h"
+
+namespace layby::fuzz {
+namespace {
+
+using server::Request;
+using server::RequestParser;
+using Outcome = RequestParser::Outcome;
+
+constexpr std::uint64_t kLimit = 512;
+
+struct Parsed {
+  Outcome outcome = Outcome::kIncomplete;
+  std::size_t consumed = 0;
+  RequestParser::Refusal refusal;
+  Request request;
+};
+
+Parsed parse(std::string_view bytes, std::size_t step) {
+  RequestParser parser(kLimit);
+  Parsed parsed;
+  while (parsed.outcome == Outcome::kIncomplete && parsed.consumed < bytes.size()) {
+    const std::string piece(bytes.substr(parsed.consumed, step));
+    std::size_t consumed = 0;
+    parsed.outcome = parser.feed(piece, consumed);
+    require(consumed <= piece.size(), "no more is consumed than there was");
+    require(consumed == piece.size() || parsed.outcome != Outcome::kIncomplete,
+            "all is consumed while more is wanted");
+    parsed.consumed += consumed;
+  }
+  parsed.refusal = parser.refusal();
+  parsed.request = parser.take_request();
+  return parsed;
+}
+
+void require_same(const Parsed& a, const Parsed& b) {
+  require(a.outcome == b.outcome, "cuts do not change the outcome");
+  if (a.outcome == Outcome::kRefused) {
+    require(a.refusal.status == b.refusal.status, "cuts do not change the status");
+    require(a.refusal.text == b.refusal.text, "cuts do not change the reason");
+    return;
+  }
+  if (a.outcome != Outcome::kComplete) return;
+  require(a.consumed == b.consumed, "cuts do not change what is left over");
+  const Request& x = a.request;
+  const Request& y = b.request;
+  require(x.method == y.method && x.path == y.path && x.query == y.query &&
+              x.keep_alive == y.keep_alive && x.has_body == y.has_body,
+          "cuts do not change the request");
+  require(std::equal(x.headers.all().begin(), x.headers.all().end(), y.headers.all().begin(),
+                     y.headers.all().end(),
+                     [](const http::Header& p, const http::Header& q) {
+                       return p.name == q.name && p.value == q.value;
+                     }),
+          "cuts do not change the headers");
+}
+
+void check_request(const Request& request, std::string_view head) {
+  require(head.ends_with("\r\n\r\n"), "a head ends in an empty line");
+  require(head.size() <= kLimit, "a head keeps to the limit");
+  require(request.path.starts_with("/"), "a target is a path");
+  require(request.path.find('?') == std::string::npos, "the query is not in the path");
+  require(request.headers.count("Host") <= 1, "one Host at most");
+  require(request.headers.count("Content-Length") <= 1, "one Content-Length at most");
+  require(request.headers.count("Content-Length") == 0 ||
+              request.headers.count("Transfer-Encoding") == 0,
+          "one way to announce a body");
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    require(head[i] != '\n' || (i > 0 && head[i - 1] == '\r'), "no bare line feed");
+  }
+  for (const http::Header& header : request.headers.all()) {
+    require(!header.name.empty(), "a header has a name");
+    require(header.name.find_first_of(" \t\r\n:") == std::string::npos, "a name is one token");
+    require(header.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos,
+            "a value is on one line");
+  }
+}
+
+void check(std::string_view text) {
+  if (text.empty()) return;
+  const auto step = static_cast<unsigned char>(text.front());
+  text.remove_prefix(1);
+  const Parsed whole = parse(text, std::string_view::npos);
+  require_same(whole, parse(text, 1));
+  require_same(whole, parse(text, std::max<std::size_t>(step, 1)));
+  if (whole.outcome == Outcome::kComplete) {
+    check_request(whole.request, text.substr(0, whole.consumed));
+  }
+  if (whole.outcome == Outcome::kRefused) {
+    require(whole.refusal.status >= 400 && !whole.refusal.text.empty(), "a refusal says why");
+  }
+}
+
+}  // namespace
+}  // namespace layby::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  layby::fuzz::check(layby::fuzz::as_text(data, size));
+  return 0;
+}
