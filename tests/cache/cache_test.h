@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fixture of the cache's tests: a Cache over a store in memory, upstreams that the
+// test plays, and a clock that it turns. timers_.run() is "let the store do its work",
+// timers_.advance() is "let the wait pass". Each asker keeps what it was given.
+
+#ifndef LAYBY_TESTS_CACHE_CACHE_TEST_H_
+#define LAYBY_TESTS_CACHE_CACHE_TEST_H_
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layby/base/fd.h"
+#include "layby/cache/cache.h"
+#include "support/fake_clock.h"
+#include "support/fake_store.h"
+#include "support/fake_timers.h"
+#include "support/fake_upstream.h"
+
+namespace layby::cache {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::FakeStore;
+using testing::UpstreamKind;
+using Step = FakeStore::Step;
+
+// Who asked for something and what came of it, which may come only once.
+template <typename T>
+class Asker {
+ public:
+  std::function<void(Result<T>)> done() {
+    return [this](Result<T> result) {
+      EXPECT_FALSE(result_) << "answered twice";
+      result_.emplace(std::move(result));
+      if (then) then();
+    };
+  }
+
+  std::function<void()> then;  // Called in the answer, when set.
+  Handle handle;
+
+  bool answered() const { return result_.has_value(); }
+  bool ok() const { return result_ && result_->ok(); }
+  // kIo stands for "no error".
+  ErrorCode error() const {
+    return result_ && !result_->ok() ? result_->error().code : ErrorCode::kIo;
+  }
+  T& value() { return **result_; }
+  const T& value() const { return **result_; }
+
+ private:
+  std::optional<Result<T>> result_;
+};
+
+// One who reads a blob, and listens as soon as it has the reader.
+class BlobAsker final : public Asker<std::unique_ptr<BlobReader>>, private BlobReader::Listener {
+ public:
+  BlobAsker() {
+    then = [this] {
+      if (ok()) value()->listen(this);
+    };
+  }
+
+  std::function<void()> when_readable;
+  std::function<void()> when_failed;
+
+  bool reading() const { return ok() && value() != nullptr; }
+  std::uint64_t readable() const { return value()->readable_bytes(); }
+  bool whole() const { return reading() && readable() == value()->size_bytes(); }
+  int times_told() const { return times_told_; }
+  const std::optional<Error>& failure() const { return failure_; }
+  void leave() { value().reset(); }
+
+  // What may be sent of [from, to), read from the file itself.
+  std::string read(std::uint64_t from, std::uint64_t to) const {
+    std::string bytes(std::min(to, readable()) - from, '\0');
+    const auto got = ::pread(value()->fd(), bytes.data(), bytes.size(), static_cast<off_t>(from));
+    EXPECT_EQ(got, static_cast<ssize_t>(bytes.size()));
+    return bytes;
+  }
+  std::string read() const { return read(0, readable()); }
+
+ private:
+  void on_readable() override {
+    ++times_told_;
+    if (when_readable) when_readable();
+  }
+  void on_reader_failed(const Error& error) override {
+    EXPECT_FALSE(failure_) << "failed twice";
+    failure_ = error;
+    if (when_failed) when_failed();
+  }
+
+  int times_told_ = 0;
+  std::optional<Error> failure_;
+};
+
+class CacheTest : public ::testing::Test {
+ protected:
+  void SetUp() override { make_cache(); }
+  void TearDown() override { cache_.reset(); }
+
+  // Anew, with `rules_`, as after a restart: only the store stays.
+  void make_cache() {
+    cache_.reset();
+    std::vector<Origin> origins;
+    auto hub = std::make_unique<testing::FakeUpstream>();
+    auto other = std::make_unique<testing::FakeUpstream>();
+    upstream_ = hub.get();
+    other_upstream_ = other.get();
+    origins.push_back({"docker.io", {"library/*"}, std::move(hub)});
+    origins.push_back({"ghcr.io", {"*"}, std::move(other)});
+    cache_ =
+        std::make_unique<Cache>(rules_, std::move(origins), store_, timers_, clock_, counters_);
+  }
+
+  const Origin& hub() const { return *cache_->find_origin("docker.io"); }
+  const Origin& other() const { return *cache_->find_origin("ghcr.io"); }
+
+  void open(BlobAsker& asker, const oci::Digest& digest) {
+    asker.handle = cache_->open_blob(hub(), "library/debian", digest, asker.done());
+  }
+  void get(Asker<ManifestAnswer>& asker, const oci::Reference& reference) {
+    asker.handle = cache_->get_manifest(hub(), "library/debian", reference, false, asker.done());
+  }
+  void head(Asker<ManifestAnswer>& asker, const oci::Reference& reference) {
+    asker.handle = cache_->get_manifest(hub(), "library/debian", reference, true, asker.done());
+  }
+
+  // The one blob transfer under way.
+  testing::FakeUpstream::RequestPtr transfer() const { return upstream_->only_pending(); }
+  // Sends `bytes` from `offset` on to the end, of a blob of `size_bytes`.
+  void send_all(const std::string& bytes, std::uint64_t offset, std::uint64_t size_bytes) {
+    const auto blob = transfer();
+    blob->start(offset, size_bytes);
+    blob->send(bytes);
+    blob->end({});
+    timers_.run();
+  }
+
+  Rules rules_;
+  testing::FakeClock clock_;
+  testing::FakeTimers timers_{clock_};
+  FakeStore store_{timers_};
+  Counters counters_;
+  testing::FakeUpstream* upstream_ = nullptr;        // Docker Hub's; the cache owns it.
+  testing::FakeUpstream* other_upstream_ = nullptr;  // That of ghcr.io.
+  std::unique_ptr<Cache> cache_;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_TESTS_CACHE_CACHE_TEST_H_

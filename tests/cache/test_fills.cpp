@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of fills: whether a blob comes from the store, from a fill in flight or
+// from a new one, how each is counted, and HEAD, which fetches nothing.
+
+#include "cache/cache_test.h"
+
+namespace layby::cache {
+namespace {
+
+class FillsTest : public CacheTest {
+ protected:
+  void head_blob(Asker<BlobHead>& asker, const oci::Digest& digest) {
+    asker.handle = cache_->head_blob(hub(), "library/debian", digest, asker.done());
+  }
+
+  const std::string blob_ = "0123456789";
+  const oci::Digest digest_ = oci::Digest::of(blob_);
+};
+
+TEST_F(FillsTest, StoredBlobIsGivenAtOnce) {
+  store_.add_blob(blob_);
+  BlobAsker asker;
+  open(asker, digest_);
+  ASSERT_TRUE(asker.reading());
+  EXPECT_EQ(asker.handle, nullptr);
+  EXPECT_EQ(asker.read(), blob_);
+  EXPECT_FALSE(asker.value()->from_fill());
+  EXPECT_TRUE(upstream_->requests().empty());
+}
+
+TEST_F(FillsTest, StoredBlobCanBeReadAfterItWasEvicted) {
+  store_.add_blob(blob_);
+  BlobAsker asker;
+  open(asker, digest_);
+  store_.remove_blob(digest_);
+  EXPECT_EQ(asker.read(), blob_);
+}
+
+TEST_F(FillsTest, HitIsCounted) {
+  store_.add_blob(blob_);
+  BlobAsker asker;
+  open(asker, digest_);
+  EXPECT_EQ(counters_.blob_hits, 1u);
+  EXPECT_EQ(counters_.blob_misses, 0u);
+}
+
+TEST_F(FillsTest, MissAndSharersAreCounted) {
+  BlobAsker first, second, third;
+  open(first, digest_);
+  open(second, digest_);
+  timers_.run();
+  transfer()->start(0, 10);
+  open(third, digest_);
+  EXPECT_EQ(counters_.blob_misses, 1u);
+  EXPECT_EQ(counters_.blob_shared, 2u);
+  EXPECT_EQ(counters_.blob_hits, 0u);
+  EXPECT_EQ(counters_.fills_started, 1u);
+}
+
+TEST_F(FillsTest, DifferentBlobsAreFilledAtTheSameTime) {
+  BlobAsker first, second;
+  open(first, digest_);
+  open(second, oci::Digest::of("other"));
+  timers_.run();
+  EXPECT_EQ(upstream_->pending().size(), 2u);
+  EXPECT_EQ(cache_->fills().size(), 2u);
+}
+
+TEST_F(FillsTest, EvictedBlobIsFilledAgain) {
+  store_.add_blob(blob_);
+  store_.remove_blob(digest_);
+  BlobAsker asker;
+  open(asker, digest_);
+  timers_.run();
+  EXPECT_EQ(transfer()->kind, UpstreamKind::kBlobGet);
+}
+
+TEST_F(FillsTest, HeadOfAStoredBlobIsAnsweredFromTheStore) {
+  store_.add_blob(blob_);
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().size_bytes, 10u);
+  EXPECT_TRUE(upstream_->requests().empty());
+}
+
+TEST_F(FillsTest, HeadOfAFillingBlobIsAnsweredFromTheFill) {
+  BlobAsker filling;
+  open(filling, digest_);
+  timers_.run();
+  transfer()->start(0, 10);
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().size_bytes, 10u);
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+}
+
+TEST_F(FillsTest, HeadOfAnUnknownBlobAsksUpstreamForTheHeadOnly) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kBlobHead);
+  upstream_->only_pending()->answer_blob_head(BlobHead{10});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().size_bytes, 10u);
+  EXPECT_TRUE(cache_->fills().empty());
+}
+
+TEST_F(FillsTest, HeadWithoutASizeIsPassedOn) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  upstream_->only_pending()->answer_blob_head(BlobHead{});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().size_bytes, std::nullopt);
+}
+
+TEST_F(FillsTest, HeadOfABlobThatIsNotThereIsNotFound) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
+}
+
+TEST_F(FillsTest, HeadIsTriedAgain) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  upstream_->only_pending()->fail(ErrorCode::kUnavailable);
+  EXPECT_FALSE(asker.answered());
+  timers_.advance(rules_.retry.max_delay);
+  upstream_->only_pending()->answer_blob_head(BlobHead{10});
+  EXPECT_TRUE(asker.ok());
+}
+
+TEST_F(FillsTest, HeadThatIsDroppedEndsTheRequest) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  asker.handle.reset();
+  EXPECT_TRUE(upstream_->pending().empty());
+}
+
+TEST_F(FillsTest, HeadThatIsDroppedInTheWaitIsNotTriedAgain) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  upstream_->only_pending()->fail(ErrorCode::kUnavailable);
+  asker.handle.reset();
+  timers_.advance(seconds(60));
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+}
+
+TEST_F(FillsTest, HeadMayDropItsHandleInTheAnswer) {
+  Asker<BlobHead> asker;
+  head_blob(asker, digest_);
+  asker.then = [&] { asker.handle.reset(); };
+  upstream_->only_pending()->answer_blob_head(BlobHead{10});
+  EXPECT_TRUE(asker.ok());
+}
+
+}  // namespace
+}  // namespace layby::cache
