@@ -483,7 +483,7 @@ def budget_cell(table: Table, row: str, figure: str) -> tuple[str, str]:
 
 
 def markdown(table: Table, upstream: dict[str, Any], facts: dict[str, Any]) -> str:
-    lines = [f"Medians of {facts["repeats"]} repeats (memory: 3 at most), with min–max; load average "
+    lines = [f"Medians of {facts['repeats']} repeats (memory: 3 at most), with min–max; load average "
              f"{facts['load_average'][0]:.1f} on {facts['cpus']} CPUs; "
              f"binary {facts['binary_bytes'] / 1e6:.2f} MB.", "",
              "| what | figure | Layby | beside | ratio, Layby to each | budget |",
