@@ -18,6 +18,11 @@ namespace {
 // How old an unchanged tag's entry in the index may grow while the tag is in use.
 constexpr std::chrono::hours kIndexedConfirmation{1};
 
+// Not so when the clock was set back behind it.
+bool is_recent(WallTime indexed_at, WallTime now) {
+  return indexed_at <= now && now - indexed_at < kIndexedConfirmation;
+}
+
 }  // namespace
 
 Manifests::Manifests(const Context& context) : context_(context) {}
@@ -60,8 +65,8 @@ Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
 Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
   if (auto answer = cached(tag)) {
     const WallTime now = context_.clock.wall_now();
-    const bool fresh = policy::tag_freshness(now - *answer->age, now, context_.rules.fresh_for) ==
-                       policy::Freshness::kFresh;
+    const bool fresh = policy::tag_freshness(known(tag)->checked_at, now,
+                                             context_.rules.fresh_for) == policy::Freshness::kFresh;
     if (!fresh && silent(origin)) answer->source = ManifestSource::kStale;
     if (fresh || answer->source == ManifestSource::kStale) {
       count_answer(*answer, true);
@@ -121,31 +126,34 @@ std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest,
                         source, std::nullopt};
 }
 
-std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) const {
+std::optional<StoredTag> Manifests::known(const TagKey& tag) const {
   const auto confirmed = confirmed_.find(tag);
-  const auto known = confirmed != confirmed_.end() ? std::optional(confirmed->second)
-                                                   : context_.store.find_tag(tag);
-  if (!known) return std::nullopt;
-  auto answer = stored(known->digest, ManifestSource::kHit);
+  return confirmed != confirmed_.end() ? std::optional(confirmed->second)
+                                       : context_.store.find_tag(tag);
+}
+
+std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) const {
+  const auto tagged = known(tag);
+  if (!tagged) return std::nullopt;
+  auto answer = stored(tagged->digest, ManifestSource::kHit);
   if (!answer) return std::nullopt;
-  // Below zero when the clock was set back: not fresh then.
-  answer->age = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.wall_now() -
-                                                                 known->checked_at);
+  // Below zero when the clock was set back.
+  answer->age =
+      std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - tagged->checked_at);
   return answer;
 }
 
 void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {
   const StoredTag now{digest, context_.clock.wall_now()};
-  const auto known = confirmed_.find(tag);
-  const auto before =
-      known != confirmed_.end() ? std::optional(known->second) : context_.store.find_tag(tag);
+  const auto before = known(tag);
   const auto indexed = context_.store.find_tag(tag);
   confirmed_.insert_or_assign(tag, now);
   const std::string name = tag.repository + ":" + tag.tag;
   if (before && before->digest != digest) {
     count(context_.counters.tag_moves);
     log::info("{} moved from {} to {}", name, before->digest.str(), digest.str());
-  } else if (indexed && now.checked_at - indexed->checked_at < kIndexedConfirmation) {
+  } else if (indexed && indexed->digest == digest &&
+             is_recent(indexed->checked_at, now.checked_at)) {
     return;
   }
   context_.store.put_tag(tag, now, [name](const Status& status) {

@@ -67,6 +67,8 @@ class Manifests {
   void destroy_later(std::shared_ptr<void> over);
 
   std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source) const;
+  // What a tag was when it was last checked.
+  std::optional<StoredTag> known(const TagKey& tag) const;
   // What is cached under a tag, with its age; kHit as the source.
   std::optional<ManifestAnswer> cached(const TagKey& tag) const;
   // Upstream says that the tag is this digest, whose manifest is stored.

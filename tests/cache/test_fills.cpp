@@ -76,6 +76,28 @@ TEST_F(FillsTest, EvictedBlobIsFilledAgain) {
   EXPECT_EQ(transfer()->kind, UpstreamKind::kBlobGet);
 }
 
+TEST_F(FillsTest, BlobThatHasNoRoomIsRefusedBeforeItIsFetched) {
+  store_.reported_usage().disk_free_bytes = 1 << 30;  // What is to stay free.
+  BlobAsker asker;
+  open(asker, digest_);
+  timers_.run();
+  transfer()->start(0, 10);
+  EXPECT_EQ(asker.error(), ErrorCode::kNoSpace);
+  EXPECT_TRUE(upstream_->pending().empty());
+}
+
+TEST_F(FillsTest, RoomThatOtherFillsWillTakeIsTaken) {
+  store_.reported_usage().disk_free_bytes = (1 << 30) + 15;
+  BlobAsker first, second;
+  open(first, digest_);
+  open(second, oci::Digest::of("another blob"));
+  timers_.run();
+  upstream_->pending()[0]->start(0, 10);
+  upstream_->pending()[1]->start(0, 12);
+  EXPECT_TRUE(first.reading());
+  EXPECT_EQ(second.error(), ErrorCode::kNoSpace);
+}
+
 TEST_F(FillsTest, HeadOfAStoredBlobIsAnsweredFromTheStore) {
   store_.add_blob(blob_);
   Asker<BlobHead> asker;

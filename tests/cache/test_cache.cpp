@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The face of the cache: which upstream a client means, lists of tags, referrers.
+
+#include "layby/cache/cache.h"
+
+#include "cache/cache_test.h"
+
+namespace layby::cache {
+namespace {
+
+using Tags = std::vector<std::string>;
+
+class FaceTest : public CacheTest {
+ protected:
+  void add_tags(const Tags& tags) {
+    for (const std::string& tag : tags) {
+      store_.add_tag({"docker.io", "library/debian", tag},
+                     {oci::Digest::of("x"), clock_.wall_now()});
+    }
+  }
+  void get_tags(Asker<TagPage>& asker, const TagPageRequest& page) {
+    asker.handle = cache_->get_tags(hub(), "library/debian", page, asker.done());
+  }
+  // The page that a client gets when upstream fails.
+  TagPage cached_page(const TagPageRequest& page) {
+    Asker<TagPage> asker;
+    get_tags(asker, page);
+    upstream_->only_pending()->fail(ErrorCode::kUnavailable);
+    EXPECT_TRUE(asker.ok());
+    return asker.ok() ? asker.value() : TagPage{};
+  }
+  void get_referrers(Asker<std::string>& asker) {
+    asker.handle = cache_->get_referrers(hub(), "library/debian", oci::Digest::of("x"),
+                                         "application/spdx", asker.done());
+  }
+};
+
+TEST_F(FaceTest, NoNameMeansTheFirstOrigin) {
+  EXPECT_EQ(cache_->find_origin("")->name, "docker.io");
+}
+
+TEST_F(FaceTest, OriginIsFoundByName) {
+  EXPECT_EQ(cache_->find_origin("ghcr.io")->name, "ghcr.io");
+}
+
+TEST_F(FaceTest, DockerHubIsFoundByEachOfItsNames) {
+  for (const char* ns : {"docker.io", "registry-1.docker.io", "index.docker.io"}) {
+    ASSERT_NE(cache_->find_origin(ns), nullptr) << ns;
+    EXPECT_EQ(cache_->find_origin(ns)->name, "docker.io");
+  }
+}
+
+TEST_F(FaceTest, UnknownNameIsNoOrigin) { EXPECT_EQ(cache_->find_origin("quay.io"), nullptr); }
+
+TEST_F(FaceTest, OriginsAreListedInOrder) {
+  const auto origins = cache_->origins();
+  ASSERT_EQ(origins.size(), 2u);
+  EXPECT_EQ(origins[0].origin->name, "docker.io");
+  EXPECT_EQ(origins[1].origin->name, "ghcr.io");
+  EXPECT_FALSE(origins[0].silent);
+}
+
+TEST_F(FaceTest, TagsAreThoseOfUpstream) {
+  add_tags({"cached"});
+  Asker<TagPage> asker;
+  get_tags(asker, {2, "a"});
+  EXPECT_EQ(upstream_->only_pending()->page.count, 2u);
+  EXPECT_EQ(upstream_->only_pending()->page.last, "a");
+  upstream_->only_pending()->answer_tags(TagPage{{"b", "c"}, true});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().tags, (Tags{"b", "c"}));
+  EXPECT_TRUE(asker.value().more);
+}
+
+TEST_F(FaceTest, TagsAreTheCachedOnesWhenUpstreamFails) {
+  add_tags({"a", "b", "c"});
+  const TagPage page = cached_page({});
+  EXPECT_EQ(page.tags, (Tags{"a", "b", "c"}));
+  EXPECT_FALSE(page.more);
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+}
+
+TEST_F(FaceTest, FirstPageOfCachedTagsSaysThatThereAreMore) {
+  add_tags({"a", "b", "c"});
+  const TagPage page = cached_page({2, ""});
+  EXPECT_EQ(page.tags, (Tags{"a", "b"}));
+  EXPECT_TRUE(page.more);
+}
+
+TEST_F(FaceTest, LastPageOfCachedTagsIsTheRest) {
+  add_tags({"a", "b", "c"});
+  const TagPage page = cached_page({2, "b"});
+  EXPECT_EQ(page.tags, Tags{"c"});
+  EXPECT_FALSE(page.more);
+}
+
+TEST_F(FaceTest, PageThatJustFitsIsTheLast) {
+  add_tags({"a", "b", "c"});
+  EXPECT_FALSE(cached_page({3, ""}).more);
+}
+
+TEST_F(FaceTest, PageAfterATagThatIsNotCachedBeginsBehindIt) {
+  add_tags({"a", "c"});
+  EXPECT_EQ(cached_page({1, "b"}).tags, Tags{"c"});
+}
+
+TEST_F(FaceTest, PageBehindTheLastTagIsEmpty) {
+  add_tags({"a", "b"});
+  const TagPage page = cached_page({2, "b"});
+  EXPECT_TRUE(page.tags.empty());
+  EXPECT_FALSE(page.more);
+}
+
+TEST_F(FaceTest, NoCachedTagsIsTheErrorOfUpstream) {
+  Asker<TagPage> asker;
+  get_tags(asker, {});
+  upstream_->only_pending()->fail(ErrorCode::kTimedOut);
+  EXPECT_EQ(asker.error(), ErrorCode::kTimedOut);
+}
+
+TEST_F(FaceTest, RefusedListIsNotHiddenByCachedTags) {
+  add_tags({"a"});
+  Asker<TagPage> asker;
+  get_tags(asker, {});
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
+}
+
+TEST_F(FaceTest, DroppedListEndsTheRequest) {
+  Asker<TagPage> asker;
+  get_tags(asker, {});
+  asker.handle.reset();
+  EXPECT_TRUE(upstream_->pending().empty());
+}
+
+TEST_F(FaceTest, ReferrersAreThoseOfUpstream) {
+  Asker<std::string> asker;
+  get_referrers(asker);
+  EXPECT_EQ(upstream_->only_pending()->artifact_type, "application/spdx");
+  upstream_->only_pending()->answer_referrers(std::string("{}"));
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value(), "{}");
+}
+
+TEST_F(FaceTest, UpstreamWithoutReferrersHasNone) {
+  Asker<std::string> asker;
+  get_referrers(asker);
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value(), "");
+}
+
+TEST_F(FaceTest, ReferrersFailWithUpstream) {
+  Asker<std::string> asker;
+  get_referrers(asker);
+  upstream_->only_pending()->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(asker.error(), ErrorCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace layby::cache
