@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 import unittest
 
-from harness import (ACCEPT, EndToEnd, PullFailed, Response, digest_of, make_image)
+from harness import (ACCEPT, EndToEnd, PullFailed, Pulls, Response, digest_of, fetch,
+                     make_image)
 
 MIB = 1 << 20
 PROMPT = 8.0  # seconds: connect and stall time-outs below, a retry, and a loaded machine
@@ -136,7 +137,6 @@ class BrokenTransfers(FaultCase):
         self.assert_next_pull_is_whole()
 
     def test_all_readers_of_a_corrupt_fill_are_cut_short(self) -> None:
-        from harness import Pulls, fetch
         self.hub.fault("corrupt", self.digest, port="cdn", offset=self.size - 1, times=-1)
         self.hub.fault("slow", self.digest, port="cdn", rate=4 * MIB, times=-1)
         pulls = Pulls()

@@ -8,12 +8,22 @@ not to the CDN.  Tags are asked for with HEAD, which is free.
 """
 from __future__ import annotations
 
+import json
+import socket
+import subprocess
+import tempfile
+import threading
 import time
 import unittest
 from pathlib import Path
 from typing import Any
 
-from harness import ACCEPT, OCI_INDEX, EndToEnd, Layby, digest_of, make_image, pull, wait_until
+from harness import (ACCEPT, OCI_INDEX, EndToEnd, Hub, Layby, digest_of, make_image, pull,
+                     wait_until)
+
+
+def _temporary_folder() -> Any:
+    return tempfile.TemporaryDirectory(prefix="layby-test-")
 
 
 class Tokens(EndToEnd):
@@ -109,11 +119,6 @@ class WithCredentials(EndToEnd):
         self.assert_no_credentials_at_cdn()
 
 
-def _temporary_folder() -> Any:
-    import tempfile
-    return tempfile.TemporaryDirectory(prefix="layby-test-")
-
-
 class Tags(EndToEnd):
     config = {"tags": {"fresh_for": "0s"}}
 
@@ -148,7 +153,6 @@ class Tags(EndToEnd):
         self.assertEqual(self.layby.get("/v2/library/app/manifests/1", ACCEPT).status, 404)
 
     def test_a_nested_index_is_served(self) -> None:
-        import json
         image = make_image(self.hub, "library/app", "1", [1000])
         inner_manifest = self.hub.manifest("library/app", image.root)
         assert inner_manifest
@@ -168,8 +172,9 @@ class FreshTags(EndToEnd):
 
     def test_a_fresh_tag_asks_nothing_upstream_and_an_old_one_asks_head(self) -> None:
         make_image(self.hub, "library/app", "1", [1000])
-        self.pull("app:1")
         resolved = time.monotonic()
+        self.pull("app:1")
+        self.layby.settle()
         self.hub.reset()
         for _ in range(5):
             self.pull("app:1")
@@ -191,7 +196,6 @@ class Sha512(EndToEnd):
 
 class TwoUpstreams(EndToEnd):
     def test_ns_picks_the_upstream_by_name(self) -> None:
-        from harness import Hub
         with Hub() as other:
             mine = make_image(self.hub, "library/app", "1", [1000], seed=1)
             theirs = make_image(other, "library/app", "1", [1000], seed=2)
@@ -203,6 +207,89 @@ class TwoUpstreams(EndToEnd):
                                       query="?ns=registry.example"), theirs)
                 self.assertEqual(pull(layby.authority, "library/app", "1",
                                       query="?ns=docker.io"), mine)
+
+
+class Tls(unittest.TestCase):
+    """An upstream over https, with the CDN too, as Docker Hub is."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(_temporary_folder()))
+        self.certificate, key = str(self.folder / "cert.pem"), str(self.folder / "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out",
+                        self.certificate, "-days", "2", "-subj", "/CN=hub", "-addext",
+                        "subjectAltName=IP:127.0.0.1,IP:127.0.0.2"], check=True, capture_output=True)
+        self.hub = self.enterContext(Hub(tls=(self.certificate, key)))
+        self.image = make_image(self.hub, "library/app", "1", [1 << 20])
+
+    def test_an_upstream_whose_certificate_holds_is_pulled_from(self) -> None:
+        with Layby(self.hub, upstream={"ca_file": self.certificate}) as layby:
+            self.assertEqual(pull(layby.authority, "library/app", "1"), self.image)
+
+    def test_a_certificate_that_nobody_vouches_for_is_refused(self) -> None:
+        with Layby(self.hub) as layby:
+            got = layby.get("/v2/library/app/manifests/1", ACCEPT)
+            self.assertIn(got.status, (502, 503))
+            self.assertIn("certificate", got.json()["errors"][0]["message"].lower())
+        self.assertEqual(self.hub.requests(), [])
+
+    def test_https_goes_through_a_proxy_by_connect(self) -> None:
+        with ConnectProxy() as proxy, Layby(self.hub, upstream={
+                "ca_file": self.certificate, "proxy": proxy.url}) as layby:
+            self.assertEqual(pull(layby.authority, "library/app", "1"), self.image)
+        self.assertEqual(proxy.asked, {self.hub.url.partition("//")[2],
+                                       self.hub.cdn_url.partition("//")[2]})
+
+
+class ConnectProxy:
+    """CONNECT and nothing else; `asked` is where to."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> ConnectProxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        method, target, _ = head.decode().split(" ", 2)
+        assert method == "CONNECT", method
+        self.asked.add(target)
+        host, _, port = target.partition(":")
+        server = socket.create_connection((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
+        back.start()
+        self._copy(client, server)
+        back.join()
+        client.close()
+        server.close()
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
 
 if __name__ == "__main__":
