@@ -19,6 +19,8 @@
 namespace layby::server {
 namespace {
 
+// How far two probes speak for what is between them.
+constexpr std::uint64_t kProbeBytes = 1 << 20;
 constexpr std::uint64_t kReadInBytes = 2 << 20;
 constexpr std::size_t kScratchBytes = 128 << 10;
 
@@ -48,16 +50,16 @@ ColdRead::ColdRead(const HttpServer::Context& context, std::function<void()> on_
 
 ColdRead::~ColdRead() { *on_warm_ = nullptr; }
 
-bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length) {
-  const std::uint64_t end = offset + length;
-  if (length == 0 || (offset >= warm_from_ && end <= warm_until_)) return true;
-  if (is_cached(fd, offset) && is_cached(fd, end - 1)) {
-    warm_from_ = offset;
-    warm_until_ = end;
-    return true;
+bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available) {
+  if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
+  const std::uint64_t window = std::max(length, std::min(available, kProbeBytes));
+  if (!is_cached(fd, offset) || !is_cached(fd, offset + window - 1)) {
+    read_in(fd, offset, std::max(window, kReadInBytes));
+    return false;
   }
-  read_in(fd, offset, std::max(length, kReadInBytes));
-  return false;
+  warm_from_ = offset;
+  warm_until_ = offset + window;
+  return true;
 }
 
 void ColdRead::read_in(int fd, std::uint64_t offset, std::uint64_t length) {

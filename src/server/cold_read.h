@@ -23,8 +23,9 @@ class ColdRead {
   ~ColdRead();
 
   // Whether bytes [offset, offset + length) of `fd` can be sent now. False when a
-  // helper reads them in, to be followed by on_warm.
-  bool warm(int fd, std::uint64_t offset, std::uint64_t length);
+  // helper reads them in, to be followed by on_warm. `available` is how many there are
+  // from `offset` on: it looks that far ahead, to ask the kernel seldom.
+  bool warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available);
 
   ColdRead(const ColdRead&) = delete;
   ColdRead& operator=(const ColdRead&) = delete;

@@ -8,6 +8,7 @@
 
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -134,7 +135,7 @@ void Connection::respond(Response response) {
     length = body.range.length;
   }
   head_ = context_.head_writer.write({response_->status, response_->headers, length, keep_alive_});
-  head_sent_ = body_sent_ = 0;
+  memory_sent_ = body_sent_ = 0;
   waits_for_socket_ = waits_for_disk_ = false;
   enter(ConnectionState::kSending);
   // Last, for a reader may call back from here, and end all this.
@@ -156,37 +157,36 @@ void Connection::on_reader_failed(const Error& error) {
 
 void Connection::send() {
   if (state_ != ConnectionState::kSending) return;
-  if (!send_head()) return want_io();
-  if (body_wanted_) {
-    auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body);
-    const bool done =
-        text != nullptr ? send_text(**text) : send_blob(std::get<BlobBody>(response_->body));
-    if (!done) return want_io();
+  auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body);
+  const bool has_text = body_wanted_ && text != nullptr;
+  if (!send_memory(has_text ? std::string_view(**text) : std::string_view())) return want_io();
+  if (body_wanted_ && !has_text && !send_blob(std::get<BlobBody>(response_->body))) {
+    return want_io();
   }
   on_response_sent();
 }
 
-bool Connection::send_head() {
-  if (head_sent_ == head_.size()) return true;
-  // With a body behind it the head waits for the first of it, and goes in one segment. A
-  // growing blob may take its time, so its head goes at once.
-  auto* blob = std::get_if<BlobBody>(&response_->body);
-  const bool more = body_wanted_ && (blob == nullptr || sendable_bytes(*blob, kTurnBytes) > 0);
-  while (head_sent_ < head_.size()) {
-    const ssize_t n = ::send(fd_.get(), head_.data() + head_sent_, head_.size() - head_sent_,
-                             MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+bool Connection::send_memory(std::string_view text) {
+  const std::uint64_t size = head_.size() + text.size();
+  if (memory_sent_ == size) return true;
+  // Before a blob the head waits for the first of it, and goes in one segment. A growing
+  // blob may take its time, so its head goes at once.
+  auto* blob = body_wanted_ ? std::get_if<BlobBody>(&response_->body) : nullptr;
+  const int more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0 ? MSG_MORE : 0;
+  while (memory_sent_ < size) {
+    const std::string_view head =
+        std::string_view(head_).substr(std::min<std::uint64_t>(memory_sent_, head_.size()));
+    const std::string_view rest =
+        text.substr(memory_sent_ > head_.size() ? memory_sent_ - head_.size() : 0);
+    // sendmsg only reads through these; its interface predates const.
+    std::array<iovec, 2> parts{{{const_cast<char*>(head.data()), head.size()},
+                                {const_cast<char*>(rest.data()), rest.size()}}};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | more);
     if (!on_sent(n)) return false;
-    head_sent_ += static_cast<std::uint64_t>(n);
-  }
-  return true;
-}
-
-bool Connection::send_text(const std::string& text) {
-  while (body_sent_ < text.size()) {
-    const ssize_t n =
-        ::send(fd_.get(), text.data() + body_sent_, text.size() - body_sent_, MSG_NOSIGNAL);
-    if (!on_sent(n)) return false;
-    body_sent_ += static_cast<std::uint64_t>(n);
+    memory_sent_ += static_cast<std::uint64_t>(n);
   }
   return true;
 }
@@ -233,7 +233,7 @@ std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t bud
       on_readable();
     });
   }
-  if (cold_read_->warm(body.reader->fd(), at, length)) return length;
+  if (cold_read_->warm(body.reader->fd(), at, length, end - at)) return length;
   waits_for_disk_ = true;
   return 0;
 }

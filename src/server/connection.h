@@ -68,8 +68,8 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   void respond(Response response);
   void send();
   // Each returns false when it must be called again later, or the connection is closed.
-  bool send_head();
-  bool send_text(const std::string& text);
+  // The head, and what stands in memory behind it.
+  bool send_memory(std::string_view text);
   bool send_blob(BlobBody& body);
   // Bytes of the blob that can go out now; none while they are not there or cold.
   std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
@@ -102,8 +102,8 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   std::string head_;
   std::unique_ptr<Response> response_;
   bool body_wanted_ = false;
-  std::uint64_t head_sent_ = 0;
-  std::uint64_t body_sent_ = 0;
+  std::uint64_t memory_sent_ = 0;  // Of the head and a text body.
+  std::uint64_t body_sent_ = 0;    // Of a blob.
   std::unique_ptr<ColdRead> cold_read_;
   bool waits_for_socket_ = false;
   bool waits_for_disk_ = false;
