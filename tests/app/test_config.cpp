@@ -266,7 +266,7 @@ TEST_F(ConfigTest, APasswordIsNeverShown) {
 
 TEST_F(ConfigTest, WhatIsShownReadsBack) {
   const Config config = whole(R"({"tags": {"fresh_for": "1500ms"}, "shutdown_grace": "0s",
-    "cache": {"max_bytes": 1000001, "min_free_bytes": 0}, "upstreams": [{"allow": ["a/b"]}]})");
+    "cache": {"max_bytes": 1048577, "min_free_bytes": 0}, "upstreams": [{"allow": ["a/b"]}]})");
   const std::string shown = config_json(config);
   EXPECT_EQ(config_json(whole(shown)), shown);
 }
