@@ -188,48 +188,66 @@ class Client final : private event::IoHandler {
   bool reset_ = false;
 };
 
-// A blob that the test lets grow or fail. The readers share it.
+// A blob that the test lets grow or fail. Its readers keep what they read from.
 class GrowingBlob {
  public:
-  explicit GrowingBlob(std::string bytes, std::uint64_t readable_bytes)
-      : bytes_(std::move(bytes)),
-        readable_(readable_bytes),
-        fd_(::memfd_create("growing", MFD_CLOEXEC)) {
-    EXPECT_TRUE(write_at(fd_.get(), bytes_, 0).ok());
+  // What a reader does in the very call of listen().
+  enum class InListen { kNothing, kTells, kFails };
+
+  explicit GrowingBlob(std::string bytes, std::uint64_t readable_bytes) {
+    state_->bytes = std::move(bytes);
+    state_->readable_bytes = readable_bytes;
+    EXPECT_TRUE(write_at(state_->fd.get(), state_->bytes, 0).ok());
   }
   explicit GrowingBlob(const std::string& bytes) : GrowingBlob(bytes, bytes.size()) {}
 
-  std::unique_ptr<cache::BlobReader> open() { return std::make_unique<Reader>(*this); }
+  void in_listen(InListen what) { state_->in_listen = what; }
   server::Response response(std::optional<http::ByteRange> range = std::nullopt) {
     server::Response response;
-    response.body = server::BlobBody{open(), range.value_or(http::ByteRange{0, bytes_.size()})};
+    response.body = server::BlobBody{std::make_unique<Reader>(state_),
+                                     range.value_or(http::ByteRange{0, bytes().size()})};
     return response;
   }
 
   void grow_to(std::uint64_t readable_bytes) {
-    readable_ = readable_bytes;
-    for (Reader* reader : std::vector<Reader*>(readers_)) reader->tell();
+    state_->readable_bytes = readable_bytes;
+    for (Reader* reader : std::vector<Reader*>(state_->readers)) reader->tell();
   }
   void fail() {
-    for (Reader* reader : std::vector<Reader*>(readers_)) reader->fail();
+    for (Reader* reader : std::vector<Reader*>(state_->readers)) reader->fail();
   }
   // The file loses its end behind the server's back.
   void truncate_to(std::uint64_t bytes) {
-    EXPECT_EQ(::ftruncate(fd_.get(), static_cast<off_t>(bytes)), 0);
+    EXPECT_EQ(::ftruncate(state_->fd.get(), static_cast<off_t>(bytes)), 0);
   }
-  std::size_t readers() const { return readers_.size(); }
-  const std::string& bytes() const { return bytes_; }
+  std::size_t readers() const { return state_->readers.size(); }
+  const std::string& bytes() const { return state_->bytes; }
 
  private:
+  class Reader;
+  struct State {
+    std::string bytes;
+    std::uint64_t readable_bytes = 0;
+    InListen in_listen = InListen::kNothing;
+    UniqueFd fd{::memfd_create("growing", MFD_CLOEXEC)};
+    std::vector<Reader*> readers;
+  };
+
   class Reader final : public cache::BlobReader {
    public:
-    explicit Reader(GrowingBlob& blob) : blob_(blob) { blob_.readers_.push_back(this); }
-    ~Reader() override { std::erase(blob_.readers_, this); }
-    int fd() const override { return blob_.fd_.get(); }
-    std::uint64_t size_bytes() const override { return blob_.bytes_.size(); }
-    std::uint64_t readable_bytes() const override { return blob_.readable_; }
+    explicit Reader(std::shared_ptr<State> state) : state_(std::move(state)) {
+      state_->readers.push_back(this);
+    }
+    ~Reader() override { std::erase(state_->readers, this); }
+    int fd() const override { return state_->fd.get(); }
+    std::uint64_t size_bytes() const override { return state_->bytes.size(); }
+    std::uint64_t readable_bytes() const override { return state_->readable_bytes; }
     bool from_fill() const override { return true; }
-    void listen(Listener* listener) override { listener_ = listener; }
+    void listen(Listener* listener) override {
+      listener_ = listener;
+      if (state_->in_listen == InListen::kTells) return tell();
+      if (state_->in_listen == InListen::kFails) return fail();
+    }
     // Each may destroy this reader.
     void tell() {
       if (listener_ != nullptr) listener_->on_readable();
@@ -239,14 +257,11 @@ class GrowingBlob {
     }
 
    private:
-    GrowingBlob& blob_;
+    const std::shared_ptr<State> state_;
     Listener* listener_ = nullptr;
   };
 
-  const std::string bytes_;
-  std::uint64_t readable_;
-  UniqueFd fd_;
-  std::vector<Reader*> readers_;
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 inline server::Response text_response(std::string text, int status = 200) {

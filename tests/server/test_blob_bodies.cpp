@@ -250,6 +250,27 @@ TEST_F(BlobBodiesTest, SendsWhatGrowsWhileTheSocketIsFull) {
   EXPECT_TRUE(answer_of(*client).body == blob.bytes());
 }
 
+TEST_F(BlobBodiesTest, LetsAReaderCallBackInsideListen) {
+  GrowingBlob blob(patterned(1000));
+  blob.in_listen(GrowingBlob::InListen::kTells);
+  serve(blob);
+  const auto client = connect();
+  for (int i = 0; i < 2; ++i) {
+    client->get("/");
+    EXPECT_EQ(answer_of(*client).body, blob.bytes());
+  }
+}
+
+TEST_F(BlobBodiesTest, LetsAReaderFailInsideListen) {
+  GrowingBlob blob(patterned(1000));
+  blob.in_listen(GrowingBlob::InListen::kFails);
+  serve(blob);
+  const auto client = connect();
+  client->get("/");
+  EXPECT_TRUE(ends(*client));
+  EXPECT_EQ(client->received(), "");
+}
+
 TEST_F(BlobBodiesTest, DestroysReadersWithItself) {
   GrowingBlob blob(patterned(1000), 10);
   serve(blob);

@@ -38,6 +38,11 @@ class ColdReadTest : public ServerTest {
     return ::preadv2(fd_.get(), &into, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
   }
 
+  // Of the whole file.
+  bool warm(server::ColdRead& read, std::uint64_t offset, std::uint64_t length) const {
+    return read.warm(fd_.get(), offset, length, kSize - offset);
+  }
+
   server::HttpServer::Context context() { return {*loop_, workers_, clock_, counters_}; }
 
   TempDir dir_;
@@ -68,9 +73,9 @@ TEST_F(ColdReadTest, FindsWhatIsCachedWarm) {
   const auto shared = context();
   int calls = 0;
   server::ColdRead read(shared, [&] { ++calls; });
-  EXPECT_TRUE(read.warm(fd_.get(), 0, 100'000));
-  EXPECT_TRUE(read.warm(fd_.get(), 50'000, 1));
-  EXPECT_TRUE(read.warm(fd_.get(), 100'000, kSize - 100'000));
+  EXPECT_TRUE(warm(read, 0, 100'000));
+  EXPECT_TRUE(warm(read, 50'000, 1));
+  EXPECT_TRUE(warm(read, 100'000, kSize - 100'000));
   turn_for(milliseconds(5));
   EXPECT_EQ(calls, 0);
   EXPECT_EQ(counters_.cold_reads, 0u);
@@ -81,7 +86,7 @@ TEST_F(ColdReadTest, TakesAFileThatCantTellForWarm) {
   ASSERT_TRUE(write_at(memory.get(), bytes_, 0).ok());
   const auto shared = context();
   server::ColdRead read(shared, [] {});
-  EXPECT_TRUE(read.warm(memory.get(), 0, 100'000));
+  EXPECT_TRUE(read.warm(memory.get(), 0, 100'000, kSize));
 }
 
 TEST_F(ColdReadTest, HasAHelperReadInWhatIsCold) {
@@ -89,10 +94,10 @@ TEST_F(ColdReadTest, HasAHelperReadInWhatIsCold) {
   const auto shared = context();
   int calls = 0;
   server::ColdRead read(shared, [&] { ++calls; });
-  EXPECT_FALSE(read.warm(fd_.get(), 0, 100'000));
+  EXPECT_FALSE(warm(read, 0, 100'000));
   EXPECT_EQ(calls, 0) << "not inside the call";
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
-  EXPECT_TRUE(read.warm(fd_.get(), 0, 100'000));
+  EXPECT_TRUE(warm(read, 0, 100'000));
   char byte = 0;
   iovec into{&byte, 1};
   EXPECT_EQ(::preadv2(fd_.get(), &into, 1, 99'999, RWF_NOWAIT), 1) << "it is in the page cache";
@@ -103,9 +108,9 @@ TEST_F(ColdReadTest, ReadsAheadOfWhatIsAskedFor) {
   const auto shared = context();
   int calls = 0;
   server::ColdRead read(shared, [&] { ++calls; });
-  EXPECT_FALSE(read.warm(fd_.get(), 0, 1000));
+  EXPECT_FALSE(warm(read, 0, 1000));
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
-  EXPECT_TRUE(read.warm(fd_.get(), 1000, 1'000'000));
+  EXPECT_TRUE(warm(read, 1000, 1'000'000));
   EXPECT_EQ(counters_.cold_reads, 1u);
 }
 
@@ -114,7 +119,7 @@ TEST_F(ColdReadTest, CallsNobodyWhenItIsGone) {
   const auto shared = context();
   int calls = 0;
   auto read = std::make_unique<server::ColdRead>(shared, [&] { ++calls; });
-  EXPECT_FALSE(read->warm(fd_.get(), 0, 1000));
+  EXPECT_FALSE(warm(*read, 0, 1000));
   read.reset();
   fd_.reset();
   turn_for(milliseconds(30));
@@ -130,7 +135,7 @@ TEST_F(ColdReadTest, MayGoInsideItsCallback) {
     read.reset();
     called = held.size() == 100;  // What it captured is still there.
   });
-  EXPECT_FALSE(read->warm(fd_.get(), 0, 1000));
+  EXPECT_FALSE(warm(*read, 0, 1000));
   EXPECT_TRUE(turn_until([&] { return called; }));
 }
 

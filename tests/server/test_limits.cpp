@@ -6,11 +6,9 @@
 
 #include <sys/resource.h>
 
-#include <sstream>
+#include <string>
 
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
-
+#include "layby/base/log.h"
 #include "server/server_test.h"
 
 namespace layby::testing {
@@ -251,22 +249,19 @@ class Scarce {
 };
 
 TEST_F(LimitsTest, PausesAcceptingWithoutDescriptorsAndGoesOnLater) {
-  std::ostringstream log;
-  const auto logger = spdlog::default_logger();
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
-      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
   start();
+  log::start("error");
   const auto client = connect();
   client->get("/");
+  ::testing::internal::CaptureStderr();
   {
     const Scarce scarce;
     turn_for(milliseconds(150));
   }
-  spdlog::set_default_logger(logger);
+  const std::string said = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(counters_.connections_accepted, 0u);
   std::size_t complaints = 0;
-  for (std::size_t at = 0; (at = log.str().find("raise the limit", at)) != std::string::npos;
-       ++at) {
+  for (std::size_t at = 0; (at = said.find("raise the limit", at)) != std::string::npos; ++at) {
     ++complaints;
   }
   EXPECT_GE(complaints, 1u);

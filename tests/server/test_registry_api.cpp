@@ -1,0 +1,641 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every route of the distribution API (OCI distribution-spec 1.1, pull) over a real
+// cache with a store in memory and upstreams that the test plays. The handler is called
+// directly; what goes over a socket is the other tests' affair.
+
+#include "layby/server/registry_api.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "layby/oci/manifest.h"
+#include "support/fake_clock.h"
+#include "support/fake_store.h"
+#include "support/fake_timers.h"
+#include "support/fake_upstream.h"
+
+namespace layby::testing {
+namespace {
+
+using server::Request;
+using server::Response;
+using std::chrono::seconds;
+
+// A request and what came of it.
+struct Exchange {
+  Request request;
+  cache::Handle handle;
+  std::optional<Response> response;
+  int answers = 0;
+
+  int status() const { return response ? response->status : 0; }
+  std::string header(std::string_view name) const {
+    return response ? response->headers.joined(name) : "";
+  }
+  std::string text() const {
+    if (!response) return "";
+    const auto* text = std::get_if<std::shared_ptr<const std::string>>(&response->body);
+    return text != nullptr ? **text : "";
+  }
+  const server::BlobBody* blob() const {
+    return response ? std::get_if<server::BlobBody>(&response->body) : nullptr;
+  }
+  const server::NoBody* no_body() const {
+    return response ? std::get_if<server::NoBody>(&response->body) : nullptr;
+  }
+  // Whether it is an error answer as the specification wants it.
+  bool is_error(int status_wanted, std::string_view code) const {
+    return status() == status_wanted && header("Content-Type") == "application/json" &&
+           text().starts_with("{\"errors\":[{\"code\":\"" + std::string(code) +
+                              "\",\"message\":\"");
+  }
+};
+
+using ExchangePtr = std::unique_ptr<Exchange>;
+using Fields = std::vector<http::Header>;
+
+class RegistryApiTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::vector<cache::Origin> origins;
+    auto hub = std::make_unique<FakeUpstream>();
+    auto other = std::make_unique<FakeUpstream>();
+    hub_ = hub.get();
+    other_ = other.get();
+    origins.push_back({"docker.io", {"library/*"}, std::move(hub)});
+    origins.push_back({"ghcr.io", {"*"}, std::move(other)});
+    cache_ = std::make_unique<cache::Cache>(cache::Rules{}, std::move(origins), store_, timers_,
+                                            clock_, counters_);
+    api_ = std::make_unique<server::RegistryApi>(*cache_);
+  }
+
+  // Asks for "/path?query".
+  ExchangePtr ask(std::string_view method, const std::string& target, Fields fields = {}) {
+    auto exchange = std::make_unique<Exchange>();
+    const auto mark = target.find('?');
+    exchange->request.method = method;
+    exchange->request.path = target.substr(0, mark);
+    if (mark != std::string::npos) exchange->request.query = target.substr(mark + 1);
+    for (const auto& field : fields) exchange->request.headers.add(field.name, field.value);
+    exchange->handle = api_->handle(exchange->request, [to = exchange.get()](Response response) {
+      to->response.emplace(std::move(response));
+      ++to->answers;
+      to->request = {};  // It is valid until the answer only.
+    });
+    return exchange;
+  }
+  ExchangePtr get(const std::string& target, Fields fields = {}) {
+    return ask("GET", target, std::move(fields));
+  }
+  ExchangePtr head(const std::string& target, Fields fields = {}) {
+    return ask("HEAD", target, std::move(fields));
+  }
+
+  // Fails every upstream request with `error`, also those that are made again.
+  void fail_all(const Exchange& exchange, const Error& error) {
+    for (int i = 0; i < 50 && !exchange.response; ++i) {
+      for (const auto& request : hub_->pending()) request->fail(error);
+      timers_.advance(seconds(10));
+    }
+  }
+
+  // A tag in the store, checked upstream `age` ago.
+  void keep_tag(const std::string& tag, seconds age) {
+    store_.add_tag({"docker.io", "library/debian", tag}, {digest_, clock_.wall_now() - age});
+  }
+  std::string manifest_path() const { return "/v2/library/debian/manifests/" + digest_.str(); }
+  std::string blob_path() const { return "/v2/library/debian/blobs/" + blob_digest_.str(); }
+  std::string etag() const { return '"' + blob_digest_.str() + '"'; }
+
+  FakeClock clock_;
+  FakeTimers timers_{clock_};
+  FakeStore store_{timers_};
+  Counters counters_;
+  FakeUpstream* hub_ = nullptr;
+  FakeUpstream* other_ = nullptr;
+  std::unique_ptr<cache::Cache> cache_;
+  std::unique_ptr<server::RegistryApi> api_;
+  const std::string type_{oci::kOciIndex};
+  const std::string manifest_ =
+      R"({"schemaVersion":2,"mediaType":")" + type_ + R"(","manifests":[]})";
+  const std::string blob_ = "the bytes of a blob";
+  const oci::Digest digest_ = oci::Digest::of(manifest_);
+  const oci::Digest blob_digest_ = oci::Digest::of(blob_);
+};
+
+// -- The ping
+
+TEST_F(RegistryApiTest, AnswersThePingToAnybody) {
+  for (const char* path : {"/v2/", "/v2"}) {
+    const auto ping = get(path);
+    EXPECT_EQ(ping->status(), 200);
+    EXPECT_EQ(ping->text(), "{}");
+    EXPECT_EQ(ping->header("Docker-Distribution-Api-Version"), "registry/2.0");
+    EXPECT_EQ(ping->handle, nullptr);
+  }
+}
+
+TEST_F(RegistryApiTest, AnswersThePingWithoutAskingUpstream) {
+  get("/v2/", {{"Authorization", "Basic dXNlcjpwYXNz"}});
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+// -- Manifests
+
+TEST_F(RegistryApiTest, ServesAStoredManifestByDigest) {
+  store_.add_manifest(manifest_, type_);
+  const auto got = get(manifest_path());
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->text(), manifest_);
+  EXPECT_EQ(got->header("Content-Type"), type_);
+  EXPECT_EQ(got->header("Docker-Content-Digest"), digest_.str());
+  EXPECT_EQ(got->header("ETag"), '"' + digest_.str() + '"');
+  EXPECT_EQ(got->header("Docker-Distribution-Api-Version"), "registry/2.0");
+  EXPECT_EQ(got->answers, 1);
+}
+
+TEST_F(RegistryApiTest, FetchesAManifestByDigest) {
+  const auto got = get(manifest_path());
+  ASSERT_NE(got->handle, nullptr);
+  hub_->only_pending()->answer_manifest(cache::ManifestBody{manifest_, type_});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->text(), manifest_);
+}
+
+TEST_F(RegistryApiTest, ResolvesATagByHead) {
+  const auto got = get("/v2/library/debian/manifests/stable");
+  EXPECT_EQ(hub_->only_pending()->kind, UpstreamKind::kManifestHead);
+  hub_->answer_manifest_head(cache::ManifestHead{digest_, type_, manifest_.size()});
+  EXPECT_EQ(hub_->only_pending()->kind, UpstreamKind::kManifestGet);
+  hub_->answer_manifest(cache::ManifestBody{manifest_, type_});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->text(), manifest_);
+  EXPECT_EQ(got->header("Age"), "0");
+}
+
+TEST_F(RegistryApiTest, ServesAFreshTagWithItsAge) {
+  store_.add_manifest(manifest_, type_);
+  keep_tag("stable", seconds(10));
+  const auto got = get("/v2/library/debian/manifests/stable");
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Age"), "10");
+  EXPECT_EQ(got->header("Warning"), "");
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, ServesAStaleTagWithAWarningWhenUpstreamFails) {
+  store_.add_manifest(manifest_, type_);
+  keep_tag("stable", seconds(1000));
+  const auto got = get("/v2/library/debian/manifests/stable");
+  fail_all(*got, {ErrorCode::kUnavailable, "down", {}});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->text(), manifest_);
+  EXPECT_EQ(got->header("Age"), "1000");
+  EXPECT_TRUE(got->header("Warning").starts_with("110 "));
+}
+
+TEST_F(RegistryApiTest, AnswersHeadOfAManifestAsGet) {
+  store_.add_manifest(manifest_, type_);
+  const auto got = head(manifest_path());
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Content-Type"), type_);
+  EXPECT_EQ(got->header("Docker-Content-Digest"), digest_.str());
+  EXPECT_EQ(got->text().size(), manifest_.size()) << "the server leaves it out";
+}
+
+TEST_F(RegistryApiTest, AnswersHeadOfATagFromUpstreamsHead) {
+  const auto got = head("/v2/library/debian/manifests/stable");
+  hub_->answer_manifest_head(cache::ManifestHead{digest_, type_, 1234});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Docker-Content-Digest"), digest_.str());
+  ASSERT_NE(got->no_body(), nullptr);
+  EXPECT_EQ(got->no_body()->content_length, 1234u);
+}
+
+TEST_F(RegistryApiTest, Answers304ToAManifestTheClientHas) {
+  store_.add_manifest(manifest_, type_);
+  const std::string tag = '"' + digest_.str() + '"';
+  for (const std::string& value : {tag, "W/" + tag, "\"x\", " + tag, std::string("*")}) {
+    const auto got = get(manifest_path(), {{"If-None-Match", value}});
+    EXPECT_EQ(got->status(), 304) << value;
+    ASSERT_NE(got->no_body(), nullptr);
+    EXPECT_EQ(got->no_body()->content_length, std::nullopt);
+    EXPECT_EQ(got->header("Docker-Content-Digest"), digest_.str());
+    EXPECT_EQ(got->header("ETag"), tag);
+  }
+}
+
+TEST_F(RegistryApiTest, ServesAManifestThatIsNotTheClients) {
+  store_.add_manifest(manifest_, type_);
+  EXPECT_EQ(get(manifest_path(), {{"If-None-Match", "\"sha256:other\""}})->status(), 200);
+}
+
+TEST_F(RegistryApiTest, Answers404ForAMissingManifest) {
+  for (const std::string& path :
+       {manifest_path(), std::string("/v2/library/debian/manifests/gone")}) {
+    const auto got = get(path);
+    fail_all(*got, {ErrorCode::kNotFound, "no such manifest", {}});
+    EXPECT_TRUE(got->is_error(404, "MANIFEST_UNKNOWN")) << got->text();
+  }
+}
+
+TEST_F(RegistryApiTest, Answers400ForAManifestsMalformedDigest) {
+  for (const char* reference : {"sha256:abc", "md5:d41d8cd98f00b204e9800998ecf8427e", "sha256:"}) {
+    const auto got = get(std::string("/v2/library/debian/manifests/") + reference);
+    EXPECT_TRUE(got->is_error(400, "DIGEST_INVALID")) << reference << ": " << got->text();
+  }
+}
+
+TEST_F(RegistryApiTest, Answers400ForATagThatIsNone) {
+  const auto got = get("/v2/library/debian/manifests/-not-a-tag");
+  EXPECT_TRUE(got->is_error(400, "MANIFEST_INVALID")) << got->text();
+}
+
+TEST_F(RegistryApiTest, ServesBySha512) {
+  const auto digest = oci::Digest::of(manifest_, ShaKind::kSha512);
+  const auto got = get("/v2/library/debian/manifests/" + digest.str());
+  hub_->only_pending()->answer_manifest(cache::ManifestBody{manifest_, type_});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Docker-Content-Digest"), digest.str());
+}
+
+TEST_F(RegistryApiTest, NeverServesAManifestWhoseDigestIsWrong) {
+  const auto got = get(manifest_path());
+  for (int i = 0; i < 10 && !got->response; ++i) {
+    hub_->only_pending()->answer_manifest(cache::ManifestBody{"{}", type_});
+    timers_.advance(seconds(10));
+  }
+  EXPECT_TRUE(got->is_error(503, "UNAVAILABLE")) << got->text();
+}
+
+// -- Blobs
+
+TEST_F(RegistryApiTest, ServesAStoredBlob) {
+  store_.add_blob(blob_);
+  const auto got = get(blob_path());
+  EXPECT_EQ(got->status(), 200);
+  ASSERT_NE(got->blob(), nullptr);
+  EXPECT_EQ(got->blob()->range, (http::ByteRange{0, blob_.size()}));
+  EXPECT_EQ(got->header("Content-Type"), "application/octet-stream");
+  EXPECT_EQ(got->header("Docker-Content-Digest"), blob_digest_.str());
+  EXPECT_EQ(got->header("ETag"), etag());
+  EXPECT_EQ(got->header("Accept-Ranges"), "bytes");
+  EXPECT_EQ(got->header("Content-Encoding"), "");
+}
+
+TEST_F(RegistryApiTest, ServesABlobAsSoonAsItsSizeIsKnown) {
+  const auto got = get(blob_path());
+  timers_.run();
+  hub_->only_pending()->start(0, blob_.size());
+  timers_.run();
+  EXPECT_EQ(got->status(), 200);
+  ASSERT_NE(got->blob(), nullptr);
+  EXPECT_EQ(got->blob()->reader->readable_bytes(), 0u);
+}
+
+TEST_F(RegistryApiTest, Answers206WithTheRange) {
+  store_.add_blob(blob_);
+  const std::string total = std::to_string(blob_.size());
+  struct Case {
+    std::string range;
+    http::ByteRange wanted;
+    std::string content_range;
+  };
+  for (const Case& c : {Case{"bytes=4-8", {4, 5}, "bytes 4-8/" + total},
+                        Case{"bytes=4-", {4, 15}, "bytes 4-18/" + total},
+                        Case{"bytes=-4", {15, 4}, "bytes 15-18/" + total},
+                        Case{"bytes=0-999", {0, 19}, "bytes 0-18/" + total}}) {
+    const auto got = get(blob_path(), {{"Range", c.range}});
+    EXPECT_EQ(got->status(), 206) << c.range;
+    ASSERT_NE(got->blob(), nullptr) << c.range;
+    EXPECT_EQ(got->blob()->range, c.wanted) << c.range;
+    EXPECT_EQ(got->header("Content-Range"), c.content_range);
+    EXPECT_EQ(got->header("Docker-Content-Digest"), blob_digest_.str());
+  }
+}
+
+TEST_F(RegistryApiTest, Answers206WhileTheBlobIsFilled) {
+  const auto got = get(blob_path(), {{"Range", "bytes=10-"}});
+  timers_.run();
+  hub_->only_pending()->start(0, blob_.size());
+  timers_.run();
+  EXPECT_EQ(got->status(), 206);
+  ASSERT_NE(got->blob(), nullptr);
+  EXPECT_EQ(got->blob()->range, (http::ByteRange{10, 9}));
+}
+
+TEST_F(RegistryApiTest, Answers416OutsideTheBlob) {
+  store_.add_blob(blob_);
+  for (const char* range : {"bytes=19-", "bytes=100-200", "bytes=-0"}) {
+    const auto got = get(blob_path(), {{"Range", range}});
+    EXPECT_TRUE(got->is_error(416, "RANGE_INVALID")) << range << ": " << got->text();
+    EXPECT_EQ(got->header("Content-Range"), "bytes */19") << range;
+  }
+}
+
+TEST_F(RegistryApiTest, ServesTheWholeForARangeItDoesNotRead) {
+  store_.add_blob(blob_);
+  for (const char* range : {"lines=1-2", "bytes=8-4", "bytes=0-1,4-5", "bytes=x"}) {
+    EXPECT_EQ(get(blob_path(), {{"Range", range}})->status(), 200) << range;
+  }
+}
+
+TEST_F(RegistryApiTest, HonoursIfRange) {
+  store_.add_blob(blob_);
+  const auto ranged = [&](const std::string& condition) {
+    return get(blob_path(), {{"Range", "bytes=1-2"}, {"If-Range", condition}})->status();
+  };
+  EXPECT_EQ(ranged(etag()), 206);
+  EXPECT_EQ(ranged("\"sha256:other\""), 200);
+  EXPECT_EQ(ranged("W/" + etag()), 200) << "weak tags do not do";
+  EXPECT_EQ(ranged("Mon, 23 Nov 2026 11:00:00 GMT"), 200);
+}
+
+TEST_F(RegistryApiTest, Answers304ToABlobTheClientHasWithoutALook) {
+  const auto got = get(blob_path(), {{"If-None-Match", etag()}});
+  EXPECT_EQ(got->status(), 304);
+  ASSERT_NE(got->no_body(), nullptr);
+  EXPECT_EQ(got->header("ETag"), etag());
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, AnswersHeadOfAStoredBlob) {
+  store_.add_blob(blob_);
+  const auto got = head(blob_path());
+  EXPECT_EQ(got->status(), 200);
+  ASSERT_NE(got->no_body(), nullptr);
+  EXPECT_EQ(got->no_body()->content_length, blob_.size());
+  EXPECT_EQ(got->header("Docker-Content-Digest"), blob_digest_.str());
+  EXPECT_EQ(got->header("Accept-Ranges"), "bytes");
+}
+
+TEST_F(RegistryApiTest, AnswersHeadOfABlobWithoutFetchingIt) {
+  const auto got = head(blob_path());
+  ASSERT_EQ(hub_->only_pending()->kind, UpstreamKind::kBlobHead);
+  hub_->only_pending()->answer_blob_head(cache::BlobHead{777});
+  EXPECT_EQ(got->status(), 200);
+  ASSERT_NE(got->no_body(), nullptr);
+  EXPECT_EQ(got->no_body()->content_length, 777u);
+}
+
+TEST_F(RegistryApiTest, Answers304ToHeadOfABlobTheClientHas) {
+  EXPECT_EQ(head(blob_path(), {{"If-None-Match", etag()}})->status(), 304);
+}
+
+TEST_F(RegistryApiTest, Answers404ForAMissingBlob) {
+  for (const char* method : {"GET", "HEAD"}) {
+    const auto got = ask(method, blob_path());
+    timers_.run();
+    fail_all(*got, {ErrorCode::kNotFound, "no such blob", {}});
+    EXPECT_TRUE(got->is_error(404, "BLOB_UNKNOWN")) << method << ": " << got->text();
+  }
+}
+
+TEST_F(RegistryApiTest, Answers400ForABlobsMalformedDigest) {
+  for (const char* digest :
+       {"sha256:abc", "latest", "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709"}) {
+    const auto got = get(std::string("/v2/library/debian/blobs/") + digest);
+    EXPECT_TRUE(got->is_error(400, "DIGEST_INVALID")) << digest << ": " << got->text();
+  }
+}
+
+TEST_F(RegistryApiTest, GivesUpWhatTheClientNoLongerWants) {
+  const auto got = head(blob_path());
+  const auto request = hub_->only_pending();
+  got->handle.reset();
+  EXPECT_TRUE(request->cancelled());
+  EXPECT_EQ(got->answers, 0);
+}
+
+// -- Tags
+
+TEST_F(RegistryApiTest, ListsTagsSorted) {
+  const auto got = get("/v2/library/debian/tags/list");
+  hub_->only_pending()->answer_tags(cache::TagPage{{"trixie", "bookworm"}, false});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Content-Type"), "application/json");
+  EXPECT_EQ(got->text(), R"({"name":"library/debian","tags":["bookworm","trixie"]})");
+  EXPECT_EQ(got->header("Link"), "");
+}
+
+TEST_F(RegistryApiTest, AsksForThePageTheClientWants) {
+  const auto got = get("/v2/library/debian/tags/list?n=5&last=bookworm");
+  EXPECT_EQ(hub_->only_pending()->page.count, 5u);
+  EXPECT_EQ(hub_->only_pending()->page.last, "bookworm");
+}
+
+TEST_F(RegistryApiTest, LinksToTheNextPage) {
+  const auto got = get("/v2/library/debian/tags/list?n=2");
+  hub_->only_pending()->answer_tags(cache::TagPage{{"a", "b"}, true});
+  EXPECT_EQ(got->header("Link"), "</v2/library/debian/tags/list?last=b&n=2>; rel=\"next\"");
+}
+
+TEST_F(RegistryApiTest, LinksToTheNextPageOfTheSameUpstream) {
+  const auto got = get("/v2/acme/tool/tags/list?n=1&ns=ghcr.io");
+  other_->only_pending()->answer_tags(cache::TagPage{{"a"}, true});
+  EXPECT_EQ(got->header("Link"), "</v2/acme/tool/tags/list?last=a&n=1&ns=ghcr.io>; rel=\"next\"");
+}
+
+TEST_F(RegistryApiTest, HasNoTagsForZeroOfThem) {
+  const auto got = get("/v2/library/debian/tags/list?n=0");
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->text(), R"({"name":"library/debian","tags":[]})");
+  EXPECT_EQ(got->header("Link"), "");
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, Answers400ForANumberOfTagsThatIsNone) {
+  for (const char* n : {"-1", "x", "", "1.5", "99999999999999999999999"}) {
+    const auto got = get(std::string("/v2/library/debian/tags/list?n=") + n);
+    EXPECT_TRUE(got->is_error(400, "PAGINATION_NUMBER_INVALID")) << n << ": " << got->text();
+  }
+}
+
+TEST_F(RegistryApiTest, ListsWhatIsCachedWhenUpstreamFails) {
+  store_.add_manifest(manifest_, type_);
+  for (const char* tag : {"a", "b", "c"}) keep_tag(tag, seconds(10));
+  const auto got = get("/v2/library/debian/tags/list?n=1&last=a");
+  hub_->fail({ErrorCode::kUnavailable, "down", {}});
+  EXPECT_EQ(got->text(), R"({"name":"library/debian","tags":["b"]})");
+  EXPECT_EQ(got->header("Link"), "</v2/library/debian/tags/list?last=b&n=1>; rel=\"next\"");
+}
+
+TEST_F(RegistryApiTest, Answers404ForTheTagsOfARepositoryThatIsMissing) {
+  const auto got = get("/v2/library/nothing/tags/list");
+  hub_->fail({ErrorCode::kNotFound, "no such repository", {}});
+  EXPECT_TRUE(got->is_error(404, "NAME_UNKNOWN")) << got->text();
+}
+
+// -- Referrers
+
+TEST_F(RegistryApiTest, HasAnEmptyIndexWhereThereAreNoReferrers) {
+  const auto got = get("/v2/library/debian/referrers/" + digest_.str());
+  hub_->fail({ErrorCode::kNotFound, "no such API", {}});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Content-Type"), "application/vnd.oci.image.index.v1+json");
+  EXPECT_EQ(got->text(),
+            R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",)"
+            R"("manifests":[]})");
+}
+
+TEST_F(RegistryApiTest, ServesUpstreamsReferrers) {
+  const auto got = get("/v2/library/debian/referrers/" + digest_.str() + "?artifactType=a%2Fb");
+  EXPECT_EQ(hub_->only_pending()->artifact_type, "a/b");
+  hub_->only_pending()->answer_referrers(std::string("{\"manifests\":[1]}"));
+  EXPECT_EQ(got->text(), "{\"manifests\":[1]}");
+  EXPECT_EQ(got->header("Content-Type"), "application/vnd.oci.image.index.v1+json");
+}
+
+TEST_F(RegistryApiTest, Answers400ForTheReferrersOfAMalformedDigest) {
+  const auto got = get("/v2/library/debian/referrers/sha256:abc");
+  EXPECT_TRUE(got->is_error(400, "DIGEST_INVALID")) << got->text();
+}
+
+// -- Names, upstreams, policy
+
+TEST_F(RegistryApiTest, PutsLibraryBeforeAShortName) {
+  const auto got = get("/v2/debian/manifests/stable");
+  EXPECT_EQ(hub_->only_pending()->repository, "library/debian");
+}
+
+TEST_F(RegistryApiTest, LeavesShortNamesOfOtherUpstreamsAlone) {
+  const auto got = get("/v2/tool/manifests/stable?ns=ghcr.io");
+  EXPECT_EQ(other_->only_pending()->repository, "tool");
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, KnowsDockerHubByItsOtherNames) {
+  const auto got = get("/v2/debian/manifests/stable?ns=registry-1.docker.io");
+  EXPECT_EQ(hub_->only_pending()->repository, "library/debian");
+}
+
+TEST_F(RegistryApiTest, Answers404ForAnUnknownUpstream) {
+  for (const std::string& path :
+       {manifest_path(), blob_path(), std::string("/v2/library/debian/tags/list")}) {
+    const auto got = get(path + "?ns=quay.io");
+    EXPECT_TRUE(got->is_error(404, "NAME_UNKNOWN")) << got->text();
+    EXPECT_NE(got->text().find("quay.io"), std::string::npos);
+  }
+}
+
+TEST_F(RegistryApiTest, Answers403ForWhatPolicyKeepsOut) {
+  const std::string digest = blob_digest_.str();
+  for (const std::string& path :
+       {std::string("/v2/acme/secret/manifests/latest"), "/v2/acme/secret/blobs/" + digest,
+        std::string("/v2/acme/secret/tags/list"), "/v2/acme/secret/referrers/" + digest}) {
+    const auto got = get(path);
+    EXPECT_TRUE(got->is_error(403, "DENIED")) << path << ": " << got->text();
+    EXPECT_NE(got->text().find("this mirror does not serve acme/secret of docker.io; to allow it, "
+                               "add \\\"acme/secret\\\" to \\\"allow\\\" of the upstream "
+                               "\\\"docker.io\\\" in layby's configuration"),
+              std::string::npos)
+        << got->text();
+  }
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, KeepsOutWhatIsInTheStoreButNotAllowed) {
+  store_.add_blob(blob_);
+  EXPECT_EQ(get("/v2/acme/secret/blobs/" + blob_digest_.str())->status(), 403);
+  EXPECT_EQ(
+      get("/v2/acme/secret/blobs/" + blob_digest_.str(), {{"If-None-Match", etag()}})->status(),
+      403);
+}
+
+TEST_F(RegistryApiTest, Answers400ForANameThatIsNone) {
+  for (const char* name : {"Library/Debian", "library//debian", "library/%2e%2e", "-x", "a/../b"}) {
+    const auto got = get(std::string("/v2/") + name + "/manifests/stable");
+    EXPECT_TRUE(got->is_error(400, "NAME_INVALID")) << name << ": " << got->text();
+  }
+}
+
+TEST_F(RegistryApiTest, Answers404ForAPathThatIsNoEndpoint) {
+  for (const char* path : {"/v2/library/debian", "/v2/_catalog", "/v2/library/debian/nothing/x"}) {
+    const auto got = get(path);
+    EXPECT_EQ(got->status(), 404) << path;
+    EXPECT_TRUE(got->text().starts_with("{\"errors\":[")) << path;
+  }
+}
+
+// -- Pushes
+
+TEST_F(RegistryApiTest, Answers405ToPushesAndDeletes) {
+  for (const char* method : {"PUT", "POST", "PATCH", "DELETE"}) {
+    for (const std::string& path :
+         {manifest_path(), blob_path(), std::string("/v2/library/debian/blobs/uploads/"),
+          std::string("/v2/library/debian/blobs/uploads/1234"), std::string("/v2/")}) {
+      const auto got = ask(method, path);
+      EXPECT_TRUE(got->is_error(405, "UNSUPPORTED")) << method << " " << path;
+      EXPECT_EQ(got->header("Allow"), "GET, HEAD");
+    }
+  }
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, Answers405ToAnUploadsGet) {
+  EXPECT_TRUE(get("/v2/library/debian/blobs/uploads/1234")->is_error(405, "UNSUPPORTED"));
+}
+
+// -- What upstream's failures become
+
+struct Failure {
+  ErrorCode code;
+  int status;
+};
+
+class RegistryApiFailureTest : public RegistryApiTest,
+                               public ::testing::WithParamInterface<Failure> {
+ protected:
+  // Each way in which a client can make upstream fail.
+  std::vector<std::pair<std::string, std::string>> requests() const {
+    return {{"GET", manifest_path()},
+            {"HEAD", manifest_path()},
+            {"GET", "/v2/library/debian/manifests/stable"},
+            {"HEAD", "/v2/library/debian/manifests/stable"},
+            {"GET", blob_path()},
+            {"HEAD", blob_path()},
+            {"GET", "/v2/library/debian/tags/list"},
+            {"GET", "/v2/library/debian/referrers/" + digest_.str()}};
+  }
+};
+
+TEST_P(RegistryApiFailureTest, HasItsStatusAndIsNever401Or429) {
+  const Failure failure = GetParam();
+  for (const auto& [method, path] : requests()) {
+    const auto got = ask(method, path);
+    timers_.run();
+    fail_all(*got, {failure.code, "upstream says \"no\"", {}});
+    const bool none = failure.code == ErrorCode::kNotFound && path.find("referrers") != path.npos;
+    EXPECT_EQ(got->status(), none ? 200 : failure.status) << method << " " << path;
+    EXPECT_EQ(got->header("WWW-Authenticate"), "");
+    EXPECT_EQ(got->answers, 1);
+    EXPECT_TRUE(none || got->text().find("upstream says \\\"no\\\"") != std::string::npos)
+        << got->text();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RegistryApiFailureTest,
+    ::testing::Values(Failure{ErrorCode::kNotFound, 404}, Failure{ErrorCode::kDenied, 403},
+                      Failure{ErrorCode::kThrottled, 503}, Failure{ErrorCode::kUnavailable, 503},
+                      Failure{ErrorCode::kTimedOut, 503}, Failure{ErrorCode::kCorrupt, 503},
+                      Failure{ErrorCode::kInvalid, 503}, Failure{ErrorCode::kNoSpace, 503},
+                      Failure{ErrorCode::kIo, 503}),
+    [](const auto& tested) { return std::string(to_string(tested.param.code)); });
+
+TEST_F(RegistryApiTest, PassesOnHowLongToWait) {
+  const auto got = get("/v2/library/debian/tags/list");
+  hub_->fail({ErrorCode::kThrottled, "too many", seconds(90)});
+  EXPECT_EQ(got->status(), 503);
+  EXPECT_EQ(got->header("Retry-After"), "90");
+}
+
+}  // namespace
+}  // namespace layby::testing
