@@ -90,7 +90,7 @@ def plural(count: int, what: str) -> str:
 def upstream(hub: Hub) -> str:
     """What went upstream since the last thin_link()."""
     gets, blobs = len(hub.requests("manifest", "GET")), len(hub.requests("cdn", "GET"))
-    heads = len(hub.requests("manifest", "HEAD"))
+    heads = sum(e["status"] != 401 for e in hub.requests("manifest", "HEAD"))  # but for challenges
     if gets or blobs:
         return (f"upstream: {size(hub.bytes_sent('cdn'))} in {plural(blobs, 'blob')}, "
                 f"{plural(gets, 'manifest')} (pulls), {plural(heads, 'HEAD')} (free)")
@@ -127,11 +127,11 @@ def tell(images: list[str]) -> None:
                 crowd(layby, hub, "big:1", 8)
                 hub.down()
                 timed_pulls("The link is cut: Docker Hub is gone", layby, hub, client, images)
-                layby.restart()
-                timed_pulls("Still cut, and Layby was restarted", layby, hub, client, images)
                 step("What Layby says (layby status)")
                 status = layby.command("status", "--config", str(layby.config_path))
                 print("  " + status.stdout.strip().replace("\n", "\n  "))
+                layby.restart()
+                timed_pulls("Still cut, and Layby was restarted", layby, hub, client, images)
                 step("(Times are docker's own: unpacking the layers included.)")
 
 

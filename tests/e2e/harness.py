@@ -150,8 +150,8 @@ class Layby(Program):
         """Starts, and keeps the port of the first start."""
         self.config_path.write_text(json.dumps(self.config, indent=2))
         read_from = len(self.log())
-        self.start([str(layby_binary()), "serve", "--config", str(self.config_path)])
         try:
+            self.start([str(layby_binary()), "serve", "--config", str(self.config_path)])
             said = wait_until(lambda: self.alive() and re.search(
                 r"listening on 127\.0\.0\.1:(\d+)", self.log()[read_from:]), "'listening on' line")
             self.port = int(said[1])
