@@ -97,7 +97,7 @@ class Page {
   }
 
   void line(std::string label, const std::string& value) {
-    label.resize(std::max(label.size() + 1, kLabelColumns), ' ');
+    if (!value.empty()) label.resize(std::max(label.size() + 1, kLabelColumns), ' ');
     out_ << "  " << label << value << "\n";
   }
 
@@ -111,8 +111,9 @@ class Page {
 
   void title() {
     out_ << "Layby " << text(stats_, "/version") << " on " << text(stats_, "/listen") << ", up "
-         << duration(number(stats_, "/uptime_seconds")) << ", " << count(stats_, "/connections")
-         << " connections, " << bytes(stats_, "/resident_bytes") << " of memory\n";
+         << duration(number(stats_, "/uptime_seconds"))
+         << ", connections: " << count(stats_, "/connections")
+         << ", memory: " << bytes(stats_, "/resident_bytes") << "\n";
   }
 
   void cache() {
