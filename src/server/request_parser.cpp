@@ -71,7 +71,7 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
   const auto error = llhttp_execute(&parser_, mine.data(), mine.size());
   // Paused behind the line feed that ends the head.
   if (whole_) consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
-  if ((error != HPE_OK && !whole_) || !ends_lines_strictly(mine.substr(0, consumed))) {
+  if ((error != HPE_OK && !whole_) || !has_strict_lines(mine.substr(0, consumed))) {
     return refuse(400, "the request can't be read");
   }
   if (whole_) return check();
@@ -83,10 +83,10 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
   return Outcome::kIncomplete;
 }
 
-bool RequestParser::ends_lines_strictly(std::string_view bytes) {
+bool RequestParser::has_strict_lines(std::string_view bytes) {
   for (const char byte : bytes) {
     if (byte == '\n' && last_byte_ != '\r') return false;
-    if ((byte == ' ' || byte == '\t') && last_byte_ == '\n') return false;
+    if ((byte == ' ' || byte == '\t' || byte == ':') && last_byte_ == '\n') return false;
     last_byte_ = byte;
   }
   return true;

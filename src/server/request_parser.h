@@ -2,8 +2,9 @@
 //
 // Request heads (RFC 9112 section 3) by llhttp, strict, and on top of it what a
 // server behind which nothing else checks must refuse: a missing or second Host, a
-// second Content-Length, Content-Length beside Transfer-Encoding, a folded header, a line
-// feed without its carriage return, a target that is not a path, a head above the limit.
+// second Content-Length, Content-Length beside Transfer-Encoding, a header that is
+// folded or has no name, a line feed without its carriage return, a target that is not a
+// path, a head above the limit.
 
 #ifndef LAYBY_SERVER_REQUEST_PARSER_H_
 #define LAYBY_SERVER_REQUEST_PARSER_H_
@@ -49,9 +50,10 @@ class RequestParser {
 
   Outcome refuse(int status, std::string text);
   Outcome check();
-  // Whether each line of the head, of which `bytes` come next, ends in CR LF and is not
-  // continued on the next (obs-fold, RFC 9112 section 5.2). llhttp lets some of it pass.
-  bool ends_lines_strictly(std::string_view bytes);
+  // Whether each line of the head, of which `bytes` come next, ends in CR LF, is not
+  // continued on the next (obs-fold, RFC 9112 section 5.2) and does not begin with the
+  // colon of a header without a name. llhttp lets some of it pass.
+  bool has_strict_lines(std::string_view bytes);
   void end_header();
 
   llhttp_t parser_;

@@ -220,6 +220,11 @@ TEST(RequestParserTest, RefusesASpaceBeforeTheColon) {
   EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost : x\r\n\r\n"), 400);
 }
 
+TEST(RequestParserTest, RefusesAHeaderWithoutAName) {
+  EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost: x\r\n: a\r\n\r\n"), 400);
+  EXPECT_EQ(refused("GET / HTTP/1.1\r\n:a\r\nHost: x\r\n\r\n"), 400);
+}
+
 TEST(RequestParserTest, RefusesANulInAHeader) {
   EXPECT_EQ(refused(std::string("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 36)), 400);
 }
