@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/origin"))
 
 from hub import (DOCKER_LIST, DOCKER_MANIFEST, MANIFEST_TYPES, OCI_INDEX,  # noqa: E402
-                 OCI_MANIFEST, Hub, accepts_connections, digest_of, wait_until)
+                 OCI_MANIFEST, Hub, accepts_connections, digest_of, end_with_parent, wait_until)
 
 
 NOBODY = "127.0.0.1:9"  # discard: refused at once
@@ -75,7 +75,8 @@ class Program:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **(environment or {})}, start_new_session=True)
+                env={**os.environ, **(environment or {})}, start_new_session=True,
+                preexec_fn=end_with_parent)
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -406,8 +407,9 @@ def quiet_environment(home: Path) -> dict[str, str]:
 class Client(Program):
     """pull() gives the digest the client recorded for the tag; forget() makes the next pull whole."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, mirror: str) -> None:
         super().__init__(name)
+        self.mirror = mirror
         (self.home / "config.json").write_text("{}")  # DOCKER_CONFIG: nobody's credentials
 
     def run_command(self, *command: str, seconds: float = 120) -> str:
@@ -427,7 +429,7 @@ class Client(Program):
 
 class Dockerd(Client):
     def __init__(self, mirror: str) -> None:
-        super().__init__("dockerd")
+        super().__init__("dockerd", mirror)
         self.socket = f"unix://{self.home}/docker.sock"
         (self.home / "daemon.json").write_text("{}")
         self.start(["dockerd", "--config-file", str(self.home / "daemon.json"), "--host", self.socket,
@@ -460,7 +462,7 @@ class Dockerd(Client):
 
 class Skopeo(Client):
     def __init__(self, mirror: str) -> None:
-        super().__init__("skopeo")
+        super().__init__("skopeo", mirror)
         write_registries_conf(self.home / "registries.conf", mirror)
 
     def pull(self, image: str) -> str:
@@ -476,7 +478,7 @@ class Skopeo(Client):
 
 class Podman(Client):
     def __init__(self, mirror: str) -> None:
-        super().__init__("podman")
+        super().__init__("podman", mirror)
         write_registries_conf(self.home / "registries.conf", mirror)
         (self.home / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
 
@@ -512,7 +514,7 @@ class Containerd(Client):
     """containerd with ctr, which sends ?ns=docker.io to the host of hosts.toml."""
 
     def __init__(self, mirror: str) -> None:
-        super().__init__("containerd")
+        super().__init__("containerd", mirror)
         self.socket = self.home / "containerd.sock"
         hosts = self.home / "hosts/docker.io"
         hosts.mkdir(parents=True)

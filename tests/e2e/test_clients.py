@@ -8,9 +8,12 @@ records is the origin's, and the origin's log says what each pull cost.
 """
 from __future__ import annotations
 
+import contextlib
+import time
 import unittest
+from typing import Iterator
 
-from harness import CLIENTS, Client, EndToEnd, Skopeo, parts_of
+from harness import CLIENTS, Client, EndToEnd, Layby, PullFailed, Skopeo, parts_of
 
 
 class RealClients(EndToEnd):
@@ -102,6 +105,59 @@ class RealClients(EndToEnd):
         for _ in range(3):
             self.assert_pulls(client, "busybox:1")
         self.assertEqual(self.hub.pulls_counted, counted)
+
+    # -- faults, as real clients see them; each on a cold Layby
+
+    @contextlib.contextmanager
+    def cold(self, name: str) -> Iterator[Client]:
+        with self.subTest(client=name), Layby(self.hub, self.config) as layby, \
+                CLIENTS[name](layby.url) as client:
+            yield client
+        self.hub.up()
+        self.hub.reset()
+
+    def test_a_cut_transfer_is_not_noticed(self) -> None:
+        for name in CLIENTS:
+            with self.cold(name) as client:
+                cut = self.hub.fault("cut", "/registry-v2/", port="cdn", after=100, times=2)
+                self.assert_pulls(client, "busybox:1")
+                self.assertEqual(cut.times, 0, "nothing was cut")
+
+    def test_a_corrupt_layer_is_never_accepted_and_the_next_pull_is_whole(self) -> None:
+        blobs = parts_of(self.hub, "library/busybox", "1").blobs
+        layer = max(blobs, key=lambda digest: blobs[digest])
+        for name in CLIENTS:
+            with self.cold(name) as client:
+                corrupt = self.hub.fault("corrupt", layer, port="cdn", offset=100)
+                try:
+                    self.assert_pulls(client, "busybox:1")  # dockerd asks again by itself
+                except PullFailed:
+                    # containerd 1.6 keeps the bytes it refused and refuses them again at its
+                    # next pull, from Docker Hub itself too: there the next is another machine's
+                    with CLIENTS[name](client.mirror) as next_one:
+                        self.assert_pulls(next_one if name == "containerd" else client, "busybox:1")
+                self.assertEqual(corrupt.times, 0, "nothing was corrupt")
+
+    def test_what_is_not_cached_fails_promptly_when_the_origin_is_down(self) -> None:
+        for name in CLIENTS:
+            with self.cold(name) as client:
+                self.hub.down()
+                started = time.monotonic()
+                with self.assertRaises(PullFailed):
+                    client.pull("busybox:1")
+                self.assertLess(time.monotonic() - started, 30)
+                self.hub.up()
+                self.assert_pulls(client, "busybox:1")
+
+    def test_a_spent_pull_limit_fails_promptly_and_is_no_429(self) -> None:
+        for name in CLIENTS:
+            with self.cold(name) as client:
+                self.hub.fault("throttle", "/manifests/", text="pull", times=-1)
+                started = time.monotonic()
+                with self.assertRaises(PullFailed) as caught:
+                    client.pull("busybox:1")
+                self.assertLess(time.monotonic() - started, 30)
+                self.assertNotRegex(str(caught.exception), "(?i)too ?many ?requests")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import ctypes
 import gzip
 import hashlib
 import hmac
@@ -27,6 +28,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -52,6 +54,15 @@ PULL_LIMIT_TEXT = (
 )
 ROUTE = re.compile(r"^/v2/(?P<repo>.+)/(?P<kind>manifests|blobs|tags|referrers)/(?P<ref>[^/]+)$")
 CDN_PATH = re.compile(r"^/registry-v2/(?P<repo>.+)/blobs/(?P<digest>[a-z0-9]+:[0-9a-f]+)$")
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """In a child before exec: SIGTERM comes when the parent is gone, however it went."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def digest_of(data: bytes, algorithm: str = "sha256") -> str:
@@ -105,7 +116,8 @@ class Registry:
         self._log = open(self._home / "log", "wb")
         self._process = subprocess.Popen(
             ["docker-registry", "serve", str(self._home / "config.yml")],
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            preexec_fn=end_with_parent)
         try:
             wait_until(self._is_up, "docker-registry")
         except Exception:
@@ -770,6 +782,7 @@ def main() -> int:
     parser.add_argument("--url-lifetime", type=float, default=3000)
     parser.add_argument("--pull-limit", type=int, default=100)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Hub(options.images, port=options.port, control_port=options.control_port,
              token_lifetime=options.token_lifetime, url_lifetime=options.url_lifetime,
              pull_limit=options.pull_limit) as hub:
