@@ -193,7 +193,8 @@ std::string describe(const JsonValue& value) {
 }
 
 std::string join_path(const std::string& parent, std::string_view name) {
-  return parent.empty() ? log::printable(name) : parent + "." + log::printable(name);
+  const std::string shown = name.empty() ? "\"\"" : log::printable(name);
+  return parent.empty() ? shown : parent + "." + shown;
 }
 
 }  // namespace layby::app

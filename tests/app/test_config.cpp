@@ -117,6 +117,10 @@ TEST_F(ConfigTest, UnknownKeysNameTheNearest) {
             "zzzzzzzz: is not a key; `layby config reference` lists them all");
 }
 
+TEST_F(ConfigTest, AnEmptyKeyHasAPlaceToo) {
+  EXPECT_EQ(fault_of(R"({"": 1})").substr(0, 18), "\"\": is not a key; ");
+}
+
 TEST_F(ConfigTest, DottedKeysAreNoKeys) {
   EXPECT_NE(fault_of(R"({"cache.max_bytes": "1%"})").find("write a section as an object"),
             std::string::npos);
