@@ -38,7 +38,9 @@ inline void turn_loop_until(event::Loop& loop, const std::function<bool()>& cond
 
 class DiskHarness {
  public:
-  DiskHarness() : data_dir_(folder_.path() + "/data") { open_again(); }
+  DiskHarness() : folder_(std::make_unique<TempDir>()), data_dir_(folder_->path() + "/data") {
+    open_again();
+  }
   explicit DiskHarness(std::string data_dir) : data_dir_(std::move(data_dir)) { open_again(); }
 
   cache::Store& store() { return *store_; }
@@ -75,7 +77,7 @@ class DiskHarness {
   }
 
  private:
-  TempDir folder_;
+  const std::unique_ptr<TempDir> folder_;  // Null where the test gives the folder.
   const std::string data_dir_;
   FakeClock clock_;
   Counters counters_;
