@@ -15,9 +15,12 @@ class TlsTest : public RegistryTest {
     authority_.write(ca_file_);
     options_.ca_file = ca_file_;
   }
+  // The server's threads use tls_, so they end before it does.
+  ~TlsTest() override { server_.reset(); }
 
   // A server with a certificate for `names`, and a registry on it.
   void serve_tls(const std::string& names, TinyHttpServer::Handler handler) {
+    server_.reset();
     tls_ = authority_.server(names);
     server_ = std::make_unique<TinyHttpServer>(std::move(handler), tls_.get());
     connect(server_->url());
