@@ -31,7 +31,7 @@ Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference
   if (!manifest.ok() && wanted == nullptr) return manifest.error();
   const std::uint64_t size = body.bytes.size();
   return ManifestAnswer{digest,
-                        manifest.ok() ? manifest->media_type : std::move(body.media_type),
+                        manifest.ok() ? manifest->media_type : body.media_type,
                         size,
                         std::make_shared<const std::string>(std::move(body.bytes)),
                         ManifestSource::kFetched,
