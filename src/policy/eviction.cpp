@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ranks count in units of one use of a large blob. Sums saturate: a clock at the end of
+// its range ends the ageing, and nothing else.
+
+#include "layby/policy/eviction.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace layby::policy {
+namespace {
+
+constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
+
+// One use of a large blob.
+constexpr std::uint64_t kUnit = 1024;
+
+// What a request upstream costs beyond the bytes of its answer: a round trip, and for a
+// manifest one of the pulls that the registry allows. It makes small objects dear.
+constexpr std::uint64_t kRequestBytes = 256 << 10;
+
+// Uses beyond this don't count, so that what was in fashion for long can go out of it.
+constexpr std::uint32_t kMostHits = 64;
+
+// What an eviction step frees beyond what is missing, as a share of `cache.max_bytes`.
+constexpr std::uint64_t kStepsPerCache = 128;
+
+std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
+  return a > kMost - b ? kMost : a + b;
+}
+
+// How many bytes must go for the cache to stay below `max_bytes`.
+std::uint64_t above_max(const SpaceUse& use, std::uint64_t coming, std::uint64_t max_bytes) {
+  if (coming > max_bytes) return kMost;
+  const std::uint64_t for_cached = max_bytes - coming;
+  return use.cached_bytes > for_cached ? use.cached_bytes - for_cached : 0;
+}
+
+// How many bytes must go for `keep_free` to stay free on the disk.
+std::uint64_t missing_on_disk(const SpaceUse& use, std::uint64_t coming, std::uint64_t keep_free) {
+  const std::uint64_t wanted = saturating_sum(coming, keep_free);
+  return wanted > use.disk_free_bytes ? wanted - use.disk_free_bytes : 0;
+}
+
+}  // namespace
+
+std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_bytes) {
+  const std::uint64_t size = std::max<std::uint64_t>(size_bytes, 1);
+  const std::uint64_t worth_of_a_hit = kUnit + kUnit * kRequestBytes / size;
+  const std::uint64_t counted_hits = std::clamp<std::uint32_t>(hits, 1, kMostHits);
+  return saturating_sum(clock, counted_hits * worth_of_a_hit);
+}
+
+std::uint64_t clock_after(std::uint64_t clock, std::uint64_t victim_rank) {
+  return std::max(clock, victim_rank);
+}
+
+std::uint64_t bytes_to_evict(const SpaceRules& rules, const SpaceUse& use,
+                             std::uint64_t new_bytes) {
+  if (has_room(rules, use, new_bytes)) return 0;
+  const std::uint64_t coming = saturating_sum(use.reserved_bytes, new_bytes);
+  const std::uint64_t max_bytes = rules.max_bytes.resolve(use.disk_total_bytes);
+  const std::uint64_t keep_free = rules.min_free_bytes.resolve(use.disk_total_bytes);
+  const std::uint64_t missing =
+      std::max(above_max(use, coming, max_bytes), missing_on_disk(use, coming, keep_free));
+  if (missing > use.cached_bytes) return missing;
+  return std::min(saturating_sum(missing, max_bytes / kStepsPerCache), use.cached_bytes);
+}
+
+}  // namespace layby::policy
