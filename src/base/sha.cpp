@@ -64,6 +64,14 @@ void Sha::update(std::string_view data) {
   require(EVP_DigestUpdate(context_.get(), data.data(), data.size()) == 1);
 }
 
+std::string Sha::hex_so_far() const {
+  assert(context_ != nullptr);
+  Sha copy{Context(EVP_MD_CTX_new())};
+  require(copy.context_ != nullptr);
+  require(EVP_MD_CTX_copy_ex(copy.context_.get(), context_.get()) == 1);
+  return copy.finish_hex();
+}
+
 std::string Sha::finish_hex() {
   assert(context_ != nullptr);
   std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};

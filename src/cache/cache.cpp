@@ -102,7 +102,14 @@ Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
       });
 }
 
+void Cache::fetch_blob(const Origin& origin, const std::string& repository,
+                       const oci::Digest& digest) {
+  state_->fills.fetch(origin, repository, digest);
+}
+
 std::vector<FillStatus> Cache::fills() const { return state_->fills.status(); }
+
+bool Cache::full() const { return state_->fills.full(); }
 
 std::vector<OriginStatus> Cache::origins() const {
   std::vector<OriginStatus> all;

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "layby/base/bytes.h"
 #include "layby/base/log.h"
 
 namespace layby::cache {
@@ -43,7 +42,13 @@ class FillReader final : public BlobReader {
     if (fill_ != nullptr) fill_->leave(this);
   }
 
-  int fd() const override { return file_->fd(); }
+  BlobPart part_at(std::uint64_t offset) const override { return file_->part_at(offset); }
+  void consumed(std::uint64_t offset) override {
+    position_ = offset;
+    if (fill_ != nullptr) fill_->on_consumed();
+  }
+  bool revoked() const override { return false; }
+  std::uint64_t position() const { return position_; }
   std::uint64_t size_bytes() const override { return size_bytes_; }
   std::uint64_t readable_bytes() const override {
     return fill_ != nullptr ? fill_->readable_bytes() : readable_bytes_;
@@ -65,11 +70,12 @@ class FillReader final : public BlobReader {
   std::shared_ptr<BlobFile> file_;
   const std::uint64_t size_bytes_;
   std::uint64_t readable_bytes_ = 0;  // When the fill is over.
+  std::uint64_t position_ = 0;
   Listener* listener_ = nullptr;
 };
 
 Fill::Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
-           std::function<void(const Status&)> on_over)
+           std::function<void(const Fill&)> on_over)
     : context_(context),
       origin_(origin),
       repository_(std::move(repository)),
@@ -107,15 +113,17 @@ FillStatus Fill::status() const {
           to_string(state_),
           written_bytes_,
           size_bytes_,
-          static_cast<int>(readers)};
+          static_cast<int>(readers),
+          !unkept_};
 }
 
-void Fill::on_writer_ready(std::uint64_t kept_bytes) {
+void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
   appended_bytes_ = written_bytes_ = kept_bytes;
   if (kept_bytes > 0) {
     count(context_.counters.fills_resumed);
     log::info("{}: going on at byte {} of an earlier fill", name(), kept_bytes);
   }
+  if (whole) return verify();
   ask();
 }
 
@@ -140,15 +148,79 @@ void Fill::on_blob_start(const BlobStart& start) {
     transfer_.reset();
     return verify();
   }
-  if (start.size_bytes && !size_bytes_ && !context_.has_room(*start.size_bytes - appended_bytes_)) {
-    return fail({ErrorCode::kNoSpace,
-                 name() + ": no room for " + format_bytes(*start.size_bytes) +
-                     "; see cache.max_bytes and cache.min_free_bytes, or use a larger disk"});
-  }
   if (start.size_bytes) size_bytes_ = start.size_bytes;
   skip_bytes_ = appended_bytes_ - start.offset;
   state_ = FillState::kStreaming;
+  ask_for_room();
+  update_flow();
   announce();
+}
+
+// A blob whose size upstream doesn't say is admitted when there is any room at all.
+void Fill::ask_for_room() {
+  if (admitted_ || room_ || unkept_) return;
+  room_ = context_.room.make(size_bytes_ ? *size_bytes_ - appended_bytes_ : 0, [this](bool room) {
+    admitted_ = room;
+    if (!room) stop_keeping();
+    room_.reset();
+    update_flow();
+  });
+}
+
+void Fill::stop_keeping() {
+  if (unkept_ || state_ == FillState::kOver || verified()) return;
+  admitted_ = false;
+  writer_->stop_keeping();
+}
+
+bool Fill::must_wait() const {
+  const std::uint64_t queued = writer_->queued_bytes();
+  const std::uint64_t enough =
+      paused_ ? context_.rules.max_queued_bytes / 2 + 1 : context_.rules.max_queued_bytes;
+  if (room_ || queued >= enough) return true;
+  return unkept_ && written_bytes_ > slowest_reader() &&
+         written_bytes_ - slowest_reader() >= context_.rules.max_unkept_bytes;
+}
+
+void Fill::update_flow() {
+  if (!transfer_ || state_ == FillState::kOver) return;
+  const bool wait = must_wait();
+  if (wait == paused_) return;
+  paused_ = wait;
+  wait ? transfer_->pause() : transfer_->resume();
+}
+
+std::uint64_t Fill::reserved_bytes() const {
+  return admitted_ && size_bytes_ ? *size_bytes_ - written_bytes_ : 0;
+}
+
+std::uint64_t Fill::slowest_reader() const {
+  std::uint64_t slowest = written_bytes_;
+  for (const FillReader* reader : readers_) {
+    if (reader != nullptr) slowest = std::min(slowest, reader->position());
+  }
+  return openers_.any() ? 0 : slowest;
+}
+
+// Not inside a reader's call: going on may end the fill, and the reader with it.
+void Fill::on_consumed() {
+  if (!unkept_ || following_) return;
+  following_ = context_.timers.after(std::chrono::milliseconds(0), [this] {
+    following_.reset();
+    follow_readers();
+  });
+}
+
+void Fill::follow_readers() {
+  if (state_ == FillState::kOver) return;
+  const bool wanted = !readers_.empty() || openers_.any();
+  if (!wanted) return fail({ErrorCode::kCancelled, name() + ": nobody reads it any more"});
+  const std::uint64_t slowest = slowest_reader();
+  if (slowest > released_bytes_) {
+    released_bytes_ = slowest;
+    writer_->release(slowest);
+  }
+  update_flow();
 }
 
 void Fill::on_blob_bytes(std::string_view bytes) {
@@ -163,10 +235,7 @@ void Fill::on_blob_bytes(std::string_view bytes) {
   attempts_.on_progress();
   appended_bytes_ += bytes.size();
   writer_->append(std::string(bytes));
-  if (writer_->queued_bytes() >= context_.rules.max_queued_bytes && !paused_) {
-    paused_ = true;
-    transfer_->pause();
-  }
+  update_flow();
 }
 
 void Fill::on_blob_end(Status status) {
@@ -198,11 +267,26 @@ void Fill::verify() {
 void Fill::on_written(std::uint64_t total_bytes) {
   if (state_ == FillState::kOver) return;
   written_bytes_ = total_bytes;
-  if (paused_ && transfer_ && writer_->queued_bytes() <= context_.rules.max_queued_bytes / 2) {
-    paused_ = false;
-    transfer_->resume();
+  if (unkept_ && !size_bytes_ && written_bytes_ >= context_.rules.max_unkept_bytes) {
+    return fail({ErrorCode::kNoSpace, name() + ": there is no room for it, and upstream doesn't "
+                                               "say how large it is; free some space"});
   }
+  update_flow();
   tell_readers();
+}
+
+// It is no failure for those who read it, and no news for those who come later.
+void Fill::on_unkept(const Error& reason) {
+  if (state_ == FillState::kOver) return;
+  unkept_ = true;
+  admitted_ = false;
+  room_.reset();
+  count(context_.counters.fills_unkept);
+  log::warn(
+      "{}: passes through without being stored: {}; see cache.max_bytes and "
+      "cache.min_free_bytes, or use a larger disk",
+      name(), reason.message);
+  on_consumed();
 }
 
 void Fill::on_verified() {
@@ -210,6 +294,7 @@ void Fill::on_verified() {
   state_ = FillState::kPublishing;
   announce();
   tell_readers();
+  if (unkept_ && state_ != FillState::kOver) end(Status());
 }
 
 void Fill::on_published() {
@@ -240,10 +325,12 @@ void Fill::end(const Status& status) {
   // All of it stops now: the next fill of this blob may begin in one of the callbacks
   // below, and there is one writer a digest at most.
   attempts_.cancel();
+  room_.reset();
+  following_.reset();
   transfer_.reset();
   writer_.reset();
   // The table must not give this fill to anyone whom a failed reader's client starts.
-  on_over_(status);
+  on_over_(*this);
   openers_.settle(status);
   dismiss_readers(status, readable);
 }
@@ -292,6 +379,7 @@ void Fill::leave(FillReader* reader) {
   } else {
     readers_.erase(at);
   }
+  on_consumed();
 }
 
 std::string Fill::name() const { return repository_ + "@" + digest_.str(); }

@@ -2,8 +2,9 @@
 //
 // One blob on its way from upstream into the store, read meanwhile by any number of
 // clients. The writer's file is the only copy: upstream's bytes go in at its end,
-// readers send from it what is already hashed. The state diagram is in DESIGN.md.
-// Lives on the loop thread.
+// readers send from it what is already hashed. Where the store has no room the bytes
+// pass through a window of memory instead, as fast as the slowest reader. The state
+// diagram is in DESIGN.md. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_FILL_H_
 #define LAYBY_CACHE_FILL_H_
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "cache/attempts.h"
+#include "cache/room.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
 
@@ -43,13 +45,12 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     Store& store;
     Timers& timers;
     Counters& counters;
-    // Whether the store may take so many bytes more.
-    std::function<bool(std::uint64_t)> has_room;
+    Room& room;
   };
 
-  // `on_over` is called once, last, with how it ended; it must not destroy the fill.
+  // `on_over` is called once, when it has ended; it must not destroy the fill.
   Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
-       std::function<void(const Status&)> on_over);
+       std::function<void(const Fill&)> on_over);
   ~Fill() override;
 
   void start();
@@ -60,7 +61,11 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
   // What the disk has still to take; 0 while the size isn't known.
-  std::uint64_t missing_bytes() const { return size_bytes_ ? *size_bytes_ - written_bytes_ : 0; }
+  std::uint64_t reserved_bytes() const;
+  // Whether someone who comes now can still have all of it.
+  bool can_be_joined() const { return released_bytes_ == 0; }
+  // Bytes from now on pass through.
+  void stop_keeping();
 
  private:
   friend class FillReader;
@@ -69,13 +74,21 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
 
-  void on_writer_ready(std::uint64_t kept_bytes) override;
+  void on_writer_ready(std::uint64_t kept_bytes, bool whole) override;
   void on_written(std::uint64_t total_bytes) override;
+  void on_unkept(const Error& reason) override;
   void on_verified() override;
   void on_published() override;
   void on_writer_error(Error error) override;
 
   void ask();
+  void ask_for_room();
+  // Lets upstream send, or wait: for the disk, for room, for readers.
+  void update_flow();
+  bool must_wait() const;
+  void on_consumed();
+  void follow_readers();
+  std::uint64_t slowest_reader() const;
   void verify();
   void fail(const Error& error);
   void end(const Status& status);
@@ -94,13 +107,18 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   const Origin& origin_;
   const std::string repository_;
   const oci::Digest digest_;
-  const std::function<void(const Status&)> on_over_;
+  const std::function<void(const Fill&)> on_over_;
 
   FillState state_ = FillState::kOpening;
   std::unique_ptr<BlobWriter> writer_;
   std::unique_ptr<BlobTransfer> transfer_;
   Attempts attempts_;
-  bool paused_ = false;                      // The transfer waits for the writer.
+  bool paused_ = false;                      // The transfer waits.
+  bool admitted_ = false;                    // There is room for all of it.
+  Handle room_;                              // Being asked for.
+  bool unkept_ = false;                      // It will not be stored.
+  std::uint64_t released_bytes_ = 0;         // Of one that isn't kept: gone from memory.
+  Handle following_;                         // follow_readers() is due.
   std::optional<std::uint64_t> size_bytes_;  // Known once upstream has said it.
   std::uint64_t appended_bytes_ = 0;         // Given to the writer, kept ones included.
   std::uint64_t written_bytes_ = 0;          // In the file and hashed.

@@ -6,6 +6,7 @@
 
 #include "cache/fills.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "cache/request.h"
@@ -16,7 +17,9 @@ namespace {
 class StoredReader final : public BlobReader {
  public:
   explicit StoredReader(StoredBlob blob) : blob_(std::move(blob)) {}
-  int fd() const override { return blob_.file->fd(); }
+  BlobPart part_at(std::uint64_t offset) const override { return blob_.file->part_at(offset); }
+  void consumed(std::uint64_t) override {}
+  bool revoked() const override { return blob_.file->revoked(); }
   std::uint64_t size_bytes() const override { return blob_.size_bytes; }
   std::uint64_t readable_bytes() const override { return blob_.size_bytes; }
   bool from_fill() const override { return false; }
@@ -29,17 +32,24 @@ class StoredReader final : public BlobReader {
 }  // namespace
 
 Fills::Fills(const Rules& rules, Store& store, Timers& timers, Counters& counters)
-    : context_{rules, store, timers, counters,
-               [this](std::uint64_t new_bytes) { return has_room(new_bytes); }} {}
+    : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
+             [this] { stop_keeping(); }}),
+      context_{rules, store, timers, counters, room_} {}
 
 Handle Fills::open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<std::unique_ptr<BlobReader>> done) {
-  if (const auto at = fills_.find(digest); at != fills_.end()) {
+  const auto at = fills_.find(digest);
+  if (at != fills_.end() && at->second->can_be_joined()) {
     count(context_.counters.blob_shared);
     return at->second->open(std::move(done));
   }
+  if (at != fills_.end()) {
+    passing_.push_back(std::move(at->second));
+    fills_.erase(at);
+  }
   if (auto blob = context_.store.open_blob(digest)) {
     count(context_.counters.blob_hits);
+    context_.store.touch_blob(digest);
     done(std::unique_ptr<BlobReader>(std::make_unique<StoredReader>(std::move(*blob))));
     return nullptr;
   }
@@ -66,28 +76,48 @@ Handle Fills::head(const Origin& origin, const std::string& repository, const oc
       std::move(done));
 }
 
+void Fills::fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest) {
+  if (!fills_.contains(digest)) start(origin, repository, digest);
+}
+
 std::vector<FillStatus> Fills::status() const {
   std::vector<FillStatus> all;
-  all.reserve(fills_.size());
+  all.reserve(fills_.size() + passing_.size());
   for (const auto& [digest, fill] : fills_) all.push_back(fill->status());
+  for (const auto& fill : passing_) all.push_back(fill->status());
   return all;
 }
 
-bool Fills::has_room(std::uint64_t new_bytes) const {
-  const StoreUsage usage = context_.store.usage();
-  policy::SpaceUse use{usage.blob_bytes, 0, usage.disk_free_bytes, usage.disk_total_bytes};
-  for (const auto& [digest, fill] : fills_) use.reserved_bytes += fill->missing_bytes();
-  return policy::has_room(context_.rules.space, use, new_bytes);
+std::uint64_t Fills::reserved_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [digest, fill] : fills_) bytes += fill->reserved_bytes();
+  return bytes;
+}
+
+void Fills::stop_keeping() {
+  for (const auto& [digest, fill] : fills_) {
+    if (fill->reserved_bytes() > 0) fill->stop_keeping();
+  }
+}
+
+void Fills::forget(const Fill& fill) {
+  const auto is_it = [&fill](const auto& owned) { return owned.get() == &fill; };
+  const auto passing = std::find_if(passing_.begin(), passing_.end(), is_it);
+  if (passing != passing_.end()) {
+    over_.push_back(std::move(*passing));
+    passing_.erase(passing);
+  } else {
+    const auto at = std::find_if(fills_.begin(), fills_.end(),
+                                 [&](const auto& entry) { return is_it(entry.second); });
+    over_.push_back(std::move(at->second));
+    fills_.erase(at);
+  }
+  sweep_ = context_.timers.after(std::chrono::milliseconds(0), [this] { over_.clear(); });
 }
 
 Fill& Fills::start(const Origin& origin, const std::string& repository, const oci::Digest& digest) {
-  auto on_over = [this, digest](const Status&) {
-    const auto at = fills_.find(digest);
-    over_.push_back(std::move(at->second));
-    fills_.erase(at);
-    sweep_ = context_.timers.after(std::chrono::milliseconds(0), [this] { over_.clear(); });
-  };
-  auto fill = std::make_unique<Fill>(context_, origin, repository, digest, std::move(on_over));
+  auto fill = std::make_unique<Fill>(context_, origin, repository, digest,
+                                     [this](const Fill& over) { forget(over); });
   Fill& started = *fill;
   fills_.emplace(digest, std::move(fill));
   started.start();

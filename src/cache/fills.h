@@ -24,14 +24,22 @@ class Fills {
   Handle head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<BlobHead> done);
 
+  void fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest);
+
   std::vector<FillStatus> status() const;
+  bool full() const { return room_.full(); }
 
  private:
-  bool has_room(std::uint64_t new_bytes) const;
+  std::uint64_t reserved_bytes() const;
+  void stop_keeping();
+  void forget(const Fill& fill);
   Fill& start(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
+  Room room_;
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
+  // Not stored, and in part gone already: for those who read them only.
+  std::vector<std::unique_ptr<Fill>> passing_;
   std::vector<std::unique_ptr<Fill>> over_;  // Destroyed at the next turn.
   Handle sweep_;
 };

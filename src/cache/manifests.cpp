@@ -168,6 +168,7 @@ void Manifests::count_answer(const Result<ManifestAnswer>& answer, bool first) c
     return;
   }
   count(counters.manifest_hits);
+  context_.store.touch_manifest(answer->digest);
   if (answer->source == ManifestSource::kStale) count(counters.stale_served);
 }
 

@@ -7,6 +7,7 @@
 #ifndef LAYBY_CACHE_WAITERS_H_
 #define LAYBY_CACHE_WAITERS_H_
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -26,6 +27,11 @@ class Waiters {
     auto slot = std::make_shared<Done>(std::move(done));
     slots_.push_back(slot);
     return std::make_unique<Drop>(std::move(slot));
+  }
+
+  bool any() const {
+    return std::any_of(slots_.begin(), slots_.end(),
+                       [](const auto& slot) { return *slot != nullptr; });
   }
 
   // Gives `value` to all who wait now, each once.

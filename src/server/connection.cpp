@@ -140,6 +140,7 @@ void Connection::respond(Response response) {
   enter(ConnectionState::kSending);
   // Last, for a reader may call back from here, and end all this.
   if (auto* body = std::get_if<BlobBody>(&response_->body); body != nullptr && body_wanted_) {
+    body->reader->consumed(body->range.first);
     body->reader->listen(this);
   }
   send();
@@ -195,14 +196,20 @@ bool Connection::send_blob(BlobBody& body) {
   auto& counters = context_.server.counters;
   std::uint64_t budget = kTurnBytes;
   while (body_sent_ < body.range.length) {
+    if (body.reader->revoked()) {
+      log::warn("{}: closing in mid-blob: it is damaged on the disk", client_);
+      close();
+      return false;
+    }
     if (budget == 0) {
       waits_for_socket_ = true;  // It is writable, so the next turn goes on.
       return false;
     }
     const std::uint64_t length = sendable_bytes(body, budget);
     if (length == 0) return false;
-    auto offset = static_cast<off_t>(body.range.first + body_sent_);
-    const ssize_t n = ::sendfile(fd_.get(), body.reader->fd(), &offset, length);
+    const std::uint64_t at = body.range.first + body_sent_;
+    auto offset = static_cast<off_t>(at);
+    const ssize_t n = ::sendfile(fd_.get(), body.reader->part_at(at).fd, &offset, length);
     if (n == 0 || (n < 0 && errno == EIO)) {
       log::error("{}: a blob file {}", client_,
                  n == 0 ? "is shorter than the index says" : "can't be read from the disk");
@@ -213,6 +220,7 @@ bool Connection::send_blob(BlobBody& body) {
     const auto sent = static_cast<std::uint64_t>(n);
     body_sent_ += sent;
     budget -= sent;
+    body.reader->consumed(at + sent);
     count(
         body.reader->from_fill() ? counters.blob_bytes_from_fills : counters.blob_bytes_from_cache,
         sent);
@@ -223,9 +231,11 @@ bool Connection::send_blob(BlobBody& body) {
 std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes) {
   if (waits_for_disk_) return 0;
   const std::uint64_t at = body.range.first + body_sent_;
-  const std::uint64_t end =
+  const std::uint64_t readable =
       std::min(body.reader->readable_bytes(), body.range.first + body.range.length);
-  if (at >= end) return 0;
+  if (at >= readable) return 0;
+  const cache::BlobPart part = body.reader->part_at(at);
+  const std::uint64_t end = std::min(readable, part.end_bytes);
   const std::uint64_t length = std::min(budget_bytes, end - at);
   if (!cold_read_) {
     cold_read_ = std::make_unique<ColdRead>(context_.server, [this] {
@@ -233,7 +243,7 @@ std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t bud
       on_readable();
     });
   }
-  if (cold_read_->warm(body.reader->fd(), at, length, end - at)) return length;
+  if (cold_read_->warm(part.fd, at, length, end - at)) return length;
   waits_for_disk_ = true;
   return 0;
 }

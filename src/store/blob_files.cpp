@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -34,6 +35,8 @@ int open_for_reading(const char* path) {
   return ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
+constexpr std::size_t kMaxQuarantined = 16;
+
 // "sha256-9f86d0…" as a digest.
 std::optional<oci::Digest> digest_of_name(std::string name) {
   const auto dash = name.find('-');
@@ -42,10 +45,14 @@ std::optional<oci::Digest> digest_of_name(std::string name) {
   return oci::Digest::parse(name);
 }
 
-std::optional<WallTime> written_at(const std::string& path) {
+WallTime written_at(const struct stat& info) {
+  return WallTime(std::chrono::seconds(info.st_mtim.tv_sec));
+}
+
+std::optional<struct stat> look_at(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
-  return WallTime(std::chrono::seconds(info.st_mtim.tv_sec));
+  return info;
 }
 
 Status remove_file(const std::string& path) {
@@ -55,7 +62,7 @@ Status remove_file(const std::string& path) {
 
 }  // namespace
 
-DiskCalls DiskCalls::real() { return {::fdatasync, ::fsync, std::rename}; }
+DiskCalls DiskCalls::real() { return {::fdatasync, ::fsync, ::link}; }
 
 BlobFiles::BlobFiles(std::string data_dir, DiskCalls calls)
     : data_dir_(std::move(data_dir)), calls_(calls) {}
@@ -114,10 +121,52 @@ Status BlobFiles::publish(const oci::Digest& digest) {
   if (Status made = make_shelf(digest); !made) return made;
   const std::string from = partial_path(digest);
   const std::string to = published_path(digest);
-  if (calls_.rename(from.c_str(), to.c_str()) != 0) {
-    return disk_error("move " + from + " to", to, errno);
+  if (calls_.link(from.c_str(), to.c_str()) != 0) {
+    return disk_error("link " + from + " to", to, errno);
   }
   return sync_directory(shelf_path(digest));
+}
+
+Status BlobFiles::quarantine(const oci::Digest& digest) const {
+  const std::string folder = data_dir_ + "/quarantine";
+  if (Status made = make_directories(folder); !made) return made;
+  std::vector<std::pair<WallTime, std::string>> kept;
+  each_file(folder, [&](const std::string& name) {
+    const std::string path = folder + "/" + name;
+    if (const auto info = look_at(path)) kept.emplace_back(written_at(*info), path);
+  });
+  std::sort(kept.begin(), kept.end());
+  for (std::size_t i = 0; i + kMaxQuarantined <= kept.size(); ++i) {
+    if (Status gone = remove_file(kept[i].second); !gone) return gone;
+  }
+  const std::string from = published_path(digest);
+  std::string to = folder + "/";
+  to += digest.algorithm();
+  to += '-';
+  to += digest.hex();
+  if (std::rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT) return {};
+  return disk_error("move to quarantine", from, errno);
+}
+
+std::uint64_t BlobFiles::quarantine_bytes() const {
+  std::uint64_t bytes = 0;
+  const std::string folder = data_dir_ + "/quarantine";
+  each_file(folder, [&](const std::string& name) {
+    if (const auto info = look_at(folder + "/" + name)) {
+      bytes += static_cast<std::uint64_t>(info->st_size);
+    }
+  });
+  return bytes;
+}
+
+std::uint64_t BlobFiles::clear_quarantine() const {
+  const std::uint64_t bytes = quarantine_bytes();
+  const std::string folder = data_dir_ + "/quarantine";
+  each_file(folder, [&](const std::string& name) {
+    if (Status gone = remove_file(folder + "/" + name); !gone)
+      log::warn("{}", gone.error().message);
+  });
+  return bytes;
 }
 
 Status BlobFiles::sync_published_name(const oci::Digest& digest) {
@@ -155,36 +204,70 @@ Status BlobFiles::remove_published(const oci::Digest& digest) const {
   return remove_file(published_path(digest));
 }
 
+Status BlobFiles::sync_shelves(const std::vector<oci::Digest>& digests) const {
+  std::set<std::string> shelves;
+  for (const oci::Digest& digest : digests) shelves.insert(shelf_path(digest));
+  for (const std::string& shelf : shelves) {
+    if (::access(shelf.c_str(), F_OK) != 0) continue;  // Nothing was ever in it.
+    if (Status synced = sync_directory(shelf); !synced) return synced;
+  }
+  return {};
+}
+
 Status BlobFiles::remove_partial(const oci::Digest& digest) const {
   return remove_file(partial_path(digest));
 }
 
-Status BlobFiles::remove_partial_older_than(const oci::Digest& digest, WallTime before) const {
+Status BlobFiles::remove_partial_older_than(const oci::Digest& digest, WallTime before) {
   const std::string path = partial_path(digest);
-  const std::optional<WallTime> written = written_at(path);
-  if (!written || *written >= before) return {};
+  const auto info = look_at(path);
+  if (!info || written_at(*info) >= before) return {};
   log::info("deleting {}, which nobody has taken up again", path);
-  return remove_file(path);
+  if (Status gone = remove_file(path); !gone) return gone;
+  partial_bytes_ -= static_cast<std::uint64_t>(info->st_size);
+  return {};
 }
 
-std::vector<oci::Digest> BlobFiles::stale_partials(WallTime before) const {
-  std::vector<oci::Digest> stale;
-  const std::string folder = data_dir_ + "/partial";
+void BlobFiles::each_file(const std::string& folder,
+                          const std::function<void(const std::string& name)>& visit) const {
   const DirectoryPtr directory(::opendir(folder.c_str()));
-  if (!directory) return stale;
+  if (!directory) return;
   while (const dirent* entry = ::readdir(directory.get())) {
     const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    const std::string path = folder + "/" + name;
-    const std::optional<WallTime> written = written_at(path);
-    if (!written || *written >= before) continue;
-    if (std::optional<oci::Digest> digest = digest_of_name(name)) {
-      stale.push_back(*std::move(digest));
-    } else if (Status removed = remove_file(path); !removed) {
-      log::warn("{}", log::printable(removed.error().message));
-    }
+    if (name != "." && name != "..") visit(name);
   }
-  return stale;
+}
+
+std::vector<PartialFile> BlobFiles::list_partials(WallTime before) const {
+  std::vector<PartialFile> found;
+  const std::string folder = data_dir_ + "/partial";
+  each_file(folder, [&](const std::string& name) {
+    const std::string path = folder + "/" + name;
+    const auto info = look_at(path);
+    if (!info) return;
+    if (std::optional<oci::Digest> digest = digest_of_name(name)) {
+      found.push_back({*std::move(digest), static_cast<std::uint64_t>(info->st_size),
+                       written_at(*info), info->st_nlink > 1});
+    } else if (written_at(*info) < before) {
+      if (Status gone = remove_file(path); !gone) {
+        log::warn("{}", log::printable(gone.error().message));
+      }
+    }
+  });
+  return found;
+}
+
+std::vector<oci::Digest> BlobFiles::list_shelf(ShaKind kind, int number) const {
+  std::vector<oci::Digest> found;
+  constexpr std::string_view kHex = "0123456789abcdef";
+  const std::string algorithm = kind == ShaKind::kSha256 ? "sha256" : "sha512";
+  const std::string shelf{kHex[static_cast<std::size_t>(number) / 16],
+                          kHex[static_cast<std::size_t>(number) % 16]};
+  each_file(data_dir_ + "/blobs/" + algorithm + "/" + shelf, [&](const std::string& name) {
+    const auto digest = oci::Digest::parse(algorithm + ":" + name);
+    if (digest && digest->hex().starts_with(shelf)) found.push_back(*digest);
+  });
+  return found;
 }
 
 }  // namespace layby::store

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Jobs: open, then a batch of bytes at a time (whatever queued up while the last batch
-// was written), then verify, publish and commit. The first failure ends it all.
+// was written), then verify, publish and commit. The first failure ends it all, but for
+// one of the disk while bytes are still coming: they go on in memory.
 
 #include "store/blob_writer.h"
 
@@ -17,13 +18,14 @@ namespace layby::store {
 
 class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
  public:
-  Jobs(std::shared_ptr<Core> core, std::shared_ptr<event::Lane> lane, const oci::Digest& digest,
+  Jobs(std::shared_ptr<Core> core, std::shared_ptr<DigestLane> lane, const oci::Digest& digest,
        std::optional<std::uint64_t> indexed_bytes, std::weak_ptr<DiskBlobWriter*> writer)
       : core_(std::move(core)),
         lane_(std::move(lane)),
         digest_(digest),
         writer_(std::move(writer)),
         file_(core_->files, digest, indexed_bytes, stopped_) {}
+  ~Jobs();
 
   // These four are for the loop thread.
   void open() { submit(&Jobs::run_open); }
@@ -31,6 +33,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   void finish(WallTime now) {
     submit([now](Jobs& self) { self.run_finish(now); });
   }
+  void stop_keeping() { keep_ = false; }
   void stop() { stopped_ = true; }
 
  private:
@@ -40,22 +43,26 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   void run_finish(WallTime now);
   void commit(WallTime now);
   Status write_all(const std::vector<std::string>& batch);
+  void tell_unkept();
   void tell(std::function<void(DiskBlobWriter&)> call);
   void fail(Error error);
 
   const std::shared_ptr<Core> core_;
-  const std::shared_ptr<event::Lane> lane_;
+  const std::shared_ptr<DigestLane> lane_;
   const oci::Digest digest_;
   const std::weak_ptr<DiskBlobWriter*> writer_;
   std::atomic<bool> stopped_ = false;
+  std::atomic<bool> keep_ = true;
   std::mutex mutex_;
   std::vector<std::string> waiting_;  // Guarded by mutex_. When not empty, run_write is coming.
-  FillFile file_;                     // For the lane's work only, and so is failed_.
+  FillFile file_;                     // For the lane's work only, and so are these.
+  bool uses_published_ = false;
   bool failed_ = false;
+  bool unkept_told_ = false;
 };
 
 void DiskBlobWriter::Jobs::submit(std::function<void(Jobs&)> job) {
-  lane_->submit([self = shared_from_this(), job = std::move(job)] {
+  lane_->lane.submit([self = shared_from_this(), job = std::move(job)] {
     if (!self->failed_ && !self->stopped_) job(*self);
   });
 }
@@ -70,11 +77,17 @@ void DiskBlobWriter::Jobs::append(std::string bytes) {
   if (first) submit(&Jobs::run_write);
 }
 
+DiskBlobWriter::Jobs::~Jobs() { lane_->published_users -= uses_published_ ? 1 : 0; }
+
 void DiskBlobWriter::Jobs::run_open() {
   if (Status opened = file_.open(); !opened) return fail(std::move(opened).error());
-  tell([file = file_.file(), kept = file_.size_bytes()](DiskBlobWriter& writer) {
-    writer.on_ready(file, kept);
+  uses_published_ = file_.uses_published();
+  lane_->published_users += uses_published_ ? 1 : 0;
+  auto file = std::make_shared<GrowingFile>(file_.file(), file_.tail());
+  tell([file, kept = file_.size_bytes(), whole = file_.is_whole()](DiskBlobWriter& writer) {
+    writer.on_ready(file, kept, whole);
   });
+  tell_unkept();
 }
 
 void DiskBlobWriter::Jobs::run_write() {
@@ -84,25 +97,42 @@ void DiskBlobWriter::Jobs::run_write() {
     batch.swap(waiting_);
   }
   const std::uint64_t before = file_.size_bytes();
+  const std::uint64_t on_disk_before = file_.disk_bytes_written();
   Status written = write_all(batch);
-  count(core_->counters.store_bytes_written, file_.size_bytes() - before);
+  count(core_->counters.store_bytes_written, file_.disk_bytes_written() - on_disk_before);
   if (!written) return fail(std::move(written).error());
+  tell_unkept();
   tell([bytes = file_.size_bytes() - before, total = file_.size_bytes()](DiskBlobWriter& writer) {
     writer.on_batch(bytes, total);
   });
 }
 
 Status DiskBlobWriter::Jobs::write_all(const std::vector<std::string>& batch) {
+  if (!keep_) {
+    Status turned = file_.stop_keeping({ErrorCode::kNoSpace, "there is no room for it"});
+    if (!turned) return turned;
+  }
   for (const std::string& bytes : batch) {
     if (Status written = file_.write(bytes); !written) return written;
   }
   return {};
 }
 
+// Before the bytes that are in memory are told of.
+void DiskBlobWriter::Jobs::tell_unkept() {
+  if (!file_.tail() || unkept_told_) return;
+  unkept_told_ = true;
+  if (keep_) count(core_->counters.store_errors);
+  tell([tail = file_.tail(), reason = file_.unkept_reason()](DiskBlobWriter& writer) {
+    writer.on_unkept(tail, reason);
+  });
+}
+
 // Once the digest holds it goes on to the end, with or without a writer.
 void DiskBlobWriter::Jobs::run_finish(WallTime now) {
   if (Status verified = file_.verify(); !verified) return fail(std::move(verified).error());
   tell([](DiskBlobWriter& writer) { writer.events_.on_verified(); });
+  if (file_.tail()) return;
   if (Status published = file_.publish(); !published) return fail(std::move(published).error());
   commit(now);
 }
@@ -110,14 +140,20 @@ void DiskBlobWriter::Jobs::run_finish(WallTime now) {
 void DiskBlobWriter::Jobs::commit(WallTime now) {
   const BlobRecord record{file_.size_bytes(), now};
   // Holding itself, it holds the lane: a later writer's work waits in the same one.
-  core_->commits->add([self = shared_from_this(),
-                       record](WriteTxn& txn) { return txn.put_blob(self->digest_, record); },
-                      [writer = writer_](const Status& committed) {
-                        const auto alive = writer.lock();
-                        if (!alive) return;
-                        if (committed.ok()) return (*alive)->events_.on_published();
-                        (*alive)->events_.on_writer_error(committed.error());
-                      });
+  CommitQueue::Entry entry;
+  entry.write = [self = shared_from_this(), record](WriteTxn& txn) {
+    return txn.put_blob(self->digest_, record);
+  };
+  entry.committed = [self = shared_from_this()] {
+    self->lane_->lane.submit([self] { self->file_.settle(); });
+  };
+  entry.done = [writer = writer_](const Status& committed) {
+    const auto alive = writer.lock();
+    if (!alive) return;
+    if (committed.ok()) return (*alive)->events_.on_published();
+    (*alive)->events_.on_writer_error(committed.error());
+  };
+  core_->commits->add(std::move(entry));
 }
 
 void DiskBlobWriter::Jobs::tell(std::function<void(DiskBlobWriter&)> call) {
@@ -135,7 +171,7 @@ void DiskBlobWriter::Jobs::fail(Error error) {
   });
 }
 
-DiskBlobWriter::DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<event::Lane> lane,
+DiskBlobWriter::DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<DigestLane> lane,
                                const oci::Digest& digest,
                                std::optional<std::uint64_t> indexed_bytes, const Clock& clock,
                                cache::BlobWriterEvents& events)
@@ -154,11 +190,23 @@ void DiskBlobWriter::append(std::string bytes) {
   jobs_->append(std::move(bytes));
 }
 
+void DiskBlobWriter::stop_keeping() { jobs_->stop_keeping(); }
+
+void DiskBlobWriter::release(std::uint64_t offset) {
+  if (file_) file_->release(offset);
+}
+
 void DiskBlobWriter::finish() { jobs_->finish(clock_.wall_now()); }
 
-void DiskBlobWriter::on_ready(std::shared_ptr<cache::BlobFile> file, std::uint64_t kept_bytes) {
+void DiskBlobWriter::on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes,
+                              bool whole) {
   file_ = std::move(file);
-  events_.on_writer_ready(kept_bytes);
+  events_.on_writer_ready(kept_bytes, whole);
+}
+
+void DiskBlobWriter::on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason) {
+  file_->go_on_in(std::move(tail));
+  events_.on_unkept(reason);
 }
 
 void DiskBlobWriter::on_batch(std::uint64_t batch_bytes, std::uint64_t total_bytes) {

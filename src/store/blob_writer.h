@@ -16,13 +16,14 @@
 #include "layby/cache/store.h"
 #include "layby/event/workers.h"
 #include "store/core.h"
+#include "store/growing_file.h"
 
 namespace layby::store {
 
 class DiskBlobWriter final : public cache::BlobWriter {
  public:
   // `indexed_bytes` is the size of the blob when the index has it.
-  DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<event::Lane> lane,
+  DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<DigestLane> lane,
                  const oci::Digest& digest, std::optional<std::uint64_t> indexed_bytes,
                  const Clock& clock, cache::BlobWriterEvents& events);
   ~DiskBlobWriter() override;
@@ -30,17 +31,20 @@ class DiskBlobWriter final : public cache::BlobWriter {
   std::shared_ptr<cache::BlobFile> file() const override { return file_; }
   void append(std::string bytes) override;
   std::uint64_t queued_bytes() const override { return queued_bytes_; }
+  void stop_keeping() override;
+  void release(std::uint64_t offset) override;
   void finish() override;
 
  private:
   class Jobs;
 
-  void on_ready(std::shared_ptr<cache::BlobFile> file, std::uint64_t kept_bytes);
+  void on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes, bool whole);
+  void on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason);
   void on_batch(std::uint64_t batch_bytes, std::uint64_t total_bytes);
 
   cache::BlobWriterEvents& events_;
   const Clock& clock_;
-  std::shared_ptr<cache::BlobFile> file_;
+  std::shared_ptr<GrowingFile> file_;
   std::uint64_t queued_bytes_ = 0;
   std::shared_ptr<DiskBlobWriter*> self_ = std::make_shared<DiskBlobWriter*>(this);
   const std::shared_ptr<Jobs> jobs_;

@@ -14,14 +14,18 @@ CommitQueue::CommitQueue(std::unique_ptr<Index> index, event::Lane lane, event::
                          Counters& counters)
     : index_(std::move(index)), lane_(std::move(lane)), loop_(loop), counters_(counters) {}
 
-void CommitQueue::add(Write write, Done done) {
+void CommitQueue::add(Entry entry) {
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
     first = waiting_.empty();
-    waiting_.push_back({std::move(write), std::move(done), {}});
+    waiting_.push_back(std::move(entry));
   }
   if (first) lane_.submit([self = shared_from_this()] { self->run(); });
+}
+
+void CommitQueue::recover() {
+  lane_.submit([self = shared_from_this()] { self->recover_if_needed(); });
 }
 
 void CommitQueue::run() {
@@ -30,14 +34,33 @@ void CommitQueue::run() {
     const std::lock_guard lock(mutex_);
     batch.swap(waiting_);
   }
-  if (Status all = commit(batch); !all) commit_each(batch);
-  // Writes hold what they write for; only the answers wait for the loop.
-  for (Entry& entry : batch) entry.write = nullptr;
+  recover_if_needed();
+  if (Status all = commit(batch); !all) {
+    recover_if_needed();
+    commit_each(batch);
+  }
+  for (Entry& entry : batch) {
+    if (entry.result.ok() && entry.committed) entry.committed();
+    // What is held for the write and after it isn't held until the loop turns.
+    entry.write = nullptr;
+    entry.committed = nullptr;
+  }
   loop_.post([batch = std::move(batch)] {
     for (const Entry& entry : batch) {
       if (entry.done) entry.done(entry.result);
     }
   });
+}
+
+void CommitQueue::recover_if_needed() {
+  if (!index_->needs_recovery()) return;
+  count(counters_.store_errors);
+  count(counters_.index_recoveries);
+  if (Status recovered = index_->recover(); !recovered) {
+    log::error("{}", recovered.error().message);
+    return;
+  }
+  if (on_recovered_) loop_.post(on_recovered_);
 }
 
 // After a batch failed: the guilty one fails alone.

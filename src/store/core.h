@@ -7,15 +7,27 @@
 #ifndef LAYBY_STORE_CORE_H_
 #define LAYBY_STORE_CORE_H_
 
+#include <atomic>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "layby/base/counters.h"
 #include "layby/base/fd.h"
 #include "layby/event/loop.h"
+#include "layby/event/workers.h"
 #include "store/blob_files.h"
 #include "store/commit_queue.h"
 
 namespace layby::store {
+
+// All file work on one digest, in order.
+struct DigestLane {
+  explicit DigestLane(event::Lane made) : lane(std::move(made)) {}
+  event::Lane lane;
+  // Writers that take the published file for theirs: it must stay where it is.
+  std::atomic<int> published_users = 0;
+};
 
 class Core {
  public:

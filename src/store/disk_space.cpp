@@ -6,8 +6,8 @@
 
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <chrono>
-#include <optional>
 #include <utility>
 
 namespace layby::store {
@@ -15,41 +15,66 @@ namespace {
 
 constexpr std::chrono::seconds kFreshFor{2};
 
-std::optional<Space> ask(const std::string& path) {
-  struct statvfs info {};
-  if (::statvfs(path.c_str(), &info) != 0) return std::nullopt;
-  return Space{std::uint64_t{info.f_bavail} * info.f_frsize,
-               std::uint64_t{info.f_blocks} * info.f_frsize};
-}
-
 }  // namespace
 
+struct DiskSpace::Answer {
+  bool known = false;
+  Space space;
+  std::uint64_t written_before = 0;
+
+  // Bytes written while the file system answers count as not seen by it: too little room
+  // is the better error.
+  static Answer ask(const std::string& path, const Counters& counters) {
+    const std::uint64_t written = counters.store_bytes_written;
+    struct statvfs info {};
+    if (::statvfs(path.c_str(), &info) != 0) return {};
+    return {true,
+            {std::uint64_t{info.f_bavail} * info.f_frsize,
+             std::uint64_t{info.f_blocks} * info.f_frsize},
+            written};
+  }
+};
+
 DiskSpace::DiskSpace(std::string path, event::Loop& loop, event::Workers& workers,
-                     const Clock& clock)
+                     const Clock& clock, const Counters& counters)
     : path_(std::move(path)),
       loop_(loop),
       workers_(workers),
       clock_(clock),
-      space_(ask(path_).value_or(Space{})),
-      asked_at_(clock.steady_now()) {}
-
-Space DiskSpace::get() {
-  if (!asking_ && clock_.steady_now() - asked_at_ >= kFreshFor) refresh();
-  return space_;
+      counters_(counters),
+      asked_at_(clock.steady_now()) {
+  take(Answer::ask(path_, counters_));
 }
 
-void DiskSpace::refresh() {
+Space DiskSpace::get() {
+  if (!asking_ && clock_.steady_now() - asked_at_ >= kFreshFor) ask_again();
+  Space now = space_;
+  now.free_bytes -= std::min(now.free_bytes, counters_.store_bytes_written - written_before_);
+  return now;
+}
+
+void DiskSpace::ask_again() {
   asking_ = true;
-  workers_.submit([path = path_, &loop = loop_, weak = std::weak_ptr(self_)] {
-    loop.post([space = ask(path), weak] {
+  refresh([this] { asking_ = false; });
+}
+
+void DiskSpace::refresh(std::function<void()> then) {
+  workers_.submit([path = path_, &loop = loop_, &counters = counters_, weak = std::weak_ptr(self_),
+                   then = std::move(then)] {
+    loop.post([answer = Answer::ask(path, counters), weak, then] {
       const auto self = weak.lock();
       if (!self) return;
-      DiskSpace& that = **self;
-      that.asking_ = false;
-      that.asked_at_ = that.clock_.steady_now();
-      if (space) that.space_ = *space;
+      (*self)->take(answer);
+      then();
     });
   });
+}
+
+void DiskSpace::take(const Answer& answer) {
+  asked_at_ = clock_.steady_now();
+  if (!answer.known) return;
+  space_ = answer.space;
+  written_before_ = answer.written_before;
 }
 
 }  // namespace layby::store

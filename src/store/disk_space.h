@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much room the disk has, at most a few seconds old. Asking costs nothing; when the
-// answer has become old a helper thread asks the file system again. Loop thread.
+// How much room the disk has, at most a few seconds old, less what was written since.
+// Asking costs nothing; when the answer has become old a helper thread asks the file
+// system again. Loop thread.
 
 #ifndef LAYBY_STORE_DISK_SPACE_H_
 #define LAYBY_STORE_DISK_SPACE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "layby/base/clock.h"
+#include "layby/base/counters.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
 
@@ -24,17 +27,24 @@ struct Space {
 class DiskSpace {
  public:
   // Asks once, and waits for that. The loop and the workers outlive it.
-  DiskSpace(std::string path, event::Loop& loop, event::Workers& workers, const Clock& clock);
+  DiskSpace(std::string path, event::Loop& loop, event::Workers& workers, const Clock& clock,
+            const Counters& counters);
   Space get();
+  // Asks now; calls `then` when get() knows the answer.
+  void refresh(std::function<void()> then);
 
  private:
-  void refresh();
+  struct Answer;
+  void ask_again();
+  void take(const Answer& answer);
 
   const std::string path_;
   event::Loop& loop_;
   event::Workers& workers_;
   const Clock& clock_;
+  const Counters& counters_;
   Space space_;
+  std::uint64_t written_before_ = 0;  // Bytes, when space_ was asked for.
   SteadyTime asked_at_;
   bool asking_ = false;
   std::shared_ptr<DiskSpace*> self_ = std::make_shared<DiskSpace*>(this);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening the folder in order (lock, folders, index), and the store's calls over index,
-// files and writers. What is found damaged is dropped, so that it is fetched again.
+// Opening the folder in order (lock, folders, index, what a crash left), and the store's
+// calls over index, files and writers. What is found damaged is dropped, so that it is
+// fetched again.
 
 #include "layby/store/disk_store.h"
 
@@ -13,12 +14,42 @@
 #include "layby/base/fd.h"
 #include "layby/base/log.h"
 #include "store/blob_writer.h"
+#include "store/catalog.h"
 #include "store/core.h"
 #include "store/disk_error.h"
 #include "store/disk_space.h"
 #include "store/folder_lock.h"
+#include "store/reach.h"
+#include "store/scrub.h"
+#include "store/touches.h"
 
 namespace layby::store {
+namespace {
+
+// A use that isn't written yet costs nothing but a place in the order of eviction, and
+// writing it wears the disk.
+constexpr std::chrono::hours kTouchesStay{6};
+
+// Readers leave their entries behind; looking through them now and then is enough.
+constexpr std::size_t kOpenBeforePurge = 256;
+
+// A fill that was killed between publishing its file and telling the index. What the
+// index doesn't know goes back to being a partial file.
+// Whether the partial file is gone.
+bool settle_linked(Core& core, const oci::Digest& digest) {
+  Result<ReadTxn> txn = core.commits->index().snapshot();
+  if (!txn) return false;
+  const auto record = txn->find_blob(digest);
+  const bool known = record && record->has_value();
+  const Status removed =
+      known ? core.files.remove_partial(digest) : core.files.remove_published(digest);
+  if (!removed) log::warn("{}", removed.error().message);
+  return known && removed.ok();
+}
+
+}  // namespace
+
+std::string suspicion_path(const std::string& data_dir) { return data_dir + "/index/suspect"; }
 
 Result<std::unique_ptr<DiskStore>> DiskStore::open(const Options& options, event::Loop& loop,
                                                    event::Workers& workers, const Clock& clock,
@@ -42,11 +73,24 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
     : core_(std::move(core)),
       workers_(workers),
       clock_(clock),
-      space_(std::make_unique<DiskSpace>(options.data_dir, core_->loop, workers, clock)) {
+      space_(std::make_unique<DiskSpace>(options.data_dir, core_->loop, workers, clock,
+                                         core_->counters)),
+      touches_(std::make_unique<Touches>()),
+      scrub_(std::make_unique<Scrub>(
+          ScrubOptions{options.scrub_every, options.scrub_rate},
+          Scrub::Context{core_, workers, clock,
+                         [this](const oci::Digest& digest, std::function<void()> then) {
+                           set_aside(digest, std::move(then));
+                         }})) {
+  core_->commits->on_recovered([this, weak = std::weak_ptr(alive_)] {
+    if (!weak.expired()) recovered();
+  });
   sweep_partials(options.keep_partials_for);
+  empty_trash();
+  scrub_->start();
 }
 
-DiskStore::~DiskStore() = default;
+DiskStore::~DiskStore() { write_touches(); }
 
 // What can't be read counts as absent; the caller then fetches it.
 template <typename T>
@@ -54,6 +98,7 @@ std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::st
   if (found.ok()) return *std::move(found);
   count(core_->counters.store_errors);
   log::error("can't look up {}: {}", log::printable(what), found.error().message);
+  if (core_->commits->index().needs_recovery()) core_->commits->recover();
   return std::nullopt;
 }
 
@@ -66,6 +111,10 @@ std::optional<BlobRecord> DiskStore::find_blob(const oci::Digest& digest) {
 std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest) {
   const std::optional<BlobRecord> record = find_blob(digest);
   if (!record) return std::nullopt;
+  if (const auto open = open_.find(digest); open != open_.end()) {
+    const auto file = open->second.lock();
+    if (file && !file->revoked()) return cache::StoredBlob{file, record->size_bytes};
+  }
   Result<UniqueFd> fd = core_->files.open_published(digest);
   if (!fd) {
     count(core_->counters.store_errors);
@@ -79,15 +128,20 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
     drop_damaged(digest, record->size_bytes);
     return std::nullopt;
   }
-  return cache::StoredBlob{std::make_shared<DiskFile>(*std::move(fd)), record->size_bytes};
+  if (open_.size() >= kOpenBeforePurge) {
+    std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
+  }
+  auto file = std::make_shared<DiskFile>(*std::move(fd));
+  open_[digest] = file;
+  return cache::StoredBlob{std::move(file), record->size_bytes};
 }
 
 // In the digest's lane, so it can't meet a writer's publishing; looks again there,
 // since one may have published between the lookup and now.
 void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes) {
   count(core_->counters.store_errors);
-  const std::shared_ptr<event::Lane> lane = lane_of(digest);
-  lane->submit([core = core_, lane, digest, expected_bytes] {
+  const std::shared_ptr<DigestLane> lane = lane_of(digest);
+  lane->lane.submit([core = core_, lane, digest, expected_bytes] {
     const std::string path = core->files.published_path(digest);
     struct stat info {};
     const bool there = ::lstat(path.c_str(), &info) == 0;
@@ -147,11 +201,11 @@ void DiskStore::put_tag(const cache::TagKey& key, const cache::StoredTag& tag, D
                       while_alive(std::move(done)));
 }
 
-std::shared_ptr<event::Lane> DiskStore::lane_of(const oci::Digest& digest) {
+std::shared_ptr<DigestLane> DiskStore::lane_of(const oci::Digest& digest) {
   std::erase_if(lanes_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<event::Lane>& known = lanes_[digest];
-  std::shared_ptr<event::Lane> lane = known.lock();
-  if (!lane) known = lane = std::make_shared<event::Lane>(workers_.make_lane());
+  std::weak_ptr<DigestLane>& known = lanes_[digest];
+  std::shared_ptr<DigestLane> lane = known.lock();
+  if (!lane) known = lane = std::make_shared<DigestLane>(workers_.make_lane());
   return lane;
 }
 
@@ -163,33 +217,149 @@ std::unique_ptr<cache::BlobWriter> DiskStore::write_blob(const oci::Digest& dige
                                           clock_, events);
 }
 
-// A helper looks which files are old; each is deleted in its lane, behind a writer that
-// may have taken it up meanwhile.
+// There are few of them: one for each fill that was under way. Deleting a large file may
+// take a while, so that is done in its lane, behind a writer that takes it up meanwhile.
 void DiskStore::sweep_partials(std::chrono::hours keep_for) {
   const WallTime before = clock_.wall_now() - keep_for;
-  workers_.submit([this, core = core_, before, weak = std::weak_ptr(alive_)] {
-    std::vector<oci::Digest> stale = core->files.stale_partials(before);
-    core->loop.post([this, before, weak, stale = std::move(stale)] {
-      if (!weak.expired()) remove_partials(stale, before);
-    });
+  std::vector<oci::Digest> stale;
+  for (const PartialFile& partial : core_->files.list_partials(before)) {
+    if (partial.linked) {
+      if (settle_linked(*core_, partial.digest)) continue;
+    }
+    core_->files.partial_bytes() += partial.size_bytes;
+    if (partial.written_at < before) stale.push_back(partial.digest);
+  }
+  if (stale.empty()) return;
+  // Whoever takes one up at once comes first.
+  core_->loop.post([this, stale, before, weak = std::weak_ptr(alive_)] {
+    if (!weak.expired()) remove_partials(stale, before);
   });
 }
 
 void DiskStore::remove_partials(const std::vector<oci::Digest>& digests, WallTime before) {
   for (const oci::Digest& digest : digests) {
-    const std::shared_ptr<event::Lane> lane = lane_of(digest);
-    lane->submit([core = core_, lane, digest, before] {
+    const std::shared_ptr<DigestLane> lane = lane_of(digest);
+    lane->lane.submit([core = core_, lane, digest, before] {
       const Status removed = core->files.remove_partial_older_than(digest, before);
       if (!removed) log::warn("{}", removed.error().message);
     });
   }
 }
 
+void DiskStore::recovered() {
+  if (core_->commits->index().needs_rebuild()) scrub_->start();
+}
+
+// Readers of the bad bytes are cut off when they next send. The index forgets the blob
+// before its file moves away, so that nobody opens it in between.
+void DiskStore::set_aside(const oci::Digest& digest, std::function<void()> then) {
+  count(core_->counters.damaged_blobs);
+  log::error("{} is damaged on the disk; it is moved to quarantine and fetched again",
+             core_->files.published_path(digest));
+  if (const auto open = open_.find(digest); open != open_.end()) {
+    if (const auto file = open->second.lock()) file->revoke();
+  }
+  const auto user = std::make_shared<std::optional<cache::TagKey>>();
+  CommitQueue::Entry entry;
+  entry.write = [digest, user](WriteTxn& txn) {
+    auto found = find_user(txn, digest);
+    if (found) *user = *std::move(found);
+    return txn.erase_blob(digest);
+  };
+  const auto lane = lane_of(digest);
+  entry.committed = [core = core_, digest] {
+    if (Status moved = core->files.quarantine(digest); !moved) {
+      log::error("{}", moved.error().message);
+    }
+  };
+  entry.done = [this, weak = std::weak_ptr(alive_), lane, digest, user,
+                then = std::move(then)](const Status& status) {
+    if (weak.expired()) return;
+    if (status.ok() && on_damaged_) on_damaged_(digest, *user);
+    then();
+  };
+  core_->commits->add(std::move(entry));
+}
+
+void DiskStore::touch_blob(const oci::Digest& digest) { touch({ContentKind::kBlob, digest}); }
+
+void DiskStore::touch_manifest(const oci::Digest& digest) {
+  touch({ContentKind::kManifest, digest});
+}
+
+void DiskStore::touch(const Content& content) {
+  touches_->add(content, clock_.wall_now());
+  if (touches_->many()) return write_touches();
+  if (!touch_timer_) touch_timer_ = core_->loop.after(kTouchesStay, [this] { write_touches(); });
+}
+
+void DiskStore::write_touches() {
+  touch_timer_.reset();
+  TouchMap touches = touches_->take();
+  if (touches.empty()) return;
+  core_->commits->add([touches = std::move(touches)](WriteTxn& txn) { return apply(txn, touches); },
+                      nullptr);
+}
+
 cache::StoreUsage DiskStore::usage() const {
   const Counts counts = core_->commits->index().counts();
   const Space space = space_->get();
-  return {counts.totals.blobs, counts.totals.blob_bytes, counts.manifests,
-          counts.tags,         space.free_bytes,         space.total_bytes};
+  cache::StoreUsage usage;
+  usage.blobs = counts.totals.blobs;
+  usage.blob_bytes = counts.totals.blob_bytes;
+  usage.manifests = counts.manifests;
+  usage.manifest_bytes = counts.totals.manifest_bytes;
+  usage.tags = counts.tags;
+  usage.partial_bytes = core_->files.partial_bytes();
+  usage.index_bytes = counts.file_bytes;
+  usage.disk_free_bytes = space.free_bytes;
+  usage.disk_total_bytes = space.total_bytes;
+  return usage;
 }
+
+void DiskStore::pin(const cache::TagKey& key, Given<bool> done) {
+  const auto before = std::make_shared<bool>(false);
+  core_->commits->add(
+      [key, before, now = clock_.wall_now()](WriteTxn& txn) -> Status {
+        Result<bool> pinned = txn.is_pinned(key);
+        if (!pinned) return std::move(pinned).error();
+        *before = *pinned;
+        return *before ? Status() : txn.put_pin(key, now);
+      },
+      while_alive([before, done = std::move(done)](const Status& status) {
+        done(status.ok() ? Result<bool>(*before) : Result<bool>(status.error()));
+      }));
+}
+
+void DiskStore::unpin(const cache::TagKey& key, Given<bool> done) {
+  const auto before = std::make_shared<bool>(false);
+  core_->commits->add(
+      [key, before](WriteTxn& txn) -> Status {
+        Result<bool> pinned = txn.is_pinned(key);
+        if (!pinned) return std::move(pinned).error();
+        *before = *pinned;
+        return txn.erase_pin(key);
+      },
+      while_alive([before, done = std::move(done)](const Status& status) {
+        done(status.ok() ? Result<bool>(*before) : Result<bool>(status.error()));
+      }));
+}
+
+void DiskStore::list_images(Given<cache::Catalog> done) {
+  workers_.submit([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
+                   done = std::move(done)] {
+    Index& index = core->commits->index();
+    Result<ReadTxn> txn = index.snapshot();
+    auto catalog =
+        txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
+    core->loop.post([catalog = std::move(catalog), weak, done] {
+      if (!weak.expired()) done(catalog);
+    });
+  });
+}
+
+void DiskStore::verify() { scrub_->run_now(); }
+
+cache::ScrubStatus DiskStore::scrub() const { return scrub_->status(); }
 
 }  // namespace layby::store

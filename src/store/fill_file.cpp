@@ -33,7 +33,18 @@ FillFile::FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint
       stopped_(stopped),
       sha_(digest_.kind()) {}
 
+// Whoever wants the blob gets it, with or without a disk.
 Status FillFile::open() {
+  Status opened = open_on_disk();
+  if (opened.ok() || opened.error().code == ErrorCode::kCancelled) return opened;
+  file_.reset();
+  sha_ = Sha(digest_.kind());
+  size_bytes_ = 0;
+  place_ = Place::kPartial;
+  return stop_keeping(opened.error());
+}
+
+Status FillFile::open_on_disk() {
   Result<UniqueFd> published = files_.open_published(digest_);
   if (!published) return std::move(published).error();
   if (*published) {
@@ -87,13 +98,21 @@ Status FillFile::write(std::string_view bytes) {
     discard();
     return Error{ErrorCode::kCorrupt, path() + " has lost its end; it is deleted"};
   }
-  Status written = write_all(bytes);
-  start_writeback();
-  return written;
+  if (!tail_) {
+    const Status written = write_to_disk(bytes);
+    start_writeback();
+    if (written.ok()) return written;
+    if (Status turned = stop_keeping(written.error()); !turned) return turned;
+  }
+  sha_.update(bytes);
+  if (Status written = tail_->write(bytes, size_bytes_); !written) return unkept_reason_;
+  size_bytes_ += bytes.size();
+  return {};
 }
 
-// Size and hash keep in step with the file even when the disk takes only a part.
-Status FillFile::write_all(std::string_view bytes) {
+// Takes what was written off `bytes`. Size and hash keep in step with the file even when
+// the disk takes only a part.
+Status FillFile::write_to_disk(std::string_view& bytes) {
   while (!bytes.empty()) {
     const ssize_t written =
         ::pwrite(file_->fd(), bytes.data(), bytes.size(), static_cast<off_t>(size_bytes_));
@@ -102,9 +121,25 @@ Status FillFile::write_all(std::string_view bytes) {
     const auto count = static_cast<std::size_t>(written);
     sha_.update(bytes.substr(0, count));
     size_bytes_ += count;
+    disk_bytes_written_ += count;
+    files_.partial_bytes() += count;
     bytes.remove_prefix(count);
   }
   return {};
+}
+
+Status FillFile::stop_keeping(Error reason) {
+  if (tail_ || place_ != Place::kPartial) return {};
+  Result<std::shared_ptr<MemoryTail>> tail = MemoryTail::make(size_bytes_);
+  if (!tail) return reason;
+  tail_ = *std::move(tail);
+  unkept_reason_ = std::move(reason);
+  return {};
+}
+
+bool FillFile::is_whole() const {
+  if (place_ == Place::kIndexed) return true;
+  return size_bytes_ > 0 && !tail_ && sha_.hex_so_far() == digest_.hex();
 }
 
 // Advice: whether it works shows at the sync.
@@ -137,10 +172,16 @@ Status FillFile::publish() {
   return files_.publish(digest_);
 }
 
+void FillFile::settle() {
+  if (place_ == Place::kPartial) discard();
+}
+
 void FillFile::discard() {
+  const bool partial = place_ == Place::kPartial;
   const Status removed =
-      place_ == Place::kPartial ? files_.remove_partial(digest_) : files_.remove_published(digest_);
-  if (!removed) log::warn("{}", removed.error().message);
+      partial ? files_.remove_partial(digest_) : files_.remove_published(digest_);
+  if (!removed) return log::warn("{}", removed.error().message);
+  if (partial && file_) files_.partial_bytes() -= tail_ ? tail_->first_byte() : size_bytes_;
 }
 
 std::string FillFile::path() const {

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening the environment and its tables, and the transactions' common part. LMDB runs
-// in its default mode: a read-only map, pwrite and one fdatasync a commit, so a full
-// disk is an error code and not a SIGBUS.
+// Opening the environment and its tables, setting a damaged one aside, and the
+// transactions' common part. LMDB runs in its default mode: a read-only map, pwrite and
+// one fdatasync a commit, so a full disk is an error code and not a SIGBUS.
 
 #include "store/index.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <utility>
+
+#include "layby/base/log.h"
+#include "store/disk_error.h"
 
 namespace layby::store {
 namespace {
@@ -18,23 +23,81 @@ constexpr std::string_view kVersionKey = "format";
 constexpr std::string_view kTotalsKey = "totals";
 constexpr MDB_dbi kMaxTables = 16;
 
+// LMDB found its own structure damaged, or gave up after a failed write.
+bool is_damage(int code) {
+  switch (code) {
+    case MDB_PAGE_NOTFOUND:
+    case MDB_CORRUPTED:
+    case MDB_PANIC:
+    case MDB_INVALID:
+    case MDB_CURSOR_FULL:
+    case MDB_PAGE_FULL:
+    case MDB_INCOMPATIBLE:
+    case MDB_BAD_DBI:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes) {
-  std::unique_ptr<Index> index(new Index(directory));
-  if (Status opened = index->open_env(map_bytes); !opened) return opened.error();
-  if (Status whole = index->check_whole(); !whole) return whole.error();
-  if (Status tables = index->open_tables(); !tables) return tables.error();
+  std::unique_ptr<Index> index(new Index(directory, map_bytes));
+  if (Status opened = index->open_or_set_aside(); !opened) return opened.error();
   return index;
 }
 
 Index::~Index() = default;
 
-Status Index::open_env(std::uint64_t map_bytes) {
+Status Index::open_or_set_aside() {
+  Status opened = open_now();
+  if (opened.ok() || opened.error().code != ErrorCode::kCorrupt) return opened;
+  if (Status moved = set_aside(opened.error()); !moved) return moved;
+  return open_now();
+}
+
+Status Index::open_now() {
+  needs_recovery_ = false;
+  if (Status opened = open_env(); !opened) return opened;
+  if (Status whole = check_whole(); !whole) return whole;
+  if (Status tables = open_tables(); !tables) return tables;
+  if (Status sound = check_suspect(); !sound) return sound;
+  return migrate(found_version_);
+}
+
+void Index::close() {
+  read_txn_.reset();
+  env_.reset();
+}
+
+Status Index::recover() {
+  log::error("the index {} is opened again", directory_);
+  const std::unique_lock lock(open_mutex_);
+  close();
+  return open_or_set_aside();
+}
+
+// One generation is kept, for whoever wants to know what happened to it.
+Status Index::set_aside(const Error& reason) {
+  close();
+  log::error("{}; it is set aside as {} and made anew from the blob files", reason.message,
+             path("damaged.mdb"));
+  const std::string from = path("data.mdb");
+  const std::string to = path("damaged.mdb");
+  if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) {
+    return disk_error("set aside", from, errno);
+  }
+  ::unlink(path("lock.mdb").c_str());  // Says nothing about the new one.
+  ::unlink(path("checking").c_str());
+  return {};
+}
+
+Status Index::open_env() {
   MDB_env* env = nullptr;
   if (const int code = mdb_env_create(&env)) return error("prepare the index", code);
   env_.reset(env);
-  if (const int code = mdb_env_set_mapsize(env, map_bytes)) return error("size the index", code);
+  if (const int code = mdb_env_set_mapsize(env, map_bytes_)) return error("size the index", code);
   if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) return error("size the index", code);
   if (const int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS, 0640)) {
     return error("open the index", code);
@@ -50,9 +113,9 @@ Status Index::check_whole() const {
   MDB_stat stat{};
   if (const int code = mdb_env_info(env_.get(), &info)) return error("look at the index", code);
   if (const int code = mdb_env_stat(env_.get(), &stat)) return error("look at the index", code);
-  const std::string path = directory_ + "/data.mdb";
+  const std::string file_path = path("data.mdb");
   struct stat file {};
-  if (::stat(path.c_str(), &file) != 0) return error("look at the index", errno);
+  if (::stat(file_path.c_str(), &file) != 0) return error("look at the index", errno);
   const bool used = stat.ms_entries != 0;
   const auto needed = (std::uint64_t{info.me_last_pgno} + 1) * stat.ms_psize;
   if (used && static_cast<std::uint64_t>(file.st_size) < needed) {
@@ -64,21 +127,28 @@ Status Index::check_whole() const {
 Status Index::open_tables() {
   Result<TxnPtr> txn = begin(0);
   if (!txn) return std::move(txn).error();
-  const std::pair<const char*, MDB_dbi*> names[] = {{"meta", &tables_.meta},
-                                                    {"blobs", &tables_.blobs},
-                                                    {"manifests", &tables_.manifests},
-                                                    {"tags", &tables_.tags}};
+  const std::pair<const char*, MDB_dbi*> names[] = {
+      {"meta", &tables_.meta}, {"blobs", &tables_.blobs}, {"manifests", &tables_.manifests},
+      {"tags", &tables_.tags}, {"usage", &tables_.usage}, {"ranks", &tables_.ranks},
+      {"pins", &tables_.pins}, {"trash", &tables_.trash}};
+  // A newer version's tables are none of this one's business: the version comes first.
   for (const auto& [name, table] : names) {
     if (const int code = mdb_dbi_open(txn->get(), name, MDB_CREATE, table)) {
       return error("open a table of the index", code);
     }
+    if (table != &tables_.meta) continue;
+    if (Status version = check_version(txn->get()); !version) return version;
   }
-  if (Status version = check_version(txn->get()); !version) return version;
   Result<Counts> counts = read_counts(txn->get());
   if (!counts) return std::move(counts).error();
-  counts_ = *counts;
+  Result<std::optional<std::string_view>> rebuild = get(txn->get(), tables_.meta, kRebuildNote);
+  if (!rebuild) return std::move(rebuild).error();
+  needs_rebuild_ = rebuild->has_value();
   if (const int code = mdb_txn_commit(txn->release())) return error("make the index", code);
-
+  {
+    const std::lock_guard lock(mutex_);
+    counts_ = *counts;
+  }
   Result<TxnPtr> reader = begin(MDB_RDONLY);
   if (!reader) return std::move(reader).error();
   mdb_txn_reset(reader->get());
@@ -86,19 +156,25 @@ Status Index::open_tables() {
   return {};
 }
 
+// A new index may belong to blobs that are there already.
 Status Index::check_version(MDB_txn* txn) {
   Result<std::optional<std::string_view>> value = get(txn, tables_.meta, kVersionKey);
   if (!value) return std::move(value).error();
   if (!value->has_value()) {
+    found_version_ = kFormatVersion;
     const std::string mine = encode_version(kFormatVersion);
     MDB_val key = to_val(kVersionKey);
     MDB_val data = to_val(mine);
-    const int code = mdb_put(txn, tables_.meta, &key, &data, 0);
+    int code = mdb_put(txn, tables_.meta, &key, &data, 0);
+    key = to_val(kRebuildNote);
+    data = to_val("");
+    if (code == 0) code = mdb_put(txn, tables_.meta, &key, &data, 0);
     return code == 0 ? Status() : Status(error("make the index", code));
   }
   Result<std::uint32_t> version = decode_version(**value);
   if (!version) return std::move(version).error();
-  if (*version == kFormatVersion) return {};
+  found_version_ = *version;
+  if (*version >= kOldestVersion && *version <= kFormatVersion) return {};
   return Error{ErrorCode::kInvalid,
                "the index " + directory_ + " has format " + std::to_string(*version) +
                    " and this layby knows " + std::to_string(kFormatVersion) +
@@ -107,6 +183,7 @@ Status Index::check_version(MDB_txn* txn) {
 
 Result<TxnPtr> Index::begin(unsigned flags) {
   MDB_txn* txn = nullptr;
+  if (!env_) return Error{ErrorCode::kIo, "the index " + directory_ + " is closed"};
   if (const int code = mdb_txn_begin(env_.get(), nullptr, flags, &txn)) {
     return error("begin in the index", code);
   }
@@ -135,23 +212,41 @@ Result<Counts> Index::read_counts(MDB_txn* txn) {
   if (!totals) return std::move(totals).error();
   MDB_stat manifests{};
   MDB_stat tags{};
+  MDB_envinfo info{};
   int code = mdb_stat(txn, tables_.manifests, &manifests);
   if (code == 0) code = mdb_stat(txn, tables_.tags, &tags);
+  if (code == 0) code = mdb_env_info(env_.get(), &info);
   if (code != 0) return error("count entries of the index", code);
-  return Counts{*totals, manifests.ms_entries, tags.ms_entries};
+  return Counts{*totals, manifests.ms_entries, tags.ms_entries,
+                (std::uint64_t{info.me_last_pgno} + 1) * manifests.ms_psize};
+}
+
+Error Index::error(const char* what, int code) const {
+  if (is_damage(code)) needs_recovery_ = true;
+  return lmdb_error(what, directory_, code);
 }
 
 Result<ReadTxn> Index::read() {
+  std::shared_lock open(open_mutex_);
+  if (!read_txn_) return Error{ErrorCode::kIo, "the index " + directory_ + " is closed"};
   if (const int code = mdb_txn_renew(read_txn_.get())) return error("read the index", code);
-  return ReadTxn(*this, read_txn_.get());
+  return ReadTxn(*this, std::move(open), read_txn_.get());
+}
+
+Result<ReadTxn> Index::snapshot() {
+  std::shared_lock open(open_mutex_);
+  Result<TxnPtr> txn = begin(MDB_RDONLY);
+  if (!txn) return std::move(txn).error();
+  return ReadTxn(*this, std::move(open), *std::move(txn));
 }
 
 Result<WriteTxn> Index::write() {
+  std::shared_lock open(open_mutex_);
   Result<TxnPtr> txn = begin(0);
   if (!txn) return std::move(txn).error();
   Result<Totals> totals = read_totals(txn->get());
   if (!totals) return std::move(totals).error();
-  return WriteTxn(*this, *std::move(txn), *totals);
+  return WriteTxn(*this, std::move(open), *std::move(txn), *totals);
 }
 
 Counts Index::counts() const {
@@ -159,7 +254,7 @@ Counts Index::counts() const {
   return counts_;
 }
 
-// A commit that leaves the blobs alone shouldn't write a page for them.
+// A commit that leaves the content alone shouldn't write a page for it.
 Status WriteTxn::put_totals() {
   if (totals_ == totals_before_) return {};
   return put(index_.tables_.meta, kTotalsKey, encode(totals_), "write totals to the index");
@@ -167,9 +262,9 @@ Status WriteTxn::put_totals() {
 
 Status WriteTxn::commit() {
   if (Status kept = put_totals(); !kept) return kept;
-  Result<Counts> counts = index_.read_counts(txn_.get());
+  Result<Counts> counts = index_.read_counts(txn_);
   if (!counts) return std::move(counts).error();
-  if (const int code = mdb_txn_commit(txn_.release())) {
+  if (const int code = mdb_txn_commit(own_.release())) {
     return index_.error("commit to the index", code);
   }
   const std::lock_guard lock(index_.mutex_);

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index: typed transactions over LMDB. Readers see the last commit and never wait.
-// ReadTxn is for the loop thread, one at a time, and lives within one lookup: a reader
-// that stays open keeps old pages from being used again. WriteTxn is for whoever holds
-// the commit lane: begun, committed and destroyed on one thread, one at a time.
+// The index: typed transactions over LMDB. Readers see the last commit and never wait,
+// but for the moment in which a damaged index is opened again. Index::read() is for the
+// loop thread, one at a time, within one lookup; Index::snapshot() for any thread. A
+// reader that stays open keeps old pages from being used again. WriteTxn is for whoever
+// holds the commit lane: begun, committed and destroyed on one thread, one at a time.
 
 #ifndef LAYBY_STORE_INDEX_H_
 #define LAYBY_STORE_INDEX_H_
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +34,7 @@ struct Counts {
   Totals totals;
   std::uint64_t manifests = 0;
   std::uint64_t tags = 0;
+  std::uint64_t file_bytes = 0;  // Of the index itself.
 };
 
 // The named databases of the environment.
@@ -38,96 +43,201 @@ struct Tables {
   MDB_dbi blobs = 0;
   MDB_dbi manifests = 0;
   MDB_dbi tags = 0;
+  MDB_dbi usage = 0;
+  MDB_dbi ranks = 0;
+  MDB_dbi pins = 0;
+  MDB_dbi trash = 0;
 };
 
 class Index;
 
-class ReadTxn {
+// The lookups that both kinds of transaction have.
+class Txn {
+ public:
+  Txn(Txn&&) noexcept = default;
+  Txn& operator=(Txn&&) = delete;
+
+  Result<std::optional<BlobRecord>> find_blob(const oci::Digest& digest) const;
+  Result<std::optional<cache::StoredManifest>> find_manifest(const oci::Digest& digest) const;
+  Result<std::optional<cache::StoredTag>> find_tag(const cache::TagKey& key) const;
+  Result<std::optional<UsageRecord>> find_usage(const Content& content) const;
+  Result<bool> is_pinned(const cache::TagKey& key) const;
+  // Sorted by bytes.
+  Result<std::vector<std::string>> list_tags(std::string_view upstream,
+                                             std::string_view repository) const;
+
+  // These visit in the order of the keys until `visit` returns false. Records that can't
+  // be read are left out.
+  Status each_tag(
+      const std::function<bool(const cache::TagKey&, const cache::StoredTag&)>& visit) const;
+  Status each_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
+  Status each_ranked(const std::function<bool(const Ranked&)>& visit) const;
+  Status each_trash(const std::function<bool(const oci::Digest&)>& visit) const;
+  // From the first one behind `after` on, if that is given.
+  Status each_blob(const std::optional<oci::Digest>& after,
+                   const std::function<bool(const oci::Digest&, const BlobRecord&)>& visit) const;
+  Status each_manifest(
+      const std::function<bool(const oci::Digest&, const ManifestRecord&)>& visit) const;
+
+  // A value of `meta` that one of the store's jobs keeps there.
+  Result<std::optional<std::string>> find_note(std::string_view name) const;
+
+ protected:
+  friend class Index;
+  Txn(Index& index, std::shared_lock<std::shared_mutex> open, MDB_txn* txn)
+      : index_(index), open_(std::move(open)), txn_(txn) {}
+  ~Txn() = default;
+
+  using Visit = std::function<bool(std::string_view key, std::string_view value)>;
+  Status scan(MDB_dbi table, std::string_view from, const Visit& visit) const;
+
+  Index& index_;
+  std::shared_lock<std::shared_mutex> open_;  // The index isn't closed meanwhile.
+  MDB_txn* txn_;
+};
+
+class ReadTxn : public Txn {
  public:
   ReadTxn(ReadTxn&& other) noexcept;
   ReadTxn& operator=(ReadTxn&&) = delete;
   ~ReadTxn();
 
-  Result<std::optional<BlobRecord>> find_blob(const oci::Digest& digest) const;
-  Result<std::optional<cache::StoredManifest>> find_manifest(const oci::Digest& digest) const;
-  Result<std::optional<cache::StoredTag>> find_tag(const cache::TagKey& key) const;
-  // Sorted by bytes.
-  Result<std::vector<std::string>> list_tags(std::string_view upstream,
-                                             std::string_view repository) const;
-
  private:
   friend class Index;
-  ReadTxn(Index& index, MDB_txn* txn) : index_(index), txn_(txn) {}
+  using Open = std::shared_lock<std::shared_mutex>;
+  ReadTxn(Index& index, Open open, MDB_txn* used_again) : Txn(index, std::move(open), used_again) {}
+  ReadTxn(Index& index, Open open, TxnPtr own)
+      : Txn(index, std::move(open), own.get()), own_(std::move(own)) {}
 
-  Index& index_;
-  MDB_txn* txn_;  // The index owns it and uses it again.
+  TxnPtr own_;  // Null when the index owns the transaction and uses it again.
 };
 
 // Aborts when it is destroyed without commit(). After an error of any put or erase it
 // can only be aborted.
-class WriteTxn {
+class WriteTxn : public Txn {
  public:
   WriteTxn(WriteTxn&&) noexcept = default;
   WriteTxn& operator=(WriteTxn&&) = delete;
 
+  // A new blob or manifest has been used once, at the record's time; one that is
+  // replaced keeps its usage.
   Status put_blob(const oci::Digest& digest, const BlobRecord& record);
-  // Fine if it isn't there.
-  Status erase_blob(const oci::Digest& digest);
   Status put_manifest(const oci::Digest& digest, const ManifestRecord& record);
   Status put_tag(const cache::TagKey& key, const cache::StoredTag& tag);
+  Status put_pin(const cache::TagKey& key, WallTime since);
+  // `hits` more, the last at `used_at`. Fine if it isn't there.
+  Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
+  // The erasures are fine if it isn't there.
+  Status erase_blob(const oci::Digest& digest);
+  Status erase_manifest(const oci::Digest& digest);
+  Status erase_tag(const cache::TagKey& key);
+  Status erase_pin(const cache::TagKey& key);
+  // Erases a blob whose file is to be deleted; its digest stays in the table of trash
+  // until clear_trash() or until it is put anew.
+  Status trash_blob(const oci::Digest& digest);
+  Status clear_trash(const oci::Digest& digest);
+  // Takes a place out of the ranks that no usage record names.
+  Status erase_rank(std::uint64_t rank, const Content& content);
+  // Eviction's clock, after something of `rank` went.
+  void advance_clock(std::uint64_t rank);
+
+  Status put_note(std::string_view name, std::string_view value);
+  Status erase_note(std::string_view name);
 
   // Durable when it returns Ok.
   Status commit();
 
  private:
   friend class Index;
-  WriteTxn(Index& index, TxnPtr txn, const Totals& totals)
-      : index_(index), txn_(std::move(txn)), totals_(totals), totals_before_(totals) {}
+  WriteTxn(Index& index, std::shared_lock<std::shared_mutex> open, TxnPtr txn, const Totals& totals)
+      : Txn(index, std::move(open), txn.get()),
+        own_(std::move(txn)),
+        totals_(totals),
+        totals_before_(totals) {}
 
   Status put(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
+  Status erase(MDB_dbi table, std::string_view key, const char* what);
   Status put_totals();
   Status subtract_blob(std::string_view key);
+  Status subtract_manifest(std::string_view key);
+  Status store_usage(const Content& content, std::uint64_t size_bytes, WallTime now);
+  Status put_usage(const Content& content, const std::optional<UsageRecord>& before,
+                   UsageRecord now);
+  Status erase_usage(const Content& content);
+  Status migrate_usage(const Content& content, const UsageRecord& usage);
+  Status put_version();
 
-  Index& index_;
-  TxnPtr txn_;
+  TxnPtr own_;
   Totals totals_;
   Totals totals_before_;
 };
 
 class Index {
  public:
-  // Opens or makes the index in `directory`, which exists. Blocks.
+  // Opens or makes the index in `directory`, which exists. One of an older version is
+  // brought to the present one. One that is damaged is set aside as damaged.mdb. Blocks.
   static Result<std::unique_ptr<Index>> open(const std::string& directory, std::uint64_t map_bytes);
   ~Index();
 
   Result<ReadTxn> read();
+  Result<ReadTxn> snapshot();
   Result<WriteTxn> write();
 
   // From any thread.
   Counts counts() const;
 
+  // The index was made anew, at opening or by recover(), and the blob files have not
+  // all been looked through since: note_rebuilt() has not been committed.
+  bool needs_rebuild() const { return needs_rebuild_; }
+  void note_rebuilt() { needs_rebuild_ = false; }
+
+  // LMDB has reported damage, or has closed itself to writing.
+  bool needs_recovery() const { return needs_recovery_; }
+  // Opens the index again, and sets it aside when that fails. For whoever holds the
+  // commit lane.
+  Status recover();
+
+  // Names of notes.
+  static constexpr std::string_view kRebuildNote = "rebuild";
+  static constexpr std::string_view kScrubNote = "scrub";
+
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
  private:
+  friend class Txn;
   friend class ReadTxn;
   friend class WriteTxn;
-  explicit Index(std::string directory) : directory_(std::move(directory)) {}
+  Index(std::string directory, std::uint64_t map_bytes)
+      : directory_(std::move(directory)), map_bytes_(map_bytes) {}
 
-  Status open_env(std::uint64_t map_bytes);
+  Status open_or_set_aside();
+  Status open_now();
+  void close();
+  Status set_aside(const Error& reason);
+  Status open_env();
   Status check_whole() const;
   Status open_tables();
   Status check_version(MDB_txn* txn);
+  Status migrate(std::uint32_t version);
+  Status check_suspect();
   Result<TxnPtr> begin(unsigned flags);
   Result<std::optional<std::string_view>> get(MDB_txn* txn, MDB_dbi table, std::string_view key);
   Result<Totals> read_totals(MDB_txn* txn);
   Result<Counts> read_counts(MDB_txn* txn);
-  Error error(const char* what, int code) const { return lmdb_error(what, directory_, code); }
+  // Notes what kind of error it is, for needs_recovery().
+  Error error(const char* what, int code) const;
+  std::string path(const char* name) const { return directory_ + "/" + name; }
 
   const std::string directory_;
+  const std::uint64_t map_bytes_;
+  std::shared_mutex open_mutex_;  // Exclusively by whoever closes env_.
   EnvPtr env_;
   Tables tables_;
   TxnPtr read_txn_;  // Reset between lookups. Goes before env_.
+  mutable std::atomic<bool> needs_recovery_ = false;
+  std::atomic<bool> needs_rebuild_ = false;
+  std::uint32_t found_version_ = 0;
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.
 };

@@ -5,18 +5,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "layby/policy/eviction.h"
 #include "store/index.h"
 
 namespace layby::store {
 
-ReadTxn::ReadTxn(ReadTxn&& other) noexcept
-    : index_(other.index_), txn_(std::exchange(other.txn_, nullptr)) {}
-
-ReadTxn::~ReadTxn() {
-  if (txn_ != nullptr) mdb_txn_reset(txn_);
+ReadTxn::ReadTxn(ReadTxn&& other) noexcept : Txn(std::move(other)), own_(std::move(other.own_)) {
+  other.txn_ = nullptr;
 }
 
-Result<std::optional<BlobRecord>> ReadTxn::find_blob(const oci::Digest& digest) const {
+ReadTxn::~ReadTxn() {
+  if (txn_ != nullptr && !own_) mdb_txn_reset(txn_);
+}
+
+Result<std::optional<BlobRecord>> Txn::find_blob(const oci::Digest& digest) const {
   auto value = index_.get(txn_, index_.tables_.blobs, digest_key(digest));
   if (!value) return std::move(value).error();
   if (!value->has_value()) return std::optional<BlobRecord>();
@@ -25,8 +27,7 @@ Result<std::optional<BlobRecord>> ReadTxn::find_blob(const oci::Digest& digest) 
   return std::optional(*record);
 }
 
-Result<std::optional<cache::StoredManifest>> ReadTxn::find_manifest(
-    const oci::Digest& digest) const {
+Result<std::optional<cache::StoredManifest>> Txn::find_manifest(const oci::Digest& digest) const {
   auto value = index_.get(txn_, index_.tables_.manifests, digest_key(digest));
   if (!value) return std::move(value).error();
   if (!value->has_value()) return std::optional<cache::StoredManifest>();
@@ -36,7 +37,7 @@ Result<std::optional<cache::StoredManifest>> ReadTxn::find_manifest(
                                              std::move(record->media_type)});
 }
 
-Result<std::optional<cache::StoredTag>> ReadTxn::find_tag(const cache::TagKey& key) const {
+Result<std::optional<cache::StoredTag>> Txn::find_tag(const cache::TagKey& key) const {
   Result<std::string> wanted = tag_key(key);
   if (!wanted) return std::optional<cache::StoredTag>();  // Too long to be in there.
   auto value = index_.get(txn_, index_.tables_.tags, *wanted);
@@ -47,38 +48,130 @@ Result<std::optional<cache::StoredTag>> ReadTxn::find_tag(const cache::TagKey& k
   return std::optional(std::move(record->tag));
 }
 
-Result<std::vector<std::string>> ReadTxn::list_tags(std::string_view upstream,
-                                                    std::string_view repository) const {
+Result<std::optional<UsageRecord>> Txn::find_usage(const Content& content) const {
+  auto value = index_.get(txn_, index_.tables_.usage, content_key(content));
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) return std::optional<UsageRecord>();
+  Result<UsageRecord> record = decode_usage(**value);
+  if (!record) return std::move(record).error();
+  return std::optional(*record);
+}
+
+Result<bool> Txn::is_pinned(const cache::TagKey& key) const {
+  Result<std::string> wanted = tag_key(key);
+  if (!wanted) return false;
+  auto value = index_.get(txn_, index_.tables_.pins, *wanted);
+  if (!value) return std::move(value).error();
+  return value->has_value();
+}
+
+Result<std::optional<std::string>> Txn::find_note(std::string_view name) const {
+  auto value = index_.get(txn_, index_.tables_.meta, name);
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) return std::optional<std::string>();
+  return std::optional(std::string(**value));
+}
+
+Status Txn::scan(MDB_dbi table, std::string_view from, const Visit& visit) const {
   MDB_cursor* raw = nullptr;
-  if (const int code = mdb_cursor_open(txn_, index_.tables_.tags, &raw)) {
-    return index_.error("list tags of the index", code);
+  if (const int code = mdb_cursor_open(txn_, table, &raw)) {
+    return index_.error("read a table of the index", code);
   }
   const CursorPtr cursor(raw);
-  const std::string prefix = tag_prefix(upstream, repository);
-  std::vector<std::string> names;
-  MDB_val key = to_val(prefix);
+  MDB_val key = to_val(from);
   MDB_val value{};
-  int code = mdb_cursor_get(raw, &key, &value, MDB_SET_RANGE);
-  while (code == 0 && to_view(key).starts_with(prefix)) {
-    names.emplace_back(to_view(key).substr(prefix.size()));
+  int code = mdb_cursor_get(raw, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+  while (code == 0 && visit(to_view(key), to_view(value))) {
     code = mdb_cursor_get(raw, &key, &value, MDB_NEXT);
   }
-  if (code != 0 && code != MDB_NOTFOUND) return index_.error("list tags of the index", code);
+  if (code == 0 || code == MDB_NOTFOUND) return {};
+  return index_.error("read a table of the index", code);
+}
+
+Result<std::vector<std::string>> Txn::list_tags(std::string_view upstream,
+                                                std::string_view repository) const {
+  const std::string prefix = tag_prefix(upstream, repository);
+  std::vector<std::string> names;
+  const Status read =
+      scan(index_.tables_.tags, prefix, [&](std::string_view key, std::string_view) {
+        if (!key.starts_with(prefix)) return false;
+        names.emplace_back(key.substr(prefix.size()));
+        return true;
+      });
+  if (!read) return read.error();
   return names;
+}
+
+Status Txn::each_tag(
+    const std::function<bool(const cache::TagKey&, const cache::StoredTag&)>& visit) const {
+  return scan(index_.tables_.tags, "", [&](std::string_view key, std::string_view value) {
+    Result<TagRecord> record = decode_tag(value);
+    if (!record || key.size() < kTagPrefixBytes) return true;
+    return visit({record->upstream, record->repository, std::string(key.substr(kTagPrefixBytes))},
+                 record->tag);
+  });
+}
+
+Status Txn::each_pin(const std::function<bool(const cache::TagKey&)>& visit) const {
+  return scan(index_.tables_.pins, "", [&](std::string_view key, std::string_view value) {
+    Result<PinRecord> record = decode_pin(value);
+    if (!record || key.size() < kTagPrefixBytes) return true;
+    return visit({record->upstream, record->repository, std::string(key.substr(kTagPrefixBytes))});
+  });
+}
+
+Status Txn::each_ranked(const std::function<bool(const Ranked&)>& visit) const {
+  return scan(index_.tables_.ranks, "", [&](std::string_view key, std::string_view) {
+    const Result<Ranked> ranked = decode_rank_key(key);
+    return !ranked || visit(*ranked);
+  });
+}
+
+Status Txn::each_trash(const std::function<bool(const oci::Digest&)>& visit) const {
+  return scan(index_.tables_.trash, "", [&](std::string_view key, std::string_view) {
+    const Result<oci::Digest> digest = decode_digest_key(key);
+    return !digest || visit(*digest);
+  });
+}
+
+Status Txn::each_blob(
+    const std::optional<oci::Digest>& after,
+    const std::function<bool(const oci::Digest&, const BlobRecord&)>& visit) const {
+  const std::string from = after ? digest_key(*after) : std::string();
+  return scan(index_.tables_.blobs, from, [&](std::string_view key, std::string_view value) {
+    const Result<oci::Digest> digest = decode_digest_key(key);
+    const Result<BlobRecord> record = decode_blob(value);
+    return !digest || !record || key == from || visit(*digest, *record);
+  });
+}
+
+Status Txn::each_manifest(
+    const std::function<bool(const oci::Digest&, const ManifestRecord&)>& visit) const {
+  return scan(index_.tables_.manifests, "", [&](std::string_view key, std::string_view value) {
+    const Result<oci::Digest> digest = decode_digest_key(key);
+    const Result<ManifestRecord> record = decode_manifest(value);
+    return !digest || !record || visit(*digest, *record);
+  });
 }
 
 Status WriteTxn::put(MDB_dbi table, std::string_view key, std::string_view value,
                      const char* what) {
   MDB_val at = to_val(key);
   MDB_val data = to_val(value);
-  const int code = mdb_put(txn_.get(), table, &at, &data, 0);
+  const int code = mdb_put(txn_, table, &at, &data, 0);
   return code == 0 ? Status() : Status(index_.error(what, code));
+}
+
+Status WriteTxn::erase(MDB_dbi table, std::string_view key, const char* what) {
+  MDB_val at = to_val(key);
+  const int code = mdb_del(txn_, table, &at, nullptr);
+  return code == 0 || code == MDB_NOTFOUND ? Status() : Status(index_.error(what, code));
 }
 
 // Takes the blob that `key` stands for out of the totals. A record that can't be read
 // counted with an unknown size; the totals are then too high until a rebuild.
 Status WriteTxn::subtract_blob(std::string_view key) {
-  auto value = index_.get(txn_.get(), index_.tables_.blobs, key);
+  auto value = index_.get(txn_, index_.tables_.blobs, key);
   if (!value) return std::move(value).error();
   if (!value->has_value()) return {};
   if (totals_.blobs > 0) --totals_.blobs;
@@ -87,27 +180,39 @@ Status WriteTxn::subtract_blob(std::string_view key) {
   return {};
 }
 
+Status WriteTxn::subtract_manifest(std::string_view key) {
+  auto value = index_.get(txn_, index_.tables_.manifests, key);
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) return {};
+  Result<ManifestRecord> record = decode_manifest(**value);
+  if (record) totals_.manifest_bytes -= std::min(totals_.manifest_bytes, record->bytes.size());
+  return {};
+}
+
 Status WriteTxn::put_blob(const oci::Digest& digest, const BlobRecord& record) {
   const std::string key = digest_key(digest);
   if (Status subtracted = subtract_blob(key); !subtracted) return subtracted;
   ++totals_.blobs;
   totals_.blob_bytes += record.size_bytes;
-  return put(index_.tables_.blobs, key, encode(record), "write a blob to the index");
-}
-
-Status WriteTxn::erase_blob(const oci::Digest& digest) {
-  const std::string key = digest_key(digest);
-  if (Status subtracted = subtract_blob(key); !subtracted) return subtracted;
-  MDB_val at = to_val(key);
-  const int code = mdb_del(txn_.get(), index_.tables_.blobs, &at, nullptr);
-  if (code == 0 || code == MDB_NOTFOUND) return {};
-  return index_.error("erase a blob from the index", code);
+  if (Status kept = put(index_.tables_.blobs, key, encode(record), "write a blob to the index");
+      !kept) {
+    return kept;
+  }
+  if (Status cleared = clear_trash(digest); !cleared) return cleared;
+  return store_usage({ContentKind::kBlob, digest}, record.size_bytes, record.published_at);
 }
 
 Status WriteTxn::put_manifest(const oci::Digest& digest, const ManifestRecord& record) {
   Result<std::string> value = encode(record);
   if (!value) return std::move(value).error();
-  return put(index_.tables_.manifests, digest_key(digest), *value, "write a manifest to the index");
+  const std::string key = digest_key(digest);
+  if (Status subtracted = subtract_manifest(key); !subtracted) return subtracted;
+  totals_.manifest_bytes += record.bytes.size();
+  if (Status kept = put(index_.tables_.manifests, key, *value, "write a manifest to the index");
+      !kept) {
+    return kept;
+  }
+  return store_usage({ContentKind::kManifest, digest}, record.bytes.size(), record.stored_at);
 }
 
 Status WriteTxn::put_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
@@ -115,6 +220,124 @@ Status WriteTxn::put_tag(const cache::TagKey& key, const cache::StoredTag& tag) 
   if (!at) return std::move(at).error();
   return put(index_.tables_.tags, *at, encode(TagRecord{tag, key.upstream, key.repository}),
              "write a tag to the index");
+}
+
+Status WriteTxn::put_pin(const cache::TagKey& key, WallTime since) {
+  Result<std::string> at = tag_key(key);
+  if (!at) return std::move(at).error();
+  return put(index_.tables_.pins, *at, encode(PinRecord{since, key.upstream, key.repository}),
+             "write a pin to the index");
+}
+
+Status WriteTxn::erase_blob(const oci::Digest& digest) {
+  const std::string key = digest_key(digest);
+  if (Status subtracted = subtract_blob(key); !subtracted) return subtracted;
+  if (Status gone = erase(index_.tables_.blobs, key, "erase a blob from the index"); !gone) {
+    return gone;
+  }
+  return erase_usage({ContentKind::kBlob, digest});
+}
+
+Status WriteTxn::erase_manifest(const oci::Digest& digest) {
+  const std::string key = digest_key(digest);
+  if (Status subtracted = subtract_manifest(key); !subtracted) return subtracted;
+  if (Status gone = erase(index_.tables_.manifests, key, "erase a manifest from the index");
+      !gone) {
+    return gone;
+  }
+  return erase_usage({ContentKind::kManifest, digest});
+}
+
+Status WriteTxn::erase_tag(const cache::TagKey& key) {
+  const Result<std::string> at = tag_key(key);
+  return at ? erase(index_.tables_.tags, *at, "erase a tag from the index") : Status();
+}
+
+Status WriteTxn::erase_pin(const cache::TagKey& key) {
+  const Result<std::string> at = tag_key(key);
+  return at ? erase(index_.tables_.pins, *at, "erase a pin from the index") : Status();
+}
+
+Status WriteTxn::trash_blob(const oci::Digest& digest) {
+  if (Status gone = erase_blob(digest); !gone) return gone;
+  return put(index_.tables_.trash, digest_key(digest), "", "write to the index");
+}
+
+Status WriteTxn::clear_trash(const oci::Digest& digest) {
+  return erase(index_.tables_.trash, digest_key(digest), "write to the index");
+}
+
+void WriteTxn::advance_clock(std::uint64_t rank) {
+  totals_.clock = policy::clock_after(totals_.clock, rank);
+}
+
+// Keeps the usage of what is put again; a record that can't be read begins anew, and
+// its old rank, which leads nowhere, is skipped and erased by eviction.
+Status WriteTxn::store_usage(const Content& content, std::uint64_t size_bytes, WallTime now) {
+  Result<std::optional<UsageRecord>> before = find_usage(content);
+  if (!before && before.error().code != ErrorCode::kCorrupt) return std::move(before).error();
+  const bool known = before.ok() && before->has_value();
+  UsageRecord usage = known ? **before : UsageRecord{size_bytes, now, 1, 0};
+  usage.size_bytes = size_bytes;
+  return put_usage(content, known ? std::optional(**before) : std::nullopt, usage);
+}
+
+Status WriteTxn::touch(const Content& content, std::uint32_t hits, WallTime used_at) {
+  const Result<std::optional<UsageRecord>> before = find_usage(content);
+  if (!before) return before.error().code == ErrorCode::kCorrupt ? Status() : before.error();
+  if (!before->has_value()) return {};
+  UsageRecord usage = **before;
+  const std::uint64_t sum = std::uint64_t{usage.hits} + hits;
+  usage.hits = static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
+  usage.used_at = std::max(usage.used_at, used_at);
+  return put_usage(content, **before, usage);
+}
+
+Status WriteTxn::put_usage(const Content& content, const std::optional<UsageRecord>& before,
+                           UsageRecord now) {
+  now.rank = policy::rank(totals_.clock, now.hits, now.size_bytes);
+  if (before == now) return {};
+  if (before && before->rank != now.rank) {
+    if (Status gone = erase_rank(before->rank, content); !gone) return gone;
+  }
+  if (Status kept =
+          put(index_.tables_.usage, content_key(content), encode(now), "write usage to the index");
+      !kept) {
+    return kept;
+  }
+  if (before && before->rank == now.rank) return {};
+  return put(index_.tables_.ranks, rank_key(now.rank, content), "", "write a rank to the index");
+}
+
+Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
+  return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
+}
+
+Status WriteTxn::erase_usage(const Content& content) {
+  const Result<std::optional<UsageRecord>> usage = find_usage(content);
+  if (!usage && usage.error().code != ErrorCode::kCorrupt) return usage.error();
+  if (usage && usage->has_value()) {
+    if (Status gone = erase_rank((*usage)->rank, content); !gone) return gone;
+  }
+  return erase(index_.tables_.usage, content_key(content), "erase usage from the index");
+}
+
+Status WriteTxn::migrate_usage(const Content& content, const UsageRecord& usage) {
+  if (content.kind == ContentKind::kManifest) {
+    const Result<std::optional<UsageRecord>> before = find_usage(content);
+    if (before && !before->has_value()) totals_.manifest_bytes += usage.size_bytes;
+  }
+  return store_usage(content, usage.size_bytes, usage.used_at);
+}
+
+Status WriteTxn::put_version() { return put_note("format", encode_version(kFormatVersion)); }
+
+Status WriteTxn::put_note(std::string_view name, std::string_view value) {
+  return put(index_.tables_.meta, name, value, "write to the index");
+}
+
+Status WriteTxn::erase_note(std::string_view name) {
+  return erase(index_.tables_.meta, name, "write to the index");
 }
 
 }  // namespace layby::store

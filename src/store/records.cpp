@@ -139,6 +139,38 @@ Result<oci::Digest> decode_digest_key(std::string_view key) {
   return *std::move(digest);
 }
 
+std::string content_key(const Content& content) {
+  std::string key(1, static_cast<char>(content.kind));
+  put_digest(key, content.digest);
+  return key;
+}
+
+Result<Content> decode_content_key(std::string_view key) {
+  Reader reader(key);
+  const auto kind = static_cast<ContentKind>(reader.integer<std::uint8_t>());
+  std::optional<oci::Digest> digest = read_digest(reader);
+  const bool known = kind == ContentKind::kBlob || kind == ContentKind::kManifest;
+  if (!digest || !known || !reader.ok()) return damaged("content's key", key);
+  return Content{kind, *std::move(digest)};
+}
+
+std::string rank_key(std::uint64_t rank, const Content& content) {
+  std::string key;
+  for (int shift = 56; shift >= 0; shift -= 8) key += static_cast<char>(rank >> shift & 0xff);
+  return key + content_key(content);
+}
+
+Result<Ranked> decode_rank_key(std::string_view key) {
+  if (key.size() < sizeof(std::uint64_t)) return damaged("rank", key);
+  std::uint64_t rank = 0;
+  for (std::size_t i = 0; i < sizeof rank; ++i) {
+    rank = rank << 8 | static_cast<unsigned char>(key[i]);
+  }
+  Result<Content> content = decode_content_key(key.substr(sizeof rank));
+  if (!content) return std::move(content).error();
+  return Ranked{rank, *std::move(content)};
+}
+
 std::string tag_prefix(std::string_view upstream, std::string_view repository) {
   Sha sha(ShaKind::kSha256);
   sha.update(upstream);
@@ -214,18 +246,80 @@ Result<TagRecord> decode_tag(std::string_view value) {
       {*std::move(digest), checked_at}, std::string(upstream), std::string(repository)};
 }
 
+std::string encode(const UsageRecord& record) {
+  std::string value;
+  put(value, record.size_bytes);
+  put_time(value, record.used_at);
+  put(value, record.hits);
+  put(value, record.rank);
+  return value;
+}
+
+Result<UsageRecord> decode_usage(std::string_view value) {
+  Reader reader(value);
+  UsageRecord record;
+  record.size_bytes = reader.integer<std::uint64_t>();
+  record.used_at = reader.time();
+  record.hits = reader.integer<std::uint32_t>();
+  record.rank = reader.integer<std::uint64_t>();
+  if (!reader.ok()) return damaged("record of usage", value);
+  return record;
+}
+
+std::string encode(const PinRecord& record) {
+  std::string value;
+  put_time(value, record.since);
+  put_string16(value, record.upstream);
+  put_string16(value, record.repository);
+  return value;
+}
+
+Result<PinRecord> decode_pin(std::string_view value) {
+  Reader reader(value);
+  PinRecord record;
+  record.since = reader.time();
+  record.upstream = reader.string16();
+  record.repository = reader.string16();
+  if (!reader.ok()) return damaged("record of a pin", value);
+  return record;
+}
+
+std::string encode(const ScrubNote& note) {
+  std::string value;
+  put_time(value, note.began);
+  if (note.last) put_digest(value, *note.last);
+  return value;
+}
+
+Result<ScrubNote> decode_scrub(std::string_view value) {
+  constexpr std::size_t kTimeBytes = 8;
+  Reader reader(value);
+  ScrubNote note;
+  note.began = reader.time();
+  if (value.size() > kTimeBytes) note.last = read_digest(reader);
+  if (!reader.ok()) return damaged("note of the check of blobs", value);
+  return note;
+}
+
 std::string encode(const Totals& totals) {
   std::string value;
   put(value, totals.blobs);
   put(value, totals.blob_bytes);
+  put(value, totals.manifest_bytes);
+  put(value, totals.clock);
   return value;
 }
 
 Result<Totals> decode_totals(std::string_view value) {
+  constexpr std::size_t kVersion1Bytes = 16;
   Reader reader(value);
   Totals totals;
   totals.blobs = reader.integer<std::uint64_t>();
   totals.blob_bytes = reader.integer<std::uint64_t>();
+  if (value.size() != kVersion1Bytes) {
+    totals.manifest_bytes = reader.integer<std::uint64_t>();
+    totals.clock = reader.integer<std::uint64_t>();
+  }
   if (!reader.ok()) return damaged("record of totals", value);
   return totals;
 }

@@ -19,7 +19,9 @@
 
 namespace layby::store {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
+// The oldest that is brought to the present one when it is opened.
+inline constexpr std::uint32_t kOldestVersion = 1;
 inline constexpr std::size_t kMaxKeyBytes = 511;  // LMDB's, as it is compiled everywhere.
 
 struct BlobRecord {
@@ -40,16 +42,60 @@ struct TagRecord {
   std::string repository;
 };
 
-// Sums over the table of blobs.
+// What eviction goes by.
+struct UsageRecord {
+  std::uint64_t size_bytes = 0;
+  WallTime used_at;
+  std::uint32_t hits = 1;  // Being stored is the first.
+  std::uint64_t rank = 0;  // policy::rank; the object's place in the table of ranks.
+  bool operator==(const UsageRecord&) const = default;
+};
+
+struct PinRecord {
+  WallTime since;
+  std::string upstream;
+  std::string repository;
+};
+
+// Sums over the tables of blobs and manifests, and eviction's clock.
 struct Totals {
   std::uint64_t blobs = 0;
   std::uint64_t blob_bytes = 0;
+  std::uint64_t manifest_bytes = 0;
+  std::uint64_t clock = 0;  // policy::clock_after
   bool operator==(const Totals&) const = default;
+};
+
+// How far the check of stored blobs is.
+struct ScrubNote {
+  WallTime began;
+  std::optional<oci::Digest> last;  // None: the pass is over.
+};
+
+// What is stored and may be evicted. A digest may be both, fetched as either.
+enum class ContentKind : char { kBlob = 1, kManifest = 2 };
+
+struct Content {
+  ContentKind kind;
+  oci::Digest digest;
+  auto operator<=>(const Content&) const = default;
 };
 
 // One byte of algorithm, then the digest's raw bytes.
 std::string digest_key(const oci::Digest& digest);
 Result<oci::Digest> decode_digest_key(std::string_view key);
+
+// One byte of kind, then the digest's key.
+std::string content_key(const Content& content);
+Result<Content> decode_content_key(std::string_view key);
+
+// The rank, high byte first so that keys sort by it, then the content's key.
+std::string rank_key(std::uint64_t rank, const Content& content);
+struct Ranked {
+  std::uint64_t rank;
+  Content content;
+};
+Result<Ranked> decode_rank_key(std::string_view key);
 
 // All tags of a repository begin with its prefix and sort by name behind it. A name
 // that doesn't fit in a key is kInvalid.
@@ -67,7 +113,17 @@ Result<ManifestRecord> decode_manifest(std::string_view value);
 std::string encode(const TagRecord& record);
 Result<TagRecord> decode_tag(std::string_view value);
 
+std::string encode(const UsageRecord& record);
+Result<UsageRecord> decode_usage(std::string_view value);
+
+std::string encode(const PinRecord& record);
+Result<PinRecord> decode_pin(std::string_view value);
+
+std::string encode(const ScrubNote& note);
+Result<ScrubNote> decode_scrub(std::string_view value);
+
 std::string encode(const Totals& totals);
+// Version 1 had the first two fields only.
 Result<Totals> decode_totals(std::string_view value);
 
 std::string encode_version(std::uint32_t version);

@@ -83,7 +83,8 @@ class BlobAsker final : public Asker<std::unique_ptr<BlobReader>>, private BlobR
   // What may be sent of [from, to), read from the file itself.
   std::string read(std::uint64_t from, std::uint64_t to) const {
     std::string bytes(std::min(to, readable()) - from, '\0');
-    const auto got = ::pread(value()->fd(), bytes.data(), bytes.size(), static_cast<off_t>(from));
+    const auto got =
+        ::pread(value()->part_at(from).fd, bytes.data(), bytes.size(), static_cast<off_t>(from));
     EXPECT_EQ(got, static_cast<ssize_t>(bytes.size()));
     return bytes;
   }

@@ -343,51 +343,121 @@ TEST_F(FillFailureTest, CorruptEmptyAnswerIsAnError) {
   EXPECT_EQ(asker.error(), ErrorCode::kCorrupt);
 }
 
-TEST_F(FillFailureTest, OpenErrorGoesToTheOpeners) {
+// A disk that takes nothing, or no more: the pull goes on without being kept.
+
+TEST_F(FillFailureTest, ABlobThatCannotBeOpenedPassesThrough) {
   store_.fail(Step::kOpen, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
-  EXPECT_EQ(asker.error(), ErrorCode::kNoSpace);
-  EXPECT_TRUE(upstream_->requests().empty());
+  send_all(blob_, 0, 10);
+  EXPECT_EQ(asker.read(), blob_);
+  EXPECT_FALSE(store_.has_blob(digest_));
+  EXPECT_EQ(counters_.fills_unkept, 1u);
   expect_works_again();
 }
 
-TEST_F(FillFailureTest, WriteErrorFailsTheReaders) {
-  store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
-  BlobAsker asker;
-  begin(asker);
-  send("0123");
-  ASSERT_TRUE(asker.failure());
-  EXPECT_EQ(asker.failure()->code, ErrorCode::kNoSpace);
-  EXPECT_TRUE(upstream_->pending().empty());
-  EXPECT_EQ(counters_.digest_mismatches, 0u);
-  expect_works_again();
-}
-
-TEST_F(FillFailureTest, WriteErrorInTheMiddleKeepsWhatIsWritten) {
+TEST_F(FillFailureTest, AWriteErrorInTheMiddlePassesTheRestThrough) {
   BlobAsker asker;
   begin(asker);
   send("0123");
   store_.fail(Step::kWrite, {ErrorCode::kIo, "broken"});
   send("456");
-  EXPECT_TRUE(asker.failure());
+  EXPECT_FALSE(asker.failure());
+  EXPECT_EQ(asker.readable(), 7u);
+  EXPECT_FALSE(cache_->fills().front().kept);
+  send("789");
+  transfer()->end({});
+  timers_.run();
+  EXPECT_EQ(asker.read(), blob_);
+  EXPECT_EQ(counters_.fills_published, 0u);
+  asker.leave();
   expect_works_again(4);
 }
 
-TEST_F(FillFailureTest, WriteErrorInTheWaitAsksUpstreamNoMore) {
-  store_.hold(Step::kWrite);
+TEST_F(FillFailureTest, WhatPassesThroughWaitsForTheSlowestReader) {
+  rules_.max_unkept_bytes = 4;
+  make_cache();
+  store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
+  BlobAsker fast, slow;
+  begin(fast);
+  open(slow, digest_);
+  send("0123");
+  fast.value()->consumed(4);
+  timers_.run();
+  EXPECT_TRUE(transfer()->paused());
+  EXPECT_EQ(store_.released_bytes(), 0u);
+  slow.value()->consumed(3);
+  timers_.run();
+  EXPECT_FALSE(transfer()->paused());
+  EXPECT_EQ(store_.released_bytes(), 3u);
+  send("456789");
+  transfer()->end({});
+  timers_.run();
+  EXPECT_TRUE(fast.whole());
+  EXPECT_TRUE(slow.whole());
+}
+
+TEST_F(FillFailureTest, WhatPassesThroughEndsWhenNobodyReadsIt) {
+  store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   begin(asker);
-  transfer()->send("0123");
-  transfer()->fail(ErrorCode::kUnavailable);
-  store_.fail(Step::kWrite, {ErrorCode::kIo, "broken"});
-  store_.release(Step::kWrite);
-  // So late a turn that the wait is over in the one that brings the error.
-  clock_.advance(rules_.retry.max_delay);
+  send("0123");
+  asker.leave();
   timers_.run();
-  EXPECT_TRUE(asker.failure());
-  EXPECT_EQ(upstream_->requests().size(), 1u);
+  EXPECT_TRUE(upstream_->pending().empty());
+  EXPECT_TRUE(cache_->fills().empty());
+  expect_works_again();
+}
+
+TEST_F(FillFailureTest, WhoComesTooLateForWhatPassesThroughGetsAFillOfHisOwn) {
+  store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
+  BlobAsker first;
+  begin(first);
+  send("0123");
+  BlobAsker second;
+  open(second, digest_);
+  EXPECT_TRUE(second.reading()) << "nothing has left memory yet";
+  first.value()->consumed(3);
+  second.value()->consumed(3);
+  timers_.run();
+  const auto passing = transfer();
+  BlobAsker third;
+  open(third, digest_);
+  timers_.run();
+  EXPECT_EQ(cache_->fills().size(), 2u);
+  passing->send("456789");
+  passing->end({});
+  timers_.run();
+  EXPECT_TRUE(first.whole());
+  EXPECT_TRUE(second.whole());
+  send_all(blob_, 0, 10);
+  EXPECT_EQ(third.read(), blob_);
+  EXPECT_TRUE(store_.has_blob(digest_));
+}
+
+TEST_F(FillFailureTest, WhatPassesThroughIsVerified) {
+  store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
+  BlobAsker asker;
+  begin(asker);
+  send("012345678x");
+  transfer()->end({});
+  timers_.run();
+  ASSERT_TRUE(asker.failure());
+  EXPECT_EQ(asker.failure()->code, ErrorCode::kCorrupt);
+  EXPECT_EQ(asker.readable(), 9u);
+}
+
+TEST_F(FillFailureTest, WithoutASizeNothingCanPassThroughBeyondTheWindow) {
+  rules_.max_unkept_bytes = 4;
+  make_cache();
+  store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
+  BlobAsker asker;
+  open(asker, digest_);
+  timers_.run();
+  transfer()->start(0, std::nullopt);
+  send("01234");
+  EXPECT_EQ(asker.error(), ErrorCode::kNoSpace);
 }
 
 TEST_F(FillFailureTest, FailureToVerifyFailsTheReaders) {
@@ -427,8 +497,7 @@ TEST_F(FillFailureTest, PublishErrorLeavesTheBlobToTheNextAsker) {
   BlobAsker again;
   open(again, digest_);
   timers_.run();
-  transfer()->fail(ErrorCode::kInvalid);  // There is no byte behind the last one.
-  timers_.run();
+  EXPECT_TRUE(upstream_->pending().empty());
   EXPECT_EQ(again.read(), blob_);
   EXPECT_TRUE(store_.has_blob(digest_));
 }
@@ -462,20 +531,10 @@ TEST_F(FillFailureTest, KeptPartialStaysWhenUpstreamCannotBeReached) {
   EXPECT_EQ(store_.partial(digest_), "0123");
 }
 
-TEST_F(FillFailureTest, WholeKeptPartialIsPublishedWhenTheRangeIsIgnored) {
+TEST_F(FillFailureTest, AWholeKeptPartialIsPublishedWithoutAskingUpstream) {
   BlobAsker asker;
   take_up(asker, blob_);
-  EXPECT_EQ(transfer()->offset, 10u);
-  send_all(blob_, 0, 10);
-  EXPECT_EQ(asker.read(), blob_);
-  EXPECT_TRUE(store_.has_blob(digest_));
-}
-
-TEST_F(FillFailureTest, WholeKeptPartialIsPublishedWhenUpstreamKnowsNoSuchRange) {
-  BlobAsker asker;
-  take_up(asker, blob_);
-  transfer()->fail(ErrorCode::kInvalid);
-  timers_.run();
+  EXPECT_TRUE(upstream_->requests().empty());
   ASSERT_TRUE(asker.reading());
   EXPECT_EQ(asker.read(), blob_);
   EXPECT_TRUE(store_.has_blob(digest_));

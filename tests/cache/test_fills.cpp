@@ -76,14 +76,21 @@ TEST_F(FillsTest, EvictedBlobIsFilledAgain) {
   EXPECT_EQ(transfer()->kind, UpstreamKind::kBlobGet);
 }
 
-TEST_F(FillsTest, BlobThatHasNoRoomIsRefusedBeforeItIsFetched) {
+TEST_F(FillsTest, BlobThatHasNoRoomPassesThroughWithoutBeingStored) {
   store_.reported_usage().disk_free_bytes = 1 << 30;  // What is to stay free.
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
   transfer()->start(0, 10);
-  EXPECT_EQ(asker.error(), ErrorCode::kNoSpace);
-  EXPECT_TRUE(upstream_->pending().empty());
+  transfer()->send(blob_);
+  transfer()->end({});
+  timers_.run();
+  EXPECT_TRUE(asker.whole());
+  EXPECT_EQ(asker.read(), blob_);
+  EXPECT_FALSE(store_.has_blob(digest_));
+  EXPECT_TRUE(cache_->full());
+  EXPECT_EQ(counters_.fills_unkept, 1u);
+  EXPECT_EQ(counters_.fills_failed, 0u);
 }
 
 TEST_F(FillsTest, RoomThatOtherFillsWillTakeIsTaken) {
@@ -92,10 +99,19 @@ TEST_F(FillsTest, RoomThatOtherFillsWillTakeIsTaken) {
   open(first, digest_);
   open(second, oci::Digest::of("another blob"));
   timers_.run();
-  upstream_->pending()[0]->start(0, 10);
-  upstream_->pending()[1]->start(0, 12);
-  EXPECT_TRUE(first.reading());
-  EXPECT_EQ(second.error(), ErrorCode::kNoSpace);
+  const auto first_transfer = upstream_->pending()[0];
+  const auto second_transfer = upstream_->pending()[1];
+  first_transfer->start(0, 10);
+  second_transfer->start(0, 12);
+  first_transfer->send(blob_);
+  second_transfer->send("another blob");
+  first_transfer->end({});
+  second_transfer->end({});
+  timers_.run();
+  EXPECT_TRUE(first.whole());
+  EXPECT_TRUE(second.whole());
+  EXPECT_TRUE(store_.has_blob(digest_));
+  EXPECT_FALSE(store_.has_blob(oci::Digest::of("another blob")));
 }
 
 TEST_F(FillsTest, HeadOfAStoredBlobIsAnsweredFromTheStore) {

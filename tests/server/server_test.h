@@ -239,7 +239,9 @@ class GrowingBlob {
       state_->readers.push_back(this);
     }
     ~Reader() override { std::erase(state_->readers, this); }
-    int fd() const override { return state_->fd.get(); }
+    cache::BlobPart part_at(std::uint64_t) const override { return {state_->fd.get(), UINT64_MAX}; }
+    void consumed(std::uint64_t) override {}
+    bool revoked() const override { return false; }
     std::uint64_t size_bytes() const override { return state_->bytes.size(); }
     std::uint64_t readable_bytes() const override { return state_->readable_bytes; }
     bool from_fill() const override { return true; }

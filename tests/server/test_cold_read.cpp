@@ -59,7 +59,9 @@ class ColdReadTest : public ServerTest {
 class FileReader final : public cache::BlobReader {
  public:
   explicit FileReader(int fd) : fd_(fd) {}
-  int fd() const override { return fd_; }
+  cache::BlobPart part_at(std::uint64_t) const override { return {fd_, UINT64_MAX}; }
+  void consumed(std::uint64_t) override {}
+  bool revoked() const override { return false; }
   std::uint64_t size_bytes() const override { return kSize; }
   std::uint64_t readable_bytes() const override { return kSize; }
   bool from_fill() const override { return false; }

@@ -34,7 +34,7 @@ int fail_no_space(int) {
   errno = ENOSPC;
   return -1;
 }
-int fail_rename(const char*, const char*) {
+int fail_link(const char*, const char*) {
   errno = EROFS;
   return -1;
 }
@@ -78,7 +78,20 @@ class FillFileTest : public ::testing::Test {
     if (Status opened = fill_->open(); !opened) return opened;
     if (Status written = fill_->write(bytes_.substr(fill_->size_bytes())); !written) return written;
     if (Status verified = fill_->verify(); !verified) return verified;
-    return fill_->publish();
+    if (fill_->tail()) return fill_->unkept_reason();
+    if (Status published = fill_->publish(); !published) return published;
+    fill_->settle();
+    return {};
+  }
+  // Has passed through memory from byte `from` on, verified, for a reason of `path`.
+  void expect_passed_through(std::uint64_t from, const std::string& path) {
+    expect_error(all_steps(), ErrorCode::kIo, path);
+    ASSERT_TRUE(fill_->tail());
+    EXPECT_EQ(fill_->tail()->first_byte(), from);
+    std::string tail(bytes_.size() - from, '\0');
+    ASSERT_EQ(::pread(fill_->tail()->fd(), tail.data(), tail.size(), static_cast<off_t>(from)),
+              static_cast<ssize_t>(tail.size()));
+    EXPECT_TRUE(tail == bytes_.substr(from));
   }
   void expect_published_by_another_try() {
     use(DiskCalls::real());
@@ -120,6 +133,7 @@ TEST_F(FillFileTest, ABlobGoesThroughPartialToItsPlace) {
   EXPECT_FALSE(fs::exists(published_));
   ASSERT_TRUE(fill_->verify().ok());
   ASSERT_TRUE(fill_->publish().ok());
+  fill_->settle();
   EXPECT_TRUE(content(published_) == bytes_);
   EXPECT_FALSE(fs::exists(partial_));
 }
@@ -179,35 +193,35 @@ TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndTakesNoMore) {
   EXPECT_TRUE(fill_->publish().ok());
 }
 
-TEST_F(FillFileTest, OpeningFailsWhenPartialIsAFile) {
+TEST_F(FillFileTest, ItPassesThroughWhenPartialIsAFile) {
   fs::remove(folder_.path() + "/partial");
   put_file(folder_.path() + "/partial", "in the way");
-  expect_error(fill_->open(), ErrorCode::kIo, partial_);
+  expect_passed_through(0, partial_);
   fs::remove(folder_.path() + "/partial");
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, OpeningFailsWhenTheFileIsAFolderOrALink) {
+TEST_F(FillFileTest, ItPassesThroughWhenTheFileIsAFolderOrALink) {
   fs::create_directory(partial_);
-  expect_error(fill_->open(), ErrorCode::kIo, partial_);
+  expect_passed_through(0, partial_);
   fs::remove(partial_);
   fs::create_symlink("/etc/hostname", partial_);
   again();
-  expect_error(fill_->open(), ErrorCode::kIo, partial_);
+  expect_passed_through(0, partial_);
   fs::remove(partial_);
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, OpeningFailsWhenTheFolderIsGone) {
+TEST_F(FillFileTest, ItPassesThroughWhenTheFolderIsGone) {
   fs::remove(folder_.path() + "/partial");
-  expect_error(fill_->open(), ErrorCode::kIo, partial_);  // Not kNotFound: that is an answer.
+  expect_passed_through(0, partial_);  // kIo, not kNotFound: that is an answer.
   expect_published_by_another_try();
 }
 
 TEST_F(FillFileTest, AWriteThatFailsKeepsWhatFitted) {
   {
     const FileSizeLimit limit(60'000);
-    expect_error(all_steps(), ErrorCode::kIo, partial_);
+    expect_error(all_steps(), ErrorCode::kIo, partial_);  // Memory files are limited too.
   }
   EXPECT_TRUE(content(partial_) == bytes_.substr(0, 60'000));
   expect_published_by_another_try();
@@ -239,9 +253,9 @@ TEST_F(FillFileTest, PublishingFailsWhenTheShelfIsAFile) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, ARenameThatFailsKeepsThePartialFile) {
+TEST_F(FillFileTest, ALinkThatFailsKeepsThePartialFile) {
   DiskCalls calls = DiskCalls::real();
-  calls.rename = fail_rename;
+  calls.link = fail_link;
   use(calls);
   expect_error(all_steps(), ErrorCode::kIo, published_);
   EXPECT_TRUE(content(partial_) == bytes_);
@@ -256,12 +270,36 @@ TEST_F(FillFileTest, AFolderSyncThatFailsIsAnErrorAndTheNextTryTakesItUp) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, AFolderSyncThatFailsAfterTheRenameIsTakenUpToo) {
+TEST_F(FillFileTest, WhatIsPublishedKeepsItsPartialNameUntilTheIndexKnowsIt) {
   ASSERT_TRUE(fill_->open().ok());
   ASSERT_TRUE(fill_->write(bytes_).ok());
-  fs::create_directory(shelf_);
-  fs::rename(partial_, published_);
-  expect_published_by_another_try();
+  ASSERT_TRUE(fill_->verify().ok());
+  ASSERT_TRUE(fill_->publish().ok());
+  EXPECT_EQ(fs::hard_link_count(published_), 2u);
+  EXPECT_EQ(files_->partial_bytes(), bytes_.size());
+  fill_->settle();
+  EXPECT_EQ(fs::hard_link_count(published_), 1u);
+  EXPECT_FALSE(fs::exists(partial_));
+  EXPECT_EQ(files_->partial_bytes(), 0u);
+}
+
+TEST_F(FillFileTest, AWholePartialFileSaysSo) {
+  put_file(partial_, bytes_.substr(0, 99'999));
+  ASSERT_TRUE(fill_->open().ok());
+  EXPECT_FALSE(fill_->is_whole());
+  ASSERT_TRUE(fill_->write(bytes_.substr(99'999)).ok());
+  EXPECT_TRUE(fill_->is_whole());
+  EXPECT_TRUE(fill_->verify().ok());
+}
+
+TEST_F(FillFileTest, WhatPassesThroughIsVerifiedAllTheSame) {
+  ASSERT_TRUE(fill_->open().ok());
+  ASSERT_TRUE(fill_->write(bytes_.substr(0, 50'000)).ok());
+  ASSERT_TRUE(fill_->stop_keeping({ErrorCode::kNoSpace, "full"}).ok());
+  ASSERT_TRUE(fill_->write(std::string(50'000, 'x')).ok());
+  EXPECT_EQ(fill_->verify().error().code, ErrorCode::kCorrupt);
+  EXPECT_FALSE(fs::exists(partial_)) << "the kept part may be the wrong one";
+  EXPECT_EQ(files_->partial_bytes(), 0u);
 }
 
 }  // namespace

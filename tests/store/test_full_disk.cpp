@@ -71,15 +71,17 @@ class FullDiskTest : public ::testing::Test {
   std::optional<DiskHarness> harness_;
 };
 
-TEST_F(FullDiskTest, ABlobThatDoesNotFitIsNoSpaceAndGoesOnWhenThereIsRoom) {
+TEST_F(FullDiskTest, ABlobThatDoesNotFitPassesThroughAndGoesOnWhenThereIsRoom) {
   const std::string warm = some_bytes(50'000);
   ASSERT_TRUE(write(warm).published());
   fill_disk(100'000);
   const std::string cold = some_bytes(500'000, 2);
   const WriterLog log = write(cold);
-  ASSERT_TRUE(log.error);
-  EXPECT_EQ(log.error->code, ErrorCode::kNoSpace) << log.error->message;
-  EXPECT_NE(log.error->message.find("free some space"), std::string::npos) << log.error->message;
+  ASSERT_TRUE(log.unkept);
+  EXPECT_EQ(log.unkept->code, ErrorCode::kNoSpace) << log.unkept->message;
+  EXPECT_NE(log.unkept->message.find("free some space"), std::string::npos) << log.unkept->message;
+  EXPECT_EQ(log.calls.back(), "verified");
+  EXPECT_FALSE(harness_->store().open_blob(oci::Digest::of(cold)));
   const auto found = harness_->store().open_blob(oci::Digest::of(warm));
   ASSERT_TRUE(found);
   EXPECT_TRUE(read_all(found->file->fd()) == warm);

@@ -45,6 +45,7 @@ class FakeFile final : public cache::BlobFile {
 class FakeStore final : public cache::Store {
  public:
   // What can be made to fail or to wait. kVerify with any error drops the partial file.
+  // A failure of kOpen or kWrite leaves a blob that isn't kept.
   enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag };
 
   FakeStore() = default;
@@ -100,6 +101,12 @@ class FakeStore final : public cache::Store {
   int writers_made() const { return writers_made_; }
   std::size_t open_writers() const { return writers_.size(); }
   cache::StoreUsage& reported_usage() { return usage_; }  // The disk_ fields are the test's.
+  // What evict() was asked for, and what it may take away.
+  const std::vector<std::uint64_t>& evictions() const { return evictions_; }
+  void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
+  const std::vector<oci::Digest>& touched() const { return touched_; }
+  std::uint64_t released_bytes() const { return released_bytes_; }
+  int verifications() const { return verifications_; }
 
   std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override {
     const auto found = blobs_.find(digest);
@@ -141,7 +148,9 @@ class FakeStore final : public cache::Store {
   std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
                                                 cache::BlobWriterEvents& events) override {
     for (const Writer* writer : writers_) {
-      if (writer->digest() == digest) ADD_FAILURE() << "two writers of " << digest.str();
+      if (writer->keeps() && writer->digest() == digest) {
+        ADD_FAILURE() << "two writers of " << digest.str();
+      }
     }
     ++writers_made_;
     return std::make_unique<Writer>(*this, digest, events);
@@ -155,6 +164,51 @@ class FakeStore final : public cache::Store {
     usage.tags = tags_.size();
     return usage;
   }
+
+  void touch_blob(const oci::Digest& digest) override { touched_.push_back(digest); }
+  void touch_manifest(const oci::Digest& digest) override { touched_.push_back(digest); }
+
+  void evict(std::uint64_t bytes, Given<cache::EvictedSum> done) override {
+    evictions_.push_back(bytes);
+    later([this, bytes, alive = std::weak_ptr<bool>(alive_), done = std::move(done)] {
+      if (alive.expired()) return;
+      cache::EvictedSum sum;
+      while (sum.blob_bytes < bytes && !evictable_.empty()) {
+        const auto at = blobs_.find(evictable_.front());
+        evictable_.erase(evictable_.begin());
+        if (at == blobs_.end()) continue;
+        ++sum.blobs;
+        sum.blob_bytes += at->second->bytes().size();
+        blobs_.erase(at);
+      }
+      usage_.disk_free_bytes += sum.blob_bytes;
+      done(sum);
+    });
+  }
+  void evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) override {
+    const bool there = tags_.contains(key);
+    const bool pinned = pins_.contains(key);
+    if (there && !pinned) tags_.erase(key);
+    later([there, pinned, done = std::move(done)] {
+      if (pinned) return done(Error{ErrorCode::kDenied, "it is pinned; unpin it first"});
+      if (!there) return done(Error{ErrorCode::kNotFound, "it is not cached"});
+      done(cache::EvictedSum{});
+    });
+  }
+  void pin(const cache::TagKey& key, Given<bool> done) override {
+    const bool before = !pins_.insert(key).second;
+    later([before, done = std::move(done)] { done(before); });
+  }
+  void unpin(const cache::TagKey& key, Given<bool> done) override {
+    const bool before = pins_.erase(key) > 0;
+    later([before, done = std::move(done)] { done(before); });
+  }
+  void list_images(Given<cache::Catalog> done) override {
+    later([catalog = catalog_, done = std::move(done)] { done(catalog); });
+  }
+  cache::Catalog& catalog() { return catalog_; }
+  void verify() override { ++verifications_; }
+  cache::ScrubStatus scrub() const override { return {}; }
 
  private:
   using File = std::shared_ptr<FakeFile>;
@@ -170,12 +224,15 @@ class FakeStore final : public cache::Store {
     ~Writer() override { store_.writers_.erase(this); }
 
     const oci::Digest& digest() const { return digest_; }
+    bool keeps() const { return !unkept_; }
     std::shared_ptr<cache::BlobFile> file() const override { return file_; }
     std::uint64_t queued_bytes() const override { return queued_.size(); }
     void append(std::string bytes) override {
       queued_ += bytes;
       kick();
     }
+    void stop_keeping() override { keep_ = false; }
+    void release(std::uint64_t offset) override { store_.released_bytes_ = offset; }
     void finish() override {
       finishing_ = true;
       kick();
@@ -199,7 +256,13 @@ class FakeStore final : public cache::Store {
     }
 
     void open() {
-      if (blocked(Step::kOpen)) return;
+      if (store_.held_.contains(Step::kOpen)) return;
+      if (auto error = store_.take_failure(Step::kOpen)) {
+        file_ = std::make_shared<FakeFile>();
+        kick();
+        events_.on_writer_ready(0, false);
+        return pass_through(*error);
+      }
       const auto published = store_.blobs_.find(digest_);
       published_before_ = published != store_.blobs_.end();
       if (published_before_) {
@@ -210,11 +273,21 @@ class FakeStore final : public cache::Store {
         file_ = partial;
       }
       kick();
-      events_.on_writer_ready(file_->bytes().size());
+      const bool whole =
+          !file_->bytes().empty() && oci::Digest::of(file_->bytes(), digest_.kind()) == digest_;
+      events_.on_writer_ready(file_->bytes().size(), whole);
     }
 
     void write() {
-      if (blocked(Step::kWrite)) return;
+      if (store_.held_.contains(Step::kWrite)) return;
+      auto error = store_.take_failure(Step::kWrite);
+      if (!keep_) error = Error{ErrorCode::kNoSpace, "there is no room for it"};
+      if (error && !unkept_) {
+        kick();
+        // What was kept stays what it is; readers go on with theirs.
+        store_.partials_[digest_] = make_file(file_->bytes());
+        return pass_through(*error);
+      }
       if (published_before_) return end(Error{ErrorCode::kCorrupt, "more bytes than the blob has"});
       file_->append(std::exchange(queued_, {}));
       kick();
@@ -228,8 +301,9 @@ class FakeStore final : public cache::Store {
         return end(Error{ErrorCode::kCorrupt, "the bytes are not those of " + digest_.str()});
       }
       verified_ = true;
+      ended_ = unkept_;
       kick();
-      events_.on_verified();
+      events_.on_verified();  // May destroy this writer.
     }
 
     void publish() {
@@ -250,6 +324,11 @@ class FakeStore final : public cache::Store {
       return true;
     }
 
+    void pass_through(const Error& reason) {
+      unkept_ = true;
+      events_.on_unkept(reason);
+    }
+
     void end(Error error) {
       ended_ = true;
       events_.on_writer_error(std::move(error));  // May destroy this writer.
@@ -261,6 +340,8 @@ class FakeStore final : public cache::Store {
     File file_;
     std::string queued_;
     bool published_before_ = false;
+    bool keep_ = true;
+    bool unkept_ = false;
     bool finishing_ = false;
     bool verified_ = false;
     bool scheduled_ = false;
@@ -327,8 +408,15 @@ class FakeStore final : public cache::Store {
   std::deque<Put> puts_;
   std::map<Step, Failure> failures_;
   std::set<Step> held_;
+  std::set<cache::TagKey> pins_;
   std::set<Writer*> writers_;
   int writers_made_ = 0;
+  int verifications_ = 0;
+  cache::Catalog catalog_;
+  std::vector<std::uint64_t> evictions_;
+  std::vector<oci::Digest> evictable_;
+  std::vector<oci::Digest> touched_;
+  std::uint64_t released_bytes_ = 0;
   cache::StoreUsage usage_{.disk_free_bytes = 1ull << 40, .disk_total_bytes = 1ull << 41};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -25,7 +25,8 @@ namespace layby::testing {
 // Writes down what a writer reports.
 class WriterLog final : public cache::BlobWriterEvents {
  public:
-  void on_writer_ready(std::uint64_t kept_bytes) override {
+  void on_writer_ready(std::uint64_t kept_bytes, bool is_whole) override {
+    whole = is_whole;
     kept = kept_bytes;
     calls.push_back("ready");
   }
@@ -33,7 +34,14 @@ class WriterLog final : public cache::BlobWriterEvents {
     written = total_bytes;
     if (calls.empty() || calls.back() != "written") calls.push_back("written");
   }
-  void on_verified() override { calls.push_back("verified"); }
+  void on_unkept(const Error& reason) override {
+    unkept = reason;
+    calls.push_back("unkept");
+  }
+  void on_verified() override {
+    calls.push_back("verified");
+    if (unkept) end();
+  }
   void on_published() override {
     calls.push_back("published");
     end();
@@ -45,12 +53,14 @@ class WriterLog final : public cache::BlobWriterEvents {
   }
 
   bool ready() const { return kept.has_value(); }
-  bool ended() const { return !calls.empty() && (calls.back() == "published" || error); }
+  bool ended() const { return published() || error || (unkept && calls.back() == "verified"); }
   bool published() const { return !calls.empty() && calls.back() == "published"; }
 
   std::optional<std::uint64_t> kept;
   std::uint64_t written = 0;
+  std::optional<Error> unkept;
   std::optional<Error> error;
+  bool whole = false;
   std::vector<std::string> calls;  // A run of on_written counts once.
   std::unique_ptr<cache::BlobWriter>* destroy_at_end = nullptr;
 

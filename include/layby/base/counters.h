@@ -45,6 +45,12 @@ namespace layby {
   X(digest_mismatches, "objects", "Blobs and manifests whose bytes did not match the digest.") \
   X(store_bytes_written, "bytes", "Bytes written to the disk for blobs. Any thread.")          \
   X(store_errors, "errors", "Operations of the store that failed. Any thread.")                \
+  X(fills_unkept, "fills", "Blob downloads that passed through without being stored.")         \
+  X(evicted_blobs, "blobs", "Stored blobs that were deleted to make room, or on demand.")      \
+  X(evicted_bytes, "bytes", "Their size.")                                                     \
+  X(scrubbed_bytes, "bytes", "Bytes of stored blobs that were read and verified again.")       \
+  X(damaged_blobs, "blobs", "Stored blobs whose bytes did not hold any more.")                 \
+  X(index_recoveries, "recoveries", "Times a damaged index was opened again. Any thread.")     \
   X(cold_reads, "reads", "Blob reads that waited for the disk on a helper thread.")            \
   X(connections_accepted, "connections", "Client connections accepted.")                       \
   X(connections_refused, "connections", "Client connections closed at the connection limit.")  \

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 struct evp_md_ctx_st;
 
@@ -24,6 +25,8 @@ class Sha {
   ~Sha();
 
   void update(std::string_view data);
+  // The digest of what has come so far; more may follow.
+  std::string hex_so_far() const;
   // Lower-case hexadecimal. Ends this hash: neither call may follow.
   std::string finish_hex();
 
@@ -31,7 +34,9 @@ class Sha {
   struct Free {
     void operator()(evp_md_ctx_st* context) const;
   };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
+  using Context = std::unique_ptr<evp_md_ctx_st, Free>;
+  explicit Sha(Context context) : context_(std::move(context)) {}
+  Context context_;
 };
 
 std::string sha_hex(ShaKind kind, std::string_view data);

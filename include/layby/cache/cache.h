@@ -39,6 +39,9 @@ struct Rules {
   policy::SpaceRules space;
   // A fill's bytes in RAM on their way to the disk; upstream waits above it.
   std::uint64_t max_queued_bytes = 1 << 20;
+  // How far the fastest reader of a blob that isn't kept may be ahead of the slowest, in
+  // RAM.
+  std::uint64_t max_unkept_bytes = 4 << 20;
 };
 
 // An upstream by name, and the repositories it serves.
@@ -66,9 +69,9 @@ struct ManifestAnswer {
   std::optional<std::chrono::seconds> age;
 };
 
-// A blob being read: the whole file, or one that still grows. The reader sends from
-// file() what lies below readable_bytes(). The last byte of a blob becomes readable
-// only when its digest holds.
+// A blob being read: the whole file, or one that still grows. The reader sends what lies
+// below readable_bytes() from where part_at() says. The last byte of a blob becomes
+// readable only when its digest holds.
 class BlobReader : public Operation {
  public:
   class Listener {
@@ -80,7 +83,14 @@ class BlobReader : public Operation {
     virtual void on_reader_failed(const Error& error) = 0;
   };
 
-  virtual int fd() const = 0;
+  // Where the readable byte at `offset` is. A blob that isn't kept has it only as long as
+  // no later one was named to consumed().
+  virtual BlobPart part_at(std::uint64_t offset) const = 0;
+  // No byte below `offset` will be asked for again. Call it first with where the reading
+  // begins, then as it goes on.
+  virtual void consumed(std::uint64_t offset) = 0;
+  // The bytes turned out to be damaged: none may be sent any more.
+  virtual bool revoked() const = 0;
   virtual std::uint64_t size_bytes() const = 0;
   virtual std::uint64_t readable_bytes() const = 0;
   // Whether the bytes come from a fill that was in flight when the reader was opened.
@@ -97,6 +107,7 @@ struct FillStatus {
   std::uint64_t written_bytes = 0;
   std::optional<std::uint64_t> size_bytes;
   int readers = 0;
+  bool kept = true;  // It will be stored.
 };
 
 struct OriginStatus {
@@ -139,7 +150,12 @@ class Cache {
                        const oci::Digest& digest, const std::string& artifact_type,
                        Done<std::string> done);
 
+  // Fetches a blob into the store if it isn't there. Nobody waits for it.
+  void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
+
   std::vector<FillStatus> fills() const;
+  // New blobs pass through without being stored, for there is no room.
+  bool full() const;
   std::vector<OriginStatus> origins() const;
 
  private:

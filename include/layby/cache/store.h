@@ -22,11 +22,22 @@
 
 namespace layby::cache {
 
+// Where a stretch of a blob can be read: bytes from the asked one on, up to end_bytes,
+// stand in fd at their offsets in the blob.
+struct BlobPart {
+  int fd = -1;
+  std::uint64_t end_bytes = 0;
+};
+
 // An open blob file, shared by all who read it; closes with the last of them.
 class BlobFile {
  public:
   virtual ~BlobFile() = default;
+  // The file on the disk; -1 where a blob that isn't kept has none.
   virtual int fd() const = 0;
+  virtual BlobPart part_at(std::uint64_t /*offset*/) const { return {fd(), UINT64_MAX}; }
+  // Its bytes turned out to be damaged: no more of them may be sent.
+  virtual bool revoked() const { return false; }
 };
 
 struct StoredBlob {
@@ -57,10 +68,14 @@ class BlobWriterEvents {
  public:
   virtual ~BlobWriterEvents() = default;
   // The file is open; `kept_bytes` of an earlier, interrupted fill are in it and hashed.
-  virtual void on_writer_ready(std::uint64_t kept_bytes) = 0;
+  // `whole` when their digest holds: nothing is missing but finish().
+  virtual void on_writer_ready(std::uint64_t kept_bytes, bool whole) = 0;
   // Bytes [0, total_bytes) are in the file and hashed.
   virtual void on_written(std::uint64_t total_bytes) = 0;
-  // The digest holds. Publishing goes on.
+  // The disk takes no more, or stop_keeping() was called: bytes from here on pass through
+  // memory, and the blob will not be stored. At most once.
+  virtual void on_unkept(const Error& reason) = 0;
+  // The digest holds. Publishing goes on; of a blob that isn't kept it is the last call.
   virtual void on_verified() = 0;
   // The blob is on the disk for good and in the index. Last call.
   virtual void on_published() = 0;
@@ -79,6 +94,11 @@ class BlobWriter : public Operation {
   virtual void append(std::string bytes) = 0;
   // Bytes appended and not yet reported by on_written: what backpressure looks at.
   virtual std::uint64_t queued_bytes() const = 0;
+  // No more bytes go to the disk.
+  virtual void stop_keeping() = 0;
+  // Nobody needs the bytes below `offset` any more: those of a blob that isn't kept leave
+  // memory.
+  virtual void release(std::uint64_t offset) = 0;
   // All bytes are appended: check the digest, sync, publish.
   virtual void finish() = 0;
 };
@@ -87,9 +107,58 @@ struct StoreUsage {
   std::uint64_t blobs = 0;
   std::uint64_t blob_bytes = 0;
   std::uint64_t manifests = 0;
+  std::uint64_t manifest_bytes = 0;
   std::uint64_t tags = 0;
+  std::uint64_t partial_bytes = 0;  // Of blobs that are not whole yet, in flight or left.
+  std::uint64_t index_bytes = 0;    // The index's file, manifests included.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t disk_total_bytes = 0;
+};
+
+// What an eviction took away.
+struct EvictedSum {
+  std::uint64_t blobs = 0;
+  std::uint64_t blob_bytes = 0;
+  std::uint64_t manifests = 0;
+};
+
+// The check of stored blobs: of the present pass, or of the last one.
+struct ScrubStatus {
+  bool running = false;
+  bool on_demand = false;
+  bool rebuilding = false;  // An index that was made anew gets its blobs back.
+  std::uint64_t checked_blobs = 0;
+  std::uint64_t checked_bytes = 0;
+  std::uint64_t bad_blobs = 0;
+  std::optional<WallTime> last_ended;
+};
+
+// One platform of a cached image: its manifest is stored.
+struct CachedPlatform {
+  std::string platform;  // "linux/amd64"; empty where the manifest stands alone.
+  oci::Digest digest;
+  std::uint64_t bytes = 0;          // Of its stored blobs.
+  std::uint64_t missing_bytes = 0;  // Of those that aren't.
+};
+
+struct CachedImage {
+  TagKey tag;
+  oci::Digest digest;
+  WallTime checked_at;
+  std::optional<WallTime> used_at;
+  bool pinned = false;
+  // Of the blobs of its stored platforms, each once.
+  std::uint64_t bytes = 0;
+  std::uint64_t shared_bytes = 0;  // Those that another cached image has too.
+  std::uint64_t missing_bytes = 0;
+  std::vector<CachedPlatform> platforms;
+};
+
+struct Catalog {
+  std::vector<CachedImage> images;   // By upstream, repository and tag.
+  std::vector<TagKey> waiting_pins;  // Pinned, and not cached yet.
+  std::uint64_t blob_bytes = 0;
+  std::uint64_t untagged_bytes = 0;  // Of blobs that no image of the list has.
 };
 
 class Store {
@@ -112,7 +181,30 @@ class Store {
   virtual std::unique_ptr<BlobWriter> write_blob(const oci::Digest& digest,
                                                  BlobWriterEvents& events) = 0;
 
+  // Counts are of the last commit, disk figures at most a few seconds old.
   virtual StoreUsage usage() const = 0;
+
+  // A use by a client, for the order of eviction. Cheap; kept in RAM for a while.
+  virtual void touch_blob(const oci::Digest& digest) = 0;
+  virtual void touch_manifest(const oci::Digest& digest) = 0;
+
+  template <typename T>
+  using Given = std::function<void(Result<T>)>;
+
+  // Frees at least `bytes`, least valuable first; less when nothing more may go: what is
+  // pinned or being read stays. Afterwards usage() knows the disk anew.
+  virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
+  // Forgets a tag, and what of its image nothing else needs. kNotFound, kDenied when it
+  // is pinned.
+  virtual void evict_image(const TagKey& key, Given<EvictedSum> done) = 0;
+  // A pin needs no cached image: it holds for what its tag is, or will be. TagKey::tag
+  // may be a digest here and in evict_image. Done with whether there was one before.
+  virtual void pin(const TagKey& key, Given<bool> done) = 0;
+  virtual void unpin(const TagKey& key, Given<bool> done) = 0;
+  virtual void list_images(Given<Catalog> done) = 0;
+  // Begins a check of all stored blobs.
+  virtual void verify() = 0;
+  virtual ScrubStatus scrub() const = 0;
 };
 
 }  // namespace layby::cache

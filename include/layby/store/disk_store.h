@@ -3,7 +3,8 @@
 // The store on a disk: one folder with an LMDB index, published blob files and
 // half-written ones. A blob is in the index only when its bytes are verified and
 // durable, so whatever the index knows survives a power cut. Lookups are answered on
-// the loop thread; files are written, hashed, synced and committed by the helpers.
+// the loop thread; files are written, hashed, synced and committed by the helpers. An
+// index that is lost or damaged is made anew, and gets its blobs back from the files.
 // src/store/FORMAT.md says every byte.
 
 #ifndef LAYBY_STORE_DISK_STORE_H_
@@ -33,11 +34,23 @@ struct Options {
       sizeof(void*) >= 8 ? std::uint64_t{64} << 30 : std::uint64_t{1} << 29;
   // A half-written blob that nobody took up for so long is deleted at start.
   std::chrono::hours keep_partials_for{24};
+  // Each blob is read and hashed again once in this time; 0 for never by itself.
+  std::chrono::milliseconds scrub_every{std::chrono::hours(24 * 30)};
+  std::uint64_t scrub_rate = 8 << 20;  // Bytes a second.
 };
 
+// A process that crashes while it uses the index should leave this file behind: the next
+// one reads the whole index before it trusts it.
+std::string suspicion_path(const std::string& data_dir);
+
 class Core;
+class DiskFile;
 class DiskSpace;
+class Scrub;
+class Touches;
 struct BlobRecord;
+struct Content;
+struct DigestLane;
 
 // Destroy it before the workers, and these before the loop. Callbacks that are due
 // when it is destroyed are dropped; writes that are queued still reach the disk, and
@@ -45,8 +58,7 @@ struct BlobRecord;
 class DiskStore final : public cache::Store {
  public:
   // Blocks; for start-up. Fails when another process has the folder (kUnavailable), when
-  // a newer layby wrote it (kInvalid), when the index is damaged (kCorrupt) and when the
-  // folder can't be used (kIo, kNoSpace).
+  // a newer layby wrote it (kInvalid) and when the folder can't be used (kIo, kNoSpace).
   static Result<std::unique_ptr<DiskStore>> open(const Options& options, event::Loop& loop,
                                                  event::Workers& workers, const Clock& clock,
                                                  Counters& counters);
@@ -66,18 +78,43 @@ class DiskStore final : public cache::Store {
   std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
                                                 cache::BlobWriterEvents& events) override;
 
-  // Counts are of the last commit, disk figures a few seconds old.
   cache::StoreUsage usage() const override;
+
+  void touch_blob(const oci::Digest& digest) override;
+  void touch_manifest(const oci::Digest& digest) override;
+  void evict(std::uint64_t bytes, Given<cache::EvictedSum> done) override;
+  void evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) override;
+  void pin(const cache::TagKey& key, Given<bool> done) override;
+  void unpin(const cache::TagKey& key, Given<bool> done) override;
+  void list_images(Given<cache::Catalog> done) override;
+  void verify() override;
+  cache::ScrubStatus scrub() const override;
+
+  // Called when a stored blob was found damaged and taken out of service, with a tag
+  // whose image has it, if there is one: it should be fetched again.
+  using OnDamaged = std::function<void(const oci::Digest&, const std::optional<cache::TagKey>&)>;
+  void on_damaged(OnDamaged call) { on_damaged_ = std::move(call); }
 
  private:
   DiskStore(const Options& options, std::shared_ptr<Core> core, event::Workers& workers,
             const Clock& clock);
 
   std::optional<BlobRecord> find_blob(const oci::Digest& digest);
-  std::shared_ptr<event::Lane> lane_of(const oci::Digest& digest);
+  std::shared_ptr<DigestLane> lane_of(const oci::Digest& digest);
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
   void sweep_partials(std::chrono::hours keep_for);
   void remove_partials(const std::vector<oci::Digest>& digests, WallTime before);
+  void empty_trash();
+  void recovered();
+  void set_aside(const oci::Digest& digest, std::function<void()> then);
+  void write_touches();
+  void touch(const Content& content);
+  struct Removal;
+  void commit_eviction(const std::shared_ptr<Removal>& removal);
+  void remove_files(const std::shared_ptr<Removal>& removal);
+  void finish_removal(const std::shared_ptr<Removal>& removal);
+  void remove_idle_partials();
+  void forget_trash(std::vector<oci::Digest> digests);
   Done while_alive(Done done);
   template <typename T>
   std::optional<T> answer(Result<std::optional<T>> found, const std::string& what);
@@ -88,7 +125,13 @@ class DiskStore final : public cache::Store {
   const std::unique_ptr<DiskSpace> space_;
   // All file work on one digest is in order: it goes through the same lane as long as
   // somebody has work there.
-  std::unordered_map<oci::Digest, std::weak_ptr<event::Lane>> lanes_;
+  std::unordered_map<oci::Digest, std::weak_ptr<DigestLane>> lanes_;
+  // Stored blobs that are open, for all their readers and for eviction to spare them.
+  std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
+  const std::unique_ptr<Touches> touches_;
+  cache::Handle touch_timer_;
+  const std::unique_ptr<Scrub> scrub_;
+  OnDamaged on_damaged_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

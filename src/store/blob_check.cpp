@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What was read is dropped from the page cache again, unless it was there before: a
+// check of everything shouldn't push out what clients ask for.
+
+#include "store/blob_check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "layby/base/log.h"
+#include "layby/base/sha.h"
+
+namespace layby::store {
+namespace {
+
+constexpr std::size_t kPieceBytes = 4 << 20;
+constexpr std::size_t kReadBytes = 256 << 10;
+
+bool is_cached(int fd, std::uint64_t offset) {
+  char byte = 0;
+  iovec into{&byte, 1};
+  return ::preadv2(fd, &into, 1, static_cast<off_t>(offset), RWF_NOWAIT) >= 0;
+}
+
+}  // namespace
+
+// Used by one helper at a time.
+class BlobCheck::Job {
+ public:
+  Job(std::shared_ptr<Core> core, oci::Digest digest)
+      : core_(std::move(core)), digest_(std::move(digest)), sha_(digest_.kind()) {}
+
+  // Returns how many bytes were read; fewer than a piece when over() is set.
+  std::uint64_t read_piece();
+  bool over() const { return over_; }
+  CheckedBlob result() const { return {state_, size_bytes_}; }
+
+ private:
+  bool open();
+  std::uint64_t end(BlobState state, std::uint64_t read_bytes);
+  bool still_there() const;
+
+  const std::shared_ptr<Core> core_;
+  const oci::Digest digest_;
+  Sha sha_;
+  UniqueFd fd_;
+  std::uint64_t size_bytes_ = 0;
+  bool over_ = false;
+  BlobState state_ = BlobState::kGone;
+};
+
+bool BlobCheck::Job::open() {
+  Result<UniqueFd> fd = core_->files.open_published(digest_);
+  if (!fd) {
+    log::error("{}", fd.error().message);
+    end(BlobState::kDamaged, 0);
+    return false;
+  }
+  if (!*fd) {
+    end(BlobState::kGone, 0);
+    return false;
+  }
+  fd_ = *std::move(fd);
+  ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  return true;
+}
+
+std::uint64_t BlobCheck::Job::read_piece() {
+  if (!fd_ && !open()) return 0;
+  std::vector<char> buffer(kReadBytes);
+  const std::uint64_t from = size_bytes_;
+  const bool was_cached = is_cached(fd_.get(), from);
+  while (size_bytes_ - from < kPieceBytes) {
+    const ssize_t got =
+        ::pread(fd_.get(), buffer.data(), buffer.size(), static_cast<off_t>(size_bytes_));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      log::error("{}", errno_error("read " + core_->files.published_path(digest_), errno).message);
+      return end(BlobState::kDamaged, size_bytes_ - from);
+    }
+    if (got == 0) {
+      const bool good = sha_.finish_hex() == digest_.hex();
+      return end(good ? BlobState::kGood : BlobState::kDamaged, size_bytes_ - from);
+    }
+    sha_.update({buffer.data(), static_cast<std::size_t>(got)});
+    size_bytes_ += static_cast<std::uint64_t>(got);
+  }
+  if (!was_cached) {
+    ::posix_fadvise(fd_.get(), static_cast<off_t>(from), static_cast<off_t>(size_bytes_ - from),
+                    POSIX_FADV_DONTNEED);
+  }
+  return size_bytes_ - from;
+}
+
+// A damaged file may have been replaced while it was read.
+std::uint64_t BlobCheck::Job::end(BlobState state, std::uint64_t read_bytes) {
+  over_ = true;
+  state_ = state == BlobState::kDamaged && fd_ && !still_there() ? BlobState::kGone : state;
+  return read_bytes;
+}
+
+bool BlobCheck::Job::still_there() const {
+  struct stat mine {};
+  struct stat there {};
+  const std::string path = core_->files.published_path(digest_);
+  return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path.c_str(), &there) == 0 &&
+         mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+BlobCheck::BlobCheck(std::shared_ptr<Core> core, event::Workers& workers, const oci::Digest& digest,
+                     Pace pace, Done done)
+    : core_(std::move(core)),
+      workers_(workers),
+      pace_(std::move(pace)),
+      done_(std::move(done)),
+      job_(std::make_shared<Job>(core_, digest)) {
+  read_piece();
+}
+
+BlobCheck::~BlobCheck() = default;
+
+void BlobCheck::read_piece() {
+  workers_.submit([job = job_, weak = std::weak_ptr(self_), &loop = core_->loop] {
+    const std::uint64_t read_bytes = job->read_piece();
+    loop.post([weak, read_bytes, over = job->over()] {
+      if (const auto self = weak.lock()) (*self)->on_piece(read_bytes, over);
+    });
+  });
+}
+
+void BlobCheck::on_piece(std::uint64_t read_bytes, bool over) {
+  const std::chrono::milliseconds wait = pace_(read_bytes);
+  const auto go_on = [this, over] {
+    if (!over) return read_piece();
+    const Done done = done_;  // It may destroy this.
+    done(job_->result());
+  };
+  if (wait.count() == 0) return go_on();
+  wait_ = core_->loop.after(wait, go_on);
+}
+
+}  // namespace layby::store

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A blob's size is taken from the index where it is stored, else from who names it.
+
+#include "store/catalog.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "store/reach.h"
+
+namespace layby::store {
+namespace {
+
+struct Blob {
+  std::uint64_t size_bytes = 0;
+  bool stored = false;
+  int users = 0;  // Images that have it.
+};
+
+class Listing {
+ public:
+  Listing(const Txn& txn, const TouchMap& touches) : txn_(txn), touches_(touches) {}
+
+  Status add(const cache::TagKey& key, const cache::StoredTag& tag);
+  Status add_pins();
+  cache::Catalog finish(const Counts& counts);
+
+ private:
+  struct Entry {
+    cache::CachedImage image;
+    std::set<oci::Digest> blobs;
+  };
+
+  Status add_platform(const ReachedManifest& reached, Entry& entry);
+  Result<Blob*> blob(const oci::Descriptor& named);
+  Status find_used(cache::CachedImage& image) const;
+
+  const Txn& txn_;
+  const TouchMap& touches_;
+  std::vector<Entry> entries_;
+  std::vector<cache::TagKey> waiting_pins_;
+  std::map<oci::Digest, Blob> blobs_;
+};
+
+Result<Blob*> Listing::blob(const oci::Descriptor& named) {
+  if (const auto known = blobs_.find(named.digest); known != blobs_.end()) return &known->second;
+  const auto record = txn_.find_blob(named.digest);
+  if (!record && record.error().code != ErrorCode::kCorrupt) return record.error();
+  const bool stored = record && record->has_value();
+  Blob found{stored ? (*record)->size_bytes : named.size_bytes, stored, 0};
+  return &blobs_.emplace(named.digest, found).first->second;
+}
+
+Status Listing::add_platform(const ReachedManifest& reached, Entry& entry) {
+  cache::CachedPlatform platform{reached.platform ? oci::to_string(*reached.platform) : "",
+                                 reached.digest, 0, 0};
+  std::vector<oci::Descriptor> named = reached.manifest.layers;
+  if (reached.manifest.config) named.push_back(*reached.manifest.config);
+  std::set<oci::Digest> seen;
+  for (const oci::Descriptor& one : named) {
+    if (!seen.insert(one.digest).second) continue;
+    Result<Blob*> found = blob(one);
+    if (!found) return std::move(found).error();
+    Blob& blob = **found;
+    (blob.stored ? platform.bytes : platform.missing_bytes) += blob.size_bytes;
+    if (!entry.blobs.insert(one.digest).second) continue;
+    ++blob.users;
+    (blob.stored ? entry.image.bytes : entry.image.missing_bytes) += blob.size_bytes;
+  }
+  entry.image.platforms.push_back(std::move(platform));
+  return {};
+}
+
+Status Listing::find_used(cache::CachedImage& image) const {
+  const Content root{ContentKind::kManifest, image.digest};
+  const auto usage = txn_.find_usage(root);
+  if (!usage && usage.error().code != ErrorCode::kCorrupt) return usage.error();
+  if (usage && usage->has_value() && (*usage)->hits > 1) image.used_at = (*usage)->used_at;
+  if (const auto touch = touches_.find(root); touch != touches_.end()) {
+    image.used_at = touch->second.last;
+  }
+  return {};
+}
+
+// A tag whose manifest is gone is no image.
+Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
+  const Result<bool> pinned = txn_.is_pinned(key);
+  if (!pinned) return pinned.error();
+  Entry entry{{key, tag.digest, tag.checked_at, std::nullopt, *pinned, 0, 0, 0, {}}, {}};
+  Status added;
+  bool there = false;
+  const Status walked = each_reached(txn_, tag.digest, [&](const ReachedManifest& reached) {
+    there = true;
+    if (added.ok() && !oci::is_index(reached.manifest.media_type)) {
+      added = add_platform(reached, entry);
+    }
+  });
+  if (!walked) return walked;
+  if (!added) return added;
+  if (!there) return {};
+  if (Status used = find_used(entry.image); !used) return used;
+  entries_.push_back(std::move(entry));
+  return {};
+}
+
+Status Listing::add_pins() {
+  return txn_.each_pin([this](const cache::TagKey& key) {
+    const bool listed = std::any_of(entries_.begin(), entries_.end(),
+                                    [&key](const Entry& entry) { return entry.image.tag == key; });
+    if (!listed) waiting_pins_.push_back(key);
+    return true;
+  });
+}
+
+cache::Catalog Listing::finish(const Counts& counts) {
+  cache::Catalog catalog;
+  catalog.blob_bytes = counts.totals.blob_bytes;
+  std::uint64_t tagged = 0;
+  for (const auto& [digest, blob] : blobs_) tagged += blob.stored ? blob.size_bytes : 0;
+  catalog.untagged_bytes = catalog.blob_bytes - std::min(catalog.blob_bytes, tagged);
+  for (Entry& entry : entries_) {
+    for (const oci::Digest& digest : entry.blobs) {
+      const Blob& blob = blobs_.at(digest);
+      if (blob.stored && blob.users > 1) entry.image.shared_bytes += blob.size_bytes;
+    }
+    catalog.images.push_back(std::move(entry.image));
+  }
+  std::sort(catalog.images.begin(), catalog.images.end(),
+            [](const auto& a, const auto& b) { return a.tag < b.tag; });
+  catalog.waiting_pins = std::move(waiting_pins_);
+  return catalog;
+}
+
+}  // namespace
+
+Result<cache::Catalog> read_catalog(const Txn& txn, const Counts& counts, const TouchMap& touches) {
+  Listing listing(txn, touches);
+  Status added;
+  const Status read = txn.each_tag([&](const cache::TagKey& key, const cache::StoredTag& tag) {
+    added = listing.add(key, tag);
+    return added.ok();
+  });
+  if (!read) return read.error();
+  if (!added) return added.error();
+  if (Status pins = listing.add_pins(); !pins) return pins.error();
+  return listing.finish(counts);
+}
+
+}  // namespace layby::store

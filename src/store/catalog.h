@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The list of cached images, out of one transaction. Reads all tags and parses their
+// manifests, so it is for helper threads.
+
+#ifndef LAYBY_STORE_CATALOG_H_
+#define LAYBY_STORE_CATALOG_H_
+
+#include "layby/cache/store.h"
+#include "store/touches.h"
+
+namespace layby::store {
+
+// `touches` are uses that the index doesn't know yet.
+Result<cache::Catalog> read_catalog(const Txn& txn, const Counts& counts, const TouchMap& touches);
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_CATALOG_H_

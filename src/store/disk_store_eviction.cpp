@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How content leaves the disk. The index forgets a blob and notes it as trash in one
+// commit; then its file is deleted, and the note when the deletion is durable. A crash
+// in between leaves notes, which the next start works off. On a disk so full that the
+// index can't be written, a few files go first, and their records are taken for what
+// they are: of missing files.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <set>
+#include <utility>
+
+#include "layby/base/log.h"
+#include "layby/store/disk_store.h"
+#include "store/core.h"
+#include "store/disk_space.h"
+#include "store/eviction.h"
+#include "store/reach.h"
+#include "store/touches.h"
+
+namespace layby::store {
+namespace {
+
+// What was used or stored within it goes last: it belongs to a pull under way.
+constexpr std::chrono::minutes kInUse{2};
+
+// A left partial file may be taken up again soon; it goes when nothing else can.
+constexpr std::chrono::minutes kPartialInUse{5};
+
+}  // namespace
+
+// One eviction on its way: steps of choosing, committing and deleting until there is
+// enough.
+struct DiskStore::Removal {
+  std::uint64_t wanted_bytes = 0;
+  std::optional<cache::TagKey> image;  // Instead of the lowest ranks.
+  EvictionOrder order;
+  Given<cache::EvictedSum> done;
+  cache::EvictedSum sum;
+  Evicted step;  // Chosen in the commit under way.
+  bool files_first = false;
+  std::size_t files_left = 0;
+  bool over = false;
+};
+
+void DiskStore::evict(std::uint64_t bytes, Given<cache::EvictedSum> done) {
+  write_touches();  // The commits are in order: this one counts.
+  auto removal = std::make_shared<Removal>();
+  removal->wanted_bytes = bytes;
+  removal->done = std::move(done);
+  removal->order.used_since = clock_.wall_now() - kInUse;
+  commit_eviction(removal);
+}
+
+void DiskStore::evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) {
+  auto removal = std::make_shared<Removal>();
+  removal->image = key;
+  removal->done = std::move(done);
+  commit_eviction(removal);
+}
+
+void DiskStore::commit_eviction(const std::shared_ptr<Removal>& removal) {
+  removal->order.bytes = removal->wanted_bytes - removal->sum.blob_bytes;
+  removal->order.spare.clear();
+  for (const auto& [digest, file] : open_) {
+    if (!file.expired()) removal->order.spare.insert(digest);
+  }
+  CommitQueue::Entry entry;
+  entry.write = [removal](WriteTxn& txn) -> Status {
+    Result<Evicted> evicted = removal->image ? store::evict_image(txn, *removal->image)
+                                             : evict_lowest(txn, removal->order);
+    if (!evicted) return std::move(evicted).error();
+    removal->step = *std::move(evicted);
+    return {};
+  };
+  entry.done = [this, weak = std::weak_ptr(alive_), removal](const Status& status) {
+    if (weak.expired()) return;
+    const bool full = !status.ok() && status.error().code == ErrorCode::kNoSpace;
+    if (full && !removal->files_first && !removal->step.blobs.empty()) {
+      removal->files_first = true;  // Once: then there is room to commit.
+      return remove_files(removal);
+    }
+    if (!status.ok()) return removal->done(status.error());
+    removal->files_first = false;
+    removal->sum.manifests += removal->step.manifests;
+    remove_files(removal);
+  };
+  core_->commits->add(std::move(entry));
+}
+
+void DiskStore::remove_files(const std::shared_ptr<Removal>& removal) {
+  removal->files_left = removal->step.blobs.size();
+  if (removal->files_left == 0) return finish_removal(removal);
+  for (const oci::Digest& digest : removal->step.blobs) {
+    const auto lane = lane_of(digest);
+    lane->lane.submit([this, weak = std::weak_ptr(alive_), core = core_, lane, digest, removal] {
+      // A fill that took the file for its own puts it back into the index.
+      if (lane->published_users == 0) {
+        const Status removed = core->files.remove_published(digest);
+        if (!removed) log::error("{}", removed.error().message);
+      }
+      core->loop.post([this, weak, removal] {
+        if (weak.expired() || --removal->files_left > 0) return;
+        finish_removal(removal);
+      });
+    });
+  }
+}
+
+void DiskStore::finish_removal(const std::shared_ptr<Removal>& removal) {
+  if (removal->files_first) return commit_eviction(removal);
+  const Evicted step = std::exchange(removal->step, {});
+  removal->sum.blobs += step.blobs.size();
+  removal->sum.blob_bytes += step.blob_bytes;
+  count(core_->counters.evicted_blobs, step.blobs.size());
+  count(core_->counters.evicted_bytes, step.blob_bytes);
+  forget_trash(step.blobs);
+  const bool enough = removal->sum.blob_bytes >= removal->wanted_bytes;
+  if (!removal->image && !enough && !step.all) return commit_eviction(removal);
+  if (!removal->image && !enough) remove_idle_partials();
+  log::info("evicted {} blobs, {} bytes, and {} manifests", removal->sum.blobs,
+            removal->sum.blob_bytes, removal->sum.manifests);
+  space_->refresh([removal] { removal->done(removal->sum); });
+}
+
+// What nobody would miss: leftovers of fills, and what was set aside.
+void DiskStore::remove_idle_partials() {
+  workers_.submit([core = core_] { core->files.clear_quarantine(); });
+  const WallTime before = clock_.wall_now() - kPartialInUse;
+  std::vector<oci::Digest> idle;
+  for (const PartialFile& partial : core_->files.list_partials(before)) {
+    if (partial.written_at < before) idle.push_back(partial.digest);
+  }
+  remove_partials(idle, before);
+}
+
+// The names must be gone for good before the notes are.
+void DiskStore::forget_trash(std::vector<oci::Digest> digests) {
+  if (digests.empty()) return;
+  workers_.submit([core = core_, digests = std::move(digests)] {
+    if (Status synced = core->files.sync_shelves(digests); !synced) {
+      return log::error("{}", synced.error().message);
+    }
+    core->commits->add(
+        [digests](WriteTxn& txn) -> Status {
+          for (const oci::Digest& digest : digests) {
+            if (Status cleared = txn.clear_trash(digest); !cleared) return cleared;
+          }
+          return {};
+        },
+        nullptr);
+  });
+}
+
+// What an earlier run evicted and did not delete.
+void DiskStore::empty_trash() {
+  std::vector<oci::Digest> trash;
+  Result<ReadTxn> txn = core_->commits->index().read();
+  if (!txn) return;
+  const Status read = txn->each_trash([&trash](const oci::Digest& digest) {
+    trash.push_back(digest);
+    return true;
+  });
+  if (!read || trash.empty()) return;
+  auto removal = std::make_shared<Removal>();
+  removal->image.emplace();  // One step.
+  removal->step.blobs = std::move(trash);
+  removal->done = [](const Result<cache::EvictedSum>&) {};
+  remove_files(removal);
+}
+
+}  // namespace layby::store

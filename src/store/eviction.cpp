@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads as much of the table of ranks as it takes, and the pinned images' manifests.
+
+#include "store/eviction.h"
+
+#include <utility>
+
+#include "store/reach.h"
+
+namespace layby::store {
+namespace {
+
+struct Candidate {
+  Ranked ranked;
+  std::optional<UsageRecord> usage;  // None: a rank that was left behind.
+};
+
+Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes,
+                 Evicted& evicted) {
+  if (content.kind == ContentKind::kManifest) {
+    ++evicted.manifests;
+    return txn.erase_manifest(content.digest);
+  }
+  evicted.blobs.push_back(content.digest);
+  evicted.blob_bytes += size_bytes;
+  return txn.trash_blob(content.digest);
+}
+
+// The lowest ranks that may go, enough for the order; what was used of late only when
+// `used_too`.
+Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& order,
+                                      const std::set<Content>& pinned, bool used_too, bool& all) {
+  std::vector<Candidate> chosen;
+  std::uint64_t bytes = 0;
+  Status looked;
+  all = true;
+  const Status read = txn.each_ranked([&](const Ranked& ranked) {
+    if (bytes >= order.bytes || chosen.size() >= kEvictionStep) {
+      all = false;
+      return false;
+    }
+    if (pinned.contains(ranked.content) || order.spare.contains(ranked.content.digest)) return true;
+    Result<std::optional<UsageRecord>> usage = txn.find_usage(ranked.content);
+    if (!usage && usage.error().code != ErrorCode::kCorrupt) {
+      looked = usage.error();
+      return false;
+    }
+    const bool real = usage && usage->has_value() && (*usage)->rank == ranked.rank;
+    if (real && !used_too && (*usage)->used_at > order.used_since) return true;
+    if (real) bytes += (*usage)->size_bytes;
+    chosen.push_back({ranked, real ? *usage : std::nullopt});
+    return true;
+  });
+  if (!read) return read.error();
+  if (!looked) return looked.error();
+  if (bytes >= order.bytes) all = false;
+  return chosen;
+}
+
+}  // namespace
+
+Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
+  const Result<std::set<Content>> pinned = pinned_content(txn);
+  if (!pinned) return pinned.error();
+  Evicted evicted;
+  auto chosen = choose(txn, order, *pinned, false, evicted.all);
+  if (chosen && chosen->empty()) {
+    chosen = choose(txn, order, *pinned, true, evicted.all);
+  } else {
+    evicted.all = false;
+  }
+  if (!chosen) return std::move(chosen).error();
+  for (const Candidate& candidate : *chosen) {
+    const Content& content = candidate.ranked.content;
+    if (Status gone = txn.erase_rank(candidate.ranked.rank, content); !gone) return gone.error();
+    if (!candidate.usage) continue;
+    Status gone = evict_one(txn, content, candidate.usage->size_bytes, evicted);
+    if (!gone) return gone.error();
+    txn.advance_clock(candidate.ranked.rank);
+  }
+  return evicted;
+}
+
+Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key) {
+  const Result<bool> pinned = txn.is_pinned(key);
+  if (!pinned) return pinned.error();
+  if (*pinned) return Error{ErrorCode::kDenied, "it is pinned; unpin it first"};
+  const auto root = root_of(txn, key);
+  if (!root) return root.error();
+  std::set<Content> needed;
+  std::set<Content> mine;
+  if (!root->has_value()) return Error{ErrorCode::kNotFound, "it is not cached; see `layby ls`"};
+  if (Status added = add_reach(txn, **root, mine); !added) return added.error();
+  if (Status gone = txn.erase_tag(key); !gone) return gone.error();
+  std::vector<oci::Digest> others;
+  const Status read = txn.each_tag([&](const cache::TagKey&, const cache::StoredTag& tag) {
+    others.push_back(tag.digest);
+    return true;
+  });
+  if (!read) return read.error();
+  for (const oci::Digest& other : others) {
+    if (Status added = add_reach(txn, other, needed); !added) return added.error();
+  }
+  const Result<std::set<Content>> kept = pinned_content(txn);
+  if (!kept) return kept.error();
+  Evicted evicted;
+  for (const Content& content : mine) {
+    if (needed.contains(content) || kept->contains(content)) continue;
+    const auto usage = txn.find_usage(content);
+    if (!usage || !usage->has_value()) continue;
+    Status gone = evict_one(txn, content, (*usage)->size_bytes, evicted);
+    if (!gone) return gone.error();
+  }
+  return evicted;
+}
+
+}  // namespace layby::store

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One blob at a time. A cursor left open would keep old pages of the index from being
+// used again, so a few hundred digests are taken ahead by a short transaction.
+
+#include "store/scrub.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "layby/base/log.h"
+#include "store/records.h"
+
+namespace layby::store {
+namespace {
+
+constexpr std::size_t kAhead = 256;
+constexpr std::uint64_t kSaveEvery = 512;  // Blobs; each time writes a few pages.
+constexpr std::chrono::seconds kBusyWait{1};
+constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
+
+}  // namespace
+
+Scrub::Scrub(const ScrubOptions& options, Context context)
+    : options_(options),
+      context_(std::move(context)),
+      pass_began_(context_.clock.wall_now()),
+      traffic_seen_at_(context_.clock.steady_now()),
+      paced_until_(context_.clock.steady_now()) {}
+
+Scrub::~Scrub() = default;
+
+// Runs `ask` with a transaction on a helper, and `take` with its result on the loop.
+template <typename Ask, typename Take>
+void Scrub::ask_helper(Ask ask, Take take) {
+  context_.workers.submit([core = context_.core, weak = std::weak_ptr(self_), ask, take] {
+    auto result = ask(*core);
+    core->loop.post([weak, take, result = std::move(result)] {
+      if (const auto self = weak.lock()) take(**self, result);
+    });
+  });
+}
+
+void Scrub::start() {
+  if (context_.core->commits->index().needs_rebuild()) return begin_files();
+  const auto read_note = [](Core& core) -> std::optional<ScrubNote> {
+    Result<ReadTxn> txn = core.commits->index().snapshot();
+    if (!txn) return std::nullopt;
+    const auto note = txn->find_note(Index::kScrubNote);
+    if (!note || !note->has_value()) return std::nullopt;
+    const Result<ScrubNote> decoded = decode_scrub(**note);
+    return decoded ? std::optional(*decoded) : std::nullopt;
+  };
+  ask_helper(read_note, [](Scrub& self, const std::optional<ScrubNote>& note) {
+    if (self.walk_ != Walk::kNone) return;
+    if (!note) return self.save(), self.wait_for_next_pass();
+    self.pass_began_ = note->began;
+    self.last_ = note->last;
+    if (note->last) {
+      self.walk_ = Walk::kIndex;
+      return self.next();
+    }
+    self.pass_ended_ = note->began;
+    self.wait_for_next_pass();
+  });
+}
+
+void Scrub::run_now() {
+  on_demand_ = true;
+  if (walk_ == Walk::kFiles) return;
+  begin_pass();
+}
+
+cache::ScrubStatus Scrub::status() const {
+  cache::ScrubStatus status;
+  status.running = walk_ != Walk::kNone;
+  status.rebuilding = walk_ == Walk::kFiles;
+  status.on_demand = on_demand_;
+  status.checked_blobs = checked_blobs_;
+  status.checked_bytes = checked_bytes_;
+  status.bad_blobs = bad_blobs_;
+  status.last_ended = pass_ended_;
+  return status;
+}
+
+void Scrub::begin_pass() {
+  const bool under_way = check_ != nullptr || walk_ == Walk::kIndex;
+  walk_ = Walk::kIndex;
+  ahead_.clear();
+  last_.reset();
+  done_.reset();
+  pass_began_ = context_.clock.wall_now();
+  checked_blobs_ = checked_bytes_ = bad_blobs_ = unsaved_blobs_ = 0;
+  if (!under_way) next();
+}
+
+void Scrub::begin_files() {
+  log::info("looking through the blob files for a new index");
+  walk_ = Walk::kFiles;
+  ahead_.clear();
+  shelf_ = 0;
+  checked_blobs_ = checked_bytes_ = bad_blobs_ = 0;
+  next();
+}
+
+void Scrub::next() {
+  if (ahead_.empty()) return refill();
+  const oci::Digest digest = ahead_.front();
+  ahead_.pop_front();
+  check(digest);
+}
+
+void Scrub::refill() {
+  if (walk_ == Walk::kFiles) return refill_from_files();
+  if (walk_ == Walk::kIndex) return refill_from_index();
+}
+
+void Scrub::refill_from_files() {
+  if (shelf_ == 2 * BlobFiles::kShelves) return end_files();
+  const auto list = [shelf = shelf_++](Core& core) {
+    const ShaKind kind = shelf < BlobFiles::kShelves ? ShaKind::kSha256 : ShaKind::kSha512;
+    std::vector<oci::Digest> unknown;
+    Result<ReadTxn> txn = core.commits->index().snapshot();
+    for (oci::Digest& digest : core.files.list_shelf(kind, shelf % BlobFiles::kShelves)) {
+      const auto known = txn ? txn->find_blob(digest) : std::optional<BlobRecord>();
+      if (!known || !known->has_value()) unknown.push_back(std::move(digest));
+    }
+    return unknown;
+  };
+  ask_helper(list, [](Scrub& self, const std::vector<oci::Digest>& digests) {
+    self.ahead_.assign(digests.begin(), digests.end());
+    self.next();
+  });
+}
+
+void Scrub::refill_from_index() {
+  const auto list = [after = last_](Core& core) {
+    std::vector<oci::Digest> digests;
+    Result<ReadTxn> txn = core.commits->index().snapshot();
+    if (!txn) return digests;
+    const Status read = txn->each_blob(after, [&](const oci::Digest& digest, const BlobRecord&) {
+      digests.push_back(digest);
+      return digests.size() < kAhead;
+    });
+    if (!read) log::error("{}", read.error().message);
+    return digests;
+  };
+  ask_helper(list, [after = last_](Scrub& self, const std::vector<oci::Digest>& digests) {
+    if (self.last_ != after) return self.next();  // A new pass began meanwhile.
+    if (digests.empty()) return self.end_pass();
+    self.last_ = digests.back();
+    self.ahead_.assign(digests.begin(), digests.end());
+    self.next();
+  });
+}
+
+void Scrub::check(const oci::Digest& digest) {
+  check_ = std::make_unique<BlobCheck>(
+      context_.core, context_.workers, digest,
+      [this](std::uint64_t read_bytes) { return pace(read_bytes); },
+      [this, digest](const CheckedBlob& checked) { on_checked(digest, checked); });
+}
+
+void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
+  over_ = std::move(check_);
+  if (walk_ == Walk::kIndex) done_ = digest;
+  if (checked.state != BlobState::kGone) {
+    ++checked_blobs_;
+    checked_bytes_ += checked.size_bytes;
+    count(context_.core->counters.scrubbed_bytes, checked.size_bytes);
+  }
+  if (checked.state == BlobState::kDamaged) {
+    ++bad_blobs_;
+    return context_.set_aside(digest, [weak = std::weak_ptr(self_)] {
+      if (const auto self = weak.lock()) (*self)->next();
+    });
+  }
+  if (checked.state == BlobState::kGood && walk_ == Walk::kFiles) {
+    const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
+    context_.core->commits->add(
+        [digest, record](WriteTxn& txn) { return txn.put_blob(digest, record); }, nullptr);
+  }
+  if (++unsaved_blobs_ >= kSaveEvery && walk_ == Walk::kIndex) save();
+  next();
+}
+
+void Scrub::end_pass() {
+  log::info("checked {} stored blobs, {} bytes: {} damaged", checked_blobs_, checked_bytes_,
+            bad_blobs_);
+  walk_ = Walk::kNone;
+  on_demand_ = false;
+  last_.reset();
+  done_.reset();
+  pass_ended_ = context_.clock.wall_now();
+  save();
+  wait_for_next_pass();
+}
+
+void Scrub::end_files() {
+  log::info("the index knows {} blobs again; {} were damaged", checked_blobs_ - bad_blobs_,
+            bad_blobs_);
+  walk_ = Walk::kNone;
+  pass_ended_ = pass_began_ = context_.clock.wall_now();
+  context_.core->commits->add([](WriteTxn& txn) { return txn.erase_note(Index::kRebuildNote); },
+                              [core = context_.core](const Status& status) {
+                                if (status.ok()) core->commits->index().note_rebuilt();
+                              });
+  save();
+  if (std::exchange(on_demand_, false)) return run_now();
+  wait_for_next_pass();
+}
+
+void Scrub::wait_for_next_pass() {
+  if (options_.every.count() == 0) return;
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(
+      context_.clock.wall_now() - pass_began_);
+  // A clock that was set back begins the period anew.
+  const auto wait = since.count() < 0 ? options_.every : options_.every - since;
+  timer_ = context_.core->loop.after(std::max(wait, std::chrono::milliseconds(1000)), [this] {
+    if (walk_ == Walk::kNone) begin_pass();
+  });
+}
+
+void Scrub::save() {
+  unsaved_blobs_ = 0;
+  const std::string note = encode(ScrubNote{pass_began_, done_});
+  context_.core->commits->add(
+      [note](WriteTxn& txn) { return txn.put_note(Index::kScrubNote, note); }, nullptr);
+}
+
+// How long to wait for the rate to be kept.
+std::chrono::milliseconds Scrub::pace(std::uint64_t read_bytes) {
+  if (on_demand_ || walk_ == Walk::kFiles) return std::chrono::milliseconds(0);
+  const auto now = context_.clock.steady_now();
+  paced_until_ =
+      std::max(paced_until_, now) +
+      std::chrono::milliseconds(read_bytes * 1000 / std::max<std::uint64_t>(options_.max_rate, 1));
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(paced_until_ - now);
+  return busy() ? std::max<std::chrono::milliseconds>(wait, kBusyWait) : wait;
+}
+
+bool Scrub::busy() {
+  const Counters& counters = context_.core->counters;
+  const std::uint64_t traffic = counters.client_bytes_sent + counters.upstream_bytes;
+  const auto now = context_.clock.steady_now();
+  const auto elapsed =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - traffic_seen_at_);
+  if (elapsed.count() <= 0) return false;
+  const std::uint64_t moved = traffic - std::exchange(traffic_seen_, traffic);
+  traffic_seen_at_ = now;
+  return moved * 1000 / static_cast<std::uint64_t>(elapsed.count()) > kBusyBytesPerSecond;
+}
+
+}  // namespace layby::store

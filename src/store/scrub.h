@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads all stored blobs again, over and over, one pass in each period: bytes that sit
+// on a card rot. Slowly, and slower still while clients pull; at full speed when
+// somebody asks for it. Where it is and when the pass began is kept in the index. The
+// same walk, over the files instead of the index, puts blobs back into an index that
+// was made anew. Loop thread.
+
+#ifndef LAYBY_STORE_SCRUB_H_
+#define LAYBY_STORE_SCRUB_H_
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "layby/base/clock.h"
+#include "layby/cache/store.h"
+#include "layby/event/workers.h"
+#include "store/blob_check.h"
+#include "store/core.h"
+
+namespace layby::store {
+
+struct ScrubOptions {
+  std::chrono::milliseconds every{std::chrono::hours(24 * 30)};  // 0: only on demand.
+  std::uint64_t max_rate = 8 << 20;                              // Bytes a second.
+};
+
+class Scrub {
+ public:
+  struct Context {
+    std::shared_ptr<Core> core;
+    event::Workers& workers;
+    const Clock& clock;
+    // Takes a damaged blob out of service, then calls `then`.
+    std::function<void(const oci::Digest&, std::function<void()> then)> set_aside;
+  };
+
+  Scrub(const ScrubOptions& options, Context context);
+  ~Scrub();
+
+  // Goes on with the pass that the index tells of, or waits for the next. First come the
+  // files, when the index was made anew.
+  void start();
+  // A pass at full speed, from the beginning.
+  void run_now();
+
+  cache::ScrubStatus status() const;
+
+  Scrub(const Scrub&) = delete;
+  Scrub& operator=(const Scrub&) = delete;
+
+ private:
+  // What is being walked.
+  enum class Walk {
+    kNone,   // Waits for the next pass.
+    kFiles,  // All shelves, for a new index.
+    kIndex,  // All blobs of the index.
+  };
+
+  void begin_pass();
+  void begin_files();
+  void next();
+  void refill();
+  void refill_from_files();
+  void refill_from_index();
+  void check(const oci::Digest& digest);
+  void on_checked(const oci::Digest& digest, const CheckedBlob& checked);
+  void end_pass();
+  void end_files();
+  void wait_for_next_pass();
+  void save();
+  std::chrono::milliseconds pace(std::uint64_t read_bytes);
+  bool busy();
+  template <typename Ask, typename Take>
+  void ask_helper(Ask ask, Take take);
+
+  const ScrubOptions options_;
+  const Context context_;
+  Walk walk_ = Walk::kNone;
+  bool on_demand_ = false;
+  std::deque<oci::Digest> ahead_;
+  std::optional<oci::Digest> last_;  // Of the index, that was taken ahead.
+  std::optional<oci::Digest> done_;  // The last that was checked.
+  int shelf_ = 0;                    // Of the files, the next to list.
+  WallTime pass_began_;
+  std::optional<WallTime> pass_ended_;
+  std::uint64_t checked_blobs_ = 0;
+  std::uint64_t checked_bytes_ = 0;
+  std::uint64_t bad_blobs_ = 0;
+  std::uint64_t unsaved_blobs_ = 0;
+  std::uint64_t traffic_seen_ = 0;
+  SteadyTime traffic_seen_at_;
+  SteadyTime paced_until_;
+  std::unique_ptr<BlobCheck> check_;
+  std::unique_ptr<BlobCheck> over_;  // Destroyed a turn later.
+  cache::Handle timer_;
+  std::shared_ptr<Scrub*> self_ = std::make_shared<Scrub*>(this);
+};
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_SCRUB_H_
