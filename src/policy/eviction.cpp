@@ -18,10 +18,14 @@ constexpr std::uint64_t kUnit = 1024;
 
 // What a request upstream costs beyond the bytes of its answer: a round trip, and for a
 // manifest one of the pulls that the registry allows. It makes small objects dear.
-constexpr std::uint64_t kRequestBytes = 256 << 10;
+constexpr std::uint64_t kRequestBytes = 1 << 20;
 
 // Uses beyond this don't count, so that what was in fashion for long can go out of it.
-constexpr std::uint32_t kMostHits = 64;
+constexpr std::uint32_t kMostHits = 16;
+
+// What was used again once is much likelier to be used again than what came by once:
+// that first return counts as so many uses more.
+constexpr std::uint32_t kReturnHits = 4;
 
 // What an eviction step frees beyond what is missing, as a share of `cache.max_bytes`.
 constexpr std::uint64_t kStepsPerCache = 128;
@@ -48,7 +52,8 @@ std::uint64_t missing_on_disk(const SpaceUse& use, std::uint64_t coming, std::ui
 std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_bytes) {
   const std::uint64_t size = std::max<std::uint64_t>(size_bytes, 1);
   const std::uint64_t worth_of_a_hit = kUnit + kUnit * kRequestBytes / size;
-  const std::uint64_t counted_hits = std::clamp<std::uint32_t>(hits, 1, kMostHits);
+  const std::uint64_t counted_hits =
+      std::clamp<std::uint32_t>(hits, 1, kMostHits) + (hits > 1 ? kReturnHits : 0);
   return saturating_sum(clock, counted_hits * worth_of_a_hit);
 }
 

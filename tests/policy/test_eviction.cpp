@@ -35,6 +35,13 @@ TEST_F(RankTest, TheMoreOftenUsedGoesLater) {
   EXPECT_LT(rank(0, 2, kMiB), rank(0, 3, kMiB));
 }
 
+TEST_F(RankTest, TheFirstReturnCountsMost) {
+  const std::uint64_t once = rank(0, 1, kMiB);
+  const std::uint64_t twice = rank(0, 2, kMiB);
+  const std::uint64_t thrice = rank(0, 3, kMiB);
+  EXPECT_GT(twice - once, thrice - twice);
+}
+
 TEST_F(RankTest, TheSmallerGoesLater) {
   EXPECT_LT(rank(0, 1, 100 * kMiB), rank(0, 1, 1 * kMiB));
   EXPECT_LT(rank(0, 1, 1 * kMiB), rank(0, 1, 2048));
