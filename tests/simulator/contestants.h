@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The policies that are compared, by name.
+
+#ifndef LAYBY_TESTS_SIMULATOR_CONTESTANTS_H_
+#define LAYBY_TESTS_SIMULATOR_CONTESTANTS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "simulator/simulation.h"
+
+namespace layby::simulator {
+
+struct Contestant {
+  std::string name;
+  std::function<std::unique_ptr<Policy>(const Trace&, std::uint64_t capacity_bytes)> make;
+  Uses uses = Uses::kGetsAndManifests;
+
+  Result run(const Trace& trace, std::uint64_t capacity_bytes) const {
+    return simulate(trace, capacity_bytes, *make(trace, capacity_bytes), uses);
+  }
+};
+
+// Published ones, production's, and the clairvoyant last.
+std::vector<Contestant> contestants();
+// Production with one of its choices changed, to show what that choice is worth.
+std::vector<Contestant> variants();
+
+}  // namespace layby::simulator
+
+#endif  // LAYBY_TESTS_SIMULATOR_CONTESTANTS_H_
