@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the clients of a Docker site ask a cache for, in order. Objects are manifests,
-// configs and layers, numbered from 0. Traces are made from a seed and are the same on
-// every machine.
+// configs and layers, numbered from 0. A seed makes the same trace each time.
 
 #ifndef LAYBY_TESTS_SIMULATOR_TRACE_H_
 #define LAYBY_TESTS_SIMULATOR_TRACE_H_

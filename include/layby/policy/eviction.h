@@ -21,7 +21,8 @@ namespace layby::policy {
 // as the first) when the cache's clock stands at `clock`. The lowest goes first.
 std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_bytes);
 
-// The clock after an object of rank `victim_rank` was evicted. It never goes back.
+// The clock after an object of rank `victim_rank` was evicted. It never goes back. Ranks mean
+// something only beside the clock that they were made at, so it is stored with them.
 std::uint64_t clock_after(std::uint64_t clock, std::uint64_t victim_rank);
 
 // How many bytes must go so that `new_bytes` more keep both rules: 0 when there is room,
