@@ -53,6 +53,18 @@ Value seconds_value(std::chrono::seconds duration) {
   return static_cast<std::uint64_t>(duration.count());
 }
 
+Value write_ratio(const Snapshot& s) {
+  const std::uint64_t received = load(s.counters->upstream_bytes);
+  if (received == 0 || !s.disk_bytes_written) return {};
+  return static_cast<double>(*s.disk_bytes_written) / static_cast<double>(received);
+}
+
+Value since_last_pass(const Snapshot& s) {
+  if (!s.scrub.last_ended) return {};
+  const auto since = std::chrono::duration_cast<std::chrono::seconds>(s.now - *s.scrub.last_ended);
+  return seconds_value(std::max(since, std::chrono::seconds(0)));
+}
+
 }  // namespace
 
 const std::vector<Figure<Snapshot>>& snapshot_figures() {
@@ -120,12 +132,46 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
       {"store.manifests", "manifests", "store_manifests", "Manifests stored.",
        [](S s) -> Value { return s.manifests; }},
       {"store.tags", "tags", "store_tags", "Tags known.", [](S s) -> Value { return s.tags; }},
+      {"store.manifest_bytes", "bytes", "store_manifest_bytes", "Size of the manifests.",
+       [](S s) -> Value { return s.manifest_bytes; }},
+      {"store.partial_bytes", "bytes", "store_partial_bytes",
+       "Bytes of blobs that are not whole yet.", [](S s) -> Value { return s.partial_bytes; }},
+      {"store.index_bytes", "bytes", "store_index_bytes",
+       "Size of the index's file, with the manifests in it.",
+       [](S s) -> Value { return s.index_bytes; }},
+      {"store.full", "", "store_full",
+       "True while new blobs pass through without being stored, for there is no room.",
+       [](S s) -> Value { return s.full; }},
+      {"store.evicted_bytes", "bytes", "", "Size of the blobs that were deleted to make room.",
+       [](S s) -> Value { return load(s.counters->evicted_bytes); }},
       {"store.disk_free_bytes", "bytes", "store_disk_free_bytes",
        "Free on the store's file system.", [](S s) -> Value { return s.disk_free_bytes; }},
       {"store.disk_total_bytes", "bytes", "store_disk_total_bytes", "Size of that file system.",
        [](S s) -> Value { return s.disk_total_bytes; }},
       {"store.bytes_written", "bytes", "", "Bytes written to the disk for blobs.",
        [](S s) -> Value { return load(s.counters->store_bytes_written); }},
+      {"store.disk_bytes_written", "bytes", "store_disk_bytes_written",
+       "Bytes written to the disk for everything, as the kernel counts them; null where it "
+       "doesn't.",
+       [](S s) { return optional_value(s.disk_bytes_written); }},
+      {"store.write_ratio", "ratio", "store_write_ratio",
+       "Bytes written to the disk for each byte received from upstream; null before the first.",
+       write_ratio},
+
+      {"scrub.running", "", "", "Whether stored blobs are being verified at present.",
+       [](S s) -> Value { return s.scrub.running; }},
+      {"scrub.on_demand", "", "", "Whether somebody asked for it; it is at full speed then.",
+       [](S s) -> Value { return s.scrub.on_demand; }},
+      {"scrub.rebuilding", "", "", "Whether an index that was lost gets its blobs back.",
+       [](S s) -> Value { return s.scrub.rebuilding; }},
+      {"scrub.checked_blobs", "blobs", "", "Blobs verified in this pass, or in the last one.",
+       [](S s) -> Value { return s.scrub.checked_blobs; }},
+      {"scrub.checked_bytes", "bytes", "", "Their size.",
+       [](S s) -> Value { return s.scrub.checked_bytes; }},
+      {"scrub.bad_blobs", "blobs", "scrub_bad_blobs", "Of these, damaged ones.",
+       [](S s) -> Value { return s.scrub.bad_blobs; }},
+      {"scrub.last_pass_seconds", "seconds", "scrub_last_pass_seconds",
+       "Since the last pass ended; null before the first.", since_last_pass},
   };
   return figures;
 }
@@ -167,6 +213,8 @@ const std::vector<Figure<FillProgress>>& fill_figures() {
        [](F f) { return optional_value(f.size_bytes); }},
       {"readers", "clients", "", "Clients that read along.",
        [](F f) -> Value { return static_cast<std::uint64_t>(f.readers); }},
+      {"kept", "", "", "False when it passes through without being stored.",
+       [](F f) -> Value { return f.kept; }},
   };
   return figures;
 }

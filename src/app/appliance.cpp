@@ -16,12 +16,15 @@
 #include <utility>
 #include <vector>
 
+#include "app/control.h"
+#include "app/crash_mark.h"
 #include "app/pages.h"
 #include "layby/app/version.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/fd.h"
 #include "layby/base/log.h"
+#include "layby/base/number.h"
 #include "layby/cache/cache.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
@@ -53,6 +56,17 @@ std::uint64_t resident_bytes() {
   unsigned long long pages = 0;
   if (!file || std::fscanf(file.get(), "%*u %llu", &pages) != 1) return 0;
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// What this process gave the disk to write, as the kernel counts it (proc(5)); not known
+// where it doesn't.
+std::optional<std::uint64_t> disk_bytes_written() {
+  constexpr std::string_view kName = "\nwrite_bytes: ";
+  const Result<std::string> text = read_file("/proc/self/io", 4096);
+  const std::size_t at = text ? text->find(kName) : std::string::npos;
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t from = at + kName.size();
+  return parse_number(text->substr(from, text->find('\n', from) - from));
 }
 
 server::Limits limits_of(const Config& config) {
@@ -130,6 +144,7 @@ class Appliance {
   std::vector<const upstream::Registry*> registries_;  // Owned by the cache's origins.
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<server::RegistryApi> api_;
+  std::unique_ptr<Control> control_;
   std::unique_ptr<Pages> pages_;
   std::unique_ptr<server::HttpServer> server_;
   std::string listen_;  // What is really bound.
@@ -152,9 +167,12 @@ Status Appliance::start() {
 Status Appliance::start_cache() {
   store::Options options;
   options.data_dir = config_.data_dir;
+  options.scrub_every = config_.scrub.every;
+  options.scrub_rate = config_.scrub.max_rate;
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
   if (!store.ok()) return store.error();
   store_ = std::move(*store);
+  mark_crashes(store::suspicion_path(config_.data_dir));
   auto multi = upstream::Multi::create(*loop_);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);
@@ -169,12 +187,17 @@ Status Appliance::start_cache() {
   }
   cache_ = std::make_unique<cache::Cache>(rules_of(config_), std::move(origins), *store_, *loop_,
                                           clock_, counters_);
+  store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
+    const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
+    if (origin != nullptr) cache_->fetch_blob(*origin, user->repository, digest);
+  });
   return {};
 }
 
 Status Appliance::start_server() {
   api_ = std::make_unique<server::RegistryApi>(*cache_);
-  pages_ = std::make_unique<Pages>(*api_, [this] { return snapshot(); });
+  control_ = std::make_unique<Control>(*cache_, *store_, clock_);
+  pages_ = std::make_unique<Pages>(*api_, *control_, [this] { return snapshot(); });
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, limits_of(config_), *pages_);
   auto bound = server_->listen_tcp(config_.listen);
@@ -215,7 +238,14 @@ admin::Snapshot Appliance::snapshot() const {
   s.blobs = usage.blobs;
   s.blob_bytes = usage.blob_bytes;
   s.manifests = usage.manifests;
+  s.manifest_bytes = usage.manifest_bytes;
   s.tags = usage.tags;
+  s.partial_bytes = usage.partial_bytes;
+  s.index_bytes = usage.index_bytes;
+  s.full = cache_->full();
+  s.disk_bytes_written = disk_bytes_written();
+  s.scrub = store_->scrub();
+  s.now = clock_.wall_now();
   s.disk_free_bytes = usage.disk_free_bytes;
   s.disk_total_bytes = usage.disk_total_bytes;
   s.resident_bytes = resident_bytes();
@@ -234,7 +264,7 @@ admin::Snapshot Appliance::snapshot() const {
   }
   for (const auto& fill : cache_->fills()) {
     s.fills.push_back({fill.upstream, fill.repository, fill.digest, std::string(fill.state),
-                       fill.written_bytes, fill.size_bytes, fill.readers});
+                       fill.written_bytes, fill.size_bytes, fill.readers, fill.kept});
   }
   s.counters = &counters_;
   return s;

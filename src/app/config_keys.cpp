@@ -44,9 +44,16 @@ const std::vector<Key>& config_keys() {
        "The registries that are cached. The first is meant where a client names none."},
 
       {"cache.max_bytes", Kind::kSizeLimit, LAYBY_AT(cache.max_bytes), Range{kMiB},
-       "The most that the cache may take, as a size or as a share of its file system."},
+       "The most that the cache may take, as a size or as a share of its file system. What was "
+       "used least goes first when more comes."},
       {"cache.min_free_bytes", Kind::kSizeLimit, LAYBY_AT(cache.min_free_bytes), kAny,
        "What the cache leaves free on its file system for others."},
+
+      {"scrub.every", Kind::kDuration, LAYBY_AT(scrub.every), Range{0, 365 * kDay},
+       "Each stored blob is read and verified again once in this time, slowly and in quiet "
+       "hours; a damaged one is set aside and fetched again. 0 leaves it to `layby verify`."},
+      {"scrub.max_rate", Kind::kBytes, LAYBY_AT(scrub.max_rate), Range{64 * kKiB},
+       "How fast that reads, in bytes a second."},
 
       {"tags.fresh_for", Kind::kDuration, LAYBY_AT(tags.fresh_for), Range{0, 365 * kDay},
        "How long a tag is served before upstream is asked again whether it has moved. Asking "

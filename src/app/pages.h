@@ -2,13 +2,14 @@
 //
 // What the listener serves beside /v2: /healthz, /stats, /metrics, and a page at / that
 // tells a person what this is. Read-only. Everything under /v2 goes to the registry's
-// API.
+// API, and what the CLI asks over the Unix socket to Control.
 
 #ifndef LAYBY_SRC_APP_PAGES_H_
 #define LAYBY_SRC_APP_PAGES_H_
 
 #include <functional>
 
+#include "app/control.h"
 #include "layby/admin/snapshot.h"
 #include "layby/server/http_server.h"
 
@@ -18,9 +19,9 @@ class Pages final : public server::Handler {
  public:
   using TakeSnapshot = std::function<admin::Snapshot()>;
 
-  // `api` outlives this.
-  Pages(server::Handler& api, TakeSnapshot take_snapshot)
-      : api_(api), take_snapshot_(std::move(take_snapshot)) {}
+  // `api` and `control` outlive this.
+  Pages(server::Handler& api, Control& control, TakeSnapshot take_snapshot)
+      : api_(api), control_(control), take_snapshot_(std::move(take_snapshot)) {}
 
   cache::Handle handle(const server::Request& request, Respond respond) override;
 
@@ -28,6 +29,7 @@ class Pages final : public server::Handler {
   server::Response page(const server::Request& request) const;
 
   server::Handler& api_;
+  Control& control_;
   const TakeSnapshot take_snapshot_;
 };
 

@@ -74,6 +74,44 @@ std::optional<Reference> parse_reference(std::string_view text) {
   return std::nullopt;
 }
 
+std::optional<ImageName> parse_image_name(std::string_view text) {
+  ImageName name{"docker.io", "", Tag("latest")};
+  const std::size_t slash = text.find('/');
+  const std::string_view first = text.substr(0, slash);
+  const bool has_registry = slash != std::string_view::npos &&
+                            (first == "localhost" || first.find_first_of(".:") != first.npos);
+  if (has_registry) {
+    name.registry = is_docker_hub(first) ? "docker.io" : std::string(first);
+    text.remove_prefix(slash + 1);
+  }
+  // A tag beside a digest says nothing more.
+  if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
+    const auto digest = Digest::parse(text.substr(at + 1));
+    if (!digest) return std::nullopt;
+    name.reference = *digest;
+    text = text.substr(0, at);
+  }
+  if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+    const std::string_view tag = text.substr(colon + 1);
+    if (!is_tag(tag)) return std::nullopt;
+    if (std::holds_alternative<Tag>(name.reference)) name.reference = Tag(tag);
+    text = text.substr(0, colon);
+  }
+  if (!is_repository(text)) return std::nullopt;
+  name.repository = name.registry == "docker.io" ? with_library(text) : std::string(text);
+  return name;
+}
+
+std::string to_string(const ImageName& name) {
+  constexpr std::string_view kLibrary = "library/";
+  std::string text;
+  if (name.registry != "docker.io") text = name.registry + "/";
+  const bool official = text.empty() && name.repository.starts_with(kLibrary);
+  text += official ? name.repository.substr(kLibrary.size()) : name.repository;
+  text += std::holds_alternative<Digest>(name.reference) ? '@' : ':';
+  return text + to_string(name.reference);
+}
+
 std::string to_string(const Reference& reference) {
   const auto* digest = std::get_if<Digest>(&reference);
   return digest != nullptr ? digest->str() : std::get<Tag>(reference);

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "layby/base/log.h"
+#include "server/listener.h"
 
 namespace layby::server {
 namespace {
@@ -96,6 +97,7 @@ void Connection::consume(std::string_view bytes) {
   unread_ = bytes.substr(consumed);
   if (outcome == RequestParser::Outcome::kRefused) return refuse(parser->refusal());
   request_ = std::make_unique<Request>(parser->take_request());
+  request_->local = client_ == kUnixClient;
   on_request();
 }
 

@@ -51,7 +51,7 @@ struct HttpServer::State {
 
   void accept(UniqueFd fd, std::string client) {
     int& of_client = per_client[client];
-    const bool local = client == "unix";  // The operator gets in, whatever the load.
+    const bool local = client == kUnixClient;  // The operator gets in, whatever the load.
     if (!local && (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
                    of_client >= limits.max_connections_per_client)) {
       if (of_client == 0) per_client.erase(client);

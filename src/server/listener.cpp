@@ -64,7 +64,7 @@ std::string host_of(const sockaddr_storage& storage) {
     ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
     return text.data();
   }
-  if (storage.ss_family != AF_INET6) return "unix";
+  if (storage.ss_family != AF_INET6) return std::string(kUnixClient);
   const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
   ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
   const std::string host = text.data();

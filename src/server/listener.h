@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "layby/base/fd.h"
 #include "layby/event/loop.h"
@@ -17,10 +18,13 @@
 
 namespace layby::server {
 
+// What a client is called that came by the Unix socket.
+inline constexpr std::string_view kUnixClient = "unix";
+
 class Listener final : private event::IoHandler {
  public:
   // Takes an accepted, non-blocking socket and the client's address ("10.0.0.7", or
-  // "unix").
+  // kUnixClient).
   using OnAccept = std::function<void(UniqueFd, std::string)>;
 
   static Result<std::unique_ptr<Listener>> tcp(event::Loop& loop, const std::string& address,

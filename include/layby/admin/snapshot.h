@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "layby/base/clock.h"
 #include "layby/base/counters.h"
+#include "layby/cache/store.h"
 
 namespace layby::admin {
 
@@ -25,6 +27,7 @@ struct FillProgress {
   std::uint64_t received_bytes = 0;         // Written and hashed.
   std::optional<std::uint64_t> size_bytes;  // Known once upstream has answered.
   int readers = 0;
+  bool kept = true;  // It will be stored.
 };
 
 struct UpstreamState {
@@ -44,12 +47,19 @@ struct Snapshot {
   std::uint64_t blobs = 0;
   std::uint64_t blob_bytes = 0;
   std::uint64_t manifests = 0;
+  std::uint64_t manifest_bytes = 0;
   std::uint64_t tags = 0;
+  std::uint64_t partial_bytes = 0;
+  std::uint64_t index_bytes = 0;
+  bool full = false;
+  std::optional<std::uint64_t> disk_bytes_written;  // Where the kernel counts them.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t disk_total_bytes = 0;
   std::uint64_t resident_bytes = 0;
   std::vector<UpstreamState> upstreams;
   std::vector<FillProgress> fills;
+  cache::ScrubStatus scrub;
+  WallTime now;
   const Counters* counters = nullptr;  // Never null when rendered.
 };
 

@@ -54,6 +54,10 @@ struct Config {
     SizeLimit min_free_bytes = std::uint64_t{1} << 30;
   } cache;
   struct {
+    std::chrono::milliseconds every{std::chrono::hours(24 * 30)};
+    std::uint64_t max_rate = 8 << 20;  // Bytes a second.
+  } scrub;
+  struct {
     std::chrono::milliseconds fresh_for{60'000};
     std::chrono::milliseconds revalidate_timeout{2'000};
   } tags;

@@ -36,6 +36,21 @@ std::optional<Reference> parse_reference(std::string_view text);
 
 std::string to_string(const Reference& reference);
 
+// An image as people name it for docker: "debian:12", "ghcr.io/acme/tool@sha256:…".
+struct ImageName {
+  std::string registry;    // "docker.io" where none is written
+  std::string repository;  // "library/debian"
+  Reference reference;     // "latest" where none is written
+  bool operator==(const ImageName&) const = default;
+};
+
+// nullopt when it is none. The part before the first slash is a registry when it has a
+// dot or a colon or is "localhost" (docker's rule, distribution/reference).
+std::optional<ImageName> parse_image_name(std::string_view text);
+
+// The shortest name that parses to the same.
+std::string to_string(const ImageName& name);
+
 }  // namespace layby::oci
 
 #endif  // LAYBY_OCI_REFERENCE_H_

@@ -32,6 +32,7 @@ struct Request {
   http::Headers headers;
   bool keep_alive = false;
   bool has_body = false;  // Announced; it is never read.
+  bool local = false;     // Came by the Unix socket.
 };
 
 // Bytes [range.first, range.first + range.length) of the reader's blob.

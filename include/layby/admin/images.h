@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GET /images on the Unix socket: the cached images as JSON, for `layby ls`. Pure.
+
+#ifndef LAYBY_ADMIN_IMAGES_H_
+#define LAYBY_ADMIN_IMAGES_H_
+
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/cache/store.h"
+
+namespace layby::admin {
+
+// The shortest name for docker: "debian:12".
+std::string image_name(const cache::TagKey& key);
+
+// Ages are counted from `now`; a time in the future (a clock that was set back) is 0.
+std::string images_json(const cache::Catalog& catalog, WallTime now);
+
+}  // namespace layby::admin
+
+#endif  // LAYBY_ADMIN_IMAGES_H_

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the CLI may do to a running daemon, over the Unix socket alone: list, pin,
+// unpin and evict images, and have the stored blobs checked. JSON out; an error is
+// {"error": "a sentence"}.
+
+#ifndef LAYBY_SRC_APP_CONTROL_H_
+#define LAYBY_SRC_APP_CONTROL_H_
+
+#include <optional>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/cache/cache.h"
+#include "layby/server/http_server.h"
+
+namespace layby::app {
+
+class Control final : public server::Handler {
+ public:
+  // All outlive this.
+  Control(const cache::Cache& cache, cache::Store& store, const Clock& clock)
+      : cache_(cache), store_(store), clock_(clock) {}
+
+  // Whether `request` is one of these: by its path, and by the way it came.
+  static bool takes(const server::Request& request);
+
+  cache::Handle handle(const server::Request& request, Respond respond) override;
+
+ private:
+  // The image that the query names. Null after it was refused.
+  std::optional<cache::TagKey> image_of(const server::Request& request,
+                                        const Respond& respond) const;
+
+  cache::Handle list(Respond respond);
+  cache::Handle evict_bytes(const std::string& text, Respond respond);
+  cache::Handle evict_image(const cache::TagKey& key, Respond respond);
+  cache::Handle pin(const cache::TagKey& key, Respond respond);
+  cache::Handle unpin(const cache::TagKey& key, Respond respond);
+
+  const cache::Cache& cache_;
+  cache::Store& store_;
+  const Clock& clock_;
+};
+
+}  // namespace layby::app
+
+#endif  // LAYBY_SRC_APP_CONTROL_H_
