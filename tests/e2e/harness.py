@@ -147,12 +147,16 @@ class Layby(Program):
         }, config or {})
         self.run()
 
-    def run(self) -> None:
-        """Starts, and keeps the port of the first start."""
+    def launch(self) -> None:
+        """Starts and does not wait."""
         self.config_path.write_text(json.dumps(self.config, indent=2))
+        self.start([str(layby_binary()), "serve", "--config", str(self.config_path)])
+
+    def run(self) -> None:
+        """Starts, waits until it serves, and keeps the port of the first start."""
         read_from = len(self.log())
         try:
-            self.start([str(layby_binary()), "serve", "--config", str(self.config_path)])
+            self.launch()
             said = wait_until(lambda: self.alive() and re.search(
                 r"listening on 127\.0\.0\.1:(\d+)", self.log()[read_from:]), "'listening on' line")
             self.port = int(said[1])
@@ -305,9 +309,15 @@ def make_image(hub: Hub, repo: str, tag: str, layer_bytes: list[int], *, seed: i
     """An image of noise at the hub: fit for everything except running it."""
     noise = random.Random(f"{repo}:{tag}:{seed}")
     layers = [noise.randbytes(size) for size in layer_bytes]
+    return add_image(hub, repo, tag, layers, comment=f"{repo}:{tag}:{seed}", algorithm=algorithm)
+
+
+def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: str = "",
+              algorithm: str = "sha256") -> Parts:
+    """An image of these layers at the hub; images that differ need different comments."""
     config = json.dumps({"architecture": native_architecture(), "os": "linux",
                          "rootfs": {"type": "layers", "diff_ids": [digest_of(b) for b in layers]},
-                         "comment": f"{repo}:{tag}:{seed}"}).encode()
+                         "comment": comment}).encode()
     described = [(hub.add_blob(data, algorithm), len(data)) for data in [config, *layers]]
     types = ["application/vnd.oci.image.config.v1+json"] + \
             ["application/vnd.oci.image.layer.v1.tar"] * len(layers)

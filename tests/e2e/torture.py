@@ -1,0 +1,416 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The store under torture.
+
+One Layby on one data_dir is started and killed again and again, at moments drawn from
+a seed: before it is ready, in mid-download, right behind a blob's last byte.  Between
+that, several clients pull images of noise through a stand-in for Docker Hub that cuts,
+stalls, corrupts and refuses.  What has to hold:
+
+  - it starts again, whatever the last kill left, and never ends by itself;
+  - what was published before is served whole while the origin is down;
+  - whatever any client gets complete has the digest it was asked by;
+  - a download goes on where it was: an interrupted one costs less than twice its size;
+  - when all images are pulled, `blobs/` holds them and nothing else, `partial/` nothing,
+    and hashlib agrees with every file.
+
+As after a power cut, the half-written files may also be damaged between two lives.
+The seed repeats the choices; the clock and the scheduler are not in its hands.
+
+    torture.py [--kills N] [--seed S] [--seconds T]
+"""
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import random
+import re
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator
+
+from harness import ACCEPT, ROOT, Layby, digest_of, wait_until
+from torture_clients import BIG, KIB, MIB, Client, Evidence, Image, Origin, Refused
+
+GENERATION_BYTES = 256 * MIB  # of images, before the data_dir is begun anew
+LONGEST_LIFE = 2.0  # seconds from ready to the kill
+
+CONFIG = {"tags": {"fresh_for": "0s", "revalidate_timeout": "500ms"}, "shutdown_grace": "200ms",
+          "cache": {"min_free_bytes": "64MiB"},
+          "upstream": {"connect_timeout": "1s", "request_timeout": "2s", "stall_timeout": "300ms",
+                       "attempts": 2}}
+
+
+class Broken(AssertionError):
+    """Layby did what it must never do."""
+
+
+@dataclass
+class Outcome:
+    kills: int = 0
+    early_kills: int = 0   # before it was ready
+    terms: int = 0
+    in_mid_fill: int = 0   # kills that left a half-written file
+    damaged: int = 0       # half-written files that were damaged afterwards
+    published: int = 0
+    checked: int = 0       # GETs of published blobs with the origin down
+    bodies: int = 0        # complete bodies that clients got
+    interrupted: int = 0   # big blobs that took more than one request upstream
+    costs: list[float] = field(default_factory=list)  # bytes sent for each, by its size
+    generations: int = 0
+
+    def __str__(self) -> str:
+        worst = max(self.costs, default=0.0)
+        mean = sum(self.costs) / max(1, len(self.costs))
+        return (f"{self.kills} kills ({self.early_kills} before ready, {self.in_mid_fill} in "
+                f"mid-download), {self.terms} SIGTERMs, {self.damaged} damaged partial files; "
+                f"{self.bodies} bodies checked, {self.checked} with the origin down; "
+                f"{self.published} files right; {self.interrupted} big blobs interrupted, of which "
+                f"{len(self.costs)} undisturbed ones cost {mean:.2f} of their size, "
+                f"{worst:.2f} at most")
+
+
+class Generation:
+    """One data_dir from its first start to the check of every file."""
+
+    def __init__(self, dice: random.Random, outcome: Outcome) -> None:
+        self.dice, self.outcome = dice, outcome
+        # for choices among what time has brought: these may not shift the others
+        self.luck = random.Random(dice.getrandbits(64))
+        self.origin = Origin(dice)
+        self.hub = self.origin.hub
+        self.evidence = Evidence()
+        self.disturbed: set[str] = set()  # blobs whose partial file was damaged
+        self.kept_roots: set[tuple[str, str]] = set()
+        self.kept_tags: dict[tuple[str, str], int] = {}  # how far each has moved, in the store
+        try:
+            self.layby = Layby(self.hub, CONFIG)
+        except BaseException:
+            self.hub.close()
+            raise
+        self.data = Path(self.layby.config["data_dir"])
+
+    def close(self) -> None:
+        self.layby.close()
+        self.hub.close()
+
+    # -- one life
+
+    def live(self) -> None:
+        """From a start to a kill; the daemon is down before and after."""
+        dice = self.dice
+        for _ in range(dice.choice([1, 1, 2])):
+            self.origin.publish()
+        over = threading.Event()
+        way = dice.choices(["early", "time", "body", "term"], [3, 7, 8, 2])[0]
+        if way == "early":
+            # a third of them with clients knocking: those connect as soon as it listens
+            clients = self.start_clients(over, eager=True) if dice.random() < 0.3 else []
+            self.layby.launch()
+            over.wait(dice.uniform(0, 0.05))
+            self.kill()
+            self.outcome.early_kills += 1
+        else:
+            self.hub.down()
+            self.start()
+            self.check_what_is_published()
+            self.hub.up()
+            self.origin.misbehave([d for d, size in self.origin.blobs().items()
+                                   if size >= BIG and d not in self.evidence.published])
+            clients = self.start_clients(over)
+            if way == "body":
+                wanted = self.evidence.bodies + dice.randint(1, 12)
+                self.evidence.wait_for_bodies(wanted, LONGEST_LIFE)
+                over.wait(dice.choice([0, 0, dice.uniform(0, 0.02)]))
+            else:
+                over.wait(min(LONGEST_LIFE, dice.expovariate(1 / 0.5)))
+            self.stop() if way == "term" else self.kill()
+        over.set()
+        self.hub.clear_faults()
+        self.join(clients)
+        self.after_the_end(way)
+
+    def start(self) -> None:
+        try:
+            self.layby.run()
+        except (RuntimeError, TimeoutError) as error:
+            raise Broken(f"it does not start again: {error}") from error
+
+    def start_clients(self, over: threading.Event, eager: bool = False) -> list[threading.Thread]:
+        threads = []
+        for _ in range(self.dice.randint(2, 5)):
+            client = Client(self.origin, self.evidence, self.layby.authority, over,
+                            self.dice.getrandbits(64))
+            threads.append(threading.Thread(target=client.run, args=(eager,), daemon=True))
+            threads[-1].start()
+        return threads
+
+    def join(self, clients: list[threading.Thread]) -> None:
+        deadline = time.monotonic() + 30
+        for thread in clients:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                raise Broken("a client still hangs 30 s after the end of the daemon")
+
+    def kill(self) -> None:
+        self.must_live()
+        self.layby.kill()
+        self.outcome.kills += 1
+
+    def stop(self) -> None:
+        self.must_live()
+        code = self.layby.stop()
+        if code != 0:
+            raise Broken(f"it ends with {code} on SIGTERM")
+        self.outcome.terms += 1
+
+    def must_live(self) -> None:
+        try:
+            self.layby.alive()
+        except RuntimeError as error:
+            raise Broken(f"it ended by itself: {error}") from error
+
+    def after_the_end(self, way: str) -> None:
+        if self.evidence.wrong:
+            raise Broken("; ".join(self.evidence.wrong[:5]))
+        halves = [path for path in self.partial_files() if path.stat().st_size > 0]
+        if way != "term":
+            self.outcome.in_mid_fill += bool(halves)
+        if halves and self.luck.random() < 0.25:
+            self.damage(self.luck.choice(halves))
+        if self.luck.random() < 0.1:
+            litter = self.data / "partial" / f"litter{self.luck.getrandbits(32)}"
+            litter.write_bytes(b"left by nobody that is known")
+            os.utime(litter, (time.time() - 2 * 86400,) * 2)
+
+    def partial_files(self) -> list[Path]:
+        return sorted((self.data / "partial").iterdir()) if (self.data / "partial").exists() else []
+
+    def damage(self, path: Path) -> None:
+        """What a power cut may do to bytes that were never synced."""
+        self.disturbed.add(path.name.replace("-", ":", 1))
+        self.outcome.damaged += 1
+        size = path.stat().st_size
+        some = self.luck.randint(1, min(size, 64 * KIB))
+        way = self.luck.choice(["lost", "zeroed", "grown"])
+        with open(path, "r+b") as file:
+            if way == "lost":
+                file.truncate(self.luck.randrange(size))
+            elif way == "zeroed":
+                file.seek(size - some)
+                file.write(bytes(some))
+            else:
+                file.truncate(size + some)
+
+    # -- what has to hold
+
+    def check_what_is_published(self) -> None:
+        """With the origin down, so all of it is from the disk. Raises Broken."""
+        sizes = self.origin.blobs()
+        for digest in sorted(self.evidence.published):
+            # any repository will do that is allowed
+            self.served(f"/v2/library/r0/blobs/{digest}", digest, sizes[digest])
+            self.outcome.checked += 1
+        for repo, digest in sorted(self.kept_roots):
+            self.served(f"/v2/{repo}/manifests/{digest}", digest)
+        # Each question about what isn't there costs the time of its retries.
+        unsure = sorted(self.evidence.roots - self.kept_roots)
+        for repo, digest in self.luck.sample(unsure, min(2, len(unsure))):
+            if self.layby.get(f"/v2/{repo}/manifests/{digest}").status == 200:
+                self.kept_roots.add((repo, digest))
+        if self.luck.random() < 0.3:
+            self.check_tags()
+
+    def served(self, path: str, digest: str, size: int | None = None) -> None:
+        try:
+            answer = self.layby.get(path)
+        except OSError as error:
+            raise Broken(f"{path}, known before: {error!r}") from error
+        if answer.status != 200 or answer.short or digest_of(answer.body) != digest:
+            raise Broken(f"{path}, known before: {answer.status}, {len(answer.body)} bytes"
+                         f"{'' if size is None else f' of {size}'}, {answer.body[:200]!r}")
+
+    def check_tags(self) -> None:
+        """A tag that the store once had further on never goes back."""
+        for (repo, tag), roots in self.origin.history.items():
+            if (repo, tag) not in self.kept_tags and not {(repo, r) for r in roots} & self.kept_roots:
+                continue
+            answer = self.layby.get(f"/v2/{repo}/manifests/{tag}", ACCEPT)
+            if answer.status == 200:
+                at = roots.index(digest_of(answer.body))
+                if at < self.kept_tags.get((repo, tag), 0):
+                    raise Broken(f"{repo}:{tag} went back from {self.kept_tags[repo, tag]} to {at}")
+                self.kept_tags[repo, tag] = at
+            elif (repo, tag) in self.kept_tags:
+                raise Broken(f"{repo}:{tag}, known before: {answer.status} {answer.body[:200]!r}")
+
+    def finish(self) -> None:
+        """Pulls everything, and compares the folder with what is served and with hashlib."""
+        self.hub.down()
+        self.start()
+        self.check_what_is_published()
+        self.hub.up()
+        for image in self.origin.images:
+            self.pull_until_whole(image)
+        wait_until(lambda: not self.layby.stats()["fills"], "end of the downloads")
+        self.check_cost_of_interruptions()
+        self.stop()
+        self.check_folder()
+        self.check_service_equals_folder()
+        self.outcome.published += len(self.origin.blobs())
+        self.outcome.bodies += self.evidence.bodies
+        self.outcome.generations += 1
+
+    def pull_until_whole(self, image: Image) -> None:
+        """A fault that came late or a damaged file may spoil the first tries, not the last."""
+        deadline = time.monotonic() + 30
+        over = threading.Event()
+        client = Client(self.origin, self.evidence, self.layby.authority, over, 0)
+        while True:
+            try:
+                client.pull(image)
+                client.connection.close()
+                break
+            except (OSError, http.client.HTTPException, Refused) as error:
+                self.must_live()
+                client.connection.close()
+                if time.monotonic() > deadline:
+                    raise Broken(f"{image.repo}:{image.tag} ({image.parts.root}) does not come "
+                                 f"with nothing in its way: {error!r}") from error
+                over.wait(0.05)
+        if self.evidence.wrong:
+            raise Broken("; ".join(self.evidence.wrong[:5]))
+
+    def check_cost_of_interruptions(self) -> None:
+        """By what the hub sent. Blobs that had to be begun anew are left out: those that were
+        corrupt, that came whole to a question for the rest, whose file was damaged."""
+        sent: Counter[str] = Counter()
+        requests: Counter[str] = Counter()
+        for entry in self.hub.requests("cdn", "GET"):
+            digest = re.split(r"/|\?", entry["path"])[5]
+            sent[digest] += entry["sent"]
+            requests[digest] += 1
+            if {"corrupt", "ignore_range"} & set(entry["faults"]):
+                self.disturbed.add(digest)
+        for digest, size in self.origin.blobs().items():
+            if size < BIG or requests[digest] < 2:
+                continue
+            self.outcome.interrupted += 1
+            if digest in self.disturbed:
+                continue
+            self.outcome.costs.append(sent[digest] / size)
+            if sent[digest] >= 2 * size:
+                raise Broken(f"{digest} of {size} bytes cost {sent[digest]} bytes upstream in "
+                             f"{requests[digest]} requests")
+
+    def check_folder(self) -> None:
+        allowed = names_in_format()
+        if strange := {path.name for path in self.data.iterdir()} - allowed:
+            raise Broken(f"data_dir holds what FORMAT.md does not name: {sorted(strange)}")
+        if left := [path.name for path in self.partial_files()]:
+            raise Broken(f"everything is published and partial/ holds {left}")
+        found = dict(self.blob_files())
+        wanted = self.origin.blobs()
+        if missing := wanted.keys() - found.keys():
+            raise Broken(f"not in blobs/: {sorted(missing)}")
+        if more := found.keys() - wanted.keys():
+            raise Broken(f"in blobs/ and nobody's: {sorted(more)}")
+        for digest, path in found.items():
+            data = path.read_bytes()
+            if len(data) != wanted[digest] or digest_of(data, digest.partition(":")[0]) != digest:
+                raise Broken(f"{path} has {len(data)} bytes with another digest")
+
+    def blob_files(self) -> Iterator[tuple[str, Path]]:
+        for path in (self.data / "blobs").rglob("*"):
+            if path.is_dir():
+                continue
+            where = re.fullmatch(r"(sha256|sha512)/([0-9a-f]{2})/(\2[0-9a-f]+)",
+                                 str(path.relative_to(self.data / "blobs")))
+            if not where or path.is_symlink():
+                raise Broken(f"{path} is no blob's")
+            yield f"{where[1]}:{where[3]}", path
+
+    def check_service_equals_folder(self) -> None:
+        """The same set, by asking for each file and by the index's own count."""
+        self.hub.down()
+        self.start()
+        files = dict(self.blob_files())
+        for digest, path in files.items():
+            self.served(f"/v2/library/r0/blobs/{digest}", digest, path.stat().st_size)
+        store = self.layby.stats()["store"]
+        on_disk = (len(files), sum(path.stat().st_size for path in files.values()))
+        if (store["blobs"], store["blob_bytes"]) != on_disk:
+            raise Broken(f"the index counts {store['blobs']} blobs of {store['blob_bytes']} bytes, "
+                         f"the disk has {on_disk[0]} of {on_disk[1]}")
+        self.stop()
+
+
+def names_in_format() -> set[str]:
+    """What may stand in data_dir: the first parts of the paths in FORMAT.md's table of files."""
+    text = (ROOT / "src/store/FORMAT.md").read_text()
+    table = text.split("## Files", 1)[1].split("\n## ", 1)[0]
+    paths = [path for line in table.splitlines() if line.startswith("| `")
+             for path in re.findall(r"`([^`]+)`", line.split("|")[1])]
+    return {path.split("/")[0] for path in paths}
+
+
+def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any = None) -> Outcome:
+    """Raises Broken with what went wrong, with Layby's last lines."""
+    outcome, dice = Outcome(), random.Random(seed)
+    deadline = time.monotonic() + seconds
+
+    def enough() -> bool:
+        return outcome.kills >= kills or time.monotonic() > deadline
+
+    while not enough():
+        generation = Generation(dice, outcome)
+        try:
+            generation.kill()
+            while not enough() and generation.origin.bytes < GENERATION_BYTES:
+                generation.live()
+                if progress:
+                    progress(outcome)
+            generation.finish()
+        except Broken as error:
+            raise Broken(f"seed {seed}, kill {outcome.kills}: {error}\n--- layby's last lines\n"
+                         f"{generation.layby.log()[-3000:]}") from error
+        finally:
+            generation.close()
+    return outcome
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="kills Layby until it breaks")
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=None, help="repeats the choices of a run")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="ends earlier")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
+    started, told = time.monotonic(), 0
+    print(f"seed {seed}", flush=True)
+
+    def progress(outcome: Outcome) -> None:
+        nonlocal told
+        if outcome.kills >= told + 20:
+            told = outcome.kills
+            print(f"{time.monotonic() - started:5.0f} s  {outcome.kills} kills", flush=True)
+
+    try:
+        outcome = torture(options.kills, seed, options.seconds, progress)
+    except Broken as error:
+        print(f"BROKEN: {error}")
+        return 1
+    print(f"held: {outcome}; {outcome.generations} folders, {time.monotonic() - started:.0f} s, "
+          f"seed {seed}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

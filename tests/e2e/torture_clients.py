@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The torture's outside: an origin that misbehaves and clients that check all they get.
+
+The origin is the stand-in for Docker Hub with images of noise, whose layers are shared
+and whose tags move. A client pulls, leaves in mid-body, resumes, looks; what it sees
+goes to the Evidence, which all clients of one folder share.
+"""
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from harness import ACCEPT, Headers, Hub, Parts, Response, add_image, digest_of, exchange
+
+KIB, MIB = 1 << 10, 1 << 20
+BIG = 4 * MIB  # such blobs come slowly, so that kills hit them in the middle
+REPOSITORIES, TAGS = 6, 3
+# What a client may be told when the origin misbehaves; anything else is wrong.
+REFUSALS = (404, 500, 502, 503, 504)
+
+
+
+class Refused(Exception):
+    """An error answer or a broken transfer: bad luck, not a fault."""
+
+
+@dataclass
+class Image:
+    repo: str
+    tag: str
+    parts: Parts
+
+
+class Origin:
+    """A hub whose images share layers and whose tags move."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self.dice = dice
+        self.hub = Hub(pull_limit=None)
+        self.images: list[Image] = []
+        self.layers: list[bytes] = []
+        self.history: dict[tuple[str, str], list[str]] = {}
+        self.bytes = 0
+
+    def layer(self) -> bytes:
+        if self.layers and self.dice.random() < 0.3:
+            return self.dice.choice(self.layers)
+        low, high = self.dice.choices([(KIB, 64 * KIB), (64 * KIB, 2 * MIB), (BIG, 20 * MIB)],
+                                      [5, 4, 2])[0]
+        made = self.dice.randbytes(self.dice.randint(low, high))
+        self.layers.append(made)
+        self.bytes += len(made)
+        return made
+
+    def publish(self) -> None:
+        """Another image, behind a new tag or one that had another before."""
+        repo = f"library/r{self.dice.randrange(REPOSITORIES)}"
+        tag = f"t{self.dice.randrange(TAGS)}"
+        layers = [self.layer() for _ in range(self.dice.randint(1, 4))]
+        parts = add_image(self.hub, repo, tag, layers, comment=f"image {len(self.images)}")
+        self.images.append(Image(repo, tag, parts))
+        self.history.setdefault((repo, tag), []).append(parts.root)
+
+    def blobs(self) -> dict[str, int]:
+        return {digest: size for image in self.images for digest, size in image.parts.blobs.items()}
+
+    def content(self, repo: str, digest: str) -> bytes:
+        data = self.hub.blob(repo, digest)
+        assert isinstance(data, bytes)
+        return data
+
+    def misbehave(self, wanted: list[str]) -> None:
+        """Faults of this round. Big blobs come slowly, so that there is a middle to be hit."""
+        dice = self.dice
+        for digest in wanted:
+            self.hub.fault("slow", digest, port="cdn", times=-1, rate=dice.randint(4, 24) * MIB)
+        somewhere = dice.randint(0, 8 * MIB)
+        choices: list[dict[str, Any]] = [
+            {"kind": "cut", "port": "cdn", "after": somewhere},
+            {"kind": "stall", "port": "cdn", "after": somewhere},
+            {"kind": "ignore_range", "port": "cdn", "ranged": True},
+            {"kind": "corrupt", "port": "cdn", "offset": dice.choice([somewhere, somewhere >> 10])},
+            {"kind": "status", "path": "/(manifests|blobs)/", "status": dice.choice([500, 502, 503])},
+            {"kind": "close"},
+        ]
+        for _ in range(dice.choice([0, 0, 1, 2, 3])):
+            self.hub.fault(**dice.choice(choices), times=dice.randint(1, 3), skip=dice.randint(0, 3))
+
+
+class Evidence:
+    """What the clients saw. From any thread."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.bodies = 0
+        self.published: set[str] = set()  # blobs that the store has for good
+        self.roots: set[tuple[str, str]] = set()  # repository and digest of manifests that came whole
+        self.wrong: list[str] = []
+
+    def accuse(self, what: str) -> None:
+        with self.changed:
+            self.wrong.append(what)
+
+    def add_body(self) -> None:
+        with self.changed:
+            self.bodies += 1
+            self.changed.notify_all()
+
+    def wait_for_bodies(self, count: int, seconds: float) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.bodies >= count, seconds)
+
+
+class Client:
+    """Pulls a few images of one life of Layby, in one of the ways that clients do."""
+
+    def __init__(self, origin: Origin, evidence: Evidence, authority: str, over: threading.Event,
+                 seed: int) -> None:
+        self.origin, self.evidence, self.over = origin, evidence, over
+        self.dice = random.Random(seed)
+        self.connection = http.client.HTTPConnection(authority, timeout=20)
+        self.images = list(origin.images)
+
+    def run(self, eager: bool) -> None:
+        """`eager`: it begins before Layby listens and gives up only when the life is over."""
+        tries = self.dice.randint(2, 8)
+        try:
+            while not self.over.is_set() and (eager or tries > 0):
+                tries -= 1
+                # the last images are the ones that are not whole yet
+                recent = self.images[-4:] if self.dice.random() < 0.7 else self.images
+                try:
+                    self.dice.choice([self.pull, self.pull, self.leave_and_resume, self.look])(
+                        self.dice.choice(recent))
+                except (OSError, http.client.HTTPException, Refused):
+                    self.connection.close()
+                    self.over.wait(0.002)
+        except Exception as error:  # of this program: a thread's own would go unseen
+            self.evidence.accuse(f"a client failed: {error!r}")
+        finally:
+            self.connection.close()
+
+    def ask(self, path: str, headers: Headers | None = None, method: str = "GET") -> Response:
+        answer = exchange(self.connection, path, headers, method)
+        if answer.status in (200, 206) and "content-length" not in answer.headers:
+            self.evidence.accuse(f"{method} {path}: {answer.status} without Content-Length")
+        if answer.status in REFUSALS or answer.short:
+            raise Refused
+        if answer.status not in (200, 206):
+            self.evidence.accuse(f"{method} {path}: {answer.status} {answer.body[:200]!r}")
+            raise Refused
+        return answer
+
+    def content(self, path: str, digest: str, headers: Headers | None = None) -> bytes:
+        answer = self.ask(path, headers)
+        if answer.status != 200 or digest_of(answer.body) != digest:
+            self.evidence.accuse(f"{path}: {answer.status} with {len(answer.body)} complete bytes "
+                                 f"that are not the digest's")
+            raise Refused
+        self.evidence.add_body()
+        return answer.body
+
+    def pull(self, image: Image) -> None:
+        repo, tags = image.repo, self.origin.history[image.repo, image.tag]
+        root = self.ask(f"/v2/{repo}/manifests/{image.tag}", ACCEPT, "HEAD"
+                        ).headers["docker-content-digest"]
+        if root not in tags:
+            self.evidence.accuse(f"{repo}:{image.tag} is {root}, which it never was")
+        for digest in {root, image.parts.root}:
+            self.content(f"/v2/{repo}/manifests/{digest}", digest, ACCEPT)
+            with self.evidence.changed:
+                self.evidence.roots.add((repo, digest))
+        for digest in image.parts.blobs:
+            self.content(f"/v2/{repo}/blobs/{digest}", digest)
+            self.note_published(digest)
+
+    def note_published(self, digest: str) -> None:
+        """A blob that came whole and is not in flight has been published."""
+        fills = {fill["digest"] for fill in self.ask("/stats").json()["fills"]}
+        if digest not in fills:
+            with self.evidence.changed:
+                self.evidence.published.add(digest)
+
+    def leave_and_resume(self, image: Image) -> None:
+        digest, size = max(image.parts.blobs.items(), key=lambda item: item[1])
+        path, some = f"/v2/{image.repo}/blobs/{digest}", self.dice.randrange(size)
+        self.connection.request("GET", path)
+        answer = self.connection.getresponse()
+        begun = answer.read(some)
+        self.connection.close()
+        if answer.status != 200 or len(begun) < some:
+            raise Refused
+        rest = self.ask(path, {"Range": f"bytes={some}-"})
+        # the last byte is in it, so it was checked before it was complete
+        if rest.status != 206 or rest.body != self.origin.content(image.repo, digest)[some:]:
+            self.evidence.accuse(f"{path}: {rest.status} with wrong bytes from {some} on")
+        self.evidence.add_body()
+
+    def look(self, image: Image) -> None:
+        for digest, size in image.parts.blobs.items():
+            with self.evidence.changed:
+                known = digest in self.evidence.published
+            if known:
+                path = f"/v2/{image.repo}/blobs/{digest}"
+                answer = self.ask(path, method="HEAD")
+                if answer.headers["content-length"] != str(size):
+                    self.evidence.accuse(f"HEAD {path}: {answer.headers}")
