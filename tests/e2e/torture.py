@@ -66,14 +66,14 @@ class Outcome:
     generations: int = 0
 
     def __str__(self) -> str:
-        worst = max(self.costs, default=0.0)
-        mean = sum(self.costs) / max(1, len(self.costs))
+        costs = f", {len(self.costs)} of them undisturbed"
+        if self.costs:
+            mean, worst = sum(self.costs) / len(self.costs), max(self.costs)
+            costs += f" at {mean:.2f} of their size, {worst:.2f} at most"
         return (f"{self.kills} kills ({self.early_kills} before ready, {self.in_mid_fill} in "
                 f"mid-download), {self.terms} SIGTERMs, {self.damaged} damaged partial files; "
                 f"{self.bodies} bodies checked, {self.checked} with the origin down; "
-                f"{self.published} files right; {self.interrupted} big blobs interrupted, of which "
-                f"{len(self.costs)} undisturbed ones cost {mean:.2f} of their size, "
-                f"{worst:.2f} at most")
+                f"{self.published} files right; {self.interrupted} big blobs interrupted{costs}")
 
 
 class Generation:
@@ -108,7 +108,7 @@ class Generation:
         for _ in range(dice.choice([1, 1, 2])):
             self.origin.publish()
         over = threading.Event()
-        way = dice.choices(["early", "time", "body", "term"], [3, 7, 8, 2])[0]
+        way = dice.choices(["early", "time", "body", "published", "term"], [4, 8, 6, 6, 3])[0]
         if way == "early":
             # a third of them with clients knocking: those connect as soon as it listens
             clients = self.start_clients(over, eager=True) if dice.random() < 0.3 else []
@@ -125,9 +125,10 @@ class Generation:
                                    if size >= BIG and d not in self.evidence.published])
             clients = self.start_clients(over)
             if way == "body":
-                wanted = self.evidence.bodies + dice.randint(1, 12)
-                self.evidence.wait_for_bodies(wanted, LONGEST_LIFE)
+                self.evidence.wait_for_bodies(dice.randint(1, 12), LONGEST_LIFE)
                 over.wait(dice.choice([0, 0, dice.uniform(0, 0.02)]))
+            elif way == "published":
+                self.evidence.wait_for_published(dice.randint(1, 4), LONGEST_LIFE)
             else:
                 over.wait(min(LONGEST_LIFE, dice.expovariate(1 / 0.5)))
             self.stop() if way == "term" else self.kill()
@@ -193,7 +194,10 @@ class Generation:
         return sorted((self.data / "partial").iterdir()) if (self.data / "partial").exists() else []
 
     def damage(self, path: Path) -> None:
-        """What a power cut may do to bytes that were never synced."""
+        """What a power cut may do to bytes that were never synced: not to a published file,
+        which may have its half-written name still."""
+        if path.stat().st_nlink > 1:
+            return
         self.disturbed.add(path.name.replace("-", ":", 1))
         self.outcome.damaged += 1
         size = path.stat().st_size

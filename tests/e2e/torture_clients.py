@@ -109,9 +109,20 @@ class Evidence:
             self.bodies += 1
             self.changed.notify_all()
 
-    def wait_for_bodies(self, count: int, seconds: float) -> None:
+    def add_published(self, digest: str) -> None:
         with self.changed:
+            self.published.add(digest)
+            self.changed.notify_all()
+
+    def wait_for_bodies(self, more: int, seconds: float) -> None:
+        with self.changed:
+            count = self.bodies + more
             self.changed.wait_for(lambda: self.bodies >= count, seconds)
+
+    def wait_for_published(self, more: int, seconds: float) -> None:
+        with self.changed:
+            count = len(self.published) + more
+            self.changed.wait_for(lambda: len(self.published) >= count, seconds)
 
 
 class Client:
@@ -178,11 +189,13 @@ class Client:
             self.note_published(digest)
 
     def note_published(self, digest: str) -> None:
-        """A blob that came whole and is not in flight has been published."""
-        fills = {fill["digest"] for fill in self.ask("/stats").json()["fills"]}
-        if digest not in fills:
-            with self.evidence.changed:
-                self.evidence.published.add(digest)
+        """A blob that came whole and is not in flight has been published. Asks until it is,
+        so that a kill can come right behind that."""
+        for _ in range(100):
+            fills = {fill["digest"] for fill in self.ask("/stats").json()["fills"]}
+            if digest not in fills:
+                return self.evidence.add_published(digest)
+            self.over.wait(0.0005)
 
     def leave_and_resume(self, image: Image) -> None:
         digest, size = max(image.parts.blobs.items(), key=lambda item: item[1])
