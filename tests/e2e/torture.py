@@ -180,7 +180,8 @@ class Generation:
     def after_the_end(self, way: str) -> None:
         if self.evidence.wrong:
             raise Broken("; ".join(self.evidence.wrong[:5]))
-        halves = [path for path in self.partial_files() if path.stat().st_size > 0]
+        halves = [path for path in self.partial_files()
+                  if path.name.startswith("sha") and path.stat().st_size > 0]
         if way != "term":
             self.outcome.in_mid_fill += bool(halves)
         if halves and self.luck.random() < 0.25:
