@@ -42,7 +42,7 @@ GENERATION_BYTES = 256 * MIB  # of images, before the data_dir is begun anew
 LONGEST_LIFE = 2.0  # seconds from ready to the kill
 
 CONFIG = {"tags": {"fresh_for": "0s", "revalidate_timeout": "500ms"}, "shutdown_grace": "200ms",
-          "cache": {"min_free_bytes": "64MiB"},
+          "cache": {"max_bytes": "16GiB", "min_free_bytes": "64MiB"},
           "upstream": {"connect_timeout": "1s", "request_timeout": "2s", "stall_timeout": "300ms",
                        "attempts": 2}}
 
@@ -390,6 +390,12 @@ def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any 
     return outcome
 
 
+def end_in_order(*_: object) -> None:
+    """So that nothing is left behind, and a second signal does not interrupt that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="kills Layby until it breaks")
     parser.add_argument("--kills", type=int, default=300)
@@ -397,7 +403,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="ends earlier")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
+    signal.signal(signal.SIGTERM, end_in_order)
     started, told = time.monotonic(), 0
     print(f"seed {seed}", flush=True)
 
