@@ -315,11 +315,10 @@ class Generation:
                              f"{requests[digest]} requests")
 
     def check_folder(self) -> None:
-        allowed = names_in_format()
-        if strange := {path.name for path in self.data.iterdir()} - allowed:
-            raise Broken(f"data_dir holds what FORMAT.md does not name: {sorted(strange)}")
-        if left := [path.name for path in self.partial_files()]:
-            raise Broken(f"everything is published and partial/ holds {left}")
+        others = {str(path.relative_to(self.data)) for path in self.data.rglob("*")
+                  if not path.is_dir() and path.relative_to(self.data).parts[0] != "blobs"}
+        if left := others - fixed_names_in_format():
+            raise Broken(f"everything is published, and there is still {sorted(left)}")
         found = dict(self.blob_files())
         wanted = self.origin.blobs()
         if missing := wanted.keys() - found.keys():
@@ -356,13 +355,14 @@ class Generation:
         self.stop()
 
 
-def names_in_format() -> set[str]:
-    """What may stand in data_dir: the first parts of the paths in FORMAT.md's table of files."""
+def fixed_names_in_format() -> set[str]:
+    """The paths in FORMAT.md's table of files that have no `<placeholder>`: what is always there.
+    The others are of blobs, published, on the way or damaged."""
     text = (ROOT / "src/store/FORMAT.md").read_text()
     table = text.split("## Files", 1)[1].split("\n## ", 1)[0]
     paths = [path for line in table.splitlines() if line.startswith("| `")
              for path in re.findall(r"`([^`]+)`", line.split("|")[1])]
-    return {path.split("/")[0] for path in paths}
+    return {path for path in paths if "<" not in path}
 
 
 def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any = None) -> Outcome:
