@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator
 
-from harness import ACCEPT, ROOT, Layby, digest_of, wait_until
+from harness import ACCEPT, ROOT, Layby, digest_of, remove_tree, wait_until
 from torture_clients import BIG, KIB, MIB, Client, Evidence, Image, Origin, Refused
 
 GENERATION_BYTES = 256 * MIB  # of images, before the data_dir is begun anew
@@ -54,7 +54,7 @@ class Broken(AssertionError):
 @dataclass
 class Outcome:
     kills: int = 0
-    early_kills: int = 0   # before it was ready
+    early_kills: int = 0   # within 50 ms of a start
     terms: int = 0
     in_mid_fill: int = 0   # kills that left a half-written file
     damaged: int = 0       # half-written files that were damaged afterwards
@@ -70,7 +70,7 @@ class Outcome:
         if self.costs:
             mean, worst = sum(self.costs) / len(self.costs), max(self.costs)
             costs += f" at {mean:.2f} of their size, {worst:.2f} at most"
-        return (f"{self.kills} kills ({self.early_kills} before ready, {self.in_mid_fill} in "
+        return (f"{self.kills} kills ({self.early_kills} within 50 ms, {self.in_mid_fill} in "
                 f"mid-download), {self.terms} SIGTERMs, {self.damaged} damaged partial files; "
                 f"{self.bodies} bodies checked, {self.checked} with the origin down; "
                 f"{self.published} files right; {self.interrupted} big blobs interrupted{costs}")
@@ -95,10 +95,18 @@ class Generation:
             self.hub.close()
             raise
         self.data = Path(self.layby.config["data_dir"])
+        self.partial = self.data / "partial"
 
     def close(self) -> None:
         self.layby.close()
         self.hub.close()
+
+    def begin(self) -> None:
+        """Kills while the folder is made; the next start finds it as the last one left it."""
+        self.layby.kill()
+        for _ in range(self.dice.randint(1, 3)):
+            remove_tree(self.data)
+            self.kill_early()
 
     # -- one life
 
@@ -112,10 +120,7 @@ class Generation:
         if way == "early":
             # a third of them with clients knocking: those connect as soon as it listens
             clients = self.start_clients(over, eager=True) if dice.random() < 0.3 else []
-            self.layby.launch()
-            over.wait(dice.uniform(0, 0.05))
-            self.kill()
-            self.outcome.early_kills += 1
+            self.kill_early()
         else:
             self.hub.down()
             self.start()
@@ -136,6 +141,13 @@ class Generation:
         self.hub.clear_faults()
         self.join(clients)
         self.after_the_end(way)
+
+    def kill_early(self) -> None:
+        """Within the first 50 ms, mostly before it is ready."""
+        self.layby.launch()
+        threading.Event().wait(self.dice.uniform(0, 0.05))
+        self.kill()
+        self.outcome.early_kills += 1
 
     def start(self) -> None:
         try:
@@ -186,13 +198,13 @@ class Generation:
             self.outcome.in_mid_fill += bool(halves)
         if halves and self.luck.random() < 0.25:
             self.damage(self.luck.choice(halves))
-        if self.luck.random() < 0.1:
-            litter = self.data / "partial" / f"litter{self.luck.getrandbits(32)}"
+        if self.partial.exists() and self.luck.random() < 0.1:
+            litter = self.partial / f"litter{self.luck.getrandbits(32)}"
             litter.write_bytes(b"left by nobody that is known")
             os.utime(litter, (time.time() - 2 * 86400,) * 2)
 
     def partial_files(self) -> list[Path]:
-        return sorted((self.data / "partial").iterdir()) if (self.data / "partial").exists() else []
+        return sorted(self.partial.iterdir()) if self.partial.exists() else []
 
     def damage(self, path: Path) -> None:
         """What a power cut may do to bytes that were never synced: not to a published file,
@@ -376,7 +388,7 @@ def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any 
     while not enough():
         generation = Generation(dice, outcome)
         try:
-            generation.kill()
+            generation.begin()
             while not enough() and generation.origin.bytes < GENERATION_BYTES:
                 generation.live()
                 if progress:
