@@ -9,14 +9,24 @@
 
 #include <cstddef>
 
+#include "cli/answer.h"
 #include "cli/curl_ptr.h"
-#include "layby/base/log.h"
+#include "layby/base/bytes.h"
 
 namespace layby::cli {
 namespace {
 
-constexpr long kSeconds = 10;
-constexpr std::size_t kMaxAnswer = 16 << 20;
+// An image of twelve platforms is 3 KiB of `layby ls`.
+constexpr std::size_t kMaxAnswer = 64 << 20;
+
+enum class Method { kGet, kPost };
+
+struct Question {
+  Method method;
+  const std::string& socket;
+  const std::string& path;
+  std::chrono::seconds patience;
+};
 
 std::size_t on_body(char* data, std::size_t, std::size_t size, void* body) noexcept {
   auto& text = *static_cast<std::string*>(body);
@@ -25,40 +35,76 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* body) noexc
   return size;
 }
 
-Error failure_of(const std::string& socket, CURL* curl, CURLcode code) {
+Error failure_of(const Question& question, CURL* curl, CURLcode code) {
+  if (code == CURLE_OPERATION_TIMEDOUT) {
+    return {ErrorCode::kTimedOut, "no answer at " + question.socket + " within " +
+                                      format_duration(question.patience) +
+                                      "; the daemon may still be at it"};
+  }
   if (code != CURLE_COULDNT_CONNECT) {
-    const ErrorCode kind =
-        code == CURLE_OPERATION_TIMEDOUT ? ErrorCode::kTimedOut : ErrorCode::kInvalid;
-    return {kind, "no answer at " + socket + ": " + curl_easy_strerror(code)};
+    return {ErrorCode::kInvalid,
+            "no answer at " + question.socket + ": " + curl_easy_strerror(code)};
   }
   long reason = 0;
   curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &reason);
   return {ErrorCode::kUnavailable,
-          errno_error("no daemon answers at " + socket, static_cast<int>(reason)).message};
+          errno_error("no daemon answers at " + question.socket, static_cast<int>(reason)).message};
+}
+
+ErrorCode kind_of(long status) {
+  if (status == 404) return ErrorCode::kNotFound;
+  return status < 500 ? ErrorCode::kDenied : ErrorCode::kIo;
+}
+
+// The daemon's own sentence, or that this isn't our daemon.
+Error refusal_of(const Question& question, long status, const std::string& body) {
+  const Result<Json> answer = parse_answer(body);
+  const std::string words = answer ? sentence(*answer, "/error") : "";
+  if (!words.empty()) return {kind_of(status), words};
+  return {ErrorCode::kInvalid, "what listens at " + question.socket + " answered " +
+                                   std::to_string(status) + " for " + question.path +
+                                   "; is it another program, or another version?"};
+}
+
+void prepare(const Question& question, CURL* curl, std::string& body) {
+  const std::string url = "http://layby" + question.path;  // The host is a form only.
+  curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, question.socket.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // Whatever the environment says.
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(kShortPatience.count()));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT, static_cast<long>(question.patience.count()));
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+  if (question.method == Method::kPost) {
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, 0L);
+  }
+}
+
+Result<std::string> exchange(const Question& question) {
+  const CurlPtr curl(curl_easy_init());
+  if (!curl) return Error{ErrorCode::kIo, "libcurl could not be started"};
+  std::string body;
+  prepare(question, curl.get(), body);
+  const CURLcode code = curl_easy_perform(curl.get());
+  if (code != CURLE_OK) return failure_of(question, curl.get(), code);
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status >= 200 && status < 300) return body;
+  return refusal_of(question, status, body);
 }
 
 }  // namespace
 
-Result<std::string> ask_daemon(const std::string& socket, const std::string& path) {
-  const CurlPtr curl(curl_easy_init());
-  if (!curl) return Error{ErrorCode::kIo, "libcurl could not be started"};
-  const std::string url = "http://layby" + path;  // The host is a form only.
-  std::string body;
-  curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");  // Whatever the environment says.
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kSeconds);
-  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
-  const CURLcode code = curl_easy_perform(curl.get());
-  if (code != CURLE_OK) return failure_of(socket, curl.get(), code);
-  long status = 0;
-  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
-  if (status == 200) return body;
-  return Error{ErrorCode::kInvalid, "what listens at " + socket + " answered " +
-                                        std::to_string(status) + " for " + path +
-                                        "; is it another program?"};
+Result<std::string> ask_daemon(const std::string& socket, const std::string& path,
+                               std::chrono::seconds patience) {
+  return exchange({Method::kGet, socket, path, patience});
+}
+
+Result<std::string> tell_daemon(const std::string& socket, const std::string& path,
+                                std::chrono::seconds patience) {
+  return exchange({Method::kPost, socket, path, patience});
 }
 
 }  // namespace layby::cli

@@ -1,75 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page, section by section. A figure that the answer lacks (a daemon of another
-// version) shows as 0 or "-": a page with a gap is more use than none. Text goes
-// through printable(), since repository names come from whoever asks the daemon.
+// The page, section by section.
 
 #include "cli/status_page.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
-#include <cstdio>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 
+#include "cli/answer.h"
 #include "layby/base/bytes.h"
-#include "layby/base/log.h"
 
 namespace layby::cli {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::size_t kLabelColumns = 14;
 constexpr std::size_t kShortDigest = 19;  // "sha256:" and twelve digits, as Docker shows them.
-
-// The member at `path`, e.g. "/cache/hits"; null when there is none.
-const Json& at(const Json& object, const std::string& path) {
-  static const Json kNull;
-  const Json::json_pointer pointer(path);
-  return object.contains(pointer) ? object.at(pointer) : kNull;
-}
-
-std::uint64_t number(const Json& object, const std::string& path) {
-  const Json& value = at(object, path);
-  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
-}
-
-std::optional<std::uint64_t> known_number(const Json& object, const std::string& path) {
-  if (!at(object, path).is_number_unsigned()) return std::nullopt;
-  return number(object, path);
-}
-
-std::string text(const Json& object, const std::string& path) {
-  const Json& value = at(object, path);
-  return value.is_string() ? log::printable(value.get<std::string>()) : "-";
-}
-
-std::string bytes(const Json& object, const std::string& path) {
-  return format_bytes(number(object, path));
-}
-
-std::string count(const Json& object, const std::string& path) {
-  return std::to_string(number(object, path));
-}
-
-std::string duration(std::uint64_t seconds) {
-  constexpr std::uint64_t kLongest = 1'000'000'000;
-  return format_duration(std::chrono::seconds(std::min(seconds, kLongest)));
-}
-
-std::string percent(double share) {
-  std::array<char, 16> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.1f%%", share * 100);
-  return buffer.data();
-}
-
-double share_of(std::uint64_t part, std::uint64_t whole) {
-  if (whole == 0) return 0;
-  return std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
-}
 
 class Page {
  public:
@@ -79,19 +26,13 @@ class Page {
     title();
     cache();
     upstream_requests();
-    for (const Json& upstream : list("/upstreams")) one_upstream(upstream);
+    for (const Json& upstream : list(stats_, "/upstreams")) one_upstream(upstream);
     store();
     fills();
     return out_.str();
   }
 
  private:
-  const Json& list(const std::string& path) const {
-    static const Json kNone = Json::array();
-    const Json& value = at(stats_, path);
-    return value.is_array() ? value : kNone;
-  }
-
   void heading(const std::string& words) {
     out_ << (screen_.is_terminal ? "\n\x1b[1m" + words + "\x1b[0m\n" : "\n" + words + "\n");
   }
@@ -171,10 +112,21 @@ class Page {
     line("disk", bar(share_of(used, total)) + bytes(stats_, "/store/disk_free_bytes") +
                      " free of " + format_bytes(total));
     line("written", bytes(stats_, "/store/bytes_written") + " since the start");
+    if (at(stats_, "/scrub").is_object()) scrub();
+  }
+
+  void scrub() {
+    const std::uint64_t checked = number(stats_, "/scrub/checked_bytes");
+    const bool running = flag(stats_, "/scrub/running");
+    if (!running && !known_number(stats_, "/scrub/last_pass_seconds")) return;
+    line("check", (running ? percent(share_of(checked, number(stats_, "/store/blob_bytes"))) +
+                                 " of the running check, "
+                           : "all stored blobs were checked, ") +
+                      count(stats_, "/scrub/bad_blobs") + " bad");
   }
 
   void fills() {
-    const Json& running = list("/fills");
+    const Json& running = list(stats_, "/fills");
     heading("Downloading");
     if (running.empty()) return line("nothing", "");
     for (const Json& fill : running) one_fill(fill);
@@ -192,9 +144,8 @@ class Page {
     } else {
       out_ << format_bytes(received) << " so far";
     }
-    const std::uint64_t readers = number(fill, "/readers");
-    out_ << ", " << text(fill, "/state") << ", " << readers
-         << (readers == 1 ? " client" : " clients") << "\n";
+    out_ << ", " << text(fill, "/state") << ", " << how_many(number(fill, "/readers"), "client")
+         << "\n";
   }
 
   const Json& stats_;
@@ -205,11 +156,9 @@ class Page {
 }  // namespace
 
 Result<std::string> status_page(std::string_view stats, const Screen& screen) {
-  const Json json = Json::parse(stats, nullptr, false);
-  if (!json.is_object()) {
-    return Error{ErrorCode::kInvalid, "the daemon's answer is not JSON; is it another program?"};
-  }
-  return Page(json, screen).write();
+  const Result<Json> answer = parse_answer(stats);
+  if (!answer) return answer.error();
+  return Page(*answer, screen).write();
 }
 
 }  // namespace layby::cli

@@ -8,15 +8,10 @@
 #include <string>
 #include <string_view>
 
+#include "cli/screen.h"
 #include "layby/base/result.h"
 
 namespace layby::cli {
-
-// Where the page goes. A file or a pipe gets no bars and no bold.
-struct Screen {
-  bool is_terminal = false;
-  int columns = 80;
-};
 
 // `stats` is the body of GET /stats; kInvalid when it can't be that.
 Result<std::string> status_page(std::string_view stats, const Screen& screen);

@@ -43,6 +43,15 @@ TEST_F(StatusPageTest, FiguresAreShownForPeople) {
   EXPECT_TRUE(shows(text, "50.0%  50 B of 100 B, streaming, 1 client\n")) << text;
 }
 
+TEST_F(StatusPageTest, ACheckOfTheStoreIsShownWhileItRunsAndAfter) {
+  const std::string store = R"({"store": {"blob_bytes": 200}, "scrub": {"checked_bytes": 50, )";
+  EXPECT_TRUE(shows(page(store + R"("running": true, "bad_blobs": 1, "last_pass_seconds": null}})"),
+                    "25.0% of the running check, 1 bad"));
+  EXPECT_TRUE(shows(page(store + R"("running": false, "bad_blobs": 0, "last_pass_seconds": 9}})"),
+                    "all stored blobs were checked, 0 bad"));
+  EXPECT_FALSE(shows(page(store + R"("running": false, "last_pass_seconds": null}})"), "check "));
+}
+
 TEST_F(StatusPageTest, BarsAreForTerminalsOnly) {
   EXPECT_TRUE(shows(page(kStats, true, 40), "[#####-----] 50.0%"));
   const std::string plain = page(kStats);

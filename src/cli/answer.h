@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Figures and text out of the daemon's JSON, shown for people. A figure that the
+// answer lacks (a daemon of another version) reads as 0, "-" or an empty list: a page
+// with a gap is more use than none. Text goes through printable(), since names come
+// from whoever asks the daemon. Paths are JSON pointers, e.g. "/cache/hits".
+
+#ifndef LAYBY_SRC_CLI_ANSWER_H_
+#define LAYBY_SRC_CLI_ANSWER_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/result.h"
+
+namespace layby::cli {
+
+using Json = nlohmann::json;
+
+// kInvalid when `body` is no JSON object.
+Result<Json> parse_answer(std::string_view body);
+
+// The member at `path`; null when there is none.
+const Json& at(const Json& object, const std::string& path);
+
+std::uint64_t number(const Json& object, const std::string& path);
+std::optional<std::uint64_t> known_number(const Json& object, const std::string& path);
+bool flag(const Json& object, const std::string& path);
+const Json& list(const Json& object, const std::string& path);
+
+// Text of at most 200 characters, then "...".
+std::string text(const Json& object, const std::string& path);
+// The same for a sentence that must be read to its end: up to 2000 characters.
+std::string sentence(const Json& object, const std::string& path);
+
+std::string bytes(const Json& object, const std::string& path);
+std::string count(const Json& object, const std::string& path);
+
+// "4 blobs", "1 blob".
+std::string how_many(std::uint64_t number, const std::string& thing);
+
+// "3m 20s".
+std::string duration(std::uint64_t seconds);
+
+// "31.2%".
+std::string percent(double share);
+
+// `part` of `whole`, from 0 to 1.
+double share_of(std::uint64_t part, std::uint64_t whole);
+
+}  // namespace layby::cli
+
+#endif  // LAYBY_SRC_CLI_ANSWER_H_
