@@ -44,6 +44,10 @@ int run(int argc, const char* const* argv) {
   app.require_subcommand(1);
   add_serve(app, exit_code);
   add_status(app, exit_code);
+  add_ls(app, exit_code);
+  add_pin(app, exit_code);
+  add_unpin(app, exit_code);
+  add_evict(app, exit_code);
   add_config(app, exit_code);
   add_version(app, exit_code);
   const int parsed = parse(app, argc, argv);

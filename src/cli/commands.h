@@ -25,6 +25,10 @@ inline constexpr int kMisused = 2;  // Wrong arguments, or a configuration with 
 void add_serve(CLI::App& app, int& exit_code);
 void add_config(CLI::App& app, int& exit_code);
 void add_status(CLI::App& app, int& exit_code);
+void add_ls(CLI::App& app, int& exit_code);
+void add_pin(CLI::App& app, int& exit_code);
+void add_unpin(CLI::App& app, int& exit_code);
+void add_evict(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 
 // The configuration of `path`, or of /etc/layby/layby.json if `path` is empty and that

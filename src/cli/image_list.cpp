@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A row for each image, by name, then one line of totals, then pins that wait for
+// their first pull.
+
+#include "cli/image_list.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "cli/answer.h"
+#include "cli/table.h"
+#include "layby/base/bytes.h"
+#include "layby/base/log.h"
+#include "layby/policy/access.h"
+
+namespace layby::cli {
+namespace {
+
+constexpr const char* kHowImagesCome =
+    "No images are cached yet. They come with the first pull through Layby: set it as a\n"
+    "registry mirror where images are pulled, then for instance `docker pull debian:12`.\n";
+
+// "3 h": one unit, for a column that is scanned. format_duration() tells two.
+std::string age(std::uint64_t seconds) {
+  constexpr std::uint64_t kMinute = 60;
+  constexpr std::uint64_t kHour = 60 * kMinute;
+  constexpr std::uint64_t kDay = 24 * kHour;
+  if (seconds < kMinute) return std::to_string(seconds) + " s";
+  if (seconds < kHour) return std::to_string(seconds / kMinute) + " min";
+  if (seconds < 2 * kDay) return std::to_string(seconds / kHour) + " h";
+  return std::to_string(seconds / kDay) + " d";
+}
+
+std::string age_or(const Json& image, const std::string& path, const std::string& unknown) {
+  const std::optional<std::uint64_t> seconds = known_number(image, path);
+  return seconds ? age(*seconds) : unknown;
+}
+
+// "amd64, arm64/v8, windows/amd64": Linux goes without saying.
+std::string platforms(const Json& image) {
+  constexpr std::string_view kLinux = "linux/";
+  std::string names;
+  for (const Json& platform : list(image, "/platforms")) {
+    std::string name = text(platform, "/platform");
+    if (name.starts_with(kLinux)) name.erase(0, kLinux.size());
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names.empty() ? "-" : names;
+}
+
+// Rounded down, so that what lacks a byte never shows as whole.
+std::string notes(const Json& image) {
+  const std::uint64_t missing = number(image, "/missing_bytes");
+  const std::uint64_t stored = number(image, "/bytes");
+  std::string notes = flag(image, "/pinned") ? "pinned" : "";
+  if (missing == 0) return notes;
+  const int cached = std::min(99, static_cast<int>(100 * share_of(stored, stored + missing)));
+  return notes + (notes.empty() ? "" : ", ") + std::to_string(cached) + "% cached";
+}
+
+Row row_of(const Json& image) {
+  return {text(image, "/image"),
+          platforms(image),
+          bytes(image, "/bytes"),
+          bytes(image, "/shared_bytes"),
+          age_or(image, "/used_seconds", "never"),
+          age_or(image, "/checked_seconds", "-"),
+          notes(image)};
+}
+
+bool matches(std::string_view pattern, const std::string& name) {
+  if (pattern.find('*') != std::string_view::npos) return policy::matches_pattern(pattern, name);
+  return name.find(pattern) != std::string::npos;
+}
+
+std::string image_table(std::vector<Row> rows, const Screen& screen) {
+  constexpr std::size_t kLeastName = 20;
+  constexpr std::size_t kLeastPlatforms = 9;
+  std::sort(rows.begin(), rows.end());
+  return table({{.heading = "IMAGE", .least = kLeastName},
+                {.heading = "PLATFORMS", .least = kLeastPlatforms, .can_be_missed = true},
+                {.heading = "SIZE", .is_number = true},
+                {.heading = "SHARED", .is_number = true, .can_be_missed = true},
+                {.heading = "USED", .is_number = true, .can_be_missed = true},
+                {.heading = "CHECKED", .is_number = true, .can_be_missed = true},
+                {.heading = "NOTES"}},
+               std::move(rows), screen);
+}
+
+// Of all images, whatever is listed: what is shared has no one owner.
+std::string totals(const Json& answer, std::size_t listed) {
+  const Json& images = list(answer, "/images");
+  const std::uint64_t stored = number(answer, "/blob_bytes");
+  const std::uint64_t untagged = number(answer, "/untagged_bytes");
+  std::uint64_t counted_apart = 0;
+  for (const Json& image : images) counted_apart += number(image, "/bytes");
+  const std::uint64_t tagged = stored - std::min(stored, untagged);
+  std::string line = listed == images.size() ? "" : std::to_string(listed) + " of ";
+  line += how_many(images.size(), "image") + ", " + format_bytes(stored) + " stored";
+  if (listed < images.size()) line += " in all";
+  if (counted_apart > tagged) {
+    line += ", shared layers counted once (saves " + format_bytes(counted_apart - tagged) + ")";
+  }
+  if (untagged > 0) line += "; untagged " + format_bytes(untagged);
+  return line + "\n";
+}
+
+std::string waiting_pins(const Json& answer, std::string_view pattern) {
+  std::vector<std::string> names;
+  for (const Json& pin : list(answer, "/pins")) {
+    const std::string name = text(pin, "/image");
+    if (!flag(pin, "/cached") && matches(pattern, name)) names.push_back(name);
+  }
+  if (names.empty()) return "";
+  std::sort(names.begin(), names.end());
+  std::string lines = "\nPinned, not cached yet:\n";
+  for (const std::string& name : names) lines += "  " + name + "\n";
+  return lines;
+}
+
+}  // namespace
+
+Result<std::string> image_list(std::string_view images, std::string_view pattern,
+                               const Screen& screen) {
+  const Result<Json> answer = parse_answer(images);
+  if (!answer) return answer.error();
+  std::vector<Row> rows;
+  for (const Json& image : list(*answer, "/images")) {
+    Row row = row_of(image);
+    if (matches(pattern, row.front())) rows.push_back(std::move(row));
+  }
+  const std::size_t listed = rows.size();
+  std::string page;
+  if (listed > 0) {
+    page = image_table(std::move(rows), screen) + "\n" + totals(*answer, listed);
+  } else if (list(*answer, "/images").empty()) {
+    page = kHowImagesCome;
+  } else {
+    page = "No cached image matches \"" + log::printable(pattern) + "\".\n";
+  }
+  return page + waiting_pins(*answer, pattern);
+}
+
+}  // namespace layby::cli

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A table for people. On a terminal it is made to fit: columns that can be missed go,
+// the last one first, then long cells lose their middle. Into a file or a pipe it
+// goes whole. Pure.
+
+#ifndef LAYBY_SRC_CLI_TABLE_H_
+#define LAYBY_SRC_CLI_TABLE_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cli/screen.h"
+
+namespace layby::cli {
+
+struct Column {
+  std::string heading;
+  std::size_t least = 0;  // Cells may be cut to this many characters; 0: they stay whole.
+  bool is_number = false;
+  bool can_be_missed = false;
+};
+
+// Each row has a cell for each column: printable ASCII, so that a byte is a column of
+// the terminal.
+using Row = std::vector<std::string>;
+std::string table(std::vector<Column> columns, std::vector<Row> rows, const Screen& screen);
+
+}  // namespace layby::cli
+
+#endif  // LAYBY_SRC_CLI_TABLE_H_
