@@ -48,6 +48,7 @@ int run(int argc, const char* const* argv) {
   add_pin(app, exit_code);
   add_unpin(app, exit_code);
   add_evict(app, exit_code);
+  add_verify(app, exit_code);
   add_config(app, exit_code);
   add_version(app, exit_code);
   const int parsed = parse(app, argc, argv);

@@ -29,6 +29,7 @@ void add_ls(CLI::App& app, int& exit_code);
 void add_pin(CLI::App& app, int& exit_code);
 void add_unpin(CLI::App& app, int& exit_code);
 void add_evict(CLI::App& app, int& exit_code);
+void add_verify(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 
 // The configuration of `path`, or of /etc/layby/layby.json if `path` is empty and that

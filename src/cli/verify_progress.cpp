@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rate is the mean since the first look: blobs are counted when they are done, so
+// that a rate over a few seconds would jump.
+
+#include "cli/verify_progress.h"
+
+#include <algorithm>
+
+#include "cli/answer.h"
+#include "layby/base/bytes.h"
+
+namespace layby::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPlainLineEvery{10'000};
+constexpr milliseconds kSoonestRate{1'000};  // What is shorter says nothing of the rest.
+
+std::uint64_t rate(std::uint64_t checked_bytes, milliseconds elapsed) {
+  return static_cast<std::uint64_t>(static_cast<double>(checked_bytes) * 1000.0 /
+                                    static_cast<double>(elapsed.count()));
+}
+
+}  // namespace
+
+Result<Check> read_check(std::string_view stats) {
+  const Result<Json> answer = parse_answer(stats);
+  if (!answer) return answer.error();
+  const Json& scrub = at(*answer, "/scrub");
+  if (!scrub.is_object()) {
+    return Error{ErrorCode::kInvalid,
+                 "the daemon's /stats tells nothing of a check; is it of another version?"};
+  }
+  Check check;
+  check.running = flag(scrub, "/running") && flag(scrub, "/on_demand");
+  check.checked_blobs = number(scrub, "/checked_blobs");
+  check.checked_bytes = number(scrub, "/checked_bytes");
+  check.bad_blobs = number(scrub, "/bad_blobs");
+  check.stored_bytes = number(*answer, "/store/blob_bytes");
+  check.daemon_uptime_seconds = number(*answer, "/uptime_seconds");
+  check.json = scrub.dump();
+  return check;
+}
+
+VerifyProgress::State VerifyProgress::take(const Check& check, milliseconds elapsed) {
+  // A pass counts up. Fewer blobs, or a daemon that is younger, is another one.
+  if (last_ && (check.checked_blobs < last_->checked_blobs ||
+                check.daemon_uptime_seconds < last_->daemon_uptime_seconds)) {
+    return State::kLost;
+  }
+  if (!first_) {
+    first_ = check;
+    first_at_ = elapsed;
+  }
+  last_ = check;
+  last_at_ = elapsed;
+  return check.running ? State::kRunning : State::kDone;
+}
+
+std::string VerifyProgress::words() const {
+  const std::uint64_t checked = last_->checked_bytes;
+  const std::uint64_t stored = std::max(last_->stored_bytes, checked);
+  std::string words = percent(share_of(checked, stored)) + "  " + format_bytes(checked) + " of " +
+                      format_bytes(stored);
+  const milliseconds elapsed = last_at_ - first_at_;
+  const std::uint64_t since_first = checked - std::min(checked, first_->checked_bytes);
+  if (elapsed >= kSoonestRate && since_first > 0) {
+    const std::uint64_t bytes_per_second = std::max<std::uint64_t>(1, rate(since_first, elapsed));
+    words += ", " + format_bytes(bytes_per_second) + "/s, " +
+             duration((stored - checked) / bytes_per_second) + " left";
+  }
+  if (last_->bad_blobs > 0) words += ", " + std::to_string(last_->bad_blobs) + " bad";
+  return words;
+}
+
+std::string VerifyProgress::line() {
+  if (screen_.is_terminal) {
+    // The last column stays free: some terminals go on to the next line from there.
+    const auto room = static_cast<std::size_t>(std::max(screen_.columns - 1, 1));
+    return "\r" + words().substr(0, room) + "\x1b[K";
+  }
+  if (last_at_ - printed_at_ < kPlainLineEvery) return "";
+  printed_at_ = last_at_;
+  return words() + "\n";
+}
+
+std::string VerifyProgress::clear() const { return screen_.is_terminal ? "\r\x1b[K" : ""; }
+
+std::string VerifyProgress::verdict() const {
+  const std::string all =
+      how_many(last_->checked_blobs, "blob") + ", " + format_bytes(last_->checked_bytes) + ", ";
+  if (all_good()) return all + "all good\n";
+  return all + std::to_string(last_->bad_blobs) + " bad\n" +
+         "What is bad was set aside and is fetched again when it is next pulled.\n";
+}
+
+}  // namespace layby::cli
