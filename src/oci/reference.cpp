@@ -39,6 +39,14 @@ bool is_name_component(std::string_view text) {
   return !text.empty() && run == text.size();
 }
 
+// Good enough to look an upstream up by.
+bool is_host(std::string_view text) {
+  const auto is_part = [](char c) { return is_tag_start(c) && c != '_'; };
+  return is_part(text.front()) && std::all_of(text.begin(), text.end(), [&](char c) {
+    return is_part(c) || c == '.' || c == '-' || c == ':';
+  });
+}
+
 }  // namespace
 
 bool is_repository(std::string_view name) {
@@ -81,6 +89,7 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
   const bool has_registry = slash != std::string_view::npos &&
                             (first == "localhost" || first.find_first_of(".:") != first.npos);
   if (has_registry) {
+    if (!is_host(first)) return std::nullopt;
     name.registry = is_docker_hub(first) ? "docker.io" : std::string(first);
     text.remove_prefix(slash + 1);
   }

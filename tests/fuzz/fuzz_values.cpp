@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small values: sizes, durations, dates, Retry-After, quotas and log text. Eight bytes
+// Small values: sizes, durations, dates, Retry-After, quotas, images' names and log text. Eight bytes
 // of number, then a text; the number is written and read back, the text the reverse.
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "layby/base/log.h"
 #include "layby/base/number.h"
 #include "layby/http/date.h"
+#include "layby/oci/reference.h"
 #include "layby/policy/quota.h"
 #include "require.h"
 
@@ -66,6 +67,11 @@ void check_quota(std::string_view text) {
           "a quota reads back");
 }
 
+void check_image_name(std::string_view text) {
+  const auto name = oci::parse_image_name(text);
+  require(!name || oci::parse_image_name(oci::to_string(*name)) == name, "an image reads back");
+}
+
 void check_printable(std::string_view text) {
   const std::string shown = log::printable(text);
   require(shown.size() <= 803, "a text in the log is short");
@@ -83,6 +89,7 @@ void check(std::string_view text) {
   check_duration(text);
   check_dates(text, number);
   check_quota(text);
+  check_image_name(text);
   check_printable(text);
 }
 

@@ -95,5 +95,44 @@ TEST_F(ReferenceTest, TextOfADigest) {
   EXPECT_EQ(to_string(Reference(Digest::of("abc"))), digest_);
 }
 
+ImageName image(const std::string& registry, const std::string& repository,
+                const std::string& tag) {
+  return {registry, repository, Tag(tag)};
+}
+
+TEST_F(ReferenceTest, AnImageNameIsOfDockerHubUnlessItSaysOtherwise) {
+  EXPECT_EQ(parse_image_name("debian:12"), image("docker.io", "library/debian", "12"));
+  EXPECT_EQ(parse_image_name("library/debian:12"), image("docker.io", "library/debian", "12"));
+  EXPECT_EQ(parse_image_name("docker.io/debian:12"), image("docker.io", "library/debian", "12"));
+  EXPECT_EQ(parse_image_name("acme/tool:1"), image("docker.io", "acme/tool", "1"));
+  EXPECT_EQ(parse_image_name("ghcr.io/acme/tool:1"), image("ghcr.io", "acme/tool", "1"));
+  EXPECT_EQ(parse_image_name("localhost/tool:1"), image("localhost", "tool", "1"));
+  EXPECT_EQ(parse_image_name("10.0.0.1:5000/tool:1"), image("10.0.0.1:5000", "tool", "1"));
+}
+
+TEST_F(ReferenceTest, AnImageNameWithoutATagMeansLatest) {
+  EXPECT_EQ(parse_image_name("debian"), image("docker.io", "library/debian", "latest"));
+}
+
+TEST_F(ReferenceTest, ADigestInAnImageNameWinsOverATag) {
+  const ImageName expected{"docker.io", "library/debian", Digest::of("abc")};
+  EXPECT_EQ(parse_image_name("debian@" + digest_), expected);
+  EXPECT_EQ(parse_image_name("debian:12@" + digest_), expected);
+}
+
+TEST_F(ReferenceTest, WhatIsNoImageNameIsRefused) {
+  for (const char* text : {"", ":", "debian:", "Debian", "debian:a b", "debian@sha256:abc", "/a",
+                           "a//b", "../a", "debian:-1", "ghcr.io/", "@"}) {
+    EXPECT_EQ(parse_image_name(text), std::nullopt) << text;
+  }
+}
+
+TEST_F(ReferenceTest, TheShortestImageNameParsesToTheSame) {
+  for (const char* text : {"debian:12", "acme/tool:1", "ghcr.io/acme/tool:1", "localhost/tool:1"}) {
+    EXPECT_EQ(to_string(*parse_image_name(text)), text);
+  }
+  EXPECT_EQ(to_string(*parse_image_name("debian@" + digest_)), "debian@" + digest_);
+}
+
 }  // namespace
 }  // namespace layby::oci

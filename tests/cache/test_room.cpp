@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Room: who is admitted, what is evicted for them, and what happens when others fill the
+// disk. The cache may take 1,000 bytes here and leaves 100 free.
+
+#include "cache/room.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/fake_clock.h"
+#include "support/fake_store.h"
+#include "support/fake_timers.h"
+
+namespace layby::cache {
+namespace {
+
+using std::chrono::seconds;
+
+class RoomTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    store_.reported_usage().disk_total_bytes = 100'000;
+    store_.reported_usage().disk_free_bytes = 50'000;
+  }
+
+  // A stored blob that may be evicted.
+  void add_blob(std::size_t size, char fill) {
+    store_.add_evictable(store_.add_blob(std::string(size, fill)));
+  }
+  // The answer to who asks for `bytes`; none while it waits.
+  std::shared_ptr<std::optional<bool>> ask(std::uint64_t bytes) {
+    auto answer = std::make_shared<std::optional<bool>>();
+    handles_.push_back(room_.make(bytes, [this, answer, bytes](bool room) {
+      *answer = room;
+      if (room) reserved_ += bytes;
+    }));
+    return answer;
+  }
+
+  const policy::SpaceRules rules_{{0, 1'000}, {0, 100}};
+  testing::FakeClock clock_;
+  testing::FakeTimers timers_{clock_};
+  testing::FakeStore store_{timers_};
+  std::uint64_t reserved_ = 0;
+  int overdrawn_ = 0;
+  Room room_{{rules_, store_, timers_, [this] { return reserved_; }, [this] { ++overdrawn_; }}};
+  std::vector<Handle> handles_;
+};
+
+TEST_F(RoomTest, WhatFitsIsAdmittedAtOnce) {
+  add_blob(400, 'a');
+  EXPECT_EQ(*ask(600), true);
+  EXPECT_TRUE(store_.evictions().empty());
+}
+
+TEST_F(RoomTest, WhatOthersWillTakeIsCounted) {
+  EXPECT_EQ(*ask(600), true);
+  const auto second = ask(600);
+  timers_.run();
+  EXPECT_EQ(*second, false);
+  EXPECT_TRUE(room_.full());
+}
+
+TEST_F(RoomTest, TheLeastValuableGoesForWhatComes) {
+  add_blob(400, 'a');
+  add_blob(400, 'b');
+  const auto answer = ask(500);
+  EXPECT_FALSE(*answer);
+  timers_.run();
+  EXPECT_EQ(*answer, true);
+  EXPECT_EQ(store_.usage().blob_bytes, 400u);
+  EXPECT_FALSE(room_.full());
+}
+
+TEST_F(RoomTest, NothingGoesForWhatCouldNeverFit) {
+  add_blob(400, 'a');
+  EXPECT_EQ(*ask(1'001), false);
+  EXPECT_TRUE(store_.evictions().empty());
+  EXPECT_EQ(store_.usage().blob_bytes, 400u);
+}
+
+TEST_F(RoomTest, WhenNothingMayGoItIsRefusedAndNotTriedForEver) {
+  store_.add_blob(std::string(900, 'p'));  // Pinned, say.
+  const auto answer = ask(500);
+  timers_.run();
+  EXPECT_EQ(*answer, false);
+  EXPECT_EQ(store_.evictions().size(), 1u);
+}
+
+TEST_F(RoomTest, ThoseWhoWaitAreServedInTurnByOneEviction) {
+  add_blob(900, 'a');
+  const auto first = ask(200);
+  const auto second = ask(300);
+  timers_.run();
+  EXPECT_EQ(*first, true);
+  EXPECT_EQ(*second, true);
+  EXPECT_EQ(store_.evictions().size(), 1u);
+}
+
+TEST_F(RoomTest, ARefusalOfOneIsNotThatOfTheNext) {
+  store_.add_blob(std::string(700, 'p'));
+  const auto large = ask(400);
+  const auto small = ask(300);
+  timers_.run();
+  EXPECT_EQ(*large, false);
+  EXPECT_EQ(*small, true);
+  EXPECT_FALSE(room_.full());
+}
+
+TEST_F(RoomTest, WhoHasGoneIsNotAnswered) {
+  add_blob(900, 'a');
+  const auto gone = ask(200);
+  handles_.clear();
+  timers_.run();
+  EXPECT_FALSE(*gone);
+}
+
+TEST_F(RoomTest, PartialFilesAndTheIndexTakeRoom) {
+  store_.reported_usage().partial_bytes = 500;
+  store_.reported_usage().index_bytes = 300;
+  const auto answer = ask(201);
+  timers_.run();
+  EXPECT_EQ(*answer, false);
+  EXPECT_EQ(*ask(200), true);
+}
+
+TEST_F(RoomTest, OtherBytesOnTheDiskDriveStoredOnesOutWithinSeconds) {
+  add_blob(300, 'a');
+  add_blob(300, 'b');
+  store_.reported_usage().disk_free_bytes = 50;
+  timers_.advance(seconds(5));
+  EXPECT_EQ(store_.usage().blob_bytes, 300u);
+  EXPECT_GE(store_.usage().disk_free_bytes, 100u);
+}
+
+TEST_F(RoomTest, WhenOthersTookMoreThanTheCacheHasNothingGoes) {
+  add_blob(300, 'a');
+  reserved_ = 2'000;
+  store_.reported_usage().disk_free_bytes = 50;
+  timers_.advance(seconds(5));
+  EXPECT_TRUE(store_.evictions().empty());
+  EXPECT_TRUE(room_.full());
+  EXPECT_EQ(overdrawn_, 1) << "fills under way have to stop taking";
+}
+
+TEST_F(RoomTest, ItIsNotFullAnyMoreWhenThereIsRoomAgain) {
+  store_.reported_usage().disk_free_bytes = 50;
+  timers_.advance(seconds(5));
+  EXPECT_TRUE(room_.full());
+  store_.reported_usage().disk_free_bytes = 50'000;
+  timers_.advance(seconds(5));
+  EXPECT_FALSE(room_.full());
+}
+
+}  // namespace
+}  // namespace layby::cache
