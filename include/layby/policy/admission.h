@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether there is room for a blob before it is fetched. A cache that is full says so
-// at once, and its clients go on to their next mirror, rather than breaking off in
-// mid-blob. Pure: values in, values out.
+// Whether there is room for a blob before it is fetched; where there is none, something
+// is evicted for it (layby/policy/eviction.h) or it isn't kept. Pure: values in, values
+// out.
 
 #ifndef LAYBY_POLICY_ADMISSION_H_
 #define LAYBY_POLICY_ADMISSION_H_
