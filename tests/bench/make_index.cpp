@@ -46,7 +46,8 @@ Status put_manifest(store::WriteTxn& txn, std::uint64_t number, WallTime now) {
 Status put_batch(store::Index& index, std::uint64_t begin, std::uint64_t end) {
   Result<store::WriteTxn> txn = index.write();
   if (!txn) return std::move(txn).error();
-  const WallTime now = std::chrono::system_clock::now();
+  // So old that no pull has them in use.
+  const WallTime now = std::chrono::system_clock::now() - std::chrono::hours(24);
   for (std::uint64_t number = begin; number < end; ++number) {
     store::BlobRecord record;
     record.size_bytes = size_of_number(number);
@@ -66,7 +67,11 @@ Status make_index(const std::string& data_dir, std::uint64_t blobs) {
   for (std::uint64_t begin = 0; begin < blobs; begin += kBatch) {
     if (Status put = put_batch(**index, begin, std::min(blobs, begin + kBatch)); !put) return put;
   }
-  return {};
+  // It is whole: no daemon need look through the files for it.
+  Result<store::WriteTxn> txn = (*index)->write();
+  if (!txn) return std::move(txn).error();
+  if (Status erased = txn->erase_note(store::Index::kRebuildNote); !erased) return erased;
+  return txn->commit();
 }
 
 Status make_files(const std::string& data_dir, std::uint64_t count) {

@@ -49,7 +49,9 @@ FIGURES = [("start, index cached", "ms"), ("start, index on the disk", "ms"),
            ("HEAD of a blob, CPU of the daemon", "µs"), ("HEADs on one connection", "/s"),
            ("lookup of a stored blob, median", "µs"), ("lookup of a stored blob, p99", "µs"),
            ("lookups of stored blobs", "/s"), ("lookup of an unknown blob, median", "µs"),
-           ("lookup of an unknown blob, p99", "µs"), ("lookups of unknown blobs", "/s")]
+           ("lookup of an unknown blob, p99", "µs"), ("lookups of unknown blobs", "/s"),
+           ("choosing and erasing 256 to evict, median", "µs"),
+           ("choosing and erasing 256 to evict, longest", "µs")]
 
 
 def digest_of_number(number: int) -> str:
@@ -243,6 +245,14 @@ def measure_lookups(folder: Folder, tools: Path, lookups: int) -> None:
         folder.add(f"lookups of {each}", per_second)
 
 
+def measure_eviction(folder: Folder, tools: Path) -> None:
+    done = subprocess.run([str(tools / "time_eviction"), str(folder.path), "20"], check=True,
+                          capture_output=True, text=True)
+    median, longest, _ = (float(word) for word in done.stdout.split())
+    folder.add("choosing and erasing 256 to evict, median", median)
+    folder.add("choosing and erasing 256 to evict, longest", longest)
+
+
 def markdown(folders: list[Folder], repeats: int) -> str:
     def told(values: list[float]) -> str:
         def digits(value: float) -> str:
@@ -286,6 +296,7 @@ def main() -> int:
                 measure_starts(folder)
                 measure_heads(folder, options.lookups)
                 measure_lookups(folder, options.tools, options.lookups)
+                measure_eviction(folder, options.tools)
         print(markdown(folders, options.repeats))
         RESULT.parent.mkdir(parents=True, exist_ok=True)
         RESULT.write_text(json.dumps({str(folder.blobs): folder.samples for folder in folders},
