@@ -111,7 +111,14 @@ class Page {
     const std::uint64_t used = total - std::min(total, number(stats_, "/store/disk_free_bytes"));
     line("disk", bar(share_of(used, total)) + bytes(stats_, "/store/disk_free_bytes") +
                      " free of " + format_bytes(total));
-    line("written", bytes(stats_, "/store/bytes_written") + " since the start");
+    if (flag(stats_, "/store/full")) {
+      line("full",
+           "new blobs pass through without being stored; see cache.max_bytes and "
+           "cache.min_free_bytes");
+    }
+    const std::uint64_t evicted = number(stats_, "/store/evicted_bytes");
+    line("written", bytes(stats_, "/store/bytes_written") + " since the start" +
+                        (evicted > 0 ? ", " + format_bytes(evicted) + " evicted" : ""));
     if (at(stats_, "/scrub").is_object()) scrub();
   }
 

@@ -52,6 +52,13 @@ TEST_F(StatusPageTest, ACheckOfTheStoreIsShownWhileItRunsAndAfter) {
   EXPECT_FALSE(shows(page(store + R"("running": false, "last_pass_seconds": null}})"), "check "));
 }
 
+TEST_F(StatusPageTest, AFullStoreSaysWhatThatMeans) {
+  const std::string text = page(R"({"store": {"full": true, "evicted_bytes": 2000000000}})");
+  EXPECT_TRUE(shows(text, "pass through without being stored")) << text;
+  EXPECT_TRUE(shows(text, "2.0 GB evicted")) << text;
+  EXPECT_FALSE(shows(page(R"({"store": {"full": false}})"), "pass through"));
+}
+
 TEST_F(StatusPageTest, BarsAreForTerminalsOnly) {
   EXPECT_TRUE(shows(page(kStats, true, 40), "[#####-----] 50.0%"));
   const std::string plain = page(kStats);
