@@ -95,9 +95,7 @@ std::uint64_t Fills::reserved_bytes() const {
 }
 
 void Fills::stop_keeping() {
-  for (const auto& [digest, fill] : fills_) {
-    if (fill->reserved_bytes() > 0) fill->stop_keeping();
-  }
+  for (const auto& [digest, fill] : fills_) fill->stop_keeping();
 }
 
 void Fills::forget(const Fill& fill) {

@@ -89,7 +89,7 @@ void Room::look() {
   }
   if (bytes <= now.cached_bytes) return evict(bytes);
   full_ = true;
-  if (now.reserved_bytes > 0) context_.on_overdrawn();
+  context_.on_overdrawn();
 }
 
 }  // namespace layby::cache

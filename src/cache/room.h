@@ -26,7 +26,7 @@ class Room {
     Timers& timers;
     // What admitted fills have still to write.
     std::function<std::uint64_t()> reserved_bytes;
-    // There is too little room for those, and nothing more may go.
+    // There is too little room for what is in flight, and nothing more may go.
     std::function<void()> on_overdrawn;
   };
 

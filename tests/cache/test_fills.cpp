@@ -114,6 +114,40 @@ TEST_F(FillsTest, RoomThatOtherFillsWillTakeIsTaken) {
   EXPECT_FALSE(store_.has_blob(oci::Digest::of("another blob")));
 }
 
+TEST_F(FillsTest, FillsUnderWayStopKeepingWhenOthersTakeTheDisk) {
+  BlobAsker asker;
+  open(asker, digest_);
+  timers_.run();
+  transfer()->start(0, 10);
+  transfer()->send("0123");
+  timers_.run();
+  store_.reported_usage().disk_free_bytes = 0;
+  timers_.advance(std::chrono::seconds(5));
+  transfer()->send("456789");
+  transfer()->end({});
+  timers_.run();
+  EXPECT_EQ(asker.read(), blob_);
+  EXPECT_FALSE(store_.has_blob(digest_));
+  EXPECT_EQ(store_.partial(digest_), "0123") << "for the time when there is room again";
+}
+
+TEST_F(FillsTest, ABlobThatIsFetchedForNobodyIsStored) {
+  cache_->fetch_blob(hub(), "library/debian", digest_);
+  timers_.run();
+  send_all(blob_, 0, 10);
+  EXPECT_TRUE(store_.has_blob(digest_));
+}
+
+TEST_F(FillsTest, AHitIsAUseAndAHeadIsNone) {
+  store_.add_blob(blob_);
+  Asker<BlobHead> head;
+  head_blob(head, digest_);
+  EXPECT_TRUE(store_.touched().empty());
+  BlobAsker asker;
+  open(asker, digest_);
+  EXPECT_EQ(store_.touched(), std::vector<oci::Digest>{digest_});
+}
+
 TEST_F(FillsTest, HeadOfAStoredBlobIsAnsweredFromTheStore) {
   store_.add_blob(blob_);
   Asker<BlobHead> asker;
