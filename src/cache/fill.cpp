@@ -121,7 +121,8 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
   appended_bytes_ = written_bytes_ = kept_bytes;
   if (kept_bytes > 0) {
     count(context_.counters.fills_resumed);
-    log::info("{}: going on at byte {} of an earlier fill", name(), kept_bytes);
+    log::info("{}: {} bytes are there of an earlier fill{}", name(), kept_bytes,
+              whole ? ", which is all" : "");
   }
   if (whole) return verify();
   ask();
@@ -247,9 +248,9 @@ void Fill::on_blob_end(Status status) {
       status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
                   : status.error();
   const bool rejected = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kCorrupt;
-  // Upstream does not know the range: what an earlier fill left may be the whole blob, of
-  // which only the publishing was interrupted, or too much, or another. With a size that
-  // was announced it can only be a part, which stays for the next fill.
+  // Upstream does not know the range: what an earlier fill left may be too much, or that of
+  // another blob. With a size that was announced it can only be a part, which stays for the
+  // next fill.
   const bool asked_behind_kept = state_ == FillState::kAsking && appended_bytes_ > 0;
   if (rejected && asked_behind_kept && !size_bytes_) return verify();
   state_ = FillState::kWaiting;
@@ -282,10 +283,9 @@ void Fill::on_unkept(const Error& reason) {
   admitted_ = false;
   room_.reset();
   count(context_.counters.fills_unkept);
-  log::warn(
-      "{}: passes through without being stored: {}; see cache.max_bytes and "
-      "cache.min_free_bytes, or use a larger disk",
-      name(), reason.message);
+  const bool full = reason.code == ErrorCode::kNoSpace;
+  log::warn("{}: passes through without being stored: {}{}", name(), reason.message,
+            full ? "; see cache.max_bytes and cache.min_free_bytes, or use a larger disk" : "");
   on_consumed();
 }
 
