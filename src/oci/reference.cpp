@@ -43,8 +43,8 @@ bool is_name_component(std::string_view text) {
 bool is_host(std::string_view text) {
   const auto is_part = [](char c) { return is_tag_start(c) && c != '_'; };
   return is_part(text.front()) && std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_part(c) || c == '.' || c == '-' || c == ':';
-  });
+           return is_part(c) || c == '.' || c == '-' || c == ':';
+         });
 }
 
 }  // namespace
