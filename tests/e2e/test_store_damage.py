@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Damage: bytes that rot, files that vanish, an index that is lost. What is bad is never
+served as good, and comes back from the origin or from the files by itself."""
+from __future__ import annotations
+
+import os
+import random
+import signal
+import unittest
+from pathlib import Path
+from typing import Any, Callable
+
+from disks import MIB, SlowReader, blob_file, flip_byte
+from harness import EndToEnd, Parts, digest_of, make_image, wait_until
+
+
+class Damage(EndToEnd):
+    hub_options = {"pull_limit": None}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.image = make_image(self.hub, "library/app", "1", [3 * MIB, 2 * MIB, 5000])
+        self.digest = max(self.image.blobs, key=lambda d: self.image.blobs[d])
+        self.path = f"/v2/library/app/blobs/{self.digest}"
+        self.data = Path(self.layby.config["data_dir"])
+
+    def pull_and_settle(self) -> None:
+        self.assertEqual(self.pull("app:1"), self.image)
+        self.layby.settle()
+
+    def verify(self, code: int) -> str:
+        done = self.layby.command("verify", "--socket", str(self.layby.socket_path))
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def counter(self, name: str) -> int:
+        return self.layby.stats()["counters"][name]
+
+    def rot(self) -> None:
+        flip_byte(blob_file(self.layby, self.digest), self.image.blobs[self.digest] - 1000)
+
+    def is_whole(self, digest: str) -> bool:
+        file = blob_file(self.layby, digest)
+        return file.exists() and digest_of(file.read_bytes()) == digest
+
+    def wait_until_fetched_again(self) -> None:
+        wait_until(lambda: self.is_whole(self.digest) and not self.layby.stats()["fills"],
+                   "good blob in the place of the damaged one")
+        self.assertEqual(self.upstream_gets()[self.digest], 2)
+
+    def quarantined(self) -> list[str]:
+        return [path.name for path in (self.data / "quarantine").iterdir()]
+
+
+class Rot(Damage):
+    def test_verify_finds_a_flipped_bit_and_the_blob_comes_again(self) -> None:
+        self.pull_and_settle()
+        self.assertIn("all good", self.verify(0))
+        self.rot()
+
+        self.assertIn("1 bad", self.verify(1))
+
+        self.assertEqual(len(self.quarantined()), 1)
+        self.assertIn(self.digest.partition(":")[2], self.quarantined()[0])
+        self.assertEqual(self.counter("damaged_blobs"), 1)
+        self.assertEqual(self.layby.stats()["scrub"]["bad_blobs"], 1)
+        self.wait_until_fetched_again()
+        self.assertIn(f"{len(self.image.blobs)} blobs, ", self.verify(0))
+        self.hub.down()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+    def test_a_client_in_the_middle_of_a_damaged_blob_is_cut_off(self) -> None:
+        big = make_image(self.hub, "library/big", "1", [32 * MIB])
+        self.digest = max(big.blobs, key=lambda d: big.blobs[d])
+        self.pull("big:1")
+        self.layby.settle()
+        reader = SlowReader(self.layby, f"/v2/library/big/blobs/{self.digest}")
+        reader.read(MIB)
+        flip_byte(blob_file(self.layby, self.digest), 31 * MIB)
+
+        self.verify(1)
+
+        self.assertFalse(reader.read_rest(), "it got a whole body")
+        self.assertLess(len(reader.body), 31 * MIB, "it got the bad byte")
+        self.wait_until_fetched_again()
+        self.assertEqual(self.pull("big:1"), big)
+
+    def test_with_the_origin_down_a_client_gets_an_error_and_no_bad_bytes(self) -> None:
+        self.pull_and_settle()
+        self.rot()
+        self.hub.down()
+
+        self.verify(1)
+
+        answer = self.layby.get(self.path)
+        self.assertGreaterEqual(answer.status, 500)
+        self.assertEqual(answer.error_code(), "UNAVAILABLE")
+        self.hub.up()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+    def test_a_file_that_is_gone_or_too_short_is_fetched_again_when_it_is_asked_for(self) -> None:
+        for name, harm in (("gone", Path.unlink), ("short", lambda file: os.truncate(file, MIB))):
+            with self.subTest(name):
+                self.hub.up()
+                self.pull_and_settle()
+                self.layby.restart()  # or it is still open
+                self.hub.reset()
+                harm(blob_file(self.layby, self.digest))
+
+                self.assertEqual(self.pull("app:1"), self.image)
+                wait_until(lambda: self.is_whole(self.digest), "whole file")
+                self.assertEqual(self.upstream_gets()[self.digest], 1)
+
+
+class Scrubbed(Damage):
+    config = {"scrub": {"every": "1s", "max_rate": "64MiB"}}
+
+    def test_the_background_check_finds_a_flipped_bit_by_itself(self) -> None:
+        self.pull_and_settle()
+        self.rot()
+
+        wait_until(lambda: self.counter("damaged_blobs") == 1, "discovery")
+        self.wait_until_fetched_again()
+
+        self.hub.down()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(random.Random(1).randbytes(file.stat().st_size))
+
+
+def noise_in_the_middle(file: Path) -> None:
+    size = file.stat().st_size
+    with open(file, "r+b") as index:
+        index.seek(size // 4)
+        index.write(random.Random(2).randbytes(size // 2))
+
+
+def cut_in_half(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+class LostIndex(Damage):
+    def start_again(self) -> None:
+        """As a supervisor does: an index with noise in it may take it down twice."""
+        for _ in range(3):
+            self.layby.launch()
+            process = self.layby.process
+            assert process
+            wait_until(lambda: process.poll() is not None or self.answers(), "start or end")
+            if process.poll() is None:
+                return
+        self.fail(f"it does not start:\n{self.layby.log()[-2000:]}")
+
+    def answers(self) -> bool:
+        try:
+            return self.layby.get("/healthz").status == 200
+        except OSError:
+            return False
+
+    def wait_until_rebuilt(self) -> None:
+        wait_until(lambda: not self.layby.stats()["scrub"]["rebuilding"], "end of the rebuilding")
+
+    def test_blobs_come_back_from_their_files_and_manifests_from_the_origin(self) -> None:
+        harms: list[Callable[[Path], Any]] = [Path.unlink, cut_in_half, noise_in_the_middle, garbage,
+                                              lambda file: os.truncate(file, 0)]
+        for at, harm in enumerate(harms):
+            with self.subTest(getattr(harm, "__name__", at)):
+                self.pull_and_settle()
+                self.assertEqual(self.layby.stop(), 0)
+                damaged = self.data / "index/damaged.mdb"
+                damaged.unlink(missing_ok=True)
+                harm(self.data / "index/data.mdb")
+                self.hub.reset()
+
+                self.start_again()
+                self.wait_until_rebuilt()
+
+                self.assertEqual(self.pull("app:1"), self.image)
+                self.layby.settle()
+                self.assertEqual(self.hub.requests("cdn"), [])
+                self.assertEqual(len(self.hub.requests("manifest", "GET")), 1)
+                self.assertEqual(damaged.exists(), harm not in (Path.unlink, harms[-1]))
+                self.assertIn("all good", self.verify(0))
+
+    def test_a_pull_that_comes_while_the_files_are_looked_through_is_served_from_them(self) -> None:
+        self.pull_and_settle()
+        self.assertEqual(self.layby.stop(), 0)
+        (self.data / "index/data.mdb").unlink()
+        # Hashing this takes a while, and it comes first. It isn't what its name says.
+        slow = self.data / "blobs/sha256/00" / ("00" * 32)
+        slow.parent.mkdir(exist_ok=True)
+        slow.touch()
+        os.truncate(slow, 2048 * MIB)
+        self.hub.reset()
+
+        self.layby.run()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+        self.assertTrue(self.layby.stats()["scrub"]["rebuilding"], "it was over before the pull")
+        self.assertEqual(self.hub.requests("cdn"), [])
+        self.wait_until_rebuilt()
+        self.assertEqual(self.quarantined(), ["sha256-" + "00" * 32])
+        self.hub.down()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+    def test_after_a_crash_the_index_is_read_and_kept(self) -> None:
+        self.pull_and_settle()
+        assert self.layby.process
+        self.layby.process.send_signal(signal.SIGSEGV)
+        self.assertEqual(self.layby.process.wait(10), -signal.SIGSEGV)
+        suspect = self.data / "index/suspect"
+        self.assertTrue(suspect.exists())
+
+        self.hub.down()
+        self.layby.run()
+
+        self.assertEqual(self.pull("app:1"), self.image)
+        self.assertEqual(self.layby.stats()["store"]["blobs"], len(self.image.blobs))
+        self.assertFalse(suspect.exists())
+        self.assertFalse((self.data / "index/damaged.mdb").exists())
+        self.layby.restart()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
