@@ -14,10 +14,15 @@ stalls, corrupts and refuses.  What has to hold:
   - when all images are pulled, `blobs/` holds them and nothing else, `partial/` nothing,
     and hashlib agrees with every file.
 
+With --evict the cache is much smaller than the images, so that blobs leave it all the
+time. What was published may then be gone; what is served must be right all the same, and
+in the end the folder holds no more than it may, nothing that isn't known, and what is
+served is what is there.
+
 As after a power cut, the half-written files may also be damaged between two lives.
 The seed repeats the choices; the clock and the scheduler are not in its hands.
 
-    torture.py [--kills N] [--seed S] [--seconds T]
+    torture.py [--kills N] [--seed S] [--seconds T] [--evict]
 """
 from __future__ import annotations
 
@@ -35,11 +40,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator
 
-from harness import ACCEPT, ROOT, Layby, digest_of, remove_tree, wait_until
-from torture_clients import BIG, KIB, MIB, Client, Evidence, Image, Origin, Refused
+from disks import file_sizes
+from harness import ACCEPT, ROOT, Layby, digest_of, merged, remove_tree, wait_until
+from torture_clients import (BIG, KIB, MIB, REFUSALS, Client, Evidence, Image, Origin,
+                             Refused)
 
 GENERATION_BYTES = 256 * MIB  # of images, before the data_dir is begun anew
 LONGEST_LIFE = 2.0  # seconds from ready to the kill
+SMALL_CACHE = 40 * MIB  # twice the largest blob
 
 CONFIG = {"tags": {"fresh_for": "0s", "revalidate_timeout": "500ms"}, "shutdown_grace": "200ms",
           "cache": {"max_bytes": "16GiB", "min_free_bytes": "64MiB"},
@@ -64,12 +72,15 @@ class Outcome:
     interrupted: int = 0   # big blobs that took more than one request upstream
     costs: list[float] = field(default_factory=list)  # bytes sent for each, by its size
     generations: int = 0
+    evicted_bytes: int = 0  # by the last life of each folder
 
     def __str__(self) -> str:
         costs = f", {len(self.costs)} of them undisturbed"
         if self.costs:
             mean, worst = sum(self.costs) / len(self.costs), max(self.costs)
             costs += f" at {mean:.2f} of their size, {worst:.2f} at most"
+        if self.evicted_bytes:
+            costs += f"; {self.evicted_bytes // MIB} MiB evicted by lives that ended well"
         return (f"{self.kills} kills ({self.early_kills} within 50 ms, {self.in_mid_fill} in "
                 f"mid-download), {self.terms} SIGTERMs, {self.damaged} damaged partial files; "
                 f"{self.bodies} bodies checked, {self.checked} with the origin down; "
@@ -78,6 +89,8 @@ class Outcome:
 
 class Generation:
     """One data_dir from its first start to the check of every file."""
+
+    config = CONFIG
 
     def __init__(self, dice: random.Random, outcome: Outcome) -> None:
         self.dice, self.outcome = dice, outcome
@@ -90,7 +103,7 @@ class Generation:
         self.kept_roots: set[tuple[str, str]] = set()
         self.kept_tags: dict[tuple[str, str], int] = {}  # how far each has moved, in the store
         try:
-            self.layby = Layby(self.hub, CONFIG)
+            self.layby = Layby(self.hub, self.config)
         except BaseException:
             self.hub.close()
             raise
@@ -277,10 +290,11 @@ class Generation:
             self.pull_until_whole(image)
         wait_until(lambda: not self.layby.stats()["fills"], "end of the downloads")
         self.check_cost_of_interruptions()
+        self.outcome.evicted_bytes += self.layby.stats()["counters"]["evicted_bytes"]
         self.stop()
         self.check_folder()
         self.check_service_equals_folder()
-        self.outcome.published += len(self.origin.blobs())
+        self.outcome.published += len(dict(self.blob_files()))
         self.outcome.bodies += self.evidence.bodies
         self.outcome.generations += 1
 
@@ -327,17 +341,21 @@ class Generation:
                              f"{requests[digest]} requests")
 
     def check_folder(self) -> None:
-        others = {str(path.relative_to(self.data)) for path in self.data.rglob("*")
-                  if not path.is_dir() and path.relative_to(self.data).parts[0] != "blobs"}
-        if left := others - fixed_names_in_format():
+        if left := self.other_files() - fixed_names_in_format():
             raise Broken(f"everything is published, and there is still {sorted(left)}")
-        found = dict(self.blob_files())
-        wanted = self.origin.blobs()
-        if missing := wanted.keys() - found.keys():
+        if missing := self.origin.blobs().keys() - dict(self.blob_files()).keys():
             raise Broken(f"not in blobs/: {sorted(missing)}")
-        if more := found.keys() - wanted.keys():
-            raise Broken(f"in blobs/ and nobody's: {sorted(more)}")
-        for digest, path in found.items():
+        self.check_blob_files()
+
+    def other_files(self) -> set[str]:
+        return {str(path.relative_to(self.data)) for path in self.data.rglob("*")
+                if not path.is_dir() and path.relative_to(self.data).parts[0] != "blobs"}
+
+    def check_blob_files(self) -> None:
+        wanted = self.origin.blobs()
+        for digest, path in self.blob_files():
+            if digest not in wanted:
+                raise Broken(f"in blobs/ and nobody's: {digest}")
             data = path.read_bytes()
             if len(data) != wanted[digest] or digest_of(data, digest.partition(":")[0]) != digest:
                 raise Broken(f"{path} has {len(data)} bytes with another digest")
@@ -367,6 +385,37 @@ class Generation:
         self.stop()
 
 
+class Overflowing(Generation):
+    """A cache that is too small for its images."""
+
+    config = merged(CONFIG, {"cache": {"max_bytes": SMALL_CACHE}})
+
+    def check_what_is_published(self) -> None:
+        """What is left of it. Each question about what isn't costs the time of its retries."""
+        sizes = self.origin.blobs()
+        for digest in self.luck.sample(sorted(self.evidence.published),
+                                       min(4, len(self.evidence.published))):
+            answer = self.layby.get(f"/v2/library/r0/blobs/{digest}")
+            if answer.status == 200 and (answer.short or digest_of(answer.body) != digest):
+                raise Broken(f"{digest} of {sizes[digest]} bytes is served with "
+                             f"{len(answer.body)} that are not it")
+            if answer.status != 200 and answer.status not in REFUSALS:
+                raise Broken(f"{digest}: {answer.status} {answer.body[:200]!r}")
+            self.outcome.checked += answer.status == 200
+
+    def check_cost_of_interruptions(self) -> None:
+        """What was evicted is fetched again, so that nothing follows from what it cost."""
+
+    def check_folder(self) -> None:
+        """A partial file may be left by a blob that found no room."""
+        halves = {f"partial/{digest.replace(':', '-')}" for digest in self.origin.blobs()}
+        if left := self.other_files() - fixed_names_in_format() - halves:
+            raise Broken(f"there is still {sorted(left)}")
+        self.check_blob_files()
+        if (size := sum(file_sizes(self.data).values())) > SMALL_CACHE:
+            raise Broken(f"the folder has {size} bytes and may have {SMALL_CACHE}")
+
+
 def fixed_names_in_format() -> set[str]:
     """The paths in FORMAT.md's table of files that have no `<placeholder>`: what is always there.
     The others are of blobs, published, on the way or damaged."""
@@ -377,7 +426,8 @@ def fixed_names_in_format() -> set[str]:
     return {path for path in paths if "<" not in path}
 
 
-def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any = None) -> Outcome:
+def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any = None,
+            kind: type[Generation] = Generation) -> Outcome:
     """Raises Broken with what went wrong, with Layby's last lines."""
     outcome, dice = Outcome(), random.Random(seed)
     deadline = time.monotonic() + seconds
@@ -386,7 +436,7 @@ def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any 
         return outcome.kills >= kills or time.monotonic() > deadline
 
     while not enough():
-        generation = Generation(dice, outcome)
+        generation = kind(dice, outcome)
         try:
             generation.begin()
             while not enough() and generation.origin.bytes < GENERATION_BYTES:
@@ -413,6 +463,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=None, help="repeats the choices of a run")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="ends earlier")
+    parser.add_argument("--evict", action="store_true", help="in a cache that is too small")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     signal.signal(signal.SIGTERM, end_in_order)
@@ -426,7 +477,8 @@ def main() -> int:
             print(f"{time.monotonic() - started:5.0f} s  {outcome.kills} kills", flush=True)
 
     try:
-        outcome = torture(options.kills, seed, options.seconds, progress)
+        outcome = torture(options.kills, seed, options.seconds, progress,
+                          Overflowing if options.evict else Generation)
     except Broken as error:
         print(f"BROKEN: {error}")
         return 1
