@@ -120,6 +120,13 @@ std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest,
                                                 ManifestSource source) const {
   auto manifest = context_.store.find_manifest(digest);
   if (!manifest) return std::nullopt;
+  // The index has no checksums, and bits rot there as well. The bytes that are fetched
+  // instead take this one's place.
+  if (oci::Digest::of(*manifest->bytes, digest.kind()) != digest) {
+    count(context_.counters.digest_mismatches);
+    log::error("manifest {} is damaged on the disk; it is fetched again", digest.str());
+    return std::nullopt;
+  }
   const std::uint64_t size = manifest->bytes->size();
   return ManifestAnswer{digest, std::move(manifest->media_type),
                         size,   std::move(manifest->bytes),

@@ -35,6 +35,23 @@ TEST_F(ManifestsTest, StoredOneIsGivenAtOnce) {
   EXPECT_TRUE(upstream_->requests().empty());
 }
 
+TEST_F(ManifestsTest, DamagedOneIsNotGivenAndIsReplaced) {
+  auto damaged = std::make_shared<const std::string>(R"({"schemaVersion":3,"manifests":[]})");
+  store_.put_manifest(digest_, {damaged, std::string(oci::kOciIndex)}, nullptr);
+  timers_.run();
+  Asker<ManifestAnswer> asker, late;
+  get(asker, digest_);
+  answer(bytes_);
+  timers_.run();
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(*asker.value().bytes, bytes_);
+  get(late, digest_);
+  ASSERT_TRUE(late.ok());
+  EXPECT_EQ(*late.value().bytes, bytes_);
+  EXPECT_EQ(late.value().source, ManifestSource::kHit);
+  EXPECT_EQ(counters_.digest_mismatches, 1u);
+}
+
 TEST_F(ManifestsTest, UnknownOneIsFetchedByDigest) {
   Asker<ManifestAnswer> asker;
   get(asker, digest_);

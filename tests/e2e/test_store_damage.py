@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import unittest
 from pathlib import Path
@@ -203,6 +204,26 @@ class LostIndex(Damage):
         self.assertEqual(self.hub.requests("cdn"), [])
         self.wait_until_rebuilt()
         self.assertEqual(self.quarantined(), ["sha256-" + "00" * 32])
+        self.hub.down()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+    def test_a_manifest_with_a_flipped_bit_is_not_served_and_comes_again(self) -> None:
+        self.pull_and_settle()
+        self.assertEqual(self.layby.stop(), 0)
+        index = self.data / "index/data.mdb"
+        found = self.hub.manifest("library/app", self.image.root)
+        assert found
+        at = [match.start() for match in re.finditer(re.escape(found[1]), index.read_bytes())]
+        self.assertTrue(at, "the manifest is not in the index as it came")
+        for offset in at:  # pages of older commits have it too
+            flip_byte(index, offset + 100)
+        self.hub.reset()
+
+        self.layby.run()
+
+        self.assertEqual(self.pull("app:1"), self.image)
+        self.assertEqual(self.upstream_gets(), {self.image.root: 1})
+        self.layby.settle()
         self.hub.down()
         self.assertEqual(self.pull("app:1"), self.image)
 
