@@ -40,7 +40,7 @@ class BlobCheck::Job {
   // Returns how many bytes were read; fewer than a piece when over() is set.
   std::uint64_t read_piece();
   bool over() const { return over_; }
-  CheckedBlob result() const { return {state_, size_bytes_}; }
+  CheckedBlob result() const { return {state_, size_bytes_, inode_}; }
 
  private:
   bool open();
@@ -52,6 +52,7 @@ class BlobCheck::Job {
   Sha sha_;
   UniqueFd fd_;
   std::uint64_t size_bytes_ = 0;
+  std::uint64_t inode_ = 0;
   bool over_ = false;
   BlobState state_ = BlobState::kGone;
 };
@@ -59,15 +60,18 @@ class BlobCheck::Job {
 bool BlobCheck::Job::open() {
   Result<UniqueFd> fd = core_->files.open_published(digest_);
   if (!fd) {
+    // No open file to spare, say: that is no word about the bytes.
     log::error("{}", fd.error().message);
-    end(BlobState::kDamaged, 0);
+    end(BlobState::kGone, 0);
     return false;
   }
-  if (!*fd) {
+  struct stat info {};
+  if (!*fd || ::fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     end(BlobState::kGone, 0);
     return false;
   }
   fd_ = *std::move(fd);
+  inode_ = info.st_ino;
   ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   return true;
 }
@@ -82,8 +86,10 @@ std::uint64_t BlobCheck::Job::read_piece() {
         ::pread(fd_.get(), buffer.data(), buffer.size(), static_cast<off_t>(size_bytes_));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
-      log::error("{}", errno_error("read " + core_->files.published_path(digest_), errno).message);
-      return end(BlobState::kDamaged, size_bytes_ - from);
+      const int failure = errno;
+      log::error("{}",
+                 errno_error("read " + core_->files.published_path(digest_), failure).message);
+      return end(failure == EIO ? BlobState::kDamaged : BlobState::kGone, size_bytes_ - from);
     }
     if (got == 0) {
       const bool good = sha_.finish_hex() == digest_.hex();
@@ -107,11 +113,9 @@ std::uint64_t BlobCheck::Job::end(BlobState state, std::uint64_t read_bytes) {
 }
 
 bool BlobCheck::Job::still_there() const {
-  struct stat mine {};
   struct stat there {};
   const std::string path = core_->files.published_path(digest_);
-  return ::fstat(fd_.get(), &mine) == 0 && ::lstat(path.c_str(), &there) == 0 &&
-         mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+  return ::lstat(path.c_str(), &there) == 0 && there.st_ino == inode_;
 }
 
 BlobCheck::BlobCheck(std::shared_ptr<Core> core, event::Workers& workers, const oci::Digest& digest,

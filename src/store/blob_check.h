@@ -18,12 +18,13 @@ namespace layby::store {
 enum class BlobState {
   kGood,     // The digest holds.
   kDamaged,  // It doesn't, or the file can't be read.
-  kGone,     // There is no such file, or another since.
+  kGone,     // There is no such file, or another since, or it can't be looked at now.
 };
 
 struct CheckedBlob {
   BlobState state = BlobState::kGone;
   std::uint64_t size_bytes = 0;
+  std::uint64_t inode = 0;
 };
 
 class BlobCheck {

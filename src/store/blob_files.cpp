@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -127,19 +128,22 @@ Status BlobFiles::publish(const oci::Digest& digest) {
   return sync_directory(shelf_path(digest));
 }
 
-Status BlobFiles::quarantine(const oci::Digest& digest) const {
+Status BlobFiles::quarantine(const oci::Digest& digest, std::uint64_t inode) const {
+  const std::string from = published_path(digest);
+  const auto info = look_at(from);
+  if (!info || info->st_ino != inode) return {};
   const std::string folder = data_dir_ + "/quarantine";
   if (Status made = make_directories(folder); !made) return made;
-  std::vector<std::pair<WallTime, std::string>> kept;
+  std::vector<std::tuple<time_t, long, std::string>> kept;  // By when they came.
   each_file(folder, [&](const std::string& name) {
     const std::string path = folder + "/" + name;
-    if (const auto info = look_at(path)) kept.emplace_back(written_at(*info), path);
+    const auto old = look_at(path);
+    if (old) kept.emplace_back(old->st_ctim.tv_sec, old->st_ctim.tv_nsec, path);
   });
   std::sort(kept.begin(), kept.end());
   for (std::size_t i = 0; i + kMaxQuarantined <= kept.size(); ++i) {
-    if (Status gone = remove_file(kept[i].second); !gone) return gone;
+    if (Status gone = remove_file(std::get<std::string>(kept[i])); !gone) return gone;
   }
-  const std::string from = published_path(digest);
   std::string to = folder + "/";
   to += digest.algorithm();
   to += '-';
@@ -214,18 +218,29 @@ Status BlobFiles::sync_shelves(const std::vector<oci::Digest>& digests) const {
   return {};
 }
 
-Status BlobFiles::remove_partial(const oci::Digest& digest) const {
-  return remove_file(partial_path(digest));
+Status BlobFiles::remove_partial(const oci::Digest& digest) {
+  const std::string path = partial_path(digest);
+  const auto info = look_at(path);
+  if (Status gone = remove_file(path); !gone) return gone;
+  if (!info) return {};
+  // A file that others put there was never added.
+  const auto size = static_cast<std::uint64_t>(info->st_size);
+  std::uint64_t sum = partial_bytes_;
+  while (!partial_bytes_.compare_exchange_weak(sum, sum - std::min(sum, size))) {
+  }
+  return {};
 }
 
-Status BlobFiles::remove_partial_older_than(const oci::Digest& digest, WallTime before) {
+Status BlobFiles::remove_partial_older_than(const oci::Digest& digest, WallTime before,
+                                            bool indexed) {
   const std::string path = partial_path(digest);
   const auto info = look_at(path);
   if (!info || written_at(*info) >= before) return {};
   log::info("deleting {}, which nobody has taken up again", path);
-  if (Status gone = remove_file(path); !gone) return gone;
-  partial_bytes_ -= static_cast<std::uint64_t>(info->st_size);
-  return {};
+  if (info->st_nlink > 1 && !indexed) {
+    if (Status gone = remove_published(digest); !gone) return gone;
+  }
+  return remove_partial(digest);
 }
 
 void BlobFiles::each_file(const std::string& folder,

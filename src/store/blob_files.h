@@ -72,18 +72,20 @@ class BlobFiles {
   Status sync_data(int fd, const std::string& path) const;
   // Gives the partial file its published name besides; durable when it returns Ok.
   Status publish(const oci::Digest& digest);
-  // Moves a published file to quarantine/, where the last few are kept.
-  Status quarantine(const oci::Digest& digest) const;
+  // Moves a published file to quarantine/, where the last few are kept; only if it is
+  // still the one with that inode.
+  Status quarantine(const oci::Digest& digest, std::uint64_t inode) const;
   // Makes sure that the name of a published file is durable.
   Status sync_published_name(const oci::Digest& digest);
 
   // Fine if there is no such file.
   Status remove_published(const oci::Digest& digest) const;
-  Status remove_partial(const oci::Digest& digest) const;
+  Status remove_partial(const oci::Digest& digest);
   // Makes the deletion of published files durable.
   Status sync_shelves(const std::vector<oci::Digest>& digests) const;
-  // Only if nobody has written to it since `before`.
-  Status remove_partial_older_than(const oci::Digest& digest, WallTime before);
+  // Only if nobody has written to it since `before`. A published name that it has
+  // besides goes too, unless `indexed`.
+  Status remove_partial_older_than(const oci::Digest& digest, WallTime before, bool indexed);
 
   // What is in partial/. What isn't a partial file is deleted when it was last written
   // before `before`.
@@ -96,7 +98,7 @@ class BlobFiles {
   std::uint64_t clear_quarantine() const;
   std::uint64_t quarantine_bytes() const;
 
-  // Bytes of all partial files; whoever writes or deletes one keeps it.
+  // Bytes of all partial files; whoever writes to one adds, deleting subtracts.
   std::atomic<std::uint64_t>& partial_bytes() { return partial_bytes_; }
 
  private:

@@ -54,9 +54,9 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> keep_ = true;
   std::mutex mutex_;
-  std::vector<std::string> waiting_;  // Guarded by mutex_. When not empty, run_write is coming.
-  FillFile file_;                     // For the lane's work only, and so are these.
-  bool uses_published_ = false;
+  std::vector<std::string> waiting_;   // Guarded by mutex_. When not empty, run_write is coming.
+  FillFile file_;                      // For the lane's work only, and so are these.
+  std::atomic<int>* users_ = nullptr;  // Of the lane, where this one is counted.
   bool failed_ = false;
   bool unkept_told_ = false;
 };
@@ -77,12 +77,14 @@ void DiskBlobWriter::Jobs::append(std::string bytes) {
   if (first) submit(&Jobs::run_write);
 }
 
-DiskBlobWriter::Jobs::~Jobs() { lane_->published_users -= uses_published_ ? 1 : 0; }
+DiskBlobWriter::Jobs::~Jobs() {
+  if (users_ != nullptr) --*users_;
+}
 
 void DiskBlobWriter::Jobs::run_open() {
   if (Status opened = file_.open(); !opened) return fail(std::move(opened).error());
-  uses_published_ = file_.uses_published();
-  lane_->published_users += uses_published_ ? 1 : 0;
+  users_ = file_.uses_published() ? &lane_->published_users : &lane_->partial_users;
+  ++*users_;
   auto file = std::make_shared<GrowingFile>(file_.file(), file_.tail());
   tell([file, kept = file_.size_bytes(), whole = file_.is_whole()](DiskBlobWriter& writer) {
     writer.on_ready(file, kept, whole);

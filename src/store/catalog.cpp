@@ -106,13 +106,23 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   return {};
 }
 
+// A pin by digest is an image of its own when its manifest is there.
 Status Listing::add_pins() {
-  return txn_.each_pin([this](const cache::TagKey& key) {
-    const bool listed = std::any_of(entries_.begin(), entries_.end(),
-                                    [&key](const Entry& entry) { return entry.image.tag == key; });
-    if (!listed) waiting_pins_.push_back(key);
-    return true;
+  std::set<cache::TagKey> listed;
+  for (const Entry& entry : entries_) listed.insert(entry.image.tag);
+  Status added;
+  const Status read = txn_.each_pin([&](const cache::TagKey& key) {
+    if (listed.contains(key)) return true;
+    const std::size_t before = entries_.size();
+    if (const auto digest = oci::Digest::parse(key.tag)) {
+      const auto usage = txn_.find_usage({ContentKind::kManifest, *digest});
+      const bool known = usage && usage->has_value();
+      added = add(key, {*digest, known ? (*usage)->used_at : WallTime()});
+    }
+    if (entries_.size() == before) waiting_pins_.push_back(key);
+    return added.ok();
   });
+  return read ? added : read;
 }
 
 cache::Catalog Listing::finish(const Counts& counts) {

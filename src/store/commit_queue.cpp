@@ -25,7 +25,11 @@ void CommitQueue::add(Entry entry) {
 }
 
 void CommitQueue::recover() {
-  lane_.submit([self = shared_from_this()] { self->recover_if_needed(); });
+  if (recovering_.exchange(true)) return;
+  lane_.submit([self = shared_from_this()] {
+    self->recovering_ = false;
+    self->recover_if_needed();
+  });
 }
 
 void CommitQueue::run() {
@@ -55,11 +59,11 @@ void CommitQueue::run() {
 void CommitQueue::recover_if_needed() {
   if (!index_->needs_recovery()) return;
   count(counters_.store_errors);
-  count(counters_.index_recoveries);
   if (Status recovered = index_->recover(); !recovered) {
     log::error("{}", recovered.error().message);
     return;
   }
+  count(counters_.index_recoveries);
   if (on_recovered_) loop_.post(on_recovered_);
 }
 

@@ -8,6 +8,7 @@
 #ifndef LAYBY_STORE_COMMIT_QUEUE_H_
 #define LAYBY_STORE_COMMIT_QUEUE_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   void add(Entry entry);
   void add(Write write, Done done) { add({std::move(write), nullptr, std::move(done), {}}); }
 
-  // Opens a damaged index again, now.
+  // Opens a damaged index again, soon.
   void recover();
   // Called on the loop thread after a recovery. Set before the first add().
   void on_recovered(std::function<void()> call) { on_recovered_ = std::move(call); }
@@ -60,6 +61,7 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   event::Loop& loop_;
   Counters& counters_;
   std::function<void()> on_recovered_;
+  std::atomic<bool> recovering_ = false;  // A recovery is in the lane.
   std::mutex mutex_;
   Batch waiting_;  // Guarded by mutex_. When not empty, run() is in the lane.
 };

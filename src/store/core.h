@@ -25,7 +25,9 @@ namespace layby::store {
 struct DigestLane {
   explicit DigestLane(event::Lane made) : lane(std::move(made)) {}
   event::Lane lane;
-  // Writers that take the published file for theirs: it must stay where it is.
+  // Writers that have the partial or the published file open, whether or not anything is
+  // coming: it must stay where it is.
+  std::atomic<int> partial_users = 0;
   std::atomic<int> published_users = 0;
 };
 

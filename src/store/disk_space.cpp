@@ -60,8 +60,9 @@ void DiskSpace::ask_again() {
 
 void DiskSpace::refresh(std::function<void()> then) {
   workers_.submit([path = path_, &loop = loop_, &counters = counters_, weak = std::weak_ptr(self_),
-                   then = std::move(then)] {
-    loop.post([answer = Answer::ask(path, counters), weak, then] {
+                   then = std::move(then)]() mutable {
+    // What `then` holds is the loop's: it must not end here.
+    loop.post([answer = Answer::ask(path, counters), weak, then = std::move(then)] {
       const auto self = weak.lock();
       if (!self) return;
       (*self)->take(answer);

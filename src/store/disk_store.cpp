@@ -33,14 +33,18 @@ constexpr std::chrono::hours kTouchesStay{6};
 // Readers leave their entries behind; looking through them now and then is enough.
 constexpr std::size_t kOpenBeforePurge = 256;
 
-// A fill that was killed between publishing its file and telling the index. What the
-// index doesn't know goes back to being a partial file.
-// Whether the partial file is gone.
-bool settle_linked(Core& core, const oci::Digest& digest) {
+// What can't be looked up counts as indexed, so that nothing is deleted for it.
+bool is_indexed(Core& core, const oci::Digest& digest) {
   Result<ReadTxn> txn = core.commits->index().snapshot();
-  if (!txn) return false;
+  if (!txn) return true;
   const auto record = txn->find_blob(digest);
-  const bool known = record && record->has_value();
+  return !record || record->has_value();
+}
+
+// A fill that was killed between publishing its file and telling the index. What the
+// index doesn't know goes back to being a partial file. Whether the partial file is gone.
+bool settle_linked(Core& core, const oci::Digest& digest) {
+  const bool known = is_indexed(core, digest);
   const Status removed =
       known ? core.files.remove_partial(digest) : core.files.remove_published(digest);
   if (!removed) log::warn("{}", removed.error().message);
@@ -78,10 +82,15 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
       touches_(std::make_unique<Touches>()),
       scrub_(std::make_unique<Scrub>(
           ScrubOptions{options.scrub_every, options.scrub_rate},
-          Scrub::Context{core_, workers, clock,
-                         [this](const oci::Digest& digest, std::function<void()> then) {
-                           set_aside(digest, std::move(then));
-                         }})) {
+          Scrub::Context{
+              core_, workers, clock,
+              [this](const oci::Digest& digest, std::uint64_t inode, std::function<void()> then) {
+                set_aside(digest, inode, std::move(then));
+              },
+              [this](const oci::Digest& digest) {
+                const auto record = find_blob(digest);
+                if (record) drop_damaged(digest, record->size_bytes);
+              }})) {
   core_->commits->on_recovered([this, weak = std::weak_ptr(alive_)] {
     if (!weak.expired()) recovered();
   });
@@ -139,16 +148,16 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
 // In the digest's lane, so it can't meet a writer's publishing; looks again there,
 // since one may have published between the lookup and now.
 void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes) {
-  count(core_->counters.store_errors);
   const std::shared_ptr<DigestLane> lane = lane_of(digest);
   lane->lane.submit([core = core_, lane, digest, expected_bytes] {
     const std::string path = core->files.published_path(digest);
     struct stat info {};
     const bool there = ::lstat(path.c_str(), &info) == 0;
-    if (there && S_ISREG(info.st_mode) &&
-        static_cast<std::uint64_t>(info.st_size) == expected_bytes) {
+    if (there ? S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) == expected_bytes
+              : errno != ENOENT && errno != ENOTDIR) {
       return;
     }
+    count(core->counters.store_errors);
     log::warn("{} {}; it is dropped and fetched again when it is asked for", path,
               there ? "has a wrong size" : "is missing");
     if (Status removed = core->files.remove_published(digest); !removed) {
@@ -223,25 +232,35 @@ void DiskStore::sweep_partials(std::chrono::hours keep_for) {
   const WallTime before = clock_.wall_now() - keep_for;
   std::vector<oci::Digest> stale;
   for (const PartialFile& partial : core_->files.list_partials(before)) {
-    if (partial.linked) {
-      if (settle_linked(*core_, partial.digest)) continue;
-    }
     core_->files.partial_bytes() += partial.size_bytes;
+    if (partial.linked && settle_linked(*core_, partial.digest)) continue;
     if (partial.written_at < before) stale.push_back(partial.digest);
   }
   if (stale.empty()) return;
   // Whoever takes one up at once comes first.
   core_->loop.post([this, stale, before, weak = std::weak_ptr(alive_)] {
-    if (!weak.expired()) remove_partials(stale, before);
+    if (!weak.expired()) remove_idle(stale, before, [] {});
   });
 }
 
-void DiskStore::remove_partials(const std::vector<oci::Digest>& digests, WallTime before) {
+// Those that no writer has. Then calls `then`, on the loop.
+void DiskStore::remove_idle(const std::vector<oci::Digest>& digests, WallTime before,
+                            std::function<void()> then) {
+  if (digests.empty()) return then();
+  const auto left = std::make_shared<std::size_t>(digests.size());
+  const auto all_done = std::make_shared<std::function<void()>>(std::move(then));
   for (const oci::Digest& digest : digests) {
     const std::shared_ptr<DigestLane> lane = lane_of(digest);
-    lane->lane.submit([core = core_, lane, digest, before] {
-      const Status removed = core->files.remove_partial_older_than(digest, before);
-      if (!removed) log::warn("{}", removed.error().message);
+    lane->lane.submit([core = core_, lane, digest, before, weak = std::weak_ptr(alive_), left,
+                       all_done]() mutable {
+      if (lane->partial_users == 0) {
+        const bool indexed = is_indexed(*core, digest);
+        const Status removed = core->files.remove_partial_older_than(digest, before, indexed);
+        if (!removed) log::warn("{}", removed.error().message);
+      }
+      core->loop.post([weak, left, all_done = std::move(all_done)] {
+        if (!weak.expired() && --*left == 0) (*all_done)();
+      });
     });
   }
 }
@@ -250,35 +269,45 @@ void DiskStore::recovered() {
   if (core_->commits->index().needs_rebuild()) scrub_->start();
 }
 
+void DiskStore::revoke_open(const oci::Digest& digest) {
+  const auto open = open_.find(digest);
+  if (open == open_.end()) return;
+  if (const auto file = open->second.lock()) file->revoke();
+}
+
 // Readers of the bad bytes are cut off when they next send. The index forgets the blob
 // before its file moves away, so that nobody opens it in between.
-void DiskStore::set_aside(const oci::Digest& digest, std::function<void()> then) {
+void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
+                          std::function<void()> then) {
   count(core_->counters.damaged_blobs);
   log::error("{} is damaged on the disk; it is moved to quarantine and fetched again",
              core_->files.published_path(digest));
-  if (const auto open = open_.find(digest); open != open_.end()) {
-    if (const auto file = open->second.lock()) file->revoke();
-  }
+  revoke_open(digest);
   const auto user = std::make_shared<std::optional<cache::TagKey>>();
-  CommitQueue::Entry entry;
-  entry.write = [digest, user](WriteTxn& txn) {
-    auto found = find_user(txn, digest);
-    if (found) *user = *std::move(found);
-    return txn.erase_blob(digest);
-  };
   const auto lane = lane_of(digest);
-  entry.committed = [core = core_, digest] {
-    if (Status moved = core->files.quarantine(digest); !moved) {
-      log::error("{}", moved.error().message);
-    }
+  const auto move_away = [core = core_, lane, digest, inode](std::function<void()> after) {
+    lane->lane.submit([core, lane, digest, inode, after = std::move(after)]() mutable {
+      if (Status moved = core->files.quarantine(digest, inode); !moved) {
+        log::error("{}", moved.error().message);
+      }
+      core->loop.post(std::move(after));
+    });
   };
-  entry.done = [this, weak = std::weak_ptr(alive_), lane, digest, user,
-                then = std::move(then)](const Status& status) {
-    if (weak.expired()) return;
-    if (status.ok() && on_damaged_) on_damaged_(digest, *user);
-    then();
-  };
-  core_->commits->add(std::move(entry));
+  core_->commits->add(
+      [digest, user](WriteTxn& txn) {
+        auto found = find_user(txn, digest);
+        if (found) *user = *std::move(found);
+        return txn.erase_blob(digest);
+      },
+      while_alive([this, move_away, digest, user, then = std::move(then)](const Status&) {
+        revoke_open(digest);  // Somebody may have come before the index forgot it.
+        // A record that couldn't be erased is one of a missing file then.
+        move_away([this, weak = std::weak_ptr(alive_), digest, user, then] {
+          if (weak.expired()) return;
+          if (on_damaged_) on_damaged_(digest, *user);
+          then();
+        });
+      }));
 }
 
 void DiskStore::touch_blob(const oci::Digest& digest) { touch({ContentKind::kBlob, digest}); }
@@ -347,12 +376,13 @@ void DiskStore::unpin(const cache::TagKey& key, Given<bool> done) {
 
 void DiskStore::list_images(Given<cache::Catalog> done) {
   workers_.submit([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
-                   done = std::move(done)] {
+                   done = std::move(done)]() mutable {
     Index& index = core->commits->index();
     Result<ReadTxn> txn = index.snapshot();
     auto catalog =
         txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
-    core->loop.post([catalog = std::move(catalog), weak, done] {
+    // What `done` holds is the loop's: it must not end here.
+    core->loop.post([catalog = std::move(catalog), weak, done = std::move(done)] {
       if (!weak.expired()) done(catalog);
     });
   });

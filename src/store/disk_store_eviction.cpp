@@ -42,7 +42,7 @@ struct DiskStore::Removal {
   Evicted step;  // Chosen in the commit under way.
   bool files_first = false;
   std::size_t files_left = 0;
-  bool over = false;
+  std::vector<oci::Digest> removed;  // Of the step: their files are gone.
 };
 
 void DiskStore::evict(std::uint64_t bytes, Given<cache::EvictedSum> done) {
@@ -91,21 +91,26 @@ void DiskStore::commit_eviction(const std::shared_ptr<Removal>& removal) {
 }
 
 void DiskStore::remove_files(const std::shared_ptr<Removal>& removal) {
+  removal->removed.clear();
   removal->files_left = removal->step.blobs.size();
   if (removal->files_left == 0) return finish_removal(removal);
   for (const oci::Digest& digest : removal->step.blobs) {
     const auto lane = lane_of(digest);
-    lane->lane.submit([this, weak = std::weak_ptr(alive_), core = core_, lane, digest, removal] {
-      // A fill that took the file for its own puts it back into the index.
-      if (lane->published_users == 0) {
-        const Status removed = core->files.remove_published(digest);
-        if (!removed) log::error("{}", removed.error().message);
-      }
-      core->loop.post([this, weak, removal] {
-        if (weak.expired() || --removal->files_left > 0) return;
-        finish_removal(removal);
-      });
-    });
+    lane->lane.submit(
+        [this, weak = std::weak_ptr(alive_), core = core_, lane, digest, removal]() mutable {
+          // A fill that took the file for its own puts it back into the index. Should it not
+          // come to that, the file is trash until the next start.
+          const bool free = lane->published_users == 0;
+          const Status removed = free ? core->files.remove_published(digest) : Status();
+          if (!removed) log::error("{}", removed.error().message);
+          // What the removal holds is the loop's: it must not end here.
+          core->loop.post(
+              [this, weak, digest, gone = free && removed.ok(), removal = std::move(removal)] {
+                if (weak.expired()) return;
+                if (gone) removal->removed.push_back(digest);
+                if (--removal->files_left == 0) finish_removal(removal);
+              });
+        });
   }
 }
 
@@ -116,24 +121,33 @@ void DiskStore::finish_removal(const std::shared_ptr<Removal>& removal) {
   removal->sum.blob_bytes += step.blob_bytes;
   count(core_->counters.evicted_blobs, step.blobs.size());
   count(core_->counters.evicted_bytes, step.blob_bytes);
-  forget_trash(step.blobs);
+  forget_trash(std::move(removal->removed));
   const bool enough = removal->sum.blob_bytes >= removal->wanted_bytes;
   if (!removal->image && !enough && !step.all) return commit_eviction(removal);
-  if (!removal->image && !enough) remove_idle_partials();
+  if (removal->image || enough) return report_removal(removal);
+  remove_idle_partials([this, removal] { report_removal(removal); });
+}
+
+void DiskStore::report_removal(const std::shared_ptr<Removal>& removal) {
   log::info("evicted {} blobs, {} bytes, and {} manifests", removal->sum.blobs,
             removal->sum.blob_bytes, removal->sum.manifests);
   space_->refresh([removal] { removal->done(removal->sum); });
 }
 
 // What nobody would miss: leftovers of fills, and what was set aside.
-void DiskStore::remove_idle_partials() {
-  workers_.submit([core = core_] { core->files.clear_quarantine(); });
+void DiskStore::remove_idle_partials(std::function<void()> then) {
   const WallTime before = clock_.wall_now() - kPartialInUse;
-  std::vector<oci::Digest> idle;
-  for (const PartialFile& partial : core_->files.list_partials(before)) {
-    if (partial.written_at < before) idle.push_back(partial.digest);
-  }
-  remove_partials(idle, before);
+  workers_.submit(
+      [this, core = core_, weak = std::weak_ptr(alive_), before, then = std::move(then)]() mutable {
+        core->files.clear_quarantine();
+        std::vector<oci::Digest> idle;
+        for (const PartialFile& partial : core->files.list_partials(before)) {
+          if (partial.written_at < before) idle.push_back(partial.digest);
+        }
+        core->loop.post([this, weak, before, idle = std::move(idle), then = std::move(then)] {
+          if (!weak.expired()) remove_idle(idle, before, then);
+        });
+      });
 }
 
 // The names must be gone for good before the notes are.

@@ -90,7 +90,11 @@ Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key) {
   if (!root) return root.error();
   std::set<Content> needed;
   std::set<Content> mine;
-  if (!root->has_value()) return Error{ErrorCode::kNotFound, "it is not cached; see `layby ls`"};
+  const Error unknown{ErrorCode::kNotFound, "it is not cached; see `layby ls`"};
+  if (!root->has_value()) return unknown;
+  const auto named = txn.find_tag(key);
+  const auto stored = txn.find_usage({ContentKind::kManifest, **root});
+  if (named && !named->has_value() && stored && !stored->has_value()) return unknown;
   if (Status added = add_reach(txn, **root, mine); !added) return added.error();
   if (Status gone = txn.erase_tag(key); !gone) return gone.error();
   std::vector<oci::Digest> others;

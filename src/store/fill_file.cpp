@@ -172,16 +172,19 @@ Status FillFile::publish() {
   return files_.publish(digest_);
 }
 
+// An earlier try may have left a partial name to a file that was taken up published.
 void FillFile::settle() {
-  if (place_ == Place::kPartial) discard();
+  if (Status removed = files_.remove_partial(digest_); !removed) {
+    log::warn("{}", removed.error().message);
+  }
 }
 
 void FillFile::discard() {
-  const bool partial = place_ == Place::kPartial;
-  const Status removed =
-      partial ? files_.remove_partial(digest_) : files_.remove_published(digest_);
-  if (!removed) return log::warn("{}", removed.error().message);
-  if (partial && file_) files_.partial_bytes() -= tail_ ? tail_->first_byte() : size_bytes_;
+  if (place_ != Place::kPartial) {
+    const Status removed = files_.remove_published(digest_);
+    if (!removed) log::warn("{}", removed.error().message);
+  }
+  settle();  // A published file may have its partial name still.
 }
 
 std::string FillFile::path() const {

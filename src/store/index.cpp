@@ -44,26 +44,48 @@ bool is_damage(int code) {
 
 Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes) {
   std::unique_ptr<Index> index(new Index(directory, map_bytes));
-  if (Status opened = index->open_or_set_aside(); !opened) return opened.error();
+  if (Status opened = index->open_or_set_aside(Check::kNone); !opened) return opened.error();
   return index;
 }
 
 Index::~Index() = default;
 
-Status Index::open_or_set_aside() {
-  Status opened = open_now();
+Status Index::open_or_set_aside(Check check) {
+  Status opened = open_now(check);
   if (opened.ok() || opened.error().code != ErrorCode::kCorrupt) return opened;
-  if (Status moved = set_aside(opened.error()); !moved) return moved;
-  return open_now();
+  return make_anew(opened.error());
 }
 
-Status Index::open_now() {
+// On a full disk a new index is worth more than the damaged one.
+Status Index::make_anew(const Error& reason) {
+  if (Status moved = set_aside(reason); !moved) return moved;
+  Status opened = open_now(Check::kNone);
+  if (opened.ok() || opened.error().code != ErrorCode::kNoSpace) return opened;
+  close();
+  ::unlink(path("damaged.mdb").c_str());
+  ::unlink(path("data.mdb").c_str());
+  return open_now(Check::kNone);
+}
+
+Status Index::open_now(Check check) {
   needs_recovery_ = false;
-  if (Status opened = open_env(); !opened) return opened;
+  damage_reported_ = false;
+  unwritable_.reset();
+  if (Status opened = open_env(0); !opened) return opened;
   if (Status whole = check_whole(); !whole) return whole;
-  if (Status tables = open_tables(); !tables) return tables;
+  if (Status tables = open_tables(0); !tables) return tables;
   if (Status sound = check_suspect(); !sound) return sound;
+  if (check == Check::kAll) {
+    if (Status sound = check_sound(); !sound) return sound;
+  }
   return migrate(found_version_);
+}
+
+Status Index::open_read_only() {
+  close();
+  if (Status opened = open_env(MDB_RDONLY); !opened) return opened;
+  if (Status whole = check_whole(); !whole) return whole;
+  return open_tables(MDB_RDONLY);
 }
 
 void Index::close() {
@@ -74,8 +96,20 @@ void Index::close() {
 Status Index::recover() {
   log::error("the index {} is opened again", directory_);
   const std::unique_lock lock(open_mutex_);
+  const bool damaged = damage_reported_;
+  const bool given_up = damaged && doubted_;
+  doubted_ = damaged;
   close();
-  return open_or_set_aside();
+  const Error twice{ErrorCode::kCorrupt, "the index " + directory_ + " reports damage again"};
+  Status opened =
+      given_up ? make_anew(twice) : open_or_set_aside(damaged ? Check::kAll : Check::kNone);
+  if (opened.ok()) return opened;
+  if (Status readable = open_read_only(); !readable) close();
+  unwritable_ = opened.error();
+  needs_recovery_ = true;
+  damage_reported_ = damaged;
+  doubted_ = given_up;
+  return opened;
 }
 
 // One generation is kept, for whoever wants to know what happened to it.
@@ -88,18 +122,19 @@ Status Index::set_aside(const Error& reason) {
   if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) {
     return disk_error("set aside", from, errno);
   }
+  ++generation_;
   ::unlink(path("lock.mdb").c_str());  // Says nothing about the new one.
   ::unlink(path("checking").c_str());
   return {};
 }
 
-Status Index::open_env() {
+Status Index::open_env(unsigned flags) {
   MDB_env* env = nullptr;
   if (const int code = mdb_env_create(&env)) return error("prepare the index", code);
   env_.reset(env);
   if (const int code = mdb_env_set_mapsize(env, map_bytes_)) return error("size the index", code);
   if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) return error("size the index", code);
-  if (const int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS, 0640)) {
+  if (const int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS | flags, 0640)) {
     return error("open the index", code);
   }
   // Slots of a process that was killed would keep its pages for ever.
@@ -124,8 +159,9 @@ Status Index::check_whole() const {
   return {};
 }
 
-Status Index::open_tables() {
-  Result<TxnPtr> txn = begin(0);
+// With MDB_RDONLY they must be there.
+Status Index::open_tables(unsigned flags) {
+  Result<TxnPtr> txn = begin(flags);
   if (!txn) return std::move(txn).error();
   const std::pair<const char*, MDB_dbi*> names[] = {
       {"meta", &tables_.meta}, {"blobs", &tables_.blobs}, {"manifests", &tables_.manifests},
@@ -133,7 +169,7 @@ Status Index::open_tables() {
       {"pins", &tables_.pins}, {"trash", &tables_.trash}};
   // A newer version's tables are none of this one's business: the version comes first.
   for (const auto& [name, table] : names) {
-    if (const int code = mdb_dbi_open(txn->get(), name, MDB_CREATE, table)) {
+    if (const int code = mdb_dbi_open(txn->get(), name, flags == 0 ? MDB_CREATE : 0, table)) {
       return error("open a table of the index", code);
     }
     if (table != &tables_.meta) continue;
@@ -223,6 +259,7 @@ Result<Counts> Index::read_counts(MDB_txn* txn) {
 
 Error Index::error(const char* what, int code) const {
   if (is_damage(code)) needs_recovery_ = true;
+  if (is_damage(code) && code != MDB_PANIC) damage_reported_ = true;
   return lmdb_error(what, directory_, code);
 }
 
@@ -233,15 +270,18 @@ Result<ReadTxn> Index::read() {
   return ReadTxn(*this, std::move(open), read_txn_.get());
 }
 
-Result<ReadTxn> Index::snapshot() {
-  std::shared_lock open(open_mutex_);
+Result<ReadTxn> Index::snapshot() { return begin_read(std::shared_lock(open_mutex_)); }
+
+Result<ReadTxn> Index::begin_read(std::shared_lock<std::shared_mutex> open) {
   Result<TxnPtr> txn = begin(MDB_RDONLY);
   if (!txn) return std::move(txn).error();
   return ReadTxn(*this, std::move(open), *std::move(txn));
 }
 
-Result<WriteTxn> Index::write() {
-  std::shared_lock open(open_mutex_);
+Result<WriteTxn> Index::write() { return begin_write(std::shared_lock(open_mutex_)); }
+
+Result<WriteTxn> Index::begin_write(std::shared_lock<std::shared_mutex> open) {
+  if (unwritable_) return *unwritable_;
   Result<TxnPtr> txn = begin(0);
   if (!txn) return std::move(txn).error();
   Result<Totals> totals = read_totals(txn->get());
@@ -267,6 +307,7 @@ Status WriteTxn::commit() {
   if (const int code = mdb_txn_commit(own_.release())) {
     return index_.error("commit to the index", code);
   }
+  index_.doubted_ = false;
   const std::lock_guard lock(index_.mutex_);
   index_.counts_ = *counts;
   return {};

@@ -191,10 +191,15 @@ class Index {
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
-  // LMDB has reported damage, or has closed itself to writing.
+  // How often the index was set aside since it was opened.
+  int generation() const { return generation_; }
+
+  // LMDB has reported damage, or has closed itself, or the last recovery failed.
   bool needs_recovery() const { return needs_recovery_; }
-  // Opens the index again, and sets it aside when that fails. For whoever holds the
-  // commit lane.
+  // Opens the index again. When damage was reported all of it is read, and it is set
+  // aside when that finds some, or when the same report came twice without a commit in
+  // between. On a disk that can't be written lookups go on. For whoever holds the commit
+  // lane.
   Status recover();
 
   // Names of notes.
@@ -211,16 +216,25 @@ class Index {
   Index(std::string directory, std::uint64_t map_bytes)
       : directory_(std::move(directory)), map_bytes_(map_bytes) {}
 
-  Status open_or_set_aside();
-  Status open_now();
+  // What opening includes beyond itself.
+  enum class Check { kNone, kAll };
+
+  Status open_or_set_aside(Check check);
+  Status open_now(Check check);
+  Status open_read_only();
   void close();
   Status set_aside(const Error& reason);
-  Status open_env();
+  Status make_anew(const Error& reason);
+  Status open_env(unsigned flags);
   Status check_whole() const;
-  Status open_tables();
+  Status open_tables(unsigned flags);
   Status check_version(MDB_txn* txn);
   Status migrate(std::uint32_t version);
   Status check_suspect();
+  Status check_sound();
+  // Like snapshot() and write(), for whoever opens the index.
+  Result<ReadTxn> begin_read(std::shared_lock<std::shared_mutex> open);
+  Result<WriteTxn> begin_write(std::shared_lock<std::shared_mutex> open);
   Result<TxnPtr> begin(unsigned flags);
   Result<std::optional<std::string_view>> get(MDB_txn* txn, MDB_dbi table, std::string_view key);
   Result<Totals> read_totals(MDB_txn* txn);
@@ -233,9 +247,13 @@ class Index {
   const std::uint64_t map_bytes_;
   std::shared_mutex open_mutex_;  // Exclusively by whoever closes env_.
   EnvPtr env_;
+  std::optional<Error> unwritable_;  // Why the last recovery could only open it for reading.
   Tables tables_;
   TxnPtr read_txn_;  // Reset between lookups. Goes before env_.
   mutable std::atomic<bool> needs_recovery_ = false;
+  mutable std::atomic<bool> damage_reported_ = false;
+  bool doubted_ = false;  // Nothing was committed since a recovery from damage. Commit lane's.
+  std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
   std::uint32_t found_version_ = 0;
   mutable std::mutex mutex_;

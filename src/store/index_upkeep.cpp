@@ -4,8 +4,8 @@
 // brought to the present one, and one in whose use the process crashed is read from end
 // to end first. LMDB has no checksums, so a damaged page shows as an error, or as a
 // crash when it leads astray. A handler of fatal signals then leaves the file `suspect`
-// (see layby/store/suspicion.h); it is renamed to `checking` while the index is read,
-// and a start that finds that name knows that the reading crashed too.
+// (suspicion_path in layby/store/disk_store.h); it is renamed to `checking` while the
+// index is read, and a start that finds that name knows that the reading crashed too.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -36,18 +36,35 @@ Status Index::check_suspect() {
     return errno == ENOENT ? Status() : Status(disk_error("rename", suspect, errno));
   }
   log::warn("layby crashed; reading the whole index {} to see that it is sound", directory_);
-  Result<ReadTxn> txn = snapshot();
+  if (Status sound = check_sound(); !sound) return sound;
+  ::unlink(checking.c_str());
+  return {};
+}
+
+// Reads every page that is in use, those of LMDB's own two tables too.
+Status Index::check_sound() {
+  constexpr MDB_dbi kFreePages = 0;
+  constexpr MDB_dbi kTableOfTables = 1;
+  Result<ReadTxn> txn = begin_read({});
   if (!txn) return std::move(txn).error();
-  for (const MDB_dbi table : {tables_.meta, tables_.blobs, tables_.manifests, tables_.tags,
-                              tables_.usage, tables_.ranks, tables_.pins, tables_.trash}) {
+  for (const MDB_dbi table :
+       {kFreePages, kTableOfTables, tables_.meta, tables_.blobs, tables_.manifests, tables_.tags,
+        tables_.usage, tables_.ranks, tables_.pins, tables_.trash}) {
     std::size_t bytes = 0;
-    const Status read = txn->scan(table, "", [&bytes](std::string_view, std::string_view value) {
+    std::size_t entries = 0;
+    const Status read = txn->scan(table, "", [&](std::string_view, std::string_view value) {
       for (const char byte : value) bytes += static_cast<unsigned char>(byte);
+      ++entries;
       return true;
     });
     if (!read) return Error{ErrorCode::kCorrupt, read.error().message};
+    MDB_stat stat{};
+    const int code = mdb_stat(txn->txn_, table, &stat);
+    if (table == kFreePages && code == EINVAL) continue;
+    if (code != 0 || stat.ms_entries != entries) {
+      return error("check the index", code != 0 ? code : MDB_CORRUPTED);
+    }
   }
-  ::unlink(checking.c_str());
   return {};
 }
 
@@ -58,7 +75,7 @@ Status Index::migrate(std::uint32_t version) {
   log::info("bringing the index {} from format {} to {}", directory_, version, kFormatVersion);
   std::vector<std::pair<Content, UsageRecord>> found;
   {
-    Result<ReadTxn> txn = snapshot();
+    Result<ReadTxn> txn = begin_read({});
     if (!txn) return std::move(txn).error();
     Status read = txn->each_blob({}, [&found](const oci::Digest& digest, const BlobRecord& blob) {
       found.push_back({{ContentKind::kBlob, digest}, {blob.size_bytes, blob.published_at, 1, 0}});
@@ -73,14 +90,14 @@ Status Index::migrate(std::uint32_t version) {
     if (!read) return read;
   }
   for (std::size_t at = 0; at < found.size();) {
-    Result<WriteTxn> txn = write();
+    Result<WriteTxn> txn = begin_write({});
     if (!txn) return std::move(txn).error();
     for (const std::size_t end = at + kMigrationBatch; at < end && at < found.size(); ++at) {
       if (Status kept = txn->migrate_usage(found[at].first, found[at].second); !kept) return kept;
     }
     if (Status done = txn->commit(); !done) return done;
   }
-  Result<WriteTxn> txn = write();
+  Result<WriteTxn> txn = begin_write({});
   if (!txn) return std::move(txn).error();
   if (Status put = txn->put_version(); !put) return put;
   return txn->commit();

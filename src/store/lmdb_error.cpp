@@ -25,16 +25,15 @@ const char* advice_for(int code) {
     case MDB_MAP_FULL:
       return "the index has reached its largest size; remove what isn't needed";
     case MDB_PANIC:
-      return "a write failed earlier and the index is closed to writing; start layby again";
+      return "a write failed earlier; see the kernel's log for the disk";
     case MDB_VERSION_MISMATCH:
-      return "another LMDB version wrote it; move the index folder away and start again";
+      return "another LMDB version wrote it";
     case MDB_READERS_FULL:
     case MDB_BAD_RSLOT:
     case MDB_BAD_TXN:
       return "this is a fault in layby; please report it";
     default:
-      return "it is damaged: move the index folder away and start again, the blob files are "
-             "taken up as they are asked for";
+      return "it is damaged, or none of layby's";
   }
 }
 

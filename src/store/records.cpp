@@ -287,16 +287,19 @@ Result<PinRecord> decode_pin(std::string_view value) {
 std::string encode(const ScrubNote& note) {
   std::string value;
   put_time(value, note.began);
+  put_time(value, note.ended.value_or(WallTime()));
   if (note.last) put_digest(value, *note.last);
   return value;
 }
 
 Result<ScrubNote> decode_scrub(std::string_view value) {
-  constexpr std::size_t kTimeBytes = 8;
+  constexpr std::size_t kTimesBytes = 16;
   Reader reader(value);
   ScrubNote note;
   note.began = reader.time();
-  if (value.size() > kTimeBytes) note.last = read_digest(reader);
+  const WallTime ended = reader.time();
+  if (ended != WallTime()) note.ended = ended;
+  if (value.size() > kTimesBytes) note.last = read_digest(reader);
   if (!reader.ok()) return damaged("note of the check of blobs", value);
   return note;
 }

@@ -69,7 +69,8 @@ struct Totals {
 // How far the check of stored blobs is.
 struct ScrubNote {
   WallTime began;
-  std::optional<oci::Digest> last;  // None: the pass is over.
+  std::optional<WallTime> ended;    // The last pass that was whole.
+  std::optional<oci::Digest> last;  // None: no pass is under way.
 };
 
 // What is stored and may be evicted. A digest may be both, fetched as either.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One blob at a time. A cursor left open would keep old pages of the index from being
-// used again, so a few hundred digests are taken ahead by a short transaction.
+// One blob at a time, and one step under way: what begins another walk cancels it. A cursor left
+// open would keep old pages of the index from being used again, so a few hundred digests are taken
+// ahead by a short transaction.
 
 #include "store/scrub.h"
 
@@ -16,7 +17,10 @@ namespace layby::store {
 namespace {
 
 constexpr std::size_t kAhead = 256;
-constexpr std::uint64_t kSaveEvery = 512;  // Blobs; each time writes a few pages.
+
+// Each time writes a few pages, and what wasn't saved is read again after a crash.
+constexpr std::uint64_t kSaveEveryBlobs = 512;
+constexpr std::uint64_t kSaveEveryBytes = 1 << 30;
 constexpr std::chrono::seconds kBusyWait{1};
 constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
 
@@ -29,17 +33,23 @@ Scrub::Scrub(const ScrubOptions& options, Context context)
       traffic_seen_at_(context_.clock.steady_now()),
       paced_until_(context_.clock.steady_now()) {}
 
-Scrub::~Scrub() = default;
+// The next run goes on from here.
+Scrub::~Scrub() {
+  if (walk_ == Walk::kIndex && unsaved_blobs_ > 0) save();
+}
 
-// Runs `ask` with a transaction on a helper, and `take` with its result on the loop.
+// Runs `ask` with a transaction on a helper, and `take` with its result on the loop,
+// unless another walk has begun.
 template <typename Ask, typename Take>
 void Scrub::ask_helper(Ask ask, Take take) {
-  context_.workers.submit([core = context_.core, weak = std::weak_ptr(self_), ask, take] {
-    auto result = ask(*core);
-    core->loop.post([weak, take, result = std::move(result)] {
-      if (const auto self = weak.lock()) take(**self, result);
-    });
-  });
+  context_.workers.submit(
+      [core = context_.core, weak = std::weak_ptr(self_), number = walk_number_, ask, take] {
+        auto result = ask(*core);
+        core->loop.post([weak, number, take, result = std::move(result)] {
+          const auto self = weak.lock();
+          if (self && (*self)->walk_number_ == number) take(**self, result);
+        });
+      });
 }
 
 void Scrub::start() {
@@ -53,16 +63,13 @@ void Scrub::start() {
     return decoded ? std::optional(*decoded) : std::nullopt;
   };
   ask_helper(read_note, [](Scrub& self, const std::optional<ScrubNote>& note) {
-    if (self.walk_ != Walk::kNone) return;
     if (!note) return self.save(), self.wait_for_next_pass();
     self.pass_began_ = note->began;
-    self.last_ = note->last;
-    if (note->last) {
-      self.walk_ = Walk::kIndex;
-      return self.next();
-    }
-    self.pass_ended_ = note->began;
-    self.wait_for_next_pass();
+    self.pass_ended_ = note->ended;
+    if (!note->last) return self.wait_for_next_pass();
+    self.last_ = self.done_ = note->last;
+    self.walk_ = Walk::kIndex;
+    self.next();
   });
 }
 
@@ -84,23 +91,27 @@ cache::ScrubStatus Scrub::status() const {
   return status;
 }
 
-void Scrub::begin_pass() {
-  const bool under_way = check_ != nullptr || walk_ == Walk::kIndex;
-  walk_ = Walk::kIndex;
+void Scrub::begin_walk(Walk walk) {
+  ++walk_number_;
+  walk_ = walk;
+  check_.reset();
   ahead_.clear();
   last_.reset();
   done_.reset();
+  checked_blobs_ = checked_bytes_ = bad_blobs_ = unsaved_blobs_ = unsaved_bytes_ = 0;
+}
+
+void Scrub::begin_pass() {
+  begin_walk(Walk::kIndex);
   pass_began_ = context_.clock.wall_now();
-  checked_blobs_ = checked_bytes_ = bad_blobs_ = unsaved_blobs_ = 0;
-  if (!under_way) next();
+  next();
 }
 
 void Scrub::begin_files() {
   log::info("looking through the blob files for a new index");
-  walk_ = Walk::kFiles;
-  ahead_.clear();
+  begin_walk(Walk::kFiles);
   shelf_ = 0;
-  checked_blobs_ = checked_bytes_ = bad_blobs_ = 0;
+  generation_ = context_.core->commits->index().generation();
   next();
 }
 
@@ -146,8 +157,7 @@ void Scrub::refill_from_index() {
     if (!read) log::error("{}", read.error().message);
     return digests;
   };
-  ask_helper(list, [after = last_](Scrub& self, const std::vector<oci::Digest>& digests) {
-    if (self.last_ != after) return self.next();  // A new pass began meanwhile.
+  ask_helper(list, [](Scrub& self, const std::vector<oci::Digest>& digests) {
     if (digests.empty()) return self.end_pass();
     self.last_ = digests.back();
     self.ahead_.assign(digests.begin(), digests.end());
@@ -172,16 +182,21 @@ void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
   }
   if (checked.state == BlobState::kDamaged) {
     ++bad_blobs_;
-    return context_.set_aside(digest, [weak = std::weak_ptr(self_)] {
-      if (const auto self = weak.lock()) (*self)->next();
-    });
+    const auto go_on = [weak = std::weak_ptr(self_), number = walk_number_] {
+      const auto self = weak.lock();
+      if (self && (*self)->walk_number_ == number) (*self)->next();
+    };
+    return context_.set_aside(digest, checked.inode, go_on);
   }
+  if (checked.state == BlobState::kGone && walk_ == Walk::kIndex) context_.look_again(digest);
   if (checked.state == BlobState::kGood && walk_ == Walk::kFiles) {
     const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
     context_.core->commits->add(
         [digest, record](WriteTxn& txn) { return txn.put_blob(digest, record); }, nullptr);
   }
-  if (++unsaved_blobs_ >= kSaveEvery && walk_ == Walk::kIndex) save();
+  unsaved_bytes_ += checked.size_bytes;
+  const bool many = ++unsaved_blobs_ >= kSaveEveryBlobs || unsaved_bytes_ >= kSaveEveryBytes;
+  if (many && walk_ == Walk::kIndex) save();
   next();
 }
 
@@ -202,10 +217,17 @@ void Scrub::end_files() {
             bad_blobs_);
   walk_ = Walk::kNone;
   pass_ended_ = pass_began_ = context_.clock.wall_now();
-  context_.core->commits->add([](WriteTxn& txn) { return txn.erase_note(Index::kRebuildNote); },
-                              [core = context_.core](const Status& status) {
-                                if (status.ok()) core->commits->index().note_rebuilt();
-                              });
+  // An index that was set aside meanwhile has them all before it.
+  const auto is_same = [core = context_.core, generation = generation_] {
+    return core->commits->index().generation() == generation;
+  };
+  context_.core->commits->add(
+      [is_same](WriteTxn& txn) {
+        return is_same() ? txn.erase_note(Index::kRebuildNote) : Status();
+      },
+      [is_same, core = context_.core](const Status& status) {
+        if (status.ok() && is_same()) core->commits->index().note_rebuilt();
+      });
   save();
   if (std::exchange(on_demand_, false)) return run_now();
   wait_for_next_pass();
@@ -223,8 +245,8 @@ void Scrub::wait_for_next_pass() {
 }
 
 void Scrub::save() {
-  unsaved_blobs_ = 0;
-  const std::string note = encode(ScrubNote{pass_began_, done_});
+  unsaved_blobs_ = unsaved_bytes_ = 0;
+  const std::string note = encode(ScrubNote{pass_began_, pass_ended_, done_});
   context_.core->commits->add(
       [note](WriteTxn& txn) { return txn.put_note(Index::kScrubNote, note); }, nullptr);
 }

@@ -35,8 +35,11 @@ class Scrub {
     std::shared_ptr<Core> core;
     event::Workers& workers;
     const Clock& clock;
-    // Takes a damaged blob out of service, then calls `then`.
-    std::function<void(const oci::Digest&, std::function<void()> then)> set_aside;
+    // Takes a damaged blob, the file of that inode, out of service, then calls `then`.
+    std::function<void(const oci::Digest&, std::uint64_t inode, std::function<void()> then)>
+        set_aside;
+    // Looks again for the file of a blob that the index has, and drops it without one.
+    std::function<void(const oci::Digest&)> look_again;
   };
 
   Scrub(const ScrubOptions& options, Context context);
@@ -61,6 +64,7 @@ class Scrub {
     kIndex,  // All blobs of the index.
   };
 
+  void begin_walk(Walk walk);
   void begin_pass();
   void begin_files();
   void next();
@@ -81,17 +85,20 @@ class Scrub {
   const ScrubOptions options_;
   const Context context_;
   Walk walk_ = Walk::kNone;
+  std::uint64_t walk_number_ = 0;  // Answers to an earlier one are dropped.
   bool on_demand_ = false;
   std::deque<oci::Digest> ahead_;
   std::optional<oci::Digest> last_;  // Of the index, that was taken ahead.
   std::optional<oci::Digest> done_;  // The last that was checked.
   int shelf_ = 0;                    // Of the files, the next to list.
+  int generation_ = 0;               // Of the index that the files are for.
   WallTime pass_began_;
   std::optional<WallTime> pass_ended_;
   std::uint64_t checked_blobs_ = 0;
   std::uint64_t checked_bytes_ = 0;
   std::uint64_t bad_blobs_ = 0;
   std::uint64_t unsaved_blobs_ = 0;
+  std::uint64_t unsaved_bytes_ = 0;
   std::uint64_t traffic_seen_ = 0;
   SteadyTime traffic_seen_at_;
   SteadyTime paced_until_;

@@ -44,6 +44,7 @@ class DiskHarness {
   explicit DiskHarness(std::string data_dir) : data_dir_(std::move(data_dir)) { open_again(); }
 
   cache::Store& store() { return *store_; }
+  store::DiskStore& disk_store() { return *store_; }
   event::Loop& loop() { return *loop_; }
   FakeClock& clock() { return clock_; }
   Counters& counters() { return counters_; }
@@ -51,7 +52,12 @@ class DiskHarness {
   store::Options options() const {
     store::Options options;
     options.data_dir = data_dir_;
+    if (change_options_) change_options_(options);
     return options;
+  }
+  // For the stores that are opened from now on.
+  void change_options(std::function<void(store::Options&)> change) {
+    change_options_ = std::move(change);
   }
 
   void turn_until(const std::function<bool()>& condition) { turn_loop_until(*loop_, condition); }
@@ -79,6 +85,7 @@ class DiskHarness {
  private:
   const std::unique_ptr<TempDir> folder_;  // Null where the test gives the folder.
   const std::string data_dir_;
+  std::function<void(store::Options&)> change_options_;
   FakeClock clock_;
   Counters counters_;
   std::unique_ptr<event::Loop> loop_ = *event::Loop::create();

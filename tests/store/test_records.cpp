@@ -111,12 +111,69 @@ TEST(Records, ATagIsTimeTargetAndNames) {
 }
 
 TEST(Records, TotalsAndVersionComeBack) {
-  EXPECT_EQ(encode(Totals{2, 258}), "\x02\0\0\0\0\0\0\0\x02\x01\0\0\0\0\0\0"s);
-  EXPECT_EQ(*decode_totals(encode(Totals{2, 258})), (Totals{2, 258}));
+  const Totals totals{2, 258, 3, 0x0400};
+  const std::string of_version_1 = "\x02\0\0\0\0\0\0\0\x02\x01\0\0\0\0\0\0"s;
+  EXPECT_EQ(encode(totals), of_version_1 + "\x03\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0"s);
+  EXPECT_EQ(*decode_totals(encode(totals)), totals);
+  EXPECT_EQ(*decode_totals(of_version_1), (Totals{2, 258, 0, 0}));
   EXPECT_EQ(encode_version(1), "\x01\0\0\0"s);
   EXPECT_EQ(*decode_version(encode_version(77)), 77u);
-  expect_only_whole(encode(Totals{}), decode_totals);
+  EXPECT_FALSE(decode_totals(encode(totals).substr(0, 24)).ok());
+  EXPECT_FALSE(decode_totals(of_version_1.substr(1)).ok());
   expect_only_whole(encode_version(1), decode_version);
+}
+
+TEST(Records, UsageIsSizeTimeHitsAndRank) {
+  const UsageRecord record{5, kTime, 7, 9};
+  const std::string value = encode(record);
+  EXPECT_EQ(value, "\x05\0\0\0\0\0\0\0"s + kTimeBytes + "\x07\0\0\0"s + "\x09\0\0\0\0\0\0\0"s);
+  EXPECT_EQ(*decode_usage(value), record);
+  expect_only_whole(value, decode_usage);
+}
+
+TEST(Records, APinIsTimeAndNames) {
+  const std::string value = encode(PinRecord{kTime, "up", "repo"});
+  EXPECT_EQ(value, kTimeBytes + "\x02\0up\x04\0repo"s);
+  EXPECT_EQ(decode_pin(value)->since, kTime);
+  EXPECT_EQ(decode_pin(value)->repository, "repo");
+  expect_only_whole(value, decode_pin);
+}
+
+TEST(Records, TheNoteOfTheScrubHasADigestWhileAPassIsUnderWay) {
+  const std::string none = encode(ScrubNote{kTime, std::nullopt, std::nullopt});
+  EXPECT_EQ(none, kTimeBytes + std::string(8, '\0'));
+  EXPECT_FALSE(decode_scrub(none)->ended);
+  EXPECT_FALSE(decode_scrub(none)->last);
+  const std::string some = encode(ScrubNote{kTime, kTime, kDigest});
+  EXPECT_EQ(some, kTimeBytes + kTimeBytes + "\x01" + kRaw);
+  EXPECT_EQ(decode_scrub(some)->began, kTime);
+  EXPECT_EQ(decode_scrub(some)->ended, kTime);
+  EXPECT_EQ(decode_scrub(some)->last, kDigest);
+  for (std::size_t size = 0; size < some.size(); ++size) {
+    if (size == none.size()) continue;
+    EXPECT_FALSE(decode_scrub(some.substr(0, size)).ok()) << size;
+  }
+}
+
+TEST(Records, ContentIsAKindAndADigest) {
+  const Content blob{ContentKind::kBlob, kDigest};
+  const Content manifest{ContentKind::kManifest, kDigest};
+  EXPECT_EQ(content_key(blob), "\x01\x01" + kRaw);
+  EXPECT_EQ(content_key(manifest), "\x02\x01" + kRaw);
+  EXPECT_EQ(*decode_content_key(content_key(manifest)), manifest);
+  EXPECT_FALSE(decode_content_key("\x03\x01" + kRaw).ok());
+  EXPECT_FALSE(decode_content_key("\x01\x01" + kRaw + "x").ok());
+}
+
+TEST(Records, RanksSortAsNumbers) {
+  const Content content{ContentKind::kBlob, kDigest};
+  EXPECT_EQ(rank_key(0x0102, content), "\0\0\0\0\0\0\x01\x02"s + content_key(content));
+  EXPECT_LT(rank_key(255, content), rank_key(256, content));
+  const auto decoded = decode_rank_key(rank_key(0x8182838485868788, content));
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->rank, 0x8182838485868788);
+  EXPECT_EQ(decoded->content, content);
+  EXPECT_FALSE(decode_rank_key("short").ok());
 }
 
 TEST(Records, ATagsKeyIsTheHashOfItsRepositoryAndItsName) {

@@ -40,7 +40,7 @@ struct Options {
 };
 
 // A process that crashes while it uses the index should leave this file behind: the next
-// one reads the whole index before it trusts it.
+// one reads the whole index before it trusts it. The folder is there once a store is open.
 std::string suspicion_path(const std::string& data_dir);
 
 class Core;
@@ -103,17 +103,20 @@ class DiskStore final : public cache::Store {
   std::shared_ptr<DigestLane> lane_of(const oci::Digest& digest);
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
   void sweep_partials(std::chrono::hours keep_for);
-  void remove_partials(const std::vector<oci::Digest>& digests, WallTime before);
   void empty_trash();
   void recovered();
-  void set_aside(const oci::Digest& digest, std::function<void()> then);
+  void revoke_open(const oci::Digest& digest);
+  void set_aside(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
   void write_touches();
   void touch(const Content& content);
   struct Removal;
   void commit_eviction(const std::shared_ptr<Removal>& removal);
   void remove_files(const std::shared_ptr<Removal>& removal);
   void finish_removal(const std::shared_ptr<Removal>& removal);
-  void remove_idle_partials();
+  void report_removal(const std::shared_ptr<Removal>& removal);
+  void remove_idle_partials(std::function<void()> then);
+  void remove_idle(const std::vector<oci::Digest>& digests, WallTime before,
+                   std::function<void()> then);
   void forget_trash(std::vector<oci::Digest> digests);
   Done while_alive(Done done);
   template <typename T>
