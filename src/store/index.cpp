@@ -34,6 +34,7 @@ bool is_damage(int code) {
     case MDB_PAGE_FULL:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_DBI:
+    case MDB_BAD_TXN:  // Damage that it met on the way to a table.
       return true;
     default:
       return false;
@@ -44,14 +45,14 @@ bool is_damage(int code) {
 
 Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes) {
   std::unique_ptr<Index> index(new Index(directory, map_bytes));
-  if (Status opened = index->open_or_set_aside(Check::kNone); !opened) return opened.error();
+  if (Status opened = index->open_or_set_aside(); !opened) return opened.error();
   return index;
 }
 
 Index::~Index() = default;
 
-Status Index::open_or_set_aside(Check check) {
-  Status opened = open_now(check);
+Status Index::open_or_set_aside() {
+  Status opened = open_now();
   if (opened.ok() || opened.error().code != ErrorCode::kCorrupt) return opened;
   return make_anew(opened.error());
 }
@@ -59,15 +60,15 @@ Status Index::open_or_set_aside(Check check) {
 // On a full disk a new index is worth more than the damaged one.
 Status Index::make_anew(const Error& reason) {
   if (Status moved = set_aside(reason); !moved) return moved;
-  Status opened = open_now(Check::kNone);
+  Status opened = open_now();
   if (opened.ok() || opened.error().code != ErrorCode::kNoSpace) return opened;
   close();
   ::unlink(path("damaged.mdb").c_str());
   ::unlink(path("data.mdb").c_str());
-  return open_now(Check::kNone);
+  return open_now();
 }
 
-Status Index::open_now(Check check) {
+Status Index::open_now() {
   needs_recovery_ = false;
   damage_reported_ = false;
   unwritable_.reset();
@@ -75,9 +76,6 @@ Status Index::open_now(Check check) {
   if (Status whole = check_whole(); !whole) return whole;
   if (Status tables = open_tables(0); !tables) return tables;
   if (Status sound = check_suspect(); !sound) return sound;
-  if (check == Check::kAll) {
-    if (Status sound = check_sound(); !sound) return sound;
-  }
   return migrate(found_version_);
 }
 
@@ -97,18 +95,14 @@ Status Index::recover() {
   log::error("the index {} is opened again", directory_);
   const std::unique_lock lock(open_mutex_);
   const bool damaged = damage_reported_;
-  const bool given_up = damaged && doubted_;
-  doubted_ = damaged;
   close();
-  const Error twice{ErrorCode::kCorrupt, "the index " + directory_ + " reports damage again"};
-  Status opened =
-      given_up ? make_anew(twice) : open_or_set_aside(damaged ? Check::kAll : Check::kNone);
+  const Error reason{ErrorCode::kCorrupt, "the index " + directory_ + " is damaged"};
+  Status opened = damaged ? make_anew(reason) : open_or_set_aside();
   if (opened.ok()) return opened;
   if (Status readable = open_read_only(); !readable) close();
   unwritable_ = opened.error();
   needs_recovery_ = true;
   damage_reported_ = damaged;
-  doubted_ = given_up;
   return opened;
 }
 
@@ -307,7 +301,6 @@ Status WriteTxn::commit() {
   if (const int code = mdb_txn_commit(own_.release())) {
     return index_.error("commit to the index", code);
   }
-  index_.doubted_ = false;
   const std::lock_guard lock(index_.mutex_);
   index_.counts_ = *counts;
   return {};

@@ -196,10 +196,8 @@ class Index {
 
   // LMDB has reported damage, or has closed itself, or the last recovery failed.
   bool needs_recovery() const { return needs_recovery_; }
-  // Opens the index again. When damage was reported all of it is read, and it is set
-  // aside when that finds some, or when the same report came twice without a commit in
-  // between. On a disk that can't be written lookups go on. For whoever holds the commit
-  // lane.
+  // Opens the index again, or makes it anew when damage was reported. On a disk that
+  // can't be written lookups go on. For whoever holds the commit lane.
   Status recover();
 
   // Names of notes.
@@ -216,11 +214,8 @@ class Index {
   Index(std::string directory, std::uint64_t map_bytes)
       : directory_(std::move(directory)), map_bytes_(map_bytes) {}
 
-  // What opening includes beyond itself.
-  enum class Check { kNone, kAll };
-
-  Status open_or_set_aside(Check check);
-  Status open_now(Check check);
+  Status open_or_set_aside();
+  Status open_now();
   Status open_read_only();
   void close();
   Status set_aside(const Error& reason);
@@ -252,7 +247,6 @@ class Index {
   TxnPtr read_txn_;  // Reset between lookups. Goes before env_.
   mutable std::atomic<bool> needs_recovery_ = false;
   mutable std::atomic<bool> damage_reported_ = false;
-  bool doubted_ = false;  // Nothing was committed since a recovery from damage. Commit lane's.
   std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
   std::uint32_t found_version_ = 0;

@@ -30,7 +30,6 @@ const char* advice_for(int code) {
       return "another LMDB version wrote it";
     case MDB_READERS_FULL:
     case MDB_BAD_RSLOT:
-    case MDB_BAD_TXN:
       return "this is a fault in layby; please report it";
     default:
       return "it is damaged, or none of layby's";
@@ -44,7 +43,6 @@ ErrorCode code_for(int code) {
     case MDB_PANIC:
     case MDB_READERS_FULL:
     case MDB_BAD_RSLOT:
-    case MDB_BAD_TXN:
       return ErrorCode::kIo;
     default:
       return ErrorCode::kCorrupt;

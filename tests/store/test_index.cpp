@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -147,23 +149,26 @@ class IndexTest : public ::testing::Test {
     EXPECT_EQ(mdb_stat(txn, dbi, &stat), 0);
     return stat.ms_entries;
   }
-  // Zeroes one page that holds keys of the table of blobs, in the file as it is.
-  void damage_a_leaf() {
+  enum class Leaf { kFirst, kLast };
+  // Zeroes the page of the first or last records of blobs, in the file as it is.
+  void damage(Leaf which) {
     const std::string path = folder_.path() + "/data.mdb";
     std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
     std::string bytes(fs::file_size(path), '\0');
     file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    // A key and a value of that table side by side are nowhere else.
-    const std::string key = digest_key(oci::Digest::of("77"));
-    std::size_t zeroed = 0;
-    const std::string entry = key + encode(BlobRecord{1, time_});
+    const std::string record = encode(BlobRecord{1, time_});
+    std::set<std::string> keys;
+    for (int i = 0; i < 1'500; ++i) keys.insert(digest_key(oci::Digest::of(std::to_string(i))));
+    const std::string entry = (which == Leaf::kFirst ? *keys.begin() : *keys.rbegin()) + record;
+    // A page that was split may have a copy that isn't used any more.
+    int zeroed = 0;
     for (auto at = bytes.find(entry); at != std::string::npos; at = bytes.find(entry, at + 1)) {
       file.seekp(static_cast<std::streamoff>(at / 4096 * 4096));
       file << std::string(4096, '\0');
       ++zeroed;
     }
     file.flush();
-    ASSERT_GT(zeroed, 0u);
+    ASSERT_GT(zeroed, 0);
   }
   template <typename Make>
   void put_many_raw(const char* table, int count, Make make) {
@@ -490,7 +495,7 @@ class DamagedIndexTest : public IndexTest {
   void SetUp() override {
     IndexTest::SetUp();
     WriteTxn txn = begin();
-    for (int i = 0; i < 2'000; ++i) {
+    for (int i = 0; i < 1'500; ++i) {
       ASSERT_TRUE(txn.put_blob(oci::Digest::of(std::to_string(i)), {1, time_}).ok());
     }
     ASSERT_TRUE(txn.erase_note(Index::kRebuildNote).ok());
@@ -586,7 +591,7 @@ TEST_F(DamagedIndexTest, ASoundIndexOutlivesASuspicion) {
   index_.reset();
   std::ofstream(folder_.path() + "/suspect") << "";
   reopen();
-  EXPECT_EQ(index_->counts().totals.blobs, 2'000u);
+  EXPECT_EQ(index_->counts().totals.blobs, 1'500u);
   EXPECT_FALSE(was_set_aside());
   EXPECT_FALSE(fs::exists(folder_.path() + "/suspect"));
   EXPECT_FALSE(fs::exists(folder_.path() + "/checking"));
@@ -594,14 +599,25 @@ TEST_F(DamagedIndexTest, ASoundIndexOutlivesASuspicion) {
 
 TEST_F(DamagedIndexTest, ASuspicionFindsADamagedPageThatNobodyAskedFor) {
   index_.reset();
-  damage_a_leaf();
+  damage(Leaf::kFirst);
   reopen();
-  EXPECT_EQ(index_->counts().totals.blobs, 2'000u) << "opening doesn't notice";
+  EXPECT_EQ(index_->counts().totals.blobs, 1'500u) << "opening doesn't notice";
   index_.reset();
   std::ofstream(folder_.path() + "/suspect") << "";
   reopen();
   EXPECT_FALSE(fs::exists(folder_.path() + "/suspect"));
   EXPECT_FALSE(fs::exists(folder_.path() + "/checking"));
+  expect_made_anew();
+}
+
+TEST_F(DamagedIndexTest, DamageThatCrashesTheCheckIsSetAsideByTheNextStart) {
+  index_.reset();
+  damage(Leaf::kLast);  // LMDB aborts when it walks from a leaf to one that is none.
+  std::ofstream(folder_.path() + "/suspect") << "";
+  EXPECT_EXIT(static_cast<void>(Index::open(folder_.path(), kMapBytes)),
+              ::testing::KilledBySignal(SIGABRT), "");
+  EXPECT_TRUE(fs::exists(folder_.path() + "/checking"));
+  reopen();
   expect_made_anew();
 }
 
@@ -614,9 +630,9 @@ TEST_F(DamagedIndexTest, ACheckThatCrashedEndsIt) {
 }
 
 TEST_F(DamagedIndexTest, DamageThatIsFoundWhileRunningIsSetAsideByARecovery) {
-  damage_a_leaf();
+  damage(Leaf::kLast);
   int damaged = 0;
-  for (int i = 0; i < 2'000; ++i) {
+  for (int i = 0; i < 1'500; ++i) {
     const auto found = index_->read()->find_blob(oci::Digest::of(std::to_string(i)));
     damaged += found.ok() ? 0 : 1;
   }
@@ -632,7 +648,7 @@ TEST_F(DamagedIndexTest, ARecoveryOfASoundIndexKeepsIt) {
   EXPECT_EQ(index_->generation(), 0);
   EXPECT_TRUE(find(oci::Digest::of("7")));
   put_blob(digest_, 7);
-  EXPECT_EQ(index_->counts().totals.blobs, 2'001u);
+  EXPECT_EQ(index_->counts().totals.blobs, 1'501u);
   EXPECT_FALSE(was_set_aside());
 }
 
@@ -689,13 +705,13 @@ TEST_F(OldIndexTest, GoesOnAfterAMigrationThatStoppedHalfWay) {
 }
 
 TEST_F(OldIndexTest, MoreThanOneBatchIsMigrated) {
-  put_many_raw("blobs", 25'000, [this](int i) {
+  put_many_raw("blobs", 11'000, [this](int i) {
     return std::pair(digest_key(oci::Digest::of(std::to_string(i))), encode(BlobRecord{1, time_}));
   });
   reopen();
   std::size_t ranked = 0;
   ASSERT_TRUE(index_->read()->each_ranked([&](const Ranked&) { return ++ranked > 0; }).ok());
-  EXPECT_EQ(ranked, 25'003u);
+  EXPECT_EQ(ranked, 11'003u);
   EXPECT_EQ(*index_->read()->find_note("format"), encode_version(2));
 }
 

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A store whose index is lost or damaged, at start and while it runs: it opens, and its
+// blobs come back from the files.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "layby/base/fd.h"
+#include "store/disk_faults.h"
+#include "store/disk_store_test.h"
+#include "store/index.h"
+
+namespace layby::testing {
+namespace {
+
+class RecoveryTest : public DiskTest {
+ protected:
+  void SetUp() override {
+    wait_for_rebuild();
+    for (unsigned i = 1; i <= 6; ++i) blobs_.push_back(add_blob(some_bytes(20'000, i)));
+    add_tag("t", blobs_[0]);
+  }
+  void wait_for_rebuild() {
+    turn_until([&] { return !store().scrub().running; });
+  }
+  std::string index_file() const { return data("index/data.mdb"); }
+  bool was_set_aside() const { return fs::exists(data("index/damaged.mdb")); }
+  void overwrite(const std::string& path, std::uint64_t from, const std::string& bytes) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(from));
+    file << bytes << std::flush;
+    ASSERT_TRUE(file.good());
+  }
+  void zero_pages() {
+    overwrite(index_file(), 8192, std::string(fs::file_size(index_file()) - 8192, '\0'));
+  }
+  void expect_all_back() {
+    wait_for_rebuild();
+    for (std::size_t i = 0; i < blobs_.size(); ++i) {
+      EXPECT_TRUE(stored(blobs_[i]) == some_bytes(20'000, static_cast<unsigned>(i) + 1)) << i;
+    }
+    EXPECT_EQ(store().usage().blobs, blobs_.size());
+    EXPECT_EQ(store().usage().blob_bytes, blobs_.size() * 20'000);
+    EXPECT_EQ(counters().damaged_blobs, 0u);
+  }
+  std::vector<oci::Digest> blobs_;
+};
+
+TEST_F(RecoveryTest, AMissingIndexIsMadeFromTheFiles) {
+  harness_.close();
+  fs::remove_all(data("index"));
+  harness_.open_again();
+  EXPECT_TRUE(store().scrub().rebuilding);
+  EXPECT_FALSE(store().find_tag(key("t"))) << "tags are lost";
+  expect_all_back();
+  harness_.reopen();
+  EXPECT_FALSE(store().scrub().rebuilding);
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, ATruncatedOneIsSetAside) {
+  harness_.close();
+  fs::resize_file(index_file(), fs::file_size(index_file()) - 4096);
+  harness_.open_again();
+  EXPECT_TRUE(was_set_aside());
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, AZeroedOneIsSetAside) {
+  harness_.close();
+  zero_pages();
+  harness_.open_again();
+  EXPECT_TRUE(was_set_aside());
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, AnythingElseIsSetAside) {
+  harness_.close();
+  std::ofstream(index_file(), std::ios::trunc) << std::string(50'000, 'z');
+  harness_.open_again();
+  EXPECT_TRUE(was_set_aside());
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, ADamagedBlobFileDoesNotComeBack) {
+  harness_.close();
+  fs::remove_all(data("index"));
+  flip_byte(published_path(blobs_[2]));
+  harness_.open_again();
+  wait_for_rebuild();
+  EXPECT_FALSE(has(blobs_[2]));
+  EXPECT_TRUE(fs::exists(quarantine_path(blobs_[2])));
+  EXPECT_FALSE(fs::exists(published_path(blobs_[2])));
+  EXPECT_EQ(store().usage().blobs, 5u);
+  EXPECT_EQ(counters().damaged_blobs, 1u);
+  add_blob(some_bytes(20'000, 3));
+  EXPECT_TRUE(has(blobs_[2]));
+}
+
+TEST_F(RecoveryTest, ABlobThatIsAskedForBeforeTheRebuildReachesItIsThere) {
+  harness_.close();
+  fs::remove_all(data("index"));
+  harness_.open_again();
+  for (unsigned i = 1; i <= 6; ++i) {
+    const WriterLog log = fill(some_bytes(20'000, i));
+    EXPECT_EQ(log.kept, 20'000u);
+    EXPECT_TRUE(log.published());
+  }
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, ARebuildGoesOnAfterARestart) {
+  harness_.close();
+  fs::remove_all(data("index"));
+  harness_.open_again();
+  turn_until([&] { return store().usage().blobs > 0; });
+  harness_.close();
+  {
+    auto index = store::Index::open(data("index"), std::uint64_t{64} << 20);
+    EXPECT_TRUE((*index)->needs_rebuild());
+  }
+  harness_.open_again();
+  EXPECT_TRUE(store().scrub().rebuilding);
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, VerifyDuringARebuildComesAfterIt) {
+  harness_.close();
+  fs::remove_all(data("index"));
+  harness_.open_again();
+  store().verify();
+  expect_all_back();
+  EXPECT_EQ(store().scrub().checked_blobs, 6u);
+  EXPECT_FALSE(store().scrub().on_demand);
+}
+
+TEST_F(RecoveryTest, ASoundIndexOutlivesACrash) {
+  harness_.close();
+  std::ofstream(store::suspicion_path(harness_.data_dir())) << "";
+  harness_.open_again();
+  EXPECT_FALSE(was_set_aside());
+  EXPECT_TRUE(store().find_tag(key("t")));
+  expect_all_back();
+  EXPECT_FALSE(fs::exists(store::suspicion_path(harness_.data_dir())));
+}
+
+TEST_F(RecoveryTest, DamageUnderTheRunningProcessIsHealedWithoutARestart) {
+  zero_pages();
+  EXPECT_FALSE(store().open_blob(blobs_[0]));
+  turn_until([&] { return counters().index_recoveries == 1 && store().scrub().rebuilding; });
+  EXPECT_TRUE(was_set_aside());
+  expect_all_back();
+  add_tag("t2", blobs_[0]);
+  EXPECT_TRUE(store().find_tag(key("t2")));
+}
+
+TEST_F(RecoveryTest, DamageThatAWriteFindsIsHealedAndTheWriteDone) {
+  zero_pages();
+  add_tag("t2", blobs_[0]);
+  EXPECT_TRUE(store().find_tag(key("t2")));
+  EXPECT_TRUE(was_set_aside());
+  turn_until([&] { return store().scrub().rebuilding; });
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, DamageDuringAPassOfTheScrubIsHealed) {
+  store().verify();
+  zero_pages();
+  static_cast<void>(store().open_blob(blobs_[0]));
+  turn_until([&] { return counters().index_recoveries >= 1 && store().usage().blobs == 6; });
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, DamageDuringARebuildBeginsItAnew) {
+  harness_.close();
+  fs::remove_all(data("index"));
+  harness_.open_again();
+  turn_until([&] { return store().usage().blobs > 2; });
+  zero_pages();
+  static_cast<void>(store().open_blob(blobs_[0]));
+  turn_until([&] { return counters().index_recoveries == 1; });
+  turn_until([&] { return store().usage().blobs == 6; });
+  expect_all_back();
+  harness_.reopen();
+  EXPECT_FALSE(store().scrub().rebuilding);
+  expect_all_back();
+}
+
+TEST_F(RecoveryTest, AnIndexThatClosedItselfIsOpenedAgainWithAllItHas) {
+  {
+    // The last write of a commit: LMDB takes no more and answers nothing after it failed.
+    const DiskFault fault(DiskCall::kWrite, "/index/data.mdb", EIO, kMetaBytes);
+    std::optional<Status> put;
+    store().put_tag(key("t2"), {blobs_[1], time_}, [&](const Status& status) { put = status; });
+    turn_until([&] { return put.has_value(); });
+    EXPECT_FALSE(put->ok());
+    EXPECT_GT(fault.hits(), 0);
+  }
+  EXPECT_FALSE(was_set_aside());
+  add_tag("t3", blobs_[1]);
+  EXPECT_TRUE(store().find_tag(key("t3")));
+  EXPECT_TRUE(store().find_tag(key("t")));
+  EXPECT_FALSE(was_set_aside());
+  EXPECT_GE(counters().index_recoveries, 1u);
+  expect_all_back();
+}
+
+}  // namespace
+}  // namespace layby::testing

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The check of stored blobs: what it finds, what happens then, and when it runs.
+
+#include "store/scrub.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/disk_store_test.h"
+#include "store/index.h"
+
+namespace layby::testing {
+namespace {
+
+using std::chrono::hours;
+
+std::string blob(unsigned number) { return some_bytes(20'000, number); }
+
+class ScrubTest : public DiskTest {
+ protected:
+  void SetUp() override { wait_for_end(); }
+
+  void wait_for_end() {
+    turn_until([&] { return !store().scrub().running; });
+  }
+  void verify() {
+    store().verify();
+    EXPECT_TRUE(store().scrub().running);
+    EXPECT_TRUE(store().scrub().on_demand);
+    wait_for_end();
+  }
+  // Reads or changes the notes of the index while no store has it.
+  template <typename Use>
+  void with_index(Use use) {
+    harness_.close();
+    {
+      auto index = store::Index::open(data("index"), std::uint64_t{64} << 20);
+      ASSERT_TRUE(index.ok());
+      use(**index);
+    }
+    harness_.open_again();
+  }
+  void put_note(const store::ScrubNote& note) {
+    with_index([&](store::Index& index) {
+      auto txn = index.write();
+      ASSERT_TRUE(txn->put_note(store::Index::kScrubNote, encode(note)).ok());
+      ASSERT_TRUE(txn->commit().ok());
+    });
+  }
+  store::ScrubNote note() {
+    store::ScrubNote found;
+    with_index([&](store::Index& index) {
+      found = *store::decode_scrub(index.read()->find_note(store::Index::kScrubNote)->value());
+    });
+    return found;
+  }
+  std::vector<oci::Digest> add_blobs(unsigned count) {
+    std::vector<oci::Digest> digests;
+    for (unsigned i = 1; i <= count; ++i) digests.push_back(add_blob(blob(i)));
+    std::sort(digests.begin(), digests.end());  // As the index has them.
+    return digests;
+  }
+};
+
+TEST_F(ScrubTest, SoundBlobsStay) {
+  const auto digests = add_blobs(3);
+  verify();
+  const cache::ScrubStatus status = store().scrub();
+  EXPECT_EQ(status.checked_blobs, 3u);
+  EXPECT_EQ(status.checked_bytes, 60'000u);
+  EXPECT_EQ(status.bad_blobs, 0u);
+  EXPECT_EQ(status.last_ended, harness_.clock().wall_now());
+  EXPECT_EQ(counters().scrubbed_bytes, 60'000u);
+  for (const oci::Digest& digest : digests) EXPECT_TRUE(has(digest));
+}
+
+TEST_F(ScrubTest, AFlippedByteIsFoundReportedAndMovedAway) {
+  const TestManifest image = make_manifest("config", {blob(1)});
+  const auto digest = add_blob(blob(1));
+  const auto sound = add_blob(blob(2));
+  add_manifest(image);
+  add_tag("t", image.digest);
+  std::vector<std::pair<oci::Digest, std::optional<cache::TagKey>>> reports;
+  harness_.disk_store().on_damaged([&](const auto& bad, const auto& user) {
+    EXPECT_FALSE(has(bad)) << "it is out of service by then";
+    reports.emplace_back(bad, user);
+  });
+  const auto reading = store().open_blob(digest);
+  flip_byte(published_path(digest));
+  EXPECT_FALSE(reading->file->revoked());
+  verify();
+  EXPECT_TRUE(reading->file->revoked());
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].first, digest);
+  EXPECT_EQ(reports[0].second, key("t"));
+  EXPECT_EQ(store().scrub().bad_blobs, 1u);
+  EXPECT_EQ(counters().damaged_blobs, 1u);
+  EXPECT_FALSE(fs::exists(published_path(digest)));
+  EXPECT_TRUE(fs::exists(quarantine_path(digest)));
+  EXPECT_EQ(store().usage().blobs, 1u);
+  EXPECT_TRUE(has(sound));
+
+  add_blob(blob(1));
+  const auto again = store().open_blob(digest);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->file->revoked());
+  EXPECT_TRUE(read_all(again->file->fd()) == blob(1));
+}
+
+TEST_F(ScrubTest, ADamagedBlobThatNoTagHasIsReportedWithoutOne) {
+  const auto digest = add_blob(blob(1));
+  bool reported = false;
+  harness_.disk_store().on_damaged([&](const auto& bad, const auto& user) {
+    EXPECT_EQ(bad, digest);
+    EXPECT_FALSE(user);
+    reported = true;
+  });
+  flip_byte(published_path(digest));
+  verify();
+  EXPECT_TRUE(reported);
+}
+
+TEST_F(ScrubTest, AReportMayBeginAnotherPass) {
+  const auto digests = add_blobs(3);
+  int reports = 0;
+  harness_.disk_store().on_damaged([&](const auto&, const auto&) {
+    ++reports;
+    store().verify();
+  });
+  for (const oci::Digest& digest : digests) flip_byte(published_path(digest));
+  verify();
+  EXPECT_EQ(reports, 3);
+  EXPECT_EQ(store().usage().blobs, 0u);
+}
+
+TEST_F(ScrubTest, ABlobOfSeveralPiecesIsReadWhole) {
+  const std::string bytes = some_bytes(9'000'000, 3);
+  const auto digest = add_blob(bytes);
+  verify();
+  EXPECT_EQ(store().scrub().checked_bytes, bytes.size());
+  EXPECT_EQ(store().scrub().bad_blobs, 0u);
+  std::fstream(published_path(digest), std::ios::binary | std::ios::in | std::ios::out)
+      .seekp(8'999'999)
+      .put('x');
+  verify();
+  EXPECT_EQ(store().scrub().bad_blobs, 1u);
+}
+
+TEST_F(ScrubTest, AFileThatLostItsEndIsDamaged) {
+  const auto digest = add_blob(blob(1));
+  fs::resize_file(published_path(digest), 100);
+  verify();
+  EXPECT_EQ(store().scrub().bad_blobs, 1u);
+  EXPECT_FALSE(has(digest));
+}
+
+TEST_F(ScrubTest, ARecordWithoutAFileIsDropped) {
+  const auto digests = add_blobs(2);
+  fs::remove(published_path(digests[0]));
+  verify();
+  EXPECT_EQ(store().scrub().bad_blobs, 0u);
+  turn_until([&] { return store().usage().blobs == 1; });
+  EXPECT_FALSE(fs::exists(data("quarantine")));
+}
+
+TEST_F(ScrubTest, QuarantineKeepsTheLastSixteen) {
+  std::vector<oci::Digest> digests;
+  for (unsigned i = 1; i <= 18; ++i) {
+    digests.push_back(add_blob(blob(i)));
+    flip_byte(published_path(digests.back()));
+    if (i >= 16) verify();
+  }
+  EXPECT_EQ(files_in(data("quarantine")), 16u);
+  EXPECT_TRUE(fs::exists(quarantine_path(digests[17])));
+  EXPECT_TRUE(fs::exists(quarantine_path(digests[16])));
+}
+
+TEST_F(ScrubTest, VerifyTwiceIsOnePassFromTheBeginning) {
+  add_blobs(5);
+  store().verify();
+  turn_until([&] { return store().scrub().checked_blobs > 0; });
+  store().verify();
+  EXPECT_EQ(store().scrub().checked_blobs, 0u);
+  wait_for_end();
+  EXPECT_EQ(store().scrub().checked_blobs, 5u);
+}
+
+TEST_F(ScrubTest, APassGoesOnAfterARestartFromWhereItWas) {
+  const auto digests = add_blobs(6);
+  const WallTime began = harness_.clock().wall_now() - hours(3);
+  put_note({began, std::nullopt, digests[3]});
+  turn_until([&] { return store().scrub().last_ended.has_value(); });
+  EXPECT_EQ(store().scrub().checked_blobs, 2u);
+  EXPECT_FALSE(store().scrub().on_demand);
+}
+
+TEST_F(ScrubTest, ACleanStopKeepsThePlace) {
+  const auto digests = add_blobs(5);
+  harness_.change_options([](store::Options& options) { options.scrub_rate = 20'000'000; });
+  put_note({harness_.clock().wall_now(), std::nullopt, digests[0]});
+  turn_until([&] { return store().scrub().checked_blobs >= 1; });
+  harness_.change_options(nullptr);
+  const std::uint64_t checked = store().scrub().checked_blobs;
+  const store::ScrubNote kept = note();
+  if (checked < 4) {
+    EXPECT_EQ(kept.last, digests[checked]);
+  }
+}
+
+TEST_F(ScrubTest, ThePeriodIsKept) {
+  add_blobs(1);
+  const WallTime now = harness_.clock().wall_now();
+  const WallTime ended = now - hours(24 * 29);
+  put_note({ended, ended, std::nullopt});
+  turn_until([&] { return store().scrub().last_ended.has_value(); });
+  EXPECT_EQ(store().scrub().last_ended, ended) << "it isn't time yet";
+  EXPECT_FALSE(store().scrub().running);
+
+  put_note({now - hours(24 * 31), now - hours(24 * 31), std::nullopt});
+  turn_until([&] { return store().scrub().last_ended == now; });
+  EXPECT_EQ(store().scrub().checked_blobs, 1u);
+  EXPECT_EQ(note().ended, now);
+}
+
+TEST_F(ScrubTest, WithoutAPeriodItRunsOnDemandOnly) {
+  harness_.change_options(
+      [](store::Options& options) { options.scrub_every = std::chrono::milliseconds(0); });
+  const WallTime now = harness_.clock().wall_now();
+  put_note({now - hours(24 * 365), std::nullopt, std::nullopt});
+  add_blobs(1);
+  verify();
+  EXPECT_EQ(store().scrub().last_ended, now);
+}
+
+// The clock stands still, so the pace shows as real waiting.
+TEST_F(ScrubTest, ThePaceIsThatOfTheOptionsAndNoneOnDemand) {
+  const auto digests = add_blobs(2);
+  harness_.change_options([](store::Options& options) { options.scrub_rate = 200'000; });
+  const auto began = std::chrono::steady_clock::now();
+  put_note({harness_.clock().wall_now(), std::nullopt, oci::Digest::of("nothing")});
+  put_note({harness_.clock().wall_now(), std::nullopt, digests[0]});
+  turn_until([&] { return store().scrub().last_ended.has_value(); });
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(90));
+  harness_.change_options([](store::Options& options) { options.scrub_rate = 1; });
+  harness_.reopen();
+  verify();
+  EXPECT_EQ(store().scrub().checked_blobs, 2u);
+}
+
+TEST_F(ScrubTest, TheStoreMayGoInTheMiddleOfACheck) {
+  add_blobs(3);
+  for (int i = 0; i < 10; ++i) {
+    store().verify();
+    if (i % 2 == 0) turn_until([&] { return store().scrub().checked_blobs > 0; });
+    harness_.reopen();
+  }
+  verify();
+  EXPECT_EQ(store().scrub().bad_blobs, 0u);
+}
+
+}  // namespace
+}  // namespace layby::testing
