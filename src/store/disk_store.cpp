@@ -284,30 +284,34 @@ void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
              core_->files.published_path(digest));
   revoke_open(digest);
   const auto user = std::make_shared<std::optional<cache::TagKey>>();
-  const auto lane = lane_of(digest);
-  const auto move_away = [core = core_, lane, digest, inode](std::function<void()> after) {
-    lane->lane.submit([core, lane, digest, inode, after = std::move(after)]() mutable {
-      if (Status moved = core->files.quarantine(digest, inode); !moved) {
-        log::error("{}", moved.error().message);
-      }
-      core->loop.post(std::move(after));
-    });
-  };
   core_->commits->add(
       [digest, user](WriteTxn& txn) {
         auto found = find_user(txn, digest);
         if (found) *user = *std::move(found);
         return txn.erase_blob(digest);
       },
-      while_alive([this, move_away, digest, user, then = std::move(then)](const Status&) {
+      while_alive([this, digest, inode, user, then = std::move(then)](const Status&) {
         revoke_open(digest);  // Somebody may have come before the index forgot it.
         // A record that couldn't be erased is one of a missing file then.
-        move_away([this, weak = std::weak_ptr(alive_), digest, user, then] {
-          if (weak.expired()) return;
+        move_away(digest, inode, [this, digest, user, then] {
           if (on_damaged_) on_damaged_(digest, *user);
           then();
         });
       }));
+}
+
+void DiskStore::move_away(const oci::Digest& digest, std::uint64_t inode,
+                          std::function<void()> then) {
+  const std::shared_ptr<DigestLane> lane = lane_of(digest);
+  lane->lane.submit([core = core_, lane, digest, inode, weak = std::weak_ptr(alive_),
+                     then = std::move(then)]() mutable {
+    if (Status moved = core->files.quarantine(digest, inode); !moved) {
+      log::error("{}", moved.error().message);
+    }
+    core->loop.post([weak, then = std::move(then)] {
+      if (!weak.expired()) then();
+    });
+  });
 }
 
 void DiskStore::touch_blob(const oci::Digest& digest) { touch({ContentKind::kBlob, digest}); }

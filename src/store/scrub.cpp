@@ -212,22 +212,26 @@ void Scrub::end_pass() {
   wait_for_next_pass();
 }
 
+// It is over when what was found is in the index, and the index knows that that is all;
+// unless the index was set aside meanwhile.
 void Scrub::end_files() {
+  context_.core->commits->add(
+      [core = context_.core, generation = generation_](WriteTxn& txn) {
+        const bool same = core->commits->index().generation() == generation;
+        return same ? txn.erase_note(Index::kRebuildNote) : Status();
+      },
+      [weak = std::weak_ptr(self_), number = walk_number_](const Status& status) {
+        const auto self = weak.lock();
+        if (self && (*self)->walk_number_ == number) (*self)->on_files_done(status.ok());
+      });
+}
+
+void Scrub::on_files_done(bool noted) {
   log::info("the index knows {} blobs again; {} were damaged", checked_blobs_ - bad_blobs_,
             bad_blobs_);
+  if (noted) context_.core->commits->index().note_rebuilt();
   walk_ = Walk::kNone;
   pass_ended_ = pass_began_ = context_.clock.wall_now();
-  // An index that was set aside meanwhile has them all before it.
-  const auto is_same = [core = context_.core, generation = generation_] {
-    return core->commits->index().generation() == generation;
-  };
-  context_.core->commits->add(
-      [is_same](WriteTxn& txn) {
-        return is_same() ? txn.erase_note(Index::kRebuildNote) : Status();
-      },
-      [is_same, core = context_.core](const Status& status) {
-        if (status.ok() && is_same()) core->commits->index().note_rebuilt();
-      });
   save();
   if (std::exchange(on_demand_, false)) return run_now();
   wait_for_next_pass();

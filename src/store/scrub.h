@@ -75,6 +75,7 @@ class Scrub {
   void on_checked(const oci::Digest& digest, const CheckedBlob& checked);
   void end_pass();
   void end_files();
+  void on_files_done(bool noted);
   void wait_for_next_pass();
   void save();
   std::chrono::milliseconds pace(std::uint64_t read_bytes);

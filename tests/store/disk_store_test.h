@@ -92,14 +92,10 @@ class DiskTest : public StoreTest<DiskHarness> {
     return sum.ok() ? *sum : cache::EvictedSum{};
   }
   Result<cache::EvictedSum> evict_image(const std::string& tag) {
-    return answer<cache::EvictedSum>([&](auto done) { store().evict_image(key(tag), done); });
+    return StoreTest::evict_image(key(tag));
   }
-  bool pin(const std::string& tag) {
-    return *answer<bool>([&](auto done) { store().pin(key(tag), done); });
-  }
-  bool unpin(const std::string& tag) {
-    return *answer<bool>([&](auto done) { store().unpin(key(tag), done); });
-  }
+  bool pin(const std::string& tag) { return StoreTest::pin(key(tag)).value(); }
+  bool unpin(const std::string& tag) { return StoreTest::unpin(key(tag)).value(); }
   cache::Catalog catalog() {
     return *answer<cache::Catalog>([&](auto done) { store().list_images(done); });
   }

@@ -4,16 +4,15 @@
 // blobs come back from the files.
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/mount.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "layby/base/fd.h"
 #include "store/disk_faults.h"
 #include "store/disk_store_test.h"
 #include "store/index.h"
@@ -210,6 +209,55 @@ TEST_F(RecoveryTest, AnIndexThatClosedItselfIsOpenedAgainWithAllItHas) {
   EXPECT_TRUE(store().find_tag(key("t")));
   EXPECT_FALSE(was_set_aside());
   EXPECT_GE(counters().index_recoveries, 1u);
+  expect_all_back();
+}
+
+// What others see of a folder turns read-only, as it does when the kernel gives a failing
+// disk up; files that are open stay as they are.
+class ReadOnlyFolder {
+ public:
+  explicit ReadOnlyFolder(std::string path) : path_(std::move(path)) {
+    mounted_ = ::mount(path_.c_str(), path_.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    read_only_ = mounted_ && ::mount(nullptr, path_.c_str(), nullptr,
+                                     MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) == 0;
+  }
+  ~ReadOnlyFolder() {
+    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  ReadOnlyFolder(const ReadOnlyFolder&) = delete;
+  ReadOnlyFolder& operator=(const ReadOnlyFolder&) = delete;
+  bool works() const { return read_only_; }
+
+ private:
+  const std::string path_;
+  bool mounted_ = false;
+  bool read_only_ = false;
+};
+
+TEST_F(RecoveryTest, OnADiskThatTurnedReadOnlyWhatIsStoredIsServed) {
+  const auto put_tag_fails = [&] {
+    std::optional<Status> put;
+    store().put_tag(key("t2"), {blobs_[1], time_}, [&](const Status& status) { put = status; });
+    turn_until([&] { return put.has_value(); });
+    return put->ok() ? "" : put->error().message;
+  };
+  {
+    const ReadOnlyFolder folder(data("index"));
+    if (!folder.works()) GTEST_SKIP() << "mounting needs root: " << std::strerror(errno);
+    {
+      const DiskFault fault(DiskCall::kWrite, "data.mdb", EIO, kMetaBytes);
+      EXPECT_NE(put_tag_fails(), "");
+    }
+    turn_until([&] { return has(blobs_[0]); });
+    EXPECT_TRUE(store().find_tag(key("t")));
+    const std::string reason = put_tag_fails();
+    EXPECT_NE(reason.find("read-only"), std::string::npos) << reason;
+    EXPECT_TRUE(store().find_tag(key("t")));
+    for (const oci::Digest& digest : blobs_) EXPECT_TRUE(has(digest));
+  }
+  EXPECT_EQ(put_tag_fails(), "");
+  EXPECT_TRUE(store().find_tag(key("t2")));
+  EXPECT_FALSE(was_set_aside());
   expect_all_back();
 }
 

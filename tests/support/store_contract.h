@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -261,6 +262,67 @@ TYPED_TEST_P(StoreContract, UsageCountsWhatIsStored) {
   EXPECT_EQ(usage.tags, 1u);
 }
 
+TYPED_TEST_P(StoreContract, APinHoldsUntilItIsTakenAwayAndNeedsNoImage) {
+  const cache::TagKey key{"u", "r", "t"};
+  const cache::TagKey by_digest{"u", "r", this->digest_.str()};
+  for (const cache::TagKey& one : {key, by_digest}) {
+    EXPECT_EQ(this->pin(one), false);
+    EXPECT_EQ(this->pin(one), true);
+    EXPECT_EQ(this->unpin(one), true);
+    EXPECT_EQ(this->unpin(one), false);
+  }
+}
+
+TYPED_TEST_P(StoreContract, AnUnknownImageCannotBeEvicted) {
+  EXPECT_EQ(this->evict_image({"u", "r", "t"}).error().code, ErrorCode::kNotFound);
+}
+
+TYPED_TEST_P(StoreContract, APinnedImageCannotBeEvicted) {
+  const cache::TagKey key{"u", "r", "t"};
+  this->put_tag(key, {this->digest_, this->time_});
+  this->pin(key);
+  EXPECT_EQ(this->evict_image(key).error().code, ErrorCode::kDenied);
+  EXPECT_TRUE(this->store().find_tag(key));
+  this->unpin(key);
+  EXPECT_TRUE(this->evict_image(key).ok());
+  EXPECT_FALSE(this->store().find_tag(key));
+  EXPECT_EQ(this->evict_image(key).error().code, ErrorCode::kNotFound);
+}
+
+TYPED_TEST_P(StoreContract, AnEmptyStoreHasNothingToEvictOrToList) {
+  std::optional<cache::EvictedSum> sum;
+  this->store().evict(1000, [&](const auto& given) { sum = *given; });
+  std::optional<cache::Catalog> catalog;
+  this->store().list_images([&](const auto& given) { catalog = *given; });
+  EXPECT_FALSE(sum || catalog) << "inside the call";
+  this->turn_until([&] { return sum && catalog; });
+  EXPECT_EQ(sum->blobs, 0u);
+  EXPECT_EQ(sum->blob_bytes, 0u);
+  EXPECT_TRUE(catalog->images.empty());
+}
+
+TYPED_TEST_P(StoreContract, AUseOfWhatIsNotThereIsFine) {
+  this->store().touch_blob(this->digest_);
+  this->store().touch_manifest(this->digest_);
+  EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
+  this->store().touch_blob(this->digest_);
+  EXPECT_TRUE(this->stored(this->digest_) == this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsVerifiedAllTheSame) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  writer->append(this->bytes_.substr(0, 1000));
+  this->turn_until([&] { return log.written == 1000; });
+  writer->stop_keeping();
+  writer->append(this->bytes_.substr(1000));
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_EQ(log.calls,
+            (std::vector<std::string>{"ready", "written", "unkept", "written", "verified"}));
+  EXPECT_FALSE(this->store().open_blob(this->digest_));
+}
+
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, AnEmptyStoreKnowsNothing, ABlobIsReportedStepByStepAndReadBack,
     Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob, ManyAppendsMakeOneBlob,
@@ -270,7 +332,10 @@ REGISTER_TYPED_TEST_SUITE_P(
     AWriterMayBeDestroyedInItsLastCallback, APublishedBlobIsNotWrittenAgain,
     TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut, AManifestOfFourMebibytesFits,
     ATagIsFoundAsItWasPutLast, TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit,
-    WritesAreDoneInOrder, UsageCountsWhatIsStored);
+    WritesAreDoneInOrder, UsageCountsWhatIsStored, APinHoldsUntilItIsTakenAwayAndNeedsNoImage,
+    AnUnknownImageCannotBeEvicted, APinnedImageCannotBeEvicted,
+    AnEmptyStoreHasNothingToEvictOrToList, AUseOfWhatIsNotThereIsFine,
+    ABlobThatIsNotKeptIsVerifiedAllTheSame);
 
 }  // namespace layby::testing
 

@@ -124,6 +124,27 @@ class StoreTest : public ::testing::Test {
     turn_until([&] { return done; });
   }
 
+  // Whether it was pinned before.
+  std::optional<bool> pin(const cache::TagKey& key) {
+    std::optional<bool> before;
+    store().pin(key, [&](const Result<bool>& given) { before = *given; });
+    EXPECT_FALSE(before) << "inside the call";
+    turn_until([&] { return before.has_value(); });
+    return before;
+  }
+  std::optional<bool> unpin(const cache::TagKey& key) {
+    std::optional<bool> before;
+    store().unpin(key, [&](const Result<bool>& given) { before = *given; });
+    turn_until([&] { return before.has_value(); });
+    return before;
+  }
+  Result<cache::EvictedSum> evict_image(const cache::TagKey& key) {
+    std::optional<Result<cache::EvictedSum>> sum;
+    store().evict_image(key, [&](const auto& given) { sum.emplace(given); });
+    turn_until([&] { return sum.has_value(); });
+    return *sum;
+  }
+
   Harness harness_;
   const std::string bytes_ = some_bytes(300'000);
   const oci::Digest digest_ = oci::Digest::of(bytes_);

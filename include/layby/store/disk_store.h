@@ -108,6 +108,7 @@ class DiskStore final : public cache::Store {
   void revoke_open(const oci::Digest& digest);
   void set_aside(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
   void write_touches();
+  void move_away(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
   void touch(const Content& content);
   struct Removal;
   void commit_eviction(const std::shared_ptr<Removal>& removal);
