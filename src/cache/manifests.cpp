@@ -18,6 +18,10 @@ namespace {
 // How old an unchanged tag's entry in the index may grow while the tag is in use.
 constexpr std::chrono::hours kIndexedConfirmation{1};
 
+// How long a manifest that was verified is taken to be in RAM as it was: hashing costs as
+// much as the rest of a hit.
+constexpr std::chrono::minutes kSoundFor{10};
+
 // Not so when the clock was set back behind it.
 bool is_recent(WallTime indexed_at, WallTime now) {
   return indexed_at <= now && now - indexed_at < kIndexedConfirmation;
@@ -117,12 +121,10 @@ void Manifests::destroy_later(std::shared_ptr<void> over) {
 }
 
 std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest,
-                                                ManifestSource source) const {
+                                                ManifestSource source) {
   auto manifest = context_.store.find_manifest(digest);
   if (!manifest) return std::nullopt;
-  // The index has no checksums, and bits rot there as well. The bytes that are fetched
-  // instead take this one's place.
-  if (oci::Digest::of(*manifest->bytes, digest.kind()) != digest) {
+  if (!is_sound(digest, *manifest->bytes)) {
     count(context_.counters.digest_mismatches);
     log::error("manifest {} is damaged on the disk; it is fetched again", digest.str());
     return std::nullopt;
@@ -133,13 +135,27 @@ std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest,
                         source, std::nullopt};
 }
 
+// The index has no checksums, and bits rot there as well. The bytes that are fetched
+// instead of damaged ones take their place.
+bool Manifests::is_sound(const oci::Digest& digest, const std::string& bytes) {
+  const SteadyTime now = context_.clock.steady_now();
+  if (now - sound_since_ > kSoundFor) {
+    sound_.clear();
+    sound_since_ = now;
+  }
+  if (sound_.contains(digest)) return true;
+  if (oci::Digest::of(bytes, digest.kind()) != digest) return false;
+  sound_.insert(digest);
+  return true;
+}
+
 std::optional<StoredTag> Manifests::known(const TagKey& tag) const {
   const auto confirmed = confirmed_.find(tag);
   return confirmed != confirmed_.end() ? std::optional(confirmed->second)
                                        : context_.store.find_tag(tag);
 }
 
-std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) const {
+std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) {
   const auto tagged = known(tag);
   if (!tagged) return std::nullopt;
   auto answer = stored(tagged->digest, ManifestSource::kHit);

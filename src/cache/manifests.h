@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -66,11 +67,13 @@ class Manifests {
   void forget(const Key& key, const TagCheck& check);
   void destroy_later(std::shared_ptr<void> over);
 
-  std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source) const;
+  // Verified. Nothing when it isn't there, or not whole.
+  std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source);
+  bool is_sound(const oci::Digest& digest, const std::string& bytes);
   // What a tag was when it was last checked.
   std::optional<StoredTag> known(const TagKey& tag) const;
   // What is cached under a tag, with its age; kHit as the source.
-  std::optional<ManifestAnswer> cached(const TagKey& tag) const;
+  std::optional<ManifestAnswer> cached(const TagKey& tag);
   // Upstream says that the tag is this digest, whose manifest is stored.
   void confirm(const TagKey& tag, const oci::Digest& digest);
   // Counts an answered request; `first` is set for the one that started the work.
@@ -85,6 +88,8 @@ class Manifests {
   // What was confirmed since the start. The index gets an unchanged tag again only when
   // its entry is old, to spare the disk.
   std::map<TagKey, StoredTag> confirmed_;
+  std::unordered_set<oci::Digest> sound_;  // Manifests verified since sound_since_.
+  SteadyTime sound_since_{};
 };
 
 }  // namespace layby::cache
