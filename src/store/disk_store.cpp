@@ -288,12 +288,13 @@ void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
       [digest, user](WriteTxn& txn) {
         auto found = find_user(txn, digest);
         if (found) *user = *std::move(found);
-        return txn.erase_blob(digest);
+        return txn.trash_blob(digest);
       },
       while_alive([this, digest, inode, user, then = std::move(then)](const Status&) {
         revoke_open(digest);  // Somebody may have come before the index forgot it.
         // A record that couldn't be erased is one of a missing file then.
         move_away(digest, inode, [this, digest, user, then] {
+          forget_trash({digest});
           if (on_damaged_) on_damaged_(digest, *user);
           then();
         });
