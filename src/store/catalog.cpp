@@ -92,7 +92,7 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   Entry entry{{key, tag.digest, tag.checked_at, std::nullopt, *pinned, 0, 0, 0, {}}, {}};
   Status added;
   bool there = false;
-  const Status walked = each_reached(txn_, tag.digest, [&](const ReachedManifest& reached) {
+  Status walked = each_reached(txn_, tag.digest, [&](const ReachedManifest& reached) {
     there = true;
     if (added.ok() && !oci::is_index(reached.manifest.media_type)) {
       added = add_platform(reached, entry);
@@ -111,7 +111,7 @@ Status Listing::add_pins() {
   std::set<cache::TagKey> listed;
   for (const Entry& entry : entries_) listed.insert(entry.image.tag);
   Status added;
-  const Status read = txn_.each_pin([&](const cache::TagKey& key) {
+  Status read = txn_.each_pin([&](const cache::TagKey& key) {
     if (listed.contains(key)) return true;
     const std::size_t before = entries_.size();
     if (const auto digest = oci::Digest::parse(key.tag)) {

@@ -252,7 +252,7 @@ void DiskStore::remove_idle(const std::vector<oci::Digest>& digests, WallTime be
   for (const oci::Digest& digest : digests) {
     const std::shared_ptr<DigestLane> lane = lane_of(digest);
     lane->lane.submit([core = core_, lane, digest, before, weak = std::weak_ptr(alive_), left,
-                       all_done]() mutable {
+                       all_done = all_done]() mutable {
       if (lane->partial_users == 0) {
         const bool indexed = is_indexed(*core, digest);
         const Status removed = core->files.remove_partial_older_than(digest, before, indexed);

@@ -96,21 +96,21 @@ void DiskStore::remove_files(const std::shared_ptr<Removal>& removal) {
   if (removal->files_left == 0) return finish_removal(removal);
   for (const oci::Digest& digest : removal->step.blobs) {
     const auto lane = lane_of(digest);
-    lane->lane.submit(
-        [this, weak = std::weak_ptr(alive_), core = core_, lane, digest, removal]() mutable {
-          // A fill that took the file for its own puts it back into the index. Should it not
-          // come to that, the file is trash until the next start.
-          const bool free = lane->published_users == 0;
-          const Status removed = free ? core->files.remove_published(digest) : Status();
-          if (!removed) log::error("{}", removed.error().message);
-          // What the removal holds is the loop's: it must not end here.
-          core->loop.post(
-              [this, weak, digest, gone = free && removed.ok(), removal = std::move(removal)] {
-                if (weak.expired()) return;
-                if (gone) removal->removed.push_back(digest);
-                if (--removal->files_left == 0) finish_removal(removal);
-              });
-        });
+    lane->lane.submit([this, weak = std::weak_ptr(alive_), core = core_, lane, digest,
+                       removal = removal]() mutable {
+      // A fill that took the file for its own puts it back into the index. Should it not
+      // come to that, the file is trash until the next start.
+      const bool free = lane->published_users == 0;
+      const Status removed = free ? core->files.remove_published(digest) : Status();
+      if (!removed) log::error("{}", removed.error().message);
+      // What the removal holds is the loop's: it must not end here.
+      core->loop.post(
+          [this, weak, digest, gone = free && removed.ok(), removal = std::move(removal)] {
+            if (weak.expired()) return;
+            if (gone) removal->removed.push_back(digest);
+            if (--removal->files_left == 0) finish_removal(removal);
+          });
+    });
   }
 }
 

@@ -99,7 +99,7 @@ Status FillFile::write(std::string_view bytes) {
     return Error{ErrorCode::kCorrupt, path() + " has lost its end; it is deleted"};
   }
   if (!tail_) {
-    const Status written = write_to_disk(bytes);
+    Status written = write_to_disk(bytes);
     start_writeback();
     if (written.ok()) return written;
     if (Status turned = stop_keeping(written.error()); !turned) return turned;

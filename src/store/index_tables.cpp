@@ -10,7 +10,8 @@
 
 namespace layby::store {
 
-ReadTxn::ReadTxn(ReadTxn&& other) noexcept : Txn(std::move(other)), own_(std::move(other.own_)) {
+ReadTxn::ReadTxn(ReadTxn&& other) noexcept
+    : Txn(static_cast<Txn&&>(other)), own_(std::move(other.own_)) {
   other.txn_ = nullptr;
 }
 
