@@ -169,10 +169,11 @@ Status Appliance::start_cache() {
   options.data_dir = config_.data_dir;
   options.scrub_every = config_.scrub.every;
   options.scrub_rate = config_.scrub.max_rate;
+  // Opening a damaged index may be what crashes.
+  mark_crashes(store::suspicion_path(config_.data_dir));
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
   if (!store.ok()) return store.error();
   store_ = std::move(*store);
-  mark_crashes(store::suspicion_path(config_.data_dir));
   auto multi = upstream::Multi::create(*loop_);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);

@@ -73,7 +73,7 @@ Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
   if (!chosen) return std::move(chosen).error();
   for (const Candidate& candidate : *chosen) {
     const Content& content = candidate.ranked.content;
-    if (Status gone = txn.erase_rank(candidate.ranked.rank, content); !gone) return gone.error();
+    if (Status gone = txn.take_rank(candidate.ranked.rank, content); !gone) return gone.error();
     if (!candidate.usage) continue;
     Status gone = evict_one(txn, content, candidate.usage->size_bytes, evicted);
     if (!gone) return gone.error();

@@ -6,6 +6,7 @@
 
 #include "store/index.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,6 +42,14 @@ bool is_damage(int code) {
   }
 }
 
+// Whether there is address space for so much.
+bool can_map(std::uint64_t bytes) {
+  void* map = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (map == MAP_FAILED) return false;
+  ::munmap(map, bytes);
+  return true;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes) {
@@ -72,10 +81,11 @@ Status Index::open_now() {
   needs_recovery_ = false;
   damage_reported_ = false;
   unwritable_.reset();
+  if (Status known = begin_checking(); !known) return known;
   if (Status opened = open_env(0); !opened) return opened;
   if (Status whole = check_whole(); !whole) return whole;
   if (Status tables = open_tables(0); !tables) return tables;
-  if (Status sound = check_suspect(); !sound) return sound;
+  if (Status sound = end_checking(); !sound) return sound;
   return migrate(found_version_);
 }
 
@@ -119,6 +129,7 @@ Status Index::set_aside(const Error& reason) {
   ++generation_;
   ::unlink(path("lock.mdb").c_str());  // Says nothing about the new one.
   ::unlink(path("checking").c_str());
+  ::unlink(path("suspect").c_str());
   return {};
 }
 
@@ -128,7 +139,9 @@ Status Index::open_env(unsigned flags) {
   env_.reset(env);
   if (const int code = mdb_env_set_mapsize(env, map_bytes_)) return error("size the index", code);
   if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) return error("size the index", code);
-  if (const int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS | flags, 0640)) {
+  if (int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS | flags, 0640)) {
+    // A damaged length of the file asks for a map that no address space has.
+    if (code == ENOMEM && can_map(map_bytes_)) code = MDB_CORRUPTED;
     return error("open the index", code);
   }
   // Slots of a process that was killed would keep its pages for ever.

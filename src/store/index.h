@@ -136,8 +136,8 @@ class WriteTxn : public Txn {
   // until clear_trash() or until it is put anew.
   Status trash_blob(const oci::Digest& digest);
   Status clear_trash(const oci::Digest& digest);
-  // Takes a place out of the ranks that no usage record names.
-  Status erase_rank(std::uint64_t rank, const Content& content);
+  // Takes a place out of the ranks that each_ranked() came by.
+  Status take_rank(std::uint64_t rank, const Content& content);
   // Eviction's clock, after something of `rank` went.
   void advance_clock(std::uint64_t rank);
 
@@ -163,6 +163,7 @@ class WriteTxn : public Txn {
   Status store_usage(const Content& content, std::uint64_t size_bytes, WallTime now);
   Status put_usage(const Content& content, const std::optional<UsageRecord>& before,
                    UsageRecord now);
+  Status erase_rank(std::uint64_t rank, const Content& content);
   Status erase_usage(const Content& content);
   Status migrate_usage(const Content& content, const UsageRecord& usage);
   Status put_version();
@@ -225,7 +226,8 @@ class Index {
   Status open_tables(unsigned flags);
   Status check_version(MDB_txn* txn);
   Status migrate(std::uint32_t version);
-  Status check_suspect();
+  Status begin_checking();
+  Status end_checking();
   Status check_sound();
   // Like snapshot() and write(), for whoever opens the index.
   Result<ReadTxn> begin_read(std::shared_lock<std::shared_mutex> open);
@@ -250,6 +252,7 @@ class Index {
   std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
   std::uint32_t found_version_ = 0;
+  bool checking_ = false;  // The index is read from end to end before it is used.
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.
 };

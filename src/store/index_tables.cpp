@@ -314,6 +314,16 @@ Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
   return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
 }
 
+// A key that a walk came by and a search doesn't find stands in the wrong place. Going on
+// would meet it for ever.
+Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
+  const std::string key = rank_key(rank, content);
+  MDB_val at = to_val(key);
+  const int code = mdb_del(txn_, index_.tables_.ranks, &at, nullptr);
+  if (code == 0) return {};
+  return index_.error("erase a rank from the index", code == MDB_NOTFOUND ? MDB_CORRUPTED : code);
+}
+
 Status WriteTxn::erase_usage(const Content& content) {
   const Result<std::optional<UsageRecord>> usage = find_usage(content);
   if (!usage && usage.error().code != ErrorCode::kCorrupt) return usage.error();

@@ -26,18 +26,24 @@ constexpr std::size_t kMigrationBatch = 10'000;
 
 }  // namespace
 
-Status Index::check_suspect() {
+// Before anything is read of it: opening it may be what crashes.
+Status Index::begin_checking() {
   const std::string suspect = path("suspect");
   const std::string checking = path("checking");
   if (::access(checking.c_str(), F_OK) == 0) {
     return Error{ErrorCode::kCorrupt, "reading the index " + directory_ + " crashed twice"};
   }
-  if (std::rename(suspect.c_str(), checking.c_str()) != 0) {
-    return errno == ENOENT ? Status() : Status(disk_error("rename", suspect, errno));
-  }
+  checking_ = std::rename(suspect.c_str(), checking.c_str()) == 0;
+  if (checking_ || errno == ENOENT) return {};
+  return disk_error("rename", suspect, errno);
+}
+
+Status Index::end_checking() {
+  if (!checking_) return {};
   log::warn("layby crashed; reading the whole index {} to see that it is sound", directory_);
   if (Status sound = check_sound(); !sound) return sound;
-  ::unlink(checking.c_str());
+  ::unlink(path("checking").c_str());
+  checking_ = false;
   return {};
 }
 

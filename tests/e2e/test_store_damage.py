@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from disks import MIB, SlowReader, blob_file, flip_byte
-from harness import EndToEnd, digest_of, make_image, wait_until
+from harness import EndToEnd, Parts, digest_of, make_image, wait_until
 
 
 class Damage(EndToEnd):
@@ -132,16 +132,65 @@ def garbage(file: Path) -> None:
     file.write_bytes(random.Random(1).randbytes(file.stat().st_size))
 
 
+def noise_in_the_middle(file: Path) -> None:
+    size = file.stat().st_size
+    with open(file, "r+b") as index:
+        index.seek(size // 4)
+        index.write(random.Random(2).randbytes(size // 2))
+
+
 def cut_in_half(file: Path) -> None:
     os.truncate(file, file.stat().st_size // 2)
 
 
+def wild_pointers(file: Path) -> None:
+    """Each page behind the two meta pages sends whoever reads it far out of the file."""
+    data = bytearray(file.read_bytes())
+    for page in range(2 * 4096, len(data), 4096):
+        data[page + 16:page + 80] = b"\xff" * 64
+    file.write_bytes(bytes(data))
+
+
+def endless_file(file: Path) -> None:
+    """The meta pages speak of more pages than any address space has."""
+    with open(file, "r+b") as index:
+        for meta in (0, 4096):
+            index.seek(meta + 136 + 5)  # mm_last_pg
+            index.write(b"\x40")
+
+
+def misplace_rank(file: Path, digest: str) -> None:
+    """One bit of a key in `ranks`: a scan finds it, a search does not."""
+    data, raw, at = bytearray(file.read_bytes()), bytes.fromhex(digest.partition(":")[2]), -1
+    while (at := data.find(raw, at + 1)) >= 0:
+        if data[at - 12] == 42:  # the size of that key: rank, kind, digest
+            data[at - 10] ^= 0x40
+    file.write_bytes(bytes(data))
+
+
 class LostIndex(Damage):
+    def start_again(self) -> None:
+        """As a supervisor does: an index with noise in it may take it down twice."""
+        for _ in range(3):
+            self.layby.launch()
+            process = self.layby.process
+            assert process
+            wait_until(lambda: process.poll() is not None or self.answers(), "start or end")
+            if process.poll() is None:
+                return
+        self.fail(f"it does not start:\n{self.layby.log()[-2000:]}")
+
+    def answers(self) -> bool:
+        try:
+            return self.layby.get("/healthz").status == 200
+        except OSError:
+            return False
+
     def wait_until_rebuilt(self) -> None:
         wait_until(lambda: not self.layby.stats()["scrub"]["rebuilding"], "end of the rebuilding")
 
     def test_blobs_come_back_from_their_files_and_manifests_from_the_origin(self) -> None:
-        harms: list[Callable[[Path], Any]] = [Path.unlink, cut_in_half, garbage,
+        harms: list[Callable[[Path], Any]] = [wild_pointers, endless_file, Path.unlink, cut_in_half, noise_in_the_middle, garbage,
                                               lambda file: os.truncate(file, 0)]
         for at, harm in enumerate(harms):
             with self.subTest(getattr(harm, "__name__", at)):
@@ -152,7 +201,7 @@ class LostIndex(Damage):
                 harm(self.data / "index/data.mdb")
                 self.hub.reset()
 
-                self.layby.run()
+                self.start_again()
                 self.wait_until_rebuilt()
 
                 self.assertEqual(self.pull("app:1"), self.image)
@@ -201,6 +250,16 @@ class LostIndex(Damage):
         self.assertEqual(self.upstream_gets(), {self.image.root: 1})
         self.layby.settle()
         self.hub.down()
+        self.assertEqual(self.pull("app:1"), self.image)
+
+    def test_an_eviction_that_meets_a_misplaced_rank_ends(self) -> None:
+        self.pull_and_settle()
+        self.assertEqual(self.layby.stop(), 0)
+        misplace_rank(self.data / "index/data.mdb", self.digest)
+        self.layby.run()
+
+        self.layby.command("evict", "--bytes", "4MiB", "--socket", str(self.layby.socket_path))
+
         self.assertEqual(self.pull("app:1"), self.image)
 
     def test_after_a_crash_the_index_is_read_and_kept(self) -> None:
