@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The bucket as one point in time, as in the generic cell rate algorithm (ITU-T I.371):
+// each byte moves it by what the byte costs, and it never lags further behind the
+// present than what may be saved up.
+
+#include "layby/policy/rate.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace layby::policy {
+
+RateBucket::RateBucket(std::uint64_t bytes_per_second, SteadyTime now)
+    : bytes_per_second_(bytes_per_second), free_at_(now) {
+  assert(bytes_per_second > 0);
+}
+
+void RateBucket::spend(std::uint64_t bytes, SteadyTime now) {
+  const std::chrono::duration<double> cost(static_cast<double>(bytes) /
+                                           static_cast<double>(bytes_per_second_));
+  // Rounded up, so that many small pieces aren't free.
+  free_at_ = std::max(free_at_, now - kSaved) + std::chrono::ceil<std::chrono::nanoseconds>(cost);
+}
+
+std::chrono::nanoseconds RateBucket::wait(SteadyTime now) const {
+  return std::max(std::chrono::nanoseconds(0), std::chrono::nanoseconds(free_at_ - now));
+}
+
+}  // namespace layby::policy

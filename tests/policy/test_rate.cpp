@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The token bucket: what it costs, what it saves, and that nobody gets past it.
+
+#include "layby/policy/rate.h"
+
+#include <gtest/gtest.h>
+
+namespace layby::policy {
+namespace {
+
+using namespace std::chrono_literals;
+
+class RateBucketTest : public ::testing::Test {
+ protected:
+  void SetUp() override {}
+  void TearDown() override {}
+
+  // What gets through from `from` on for `length`, asked for every `step`, in pieces.
+  static std::uint64_t gets_through(RateBucket& bucket, SteadyTime from,
+                                    std::chrono::milliseconds length,
+                                    std::chrono::milliseconds step, std::uint64_t piece) {
+    std::uint64_t bytes = 0;
+    for (SteadyTime now = from; now < from + length; now += step) {
+      while (bucket.wait(now) == 0ns) {
+        bucket.spend(piece, now);
+        bytes += piece;
+      }
+    }
+    return bytes;
+  }
+
+  const SteadyTime start_{1h};
+};
+
+TEST_F(RateBucketTest, TheFirstPieceGoesAtOnce) {
+  EXPECT_EQ(RateBucket(1000, start_).wait(start_), 0ns);
+}
+
+TEST_F(RateBucketTest, APieceCostsItsTime) {
+  RateBucket bucket(1000, start_);
+  bucket.spend(500, start_);
+  EXPECT_EQ(bucket.wait(start_), 500ms);
+  EXPECT_EQ(bucket.wait(start_ + 499ms), 1ms);
+  EXPECT_EQ(bucket.wait(start_ + 500ms), 0ns);
+}
+
+TEST_F(RateBucketTest, DebtsAddUp) {
+  RateBucket bucket(1000, start_);
+  bucket.spend(500, start_);
+  bucket.spend(500, start_ + 100ms);
+  EXPECT_EQ(bucket.wait(start_ + 100ms), 900ms);
+}
+
+TEST_F(RateBucketTest, SavesUpNoMoreThanItSays) {
+  RateBucket bucket(1000, start_);
+  const SteadyTime later = start_ + 24h;
+  bucket.spend(100, later);  // kSaved's worth.
+  EXPECT_EQ(bucket.wait(later), 0ns);
+  bucket.spend(1, later);
+  EXPECT_EQ(bucket.wait(later), 1ms);
+}
+
+TEST_F(RateBucketTest, NothingIsSavedUpAtFirst) {
+  RateBucket bucket(1000, start_);
+  bucket.spend(1, start_);
+  EXPECT_EQ(bucket.wait(start_), 1ms);
+}
+
+TEST_F(RateBucketTest, NoPieceIsFree) {
+  RateBucket bucket(std::uint64_t{1} << 40, start_);
+  bucket.spend(1, start_);
+  EXPECT_GT(bucket.wait(start_), 0ns);
+}
+
+TEST_F(RateBucketTest, NothingCostsNothing) {
+  RateBucket bucket(1, start_);
+  bucket.spend(0, start_);
+  EXPECT_EQ(bucket.wait(start_), 0ns);
+}
+
+TEST_F(RateBucketTest, KeepsToTheRateHoweverOftenItIsAsked) {
+  constexpr std::uint64_t kRate = 2'000'000;
+  constexpr std::uint64_t kPiece = 16 << 10;
+  for (const auto step : {1ms, 7ms, 90ms}) {
+    RateBucket bucket(kRate, start_);
+    const std::uint64_t bytes = gets_through(bucket, start_, 10s, step, kPiece);
+    EXPECT_LE(bytes, kRate * 10 + kRate / 10 + kPiece) << step.count();
+    EXPECT_GE(bytes, kRate * 10 - kRate / 10 - kPiece) << step.count();
+  }
+}
+
+TEST_F(RateBucketTest, KeepsToASmallRateWithLargePieces) {
+  constexpr std::uint64_t kRate = 64 << 10;
+  constexpr std::uint64_t kPiece = 256 << 10;
+  RateBucket bucket(kRate, start_);
+  const std::uint64_t bytes = gets_through(bucket, start_, 100s, 1ms, kPiece);
+  EXPECT_LE(bytes, kRate * 100 + kPiece);
+  EXPECT_GE(bytes, kRate * 100 - kPiece);
+}
+
+TEST_F(RateBucketTest, ALongPauseGivesNoMoreThanWhatIsSaved) {
+  constexpr std::uint64_t kRate = 1'000'000;
+  RateBucket bucket(kRate, start_);
+  gets_through(bucket, start_, 1s, 1ms, 1000);
+  const std::uint64_t bytes = gets_through(bucket, start_ + 1h, 1s, 1ms, 1000);
+  EXPECT_LE(bytes, kRate + kRate / 10 + 1000);
+}
+
+}  // namespace
+}  // namespace layby::policy
