@@ -46,6 +46,7 @@ RequestSpec RegistryBlob::request_spec() const {
   if (offset_ > 0) spec.headers.push_back("Range: bytes=" + std::to_string(offset_) + "-");
   spec.counter = &Counters::upstream_blob_gets;
   spec.stall_timeout = site_.options.stall_timeout;
+  spec.rate_limited = true;
   return spec;
 }
 

@@ -47,8 +47,9 @@ class Driver::InsideCurl {
   Driver& driver_;
 };
 
-Driver::Driver(event::Loop& loop, MultiPtr multi)
+Driver::Driver(event::Loop& loop, MultiPtr multi, std::uint64_t max_rate)
     : loop_(loop),
+      rate_limit_(loop, max_rate),
       timer_(loop.alarm([this] { act(CURL_SOCKET_TIMEOUT, 0); })),
       soon_(loop.alarm([this] { unpause_all(); })),
       multi_(std::move(multi)) {

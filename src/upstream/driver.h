@@ -15,18 +15,21 @@
 
 #include "layby/event/loop.h"
 #include "upstream/curl_ptr.h"
+#include "upstream/rate_limit.h"
 #include "upstream/wire.h"
 
 namespace layby::upstream {
 
 class Driver {
  public:
-  Driver(event::Loop& loop, MultiPtr multi);
+  // `max_rate` is of blobs, in bytes a second; 0 for no limit.
+  Driver(event::Loop& loop, MultiPtr multi, std::uint64_t max_rate);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
   event::Loop& loop() { return loop_; }
+  RateLimit& rate_limit() { return rate_limit_; }
   // Counts the calls into curl. Within one of them curl reads a fast connection up to a
   // hundred times in a row; owners use this to bound what they take of it.
   std::uint64_t turn() const { return turn_; }
@@ -51,6 +54,7 @@ class Driver {
   void report_finished();
 
   event::Loop& loop_;
+  RateLimit rate_limit_;
   std::unique_ptr<event::Alarm> timer_;
   std::unique_ptr<event::Alarm> soon_;
   std::map<curl_socket_t, std::unique_ptr<Socket>> sockets_;

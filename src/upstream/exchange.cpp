@@ -45,6 +45,9 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
       deadline_(driver.loop().alarm([this] { on_deadline(); })),
       stall_(driver.loop().alarm([this] { on_stall(); })) {
   head_.host = spec_.host;
+  if (spec_.rate_limited) {
+    share_ = driver_.rate_limit().share([this] { release(kOverRate); });
+  }
   if (wire_->easy) set_up(transport);
   if (wire_->setup_code != CURLE_OK) {
     error_ = failure({spec_.host, spec_.request}, ErrorCode::kIo,
@@ -91,7 +94,9 @@ void Exchange::set_up_limits(const Transport& transport) {
   wire.set(CURLOPT_QUICK_EXIT, 1L);
   wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
   wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
-  if (spec_.max_body_bytes == 0) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  // What curl has read and not handed out is past the limit: where there is one, its own
+  // small buffer does.
+  if (spec_.max_body_bytes == 0 && !share_) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
 }
 
 void Exchange::set_up_tls(const Transport& transport) {
@@ -108,14 +113,19 @@ void Exchange::set_up_tls(const Transport& transport) {
   }
 }
 
-void Exchange::pause() {
-  pause_wanted_ = true;
+void Exchange::pause() { hold(kPaused); }
+
+void Exchange::resume() { release(kPaused); }
+
+void Exchange::hold(Hold reason) {
+  holds_ |= reason;
   stall_->disarm();
 }
 
-void Exchange::resume() {
-  if (!pause_wanted_) return;
-  pause_wanted_ = false;
+void Exchange::release(Hold reason) {
+  if ((holds_ & reason) == 0) return;
+  holds_ &= ~static_cast<unsigned>(reason);
+  if (holds_ != 0) return;
   arm_stall();
   if (std::exchange(curl_paused_, false) && wire_) driver_.unpause_soon(*wire_);
 }
@@ -125,7 +135,7 @@ void Exchange::fail(Error error) {
 }
 
 void Exchange::arm_stall() {
-  if (wire_ && spec_.stall_timeout.count() > 0 && !pause_wanted_) stall_->arm(spec_.stall_timeout);
+  if (wire_ && spec_.stall_timeout.count() > 0 && holds_ == 0) stall_->arm(spec_.stall_timeout);
 }
 
 void Exchange::on_deadline() {
@@ -143,6 +153,7 @@ void Exchange::on_stall() {
 void Exchange::end(Status status) {
   deadline_->disarm();
   stall_->disarm();
+  share_.reset();
   driver_.release(std::move(wire_));
   if (!status.ok()) count_failure();
   events_.on_end(std::move(status));  // May destroy this exchange.
@@ -214,12 +225,17 @@ bool Exchange::allows_redirect() {
 
 Verdict Exchange::on_received(std::string_view bytes) {
   if (error_) return Verdict::kStop;
-  if (pause_wanted_) {
+  if (holds_ != 0) {
     curl_paused_ = true;
     return Verdict::kPause;
   }
   if (had_its_turn(bytes.size())) {
     driver_.unpause_soon(*wire_);
+    return Verdict::kPause;
+  }
+  if (!within_rate(bytes.size())) {
+    hold(kOverRate);
+    curl_paused_ = true;
     return Verdict::kPause;
   }
   arm_stall();
@@ -238,6 +254,12 @@ bool Exchange::had_its_turn(std::size_t bytes) {
   if (std::exchange(turn_, driver_.turn()) != driver_.turn()) turn_bytes_ = 0;
   turn_bytes_ += bytes;
   return turn_bytes_ > kMaxTurnBytes;
+}
+
+bool Exchange::within_rate(std::size_t bytes) {
+  if (share_) return share_->take(bytes);
+  driver_.rate_limit().count(bytes);
+  return true;
 }
 
 void Exchange::on_finished(CURLcode code) {

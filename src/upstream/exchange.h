@@ -43,7 +43,8 @@ struct ExchangeSpec {
   bool gzip = false;                      // Offer gzip; the body comes decoded.
   std::uint64_t max_body_bytes = 0;       // Decoded; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For all of it; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // Without a byte, when not paused; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};  // Without a byte, when not held; 0 for none.
+  bool rate_limited = false;                   // The body waits for its share of the link.
 };
 
 struct Head {
@@ -80,6 +81,15 @@ class Exchange final : public WireOwner {
   void fail(Error error);
 
  private:
+  // Why no byte is taken for now. It goes on when there is no reason left.
+  enum Hold : unsigned {
+    kPaused = 1,    // By its owner.
+    kOverRate = 2,  // It waits for its turn on the limited link.
+  };
+
+  void hold(Hold reason);
+  void release(Hold reason);
+  bool within_rate(std::size_t bytes);
   void set_up(const Transport& transport);
   void set_up_limits(const Transport& transport);
   void set_up_tls(const Transport& transport);
@@ -105,6 +115,7 @@ class Exchange final : public WireOwner {
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<event::Alarm> deadline_;
   std::unique_ptr<event::Alarm> stall_;
+  std::unique_ptr<RateLimit::Share> share_;  // Null when nothing limits it.
   Head head_;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
@@ -112,7 +123,7 @@ class Exchange final : public WireOwner {
   std::uint64_t turn_bytes_ = 0;  // That came in it.
   bool head_done_ = false;
   bool failure_counted_ = false;
-  bool pause_wanted_ = false;
+  unsigned holds_ = 0;  // Of Hold.
   bool curl_paused_ = false;
   std::optional<Error> error_;  // Why we stopped curl.
 };

@@ -11,13 +11,14 @@
 
 namespace layby::upstream {
 
-Result<std::unique_ptr<Multi>> Multi::create(event::Loop& loop, long max_idle_connections) {
+Result<std::unique_ptr<Multi>> Multi::create(event::Loop& loop, MultiOptions options) {
   static const CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
   MultiPtr multi(global == CURLE_OK ? curl_multi_init() : nullptr);
   if (!multi) return Error{ErrorCode::kIo, "libcurl can't be set up; is memory short?"};
   curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
-  curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, max_idle_connections);
-  return std::unique_ptr<Multi>(new Multi(std::make_unique<Driver>(loop, std::move(multi))));
+  curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, options.max_idle_connections);
+  return std::unique_ptr<Multi>(
+      new Multi(std::make_unique<Driver>(loop, std::move(multi), options.max_rate)));
 }
 
 Multi::Multi(std::unique_ptr<Driver> driver) : driver_(std::move(driver)) {}

@@ -64,6 +64,7 @@ ExchangeSpec Request::exchange_spec() const {
   spec.gzip = spec_.gzip;
   spec.max_body_bytes = spec_.max_body_bytes;
   spec.stall_timeout = spec_.stall_timeout;
+  spec.rate_limited = spec_.rate_limited;
   return spec;
 }
 

@@ -39,6 +39,7 @@ struct RequestSpec {
   std::uint64_t max_body_bytes = 0;            // 0 for no limit.
   std::chrono::milliseconds deadline{0};       // For all of it; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // 0 for none.
+  bool rate_limited = false;
 };
 
 class Request final : public ExchangeEvents {

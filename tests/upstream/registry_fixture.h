@@ -89,6 +89,12 @@ class RegistryTest : public ::testing::Test {
     options_.user_agent = "layby/test";
   }
 
+  // Limits what all blobs take together. Before connect() and serve().
+  void limit_rate(std::uint64_t bytes_per_second) {
+    MultiOptions options;
+    options.max_rate = bytes_per_second;
+    multi_ = std::move(Multi::create(*loop_, options)).value();
+  }
   // A registry at `url`, with options_.
   void connect(const std::string& url) {
     options_.url = http::parse_url(url).value();

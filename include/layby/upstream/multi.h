@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The one libcurl multi handle, driven by the event loop and shared by all registries:
-// connections are kept and reused across them. Nothing polls: curl says which sockets
+// connections are kept and reused across them, and so is the limit on what blobs may
+// take from the link. Nothing polls: curl says which sockets
 // and which time it waits for. Outlives the registries. Loop thread only. The process
 // must ignore SIGPIPE, which TLS on a broken connection raises.
 
 #ifndef LAYBY_UPSTREAM_MULTI_H_
 #define LAYBY_UPSTREAM_MULTI_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "layby/base/result.h"
@@ -17,10 +19,17 @@ namespace layby::upstream {
 
 class Driver;
 
+struct MultiOptions {
+  long max_idle_connections = 32;
+  // Bytes a second of all blobs together, shared fairly; 0 for no limit. Small requests
+  // count and don't wait.
+  std::uint64_t max_rate = 0;
+};
+
 class Multi {
  public:
   // kIo when libcurl can't be set up. `loop` outlives it.
-  static Result<std::unique_ptr<Multi>> create(event::Loop& loop, long max_idle_connections = 32);
+  static Result<std::unique_ptr<Multi>> create(event::Loop& loop, MultiOptions options = {});
   ~Multi();
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;

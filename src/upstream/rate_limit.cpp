@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Round robin by pieces, of which curl makes 16 KiB. Where there are several shares all
+// go through the queue, also when a piece may go at once: else the one that curl calls
+// first would take whatever a late alarm left.
+
+#include "upstream/rate_limit.h"
+
+#include <utility>
+
+namespace layby::upstream {
+
+RateLimit::Share::Share(RateLimit& limit, std::function<void()> on_turn)
+    : limit_(limit), on_turn_(std::move(on_turn)) {
+  ++limit_.shares_;
+}
+
+RateLimit::Share::~Share() {
+  --limit_.shares_;
+  limit_.queue_.remove(this);
+}
+
+bool RateLimit::Share::take(std::uint64_t bytes) {
+  const std::uint64_t paid = std::exchange(paid_bytes_, 0);
+  if (paid == 0 && (limit_.shares_ > 1 || !limit_.may_go())) {
+    wanted_bytes_ = bytes;
+    limit_.queue_.push_back(this);
+    limit_.wake();
+    return false;
+  }
+  if (bytes > paid) limit_.count(bytes - paid);
+  return true;
+}
+
+RateLimit::RateLimit(event::Loop& loop, std::uint64_t max_rate)
+    : alarm_(loop.alarm([this] { give_turns(); })) {
+  if (max_rate > 0) bucket_.emplace(max_rate, clock_.steady_now());
+}
+
+std::unique_ptr<RateLimit::Share> RateLimit::share(std::function<void()> on_turn) {
+  return bucket_ ? std::make_unique<Share>(*this, std::move(on_turn)) : nullptr;
+}
+
+void RateLimit::count(std::uint64_t bytes) {
+  if (bucket_) bucket_->spend(bytes, clock_.steady_now());
+}
+
+bool RateLimit::may_go() const { return bucket_->wait(clock_.steady_now()).count() == 0; }
+
+void RateLimit::wake() {
+  if (queue_.empty()) return;
+  alarm_->arm(std::chrono::ceil<std::chrono::milliseconds>(bucket_->wait(clock_.steady_now())));
+}
+
+void RateLimit::give_turns() {
+  while (!queue_.empty() && may_go()) {
+    Share* share = queue_.front();
+    queue_.pop_front();
+    share->paid_bytes_ = share->wanted_bytes_;
+    count(share->paid_bytes_);
+    share->on_turn_();
+  }
+  wake();
+}
+
+}  // namespace layby::upstream

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The limit on what blobs take from the link: never faster in total, shared by turns,
+// and felt by nobody else. What is measured are bounds that a busy machine can't break:
+// it makes transfers slower, never faster.
+
+#include "upstream/rate_limit.h"
+
+#include <algorithm>
+#include <array>
+
+#include "upstream/registry_fixture.h"
+
+namespace layby::upstream {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kPiece = 16 << 10;  // As curl makes them.
+
+class RateLimitTest : public RegistryTest {
+ protected:
+  // Each blob is `size` bytes; small requests get an empty answer.
+  void serve_blobs(std::uint64_t size) {
+    serve([size](const SeenRequest& request, Peer& peer) {
+      if (request.method == "HEAD") return peer.reply(200);
+      peer.head(200, {}, size);
+      const std::string piece(1 << 18, 'x');
+      for (std::uint64_t sent = 0; sent < size; sent += piece.size()) {
+        if (!peer.raw(std::string_view(piece).substr(0, size - sent))) return;
+      }
+    });
+  }
+  std::unique_ptr<cache::BlobTransfer> get(RecordingSink& sink) {
+    return registry_->get_blob(kRepository, digest_, 0, sink);
+  }
+  void expect_end(const RecordingSink& sink, std::uint64_t size) {
+    ASSERT_TRUE(turn([&] { return sink.ended(); }, 30s)) << "no end";
+    EXPECT_TRUE(sink.end.ok()) << message(sink.end);
+    EXPECT_EQ(sink.bytes.size(), size);
+  }
+  static double seconds_since(steady_clock::time_point start) {
+    return std::chrono::duration<double>(steady_clock::now() - start).count();
+  }
+
+  RecordingSink other_;
+};
+
+TEST_F(RateLimitTest, TwoTogetherAreNeverFasterThanTheLimit) {
+  constexpr double kRate = 2 * kMiB;
+  limit_rate(2 * kMiB);
+  serve_blobs(kMiB);
+  const auto start = steady_clock::now();
+  transfer_ = get(sink_);
+  const auto second = get(other_);
+  while (!sink_.ended() || !other_.ended()) {
+    const auto bytes = counters_.upstream_bytes.load();
+    ASSERT_TRUE(turn([&] { return counters_.upstream_bytes > bytes || sink_.ended(); }));
+    ASSERT_LE(static_cast<double>(counters_.upstream_bytes),
+              kRate * (seconds_since(start) + 0.1) + kPiece);
+  }
+  expect_end(sink_, kMiB);
+  expect_end(other_, kMiB);
+  RecordProperty("seconds", std::to_string(seconds_since(start)));
+  EXPECT_LE(2.0 * kMiB / seconds_since(start), kRate * 1.15);
+}
+
+TEST_F(RateLimitTest, TheLimitIsOneForAllRegistries) {
+  limit_rate(2 * kMiB);
+  serve_blobs(kMiB);
+  Registry another(options_, *multi_, clock_, counters_);
+  const auto start = steady_clock::now();
+  transfer_ = get(sink_);
+  const auto second = another.get_blob(kRepository, digest_, 0, other_);
+  expect_end(sink_, kMiB);
+  expect_end(other_, kMiB);
+  EXPECT_LE(2.0 * kMiB / seconds_since(start), 2.0 * kMiB * 1.15);
+}
+
+TEST_F(RateLimitTest, OneAloneKeepsToIt) {
+  limit_rate(2 * kMiB);
+  serve_blobs(kMiB);
+  const auto start = steady_clock::now();
+  transfer_ = get(sink_);
+  expect_end(sink_, kMiB);
+  EXPECT_LE(1.0 * kMiB / seconds_since(start), 2.0 * kMiB * 1.25);
+}
+
+TEST_F(RateLimitTest, EachGetsItsShare) {
+  limit_rate(2 * kMiB);
+  serve_blobs(1024 * kMiB);
+  std::array<RecordingSink, 3> sinks;
+  std::vector<std::unique_ptr<cache::BlobTransfer>> transfers;
+  for (RecordingSink& sink : sinks) transfers.push_back(get(sink));
+  const auto started = [](const RecordingSink& sink) { return !sink.bytes.empty(); };
+  ASSERT_TRUE(turn([&] { return std::all_of(sinks.begin(), sinks.end(), started); }));
+  for (RecordingSink& sink : sinks) sink.bytes.clear();
+  const auto before = counters_.upstream_bytes.load();
+  ASSERT_TRUE(turn([&] { return counters_.upstream_bytes - before > 2 * kMiB; }, 30s));
+  const auto [least, most] =
+      std::minmax({sinks[0].bytes.size(), sinks[1].bytes.size(), sinks[2].bytes.size()});
+  EXPECT_GT(least * 10, most * 8) << least << " against " << most;
+}
+
+TEST_F(RateLimitTest, APausedOneHoldsUpNoOther) {
+  limit_rate(4 * kMiB);
+  serve_blobs(kMiB);
+  sink_.then_bytes = [&] { transfer_->pause(); };
+  transfer_ = get(sink_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces == 1; }));
+  const auto second = get(other_);
+  expect_end(other_, kMiB);
+  EXPECT_EQ(sink_.pieces, 1);
+  sink_.then_bytes = nullptr;
+  transfer_->resume();
+  expect_end(sink_, kMiB);
+}
+
+TEST_F(RateLimitTest, ItsTurnDoesntEndAPause) {
+  limit_rate(kMiB / 4);
+  serve_blobs(4 * kPiece);
+  transfer_ = get(sink_);
+  const auto second = get(other_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces > 0 && other_.pieces > 0; }));
+  transfer_->pause();  // It waits for its turn already.
+  const int pieces = sink_.pieces;
+  expect_end(other_, 4 * kPiece);
+  EXPECT_EQ(sink_.pieces, pieces);
+  transfer_->resume();
+  expect_end(sink_, 4 * kPiece);
+}
+
+TEST_F(RateLimitTest, TheEndOfAPauseIsntItsTurn) {
+  limit_rate(kMiB / 4);
+  serve_blobs(8 * kPiece);
+  const auto start = steady_clock::now();
+  sink_.then_bytes = [&] { loop_->defer([&] { transfer_->pause(), transfer_->resume(); }); };
+  transfer_ = get(sink_);
+  expect_end(sink_, 8 * kPiece);
+  EXPECT_GE(seconds_since(start), 0.5 - 0.1 - 0.0625);
+}
+
+TEST_F(RateLimitTest, ACancelledOneLeavesItsShareToTheOther) {
+  constexpr double kRate = 2 * kMiB;
+  limit_rate(2 * kMiB);
+  serve_blobs(1024 * kMiB);
+  transfer_ = get(sink_);
+  auto second = get(other_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces > 4 && other_.pieces > 4; }));
+  second.reset();
+  // A busy machine may spoil some moments; not all of them.
+  const auto rate_of_a_moment = [&] {
+    const auto start = steady_clock::now();
+    const std::size_t before = sink_.bytes.size();
+    turn([&] { return seconds_since(start) > 0.3; });
+    return static_cast<double>(sink_.bytes.size() - before) / seconds_since(start);
+  };
+  double best = 0;
+  for (int i = 0; i < 40 && best < kRate * 0.75; ++i) best = std::max(best, rate_of_a_moment());
+  EXPECT_GE(best, kRate * 0.75);
+}
+
+TEST_F(RateLimitTest, CanBeCancelledFromItsOwnCall) {
+  limit_rate(2 * kMiB);
+  serve_blobs(kMiB);
+  sink_.then_bytes = [&] { transfer_.reset(); };
+  transfer_ = get(sink_);
+  const auto second = get(other_);
+  expect_end(other_, kMiB);
+  EXPECT_EQ(sink_.pieces, 1);
+  EXPECT_EQ(sink_.ends, 0);
+}
+
+TEST_F(RateLimitTest, WaitingForItsTurnIsNoStall) {
+  options_.stall_timeout = 400ms;
+  limit_rate(kPiece);  // A piece a second.
+  serve_blobs(2 * kPiece + 100);
+  const auto start = steady_clock::now();
+  transfer_ = get(sink_);
+  expect_end(sink_, 2 * kPiece + 100);
+  EXPECT_GE(seconds_since(start), 0.9);
+}
+
+TEST_F(RateLimitTest, AStallIsStillNoticed) {
+  options_.stall_timeout = 400ms;
+  limit_rate(kMiB);
+  serve([](const SeenRequest&, Peer& peer) {
+    peer.head(200, {}, 3 * kPiece);
+    peer.raw(std::string(2 * kPiece, 'x'));
+    peer.hang();
+  });
+  transfer_ = get(sink_);
+  ASSERT_TRUE(turn([&] { return sink_.ended(); }));
+  EXPECT_EQ(sink_.end.error().code, ErrorCode::kTimedOut);
+  EXPECT_EQ(sink_.bytes.size(), 2 * kPiece);
+}
+
+TEST_F(RateLimitTest, SmallRequestsDontWait) {
+  limit_rate(kPiece);
+  serve([](const SeenRequest& request, Peer& peer) {
+    const bool is_blob = request.target.find("/blobs/") != std::string::npos;
+    peer.reply(200, {}, std::string(is_blob ? 64 * kMiB : 1000, 'x'));
+  });
+  transfer_ = get(sink_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces > 0; }));
+  EXPECT_TRUE(get_manifest().ok());
+  EXPECT_TRUE(head_manifest().ok());
+  EXPECT_TRUE(get_referrers().ok());
+  EXPECT_FALSE(sink_.ended());
+}
+
+TEST_F(RateLimitTest, SmallRequestsCount) {
+  limit_rate(kMiB);
+  serve_reply(200, {}, std::string(kMiB / 2, 'x'));
+  const auto start = steady_clock::now();
+  ASSERT_TRUE(get_manifest().ok());
+  transfer_ = get(sink_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces > 0; }));
+  EXPECT_GE(seconds_since(start), 0.5 - 0.1);
+}
+
+TEST_F(RateLimitTest, NoLimitTakesNoShares) {
+  RateLimit none(*loop_, 0);
+  EXPECT_EQ(none.share([] {}), nullptr);
+  none.count(~std::uint64_t{0});
+}
+
+TEST_F(RateLimitTest, TurnsAreTakenInTheOrderOfAsking) {
+  RateLimit limit(*loop_, kMiB);
+  limit.count(kMiB / 20);
+  std::string order;
+  std::array<std::unique_ptr<RateLimit::Share>, 3> shares;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    shares[i] = limit.share([&, i] {
+      order += static_cast<char>('a' + i);
+      EXPECT_TRUE(shares[i]->take(1000)) << "is paid for";
+      EXPECT_FALSE(shares[i]->take(1000)) << "others wait";
+    });
+  }
+  for (const auto& share : shares) EXPECT_FALSE(share->take(1000));
+  shares[1].reset();
+  ASSERT_TRUE(turn([&] { return order.size() >= 9; }));
+  EXPECT_EQ(order.substr(0, 9), "acacacaca");
+}
+
+}  // namespace
+}  // namespace layby::upstream
