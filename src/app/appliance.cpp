@@ -174,7 +174,9 @@ Status Appliance::start_cache() {
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
   if (!store.ok()) return store.error();
   store_ = std::move(*store);
-  auto multi = upstream::Multi::create(*loop_);
+  upstream::MultiOptions transfers;
+  transfers.max_rate = config_.upstream.max_rate;
+  auto multi = upstream::Multi::create(*loop_, transfers);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);
   std::vector<cache::Origin> origins;

@@ -129,6 +129,16 @@ std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pa
   return "";
 }
 
+// No limit is 0, so the table's one range can't say what the least is else.
+void check_rate(const Config& config, Faults& faults) {
+  constexpr std::uint64_t kLeast = 64 << 10;
+  const std::uint64_t rate = config.upstream.max_rate;
+  if (rate == 0 || rate >= kLeast) return;
+  faults.push_back({"upstream.max_rate", "must be 0 for no limit, or at least " +
+                                             bytes_text(kLeast) + " a second, not " +
+                                             bytes_text(rate)});
+}
+
 void check_upstreams(const Config& config, Faults& faults) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
@@ -183,6 +193,7 @@ ConfigOutcome parse_config(std::string_view json) {
   outcome.faults = std::move(read.faults);
   if (read.broken) return outcome;
   Reader(outcome.config, outcome.faults).read_object(read.root, "", "", 0);
+  check_rate(outcome.config, outcome.faults);
   check_upstreams(outcome.config, outcome.faults);
   return outcome;
 }

@@ -85,6 +85,9 @@ const std::vector<Key>& config_keys() {
        "How long an answer from a registry may take; for a blob, until its first byte."},
       {"upstream.stall_timeout", Kind::kDuration, LAYBY_AT(upstream.stall_timeout), kWait,
        "How long a blob may stand still before it is asked for again from there on."},
+      {"upstream.max_rate", Kind::kBytes, LAYBY_AT(upstream.max_rate), kAny,
+       "How fast blobs may come from all registries together, in bytes a second, at least "
+       "64KiB; those under way share it fairly. 0 sets no limit."},
       {"upstream.attempts", Kind::kCount, LAYBY_AT(upstream.attempts), Range{1, 100},
        "How often a registry is asked for one thing, the first time included."},
 

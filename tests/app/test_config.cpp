@@ -184,6 +184,18 @@ TEST_F(ConfigTest, RangesAreHeld) {
             "cache.max_bytes: must be at least 1MiB, not 5");
 }
 
+TEST_F(ConfigTest, ARateIsNoLimitOrOneThatWorks) {
+  EXPECT_EQ(whole("").upstream.max_rate, 0U);
+  EXPECT_EQ(whole(R"({"upstream": {"max_rate": 0}})").upstream.max_rate, 0U);
+  EXPECT_EQ(whole(R"({"upstream": {"max_rate": "2MB"}})").upstream.max_rate, 2'000'000U);
+  EXPECT_EQ(whole(R"({"upstream": {"max_rate": 2000000}})").upstream.max_rate, 2'000'000U);
+  EXPECT_EQ(whole(R"({"upstream": {"max_rate": "64KiB"}})").upstream.max_rate, 64U << 10);
+  EXPECT_EQ(fault_of(R"({"upstream": {"max_rate": 65535}})"),
+            "upstream.max_rate: must be 0 for no limit, or at least 64KiB a second, not 65535");
+  EXPECT_NE(fault_of(R"({"upstream": {"max_rate": "50%"}})").find("must be a size"),
+            std::string::npos);
+}
+
 TEST_F(ConfigTest, AddressesAndPathsAreChecked) {
   EXPECT_NE(fault_of(R"({"listen": "localhost:5000"})").find("listen: is not an address"),
             std::string::npos);

@@ -66,7 +66,8 @@ struct Config {
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds request_timeout{30'000};
     std::chrono::milliseconds stall_timeout{30'000};
-    int attempts = 4;  // Of one upstream request or fill step, the first one included.
+    std::uint64_t max_rate = 0;  // Of all blobs, bytes a second; 0 for no limit.
+    int attempts = 4;            // Of one upstream request or fill step, the first one included.
   } upstream;
   struct {
     int max_connections = 4096;
