@@ -18,8 +18,8 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from harness import (ACCEPT, OCI_INDEX, EndToEnd, Hub, Layby, digest_of, make_image, pull,
-                     wait_until)
+from harness import (ACCEPT, OCI_INDEX, EndToEnd, Hub, Layby, Pulls, digest_of, make_image,
+                     pull, wait_until)
 
 
 def _temporary_folder() -> Any:
@@ -183,6 +183,42 @@ class FreshTags(EndToEnd):
         wait_until(lambda: time.monotonic() - resolved > 3.5, "an old tag")
         self.pull("app:1")
         self.assertEqual([e["method"] for e in self.hub.requests("manifest")], ["HEAD"])
+
+
+class LimitedRate(EndToEnd):
+    RATE = 2_000_000
+    config = {"upstream": {"max_rate": "2MB"}}
+
+    def test_cold_pulls_together_keep_to_the_limit(self) -> None:
+        images = [make_image(self.hub, "library/app", str(n), [2_000_000, 1000]) for n in range(2)]
+        pulls = Pulls()
+        started = time.monotonic()
+        for n in range(2):
+            pulls.start(self.pull, f"app:{n}")
+        got = pulls.join()
+        seconds = time.monotonic() - started
+        self.assertCountEqual([parts.root for parts in got], [parts.root for parts in images])
+        self.assertEqual(self.hub.bytes_sent("cdn"), sum(parts.blob_bytes for parts in images))
+        self.assertLess(self.hub.bytes_sent("cdn") / seconds, self.RATE * 1.1)
+
+    def test_a_warm_pull_does_not_feel_it(self) -> None:
+        warm = make_image(self.hub, "library/app", "warm", [2_000_000])
+        cold = make_image(self.hub, "library/app", "cold", [64 << 20])
+        self.pull("app:warm")
+        self.layby.settle()
+        self.layby.config["upstream"]["max_rate"] = "64KiB"  # A quarter of an hour for the cold one.
+        self.layby.restart()
+        self.hub.reset()
+        big = max(cold.blobs, key=lambda digest: cold.blobs[digest])
+        pulls = Pulls()
+        pulls.start(self.layby.get, f"/v2/library/app/blobs/{big}", timeout=60)
+        wait_until(lambda: any(fill["received_bytes"] for fill in self.layby.stats()["fills"]),
+                   "a fill under way")
+        self.assertEqual(self.pull("app:warm"), warm)
+        self.assertEqual([fill["digest"] for fill in self.layby.stats()["fills"]], [big])
+        self.assertEqual(len(self.hub.requests("cdn")), 1)
+        self.layby.kill()
+        pulls.join()
 
 
 class Sha512(EndToEnd):

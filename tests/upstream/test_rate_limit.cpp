@@ -54,9 +54,10 @@ TEST_F(RateLimitTest, TwoTogetherAreNeverFasterThanTheLimit) {
   const auto start = steady_clock::now();
   transfer_ = get(sink_);
   const auto second = get(other_);
-  while (!sink_.ended() || !other_.ended()) {
+  const auto both_ended = [&] { return sink_.ended() && other_.ended(); };
+  while (!both_ended()) {
     const auto bytes = counters_.upstream_bytes.load();
-    ASSERT_TRUE(turn([&] { return counters_.upstream_bytes > bytes || sink_.ended(); }));
+    ASSERT_TRUE(turn([&] { return counters_.upstream_bytes > bytes || both_ended(); }));
     ASSERT_LE(static_cast<double>(counters_.upstream_bytes),
               kRate * (seconds_since(start) + 0.1) + kPiece);
   }
