@@ -206,7 +206,7 @@ class LimitedRate(EndToEnd):
         cold = make_image(self.hub, "library/app", "cold", [64 << 20])
         self.pull("app:warm")
         self.layby.settle()
-        self.layby.config["upstream"]["max_rate"] = "64KiB"  # A quarter of an hour for the cold one.
+        self.layby.config["upstream"] = {"max_rate": "64KiB"}  # The cold one takes minutes.
         self.layby.restart()
         self.hub.reset()
         big = max(cold.blobs, key=lambda digest: cold.blobs[digest])
