@@ -120,8 +120,7 @@ void Manifests::destroy_later(std::shared_ptr<void> over) {
   sweep_ = context_.timers.after(std::chrono::milliseconds(0), [this] { over_.clear(); });
 }
 
-std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest,
-                                                ManifestSource source) {
+std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest, ManifestSource source) {
   auto manifest = context_.store.find_manifest(digest);
   if (!manifest) return std::nullopt;
   if (!is_sound(digest, *manifest->bytes)) {
