@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small values: sizes, durations, dates, Retry-After, quotas, images' names and log text. Eight bytes
-// of number, then a text; the number is written and read back, the text the reverse.
+// Small values: sizes, durations, dates, Retry-After, quotas, images' names and log text.
+// Eight bytes of number, then a text; the number is written and read back, the text the
+// reverse.
 
 #include <algorithm>
 #include <chrono>
