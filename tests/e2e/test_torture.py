@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import random
 import unittest
+from typing import Any, Callable
 
-from torture import Overflowing, torture
+from torture import Outcome, Overflowing, torture
 
 KILLS = 25
 KILLS_WHILE_EVICTING = 12
@@ -21,22 +22,22 @@ class Torture(unittest.TestCase):
         self.seed = int(os.environ.get("LAYBY_SEED") or random.SystemRandom().getrandbits(32))
         print(f"seed {self.seed}", flush=True)
 
-    def test_the_store_outlives_kills_at_any_moment(self) -> None:
-        outcome = torture(KILLS, self.seed)
+    def torture_until(self, met: Callable[[Outcome], bool], kills: int, **named: Any) -> Outcome:
+        """A run is short, and chance may leave out what it is for: then there is another."""
+        for seed in range(self.seed, self.seed + 5):
+            outcome = torture(kills, seed, **named)
+            print(outcome, flush=True)
+            self.assertGreaterEqual(outcome.kills, kills)
+            if met(outcome):
+                return outcome
+        self.fail("chance never gave what this is for")
 
-        print(outcome, flush=True)
-        self.assertGreaterEqual(outcome.kills, KILLS)
-        self.assertGreater(outcome.in_mid_fill, 0, "no kill met a download")
-        self.assertGreater(outcome.checked, 0, "nothing was published before a kill")
-        self.assertGreater(outcome.interrupted, 0, "no big blob was interrupted")
+    def test_the_store_outlives_kills_at_any_moment(self) -> None:
+        self.torture_until(lambda o: o.in_mid_fill > 0 and o.checked > 0 and o.interrupted > 0, KILLS)
 
     def test_it_outlives_them_while_it_evicts(self) -> None:
-        outcome = torture(KILLS_WHILE_EVICTING, self.seed, kind=Overflowing)
-
-        print(outcome, flush=True)
-        self.assertGreaterEqual(outcome.kills, KILLS_WHILE_EVICTING)
-        self.assertGreater(outcome.evicted_bytes, 0, "nothing was evicted")
-        self.assertGreater(outcome.published, 0, "nothing was kept")
+        self.torture_until(lambda o: o.evicted_bytes > 0 and o.published > 0, KILLS_WHILE_EVICTING,
+                           kind=Overflowing)
 
 
 if __name__ == "__main__":
