@@ -17,6 +17,10 @@
 namespace layby::testing {
 namespace {
 
+ErrorCode expected(int code) {
+  return code == ENOSPC || code == EDQUOT ? ErrorCode::kNoSpace : ErrorCode::kIo;
+}
+
 class PublishingTest : public DiskTest {
  protected:
   void SetUp() override {
@@ -40,13 +44,13 @@ class PublishingTest : public DiskTest {
   void expect_served_and_not_stored(const WriterLog& log, int code) {
     EXPECT_EQ(log.calls, (std::vector<std::string>{"ready", "written", "verified", "error"}));
     ASSERT_TRUE(log.error);
-    EXPECT_EQ(log.error->code, code == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo);
+    EXPECT_EQ(log.error->code, expected(code));
     expect_nothing_lost();
   }
   oci::Digest warm_ = oci::Digest::of("");
 };
 
-constexpr int kCodes[] = {ENOSPC, EIO, EROFS};
+constexpr int kCodes[] = {ENOSPC, EDQUOT, EIO, EROFS};
 
 TEST_F(PublishingTest, AWriteThatFailsPassesThrough) {
   for (const int code : kCodes) {
@@ -55,7 +59,7 @@ TEST_F(PublishingTest, AWriteThatFailsPassesThrough) {
       const WriterLog log = fill(bytes_);
       EXPECT_EQ(log.calls.back(), "verified");
       ASSERT_TRUE(log.unkept);
-      EXPECT_EQ(log.unkept->code, code == ENOSPC ? ErrorCode::kNoSpace : ErrorCode::kIo);
+      EXPECT_EQ(log.unkept->code, expected(code));
       expect_nothing_lost();
     }
     expect_stored_by_another_try();
