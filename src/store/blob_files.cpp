@@ -152,25 +152,12 @@ Status BlobFiles::quarantine(const oci::Digest& digest, std::uint64_t inode) con
   return disk_error("move to quarantine", from, errno);
 }
 
-std::uint64_t BlobFiles::quarantine_bytes() const {
-  std::uint64_t bytes = 0;
-  const std::string folder = data_dir_ + "/quarantine";
-  each_file(folder, [&](const std::string& name) {
-    if (const auto info = look_at(folder + "/" + name)) {
-      bytes += static_cast<std::uint64_t>(info->st_size);
-    }
-  });
-  return bytes;
-}
-
-std::uint64_t BlobFiles::clear_quarantine() const {
-  const std::uint64_t bytes = quarantine_bytes();
+void BlobFiles::clear_quarantine() const {
   const std::string folder = data_dir_ + "/quarantine";
   each_file(folder, [&](const std::string& name) {
     if (Status gone = remove_file(folder + "/" + name); !gone)
       log::warn("{}", gone.error().message);
   });
-  return bytes;
 }
 
 Status BlobFiles::sync_published_name(const oci::Digest& digest) {

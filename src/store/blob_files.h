@@ -94,9 +94,8 @@ class BlobFiles {
   // of an algorithm.
   static constexpr int kShelves = 256;
   std::vector<oci::Digest> list_shelf(ShaKind kind, int number) const;
-  // Deletes what was set aside: quarantine/. Gives the bytes of it.
-  std::uint64_t clear_quarantine() const;
-  std::uint64_t quarantine_bytes() const;
+  // Deletes what is in quarantine/.
+  void clear_quarantine() const;
 
   // Bytes of all partial files; whoever writes to one adds, deleting subtracts.
   std::atomic<std::uint64_t>& partial_bytes() { return partial_bytes_; }
