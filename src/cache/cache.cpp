@@ -10,6 +10,7 @@
 #include "cache/fills.h"
 #include "cache/manifests.h"
 #include "cache/request.h"
+#include "layby/policy/access.h"
 
 namespace layby::cache {
 namespace {
@@ -25,6 +26,10 @@ TagPage cut_page(std::vector<std::string> tags, const TagPageRequest& page) {
 }
 
 }  // namespace
+
+bool Origin::serves(const std::string& repository) const {
+  return policy::allows(allow, repository) && !policy::allows(deny, repository);
+}
 
 struct Cache::State {
   const Rules rules;

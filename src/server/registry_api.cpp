@@ -11,7 +11,6 @@
 #include "layby/base/number.h"
 #include "layby/http/url.h"
 #include "layby/oci/route.h"
-#include "layby/policy/access.h"
 #include "server/registry_answers.h"
 
 namespace layby::server {
@@ -91,7 +90,7 @@ std::optional<Target> Call::target(const std::string& repository) {
     return std::nullopt;
   }
   std::string name = oci::is_docker_hub(origin->name) ? oci::with_library(repository) : repository;
-  if (!policy::allows(origin->allow, name)) {
+  if (!origin->serves(name)) {
     respond_(denied(*origin, name));
     return std::nullopt;
   }

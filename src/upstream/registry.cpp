@@ -13,6 +13,7 @@
 #include "upstream/blob_transfer.h"
 #include "upstream/call.h"
 #include "upstream/failure.h"
+#include "upstream/ping.h"
 #include "upstream/site.h"
 
 namespace layby::upstream {
@@ -81,7 +82,7 @@ Registry::Registry(RegistryOptions options, Multi& multi, const Clock& clock, Co
 
 Registry::~Registry() = default;
 
-std::optional<QuotaState> Registry::quota() const { return site_->quota; }
+std::optional<policy::QuotaState> Registry::quota() const { return site_->quota; }
 
 cache::Handle Registry::head_manifest(const std::string& repository,
                                       const oci::Reference& reference,
@@ -165,6 +166,10 @@ cache::Handle Registry::get_referrers(const std::string& repository, const oci::
   return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
     return std::move(answer.body);
   }));
+}
+
+cache::Handle Registry::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {
+  return std::make_unique<Ping>(*site_, deadline, std::move(done));
 }
 
 }  // namespace layby::upstream

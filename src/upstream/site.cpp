@@ -37,8 +37,8 @@ void Site::note_quota(const http::Headers& headers) {
   const auto remaining = policy::parse_quota(value("ratelimit-remaining"));
   quota.reset();
   if (!limit || !remaining) return;
-  quota = QuotaState{*limit, *remaining, std::string(value("docker-ratelimit-source")),
-                     clock.wall_now()};
+  quota = policy::QuotaState{*limit, *remaining, std::string(value("docker-ratelimit-source")),
+                             clock.wall_now()};
 }
 
 }  // namespace layby::upstream

@@ -32,7 +32,7 @@ struct Site {
   std::string host;  // For messages.
   BlobSlots blob_slots;
   Tokens tokens;
-  std::optional<QuotaState> quota;
+  std::optional<policy::QuotaState> quota;
 };
 
 }  // namespace layby::upstream

@@ -35,7 +35,15 @@
 
 namespace layby::testing {
 
-enum class UpstreamKind { kManifestHead, kManifestGet, kBlobHead, kBlobGet, kTags, kReferrers };
+enum class UpstreamKind {
+  kManifestHead,
+  kManifestGet,
+  kBlobHead,
+  kBlobGet,
+  kTags,
+  kReferrers,
+  kPing
+};
 
 // One request and its answer. What was asked for is in the public fields.
 class UpstreamRequest {
@@ -60,6 +68,12 @@ class UpstreamRequest {
   void answer_blob_head(Result<cache::BlobHead> answer) { finish(std::move(answer)); }
   void answer_tags(Result<cache::TagPage> answer) { finish(std::move(answer)); }
   void answer_referrers(Result<std::string> answer) { finish(std::move(answer)); }
+  void answer_ping(Status status) {
+    if (!may_call("answer")) return;
+    ended_ = true;
+    const auto done = std::move(std::get<std::function<void(Status)>>(done_));
+    done(std::move(status));
+  }
 
   // Fails a request of any kind.
   void fail(Error error) {
@@ -104,6 +118,7 @@ class UpstreamRequest {
   void fail_with(Done<T>&, Error error) {
     finish(Result<T>(std::move(error)));
   }
+  void fail_with(std::function<void(Status)>&, Error error) { answer_ping(std::move(error)); }
   void fail_with(std::monostate&, const Error&) { ADD_FAILURE() << "nobody waits for this"; }
 
   template <typename T>
@@ -120,7 +135,8 @@ class UpstreamRequest {
   }
 
   std::variant<std::monostate, Done<cache::ManifestHead>, Done<cache::ManifestBody>,
-               Done<cache::BlobHead>, Done<cache::TagPage>, Done<std::string>>
+               Done<cache::BlobHead>, Done<cache::TagPage>, Done<std::string>,
+               std::function<void(Status)>>
       done_;
   cache::BlobSink* sink_ = nullptr;
   bool started_ = false;
@@ -151,6 +167,12 @@ class FakeUpstream final : public cache::Upstream {
     dead->cancelled_ = true;
     return dead;
   }
+  // Pings are apart: a test of something else need not know when they come.
+  const std::vector<RequestPtr>& pings() const { return pings_; }
+
+  // What quota() says.
+  void set_quota(std::optional<policy::QuotaState> quota) { quota_ = std::move(quota); }
+
   std::size_t count(UpstreamKind kind) const {
     return static_cast<std::size_t>(
         std::count_if(requests_.begin(), requests_.end(),
@@ -208,6 +230,15 @@ class FakeUpstream final : public cache::Upstream {
     request->done_ = std::move(done);
     return std::make_unique<Call>(request);
   }
+  cache::Handle ping(std::chrono::milliseconds deadline,
+                     std::function<void(Status)> done) override {
+    auto request = make(UpstreamKind::kPing, "", "");
+    request->deadline = deadline;
+    request->done_ = std::move(done);
+    pings_.push_back(request);
+    return std::make_unique<Call>(request);
+  }
+  std::optional<policy::QuotaState> quota() const override { return quota_; }
 
  private:
   static void cancel(UpstreamRequest& request) {
@@ -239,16 +270,21 @@ class FakeUpstream final : public cache::Upstream {
     const auto waiting = pending();
     return waiting.empty() ? only_pending() : waiting.front();
   }
-  RequestPtr add(UpstreamKind kind, const std::string& repository, std::string reference) {
+  static RequestPtr make(UpstreamKind kind, const std::string& repository, std::string reference) {
     auto request = std::make_shared<UpstreamRequest>();
     request->kind = kind;
     request->repository = repository;
     request->reference = std::move(reference);
-    requests_.push_back(request);
     return request;
+  }
+  RequestPtr add(UpstreamKind kind, const std::string& repository, std::string reference) {
+    requests_.push_back(make(kind, repository, std::move(reference)));
+    return requests_.back();
   }
 
   std::vector<RequestPtr> requests_;
+  std::vector<RequestPtr> pings_;
+  std::optional<policy::QuotaState> quota_;
 };
 
 }  // namespace layby::testing

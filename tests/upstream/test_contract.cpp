@@ -23,6 +23,9 @@ class FakeRig final : public UpstreamRig {
       for (const auto& request : fake_.pending()) {
         if (request->pending()) step(*request);
       }
+      for (const auto& ping : fake_.pings()) {
+        if (ping->pending()) step(*ping);
+      }
     }
     return done();
   }
@@ -46,6 +49,8 @@ class FakeRig final : public UpstreamRig {
         return request.answer_tags(cache::TagPage{content.tags, false});
       case UpstreamKind::kReferrers:
         return request.answer_referrers(content.referrers);
+      case UpstreamKind::kPing:
+        return request.answer_ping({});
     }
   }
   void step_blob(UpstreamRequest& request) {

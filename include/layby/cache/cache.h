@@ -49,6 +49,9 @@ struct Origin {
   std::string name;
   std::vector<std::string> allow;  // policy::allows
   std::unique_ptr<Upstream> upstream;
+  std::vector<std::string> deny{};  // Stronger than allow.
+
+  bool serves(const std::string& repository) const;
 };
 
 enum class ManifestSource {

@@ -21,6 +21,7 @@
 #include "layby/cache/async.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
+#include "layby/policy/quota.h"
 
 namespace layby::cache {
 
@@ -79,6 +80,14 @@ struct TagPageRequest {
   std::string last;                    // last; empty for the first page
 };
 
+// What is asked for, as far as it matters to whether one should.
+enum class Ask {
+  kTagCheck,  // HEAD of a manifest: free of the pull limit, and there may be a cached answer.
+  kManifest,  // GET of a manifest: counts as a pull.
+  kBlob,      // GET or HEAD of a blob.
+  kList,      // Tags and referrers.
+};
+
 // Errors: kNotFound (404), kDenied (401 after a renewed token, 403), kThrottled (429,
 // retry_after as stated), kUnavailable (5xx, no connection, cut off), kTimedOut,
 // kCorrupt (an answer that can't be read), kInvalid (any other 4xx). Messages name the
@@ -107,6 +116,14 @@ class Upstream {
   // The referrers index as upstream sent it; kNotFound where it has no such API.
   virtual Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                                const std::string& artifact_type, Done<std::string> done) = 0;
+  // Whether it answers at all, and soon: any HTTP answer below 500 will do.
+  virtual Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) = 0;
+
+  // The pull limit as the last answer about a manifest stated it; nullopt where none did.
+  virtual std::optional<policy::QuotaState> quota() const = 0;
+  // Why nothing new of this kind should be begun now, for it would be in vain; what is
+  // under way goes on. At once, and nobody is asked.
+  virtual std::optional<Error> refusal(Ask /*ask*/) const { return std::nullopt; }
 };
 
 }  // namespace layby::cache

@@ -9,7 +9,10 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+
+#include "layby/base/clock.h"
 
 namespace layby::policy {
 
@@ -17,6 +20,14 @@ struct QuotaValue {
   std::uint64_t count = 0;
   std::chrono::seconds window{0};  // 0 when it isn't stated.
   bool operator==(const QuotaValue&) const = default;
+};
+
+// The pull limit at one moment.
+struct QuotaState {
+  QuotaValue limit;
+  QuotaValue remaining;
+  std::string source;  // docker-ratelimit-source: an address or an account's id.
+  WallTime seen_at;
 };
 
 // "100;w=21600" or "100"; nullopt for anything else.

@@ -38,23 +38,12 @@ struct RegistryOptions {
   std::string user_agent = "layby";
 };
 
-// The pull limit as the last manifest answer stated it.
-struct QuotaState {
-  policy::QuotaValue limit;
-  policy::QuotaValue remaining;
-  std::string source;  // docker-ratelimit-source: an address or an account's id.
-  WallTime seen_at;
-};
-
 struct Site;
 
 class Registry final : public cache::Upstream {
  public:
   Registry(RegistryOptions options, Multi& multi, const Clock& clock, Counters& counters);
   ~Registry() override;
-
-  // nullopt before the first manifest answer, and when that states no limit.
-  std::optional<QuotaState> quota() const;
 
   cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                               std::chrono::milliseconds deadline,
@@ -70,6 +59,8 @@ class Registry final : public cache::Upstream {
                          Done<cache::TagPage> done) override;
   cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                               const std::string& artifact_type, Done<std::string> done) override;
+  cache::Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
+  std::optional<policy::QuotaState> quota() const override;
 
  private:
   std::unique_ptr<Site> site_;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One question whether a registry is there: GET of its base, without a token. A 401 is
+// as good an answer as any. Loop thread only.
+
+#ifndef LAYBY_UPSTREAM_PING_H_
+#define LAYBY_UPSTREAM_PING_H_
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "layby/cache/async.h"
+#include "upstream/exchange.h"
+#include "upstream/failure.h"
+#include "upstream/site.h"
+
+namespace layby::upstream {
+
+class Ping final : public cache::Operation, private ExchangeEvents {
+ public:
+  Ping(Site& site, std::chrono::milliseconds deadline, std::function<void(Status)> done)
+      : site_(site),
+        done_(std::move(done)),
+        exchange_(site.driver, site.counters, site.transport, spec(site, deadline), *this) {
+    count(site.counters.upstream_other_gets);
+  }
+
+ private:
+  static ExchangeSpec spec(const Site& site, std::chrono::milliseconds deadline) {
+    ExchangeSpec spec;
+    spec.url = site.base;
+    spec.host = site.host;
+    spec.request = "GET /v2/";
+    spec.max_body_bytes = 64 << 10;
+    spec.deadline = deadline;
+    return spec;
+  }
+
+  void on_head(const Head& head) override {
+    if (head.status < 500) return;
+    refusal_ = status_failure({site_.host, "GET /v2/"}, head, site_.clock.wall_now());
+  }
+  void on_body(std::string_view) override {}
+  void on_end(Status status) override {
+    const auto done = std::move(done_);
+    done(refusal_ ? Status(*refusal_) : std::move(status));  // May destroy this ping.
+  }
+
+  Site& site_;
+  std::function<void(Status)> done_;
+  std::optional<Error> refusal_;
+  Exchange exchange_;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_PING_H_
