@@ -4,6 +4,7 @@
 
 #include "layby/policy/admission.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace layby::policy {
@@ -29,6 +30,12 @@ bool has_room(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_by
   }
   const std::uint64_t keep_free = rules.min_free_bytes.resolve(use.disk_total_bytes);
   return saturating_sum(coming, keep_free) <= use.disk_free_bytes;
+}
+
+std::uint64_t capacity(const SpaceRules& rules, const SpaceUse& use) {
+  const std::uint64_t ours = saturating_sum(use.cached_bytes, use.disk_free_bytes);
+  const std::uint64_t keep_free = rules.min_free_bytes.resolve(use.disk_total_bytes);
+  return std::min(rules.max_bytes.resolve(use.disk_total_bytes), ours - std::min(ours, keep_free));
 }
 
 }  // namespace layby::policy

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The registry's rate-limit headers: "<count>" or "<count>;w=<seconds>".
+// The registry's rate-limit headers: "<count>" or "<count>;w=<seconds>"; and arithmetic
+// with them that neither divides by a limit of 0 nor trusts a count.
 
 #include "layby/policy/quota.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "layby/base/number.h"
@@ -14,6 +16,24 @@ namespace {
 
 // Windows are hours; one above this is no window, and sums with it could overflow.
 constexpr std::uint64_t kMaxWindowSeconds = 366ULL * 24 * 3600;
+
+// Docker Hub's, for a registry that states a limit and no window.
+constexpr std::chrono::seconds kUsualWindow{6 * 3600};
+
+// Below this share of what may be spent it is spent no faster than it comes back.
+constexpr std::uint64_t kPacedShare = 4;
+
+std::uint64_t less(std::uint64_t from, std::uint64_t amount) {
+  return from > amount ? from - amount : 0;
+}
+
+// In which one pull comes back.
+std::chrono::milliseconds renewal(const QuotaState& quota) {
+  const std::chrono::milliseconds window =
+      quota.limit.window.count() > 0 ? quota.limit.window : kUsualWindow;
+  const auto count = std::clamp<std::uint64_t>(quota.limit.count, 1, 1 << 30);
+  return std::max(window / static_cast<std::int64_t>(count), std::chrono::milliseconds(1));
+}
 
 }  // namespace
 
@@ -28,6 +48,30 @@ std::optional<QuotaValue> parse_quota(std::string_view value) {
   const auto window = parse_number(parameter.substr(kWindow.size()));
   if (!window || *window > kMaxWindowSeconds) return std::nullopt;
   return QuotaValue{*count, std::chrono::seconds(static_cast<std::int64_t>(*window))};
+}
+
+std::uint64_t QuotaReserve::of(std::uint64_t limit) const {
+  if (percent <= 0) return std::min(pulls, limit);
+  return limit / 100 * static_cast<std::uint64_t>(percent) +
+         limit % 100 * static_cast<std::uint64_t>(percent) / 100;
+}
+
+PullTurn background_pull(const QuotaReserve& reserve, const std::optional<QuotaState>& quota,
+                         std::uint64_t under_way, std::chrono::milliseconds since_last) {
+  if (!quota) return {};
+  const std::uint64_t kept = reserve.of(quota->limit.count);
+  const std::uint64_t left = less(less(quota->remaining.count, under_way), kept);
+  if (left == 0) return {PullTurn::Why::kReserved, renewal(*quota)};
+  if (left > less(quota->limit.count, kept) / kPacedShare) return {};
+  const auto wait = std::max(renewal(*quota) - since_last, std::chrono::milliseconds(0));
+  return {PullTurn::Why::kPaced, wait};
+}
+
+std::chrono::seconds time_for_pulls(const QuotaReserve& reserve, const QuotaState& quota,
+                                    std::uint64_t pulls) {
+  const std::uint64_t left = less(quota.remaining.count, reserve.of(quota.limit.count));
+  const auto missing = static_cast<std::int64_t>(std::min<std::uint64_t>(less(pulls, left), 1 << 20));
+  return std::chrono::ceil<std::chrono::seconds>(renewal(quota) * missing);
 }
 
 }  // namespace layby::policy

@@ -56,5 +56,21 @@ TEST_F(AdmissionTest, ASizeThatOverflowsIsRefused) {
   EXPECT_FALSE(has_room(rules_, use_, std::numeric_limits<std::uint64_t>::max() - 5));
 }
 
+TEST(CapacityTest, IsTheLesserOfBothRules) {
+  const SpaceRules rules{{80, 0}, {0, 1000}};
+  EXPECT_EQ(capacity(rules, {0, 0, 10'000, 10'000}), 8'000u);
+  EXPECT_EQ(capacity(rules, {0, 0, 5'000, 10'000}), 4'000u);
+}
+
+TEST(CapacityTest, CountsWhatIsCachedAsOurs) {
+  const SpaceRules rules{{80, 0}, {0, 1000}};
+  EXPECT_EQ(capacity(rules, {3'000, 0, 2'000, 10'000}), 4'000u);
+}
+
+TEST(CapacityTest, IsNothingWhenOthersTookEverything) {
+  const SpaceRules rules{{80, 0}, {0, 1000}};
+  EXPECT_EQ(capacity(rules, {0, 0, 500, 10'000}), 0u);
+}
+
 }  // namespace
 }  // namespace layby::policy

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Freshness of tags, and the silence after failures, with a clock that stands still.
+// Freshness of tags, with a clock that stands still.
 
 #include "layby/policy/freshness.h"
 
@@ -44,71 +44,6 @@ TEST_F(FreshnessTest, LimitOfZeroIsAlwaysStale) {
 
 TEST_F(FreshnessTest, LongestLimitIsFresh) {
   EXPECT_EQ(tag_freshness(WallTime{}, checked_at_, milliseconds::max()), Freshness::kFresh);
-}
-
-class BackoffTest : public ::testing::Test {
- protected:
-  void SetUp() override {}
-  void TearDown() override {}
-
-  void fail() { backoff_.on_failure(clock_.steady_now()); }
-  bool silent_after(milliseconds wait) {
-    clock_.advance(wait);
-    return backoff_.silent_at(clock_.steady_now());
-  }
-  // A failure, and each time the silence ends the next one.
-  void fail_in_a_row(int times) {
-    for (int i = 0; i < times; ++i) {
-      clock_.advance(seconds(30));
-      fail();
-    }
-  }
-
-  testing::FakeClock clock_;
-  Backoff backoff_;
-};
-
-TEST_F(BackoffTest, NotSilentAtFirst) { EXPECT_FALSE(silent_after(seconds(0))); }
-
-TEST_F(BackoffTest, FirstFailureSilencesAtOnce) {
-  fail();
-  EXPECT_TRUE(silent_after(seconds(0)));
-}
-
-TEST_F(BackoffTest, FirstSilenceLastsASecond) {
-  fail();
-  EXPECT_TRUE(silent_after(milliseconds(999)));
-  EXPECT_FALSE(silent_after(milliseconds(1)));
-}
-
-TEST_F(BackoffTest, SecondSilenceLastsTwoSeconds) {
-  fail_in_a_row(2);
-  EXPECT_TRUE(silent_after(milliseconds(1999)));
-  EXPECT_FALSE(silent_after(milliseconds(1)));
-}
-
-TEST_F(BackoffTest, SilenceGrowsToThirtySecondsAndNoMore) {
-  fail_in_a_row(100);
-  EXPECT_TRUE(silent_after(milliseconds(29'999)));
-  EXPECT_FALSE(silent_after(milliseconds(1)));
-}
-
-TEST_F(BackoffTest, FailuresInTheSilenceDoNotLengthenIt) {
-  for (int i = 0; i < 100; ++i) fail();
-  EXPECT_FALSE(silent_after(seconds(1)));
-}
-
-TEST_F(BackoffTest, SuccessEndsTheSilence) {
-  fail_in_a_row(5);
-  backoff_.on_success();
-  EXPECT_FALSE(silent_after(seconds(0)));
-}
-
-TEST_F(BackoffTest, SuccessStartsTheCountAgain) {
-  fail_in_a_row(5);
-  backoff_.on_success();
-  fail();
-  EXPECT_FALSE(silent_after(seconds(1)));
 }
 
 }  // namespace

@@ -34,6 +34,9 @@ struct SpaceUse {
 // Whether `new_bytes` more keep both rules. A limit that is reached exactly is kept.
 bool has_room(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_bytes);
 
+// What all that is cached may come to, by both rules; 0 while the disk isn't known.
+std::uint64_t capacity(const SpaceRules& rules, const SpaceUse& use);
+
 }  // namespace layby::policy
 
 #endif  // LAYBY_POLICY_ADMISSION_H_

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How many requests a minute may have. Time is passed in.
+
+#include "layby/policy/request_log.h"
+
+#include <gtest/gtest.h>
+
+namespace layby::policy {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+class RequestLogTest : public ::testing::Test {
+ protected:
+  void SetUp() override { now_ = SteadyTime(std::chrono::hours(1)); }
+
+  // As many as may go now.
+  int send_all() {
+    int sent = 0;
+    for (; sent < 100'000 && log_.wait(now_).count() == 0; ++sent) log_.note(now_);
+    return sent;
+  }
+
+  RequestLog log_{300};
+  SteadyTime now_;
+};
+
+TEST_F(RequestLogTest, LetsFewerThanTheLimitThrough) { EXPECT_EQ(send_all(), 299); }
+
+TEST_F(RequestLogTest, NoMinuteHasAsManyAsTheLimit) {
+  std::deque<SteadyTime> sent;
+  // Whenever one may go it goes, for ten minutes of odd steps.
+  for (const SteadyTime end = now_ + minutes(10); now_ < end; now_ += milliseconds(37)) {
+    while (log_.wait(now_).count() == 0) {
+      log_.note(now_);
+      sent.push_back(now_);
+      while (sent.front() <= now_ - minutes(1)) sent.pop_front();
+      ASSERT_LT(sent.size(), 300u);
+    }
+  }
+}
+
+TEST_F(RequestLogTest, TheNextGoesWhenTheFirstIsAMinuteOld) {
+  log_.note(now_);
+  now_ += seconds(10);
+  send_all();
+  EXPECT_EQ(log_.wait(now_), seconds(50));
+}
+
+TEST_F(RequestLogTest, TheBackgroundHasHalf) {
+  for (int i = 0; i < 149; ++i) {
+    EXPECT_EQ(log_.background_wait(now_), milliseconds(0)) << i;
+    log_.note(now_);
+  }
+  EXPECT_EQ(log_.background_wait(now_), minutes(1));
+  EXPECT_EQ(log_.wait(now_), milliseconds(0));
+}
+
+TEST_F(RequestLogTest, DrainedItWaitsAMinute) {
+  log_.drain(now_);
+  EXPECT_EQ(log_.wait(now_), minutes(1));
+}
+
+TEST_F(RequestLogTest, ZeroIsNoLimit) {
+  log_ = RequestLog(0);
+  EXPECT_EQ(send_all(), 100'000);
+  log_.drain(now_);
+  EXPECT_EQ(log_.background_wait(now_), milliseconds(0));
+}
+
+TEST_F(RequestLogTest, ALimitOfOneLetsOneThrough) {
+  log_ = RequestLog(1);
+  EXPECT_EQ(send_all(), 1);
+}
+
+}  // namespace
+}  // namespace layby::policy
