@@ -65,6 +65,18 @@ Result<std::uint64_t> read_size(const json& object, const std::string& field) {
   return *size;
 }
 
+// The image that an attestation belongs to, as BuildKit marks it (its attestation
+// storage, vnd.docker.reference.*). What else annotations say is no matter here.
+std::optional<Digest> read_attested(const json& object) {
+  const json* annotations = member(object, "annotations");
+  if (annotations == nullptr || !annotations->is_object()) return std::nullopt;
+  const json* type = member(*annotations, "vnd.docker.reference.type");
+  const json* digest = member(*annotations, "vnd.docker.reference.digest");
+  if (type == nullptr || digest == nullptr || *type != "attestation-manifest") return std::nullopt;
+  if (!digest->is_string()) return std::nullopt;
+  return Digest::parse(digest->get_ref<const std::string&>());
+}
+
 Result<Descriptor> read_descriptor(const json& value, const std::string& field) {
   if (!value.is_object()) return bad_field(field, "must be a descriptor");
   Result<std::string> media_type = read_string(value, "mediaType", field + ".mediaType");
@@ -73,7 +85,8 @@ Result<Descriptor> read_descriptor(const json& value, const std::string& field) 
   if (!digest) return std::move(digest).error();
   Result<std::uint64_t> size = read_size(value, field + ".size");
   if (!size) return std::move(size).error();
-  Descriptor descriptor{*std::move(media_type), *std::move(digest), *size, std::nullopt};
+  Descriptor descriptor{*std::move(media_type), *std::move(digest), *size, std::nullopt,
+                        read_attested(value)};
   if (const json* platform = member(value, "platform")) {
     Result<Platform> read = read_platform(*platform, field + ".platform");
     if (!read) return std::move(read).error();

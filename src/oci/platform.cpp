@@ -26,6 +26,14 @@ std::string_view take_part(std::string_view& text) {
   return part;
 }
 
+std::string_view variant_of(const Platform& platform) {
+  if (!platform.variant.empty()) return platform.variant;
+  if (platform.architecture == "arm64") return "v8";
+  if (platform.architecture == "arm") return "v7";
+  if (platform.architecture == "amd64") return "v1";
+  return "";
+}
+
 }  // namespace
 
 std::optional<Platform> parse_platform(std::string_view text) {
@@ -41,6 +49,11 @@ std::string to_string(const Platform& platform) {
   std::string text = platform.os + "/" + platform.architecture;
   if (!platform.variant.empty()) text += "/" + platform.variant;
   return text;
+}
+
+bool satisfies(const Platform& offered, const Platform& wanted) {
+  return offered.os == wanted.os && offered.architecture == wanted.architecture &&
+         variant_of(offered) == variant_of(wanted);
 }
 
 }  // namespace layby::oci

@@ -70,7 +70,8 @@ PullTurn background_pull(const QuotaReserve& reserve, const std::optional<QuotaS
 std::chrono::seconds time_for_pulls(const QuotaReserve& reserve, const QuotaState& quota,
                                     std::uint64_t pulls) {
   const std::uint64_t left = less(quota.remaining.count, reserve.of(quota.limit.count));
-  const auto missing = static_cast<std::int64_t>(std::min<std::uint64_t>(less(pulls, left), 1 << 20));
+  const auto missing =
+      static_cast<std::int64_t>(std::min<std::uint64_t>(less(pulls, left), 1 << 20));
   return std::chrono::ceil<std::chrono::seconds>(renewal(quota) * missing);
 }
 

@@ -55,5 +55,20 @@ TEST_F(PlatformTest, TextNamesTheVariant) {
   EXPECT_EQ(to_string(Platform{"linux", "arm", "v7"}), "linux/arm/v7");
 }
 
+TEST_F(PlatformTest, VariantsThatGoWithoutSaying) {
+  const auto is_for = [](std::string_view offered, std::string_view wanted) {
+    return satisfies(*parse_platform(offered), *parse_platform(wanted));
+  };
+  EXPECT_TRUE(is_for("linux/arm64/v8", "linux/arm64"));
+  EXPECT_TRUE(is_for("linux/arm64", "linux/arm64/v8"));
+  EXPECT_TRUE(is_for("linux/arm/v7", "linux/arm"));
+  EXPECT_TRUE(is_for("linux/amd64/v1", "linux/amd64"));
+  EXPECT_TRUE(is_for("linux/s390x", "linux/s390x"));
+  EXPECT_FALSE(is_for("linux/arm/v6", "linux/arm"));
+  EXPECT_FALSE(is_for("linux/amd64/v3", "linux/amd64"));
+  EXPECT_FALSE(is_for("windows/amd64", "linux/amd64"));
+  EXPECT_FALSE(is_for("linux/386", "linux/amd64"));
+}
+
 }  // namespace
 }  // namespace layby::oci

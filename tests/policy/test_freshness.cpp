@@ -46,5 +46,32 @@ TEST_F(FreshnessTest, LongestLimitIsFresh) {
   EXPECT_EQ(tag_freshness(WallTime{}, checked_at_, milliseconds::max()), Freshness::kFresh);
 }
 
+TEST_F(FreshnessTest, FirstRuleThatMatchesCounts) {
+  const std::vector<FreshnessRule> rules = {{{"python:3.12.4*", "acme/*:v*"}, kForever},
+                                            {{"*:latest", "python:*"}, seconds(10)}};
+  const auto of = [&](std::string_view repository, std::string_view tag) {
+    return fresh_for(rules, repository, tag, seconds(60));
+  };
+  EXPECT_EQ(of("library/python", "3.12.4-slim"), kForever);
+  EXPECT_EQ(of("library/python", "3.12"), seconds(10));
+  EXPECT_EQ(of("library/redis", "latest"), seconds(10));
+  EXPECT_EQ(of("acme/tool", "v1"), kForever);
+  EXPECT_EQ(of("acme/python", "3.12"), seconds(60));
+  EXPECT_EQ(of("library/redis", "7"), seconds(60));
+}
+
+TEST_F(FreshnessTest, ForeverIsFresh) {
+  EXPECT_EQ(tag_freshness(WallTime{}, checked_at_, kForever), Freshness::kFresh);
+}
+
+TEST_F(FreshnessTest, ImagePatternsHaveARepositoryAndATag) {
+  EXPECT_EQ(image_pattern_fault("python:*-slim"), std::nullopt);
+  EXPECT_EQ(image_pattern_fault("*:*"), std::nullopt);
+  for (const char* pattern : {"", "python", ":latest", "python:", "a:b:c", "py thon:3"}) {
+    EXPECT_NE(image_pattern_fault(pattern), std::nullopt) << pattern;
+  }
+  EXPECT_NE(image_pattern_fault("*@sha256:*")->find("digests"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace layby::policy

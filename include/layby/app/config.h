@@ -31,6 +31,8 @@ struct Percent {
   bool operator==(const Percent&) const = default;
 };
 using SizeLimit = std::variant<Percent, std::uint64_t>;
+// A share of a number, or a number.
+using CountLimit = std::variant<Percent, int>;
 
 struct UpstreamConfig {
   std::string name = "docker.io";
@@ -40,6 +42,23 @@ struct UpstreamConfig {
   std::string password_file;
   std::string ca_file;
   std::string proxy;
+  std::vector<std::string> deny;  // Stronger than allow.
+  std::string parent;             // Another Layby that is asked first: its address.
+  std::string parent_ca_file;
+  int max_downloads = 32;         // Blobs at one time.
+  int requests_per_minute = 300;  // 0 for no limit.
+};
+
+// How long the tags of some images are fresh.
+struct TagRuleConfig {
+  std::vector<std::string> images;              // "python:*-slim"; policy::FreshnessRule
+  std::chrono::milliseconds fresh_for{60'000};  // policy::kForever: they never change.
+};
+
+// Another rate in a part of the day.
+struct RateWindowConfig {
+  std::string window;          // policy::DayWindow
+  std::uint64_t max_rate = 0;  // As upstream.max_rate.
 };
 
 struct Config {
@@ -60,14 +79,22 @@ struct Config {
   struct {
     std::chrono::milliseconds fresh_for{60'000};
     std::chrono::milliseconds revalidate_timeout{2'000};
+    std::chrono::milliseconds stale_while_revalidate{0};
+    std::chrono::milliseconds keep_fresh{600'000};  // 0 for never.
+    std::chrono::milliseconds unknown_for{10'000};
+    std::vector<TagRuleConfig> rules;  // The first that matches counts.
   } tags;
+  struct {
+    CountLimit reserve = Percent{20};  // Of the pull limit.
+  } quota;
   std::vector<UpstreamConfig> upstreams{UpstreamConfig{}};
   struct {
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds request_timeout{30'000};
     std::chrono::milliseconds stall_timeout{30'000};
-    std::uint64_t max_rate = 0;  // Of all blobs, bytes a second; 0 for no limit.
-    int attempts = 4;            // Of one upstream request or fill step, the first one included.
+    std::uint64_t max_rate = 0;             // Of all blobs, bytes a second; 0 for no limit.
+    std::vector<RateWindowConfig> windows;  // The first that it is in counts.
+    int attempts = 4;  // Of one upstream request or fill step, the first one included.
   } upstream;
   struct {
     int max_connections = 4096;
@@ -89,6 +116,7 @@ struct Config {
 struct ConfigFault {
   std::string path;
   std::string message;
+  int line = 0;  // From 1 on; 0 where it has none, or the path says it.
 };
 
 // Reads a configuration. All faults of the text, at once; none means `config` is whole.

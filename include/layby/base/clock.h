@@ -26,6 +26,9 @@ class SystemClock final : public Clock {
   WallTime wall_now() const override { return std::chrono::system_clock::now(); }
 };
 
+// How long after midnight it is, by the clock on the wall of this machine's time zone.
+std::chrono::seconds local_time_of_day(WallTime time);
+
 }  // namespace layby
 
 #endif  // LAYBY_BASE_CLOCK_H_

@@ -38,6 +38,7 @@ struct Descriptor {
   Digest digest;
   std::uint64_t size_bytes = 0;
   std::optional<Platform> platform;  // In an index.
+  std::optional<Digest> attests{};   // In an index: it is no image but tells of this one.
 };
 
 struct Manifest {

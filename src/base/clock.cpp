@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The machine's time zone, as the C library knows it.
+
+#include "layby/base/clock.h"
+
+#include <ctime>
+
+namespace layby {
+
+std::chrono::seconds local_time_of_day(WallTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  return std::chrono::hours(local.tm_hour) + std::chrono::minutes(local.tm_min) +
+         std::chrono::seconds(local.tm_sec);
+}
+
+}  // namespace layby
