@@ -88,7 +88,7 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
                 set_aside(digest, inode, std::move(then));
               },
               [this](const oci::Digest& digest) {
-                const auto record = find_blob(digest);
+                const auto record = blob_record(digest);
                 if (record) drop_damaged(digest, record->size_bytes);
               }})) {
   core_->commits->on_recovered([this, weak = std::weak_ptr(alive_)] {
@@ -103,7 +103,7 @@ DiskStore::~DiskStore() { write_touches(); }
 
 // What can't be read counts as absent; the caller then fetches it.
 template <typename T>
-std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::string& what) {
+std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::string& what) const {
   if (found.ok()) return *std::move(found);
   count(core_->counters.store_errors);
   log::error("can't look up {}: {}", log::printable(what), found.error().message);
@@ -111,14 +111,19 @@ std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::st
   return std::nullopt;
 }
 
-std::optional<BlobRecord> DiskStore::find_blob(const oci::Digest& digest) {
+std::optional<BlobRecord> DiskStore::blob_record(const oci::Digest& digest) const {
   Result<ReadTxn> txn = core_->commits->index().read();
   if (!txn) return answer<BlobRecord>(std::move(txn).error(), digest.str());
   return answer(txn->find_blob(digest), digest.str());
 }
 
+std::optional<std::uint64_t> DiskStore::find_blob(const oci::Digest& digest) const {
+  const std::optional<BlobRecord> record = blob_record(digest);
+  return record ? std::optional(record->size_bytes) : std::nullopt;
+}
+
 std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest) {
-  const std::optional<BlobRecord> record = find_blob(digest);
+  const std::optional<BlobRecord> record = blob_record(digest);
   if (!record) return std::nullopt;
   if (const auto open = open_.find(digest); open != open_.end()) {
     const auto file = open->second.lock();
@@ -220,10 +225,8 @@ std::shared_ptr<DigestLane> DiskStore::lane_of(const oci::Digest& digest) {
 
 std::unique_ptr<cache::BlobWriter> DiskStore::write_blob(const oci::Digest& digest,
                                                          cache::BlobWriterEvents& events) {
-  const std::optional<BlobRecord> record = find_blob(digest);
-  return std::make_unique<DiskBlobWriter>(core_, lane_of(digest), digest,
-                                          record ? std::optional(record->size_bytes) : std::nullopt,
-                                          clock_, events);
+  return std::make_unique<DiskBlobWriter>(core_, lane_of(digest), digest, find_blob(digest), clock_,
+                                          events);
 }
 
 // There are few of them: one for each fill that was under way. Deleting a large file may

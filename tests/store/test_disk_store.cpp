@@ -83,6 +83,13 @@ TEST_F(DiskStoreTest, WhatIsQueuedAtTheEndIsCommittedAndNotReported) {
   EXPECT_TRUE(store().find_tag({"u", "r", "t"}));
 }
 
+TEST_F(DiskStoreTest, TheSizeOfABlobIsAskedOfTheIndexOnly) {
+  publish();
+  fs::remove(published_path(digest_));
+  EXPECT_EQ(store().find_blob(digest_), bytes_.size());
+  EXPECT_EQ(errors(), 0u);
+}
+
 TEST_F(DiskStoreTest, AFileThatIsMissingIsDroppedAndFetchedAgain) {
   publish();
   fs::remove(published_path(digest_));

@@ -114,6 +114,12 @@ class FakeStore final : public cache::Store {
     return cache::StoredBlob{found->second, found->second->bytes().size()};
   }
 
+  std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const override {
+    const auto found = blobs_.find(digest);
+    if (found == blobs_.end()) return std::nullopt;
+    return found->second->bytes().size();
+  }
+
   std::optional<cache::StoredManifest> find_manifest(const oci::Digest& digest) override {
     const auto found = manifests_.find(digest);
     if (found == manifests_.end()) return std::nullopt;

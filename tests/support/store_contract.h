@@ -26,6 +26,7 @@ TYPED_TEST_SUITE_P(StoreContract);
 
 TYPED_TEST_P(StoreContract, AnEmptyStoreKnowsNothing) {
   EXPECT_FALSE(this->store().open_blob(this->digest_));
+  EXPECT_FALSE(this->store().find_blob(this->digest_));
   EXPECT_FALSE(this->store().find_manifest(this->digest_));
   EXPECT_FALSE(this->store().find_tag({"docker.io", "library/a", "b"}));
   EXPECT_TRUE(this->store().list_tags("docker.io", "library/a").empty());
@@ -39,6 +40,17 @@ TYPED_TEST_P(StoreContract, ABlobIsReportedStepByStepAndReadBack) {
   EXPECT_EQ(log.kept, 0u);
   EXPECT_EQ(log.written, this->bytes_.size());
   EXPECT_TRUE(this->stored(this->digest_) == this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, TheSizeOfABlobIsKnownOnceItIsPublished) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  writer->append(this->bytes_);
+  this->turn_until([&] { return log.written == this->bytes_.size(); });
+  EXPECT_FALSE(this->store().find_blob(this->digest_));
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_EQ(this->store().find_blob(this->digest_), this->bytes_.size());
 }
 
 TYPED_TEST_P(StoreContract, Sha512IsVerifiedAndKeptToo) {
@@ -325,14 +337,15 @@ TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsVerifiedAllTheSame) {
 
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, AnEmptyStoreKnowsNothing, ABlobIsReportedStepByStepAndReadBack,
-    Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob, ManyAppendsMakeOneBlob,
-    WrongBytesAreNeverPublishedAndNeverKept, WhatADestroyedWriterWroteIsTakenUpByTheNext,
-    ADestroyedWriterReportsNothingMore, NoCallbackRunsInsideACall,
-    QueuedBytesAreThoseNotYetReported, TheGrowingFileIsReadableAndStaysSoWhenPublished,
-    AWriterMayBeDestroyedInItsLastCallback, APublishedBlobIsNotWrittenAgain,
-    TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut, AManifestOfFourMebibytesFits,
-    ATagIsFoundAsItWasPutLast, TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit,
-    WritesAreDoneInOrder, UsageCountsWhatIsStored, APinHoldsUntilItIsTakenAwayAndNeedsNoImage,
+    TheSizeOfABlobIsKnownOnceItIsPublished, Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob,
+    ManyAppendsMakeOneBlob, WrongBytesAreNeverPublishedAndNeverKept,
+    WhatADestroyedWriterWroteIsTakenUpByTheNext, ADestroyedWriterReportsNothingMore,
+    NoCallbackRunsInsideACall, QueuedBytesAreThoseNotYetReported,
+    TheGrowingFileIsReadableAndStaysSoWhenPublished, AWriterMayBeDestroyedInItsLastCallback,
+    APublishedBlobIsNotWrittenAgain, TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut,
+    AManifestOfFourMebibytesFits, ATagIsFoundAsItWasPutLast,
+    TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit, WritesAreDoneInOrder,
+    UsageCountsWhatIsStored, APinHoldsUntilItIsTakenAwayAndNeedsNoImage,
     AnUnknownImageCannotBeEvicted, APinnedImageCannotBeEvicted,
     AnEmptyStoreHasNothingToEvictOrToList, AUseOfWhatIsNotThereIsFine,
     ABlobThatIsNotKeptIsVerifiedAllTheSame);

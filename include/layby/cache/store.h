@@ -166,6 +166,8 @@ class Store {
   virtual ~Store() = default;
 
   virtual std::optional<StoredBlob> open_blob(const oci::Digest& digest) = 0;
+  // The size of a stored blob, by the index alone: no file is opened, and it is no use.
+  virtual std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const = 0;
   virtual std::optional<StoredManifest> find_manifest(const oci::Digest& digest) = 0;
   virtual std::optional<StoredTag> find_tag(const TagKey& key) = 0;
   // The tags known of a repository, sorted.

@@ -65,6 +65,7 @@ class DiskStore final : public cache::Store {
   ~DiskStore() override;
 
   std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override;
+  std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const override;
   std::optional<cache::StoredManifest> find_manifest(const oci::Digest& digest) override;
   std::optional<cache::StoredTag> find_tag(const cache::TagKey& key) override;
   std::vector<std::string> list_tags(const std::string& upstream,
@@ -99,7 +100,7 @@ class DiskStore final : public cache::Store {
   DiskStore(const Options& options, std::shared_ptr<Core> core, event::Workers& workers,
             const Clock& clock);
 
-  std::optional<BlobRecord> find_blob(const oci::Digest& digest);
+  std::optional<BlobRecord> blob_record(const oci::Digest& digest) const;
   std::shared_ptr<DigestLane> lane_of(const oci::Digest& digest);
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
   void sweep_partials(std::chrono::hours keep_for);
@@ -121,7 +122,7 @@ class DiskStore final : public cache::Store {
   void forget_trash(std::vector<oci::Digest> digests);
   Done while_alive(Done done);
   template <typename T>
-  std::optional<T> answer(Result<std::optional<T>> found, const std::string& what);
+  std::optional<T> answer(Result<std::optional<T>> found, const std::string& what) const;
 
   const std::shared_ptr<Core> core_;
   event::Workers& workers_;
