@@ -40,6 +40,7 @@ Json image_json(const cache::CachedImage& image, WallTime now) {
           {"checked_seconds", seconds_since(image.checked_at, now)},
           {"used_seconds", image.used_at ? Json(seconds_since(*image.used_at, now)) : Json()},
           {"pinned", image.pinned},
+          {"listed", image.listed},
           {"bytes", image.bytes},
           {"shared_bytes", image.shared_bytes},
           {"missing_bytes", image.missing_bytes},

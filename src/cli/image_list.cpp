@@ -51,14 +51,24 @@ std::string platforms(const Json& image) {
   return names.empty() ? "-" : names;
 }
 
-// Rounded down, so that what lacks a byte never shows as whole.
-std::string notes(const Json& image) {
+// "75% cached", rounded down, so that what lacks a byte never shows as whole. Empty when
+// nothing is missing.
+std::string cached_part(const Json& image) {
   const std::uint64_t missing = number(image, "/missing_bytes");
   const std::uint64_t stored = number(image, "/bytes");
-  std::string notes = flag(image, "/pinned") ? "pinned" : "";
-  if (missing == 0) return notes;
+  if (missing == 0) return "";
   const int cached = std::min(99, static_cast<int>(100 * share_of(stored, stored + missing)));
-  return notes + (notes.empty() ? "" : ", ") + std::to_string(cached) + "% cached";
+  return std::to_string(cached) + "% cached";
+}
+
+std::string notes(const Json& image) {
+  std::string notes;
+  for (const std::string& note :
+       {std::string(flag(image, "/pinned") ? "pinned" : ""),
+        std::string(flag(image, "/listed") ? "listed" : ""), cached_part(image)}) {
+    if (!note.empty()) notes += (notes.empty() ? "" : ", ") + note;
+  }
+  return notes;
 }
 
 Row row_of(const Json& image) {

@@ -34,6 +34,7 @@ class Listing {
     std::set<oci::Digest> blobs;
   };
 
+  Status add_pin(const cache::TagKey& key);
   Status add_platform(const ReachedManifest& reached, Entry& entry);
   Result<Blob*> blob(const oci::Descriptor& named);
   Status find_used(cache::CachedImage& image) const;
@@ -41,6 +42,7 @@ class Listing {
   const Txn& txn_;
   const TouchMap& touches_;
   std::vector<Entry> entries_;
+  std::set<cache::TagKey> names_;  // Of the entries.
   std::vector<cache::TagKey> waiting_pins_;
   std::map<oci::Digest, Blob> blobs_;
 };
@@ -89,7 +91,9 @@ Status Listing::find_used(cache::CachedImage& image) const {
 Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   const Result<bool> pinned = txn_.is_pinned(key);
   if (!pinned) return pinned.error();
-  Entry entry{{key, tag.digest, tag.checked_at, std::nullopt, *pinned, 0, 0, 0, {}}, {}};
+  const Result<bool> listed = txn_.is_list_pinned(key);
+  if (!listed) return listed.error();
+  Entry entry{{key, tag.digest, tag.checked_at, std::nullopt, *pinned, *listed, 0, 0, 0, {}}, {}};
   Status added;
   bool there = false;
   Status walked = each_reached(txn_, tag.digest, [&](const ReachedManifest& reached) {
@@ -102,24 +106,30 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   if (!added) return added;
   if (!there) return {};
   if (Status used = find_used(entry.image); !used) return used;
+  names_.insert(key);
   entries_.push_back(std::move(entry));
   return {};
 }
 
 // A pin by digest is an image of its own when its manifest is there.
+Status Listing::add_pin(const cache::TagKey& key) {
+  const auto digest = oci::Digest::parse(key.tag);
+  if (!digest || names_.contains(key)) return {};
+  const auto usage = txn_.find_usage({ContentKind::kManifest, *digest});
+  const bool known = usage && usage->has_value();
+  return add(key, {*digest, known ? (*usage)->used_at : WallTime()});
+}
+
 Status Listing::add_pins() {
-  std::set<cache::TagKey> listed;
-  for (const Entry& entry : entries_) listed.insert(entry.image.tag);
   Status added;
-  Status read = txn_.each_pin([&](const cache::TagKey& key) {
-    if (listed.contains(key)) return true;
-    const std::size_t before = entries_.size();
-    if (const auto digest = oci::Digest::parse(key.tag)) {
-      const auto usage = txn_.find_usage({ContentKind::kManifest, *digest});
-      const bool known = usage && usage->has_value();
-      added = add(key, {*digest, known ? (*usage)->used_at : WallTime()});
-    }
-    if (entries_.size() == before) waiting_pins_.push_back(key);
+  Status read = txn_.each_list_pin([&](const cache::TagKey& key) {
+    added = add_pin(key);
+    return added.ok();
+  });
+  if (!read || !added) return read ? added : read;
+  read = txn_.each_pin([&](const cache::TagKey& key) {
+    added = add_pin(key);
+    if (!names_.contains(key)) waiting_pins_.push_back(key);
     return added.ok();
   });
   return read ? added : read;

@@ -382,6 +382,12 @@ void DiskStore::unpin(const cache::TagKey& key, Given<bool> done) {
       }));
 }
 
+void DiskStore::set_list_pins(std::vector<cache::TagKey> keys, Done done) {
+  core_->commits->add([keys = std::move(keys), now = clock_.wall_now()](
+                          WriteTxn& txn) { return txn.set_list_pins(keys, now); },
+                      while_alive(std::move(done)));
+}
+
 void DiskStore::list_images(Given<cache::Catalog> done) {
   workers_.submit([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
                    done = std::move(done)]() mutable {

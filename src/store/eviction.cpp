@@ -58,6 +58,17 @@ Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& 
   return chosen;
 }
 
+Status check_unpinned(const WriteTxn& txn, const cache::TagKey& key) {
+  const Result<bool> pinned = txn.is_pinned(key);
+  if (!pinned) return pinned.error();
+  if (*pinned) return Error{ErrorCode::kDenied, "it is pinned; unpin it first"};
+  const Result<bool> listed = txn.is_list_pinned(key);
+  if (!listed) return listed.error();
+  if (!*listed) return {};
+  return Error{ErrorCode::kDenied,
+               "it is pinned by the prefetch list; take it out of the list first"};
+}
+
 }  // namespace
 
 Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
@@ -83,9 +94,7 @@ Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
 }
 
 Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key) {
-  const Result<bool> pinned = txn.is_pinned(key);
-  if (!pinned) return pinned.error();
-  if (*pinned) return Error{ErrorCode::kDenied, "it is pinned; unpin it first"};
+  if (Status free = check_unpinned(txn, key); !free) return free.error();
   const auto root = root_of(txn, key);
   if (!root) return root.error();
   std::set<Content> needed;

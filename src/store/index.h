@@ -46,6 +46,7 @@ struct Tables {
   MDB_dbi usage = 0;
   MDB_dbi ranks = 0;
   MDB_dbi pins = 0;
+  MDB_dbi list_pins = 0;
   MDB_dbi trash = 0;
 };
 
@@ -62,6 +63,7 @@ class Txn {
   Result<std::optional<cache::StoredTag>> find_tag(const cache::TagKey& key) const;
   Result<std::optional<UsageRecord>> find_usage(const Content& content) const;
   Result<bool> is_pinned(const cache::TagKey& key) const;
+  Result<bool> is_list_pinned(const cache::TagKey& key) const;
   // Sorted by bytes.
   Result<std::vector<std::string>> list_tags(std::string_view upstream,
                                              std::string_view repository) const;
@@ -71,6 +73,7 @@ class Txn {
   Status each_tag(
       const std::function<bool(const cache::TagKey&, const cache::StoredTag&)>& visit) const;
   Status each_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
+  Status each_list_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_ranked(const std::function<bool(const Ranked&)>& visit) const;
   Status each_trash(const std::function<bool(const oci::Digest&)>& visit) const;
   // From the first one behind `after` on, if that is given.
@@ -90,6 +93,8 @@ class Txn {
 
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   Status scan(MDB_dbi table, std::string_view from, const Visit& visit) const;
+  Status scan_pins(MDB_dbi table, const std::function<bool(const cache::TagKey&)>& visit) const;
+  Result<bool> is_in_pins(MDB_dbi table, const cache::TagKey& key) const;
 
   Index& index_;
   std::shared_lock<std::shared_mutex> open_;  // The index isn't closed meanwhile.
@@ -125,6 +130,8 @@ class WriteTxn : public Txn {
   Status put_manifest(const oci::Digest& digest, const ManifestRecord& record);
   Status put_tag(const cache::TagKey& key, const cache::StoredTag& tag);
   Status put_pin(const cache::TagKey& key, WallTime since);
+  // Instead of those that are there. One that stays keeps its time.
+  Status set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since);
   // `hits` more, the last at `used_at`. Fine if it isn't there.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
   // The erasures are fine if it isn't there.
@@ -158,6 +165,7 @@ class WriteTxn : public Txn {
   Status put(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   Status erase(MDB_dbi table, std::string_view key, const char* what);
   Status put_totals();
+  Status put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime since);
   Status subtract_blob(std::string_view key);
   Status subtract_manifest(std::string_view key);
   Status store_usage(const Content& content, std::uint64_t size_bytes, WallTime now);

@@ -3,6 +3,7 @@
 // What the transactions read and write in each table.
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "layby/policy/eviction.h"
@@ -59,9 +60,17 @@ Result<std::optional<UsageRecord>> Txn::find_usage(const Content& content) const
 }
 
 Result<bool> Txn::is_pinned(const cache::TagKey& key) const {
+  return is_in_pins(index_.tables_.pins, key);
+}
+
+Result<bool> Txn::is_list_pinned(const cache::TagKey& key) const {
+  return is_in_pins(index_.tables_.list_pins, key);
+}
+
+Result<bool> Txn::is_in_pins(MDB_dbi table, const cache::TagKey& key) const {
   Result<std::string> wanted = tag_key(key);
   if (!wanted) return false;
-  auto value = index_.get(txn_, index_.tables_.pins, *wanted);
+  auto value = index_.get(txn_, table, *wanted);
   if (!value) return std::move(value).error();
   return value->has_value();
 }
@@ -114,7 +123,15 @@ Status Txn::each_tag(
 }
 
 Status Txn::each_pin(const std::function<bool(const cache::TagKey&)>& visit) const {
-  return scan(index_.tables_.pins, "", [&](std::string_view key, std::string_view value) {
+  return scan_pins(index_.tables_.pins, visit);
+}
+
+Status Txn::each_list_pin(const std::function<bool(const cache::TagKey&)>& visit) const {
+  return scan_pins(index_.tables_.list_pins, visit);
+}
+
+Status Txn::scan_pins(MDB_dbi table, const std::function<bool(const cache::TagKey&)>& visit) const {
+  return scan(table, "", [&](std::string_view key, std::string_view value) {
     Result<PinRecord> record = decode_pin(value);
     if (!record || key.size() < kTagPrefixBytes) return true;
     return visit({record->upstream, record->repository, std::string(key.substr(kTagPrefixBytes))});
@@ -224,10 +241,37 @@ Status WriteTxn::put_tag(const cache::TagKey& key, const cache::StoredTag& tag) 
 }
 
 Status WriteTxn::put_pin(const cache::TagKey& key, WallTime since) {
+  return put_pin_in(index_.tables_.pins, key, since);
+}
+
+Status WriteTxn::put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime since) {
   Result<std::string> at = tag_key(key);
   if (!at) return std::move(at).error();
-  return put(index_.tables_.pins, *at, encode(PinRecord{since, key.upstream, key.repository}),
+  return put(table, *at, encode(PinRecord{since, key.upstream, key.repository}),
              "write a pin to the index");
+}
+
+// Touches only what changes, so that the same list again leaves nothing to commit.
+Status WriteTxn::set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since) {
+  const std::set<cache::TagKey> wanted(keys.begin(), keys.end());
+  std::set<cache::TagKey> there;
+  const Status read = each_list_pin([&there](const cache::TagKey& key) {
+    there.insert(key);
+    return true;
+  });
+  if (!read) return read;
+  for (const cache::TagKey& key : there) {
+    if (wanted.contains(key)) continue;
+    const Status gone =
+        erase(index_.tables_.list_pins, *tag_key(key), "erase a pin from the index");
+    if (!gone) return gone;
+  }
+  for (const cache::TagKey& key : wanted) {
+    if (there.contains(key)) continue;
+    Status kept = put_pin_in(index_.tables_.list_pins, key, since);
+    if (!kept) return kept;
+  }
+  return {};
 }
 
 Status WriteTxn::erase_blob(const oci::Digest& digest) {

@@ -62,11 +62,12 @@ Result<std::optional<oci::Digest>> root_of(const Txn& txn, const cache::TagKey& 
 
 Result<std::set<Content>> pinned_content(const Txn& txn) {
   std::vector<cache::TagKey> pins;
-  const Status read = txn.each_pin([&pins](const cache::TagKey& key) {
+  const auto add = [&pins](const cache::TagKey& key) {
     pins.push_back(key);
     return true;
-  });
-  if (!read) return read.error();
+  };
+  if (Status read = txn.each_pin(add); !read) return read.error();
+  if (Status read = txn.each_list_pin(add); !read) return read.error();
   std::set<Content> content;
   for (const cache::TagKey& pin : pins) {
     const auto root = root_of(txn, pin);

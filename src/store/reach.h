@@ -34,7 +34,7 @@ Status add_reach(const Txn& txn, const oci::Digest& root, std::set<Content>& int
 // The digest that a tag, or a reference by digest, stands for.
 Result<std::optional<oci::Digest>> root_of(const Txn& txn, const cache::TagKey& key);
 
-// Everything that pinned images need.
+// Everything that images need which are pinned, by hand or by the list.
 Result<std::set<Content>> pinned_content(const Txn& txn);
 
 // A tag whose image has this blob.

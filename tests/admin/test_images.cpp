@@ -24,6 +24,7 @@ class ImagesTest : public ::testing::Test {
             now_ - seconds(30),
             now_ - seconds(12),
             true,
+            false,
             300,
             100,
             50,
@@ -45,6 +46,7 @@ TEST_F(ImagesTest, AnImageHasItsNameSizesAgesAndPlatforms) {
                          {"checked_seconds", 30},
                          {"used_seconds", 12},
                          {"pinned", true},
+                         {"listed", false},
                          {"bytes", 300},
                          {"shared_bytes", 100},
                          {"missing_bytes", 50},
@@ -63,6 +65,15 @@ TEST_F(ImagesTest, AnImageThatWasNeverUsedHasNoAgeOfUse) {
   unused.used_at.reset();
   const Json json = Json::parse(images_json({{unused}, {}, 0, 0}, now_));
   EXPECT_TRUE(json.at("images").at(0).at("used_seconds").is_null());
+}
+
+TEST_F(ImagesTest, AnImageOfTheListSaysSo) {
+  cache::CachedImage listed = image("12");
+  listed.pinned = false;
+  listed.listed = true;
+  const Json json = Json::parse(images_json({{listed}, {}, 0, 0}, now_));
+  EXPECT_EQ(json.at("images").at(0).at("pinned"), false);
+  EXPECT_EQ(json.at("images").at(0).at("listed"), true);
 }
 
 TEST_F(ImagesTest, ATimeInTheFutureIsNow) {

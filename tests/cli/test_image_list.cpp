@@ -53,6 +53,14 @@ TEST_F(ImageListTest, ImagesAreListedByName) {
       "  redis:7\n");
 }
 
+TEST_F(ImageListTest, WhatTheListPinsIsNoted) {
+  const std::string text = page(R"({"images": [
+    {"image": "a:1", "listed": true},
+    {"image": "b:1", "pinned": true, "listed": true, "bytes": 1, "missing_bytes": 1}]})");
+  EXPECT_TRUE(shows(text, "  -  listed\n")) << text;
+  EXPECT_TRUE(shows(text, "  -  pinned, listed, 50% cached\n")) << text;
+}
+
 TEST_F(ImageListTest, APatternIsPartOfAName) {
   const std::string text = page(kImages, "acme");
   EXPECT_TRUE(shows(text, "ghcr.io/acme/tool:1")) << text;

@@ -46,7 +46,7 @@ class FakeStore final : public cache::Store {
  public:
   // What can be made to fail or to wait. kVerify with any error drops the partial file.
   // A failure of kOpen or kWrite leaves a blob that isn't kept.
-  enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag };
+  enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag, kListPins };
 
   FakeStore() = default;
   explicit FakeStore(cache::Timers& timers) : timers_(&timers) {}
@@ -104,6 +104,7 @@ class FakeStore final : public cache::Store {
   // What evict() was asked for, and what it may take away.
   const std::vector<std::uint64_t>& evictions() const { return evictions_; }
   void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
+  const std::set<cache::TagKey>& list_pins() const { return list_pins_; }
   const std::vector<oci::Digest>& touched() const { return touched_; }
   std::uint64_t released_bytes() const { return released_bytes_; }
   int verifications() const { return verifications_; }
@@ -194,9 +195,11 @@ class FakeStore final : public cache::Store {
   void evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) override {
     const bool there = tags_.contains(key);
     const bool pinned = pins_.contains(key);
-    if (there && !pinned) tags_.erase(key);
-    later([there, pinned, done = std::move(done)] {
+    const bool listed = list_pins_.contains(key);
+    if (there && !pinned && !listed) tags_.erase(key);
+    later([there, pinned, listed, done = std::move(done)] {
       if (pinned) return done(Error{ErrorCode::kDenied, "it is pinned; unpin it first"});
+      if (listed) return done(Error{ErrorCode::kDenied, "it is pinned by the prefetch list"});
       if (!there) return done(Error{ErrorCode::kNotFound, "it is not cached"});
       done(cache::EvictedSum{});
     });
@@ -208,6 +211,11 @@ class FakeStore final : public cache::Store {
   void unpin(const cache::TagKey& key, Given<bool> done) override {
     const bool before = pins_.erase(key) > 0;
     later([before, done = std::move(done)] { done(before); });
+  }
+  void set_list_pins(std::vector<cache::TagKey> keys, Done done) override {
+    put(Step::kListPins, std::move(done), [this, keys = std::move(keys)] {
+      list_pins_ = {keys.begin(), keys.end()};
+    });
   }
   void list_images(Given<cache::Catalog> done) override {
     later([catalog = catalog_, done = std::move(done)] { done(catalog); });
@@ -415,6 +423,7 @@ class FakeStore final : public cache::Store {
   std::map<Step, Failure> failures_;
   std::set<Step> held_;
   std::set<cache::TagKey> pins_;
+  std::set<cache::TagKey> list_pins_;
   std::set<Writer*> writers_;
   int writers_made_ = 0;
   int verifications_ = 0;

@@ -301,6 +301,32 @@ TYPED_TEST_P(StoreContract, APinnedImageCannotBeEvicted) {
   EXPECT_EQ(this->evict_image(key).error().code, ErrorCode::kNotFound);
 }
 
+TYPED_TEST_P(StoreContract, AListedImageCannotBeEvictedUntilAListIsWithoutIt) {
+  const cache::TagKey key{"u", "r", "t"};
+  const cache::TagKey other{"u", "r", "other"};
+  this->set_list_pins({other, key, key});  // Before there is such a tag.
+  this->put_tag(key, {this->digest_, this->time_});
+  const auto refused = this->evict_image(key);
+  EXPECT_EQ(refused.error().code, ErrorCode::kDenied);
+  EXPECT_NE(refused.error().message.find("prefetch list"), std::string::npos);
+  this->set_list_pins({other});
+  EXPECT_TRUE(this->evict_image(key).ok());
+}
+
+TYPED_TEST_P(StoreContract, APinByHandAndOneByTheListDoNotTouchEachOther) {
+  const cache::TagKey key{"u", "r", "t"};
+  this->put_tag(key, {this->digest_, this->time_});
+  this->set_list_pins({key});
+  EXPECT_EQ(this->pin(key), false);
+  EXPECT_EQ(this->unpin(key), true);
+  EXPECT_EQ(this->evict_image(key).error().code, ErrorCode::kDenied);
+  this->pin(key);
+  this->set_list_pins({});
+  EXPECT_EQ(this->evict_image(key).error().code, ErrorCode::kDenied);
+  EXPECT_EQ(this->unpin(key), true);
+  EXPECT_TRUE(this->evict_image(key).ok());
+}
+
 TYPED_TEST_P(StoreContract, AnEmptyStoreHasNothingToEvictOrToList) {
   std::optional<cache::EvictedSum> sum;
   this->store().evict(1000, [&](const auto& given) { sum = *given; });
@@ -336,16 +362,17 @@ TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsVerifiedAllTheSame) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(
-    StoreContract, AnEmptyStoreKnowsNothing, ABlobIsReportedStepByStepAndReadBack,
-    TheSizeOfABlobIsKnownOnceItIsPublished, Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob,
-    ManyAppendsMakeOneBlob, WrongBytesAreNeverPublishedAndNeverKept,
-    WhatADestroyedWriterWroteIsTakenUpByTheNext, ADestroyedWriterReportsNothingMore,
-    NoCallbackRunsInsideACall, QueuedBytesAreThoseNotYetReported,
-    TheGrowingFileIsReadableAndStaysSoWhenPublished, AWriterMayBeDestroyedInItsLastCallback,
-    APublishedBlobIsNotWrittenAgain, TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut,
-    AManifestOfFourMebibytesFits, ATagIsFoundAsItWasPutLast,
-    TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit, WritesAreDoneInOrder,
-    UsageCountsWhatIsStored, APinHoldsUntilItIsTakenAwayAndNeedsNoImage,
+    StoreContract, AListedImageCannotBeEvictedUntilAListIsWithoutIt,
+    APinByHandAndOneByTheListDoNotTouchEachOther, AnEmptyStoreKnowsNothing,
+    ABlobIsReportedStepByStepAndReadBack, TheSizeOfABlobIsKnownOnceItIsPublished,
+    Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob, ManyAppendsMakeOneBlob,
+    WrongBytesAreNeverPublishedAndNeverKept, WhatADestroyedWriterWroteIsTakenUpByTheNext,
+    ADestroyedWriterReportsNothingMore, NoCallbackRunsInsideACall,
+    QueuedBytesAreThoseNotYetReported, TheGrowingFileIsReadableAndStaysSoWhenPublished,
+    AWriterMayBeDestroyedInItsLastCallback, APublishedBlobIsNotWrittenAgain,
+    TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut, AManifestOfFourMebibytesFits,
+    ATagIsFoundAsItWasPutLast, TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit,
+    WritesAreDoneInOrder, UsageCountsWhatIsStored, APinHoldsUntilItIsTakenAwayAndNeedsNoImage,
     AnUnknownImageCannotBeEvicted, APinnedImageCannotBeEvicted,
     AnEmptyStoreHasNothingToEvictOrToList, AUseOfWhatIsNotThereIsFine,
     ABlobThatIsNotKeptIsVerifiedAllTheSame);

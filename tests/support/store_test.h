@@ -138,6 +138,15 @@ class StoreTest : public ::testing::Test {
     turn_until([&] { return before.has_value(); });
     return before;
   }
+  void set_list_pins(const std::vector<cache::TagKey>& keys) {
+    bool done = false;
+    store().set_list_pins(keys, [&](const Status& status) {
+      EXPECT_TRUE(status.ok());
+      done = true;
+    });
+    EXPECT_FALSE(done) << "inside the call";
+    turn_until([&] { return done; });
+  }
   Result<cache::EvictedSum> evict_image(const cache::TagKey& key) {
     std::optional<Result<cache::EvictedSum>> sum;
     store().evict_image(key, [&](const auto& given) { sum.emplace(given); });

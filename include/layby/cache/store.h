@@ -146,7 +146,8 @@ struct CachedImage {
   oci::Digest digest;
   WallTime checked_at;
   std::optional<WallTime> used_at;
-  bool pinned = false;
+  bool pinned = false;  // By hand.
+  bool listed = false;  // By the operator's list, set_list_pins().
   // Of the blobs of its stored platforms, each once.
   std::uint64_t bytes = 0;
   std::uint64_t shared_bytes = 0;  // Those that another cached image has too.
@@ -156,7 +157,7 @@ struct CachedImage {
 
 struct Catalog {
   std::vector<CachedImage> images;   // By upstream, repository and tag.
-  std::vector<TagKey> waiting_pins;  // Pinned, and not cached yet.
+  std::vector<TagKey> waiting_pins;  // Pinned by hand, and not cached yet.
   std::uint64_t blob_bytes = 0;
   std::uint64_t untagged_bytes = 0;  // Of blobs that no image of the list has.
 };
@@ -197,12 +198,16 @@ class Store {
   // pinned or being read stays. Afterwards usage() knows the disk anew.
   virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
   // Forgets a tag, and what of its image nothing else needs. kNotFound, kDenied when it
-  // is pinned.
+  // is pinned, by hand or by the list.
   virtual void evict_image(const TagKey& key, Given<EvictedSum> done) = 0;
   // A pin needs no cached image: it holds for what its tag is, or will be. TagKey::tag
   // may be a digest here and in evict_image. Done with whether there was one before.
   virtual void pin(const TagKey& key, Given<bool> done) = 0;
   virtual void unpin(const TagKey& key, Given<bool> done) = 0;
+  // The pins of the operator's list, which hold beside those by hand and like them: all of
+  // them at once, instead of those that were there. One and the same list again costs no
+  // write.
+  virtual void set_list_pins(std::vector<TagKey> keys, Done done) = 0;
   virtual void list_images(Given<Catalog> done) = 0;
   // Begins a check of all stored blobs.
   virtual void verify() = 0;

@@ -87,6 +87,7 @@ class DiskStore final : public cache::Store {
   void evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) override;
   void pin(const cache::TagKey& key, Given<bool> done) override;
   void unpin(const cache::TagKey& key, Given<bool> done) override;
+  void set_list_pins(std::vector<cache::TagKey> keys, Done done) override;
   void list_images(Given<cache::Catalog> done) override;
   void verify() override;
   cache::ScrubStatus scrub() const override;
