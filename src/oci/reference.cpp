@@ -39,6 +39,18 @@ bool is_name_component(std::string_view text) {
   return !text.empty() && run == text.size();
 }
 
+bool is_port(std::string_view text) {
+  return !text.empty() && text.size() <= 5 &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// "registry.example:5000", the port left out or not.
+bool is_lower_case_host(std::string_view text) {
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  return text.size() <= kMaxRepository && is_name_component(text.substr(0, colon)) &&
+         (colon == text.size() || is_port(text.substr(colon + 1)));
+}
+
 // Good enough to look an upstream up by.
 bool is_host(std::string_view text) {
   const auto is_part = [](char c) { return is_tag_start(c) && c != '_'; };
@@ -58,6 +70,26 @@ bool is_repository(std::string_view name) {
     if (slash == name.size()) return true;
     start = slash + 1;
   }
+}
+
+bool looks_like_registry(std::string_view part) {
+  return part == "localhost" || part.find_first_of(".:") != std::string_view::npos;
+}
+
+QualifiedName split_registry(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  const std::string_view first = name.substr(0, slash);
+  if (slash == std::string_view::npos || !looks_like_registry(first)) {
+    return {"", std::string(name)};
+  }
+  return {std::string(first), std::string(name.substr(slash + 1))};
+}
+
+bool is_qualified_repository(std::string_view name) {
+  if (is_repository(name)) return true;
+  const QualifiedName parts = split_registry(name);
+  return !parts.registry.empty() && is_lower_case_host(parts.registry) &&
+         is_repository(parts.repository);
 }
 
 bool is_tag(std::string_view tag) {
@@ -86,8 +118,7 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
   ImageName name{"docker.io", "", Tag("latest")};
   const std::size_t slash = text.find('/');
   const std::string_view first = text.substr(0, slash);
-  const bool has_registry = slash != std::string_view::npos &&
-                            (first == "localhost" || first.find_first_of(".:") != first.npos);
+  const bool has_registry = slash != std::string_view::npos && looks_like_registry(first);
   if (has_registry) {
     if (!is_host(first)) return std::nullopt;
     name.registry = is_docker_hub(first) ? "docker.io" : std::string(first);

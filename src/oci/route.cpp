@@ -59,7 +59,7 @@ Route parse_endpoint(std::string_view rest) {
   const bool is_known =
       is_upload || is_tags || kind == "manifests" || kind == "blobs" || kind == "referrers";
   if (!is_known) return unknown();
-  if (!is_repository(name)) return bad_name();
+  if (!is_qualified_repository(name)) return bad_name();
   if (is_upload || (kind == "blobs" && last == "uploads")) return UploadRoute{std::string(name)};
   if (is_tags) return TagsRoute{std::string(name)};
   if (kind == "manifests") return manifest_route(name, last);

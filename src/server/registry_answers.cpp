@@ -144,11 +144,11 @@ Response blob_not_modified_answer(const oci::Digest& digest) {
   return response;
 }
 
-Response tags_answer(const Request& request, const std::string& repository,
+Response tags_answer(const Request& request, const std::string& client_name,
                      const cache::TagPageRequest& asked, const cache::TagPage& page) {
   std::vector<std::string> tags = page.tags;
   std::sort(tags.begin(), tags.end());
-  Response response = json_answer(oci::tag_list_body(repository, tags));
+  Response response = json_answer(oci::tag_list_body(client_name, tags));
   if (page.more && !tags.empty()) {
     std::string query = "last=" + http::percent_encode(tags.back());
     if (asked.count) query += "&n=" + std::to_string(*asked.count);
@@ -156,7 +156,7 @@ Response tags_answer(const Request& request, const std::string& repository,
     if (const auto ns = http::query_value(request.query, "ns")) {
       query += "&ns=" + http::percent_encode(*ns);
     }
-    response.headers.add("Link", "</v2/" + repository + "/tags/list?" + query + ">; rel=\"next\"");
+    response.headers.add("Link", "</v2/" + client_name + "/tags/list?" + query + ">; rel=\"next\"");
   }
   return response;
 }

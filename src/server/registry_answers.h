@@ -34,7 +34,8 @@ Response blob_head_answer(const oci::Digest& digest, const cache::BlobHead& head
 bool blob_not_modified(const Request& request, const oci::Digest& digest);
 Response blob_not_modified_answer(const oci::Digest& digest);
 
-Response tags_answer(const Request& request, const std::string& repository,
+// `client_name` is the repository as the client calls it, with the registry before it.
+Response tags_answer(const Request& request, const std::string& client_name,
                      const cache::TagPageRequest& asked, const cache::TagPage& page);
 
 // `index` as upstream sent it; empty when there are no referrers.

@@ -11,6 +11,7 @@
 #include "layby/base/number.h"
 #include "layby/http/url.h"
 #include "layby/oci/route.h"
+#include "server/origin_choice.h"
 #include "server/registry_answers.h"
 
 namespace layby::server {
@@ -18,24 +19,12 @@ namespace {
 
 using oci::ApiErrorCode;
 
-struct Target {
-  const cache::Origin& origin;
-  std::string repository;
-};
-
 Response pushes_refused() {
   Response response =
       error_answer(ApiErrorCode::kUnsupported,
                    "this is a pull-through cache: push to the registry itself, then pull here");
   response.headers.add("Allow", "GET, HEAD");
   return response;
-}
-
-Response denied(const cache::Origin& origin, const std::string& repository) {
-  return error_answer(ApiErrorCode::kDenied, "this mirror does not serve " + repository + " of " +
-                                                 origin.name + "; to allow it, add \"" +
-                                                 repository + "\" to \"allow\" of the upstream \"" +
-                                                 origin.name + "\" in layby's configuration");
 }
 
 // One request's way through the API. Lives until `respond` is called, or the client
@@ -81,27 +70,19 @@ class Call {
 };
 
 std::optional<Target> Call::target(const std::string& repository) {
-  const std::string ns = http::query_value(request_.query, "ns").value_or("");
-  const cache::Origin* origin = cache_.find_origin(ns);
-  if (origin == nullptr) {
-    respond_(error_answer(
-        ApiErrorCode::kNameUnknown,
-        "no upstream is called \"" + ns + "\"; add it to \"upstreams\" in layby's configuration"));
+  auto choice = choose_origin(cache_, request_, repository);
+  if (auto* refusal = std::get_if<Response>(&choice)) {
+    respond_(std::move(*refusal));
     return std::nullopt;
   }
-  std::string name = oci::is_docker_hub(origin->name) ? oci::with_library(repository) : repository;
-  if (!origin->serves(name)) {
-    respond_(denied(*origin, name));
-    return std::nullopt;
-  }
-  return Target{*origin, std::move(name)};
+  return std::get<Target>(std::move(choice));
 }
 
 cache::Handle Call::serve(const oci::ManifestRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
   return cache_.get_manifest(
-      at->origin, at->repository, route.reference, is_head(),
+      *at->origin, at->repository, route.reference, is_head(),
       [&request = request_, respond = respond_](const Result<cache::ManifestAnswer>& manifest) {
         respond(manifest.ok() ? manifest_answer(request, *manifest)
                               : failure_answer(manifest.error(), ApiErrorCode::kManifestUnknown));
@@ -116,14 +97,14 @@ cache::Handle Call::serve(const oci::BlobRoute& route) {
   }
   if (is_head()) {
     return cache_.head_blob(
-        at->origin, at->repository, route.digest,
+        *at->origin, at->repository, route.digest,
         [digest = route.digest, respond = respond_](const Result<cache::BlobHead>& head) {
           respond(head.ok() ? blob_head_answer(digest, *head)
                             : failure_answer(head.error(), ApiErrorCode::kBlobUnknown));
         });
   }
   return cache_.open_blob(
-      at->origin, at->repository, route.digest,
+      *at->origin, at->repository, route.digest,
       [&request = request_, digest = route.digest,
        respond = respond_](Result<std::unique_ptr<cache::BlobReader>> reader) {
         respond(reader.ok() ? blob_answer(request, digest, std::move(*reader))
@@ -149,12 +130,12 @@ cache::Handle Call::serve(const oci::TagsRoute& route) {
   if (!at) return nullptr;
   const auto page = tag_page();
   if (!page) return nullptr;
-  if (page->count == 0) return answer(tags_answer(request_, at->repository, *page, {}));
-  return cache_.get_tags(at->origin, at->repository, *page,
-                         [&request = request_, repository = at->repository, page = *page,
+  if (page->count == 0) return answer(tags_answer(request_, at->client_name, *page, {}));
+  return cache_.get_tags(*at->origin, at->repository, *page,
+                         [&request = request_, name = at->client_name, page = *page,
                           respond = respond_](const Result<cache::TagPage>& tags) {
                            respond(tags.ok()
-                                       ? tags_answer(request, repository, page, *tags)
+                                       ? tags_answer(request, name, page, *tags)
                                        : failure_answer(tags.error(), ApiErrorCode::kNameUnknown));
                          });
 }
@@ -164,7 +145,7 @@ cache::Handle Call::serve(const oci::ReferrersRoute& route) {
   if (!at) return nullptr;
   const std::string type = http::query_value(request_.query, "artifactType").value_or("");
   return cache_.get_referrers(
-      at->origin, at->repository, route.digest, type,
+      *at->origin, at->repository, route.digest, type,
       [respond = respond_](Result<std::string> index) {
         respond(index.ok() ? referrers_answer(std::move(*index))
                            : failure_answer(index.error(), ApiErrorCode::kNameUnknown));

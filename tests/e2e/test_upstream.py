@@ -244,6 +244,17 @@ class TwoUpstreams(EndToEnd):
                 self.assertEqual(pull(layby.authority, "library/app", "1",
                                       query="?ns=docker.io"), mine)
 
+    def test_the_path_picks_the_upstream_by_name(self) -> None:
+        with Hub() as other:
+            mine = make_image(self.hub, "library/app", "1", [1000], seed=1)
+            theirs = make_image(other, "library/app", "1", [1000], seed=2)
+            name = f"127.0.0.1:{other.url.rpartition(':')[2]}"
+            with Layby(self.hub, {"upstreams": [
+                    {"name": "docker.io", "url": self.hub.url, "allow": ["library/*"]},
+                    {"name": name, "url": other.url, "allow": ["*"]}]}) as layby:
+                self.assertEqual(pull(layby.authority, f"{name}/library/app", "1"), theirs)
+                self.assertEqual(pull(layby.authority, "docker.io/app", "1"), mine)
+
 
 class Tls(unittest.TestCase):
     """An upstream over https, with the CDN too, as Docker Hub is."""

@@ -17,7 +17,9 @@ namespace layby::fuzz {
 namespace {
 
 void check_repository(std::string_view name) {
-  require(oci::is_repository(name), "a route's repository obeys the grammar");
+  require(oci::is_qualified_repository(name), "a route's repository obeys the grammar");
+  require(oci::is_repository(name) || oci::is_repository(oci::split_registry(name).repository),
+          "what isn't the registry's is a repository");
   require(name.find("..") == std::string_view::npos, "no repository holds ..");
   require(name.find("//") == std::string_view::npos, "no repository holds //");
   require(name.front() != '/' && name.back() != '/', "no repository begins or ends with /");

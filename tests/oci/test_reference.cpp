@@ -100,6 +100,19 @@ ImageName image(const std::string& registry, const std::string& repository,
   return {registry, repository, Tag(tag)};
 }
 
+TEST_F(ReferenceTest, SplitsOffTheRegistry) {
+  EXPECT_EQ(split_registry("ghcr.io/acme/tool"), (QualifiedName{"ghcr.io", "acme/tool"}));
+  EXPECT_EQ(split_registry("box:5000/tool"), (QualifiedName{"box:5000", "tool"}));
+  EXPECT_EQ(split_registry("localhost/tool"), (QualifiedName{"localhost", "tool"}));
+}
+
+TEST_F(ReferenceTest, SplitsNothingOffWhereNoRegistryIsNamed) {
+  for (const char* name :
+       {"debian", "library/debian", "acme/ghcr.io", "ghcr.io", "localhosts/tool"}) {
+    EXPECT_EQ(split_registry(name), (QualifiedName{"", name}));
+  }
+}
+
 TEST_F(ReferenceTest, AnImageNameIsOfDockerHubUnlessItSaysOtherwise) {
   EXPECT_EQ(parse_image_name("debian:12"), image("docker.io", "library/debian", "12"));
   EXPECT_EQ(parse_image_name("library/debian:12"), image("docker.io", "library/debian", "12"));

@@ -125,6 +125,21 @@ TEST_F(RouteTest, DoubleSlashAtTheStartIsNoName) {
   EXPECT_EQ(show("/v2//a/manifests/latest"), "NAME_INVALID");
 }
 
+TEST_F(RouteTest, RepositoryMayHaveARegistryBeforeIt) {
+  EXPECT_EQ(show("/v2/ghcr.io/acme/tool/tags/list"), "tags ghcr.io/acme/tool");
+  EXPECT_EQ(show("/v2/registry.example:5000/tool/manifests/1"),
+            "manifest registry.example:5000/tool 1");
+  EXPECT_EQ(show("/v2/localhost:5000/tool/blobs/" + digest_),
+            "blob localhost:5000/tool " + digest_);
+}
+
+TEST_F(RouteTest, OnlyAHostAndItsPortMayComeBeforeARepository) {
+  for (const char* name : {"a:", "a:b/c", "a:1:2/c", "a:123456/c", ":80/c", "a:80", "a:80/",
+                           "a/b:80/c", "A.b:80/c", "..:80/c", "a:80/C"}) {
+    EXPECT_EQ(show("/v2/" + std::string(name) + "/tags/list"), "NAME_INVALID") << name;
+  }
+}
+
 TEST_F(RouteTest, UpperCaseNameIsInvalid) {
   EXPECT_EQ(show("/v2/Debian/manifests/latest"), "NAME_INVALID");
 }

@@ -443,6 +443,14 @@ TEST_F(RegistryApiTest, LinksToTheNextPageOfTheSameUpstream) {
   EXPECT_EQ(got->header("Link"), "</v2/acme/tool/tags/list?last=a&n=1&ns=ghcr.io>; rel=\"next\"");
 }
 
+TEST_F(RegistryApiTest, LinksToTheNextPageUnderTheNameTheClientUsed) {
+  const auto got = get("/v2/ghcr.io/acme/tool/tags/list?n=1");
+  EXPECT_EQ(other_->only_pending()->repository, "acme/tool");
+  other_->only_pending()->answer_tags(cache::TagPage{{"a"}, true});
+  EXPECT_EQ(got->header("Link"), "</v2/ghcr.io/acme/tool/tags/list?last=a&n=1>; rel=\"next\"");
+  EXPECT_EQ(got->text(), R"({"name":"ghcr.io/acme/tool","tags":["a"]})");
+}
+
 TEST_F(RegistryApiTest, HasNoTagsForZeroOfThem) {
   const auto got = get("/v2/library/debian/tags/list?n=0");
   EXPECT_EQ(got->status(), 200);
@@ -509,6 +517,18 @@ TEST_F(RegistryApiTest, LeavesShortNamesOfOtherUpstreamsAlone) {
   const auto got = get("/v2/tool/manifests/stable?ns=ghcr.io");
   EXPECT_EQ(other_->only_pending()->repository, "tool");
   EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, AsksTheUpstreamThatThePathNames) {
+  const auto manifest = get("/v2/ghcr.io/acme/tool/manifests/stable");
+  EXPECT_EQ(other_->only_pending()->repository, "acme/tool");
+  const auto blob = head("/v2/docker.io/debian/blobs/" + blob_digest_.str());
+  EXPECT_EQ(hub_->only_pending()->repository, "library/debian");
+}
+
+TEST_F(RegistryApiTest, AsksTheUpstreamThatHostNames) {
+  const auto got = get("/v2/tool/manifests/stable", {{"Host", "ghcr.io"}});
+  EXPECT_EQ(other_->only_pending()->repository, "tool");
 }
 
 TEST_F(RegistryApiTest, KnowsDockerHubByItsOtherNames) {

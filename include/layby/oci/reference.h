@@ -18,6 +18,23 @@ namespace layby::oci {
 // [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/…)*, at most 255 characters.
 bool is_repository(std::string_view name);
 
+// Whether the first part of a name says a registry, not a repository: it has a dot or a
+// colon or is "localhost" (docker's rule, distribution/reference).
+bool looks_like_registry(std::string_view part);
+
+// "ghcr.io/acme/tool" as "ghcr.io" and "acme/tool"; no registry where the first part
+// isn't one, or is all there is.
+struct QualifiedName {
+  std::string registry;
+  std::string repository;
+  bool operator==(const QualifiedName&) const = default;
+};
+QualifiedName split_registry(std::string_view name);
+
+// A repository, also with a registry in lower case before it, whose port isn't part of a
+// repository's grammar: "registry.example:5000/acme/tool".
+bool is_qualified_repository(std::string_view name);
+
 // [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
 bool is_tag(std::string_view tag);
 
@@ -44,8 +61,8 @@ struct ImageName {
   bool operator==(const ImageName&) const = default;
 };
 
-// nullopt when it is none. The part before the first slash is a registry when it has a
-// dot or a colon or is "localhost" (docker's rule, distribution/reference).
+// nullopt when it is none. The part before the first slash is a registry when it looks
+// like one.
 std::optional<ImageName> parse_image_name(std::string_view text);
 
 // The shortest name that parses to the same.

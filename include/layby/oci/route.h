@@ -2,7 +2,8 @@
 //
 // The paths of the distribution API (OCI distribution-spec 1.1, "Endpoints"), read
 // into a value. A wrong part of a path is a wrong route with the code that the
-// specification gives it, not a missing page.
+// specification gives it, not a missing page. A repository may have a registry before it
+// (is_qualified_repository), for a path that serves several.
 
 #ifndef LAYBY_OCI_ROUTE_H_
 #define LAYBY_OCI_ROUTE_H_

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a client says outright, in the query or in the path, must be right: else content
+// of one registry would be given out under another's name. Host says it only when it is
+// an upstream's name, for mostly it is the name of this box.
+
+#include "server/origin_choice.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "layby/http/url.h"
+#include "layby/oci/reference.h"
+#include "server/registry_answers.h"
+
+namespace layby::server {
+namespace {
+
+using oci::ApiErrorCode;
+
+Response unknown(const std::string& registry) {
+  return error_answer(ApiErrorCode::kNameUnknown,
+                      "no upstream is called \"" + registry +
+                          "\"; add it to \"upstreams\" in layby's configuration");
+}
+
+Response denied(const cache::Origin& origin, const std::string& repository) {
+  return error_answer(ApiErrorCode::kDenied, "this mirror does not serve " + repository + " of " +
+                                                 origin.name + "; to allow it, add \"" +
+                                                 repository + "\" to \"allow\" of the upstream \"" +
+                                                 origin.name + "\" in layby's configuration");
+}
+
+// Host names compare without case, and the dot of the root may end them (RFC 9110 section
+// 4.2.3, RFC 3986 section 3.2.2). Upstreams' names are in lower case.
+std::string normal_host(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  std::string normal(host);
+  std::transform(normal.begin(), normal.end(), normal.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return normal;
+}
+
+// The upstream called like the Host field, with its port or without. Null for none.
+const cache::Origin* origin_of_host(const cache::Cache& cache, std::string_view field) {
+  const std::size_t colon = std::min(field.rfind(':'), field.size());
+  const std::string host = normal_host(field.substr(0, colon));
+  if (host.empty()) return nullptr;  // find_origin would take it for the first.
+  const cache::Origin* with_port = cache.find_origin(host + std::string(field.substr(colon)));
+  return with_port != nullptr ? with_port : cache.find_origin(host);
+}
+
+std::variant<Target, Response> target_of(const cache::Origin& origin, std::string repository,
+                                         const std::string& prefix) {
+  if (!oci::is_repository(repository)) {
+    return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
+  }
+  if (oci::is_docker_hub(origin.name)) repository = oci::with_library(repository);
+  if (!origin.serves(repository)) return denied(origin, repository);
+  std::string client_name = prefix + repository;
+  return Target{&origin, std::move(repository), std::move(client_name)};
+}
+
+}  // namespace
+
+std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Request& request,
+                                             const std::string& name) {
+  const std::string ns = http::query_value(request.query, "ns").value_or("");
+  if (!ns.empty()) {
+    const cache::Origin* origin = cache.find_origin(ns);
+    return origin != nullptr ? target_of(*origin, name, "") : unknown(ns);
+  }
+  const auto [registry, repository] = oci::split_registry(name);
+  if (!registry.empty()) {
+    const cache::Origin* origin = cache.find_origin(registry);
+    return origin != nullptr ? target_of(*origin, repository, registry + "/") : unknown(registry);
+  }
+  const cache::Origin* origin = origin_of_host(cache, request.headers.get("Host").value_or(""));
+  return target_of(origin != nullptr ? *origin : *cache.find_origin(""), name, "");
+}
+
+}  // namespace layby::server
