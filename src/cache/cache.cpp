@@ -9,6 +9,7 @@
 
 #include "cache/fills.h"
 #include "cache/manifests.h"
+#include "cache/prefetch_run.h"
 #include "cache/request.h"
 #include "layby/policy/access.h"
 
@@ -39,6 +40,7 @@ struct Cache::State {
   Counters& counters;
   Manifests manifests;
   Fills fills;
+  Prefetcher prefetcher;
 
   State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& clock, Counters& c)
       : rules(std::move(r)),
@@ -47,7 +49,8 @@ struct Cache::State {
         timers(t),
         counters(c),
         manifests({rules, s, t, clock, c}),
-        fills(rules, s, t, c) {}
+        fills(rules, s, t, clock, c),
+        prefetcher({rules, s, t, clock, c, manifests, fills}) {}
 };
 
 Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,
@@ -85,14 +88,16 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
                        const TagPageRequest& page, Done<TagPage> done) {
   auto or_cached = [this, &origin, repository, page,
                     done = std::move(done)](Result<TagPage> answer) {
-    const bool refused = !answer.ok() && (answer.error().code == ErrorCode::kNotFound ||
-                                          answer.error().code == ErrorCode::kDenied);
-    if (!answer.ok() && !refused) {
+    if (!answer.ok() && !is_refusal(answer.error())) {
       auto tags = state_->store.list_tags(origin.name, repository);
       if (!tags.empty()) return done(cut_page(std::move(tags), page));
     }
     done(std::move(answer));
   };
+  if (const auto refused = origin.upstream->refusal(Ask::kList)) {
+    or_cached(*refused);
+    return nullptr;
+  }
   // One attempt: a list is asked for by people, who would rather see what is cached.
   return origin.upstream->get_tags(repository, page, std::move(or_cached));
 }
@@ -100,6 +105,10 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
 Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, const std::string& artifact_type,
                             Done<std::string> done) {
+  if (const auto refused = origin.upstream->refusal(Ask::kList)) {
+    done(*refused);
+    return nullptr;
+  }
   return origin.upstream->get_referrers(
       repository, digest, artifact_type, [done = std::move(done)](Result<std::string> answer) {
         const bool none = !answer.ok() && answer.error().code == ErrorCode::kNotFound;
@@ -112,16 +121,14 @@ void Cache::fetch_blob(const Origin& origin, const std::string& repository,
   state_->fills.fetch(origin, repository, digest);
 }
 
+Prefetcher& Cache::prefetcher() { return state_->prefetcher; }
+
 std::vector<FillStatus> Cache::fills() const { return state_->fills.status(); }
 
 bool Cache::full() const { return state_->fills.full(); }
 
-std::vector<OriginStatus> Cache::origins() const {
-  std::vector<OriginStatus> all;
-  for (const Origin& origin : state_->origins) {
-    all.push_back({&origin, state_->manifests.silent(origin)});
-  }
-  return all;
-}
+const std::vector<Origin>& Cache::origins() const { return state_->origins; }
+
+std::vector<TagMove> Cache::moves() const { return state_->manifests.moves(); }
 
 }  // namespace layby::cache

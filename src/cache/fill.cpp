@@ -93,6 +93,10 @@ void Fill::start() {
 }
 
 Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
+  if (std::exchange(background_, false)) {
+    if (is_downloading()) demand_.emplace(context_.background);
+    update_flow();
+  }
   auto give = [this, done = std::move(done)](const Status& status) {
     if (!status.ok()) return done(status.error());
     auto reader = std::make_unique<FillReader>(*this, writer_->file(), *size_bytes_);
@@ -114,7 +118,8 @@ FillStatus Fill::status() const {
           written_bytes_,
           size_bytes_,
           static_cast<int>(readers),
-          !unkept_};
+          !unkept_,
+          background_};
 }
 
 void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
@@ -132,6 +137,7 @@ void Fill::ask() {
   state_ = FillState::kAsking;
   paused_ = false;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
+  if (background_) update_flow();  // Clients may be coming first.
 }
 
 void Fill::on_blob_start(const BlobStart& start) {
@@ -179,6 +185,7 @@ bool Fill::must_wait() const {
   const std::uint64_t enough =
       paused_ ? context_.rules.max_queued_bytes / 2 + 1 : context_.rules.max_queued_bytes;
   if (room_ || queued >= enough) return true;
+  if (background_ && !context_.background.may_go()) return true;
   return unkept_ && written_bytes_ > slowest_reader() &&
          written_bytes_ - slowest_reader() >= context_.rules.max_unkept_bytes;
 }
@@ -234,6 +241,7 @@ void Fill::on_blob_bytes(std::string_view bytes) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream sent more than it announced"});
   }
   attempts_.on_progress();
+  if (background_) context_.background.spend(bytes.size());
   appended_bytes_ += bytes.size();
   writer_->append(std::string(bytes));
   update_flow();
@@ -261,6 +269,7 @@ void Fill::on_blob_end(Status status) {
 
 void Fill::verify() {
   state_ = FillState::kVerifying;
+  demand_.reset();
   if (!size_bytes_) size_bytes_ = appended_bytes_;
   writer_->finish();
 }
@@ -280,6 +289,7 @@ void Fill::on_written(std::uint64_t total_bytes) {
 void Fill::on_unkept(const Error& reason) {
   if (state_ == FillState::kOver) return;
   unkept_ = true;
+  unkept_reason_ = reason;
   admitted_ = false;
   room_.reset();
   count(context_.counters.fills_unkept);
@@ -310,8 +320,11 @@ void Fill::on_writer_error(Error error) {
   // Those who read it have the whole blob in an open file, and it is the right one.
   log::error("{}: served but not stored: {}", name(), error.message);
   count(context_.counters.fills_failed);
+  unkept_reason_ = error;
   end(Status());
 }
+
+void Fill::cancel() { end(Error{ErrorCode::kCancelled, name() + ": stopped"}); }
 
 void Fill::fail(const Error& error) {
   count(context_.counters.fills_failed);
@@ -322,6 +335,7 @@ void Fill::fail(const Error& error) {
 void Fill::end(const Status& status) {
   const std::uint64_t readable = status.ok() ? *size_bytes_ : readable_bytes();
   state_ = FillState::kOver;
+  demand_.reset();
   // All of it stops now: the next fill of this blob may begin in one of the callbacks
   // below, and there is one writer a digest at most.
   attempts_.cancel();
@@ -332,6 +346,7 @@ void Fill::end(const Status& status) {
   // The table must not give this fill to anyone whom a failed reader's client starts.
   on_over_(*this);
   openers_.settle(status);
+  keepers_.settle(unkept_reason_ ? Status(*unkept_reason_) : status);
   dismiss_readers(status, readable);
 }
 

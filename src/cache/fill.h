@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "cache/attempts.h"
+#include "cache/background.h"
 #include "cache/room.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
@@ -46,6 +47,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     Timers& timers;
     Counters& counters;
     Room& room;
+    Background& background;
   };
 
   // `on_over` is called once, when it has ended; it must not destroy the fill.
@@ -53,13 +55,25 @@ class Fill final : private BlobSink, private BlobWriterEvents {
        std::function<void(const Fill&)> on_over);
   ~Fill() override;
 
+  // In the background until somebody opens it.
   void start();
 
   // Gives a reader as soon as the size is known.
   Handle open(Cache::Done<std::unique_ptr<BlobReader>> done);
+  // Calls `done` when it is stored, or why it is not.
+  Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
+  // Whether it goes on for nobody but those that wait_stored().
+  bool is_background() const { return background_; }
+  bool has_keepers() const { return keepers_.any(); }
+  // Ends it; what came stays for the next fill.
+  void cancel();
+  // Lets upstream send, or wait: for the disk, for room, for readers, for clients that
+  // come first.
+  void update_flow();
 
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
+  std::uint64_t written_bytes() const { return written_bytes_; }
   // What the disk has still to take; 0 while the size isn't known.
   std::uint64_t reserved_bytes() const;
   // Whether someone who comes now can still have all of it.
@@ -83,9 +97,9 @@ class Fill final : private BlobSink, private BlobWriterEvents {
 
   void ask();
   void ask_for_room();
-  // Lets upstream send, or wait: for the disk, for room, for readers.
-  void update_flow();
   bool must_wait() const;
+  // Whether bytes of upstream are still to come.
+  bool is_downloading() const { return state_ <= FillState::kWaiting; }
   void on_consumed();
   void follow_readers();
   std::uint64_t slowest_reader() const;
@@ -123,7 +137,11 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   std::uint64_t appended_bytes_ = 0;         // Given to the writer, kept ones included.
   std::uint64_t written_bytes_ = 0;          // In the file and hashed.
   std::uint64_t skip_bytes_ = 0;             // Upstream sends these again; they are there.
+  bool background_ = true;
+  std::optional<Background::Demand> demand_;  // While clients wait for its bytes.
+  std::optional<Error> unkept_reason_;
   Waiters<Status> openers_;
+  Waiters<Status> keepers_;
   std::vector<FillReader*> readers_;  // A null is one who left while being told.
   bool telling_ = false;
 };

@@ -31,10 +31,27 @@ class StoredReader final : public BlobReader {
 
 }  // namespace
 
-Fills::Fills(const Rules& rules, Store& store, Timers& timers, Counters& counters)
+class Fills::Fetch final : public Operation {
+ public:
+  Fetch(Fills& fills, oci::Digest digest, Handle waiting)
+      : fills_(fills), digest_(std::move(digest)), waiting_(std::move(waiting)) {}
+  ~Fetch() override {
+    waiting_.reset();
+    fills_.abandon(digest_);
+  }
+
+ private:
+  Fills& fills_;
+  const oci::Digest digest_;
+  Handle waiting_;
+};
+
+Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock,
+             Counters& counters)
     : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
              [this] { stop_keeping(); }}),
-      context_{rules, store, timers, counters, room_} {}
+      background_(timers, clock, [this] { update_background(); }),
+      context_{rules, store, timers, counters, room_, background_} {}
 
 Handle Fills::open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<std::unique_ptr<BlobReader>> done) {
@@ -54,6 +71,10 @@ Handle Fills::open(const Origin& origin, const std::string& repository, const oc
     return nullptr;
   }
   count(context_.counters.blob_misses);
+  if (const auto refused = origin.upstream->refusal(Ask::kBlob)) {
+    done(*refused);
+    return nullptr;
+  }
   return start(origin, repository, digest).open(std::move(done));
 }
 
@@ -68,6 +89,10 @@ Handle Fills::head(const Origin& origin, const std::string& repository, const oc
     done(BlobHead{blob->size_bytes});
     return nullptr;
   }
+  if (const auto refused = origin.upstream->refusal(Ask::kBlob)) {
+    done(*refused);
+    return nullptr;
+  }
   return request<BlobHead>(
       context_.rules.retry, context_.timers, context_.counters,
       [&upstream = *origin.upstream, repository, digest](auto answer) {
@@ -78,6 +103,32 @@ Handle Fills::head(const Origin& origin, const std::string& repository, const oc
 
 void Fills::fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest) {
   if (!fills_.contains(digest)) start(origin, repository, digest);
+}
+
+Handle Fills::fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+                    std::function<void(Status)> done) {
+  Fill* fill = find(digest);
+  if (fill == nullptr) fill = &start(origin, repository, digest);
+  return std::make_unique<Fetch>(*this, digest, fill->wait_stored(std::move(done)));
+}
+
+Fill* Fills::find(const oci::Digest& digest) const {
+  const auto at = fills_.find(digest);
+  return at == fills_.end() ? nullptr : at->second.get();
+}
+
+std::uint64_t Fills::written_bytes(const oci::Digest& digest) const {
+  const Fill* fill = find(digest);
+  return fill == nullptr ? 0 : fill->written_bytes();
+}
+
+void Fills::abandon(const oci::Digest& digest) {
+  Fill* fill = find(digest);
+  if (fill != nullptr && fill->is_background() && !fill->has_keepers()) fill->cancel();
+}
+
+void Fills::update_background() {
+  for (const auto& [digest, fill] : fills_) fill->update_flow();
 }
 
 std::vector<FillStatus> Fills::status() const {

@@ -70,8 +70,12 @@ Handle ManifestFetch::wait(Manifests::Done done) {
 void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   if (!answer.ok()) {
     log::warn("{}@{}: {}", repository_, oci::to_string(reference_), answer.error().message);
+    if (is_refusal(answer.error())) {
+      owner_.unknowns_.note(Manifests::key_of(origin_, repository_, reference_), answer.error());
+    }
     finish();
     waiters_.settle(answer);
+    keepers_.settle(answer.error());
     return;
   }
   answer_ = *answer;
@@ -91,6 +95,7 @@ void ManifestFetch::on_stored(const Status& status) {
                status.error().message);
   }
   finish();
+  keepers_.settle(status);
 }
 
 void ManifestFetch::finish() {

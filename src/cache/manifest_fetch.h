@@ -25,6 +25,9 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   // Calls `done` with the verified manifest, before it returns if it is there already.
   Handle wait(Manifests::Done done);
 
+  // Calls `done` when it is stored, or why it is not.
+  Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
+
   // The tag to confirm when the manifest is stored.
   void add_tag(const TagKey& tag) { tags_.push_back(tag); }
 
@@ -39,6 +42,7 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   const oci::Reference reference_;
   Handle request_;
   Waiters<Result<ManifestAnswer>> waiters_;
+  Waiters<Status> keepers_;
   std::optional<ManifestAnswer> answer_;  // Verified; being stored.
   std::vector<TagKey> tags_;
 };

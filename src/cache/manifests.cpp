@@ -29,7 +29,13 @@ bool is_recent(WallTime indexed_at, WallTime now) {
 
 }  // namespace
 
-Manifests::Manifests(const Context& context) : context_(context) {}
+Manifests::Manifests(const Context& context)
+    : context_(context),
+      tag_moves_(context.clock, context.counters),
+      unknowns_(context.rules.unknown_for, context.clock),
+      refresher_(
+          context.rules.keep_fresh, context.timers, context.clock,
+          [this](const Origin& origin, const TagKey& tag) { check_in_background(origin, tag); }) {}
 Manifests::~Manifests() = default;
 
 Manifests::Key Manifests::key_of(const Origin& origin, const std::string& repository,
@@ -46,9 +52,10 @@ Handle Manifests::get(const Origin& origin, const std::string& repository,
   return by_tag(origin, tag, head, std::move(done));
 }
 
-bool Manifests::silent(const Origin& origin) const {
-  const auto at = backoffs_.find(&origin);
-  return at != backoffs_.end() && at->second.silent_at(context_.clock.steady_now());
+std::optional<Error> Manifests::unknown(const Key& key) {
+  auto error = unknowns_.find(key);
+  if (error) count(context_.counters.unknown_served);
+  return error;
 }
 
 Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
@@ -58,7 +65,15 @@ Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
     done(std::move(*answer));
     return nullptr;
   }
-  const bool first = !fetches_.contains(key_of(origin, repository, digest));
+  const Key key = key_of(origin, repository, digest);
+  const bool first = !fetches_.contains(key);
+  auto refused = unknown(key);
+  if (!refused && first) refused = origin.upstream->refusal(Ask::kManifest);
+  if (refused) {
+    count_answer(*refused, true);
+    done(*refused);
+    return nullptr;
+  }
   return fetch(origin, repository, digest)
       ->wait([this, first, done = std::move(done)](const Result<ManifestAnswer>& answer) {
         count_answer(answer, first);
@@ -66,29 +81,66 @@ Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
       });
 }
 
-Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
-  if (auto answer = cached(tag)) {
-    const WallTime now = context_.clock.wall_now();
-    const bool fresh = policy::tag_freshness(known(tag)->checked_at, now,
-                                             context_.rules.fresh_for) == policy::Freshness::kFresh;
-    if (!fresh && silent(origin)) answer->source = ManifestSource::kStale;
-    if (fresh || answer->source == ManifestSource::kStale) {
-      count_answer(*answer, true);
-      done(std::move(*answer));
-      return nullptr;
-    }
+ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag) {
+  using policy::Freshness;
+  const WallTime now = context_.clock.wall_now();
+  const auto fresh_for = policy::fresh_for(context_.rules.tag_rules, tag.repository, tag.tag,
+                                           context_.rules.fresh_for);
+  refresher_.on_used(origin, tag, fresh_for);
+  const auto held = tag_moves_.held_since_look(tag);
+  const WallTime looked_at = held.value_or(known(tag)->checked_at);
+  const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
+  if (policy::tag_freshness(looked_at, now, fresh_for) == Freshness::kFresh) return as_known;
+  if (origin.upstream->refusal(Ask::kTagCheck)) return ManifestSource::kStale;
+  const auto more = context_.rules.stale_while_revalidate;
+  const auto usable_for = fresh_for + std::min(more, policy::kForever - fresh_for);
+  if (policy::tag_freshness(looked_at, now, usable_for) == Freshness::kStale) {
+    return ManifestSource::kFetched;
   }
+  check(origin, tag, true);
+  return as_known;
+}
+
+Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
+  const Key key = key_of(origin, tag.repository, tag.tag);
+  auto answer = cached(tag);
+  if (answer) answer->source = usable(origin, tag);
+  if (answer && answer->source != ManifestSource::kFetched) {
+    count_answer(*answer, true);
+    done(std::move(*answer));
+    return nullptr;
+  }
+  const bool first = !checks_.contains(key);
+  auto refused = unknown(key);
+  if (!refused && first && !answer) refused = origin.upstream->refusal(Ask::kManifest);
+  if (refused) {
+    count_answer(*refused, true);
+    done(*refused);
+    return nullptr;
+  }
+  return check(origin, tag, true)
+      ->wait(head, [this, first, done = std::move(done)](const Result<ManifestAnswer>& checked) {
+        count_answer(checked, first);
+        done(checked);
+      });
+}
+
+std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& tag,
+                                           bool fetch_moved) {
   auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
   const bool first = !check;
-  if (first) {
-    check = std::make_shared<TagCheck>(*this, origin, tag);
-    check->start();
-  }
-  return check->wait(head,
-                     [this, first, done = std::move(done)](const Result<ManifestAnswer>& answer) {
-                       count_answer(answer, first);
-                       done(answer);
-                     });
+  if (first) check = std::make_shared<TagCheck>(*this, origin, tag);
+  // Starting may answer nobody yet, so that the table's entry stays.
+  const auto started = check;
+  if (fetch_moved) started->want_moved();
+  if (first) started->start();
+  return started;
+}
+
+void Manifests::check_in_background(const Origin& origin, const TagKey& tag) {
+  if (!cached(tag) || origin.upstream->refusal(Ask::kTagCheck)) return;
+  if (origin.upstream->patience(Ask::kTagCheck).wait.count() > 0) return;
+  check(origin, tag, false);
 }
 
 std::shared_ptr<ManifestFetch> Manifests::fetch(const Origin& origin, const std::string& repository,
@@ -170,17 +222,22 @@ void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {
   const auto before = known(tag);
   const auto indexed = context_.store.find_tag(tag);
   confirmed_.insert_or_assign(tag, now);
+  tag_moves_.release(tag);
+  const bool moved = before && before->digest != digest;
+  if (moved) tag_moves_.note(tag, before->digest, digest);
+  const bool as_indexed =
+      indexed && indexed->digest == digest && is_recent(indexed->checked_at, now.checked_at);
+  if (!moved && as_indexed) return;
   const std::string name = tag.repository + ":" + tag.tag;
-  if (before && before->digest != digest) {
-    count(context_.counters.tag_moves);
-    log::info("{} moved from {} to {}", name, before->digest.str(), digest.str());
-  } else if (indexed && indexed->digest == digest &&
-             is_recent(indexed->checked_at, now.checked_at)) {
-    return;
-  }
   context_.store.put_tag(tag, now, [name](const Status& status) {
     if (!status.ok()) log::error("{}: the tag was not kept: {}", name, status.error().message);
   });
+}
+
+void Manifests::note_move(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,
+                          std::uint64_t fetch_bytes) {
+  tag_moves_.note(tag, from, to);
+  tag_moves_.set_fetch_bytes(tag, to, fetch_bytes);
 }
 
 void Manifests::count_answer(const Result<ManifestAnswer>& answer, bool first) const {
@@ -192,6 +249,7 @@ void Manifests::count_answer(const Result<ManifestAnswer>& answer, bool first) c
   count(counters.manifest_hits);
   context_.store.touch_manifest(answer->digest);
   if (answer->source == ManifestSource::kStale) count(counters.stale_served);
+  if (answer->source == ManifestSource::kHeld) count(counters.held_served);
 }
 
 }  // namespace layby::cache

@@ -3,8 +3,8 @@
 // Manifests by digest and by tag. By digest they never change: from the store, or one
 // verified GET shared by all who ask. By tag, a digest that was confirmed within
 // fresh_for is taken as it is, an older one is confirmed by HEAD, which Docker Hub
-// does not count as a pull; when that fails the cached one is served with its age.
-// Lives on the loop thread.
+// does not count as a pull; when that fails, or is known to fail, the cached one is
+// served with its age. Tags in use are confirmed by themselves. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_MANIFESTS_H_
 #define LAYBY_CACHE_MANIFESTS_H_
@@ -13,13 +13,14 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "cache/refresher.h"
+#include "cache/tag_moves.h"
+#include "cache/unknowns.h"
 #include "layby/cache/cache.h"
-#include "layby/policy/freshness.h"
 
 namespace layby::cache {
 
@@ -43,8 +44,21 @@ class Manifests {
   Handle get(const Origin& origin, const std::string& repository, const oci::Reference& reference,
              bool head, Done done);
 
-  // Whether revalidations of `origin` are spared at present.
-  bool silent(const Origin& origin) const;
+  // For a prefetch: manifests without a tag that moves to them, and tags that move when
+  // all is there.
+
+  // The fetch of `reference` in flight, begun if there is none.
+  std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
+                                       const oci::Reference& reference);
+  // What a tag was when it was last checked.
+  std::optional<StoredTag> known(const TagKey& tag) const;
+  // Upstream says that the tag is this digest, whose manifest is stored.
+  void confirm(const TagKey& tag, const oci::Digest& digest);
+
+  void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }
+  void note_move(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,
+                 std::uint64_t fetch_bytes);
+  std::vector<TagMove> moves() const { return tag_moves_.list(); }
 
  private:
   friend class ManifestFetch;
@@ -59,9 +73,16 @@ class Manifests {
                    Done done);
   Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
 
-  // The fetch of `reference` in flight, begun if there is none.
-  std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
-                                       const oci::Reference& reference);
+  // The check in flight, begun if there is none. `fetch_moved` is set when somebody wants
+  // the manifest that the tag has moved to.
+  std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved);
+  // Nobody waits for it.
+  void check_in_background(const Origin& origin, const TagKey& tag);
+  // A cached tag that may be given as it is, and as what; kFetched when it may not.
+  ManifestSource usable(const Origin& origin, const TagKey& tag);
+  // What upstream said a moment ago of what it does not have.
+  std::optional<Error> unknown(const Key& key);
+
   // Takes finished work out of the tables; it is destroyed at the next turn.
   void forget(const Key& key, const ManifestFetch& fetch);
   void forget(const Key& key, const TagCheck& check);
@@ -70,12 +91,8 @@ class Manifests {
   // Verified. Nothing when it isn't there, or not whole.
   std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source);
   bool is_sound(const oci::Digest& digest, const std::string& bytes);
-  // What a tag was when it was last checked.
-  std::optional<StoredTag> known(const TagKey& tag) const;
   // What is cached under a tag, with its age; kHit as the source.
   std::optional<ManifestAnswer> cached(const TagKey& tag);
-  // Upstream says that the tag is this digest, whose manifest is stored.
-  void confirm(const TagKey& tag, const oci::Digest& digest);
   // Counts an answered request; `first` is set for the one that started the work.
   void count_answer(const Result<ManifestAnswer>& answer, bool first) const;
 
@@ -84,7 +101,9 @@ class Manifests {
   std::map<Key, std::shared_ptr<TagCheck>> checks_;
   std::vector<std::shared_ptr<void>> over_;
   Handle sweep_;
-  std::unordered_map<const Origin*, policy::Backoff> backoffs_;
+  TagMoves tag_moves_;
+  Unknowns<Key> unknowns_;
+  Refresher refresher_;
   // What was confirmed since the start. The index gets an unchanged tag again only when
   // its entry is old, to spare the disk.
   std::map<TagKey, StoredTag> confirmed_;

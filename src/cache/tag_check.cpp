@@ -11,15 +11,6 @@
 #include "layby/base/log.h"
 
 namespace layby::cache {
-namespace {
-
-// Upstream answered, and the answer is no: an older copy must not hide that.
-bool is_refusal(const Error& error) {
-  return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
-}
-
-}  // namespace
-
 TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
     : owner_(owner),
       origin_(origin),
@@ -50,18 +41,19 @@ Handle TagCheck::wait(bool head, Manifests::Done done) {
 }
 
 void TagCheck::on_head(const Result<ManifestHead>& head) {
-  auto& backoff = owner_.backoffs_[&origin_];
-  if (head.ok() || is_refusal(head.error())) {
-    backoff.on_success();
-  } else {
-    backoff.on_failure(owner_.context_.clock.steady_now());
-  }
   if (!head.ok()) return fall_back(head.error());
   if (head->digest) return on_digest(*head);
+  if (cached_ && !moved_wanted_) return settle_cached(ManifestSource::kHit);
   fetch(tag_.tag);
 }
 
 void TagCheck::on_digest(const ManifestHead& head) {
+  if (cached_ && *head.digest != cached_->digest) {
+    if (owner_.tag_moves_.hold(tag_, cached_->digest, *head.digest)) {
+      return settle_cached(ManifestSource::kHeld);
+    }
+    if (!moved_wanted_) return settle_cached(ManifestSource::kHit);
+  }
   if (auto answer = owner_.stored(*head.digest, ManifestSource::kChecked)) {
     answer->age = std::chrono::seconds(0);
     owner_.confirm(tag_, *head.digest);
@@ -75,7 +67,14 @@ void TagCheck::on_digest(const ManifestHead& head) {
   fetch(*head.digest);
 }
 
+void TagCheck::settle_cached(ManifestSource source) {
+  ManifestAnswer answer = *cached_;
+  answer.source = source;
+  settle(std::move(answer));
+}
+
 void TagCheck::fetch(const oci::Reference& reference) {
+  if (const auto refused = origin_.upstream->refusal(Ask::kManifest)) return fall_back(*refused);
   const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
   fetch->add_tag(tag_);
   fetch_ = fetch->wait([this](const Result<ManifestAnswer>& answer) { on_fetched(answer); });
@@ -89,11 +88,14 @@ void TagCheck::on_fetched(const Result<ManifestAnswer>& answer) {
 }
 
 void TagCheck::fall_back(const Error& error) {
+  if (is_refusal(error)) {
+    owner_.unknowns_.note(Manifests::key_of(origin_, tag_.repository, tag_.tag), error);
+  }
   if (!cached_ || is_refusal(error)) return settle(error);
-  log::warn("{}:{}: serving the cached one: {}", tag_.repository, tag_.tag, error.message);
-  ManifestAnswer stale = *cached_;
-  stale.source = ManifestSource::kStale;
-  settle(std::move(stale));
+  if (waiters_.any() || head_waiters_.any()) {
+    log::warn("{}:{}: serving the cached one: {}", tag_.repository, tag_.tag, error.message);
+  }
+  settle_cached(ManifestSource::kStale);
 }
 
 void TagCheck::settle(const Result<ManifestAnswer>& answer) {

@@ -19,12 +19,18 @@ class TagCheck {
   TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
   void start();
 
+  // Somebody wants the manifest that the tag stands for now; without, a move is noted
+  // and costs no pull.
+  void want_moved() { moved_wanted_ = true; }
+
   // `head`: upstream's own HEAD is answer enough while the manifest is being fetched.
   Handle wait(bool head, Manifests::Done done);
 
  private:
   void on_head(const Result<ManifestHead>& head);
   void on_digest(const ManifestHead& head);
+  // The cached one with another source.
+  void settle_cached(ManifestSource source);
   void fetch(const oci::Reference& reference);
   void on_fetched(const Result<ManifestAnswer>& answer);
   // The cached manifest where there is one and `error` does not say that the tag is
@@ -37,6 +43,7 @@ class TagCheck {
   const TagKey tag_;
   const std::optional<ManifestAnswer> cached_;
   policy::RetryRules retry_;
+  bool moved_wanted_ = false;
   Handle request_;
   Handle fetch_;
   std::optional<ManifestAnswer> head_answer_;  // From HEAD, while the body is fetched.

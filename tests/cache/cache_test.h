@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fixture of the cache's tests: a Cache over a store in memory, upstreams that the
-// test plays, and a clock that it turns. timers_.run() is "let the store do its work",
-// timers_.advance() is "let the wait pass". Each asker keeps what it was given.
+// test plays behind their guards, and a clock that it turns. timers_.run() is "let the store do its
+// work", timers_.advance() is "let the wait pass". Each asker keeps what it was given.
 
 #ifndef LAYBY_TESTS_CACHE_CACHE_TEST_H_
 #define LAYBY_TESTS_CACHE_CACHE_TEST_H_
@@ -20,6 +20,8 @@
 
 #include "layby/base/fd.h"
 #include "layby/cache/cache.h"
+#include "layby/cache/guard.h"
+#include "layby/cache/prefetch.h"
 #include "support/fake_clock.h"
 #include "support/fake_store.h"
 #include "support/fake_timers.h"
@@ -114,10 +116,10 @@ class CacheTest : public ::testing::Test {
   void make_cache() {
     cache_.reset();
     std::vector<Origin> origins;
-    auto hub = std::make_unique<testing::FakeUpstream>();
-    auto other = std::make_unique<testing::FakeUpstream>();
-    upstream_ = hub.get();
-    other_upstream_ = other.get();
+    auto hub = make_guard("docker.io", upstream_);
+    auto other = make_guard("ghcr.io", other_upstream_);
+    guard_ = hub.get();
+    other_guard_ = other.get();
     origins.push_back({"docker.io", {"library/*"}, std::move(hub)});
     origins.push_back({"ghcr.io", {"*"}, std::move(other)});
     cache_ =
@@ -149,13 +151,23 @@ class CacheTest : public ::testing::Test {
   }
 
   Rules rules_;
+  GuardRules guard_rules_;
   testing::FakeClock clock_;
   testing::FakeTimers timers_{clock_};
   FakeStore store_{timers_};
   Counters counters_;
   testing::FakeUpstream* upstream_ = nullptr;        // Docker Hub's; the cache owns it.
   testing::FakeUpstream* other_upstream_ = nullptr;  // That of ghcr.io.
+  Guard* guard_ = nullptr;
+  Guard* other_guard_ = nullptr;
   std::unique_ptr<Cache> cache_;
+
+ private:
+  std::unique_ptr<Guard> make_guard(const std::string& name, testing::FakeUpstream*& inner) {
+    auto upstream = std::make_unique<testing::FakeUpstream>();
+    inner = upstream.get();
+    return std::make_unique<Guard>(name, guard_rules_, std::move(upstream), timers_, clock_);
+  }
 };
 
 }  // namespace layby::cache

@@ -54,11 +54,10 @@ TEST_F(FaceTest, DockerHubIsFoundByEachOfItsNames) {
 TEST_F(FaceTest, UnknownNameIsNoOrigin) { EXPECT_EQ(cache_->find_origin("quay.io"), nullptr); }
 
 TEST_F(FaceTest, OriginsAreListedInOrder) {
-  const auto origins = cache_->origins();
+  const auto& origins = cache_->origins();
   ASSERT_EQ(origins.size(), 2u);
-  EXPECT_EQ(origins[0].origin->name, "docker.io");
-  EXPECT_EQ(origins[1].origin->name, "ghcr.io");
-  EXPECT_FALSE(origins[0].silent);
+  EXPECT_EQ(origins[0].name, "docker.io");
+  EXPECT_EQ(origins[1].name, "ghcr.io");
 }
 
 TEST_F(FaceTest, TagsAreThoseOfUpstream) {

@@ -218,6 +218,7 @@ TEST_F(FillFailureTest, NextAskerGoesOnWhereAGivenUpFillStopped) {
   send("0123");
   cut_for_good();
   EXPECT_EQ(store_.partial(digest_), "0123");
+  upstream_->pings().back()->answer_ping({});
   expect_works_again(4);
 }
 

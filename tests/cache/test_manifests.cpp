@@ -149,20 +149,24 @@ TEST_F(ManifestsTest, WrongBytesAreNeverGiven) {
 }
 
 TEST_F(ManifestsTest, NextAskerAfterAFailureFetchesAnew) {
+  rules_.retry.max_attempts = 1;
+  make_cache();
   Asker<ManifestAnswer> first, second;
   get(first, digest_);
-  upstream_->only_pending()->fail(ErrorCode::kNotFound);
-  EXPECT_EQ(first.error(), ErrorCode::kNotFound);
+  upstream_->only_pending()->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(first.error(), ErrorCode::kUnavailable);
   get(second, digest_);
   answer(bytes_);
   EXPECT_TRUE(second.ok());
 }
 
 TEST_F(ManifestsTest, AskerMayAskAnewInItsError) {
+  rules_.retry.max_attempts = 1;
+  make_cache();
   Asker<ManifestAnswer> first, second;
   get(first, digest_);
   first.then = [&] { get(second, digest_); };
-  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  upstream_->only_pending()->fail(ErrorCode::kUnavailable);
   timers_.run();
   answer(bytes_);
   EXPECT_TRUE(second.ok());

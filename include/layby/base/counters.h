@@ -25,6 +25,8 @@ namespace layby {
   X(tag_revalidations, "requests", "Tags that were checked upstream by HEAD.")                 \
   X(tag_moves, "tags", "Tags found to point to another digest than before.")                   \
   X(stale_served, "requests", "Tags served from the cache because upstream failed.")           \
+  X(held_served, "requests", "Tags served with their old image while the new one was fetched.") \
+  X(unknown_served, "requests", "Requests for what upstream had said a moment ago it doesn't have.") \
   X(client_bytes_sent, "bytes", "Bytes sent to clients, headers included.")                    \
   X(blob_bytes_from_cache, "bytes", "Blob bytes sent to clients from stored blobs.")           \
   X(blob_bytes_from_fills, "bytes", "Blob bytes sent to clients from fills in flight.")        \

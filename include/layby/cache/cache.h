@@ -27,12 +27,19 @@
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
 #include "layby/policy/admission.h"
+#include "layby/policy/freshness.h"
 #include "layby/policy/retry.h"
 
 namespace layby::cache {
 
 struct Rules {
-  std::chrono::milliseconds fresh_for{60'000};          // A tag is not checked again within.
+  std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within.
+  std::vector<policy::FreshnessRule> tag_rules;  // Stronger than fresh_for.
+  // How much older a tag may be and still be given at once, while it is checked.
+  std::chrono::milliseconds stale_while_revalidate{0};
+  // Tags used within it are checked when they are due, with nobody waiting; 0 for none.
+  std::chrono::milliseconds keep_fresh{0};
+  std::chrono::milliseconds unknown_for{10'000};        // That upstream has no such thing.
   std::chrono::milliseconds revalidate_timeout{2'000};  // For the check of a cached tag.
   std::chrono::milliseconds request_timeout{30'000};    // For the check of an unknown one.
   policy::RetryRules retry;
@@ -59,6 +66,7 @@ enum class ManifestSource {
   kChecked,  // From the store, after upstream was asked.
   kFetched,  // From upstream.
   kStale,    // From the store, because upstream failed.
+  kHeld,     // From the store, because the image that the tag moved to isn't whole yet.
 };
 
 struct ManifestAnswer {
@@ -110,13 +118,20 @@ struct FillStatus {
   std::uint64_t written_bytes = 0;
   std::optional<std::uint64_t> size_bytes;
   int readers = 0;
-  bool kept = true;  // It will be stored.
+  bool kept = true;         // It will be stored.
+  bool background = false;  // No client waits for it.
 };
 
-struct OriginStatus {
-  const Origin* origin = nullptr;
-  bool silent = false;  // Revalidations are spared, for it failed a moment ago.
+// A tag that stands for another image than before.
+struct TagMove {
+  TagKey tag;
+  oci::Digest from;
+  oci::Digest to;
+  WallTime seen_at;
+  std::optional<std::uint64_t> fetch_bytes;  // To have the new image; known after a prefetch.
 };
+
+class Prefetcher;
 
 class Cache {
  public:
@@ -156,10 +171,14 @@ class Cache {
   // Fetches a blob into the store if it isn't there. Nobody waits for it.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
+  Prefetcher& prefetcher();
+
   std::vector<FillStatus> fills() const;
   // New blobs pass through without being stored, for there is no room.
   bool full() const;
-  std::vector<OriginStatus> origins() const;
+  const std::vector<Origin>& origins() const;
+  // The last ones, oldest first.
+  std::vector<TagMove> moves() const;
 
  private:
   struct State;

@@ -88,6 +88,16 @@ enum class Ask {
   kList,      // Tags and referrers.
 };
 
+struct Patience {
+  std::chrono::milliseconds wait{0};
+  std::string reason;  // For people, when there is a wait: "the pull limit is near".
+};
+
+// Upstream answered, and the answer is no: an older copy must not hide that.
+inline bool is_refusal(const Error& error) {
+  return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
+}
+
 // Errors: kNotFound (404), kDenied (401 after a renewed token, 403), kThrottled (429,
 // retry_after as stated), kUnavailable (5xx, no connection, cut off), kTimedOut,
 // kCorrupt (an answer that can't be read), kInvalid (any other 4xx). Messages name the
@@ -122,8 +132,10 @@ class Upstream {
   // The pull limit as the last answer about a manifest stated it; nullopt where none did.
   virtual std::optional<policy::QuotaState> quota() const = 0;
   // Why nothing new of this kind should be begun now, for it would be in vain; what is
-  // under way goes on. At once, and nobody is asked.
-  virtual std::optional<Error> refusal(Ask /*ask*/) const { return std::nullopt; }
+  // under way goes on. At once: nobody is asked.
+  virtual std::optional<Error> refusal(Ask /*ask*/) { return std::nullopt; }
+  // How long something that nobody waits for should be put off. Ask again after it.
+  virtual Patience patience(Ask /*ask*/) const { return {}; }
 };
 
 }  // namespace layby::cache

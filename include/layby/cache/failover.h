@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two ways to the same content: a parent, such as another Layby, that is asked first,
+// and the registry itself for whatever the parent doesn't give. Lives on the loop thread.
+
+#ifndef LAYBY_CACHE_FAILOVER_H_
+#define LAYBY_CACHE_FAILOVER_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "layby/cache/async.h"
+#include "layby/cache/upstream.h"
+
+namespace layby::cache {
+
+class Failover final : public Upstream {
+ public:
+  Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
+      : parent_(std::move(parent)), registry_(std::move(registry)) {}
+
+  // A parent has half of the deadline.
+  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                       std::chrono::milliseconds deadline, Done<ManifestHead> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                      Done<ManifestBody> done) override;
+  Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                   Done<BlobHead> done) override;
+  // The registry is asked when the parent fails before its first byte. Later failures are
+  // the caller's: it asks again from there on.
+  std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
+                                         std::uint64_t offset, BlobSink& sink) override;
+  Handle get_tags(const std::string& repository, const TagPageRequest& page,
+                  Done<TagPage> done) override;
+  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                       const std::string& artifact_type, Done<std::string> done) override;
+  Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
+  // The registry's: a parent spends its own.
+  std::optional<policy::QuotaState> quota() const override;
+  // When both refuse.
+  std::optional<Error> refusal(Ask ask) override;
+  Patience patience(Ask ask) const override;
+
+ private:
+  class Transfer;
+  template <typename T>
+  class Either;
+  template <typename T>
+  Handle either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done);
+
+  const std::unique_ptr<Upstream> parent_;
+  const std::unique_ptr<Upstream> registry_;
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_FAILOVER_H_

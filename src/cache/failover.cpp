@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Any answer of the parent but a good one sends the question on: it may not serve the
+// repository, not know the registry, or be wrong about what exists.
+
+#include "layby/cache/failover.h"
+
+#include <utility>
+
+#include "layby/base/log.h"
+
+namespace layby::cache {
+
+template <typename T>
+class Failover::Either final : public Operation {
+ public:
+  Either(Upstream& registry, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done)
+      : registry_(registry), call_(std::move(call)), done_(std::move(done)) {}
+
+  void start(Upstream& parent) {
+    request_ = call_(parent, [this](Result<T> answer) {
+      if (answer.ok()) return finish(std::move(answer));
+      log::debug("parent: {}", answer.error().message);
+      request_ = call_(registry_, [this](Result<T> last) { finish(std::move(last)); });
+    });
+  }
+
+ private:
+  void finish(Result<T> answer) {
+    const auto done = std::move(done_);  // It may destroy this.
+    done(std::move(answer));
+  }
+
+  Upstream& registry_;
+  const std::function<Handle(Upstream&, Done<T>)> call_;
+  Done<T> done_;
+  Handle request_;
+};
+
+class Failover::Transfer final : public BlobTransfer, private BlobSink {
+ public:
+  using Start = std::function<std::unique_ptr<BlobTransfer>(Upstream&, BlobSink&)>;
+  Transfer(Upstream& parent, Upstream& registry, Start start, BlobSink& sink)
+      : registry_(&registry), start_(std::move(start)), sink_(sink) {
+    inner_ = start_(parent, *this);
+  }
+
+  void pause() override {
+    paused_ = true;
+    inner_->pause();
+  }
+  void resume() override {
+    paused_ = false;
+    inner_->resume();
+  }
+
+ private:
+  void on_blob_start(const BlobStart& start) override {
+    registry_ = nullptr;
+    sink_.on_blob_start(start);
+  }
+  void on_blob_bytes(std::string_view bytes) override { sink_.on_blob_bytes(bytes); }
+  void on_blob_end(Status status) override {
+    Upstream* next = std::exchange(registry_, nullptr);
+    if (status.ok() || next == nullptr) return sink_.on_blob_end(std::move(status));
+    log::debug("parent: {}", status.error().message);
+    inner_ = start_(*next, *this);
+    if (paused_) inner_->pause();
+  }
+
+  Upstream* registry_;  // Null when it isn't asked any more.
+  const Start start_;
+  BlobSink& sink_;
+  bool paused_ = false;
+  std::unique_ptr<BlobTransfer> inner_;
+};
+
+template <typename T>
+Handle Failover::either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done) {
+  if (parent_->refusal(ask)) return call(*registry_, std::move(done));
+  auto both = std::make_unique<Either<T>>(*registry_, std::move(call), std::move(done));
+  both->start(*parent_);
+  return both;
+}
+
+Handle Failover::head_manifest(const std::string& repository, const oci::Reference& reference,
+                               std::chrono::milliseconds deadline, Done<ManifestHead> done) {
+  return either<ManifestHead>(
+      Ask::kTagCheck,
+      [repository, reference, half = deadline / 2](Upstream& upstream, auto answer) {
+        return upstream.head_manifest(repository, reference, half, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Failover::get_manifest(const std::string& repository, const oci::Reference& reference,
+                              Done<ManifestBody> done) {
+  return either<ManifestBody>(
+      Ask::kManifest,
+      [repository, reference](Upstream& upstream, auto answer) {
+        return upstream.get_manifest(repository, reference, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Failover::head_blob(const std::string& repository, const oci::Digest& digest,
+                           Done<BlobHead> done) {
+  return either<BlobHead>(
+      Ask::kBlob,
+      [repository, digest](Upstream& upstream, auto answer) {
+        return upstream.head_blob(repository, digest, std::move(answer));
+      },
+      std::move(done));
+}
+
+std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
+                                                 const oci::Digest& digest, std::uint64_t offset,
+                                                 BlobSink& sink) {
+  if (parent_->refusal(Ask::kBlob)) return registry_->get_blob(repository, digest, offset, sink);
+  return std::make_unique<Transfer>(
+      *parent_, *registry_,
+      [repository, digest, offset](Upstream& upstream, BlobSink& into) {
+        return upstream.get_blob(repository, digest, offset, into);
+      },
+      sink);
+}
+
+Handle Failover::get_tags(const std::string& repository, const TagPageRequest& page,
+                          Done<TagPage> done) {
+  return either<TagPage>(
+      Ask::kList,
+      [repository, page](Upstream& upstream, auto answer) {
+        return upstream.get_tags(repository, page, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Failover::get_referrers(const std::string& repository, const oci::Digest& digest,
+                               const std::string& artifact_type, Done<std::string> done) {
+  return either<std::string>(
+      Ask::kList,
+      [repository, digest, artifact_type](Upstream& upstream, auto answer) {
+        return upstream.get_referrers(repository, digest, artifact_type, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Failover::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {
+  return registry_->ping(deadline, std::move(done));
+}
+
+std::optional<policy::QuotaState> Failover::quota() const { return registry_->quota(); }
+
+std::optional<Error> Failover::refusal(Ask ask) {
+  if (!parent_->refusal(ask)) return std::nullopt;
+  return registry_->refusal(ask);
+}
+
+// What the parent gives costs nothing of this box's limit.
+Patience Failover::patience(Ask ask) const {
+  Patience of_parent = parent_->patience(ask);
+  if (of_parent.wait.count() == 0) return of_parent;
+  return registry_->patience(ask);
+}
+
+}  // namespace layby::cache

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each request passes in three steps: it waits for its place in the minute, it is sent,
+// and what became of it is noted before its owner hears of it.
+
+#include "layby/cache/guard.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "layby/base/bytes.h"
+#include "layby/base/log.h"
+
+namespace layby::cache {
+namespace {
+
+using State = policy::Breaker::State;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// After a 429 that names no time, doubled with each that follows.
+constexpr seconds kFirstQuiet{60};
+constexpr int kMaxDoublings = 4;
+// The longest that is believed of a Retry-After.
+constexpr std::chrono::hours kLongestQuiet{24};
+
+// A request waits no longer than that for its place in the minute.
+constexpr seconds kLongestTurn{30};
+
+// What a client is told to wait for a link that is down.
+constexpr seconds kAskAgain{5};
+
+seconds until(SteadyTime then, SteadyTime now) {
+  return std::max(std::chrono::ceil<seconds>(then - now), seconds(0));
+}
+
+class UnderWay {
+ public:
+  explicit UnderWay(std::uint64_t& count) : count_(count) { ++count_; }
+  UnderWay(const UnderWay&) = delete;
+  UnderWay& operator=(const UnderWay&) = delete;
+  ~UnderWay() { --count_; }
+
+ private:
+  std::uint64_t& count_;
+};
+
+}  // namespace
+
+template <typename T>
+class Guard::Passing final : public Operation {
+ public:
+  Passing(Guard& guard, const Asked& asked, std::function<Handle(Done<T>)> start, Done<T> done)
+      : guard_(guard), asked_(asked), start_(std::move(start)), done_(std::move(done)) {}
+
+  void send() {
+    waiting_.reset();
+    guard_.on_sent(asked_);
+    if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
+    request_ = start_([this](Result<T> answer) { on_answer(std::move(answer)); });
+  }
+  void send_after(milliseconds wait) {
+    waiting_ = guard_.timers_.after(wait, [this] { send(); });
+  }
+  void fail_soon(Error error) {
+    waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
+      const auto done = std::move(done_);
+      done(error);
+    });
+  }
+
+ private:
+  void on_answer(Result<T> answer) {
+    under_way_.reset();
+    guard_.on_ended(asked_, answer.ok() ? nullptr : &answer.error());
+    const auto done = std::move(done_);  // It may destroy this.
+    done(std::move(answer));
+  }
+
+  Guard& guard_;
+  const Asked asked_;
+  const std::function<Handle(Done<T>)> start_;
+  Done<T> done_;
+  std::optional<UnderWay> under_way_;
+  Handle waiting_;
+  Handle request_;
+};
+
+// A blob that may have to wait before it is asked for, and whose failure before its first
+// byte says more than one after it.
+class Guard::Transfer final : public BlobTransfer, private BlobSink {
+ public:
+  using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
+  Transfer(Guard& guard, Start start, BlobSink& sink)
+      : guard_(guard), start_(std::move(start)), sink_(sink) {
+    const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
+    if (wait.count() == 0) {
+      send();
+    } else if (wait > kLongestTurn) {
+      waiting_ = guard_.timers_.after(milliseconds(0),
+                                      [this, wait] { sink_.on_blob_end(guard_.no_turn(wait)); });
+    } else {
+      waiting_ = guard_.timers_.after(wait, [this] { send(); });
+    }
+  }
+
+  void pause() override {
+    paused_ = true;
+    if (inner_) inner_->pause();
+  }
+  void resume() override {
+    paused_ = false;
+    if (inner_) inner_->resume();
+  }
+
+ private:
+  void send() {
+    guard_.on_sent(asked_);
+    inner_ = start_(*this);
+    if (paused_) inner_->pause();
+  }
+  void on_blob_start(const BlobStart& start) override {
+    asked_.started = true;
+    guard_.on_ended(asked_, nullptr);
+    sink_.on_blob_start(start);
+  }
+  void on_blob_bytes(std::string_view bytes) override { sink_.on_blob_bytes(bytes); }
+  void on_blob_end(Status status) override {
+    if (!status.ok()) guard_.on_ended(asked_, &status.error());
+    sink_.on_blob_end(std::move(status));  // May destroy this.
+  }
+
+  Guard& guard_;
+  const Start start_;
+  BlobSink& sink_;
+  Asked asked_{Ask::kBlob};
+  bool paused_ = false;
+  Handle waiting_;
+  std::unique_ptr<BlobTransfer> inner_;
+};
+
+Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
+             const Clock& clock)
+    : name_(std::move(name)),
+      rules_(rules),
+      inner_(std::move(inner)),
+      timers_(timers),
+      clock_(clock),
+      log_(rules.requests_per_minute) {}
+
+Guard::~Guard() = default;
+
+GuardStatus Guard::status() const {
+  const SteadyTime now = clock_.steady_now();
+  GuardStatus status;
+  status.link = breaker_.state();
+  if (status.link != State::kClosed) {
+    status.link_since = std::chrono::floor<seconds>(now - breaker_.since());
+  }
+  status.throttled_for = until(quiet_until_, now);
+  status.pulls_throttled_for = std::max(until(pulls_quiet_until_, now), status.throttled_for);
+  return status;
+}
+
+Error Guard::no_turn(milliseconds wait) const {
+  return {ErrorCode::kThrottled,
+          name_ + ": too many requests in this minute; see upstreams[].requests_per_minute",
+          std::chrono::ceil<seconds>(wait)};
+}
+
+template <typename T>
+Handle Guard::pass(const Asked& asked, milliseconds longest, std::function<Handle(Done<T>)> start,
+                   Done<T> done) {
+  auto passing = std::make_unique<Passing<T>>(*this, asked, std::move(start), std::move(done));
+  const milliseconds wait = log_.wait(clock_.steady_now());
+  if (wait.count() == 0) {
+    passing->send();
+  } else if (wait < longest) {
+    passing->send_after(wait);
+  } else {
+    passing->fail_soon(no_turn(wait));
+  }
+  return passing;
+}
+
+Handle Guard::head_manifest(const std::string& repository, const oci::Reference& reference,
+                            milliseconds deadline, Done<ManifestHead> done) {
+  const Asked asked{Ask::kTagCheck, deadline < rules_.request_timeout};
+  return pass<ManifestHead>(
+      asked, std::min<milliseconds>(deadline, kLongestTurn),
+      [this, repository, reference, deadline](auto answer) {
+        return inner_->head_manifest(repository, reference, deadline, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Guard::get_manifest(const std::string& repository, const oci::Reference& reference,
+                           Done<ManifestBody> done) {
+  return pass<ManifestBody>(
+      {Ask::kManifest}, kLongestTurn,
+      [this, repository, reference](auto answer) {
+        return inner_->get_manifest(repository, reference, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Guard::head_blob(const std::string& repository, const oci::Digest& digest,
+                        Done<BlobHead> done) {
+  return pass<BlobHead>(
+      {Ask::kBlob}, kLongestTurn,
+      [this, repository, digest](auto answer) {
+        return inner_->head_blob(repository, digest, std::move(answer));
+      },
+      std::move(done));
+}
+
+std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
+                                              const oci::Digest& digest, std::uint64_t offset,
+                                              BlobSink& sink) {
+  return std::make_unique<Transfer>(
+      *this,
+      [this, repository, digest, offset](BlobSink& into) {
+        return inner_->get_blob(repository, digest, offset, into);
+      },
+      sink);
+}
+
+Handle Guard::get_tags(const std::string& repository, const TagPageRequest& page,
+                       Done<TagPage> done) {
+  return pass<TagPage>(
+      {Ask::kList}, kLongestTurn,
+      [this, repository, page](auto answer) {
+        return inner_->get_tags(repository, page, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Guard::get_referrers(const std::string& repository, const oci::Digest& digest,
+                            const std::string& artifact_type, Done<std::string> done) {
+  return pass<std::string>(
+      {Ask::kList}, kLongestTurn,
+      [this, repository, digest, artifact_type](auto answer) {
+        return inner_->get_referrers(repository, digest, artifact_type, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Guard::ping(milliseconds deadline, std::function<void(Status)> done) {
+  return inner_->ping(deadline, std::move(done));
+}
+
+std::optional<policy::QuotaState> Guard::quota() const { return inner_->quota(); }
+
+std::optional<Error> Guard::refusal(Ask ask) {
+  const SteadyTime now = clock_.steady_now();
+  const State state = breaker_.state();
+  if (state == State::kOpen) {
+    breaker_.on_turned_away(now);
+    probe_when_due();
+    return Error{ErrorCode::kUnavailable,
+                 name_ + ": it has not answered for " +
+                     format_duration(std::chrono::floor<seconds>(now - breaker_.since())) +
+                     "; check the link",
+                 kAskAgain};
+  }
+  if (state == State::kDoubtful && ask == Ask::kTagCheck) {
+    return Error{ErrorCode::kUnavailable, name_ + ": it did not answer a moment ago", kAskAgain};
+  }
+  const SteadyTime quiet =
+      ask == Ask::kManifest ? std::max(quiet_until_, pulls_quiet_until_) : quiet_until_;
+  if (quiet <= now) return std::nullopt;
+  return Error{
+      ErrorCode::kThrottled,
+      name_ + ": asked to wait (429); use an account with a higher limit, or prefetch less",
+      until(quiet, now)};
+}
+
+Patience Guard::patience(Ask ask) const {
+  const SteadyTime now = clock_.steady_now();
+  if (breaker_.state() != State::kClosed) return {kAskAgain, name_ + " is down"};
+  const SteadyTime quiet =
+      ask == Ask::kManifest ? std::max(quiet_until_, pulls_quiet_until_) : quiet_until_;
+  if (quiet > now) return {until(quiet, now), name_ + " asked to wait (429)"};
+  if (const milliseconds wait = log_.background_wait(now); wait.count() > 0) {
+    return {wait, "requests_per_minute of " + name_};
+  }
+  if (ask != Ask::kManifest) return {};
+  const auto turn = policy::background_pull(rules_.reserve, inner_->quota(), pulls_under_way_,
+                                            std::chrono::floor<milliseconds>(now - last_pull_));
+  if (turn.why == policy::PullTurn::Why::kFree) return {};
+  const bool reserved = turn.why == policy::PullTurn::Why::kReserved;
+  return {turn.wait, reserved ? "what is left of the pull limit of " + name_ + " is for people"
+                              : "the pull limit of " + name_ + " is near"};
+}
+
+void Guard::on_sent(const Asked& asked) {
+  const SteadyTime now = clock_.steady_now();
+  log_.note(now);
+  if (asked.ask == Ask::kManifest) last_pull_ = now;
+}
+
+void Guard::on_ended(const Asked& asked, const Error* error) {
+  const State before = breaker_.state();
+  const SteadyTime now = clock_.steady_now();
+  const ErrorCode code = error != nullptr ? error->code : ErrorCode::kNotFound;
+  switch (code) {
+    case ErrorCode::kUnavailable:
+      asked.started ? breaker_.on_doubt(now) : breaker_.on_failure(now);
+      break;
+    case ErrorCode::kTimedOut:
+      asked.started || asked.quick ? breaker_.on_doubt(now) : breaker_.on_time_out(now);
+      break;
+    case ErrorCode::kThrottled:
+      on_throttled(asked, *error);
+      breaker_.on_answer();
+      break;
+    case ErrorCode::kNotFound:
+    case ErrorCode::kDenied:
+    case ErrorCode::kInvalid:
+      breaker_.on_answer();
+      if (error == nullptr) throttled_in_row_ = 0;
+      break;
+    default:  // Nonsense may come from somebody in between; our own trouble says nothing.
+      break;
+  }
+  after_change(before);
+}
+
+// Of the two kinds that Docker Hub has, the pull limit concerns manifests alone and states
+// that nothing remains; any other 429 means all requests.
+void Guard::on_throttled(const Asked& asked, const Error& error) {
+  const SteadyTime now = clock_.steady_now();
+  const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_++, kMaxDoublings));
+  const seconds wait = std::min<seconds>(error.retry_after.value_or(usual), kLongestQuiet);
+  const auto quota = inner_->quota();
+  const bool is_pull_limit =
+      asked.ask == Ask::kManifest && quota.has_value() && quota->remaining.count == 0;
+  if (is_pull_limit) {
+    pulls_quiet_until_ = std::max(pulls_quiet_until_, now + wait);
+  } else {
+    quiet_until_ = std::max(quiet_until_, now + wait);
+    log_.drain(now);
+  }
+  log::warn("{}: 429; {} waits {}", name_, is_pull_limit ? "what counts as a pull" : "everything",
+            format_duration(wait));
+}
+
+void Guard::after_change(State before) {
+  const State now = breaker_.state();
+  if (now == State::kOpen && before != State::kOpen) {
+    log::warn("{}: it is taken for down; what is cached is served, and it is pinged", name_);
+  }
+  if (now == State::kClosed && before == State::kOpen) log::info("{}: it answers again", name_);
+  if (now == State::kClosed) {
+    probe_timer_.reset();
+    return;
+  }
+  probe_when_due();
+}
+
+void Guard::probe_when_due() {
+  const auto due = breaker_.probe_at();
+  if (!due || probe_) return;
+  const auto wait = std::chrono::ceil<milliseconds>(*due - clock_.steady_now());
+  probe_timer_ = timers_.after(std::max(wait, milliseconds(0)), [this] { probe(); });
+}
+
+void Guard::probe() {
+  probe_ = inner_->ping(rules_.probe_timeout, [this](const Status& status) {
+    const Handle over = std::move(probe_);
+    const State before = breaker_.state();
+    if (status.ok()) {
+      breaker_.on_answer();
+    } else {
+      breaker_.on_probe_failed(clock_.steady_now());
+    }
+    after_change(before);
+  });
+}
+
+}  // namespace layby::cache

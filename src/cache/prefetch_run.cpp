@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whatever comes back, comes back to step(), at a later turn: it then looks at all jobs
+// and begins what may be begun.
+
+#include "cache/prefetch_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cache/manifest_fetch.h"
+#include "cache/request.h"
+#include "layby/base/bytes.h"
+#include "layby/base/log.h"
+
+namespace layby::cache {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Checks are small and free; manifests are what the pull limit counts.
+constexpr int kChecksAtATime = 4;
+constexpr int kManifestsAtATime = 2;
+constexpr std::uint64_t kTagsAPage = 1000;
+
+// A tag that fails so often in a row waits for the next run.
+constexpr int kMostFailures = 5;
+constexpr seconds kFirstRetry{5};
+
+// What is put off is looked at again after this at the latest.
+constexpr seconds kLongestWait{60};
+// After a wait as long as this for the pull limit, a free check tells it anew.
+constexpr seconds kOutdated{20};
+constexpr std::chrono::minutes kNextLook{5};
+
+std::string name_of(const TagKey& tag) { return tag.repository + ":" + tag.tag; }
+
+}  // namespace
+
+std::optional<ListedTag> find_listed(const PrefetchList& list, const TagKey& tag) {
+  std::optional<ListedTag> found;
+  for (const PrefetchImage& image : list.images) {
+    if (image.origin->name != tag.upstream || image.repository != tag.repository) continue;
+    const bool listed =
+        std::any_of(image.tags.begin(), image.tags.end(),
+                    [&](const policy::TagPattern& pattern) { return pattern.matches(tag.tag); });
+    if (!listed) continue;
+    if (!found) found.emplace();
+    found->pin |= image.pin;
+    found->choice.attestations |= image.choice.attestations;
+    for (const oci::Platform& platform : image.choice.platforms) {
+      auto& all = found->choice.platforms;
+      if (std::find(all.begin(), all.end(), platform) == all.end()) all.push_back(platform);
+    }
+  }
+  return found;
+}
+
+PrefetchRun::PrefetchRun(const Context& context, const PrefetchList& list, Depth depth,
+                         std::function<void()> on_over)
+    : context_(context), list_(list), depth_(depth), on_over_(std::move(on_over)) {}
+
+PrefetchRun::~PrefetchRun() = default;
+
+void PrefetchRun::start() {
+  const StoreUsage usage = context_.store.usage();
+  const policy::SpaceUse use{usage.blob_bytes + usage.partial_bytes + usage.index_bytes, 0,
+                             usage.disk_free_bytes, usage.disk_total_bytes};
+  capacity_bytes_ = policy::capacity(context_.rules.space, use);
+  for (const PrefetchImage& image : list_.images) {
+    bool needs_list = false;
+    for (const policy::TagPattern& pattern : image.tags) {
+      if (const auto tag = pattern.exact()) {
+        add_job(image, *tag);
+      } else {
+        needs_list = true;
+      }
+    }
+    if (needs_list) listings_.push_back({&image, {}});
+  }
+  soon();
+}
+
+void PrefetchRun::stop() {
+  stopped_ = over_ = true;
+  listing_.reset();
+  flights_.clear();
+  soon_.reset();
+  wake_.reset();
+  for (const JobPtr& job : jobs_) {
+    job->request.reset();
+    if (!is_settled(*job)) job->seen.state = PrefetchState::kStopped;
+  }
+}
+
+// -- what may go on
+
+void PrefetchRun::soon() {
+  if (over_ || soon_) return;
+  soon_ = context_.timers.after(milliseconds(0), [this] {
+    soon_.reset();
+    step();
+  });
+}
+
+void PrefetchRun::wait(milliseconds duration) {
+  wake_in_ = std::min(wake_in_.value_or(kLongestWait), std::max(duration, milliseconds(1)));
+}
+
+bool PrefetchRun::put_off(const Upstream& upstream, Ask ask) {
+  Patience patience = upstream.patience(ask);
+  if (patience.wait.count() == 0) return false;
+  wait(patience.wait);
+  waits_for_ = std::move(patience.reason);
+  return true;
+}
+
+bool PrefetchRun::put_off(SteadyTime not_before) {
+  const SteadyTime now = context_.clock.steady_now();
+  if (not_before <= now) return false;
+  wait(std::chrono::ceil<milliseconds>(not_before - now));
+  return true;
+}
+
+void PrefetchRun::step() {
+  if (over_) return;
+  waits_for_.clear();
+  wake_in_.reset();
+  wake_.reset();
+  start_listing();
+  set_pins();
+  start_checks();
+  start_manifests();
+  start_blobs();
+  const bool all_settled = std::all_of(jobs_.begin(), jobs_.end(),
+                                       [this](const JobPtr& job) { return is_settled(*job); });
+  if (listings_.empty() && all_settled) {
+    over_ = true;
+    const auto tell = std::move(on_over_);
+    return tell();  // May destroy this run.
+  }
+  if (wake_in_) wake_ = context_.timers.after(*wake_in_, [this] { soon(); });
+}
+
+// -- lists of tags
+
+void PrefetchRun::start_listing() {
+  if (listings_.empty() || listing_) return;
+  Listing& listing = listings_.front();
+  Upstream& upstream = *listing.image->origin->upstream;
+  if (put_off(listing.not_before) || put_off(upstream, Ask::kList)) return;
+  const std::string last = listing.tags.empty() ? "" : listing.tags.back();
+  listing_ = upstream.get_tags(listing.image->repository, {kTagsAPage, last},
+                               [this](Result<TagPage> page) { on_tags(std::move(page)); });
+}
+
+void PrefetchRun::on_tags(Result<TagPage> page) {
+  const Handle over = std::move(listing_);
+  soon();
+  Listing& listing = listings_.front();
+  if (page.ok()) {
+    const bool more = page->more && !page->tags.empty();
+    listing.failures = 0;
+    for (std::string& tag : page->tags) listing.tags.push_back(std::move(tag));
+    if (!more) end_listing();
+    return;
+  }
+  if (!is_refusal(page.error()) && ++listing.failures < kMostFailures) {
+    listing.not_before = context_.clock.steady_now() + kFirstRetry * (1 << listing.failures);
+    return;
+  }
+  const PrefetchImage& image = *listing.image;
+  troubles_.push_back(image.repository +
+                      ": its tags can't be listed, those that are cached are "
+                      "taken: " +
+                      page.error().message);
+  listing.tags = context_.store.list_tags(image.origin->name, image.repository);
+  end_listing();
+}
+
+void PrefetchRun::end_listing() {
+  const Listing listing = std::move(listings_.front());
+  listings_.erase(listings_.begin());
+  for (const std::string& tag : listing.tags) {
+    for (const policy::TagPattern& pattern : listing.image->tags) {
+      if (pattern.matches(tag)) add_job(*listing.image, tag);
+    }
+  }
+}
+
+void PrefetchRun::add_job(const PrefetchImage& image, const std::string& tag) {
+  const TagKey key{image.origin->name, image.repository, tag};
+  if (!known_tags_.insert(key).second) return;
+  auto job = std::make_unique<Job>();
+  job->seen.tag = key;
+  job->image = &image;
+  job->listed = *find_listed(list_, key);
+  if (const auto known = context_.manifests.known(key)) job->seen.before = known->digest;
+  // In the order of the list, whenever the tags of a pattern come.
+  const auto after = std::find_if(jobs_.begin(), jobs_.end(),
+                                  [&](const JobPtr& other) { return other->image > &image; });
+  jobs_.insert(after, std::move(job));
+}
+
+void PrefetchRun::set_pins() {
+  if (pins_set_ || !listings_.empty() || depth_ != Depth::kWhole) return;
+  pins_set_ = true;
+  std::vector<TagKey> pins;
+  for (const JobPtr& job : jobs_) {
+    if (job->listed.pin) pins.push_back(job->seen.tag);
+  }
+  context_.store.set_list_pins(std::move(pins), [](const Status& status) {
+    if (!status.ok()) log::error("prefetch: its pins were not kept: {}", status.error().message);
+  });
+}
+
+// -- what a tag is
+
+void PrefetchRun::start_checks() {
+  auto checking = std::count_if(jobs_.begin(), jobs_.end(), [](const JobPtr& job) {
+    return job->seen.state == PrefetchState::kChecking;
+  });
+  for (const JobPtr& job : jobs_) {
+    if (checking >= kChecksAtATime) return;
+    if (job->seen.state != PrefetchState::kWaiting || put_off(job->not_before)) continue;
+    if (put_off(job->upstream(), Ask::kTagCheck)) continue;
+    job->seen.state = PrefetchState::kChecking;
+    ++checking;
+    count(context_.counters.tag_revalidations);
+    job->request = request<ManifestHead>(
+        context_.rules.retry, context_.timers, context_.counters,
+        [this, job = job.get()](auto done) {
+          const TagKey& tag = job->seen.tag;
+          return job->image->origin->upstream->head_manifest(
+              tag.repository, tag.tag, context_.rules.request_timeout, std::move(done));
+        },
+        [this, job = job.get()](const Result<ManifestHead>& head) { on_checked(*job, head); });
+  }
+}
+
+void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
+  const Handle over = std::move(job.request);
+  soon();
+  job.seen.state = PrefetchState::kWaiting;
+  if (!head.ok()) return fail_or_retry(job, head.error());
+  if (!head->digest) {
+    return fail(job, {ErrorCode::kInvalid, "upstream's answer to HEAD names no digest"});
+  }
+  job.seen.now = *head->digest;
+  job.failures = 0;
+  look_at(job);
+}
+
+void PrefetchRun::look_at(Job& job) {
+  const ImageParts parts = image_parts(context_.store, *job.seen.now, job.listed.choice);
+  job.missing_manifests = parts.missing_manifests;
+  job.seen.pulls = parts.missing_manifests.size();
+  if (parts.manifests_known()) return plan_blobs(job, parts);
+  if (parts.missing_manifests.front() == *job.seen.now) {
+    // An index, most likely: its manifests come on top.
+    const std::size_t each = job.listed.choice.attestations ? 2 : 1;
+    job.seen.pulls += job.listed.choice.platforms.size() * each;
+    if (job.seen.before) {
+      job.seen.before_bytes =
+          image_parts(context_.store, *job.seen.before, job.listed.choice).bytes();
+    }
+  }
+  job.seen.state = PrefetchState::kManifests;
+}
+
+// -- manifests
+
+void PrefetchRun::start_manifests() {
+  if (depth_ == Depth::kPlan) return;
+  int fetching = static_cast<int>(std::count_if(jobs_.begin(), jobs_.end(), [](const JobPtr& job) {
+    return job->seen.state == PrefetchState::kManifests && job->request;
+  }));
+  for (const JobPtr& job : jobs_) {
+    if (fetching >= kManifestsAtATime) return;
+    if (job->seen.state != PrefetchState::kManifests || job->request) continue;
+    if (put_off(job->not_before)) continue;
+    if (put_off(job->upstream(), Ask::kManifest)) {
+      // The next look at it begins with a check, whose answer states the limit anew.
+      const milliseconds pause = job->upstream().patience(Ask::kManifest).wait;
+      if (pause > kOutdated) {
+        job->seen.state = PrefetchState::kWaiting;
+        job->not_before = context_.clock.steady_now() + std::min<milliseconds>(pause, kNextLook);
+      }
+      return;
+    }
+    ++fetching;
+    ++pulls_spent_;
+    const oci::Digest& digest = job->missing_manifests.front();
+    job->request = context_.manifests.fetch(*job->image->origin, job->seen.tag.repository, digest)
+                       ->wait_stored([this, job = job.get()](const Status& stored) {
+                         on_manifest(*job, stored);
+                       });
+  }
+}
+
+void PrefetchRun::on_manifest(Job& job, const Status& stored) {
+  const Handle over = std::move(job.request);
+  soon();
+  if (!stored.ok()) return fail_or_retry(job, stored.error());
+  job.failures = 0;
+  look_at(job);
+}
+
+// -- blobs
+
+bool PrefetchRun::make_fit(Job& job, const ImageParts& parts) {
+  std::uint64_t more = 0;
+  for (const ImageBlob& blob : parts.blobs)
+    more += counted_.contains(blob.digest) ? 0 : blob.size_bytes;
+  if (capacity_bytes_ > 0 && list_bytes_ + more > capacity_bytes_) {
+    fail(job, {ErrorCode::kNoSpace,
+               "the list does not fit: with it, it comes to " + format_bytes(list_bytes_ + more) +
+                   " where there is room for " + format_bytes(capacity_bytes_) +
+                   "; raise cache.max_bytes or shorten the list"});
+    list_bytes_ += depth_ == Depth::kWhole ? 0 : more;
+    return false;
+  }
+  list_bytes_ += more;
+  for (const ImageBlob& blob : parts.blobs) counted_.insert(blob.digest);
+  return true;
+}
+
+void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
+  job.seen.bytes_known = true;
+  job.seen.image_bytes = parts.bytes();
+  job.missing_blobs.clear();
+  for (const ImageBlob& blob : parts.blobs) {
+    if (!blob.stored) job.missing_blobs.push_back(blob);
+  }
+  job.seen.bytes_total = parts.missing_bytes();
+  job.seen.error.clear();
+  for (const std::string& platform : parts.missing_platforms) {
+    job.seen.error += (job.seen.error.empty() ? "it has no " : ", no ") + platform;
+  }
+  if (!make_fit(job, parts)) return;
+  if (job.seen.before && *job.seen.before != *job.seen.now && depth_ == Depth::kWhole) {
+    context_.manifests.note_move(job.seen.tag, *job.seen.before, *job.seen.now,
+                                 job.seen.bytes_total);
+  }
+  job.seen.state = PrefetchState::kFetching;
+  if (job.missing_blobs.empty()) settle(job, PrefetchState::kCurrent);
+}
+
+void PrefetchRun::start_blobs() {
+  if (depth_ != Depth::kWhole) return;
+  for (const JobPtr& job : jobs_) {
+    if (job->seen.state != PrefetchState::kFetching || put_off(job->not_before)) continue;
+    if (!start_blobs(*job)) return;
+  }
+}
+
+// False when as many as may be are under way.
+bool PrefetchRun::start_blobs(Job& job) {
+  bool all_there = true;
+  for (const ImageBlob& blob : job.missing_blobs) {
+    if (fetched_.contains(blob.digest)) continue;
+    if (context_.store.find_blob(blob.digest)) {
+      fetched_.insert(blob.digest);
+      continue;
+    }
+    all_there = false;
+    if (flights_.contains(blob.digest)) continue;
+    if (flights_.size() >= static_cast<std::size_t>(list_.concurrency)) return false;
+    if (put_off(job.upstream(), Ask::kBlob)) return true;
+    flights_[blob.digest] = context_.fills.fetch(
+        *job.image->origin, job.seen.tag.repository, blob.digest,
+        [this, digest = blob.digest](const Status& stored) { on_blob(digest, stored); });
+  }
+  if (all_there) finish(job);
+  return true;
+}
+
+void PrefetchRun::on_blob(const oci::Digest& digest, const Status& stored) {
+  const auto flight = flights_.extract(digest);
+  soon();
+  if (stored.ok()) fetched_.insert(digest);
+  for (const JobPtr& job : jobs_) {
+    const auto& blobs = job->missing_blobs;
+    const bool concerned = job->seen.state == PrefetchState::kFetching &&
+                           std::any_of(blobs.begin(), blobs.end(), [&](const ImageBlob& blob) {
+                             return blob.digest == digest;
+                           });
+    if (!concerned) continue;
+    if (stored.ok()) {
+      job->failures = 0;
+    } else {
+      fail_or_retry(*job, stored.error());
+    }
+  }
+}
+
+// What was there when the job was planned may have been evicted meanwhile.
+void PrefetchRun::finish(Job& job) {
+  const ImageParts parts = image_parts(context_.store, *job.seen.now, job.listed.choice);
+  if (parts.whole()) return settle(job, PrefetchState::kDone);
+  for (const ImageBlob& blob : parts.blobs) {
+    if (!blob.stored) fetched_.erase(blob.digest);
+  }
+  fail_or_retry(job, {ErrorCode::kUnavailable, "parts of it were evicted meanwhile"});
+  if (job.seen.state == PrefetchState::kFetching) look_at(job);
+}
+
+void PrefetchRun::settle(Job& job, PrefetchState state) {
+  job.seen.state = job.seen.error.empty() ? state : PrefetchState::kFailed;
+  if (depth_ != Depth::kWhole) return;
+  context_.manifests.confirm(job.seen.tag, *job.seen.now);
+  if (state == PrefetchState::kDone) {
+    log::info("prefetch: {} is here, {} fetched", name_of(job.seen.tag),
+              format_bytes(job.seen.bytes_total));
+  }
+}
+
+// -- failures
+
+void PrefetchRun::fail(Job& job, const Error& error) {
+  job.seen.state = PrefetchState::kFailed;
+  job.seen.error = error.message;
+  if (depth_ == Depth::kWhole) {
+    log::warn("prefetch: {}: {}", name_of(job.seen.tag), error.message);
+  }
+}
+
+// A 429 is not the tag's failure: what is left waits for as long as upstream asks.
+void PrefetchRun::fail_or_retry(Job& job, const Error& error) {
+  const bool hopeless = is_refusal(error) || error.code == ErrorCode::kNoSpace ||
+                        error.code == ErrorCode::kInvalid || error.code == ErrorCode::kIo;
+  const bool throttled = error.code == ErrorCode::kThrottled;
+  if (hopeless || (!throttled && ++job.failures >= kMostFailures)) return fail(job, error);
+  const seconds pause = kFirstRetry * (1 << job.failures);
+  job.not_before = context_.clock.steady_now() + pause;
+}
+
+}  // namespace layby::cache

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A run is destroyed a turn after it ended, for it ends inside its own step.
+
+#include <algorithm>
+#include <utility>
+
+#include "cache/prefetch_run.h"
+#include "layby/base/log.h"
+#include "layby/cache/prefetch.h"
+
+namespace layby::cache {
+
+// A plan that somebody waits for.
+class Prefetcher::Plan final : public Operation {
+ public:
+  Plan(Prefetcher& owner, bool sizes, std::function<void(PrefetchReport)> done)
+      : owner_(&owner),
+        done_(std::move(done)),
+        run_(*owner.context_, owner.list_,
+             sizes ? PrefetchRun::Depth::kSizes : PrefetchRun::Depth::kPlan, [this] { end(); }) {
+    owner.plans_.push_back(this);
+    run_.start();
+  }
+  ~Plan() override {
+    if (owner_ != nullptr) std::erase(owner_->plans_, this);
+  }
+
+  // The list goes: what is known so far has to do.
+  void stop() {
+    run_.stop();
+    owner_ = nullptr;
+    end();
+  }
+
+ private:
+  void end() {
+    const auto done = std::move(done_);
+    done(run_.report());  // May destroy this.
+  }
+
+  Prefetcher* owner_;
+  std::function<void(PrefetchReport)> done_;
+  PrefetchRun run_;
+};
+
+Prefetcher::Prefetcher(const Context& context) : context_(std::make_unique<Context>(context)) {
+  context_->manifests.set_holder([this](const TagMove& move) { return holds(move); });
+}
+
+Prefetcher::~Prefetcher() {
+  for (Plan* plan : std::exchange(plans_, {})) plan->stop();
+  context_->manifests.set_holder(nullptr);
+}
+
+void Prefetcher::set_list(PrefetchList list) {
+  stop();
+  for (Plan* plan : std::exchange(plans_, {})) plan->stop();
+  list_ = std::move(list);
+  context_->fills.set_background_rate(list_.max_rate);
+  last_ = {};
+  if (list_.images.empty()) {
+    context_->store.set_list_pins({}, [](const Status& status) {
+      if (!status.ok())
+        log::error("prefetch: its pins were not lifted: {}", status.error().message);
+    });
+  }
+}
+
+std::uint64_t Prefetcher::start() {
+  if (run_) return number_;
+  run_ = std::make_unique<PrefetchRun>(*context_, list_, PrefetchRun::Depth::kWhole,
+                                       [this] { on_run_over(); });
+  ++number_;
+  run_->start();
+  return number_;
+}
+
+void Prefetcher::stop() {
+  if (!run_) return;
+  run_->stop();
+  last_ = run_->report();
+  run_.reset();
+}
+
+PrefetchReport Prefetcher::report() const { return run_ ? run_->report() : last_; }
+
+Handle Prefetcher::plan(bool sizes, std::function<void(PrefetchReport)> done) {
+  return std::make_unique<Plan>(*this, sizes, std::move(done));
+}
+
+void Prefetcher::on_run_over() {
+  last_ = run_->report();
+  const auto over = std::move(run_);
+  if (on_ended_) on_ended_();
+}
+
+bool Prefetcher::holds(const TagMove& move) {
+  const auto listed = find_listed(list_, move.tag);
+  if (!listed) return false;
+  if (on_moved_) on_moved_();
+  const auto since = context_->clock.wall_now() - move.seen_at;
+  if (since > list_.hold) return false;
+  return image_parts(context_->store, move.from, listed->choice).whole() &&
+         !image_parts(context_->store, move.to, listed->choice).whole();
+}
+
+}  // namespace layby::cache

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One timer, for the first that is due. Each interval is drawn anew, so that tags which
+// were pulled together aren't checked together for ever.
+
+#include "cache/refresher.h"
+
+#include <algorithm>
+
+namespace layby::cache {
+namespace {
+
+// Tag names come from clients; what is more than this waits for its pulls.
+constexpr std::size_t kMostTags = 4096;
+
+// Whatever fresh_for says, nobody is asked more often with nobody waiting.
+constexpr std::chrono::milliseconds kShortest{10'000};
+
+// The part of fresh_for after which it is checked again, at the earliest and the latest.
+constexpr double kEarliest = 0.75;
+constexpr double kLatest = 0.95;
+
+}  // namespace
+
+void Refresher::on_used(const Origin& origin, const TagKey& tag,
+                        std::chrono::milliseconds fresh_for) {
+  if (keep_fresh_.count() == 0 || fresh_for > keep_fresh_) return;
+  const SteadyTime now = clock_.steady_now();
+  if (const auto at = entries_.find(tag); at != entries_.end()) {
+    at->second.used_at = now;
+    return;
+  }
+  if (entries_.size() >= kMostTags) return;
+  due_.emplace(next_due(fresh_for), tag);
+  entries_.emplace(tag, Entry{&origin, fresh_for, now});
+  arm();
+}
+
+SteadyTime Refresher::next_due(std::chrono::milliseconds fresh_for) {
+  const double part = std::uniform_real_distribution<double>(kEarliest, kLatest)(random_);
+  const auto whole = static_cast<double>(std::max(fresh_for, kShortest).count());
+  return clock_.steady_now() + std::chrono::milliseconds(static_cast<std::int64_t>(whole * part));
+}
+
+void Refresher::arm() {
+  if (due_.empty()) return timer_.reset();
+  const SteadyTime first = due_.begin()->first;
+  if (timer_ && armed_for_ == first) return;
+  armed_for_ = first;
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(first - clock_.steady_now());
+  timer_ = timers_.after(std::max(wait, std::chrono::milliseconds(0)), [this] { on_due(); });
+}
+
+void Refresher::on_due() {
+  const Handle over = std::move(timer_);
+  const SteadyTime now = clock_.steady_now();
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const TagKey tag = due_.begin()->second;
+    due_.erase(due_.begin());
+    const auto at = entries_.find(tag);
+    if (now - at->second.used_at > keep_fresh_) {
+      entries_.erase(at);
+      continue;
+    }
+    due_.emplace(next_due(at->second.fresh_for), tag);
+    check_(*at->second.origin, tag);
+  }
+  arm();
+}
+
+}  // namespace layby::cache

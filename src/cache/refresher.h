@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tags in use, each checked shortly before it is due, so that no pull waits for the
+// answer. A tag that nobody pulled within keep_fresh is dropped. Lives on the loop
+// thread.
+
+#ifndef LAYBY_CACHE_REFRESHER_H_
+#define LAYBY_CACHE_REFRESHER_H_
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <random>
+#include <utility>
+
+#include "layby/base/clock.h"
+#include "layby/cache/async.h"
+#include "layby/cache/cache.h"
+
+namespace layby::cache {
+
+class Refresher {
+ public:
+  using Check = std::function<void(const Origin&, const TagKey&)>;
+
+  // `check` is called for each tag when it is due. What is passed by reference outlives
+  // this.
+  Refresher(std::chrono::milliseconds keep_fresh, Timers& timers, const Clock& clock, Check check)
+      : keep_fresh_(keep_fresh), timers_(timers), clock_(clock), check_(std::move(check)) {}
+
+  // A client pulled a tag that is checked every `fresh_for`.
+  void on_used(const Origin& origin, const TagKey& tag, std::chrono::milliseconds fresh_for);
+
+ private:
+  struct Entry {
+    const Origin* origin = nullptr;
+    std::chrono::milliseconds fresh_for{0};
+    SteadyTime used_at;
+  };
+
+  SteadyTime next_due(std::chrono::milliseconds fresh_for);
+  void arm();
+  void on_due();
+
+  const std::chrono::milliseconds keep_fresh_;
+  Timers& timers_;
+  const Clock& clock_;
+  const Check check_;
+  std::map<TagKey, Entry> entries_;
+  std::multimap<SteadyTime, TagKey> due_;
+  SteadyTime armed_for_{};
+  Handle timer_;
+  std::minstd_rand random_{std::random_device{}()};
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_REFRESHER_H_

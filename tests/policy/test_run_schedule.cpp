@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When the next run is due, with a clock that the test turns.
+
+#include "layby/policy/run_schedule.h"
+
+#include <gtest/gtest.h>
+
+#include "support/fake_clock.h"
+
+namespace layby::policy {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+class RunScheduleTest : public ::testing::Test {
+ protected:
+  void SetUp() override {}
+  void TearDown() override {}
+
+  void run(RunSchedule& schedule, bool failed) {
+    schedule.on_started(clock_.steady_now());
+    clock_.advance(minutes(1));
+    schedule.on_ended(clock_.steady_now(), failed);
+  }
+  milliseconds wait(const RunSchedule& schedule, seconds time_of_day = hours(12)) {
+    return schedule.wait(clock_.steady_now(), time_of_day);
+  }
+
+  testing::FakeClock clock_;
+  const std::optional<DayWindow> night_ = *DayWindow::parse("01:00-05:00");
+};
+
+TEST_F(RunScheduleTest, FirstRunIsDueAtOnce) {
+  EXPECT_EQ(wait(RunSchedule(hours(6), std::nullopt)), milliseconds(0));
+}
+
+TEST_F(RunScheduleTest, IntervalCountsFromTheStart) {
+  RunSchedule schedule(hours(6), std::nullopt);
+  run(schedule, false);
+  EXPECT_EQ(wait(schedule), hours(6) - minutes(1));
+  clock_.advance(hours(7));
+  EXPECT_EQ(wait(schedule), milliseconds(0));
+}
+
+TEST_F(RunScheduleTest, FailedRunIsRepeatedSoon) {
+  RunSchedule schedule(hours(6), std::nullopt);
+  run(schedule, true);
+  EXPECT_EQ(wait(schedule), minutes(10));
+}
+
+TEST_F(RunScheduleTest, FailureMakesNoRunLater) {
+  RunSchedule schedule(minutes(5), std::nullopt);
+  run(schedule, true);
+  EXPECT_EQ(wait(schedule), minutes(4));
+}
+
+TEST_F(RunScheduleTest, WhatHappenedIsWorthARun) {
+  RunSchedule schedule(hours(6), std::nullopt);
+  run(schedule, false);
+  schedule.want_soon();
+  EXPECT_EQ(wait(schedule), milliseconds(0));
+}
+
+TEST_F(RunScheduleTest, WindowIsWaitedFor) {
+  RunSchedule schedule(hours(6), night_);
+  EXPECT_EQ(wait(schedule, hours(22)), hours(3));
+  EXPECT_EQ(wait(schedule, hours(3)), milliseconds(0));
+  run(schedule, false);
+  // Due at 8:59, behind the window.
+  EXPECT_EQ(wait(schedule, hours(3)), hours(22));
+}
+
+TEST_F(RunScheduleTest, IntervalMayEndInTheWindow) {
+  RunSchedule schedule(hours(1), night_);
+  run(schedule, false);
+  EXPECT_EQ(wait(schedule, hours(2)), hours(1) - minutes(1));
+}
+
+TEST_F(RunScheduleTest, RunsEndWithTheWindow) {
+  const RunSchedule schedule(hours(6), night_);
+  EXPECT_TRUE(schedule.may_run(hours(4)));
+  EXPECT_FALSE(schedule.may_run(hours(5)));
+  EXPECT_TRUE(RunSchedule(hours(6), std::nullopt).may_run(hours(5)));
+}
+
+}  // namespace
+}  // namespace layby::policy
