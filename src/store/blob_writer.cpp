@@ -42,6 +42,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   void run_write();
   void run_finish(WallTime now);
   void commit(WallTime now);
+  Status put_record(WriteTxn& txn, const BlobRecord& record);
   Status write_all(const std::vector<std::string>& batch);
   void tell_unkept();
   void tell(std::function<void(DiskBlobWriter&)> call);
@@ -144,7 +145,7 @@ void DiskBlobWriter::Jobs::commit(WallTime now) {
   // Holding itself, it holds the lane: a later writer's work waits in the same one.
   CommitQueue::Entry entry;
   entry.write = [self = shared_from_this(), record](WriteTxn& txn) {
-    return txn.put_blob(self->digest_, record);
+    return self->put_record(txn, record);
   };
   entry.committed = [self = shared_from_this()] {
     self->lane_->lane.submit([self] { self->file_.settle(); });
@@ -156,6 +157,14 @@ void DiskBlobWriter::Jobs::commit(WallTime now) {
     (*alive)->events_.on_writer_error(committed.error());
   };
   core_->commits->add(std::move(entry));
+}
+
+Status DiskBlobWriter::Jobs::put_record(WriteTxn& txn, const BlobRecord& record) {
+  if (Status put = txn.put_blob(digest_, record); !put) return put;
+  if (core_->anything_may_be_private()) {
+    if (Status marked = txn.mark_private(digest_); !marked) return marked;
+  }
+  return lane_->grants.put(txn, digest_);
 }
 
 void DiskBlobWriter::Jobs::tell(std::function<void(DiskBlobWriter&)> call) {

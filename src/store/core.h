@@ -18,6 +18,7 @@
 #include "layby/event/workers.h"
 #include "store/blob_files.h"
 #include "store/commit_queue.h"
+#include "store/grants.h"
 
 namespace layby::store {
 
@@ -29,6 +30,7 @@ struct DigestLane {
   // coming: it must stay where it is.
   std::atomic<int> partial_users = 0;
   std::atomic<int> published_users = 0;
+  Grants grants;
 };
 
 class Core {
@@ -45,7 +47,13 @@ class Core {
 
  public:
   BlobFiles files;
-  std::shared_ptr<CommitQueue> commits;  // Set once, while the store opens.
+  // These two are set once, while the store opens.
+  std::shared_ptr<CommitQueue> commits;
+  bool private_after_rebuild = false;
+  // Grants are lost and the files not looked through: anything may be private.
+  bool anything_may_be_private() const {
+    return private_after_rebuild && commits->index().needs_rebuild();
+  }
   event::Loop& loop;
   Counters& counters;
 };

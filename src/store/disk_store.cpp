@@ -69,6 +69,7 @@ Result<std::unique_ptr<DiskStore>> DiskStore::open(const Options& options, event
   if (!index) return std::move(index).error();
   core->commits =
       std::make_shared<CommitQueue>(*std::move(index), workers.make_lane(), loop, counters);
+  core->private_after_rebuild = options.private_after_rebuild;
   return std::unique_ptr<DiskStore>(new DiskStore(options, std::move(core), workers, clock));
 }
 
@@ -101,13 +102,17 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
 
 DiskStore::~DiskStore() { write_touches(); }
 
+void DiskStore::on_failed_lookup(const std::string& what, const Error& error) const {
+  count(core_->counters.store_errors);
+  log::error("can't look up {}: {}", log::printable(what), error.message);
+  if (core_->commits->index().needs_recovery()) core_->commits->recover();
+}
+
 // What can't be read counts as absent; the caller then fetches it.
 template <typename T>
 std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::string& what) const {
   if (found.ok()) return *std::move(found);
-  count(core_->counters.store_errors);
-  log::error("can't look up {}: {}", log::printable(what), found.error().message);
-  if (core_->commits->index().needs_recovery()) core_->commits->recover();
+  on_failed_lookup(what, found.error());
   return std::nullopt;
 }
 
@@ -168,7 +173,12 @@ void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_b
     if (Status removed = core->files.remove_published(digest); !removed) {
       log::error("{}", removed.error().message);
     }
-    core->commits->add([digest](WriteTxn& txn) { return txn.erase_blob(digest); }, nullptr);
+    core->commits->add(
+        [lane, digest](WriteTxn& txn) {
+          const Status gone = txn.erase_blob(digest);
+          return gone.ok() ? lane->grants.put(txn, digest) : gone;
+        },
+        nullptr);
   });
 }
 
@@ -204,8 +214,11 @@ DiskStore::Done DiskStore::while_alive(Done done) {
 
 void DiskStore::put_manifest(const oci::Digest& digest, cache::StoredManifest manifest, Done done) {
   core_->commits->add(
-      [digest, manifest = std::move(manifest), now = clock_.wall_now()](WriteTxn& txn) {
-        return txn.put_manifest(digest, {now, manifest.media_type, *manifest.bytes});
+      [lane = known_lane(digest), digest, manifest = std::move(manifest),
+       now = clock_.wall_now()](WriteTxn& txn) {
+        const ManifestRecord record{now, manifest.media_type, *manifest.bytes};
+        const Status put = txn.put_manifest(digest, record);
+        return put.ok() && lane ? lane->grants.put(txn, digest) : put;
       },
       while_alive(std::move(done)));
 }
@@ -221,6 +234,11 @@ std::shared_ptr<DigestLane> DiskStore::lane_of(const oci::Digest& digest) {
   std::shared_ptr<DigestLane> lane = known.lock();
   if (!lane) known = lane = std::make_shared<DigestLane>(workers_.make_lane());
   return lane;
+}
+
+std::shared_ptr<DigestLane> DiskStore::known_lane(const oci::Digest& digest) const {
+  const auto known = lanes_.find(digest);
+  return known == lanes_.end() ? nullptr : known->second.lock();
 }
 
 std::unique_ptr<cache::BlobWriter> DiskStore::write_blob(const oci::Digest& digest,

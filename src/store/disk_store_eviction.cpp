@@ -150,17 +150,21 @@ void DiskStore::remove_idle_partials(std::function<void()> then) {
       });
 }
 
-// The names must be gone for good before the notes are.
+// The names must be gone for good before the notes are, and with these the grants; those
+// that came meanwhile stay.
 void DiskStore::forget_trash(std::vector<oci::Digest> digests) {
   if (digests.empty()) return;
-  workers_.submit([core = core_, digests = std::move(digests)] {
+  std::vector<std::shared_ptr<DigestLane>> lanes;
+  for (const oci::Digest& digest : digests) lanes.push_back(lane_of(digest));
+  workers_.submit([core = core_, digests = std::move(digests), lanes = std::move(lanes)] {
     if (Status synced = core->files.sync_shelves(digests); !synced) {
       return log::error("{}", synced.error().message);
     }
     core->commits->add(
-        [digests](WriteTxn& txn) -> Status {
-          for (const oci::Digest& digest : digests) {
-            if (Status cleared = txn.clear_trash(digest); !cleared) return cleared;
+        [digests, lanes](WriteTxn& txn) -> Status {
+          for (std::size_t i = 0; i < digests.size(); ++i) {
+            if (Status cleared = txn.clear_trash(digests[i]); !cleared) return cleared;
+            if (Status put = lanes[i]->grants.put(txn, digests[i]); !put) return put;
           }
           return {};
         },

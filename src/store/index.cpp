@@ -171,9 +171,11 @@ Status Index::open_tables(unsigned flags) {
   Result<TxnPtr> txn = begin(flags);
   if (!txn) return std::move(txn).error();
   const std::pair<const char*, MDB_dbi*> names[] = {
-      {"meta", &tables_.meta}, {"blobs", &tables_.blobs},         {"manifests", &tables_.manifests},
-      {"tags", &tables_.tags}, {"usage", &tables_.usage},         {"ranks", &tables_.ranks},
-      {"pins", &tables_.pins}, {"list_pins", &tables_.list_pins}, {"trash", &tables_.trash}};
+      {"meta", &tables_.meta},           {"blobs", &tables_.blobs},
+      {"manifests", &tables_.manifests}, {"tags", &tables_.tags},
+      {"usage", &tables_.usage},         {"ranks", &tables_.ranks},
+      {"pins", &tables_.pins},           {"list_pins", &tables_.list_pins},
+      {"trash", &tables_.trash},         {"grants", &tables_.grants}};
   // A newer version's tables are none of this one's business: the version comes first.
   for (const auto& [name, table] : names) {
     if (const int code = mdb_dbi_open(txn->get(), name, flags == 0 ? MDB_CREATE : 0, table)) {

@@ -48,6 +48,7 @@ struct Tables {
   MDB_dbi pins = 0;
   MDB_dbi list_pins = 0;
   MDB_dbi trash = 0;
+  MDB_dbi grants = 0;
 };
 
 class Index;
@@ -64,6 +65,8 @@ class Txn {
   Result<std::optional<UsageRecord>> find_usage(const Content& content) const;
   Result<bool> is_pinned(const cache::TagKey& key) const;
   Result<bool> is_list_pinned(const cache::TagKey& key) const;
+  Result<cache::Access> find_access(const oci::Digest& digest,
+                                    const cache::RepositoryKey& repository) const;
   // Sorted by bytes.
   Result<std::vector<std::string>> list_tags(std::string_view upstream,
                                              std::string_view repository) const;
@@ -132,9 +135,14 @@ class WriteTxn : public Txn {
   Status put_pin(const cache::TagKey& key, WallTime since);
   // Instead of those that are there. One that stays keeps its time.
   Status set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since);
+  // Nothing is written for what is there.
+  Status put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository);
+  // Private, though no repository is known to have it.
+  Status mark_private(const oci::Digest& digest);
   // `hits` more, the last at `used_at`. Fine if it isn't there.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
-  // The erasures are fine if it isn't there.
+  // The erasures are fine if it isn't there. Grants go with the last of a digest's blob,
+  // manifest and trash.
   Status erase_blob(const oci::Digest& digest);
   Status erase_manifest(const oci::Digest& digest);
   Status erase_tag(const cache::TagKey& key);
@@ -165,6 +173,8 @@ class WriteTxn : public Txn {
   Status put(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   Status erase(MDB_dbi table, std::string_view key, const char* what);
   Status put_totals();
+  Status put_grant_at(const std::string& key);
+  Status erase_stray_grants(const oci::Digest& digest);
   Status put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime since);
   Status subtract_blob(std::string_view key);
   Status subtract_manifest(std::string_view key);
@@ -234,6 +244,7 @@ class Index {
   Status open_tables(unsigned flags);
   Status check_version(MDB_txn* txn);
   Status migrate(std::uint32_t version);
+  Status migrate_from_1();
   Status begin_checking();
   Status end_checking();
   Status check_sound();

@@ -280,6 +280,7 @@ Status WriteTxn::erase_blob(const oci::Digest& digest) {
   if (Status gone = erase(index_.tables_.blobs, key, "erase a blob from the index"); !gone) {
     return gone;
   }
+  if (Status gone = erase_stray_grants(digest); !gone) return gone;
   return erase_usage({ContentKind::kBlob, digest});
 }
 
@@ -290,6 +291,7 @@ Status WriteTxn::erase_manifest(const oci::Digest& digest) {
       !gone) {
     return gone;
   }
+  if (Status gone = erase_stray_grants(digest); !gone) return gone;
   return erase_usage({ContentKind::kManifest, digest});
 }
 
@@ -303,13 +305,16 @@ Status WriteTxn::erase_pin(const cache::TagKey& key) {
   return at ? erase(index_.tables_.pins, *at, "erase a pin from the index") : Status();
 }
 
+// Trash first: it keeps the grants, since a fill may take the file up again.
 Status WriteTxn::trash_blob(const oci::Digest& digest) {
-  if (Status gone = erase_blob(digest); !gone) return gone;
-  return put(index_.tables_.trash, digest_key(digest), "", "write to the index");
+  const std::string key = digest_key(digest);
+  if (Status put = this->put(index_.tables_.trash, key, "", "write to the index"); !put) return put;
+  return erase_blob(digest);
 }
 
 Status WriteTxn::clear_trash(const oci::Digest& digest) {
-  return erase(index_.tables_.trash, digest_key(digest), "write to the index");
+  const Status gone = erase(index_.tables_.trash, digest_key(digest), "write to the index");
+  return gone ? erase_stray_grants(digest) : gone;
 }
 
 void WriteTxn::advance_clock(std::uint64_t rank) {

@@ -54,9 +54,9 @@ Status Index::check_sound() {
   constexpr MDB_dbi kTableOfTables = 1;
   Result<ReadTxn> txn = begin_read({});
   if (!txn) return std::move(txn).error();
-  for (const MDB_dbi table :
-       {kFreePages, kTableOfTables, tables_.meta, tables_.blobs, tables_.manifests, tables_.tags,
-        tables_.usage, tables_.ranks, tables_.pins, tables_.list_pins, tables_.trash}) {
+  for (const MDB_dbi table : {kFreePages, kTableOfTables, tables_.meta, tables_.blobs,
+                              tables_.manifests, tables_.tags, tables_.usage, tables_.ranks,
+                              tables_.pins, tables_.list_pins, tables_.trash, tables_.grants}) {
     std::size_t bytes = 0;
     std::size_t entries = 0;
     const Status read = txn->scan(table, "", [&](std::string_view, std::string_view value) {
@@ -75,11 +75,22 @@ Status Index::check_sound() {
   return {};
 }
 
-// Version 1 had no usage and no ranks. What was published last is taken to have been
-// used last. Stopped in the middle, it is begun again and finds some of it done.
+// Version 2 had no grants, and nothing private.
 Status Index::migrate(std::uint32_t version) {
   if (version == kFormatVersion) return {};
   log::info("bringing the index {} from format {} to {}", directory_, version, kFormatVersion);
+  if (version == 1) {
+    if (Status migrated = migrate_from_1(); !migrated) return migrated;
+  }
+  Result<WriteTxn> txn = begin_write({});
+  if (!txn) return std::move(txn).error();
+  if (Status put = txn->put_version(); !put) return put;
+  return txn->commit();
+}
+
+// Version 1 had no usage and no ranks. What was published last is taken to have been
+// used last. Stopped in the middle, it is begun again and finds some of it done.
+Status Index::migrate_from_1() {
   std::vector<std::pair<Content, UsageRecord>> found;
   {
     Result<ReadTxn> txn = begin_read({});
@@ -104,10 +115,7 @@ Status Index::migrate(std::uint32_t version) {
     }
     if (Status done = txn->commit(); !done) return done;
   }
-  Result<WriteTxn> txn = begin_write({});
-  if (!txn) return std::move(txn).error();
-  if (Status put = txn->put_version(); !put) return put;
-  return txn->commit();
+  return {};
 }
 
 }  // namespace layby::store

@@ -18,6 +18,7 @@ constexpr char kSha256Tag = 1;
 constexpr char kSha512Tag = 2;
 constexpr std::size_t kSha256Bytes = 32;
 constexpr std::size_t kSha512Bytes = 64;
+constexpr std::size_t kGrantHashBytes = 16;
 
 template <std::unsigned_integral T>
 void put(std::string& out, T value) {
@@ -177,6 +178,15 @@ std::string tag_prefix(std::string_view upstream, std::string_view repository) {
   sha.update(std::string_view("\0", 1));
   sha.update(repository);
   return from_hex(sha.finish_hex());
+}
+
+std::string grant_key(const oci::Digest& digest, const cache::RepositoryKey& repository) {
+  const std::string prefix = tag_prefix(repository.upstream, repository.repository);
+  return digest_key(digest) + prefix.substr(0, kGrantHashBytes);
+}
+
+std::string private_key(const oci::Digest& digest) {
+  return digest_key(digest) + std::string(kGrantHashBytes, '\0');
 }
 
 Result<std::string> tag_key(const cache::TagKey& key) {

@@ -19,7 +19,7 @@
 
 namespace layby::store {
 
-inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kFormatVersion = 3;
 // The oldest that is brought to the present one when it is opened.
 inline constexpr std::uint32_t kOldestVersion = 1;
 inline constexpr std::size_t kMaxKeyBytes = 511;  // LMDB's, as it is compiled everywhere.
@@ -97,6 +97,11 @@ struct Ranked {
   Content content;
 };
 Result<Ranked> decode_rank_key(std::string_view key);
+
+// The digest's key, then the first half of the repository's prefix as below.
+std::string grant_key(const oci::Digest& digest, const cache::RepositoryKey& repository);
+// Sorts before all grants of the digest: it is private, whoever has it.
+std::string private_key(const oci::Digest& digest);
 
 // All tags of a repository begin with its prefix and sort by name behind it. A name
 // that doesn't fit in a key is kInvalid.

@@ -24,6 +24,15 @@ constexpr std::uint64_t kSaveEveryBytes = 1 << 30;
 constexpr std::chrono::seconds kBusyWait{1};
 constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
 
+// The digests of the files that interrupted fills left, for an index that was made anew.
+Status mark_partials_private(const Core& core, WriteTxn& txn) {
+  if (!core.private_after_rebuild) return {};
+  for (const PartialFile& partial : core.files.list_partials(WallTime())) {
+    if (Status marked = txn.mark_private(partial.digest); !marked) return marked;
+  }
+  return {};
+}
+
 }  // namespace
 
 Scrub::Scrub(const ScrubOptions& options, Context context)
@@ -189,15 +198,25 @@ void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
     return context_.set_aside(digest, checked.inode, go_on);
   }
   if (checked.state == BlobState::kGone && walk_ == Walk::kIndex) context_.look_again(digest);
-  if (checked.state == BlobState::kGood && walk_ == Walk::kFiles) {
-    const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
-    context_.core->commits->add(
-        [digest, record](WriteTxn& txn) { return txn.put_blob(digest, record); }, nullptr);
-  }
+  if (walk_ == Walk::kFiles) put_back(digest, checked);
   unsaved_bytes_ += checked.size_bytes;
   const bool many = ++unsaved_blobs_ >= kSaveEveryBlobs || unsaved_bytes_ >= kSaveEveryBytes;
   if (many && walk_ == Walk::kIndex) save();
   next();
+}
+
+// A file that can't be looked at now may be taken up later, so it is marked too.
+void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
+  const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
+  context_.core->commits->add(
+      [core = context_.core, digest, record,
+       good = checked.state == BlobState::kGood](WriteTxn& txn) -> Status {
+        if (core->private_after_rebuild) {
+          if (Status marked = txn.mark_private(digest); !marked) return marked;
+        }
+        return good ? txn.put_blob(digest, record) : Status();
+      },
+      nullptr);
 }
 
 void Scrub::end_pass() {
@@ -216,9 +235,10 @@ void Scrub::end_pass() {
 // unless the index was set aside meanwhile.
 void Scrub::end_files() {
   context_.core->commits->add(
-      [core = context_.core, generation = generation_](WriteTxn& txn) {
-        const bool same = core->commits->index().generation() == generation;
-        return same ? txn.erase_note(Index::kRebuildNote) : Status();
+      [core = context_.core, generation = generation_](WriteTxn& txn) -> Status {
+        if (core->commits->index().generation() != generation) return {};
+        if (Status marked = mark_partials_private(*core, txn); !marked) return marked;
+        return txn.erase_note(Index::kRebuildNote);
       },
       [weak = std::weak_ptr(self_), number = walk_number_](const Status& status) {
         const auto self = weak.lock();

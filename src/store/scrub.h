@@ -73,6 +73,7 @@ class Scrub {
   void refill_from_index();
   void check(const oci::Digest& digest);
   void on_checked(const oci::Digest& digest, const CheckedBlob& checked);
+  void put_back(const oci::Digest& digest, const CheckedBlob& checked);
   void end_pass();
   void end_files();
   void on_files_done(bool noted);

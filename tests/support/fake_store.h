@@ -88,7 +88,12 @@ class FakeStore final : public cache::Store {
   void add_partial(const oci::Digest& digest, const std::string& bytes) {
     partials_[digest] = make_file(bytes);
   }
-  void remove_blob(const oci::Digest& digest) { blobs_.erase(digest); }
+  void remove_blob(const oci::Digest& digest) {
+    blobs_.erase(digest);
+    forget_grants(digest);
+  }
+  // Private, with no repository that has it.
+  void make_private(const oci::Digest& digest) { grants_[digest]; }
 
   // What is in it now.
   bool has_blob(const oci::Digest& digest) const { return blobs_.contains(digest); }
@@ -152,6 +157,16 @@ class FakeStore final : public cache::Store {
     put(Step::kPutTag, std::move(done), [this, key, tag] { add_tag(key, tag); });
   }
 
+  cache::Access access(const oci::Digest& digest,
+                       const cache::RepositoryKey& repository) const override {
+    const auto found = grants_.find(digest);
+    if (found == grants_.end()) return cache::Access::kOpen;
+    return found->second.contains(repository) ? cache::Access::kGranted : cache::Access::kUnknown;
+  }
+  void grant(const oci::Digest& digest, const cache::RepositoryKey& repository) override {
+    grants_[digest].insert(repository);
+  }
+
   std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
                                                 cache::BlobWriterEvents& events) override {
     for (const Writer* writer : writers_) {
@@ -181,12 +196,14 @@ class FakeStore final : public cache::Store {
       if (alive.expired()) return;
       cache::EvictedSum sum;
       while (sum.blob_bytes < bytes && !evictable_.empty()) {
-        const auto at = blobs_.find(evictable_.front());
+        const oci::Digest gone = evictable_.front();
+        const auto at = blobs_.find(gone);
         evictable_.erase(evictable_.begin());
         if (at == blobs_.end()) continue;
         ++sum.blobs;
         sum.blob_bytes += at->second->bytes().size();
         blobs_.erase(at);
+        forget_grants(gone);
       }
       usage_.disk_free_bytes += sum.blob_bytes;
       done(sum);
@@ -401,6 +418,10 @@ class FakeStore final : public cache::Store {
     }
   }
 
+  void forget_grants(const oci::Digest& digest) {
+    if (!blobs_.contains(digest) && !manifests_.contains(digest)) grants_.erase(digest);
+  }
+
   std::optional<Error> take_failure(Step step) {
     const auto found = failures_.find(step);
     if (found == failures_.end() || found->second.times == 0) return std::nullopt;
@@ -419,6 +440,7 @@ class FakeStore final : public cache::Store {
   std::map<oci::Digest, File> partials_;
   std::map<oci::Digest, cache::StoredManifest> manifests_;
   std::map<cache::TagKey, cache::StoredTag> tags_;
+  std::map<oci::Digest, std::set<cache::RepositoryKey>> grants_;
   std::deque<Put> puts_;
   std::map<Step, Failure> failures_;
   std::set<Step> held_;

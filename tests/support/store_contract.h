@@ -327,6 +327,43 @@ TYPED_TEST_P(StoreContract, APinByHandAndOneByTheListDoNotTouchEachOther) {
   EXPECT_TRUE(this->evict_image(key).ok());
 }
 
+TYPED_TEST_P(StoreContract, WhatWasNeverGrantedIsOpen) {
+  EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kOpen);
+  EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
+  EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kOpen);
+}
+
+TYPED_TEST_P(StoreContract, AGrantHoldsAtOnceAndForItsRepositoryOnly) {
+  this->store().grant(this->digest_, {"u", "r"});
+  const auto expect_granted = [this] {
+    EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kGranted);
+    EXPECT_EQ(this->store().access(this->digest_, {"u", "r2"}), cache::Access::kUnknown);
+    EXPECT_EQ(this->store().access(this->digest_, {"u2", "r"}), cache::Access::kUnknown);
+    EXPECT_EQ(this->store().access(this->digest_, {"ur", ""}), cache::Access::kUnknown);
+    EXPECT_EQ(this->store().access(oci::Digest::of("other"), {"u", "r"}), cache::Access::kOpen);
+  };
+  expect_granted();
+  EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
+  expect_granted();
+  this->put_tag({"u", "r", "t"}, {this->digest_, this->time_});  // All before it is done.
+  expect_granted();
+}
+
+TYPED_TEST_P(StoreContract, ADigestIsGrantedToSeveralRepositories) {
+  const auto digest = oci::Digest::of("{}", ShaKind::kSha512);
+  this->store().grant(digest, {"u", "r"});
+  bool done = false;
+  this->store().put_manifest(digest, {std::make_shared<const std::string>("{}"), "m"},
+                             [&](const Status& status) { done = status.ok(); });
+  this->turn_until([&] { return done; });
+  EXPECT_EQ(this->store().access(digest, {"u", "r2"}), cache::Access::kUnknown);
+  this->store().grant(digest, {"u", "r2"});
+  for (const char* repository : {"r", "r2"}) {
+    EXPECT_EQ(this->store().access(digest, {"u", repository}), cache::Access::kGranted);
+  }
+  EXPECT_EQ(this->store().access(oci::Digest::of("{}"), {"u", "r"}), cache::Access::kOpen);
+}
+
 TYPED_TEST_P(StoreContract, AnEmptyStoreHasNothingToEvictOrToList) {
   std::optional<cache::EvictedSum> sum;
   this->store().evict(1000, [&](const auto& given) { sum = *given; });
@@ -362,7 +399,8 @@ TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsVerifiedAllTheSame) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(
-    StoreContract, AListedImageCannotBeEvictedUntilAListIsWithoutIt,
+    StoreContract, WhatWasNeverGrantedIsOpen, AGrantHoldsAtOnceAndForItsRepositoryOnly,
+    ADigestIsGrantedToSeveralRepositories, AListedImageCannotBeEvictedUntilAListIsWithoutIt,
     APinByHandAndOneByTheListDoNotTouchEachOther, AnEmptyStoreKnowsNothing,
     ABlobIsReportedStepByStepAndReadBack, TheSizeOfABlobIsKnownOnceItIsPublished,
     Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob, ManyAppendsMakeOneBlob,

@@ -58,6 +58,20 @@ struct TagKey {
   auto operator<=>(const TagKey&) const = default;
 };
 
+// Upstream and repository, as in a tag's key.
+struct RepositoryKey {
+  std::string upstream;
+  std::string repository;
+  auto operator<=>(const RepositoryKey&) const = default;
+};
+
+// Whether content, which is stored once for all repositories, may be given in one of them.
+enum class Access {
+  kOpen,     // It is not private: nothing was ever granted for it.
+  kGranted,  // It is private, and this repository has it.
+  kUnknown,  // It is private, and upstream has to be asked whether this repository has it.
+};
+
 struct StoredTag {
   oci::Digest digest;
   WallTime checked_at;  // When upstream last said so.
@@ -179,6 +193,14 @@ class Store {
   using Done = std::function<void(Status)>;
   virtual void put_manifest(const oci::Digest& digest, StoredManifest manifest, Done done) = 0;
   virtual void put_tag(const TagKey& key, const StoredTag& tag, Done done) = 0;
+
+  // Of a blob or manifest, stored or coming.
+  virtual Access access(const oci::Digest& digest, const RepositoryKey& repository) const = 0;
+  // Makes a digest private, and this repository one that has it: at once for access(),
+  // and on the disk no later than content that comes after it. It goes with the content,
+  // so whoever fetches private content calls it each time: while the writer is there, or
+  // in the turn in which write_blob() or put_manifest() follows.
+  virtual void grant(const oci::Digest& digest, const RepositoryKey& repository) = 0;
 
   // At most one writer a digest at a time. `events` outlives the writer.
   virtual std::unique_ptr<BlobWriter> write_blob(const oci::Digest& digest,

@@ -37,6 +37,9 @@ struct Options {
   // Each blob is read and hashed again once in this time; 0 for never by itself.
   std::chrono::milliseconds scrub_every{std::chrono::hours(24 * 30)};
   std::uint64_t scrub_rate = 8 << 20;  // Bytes a second.
+  // Grants are lost with the index. When set, what then comes back from the files counts
+  // as private, with nobody who has it.
+  bool private_after_rebuild = false;
 };
 
 // A process that crashes while it uses the index should leave this file behind: the next
@@ -74,6 +77,10 @@ class DiskStore final : public cache::Store {
   void put_manifest(const oci::Digest& digest, cache::StoredManifest manifest, Done done) override;
   void put_tag(const cache::TagKey& key, const cache::StoredTag& tag, Done done) override;
 
+  cache::Access access(const oci::Digest& digest,
+                       const cache::RepositoryKey& repository) const override;
+  void grant(const oci::Digest& digest, const cache::RepositoryKey& repository) override;
+
   // A blob that is published already comes as a writer with all its bytes kept: finish()
   // then reports it published without writing anything.
   std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
@@ -103,6 +110,9 @@ class DiskStore final : public cache::Store {
 
   std::optional<BlobRecord> blob_record(const oci::Digest& digest) const;
   std::shared_ptr<DigestLane> lane_of(const oci::Digest& digest);
+  std::shared_ptr<DigestLane> known_lane(const oci::Digest& digest) const;
+  cache::Access indexed_access(const oci::Digest& digest,
+                               const cache::RepositoryKey& repository) const;
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
   void sweep_partials(std::chrono::hours keep_for);
   void empty_trash();
@@ -122,6 +132,7 @@ class DiskStore final : public cache::Store {
                    std::function<void()> then);
   void forget_trash(std::vector<oci::Digest> digests);
   Done while_alive(Done done);
+  void on_failed_lookup(const std::string& what, const Error& error) const;
   template <typename T>
   std::optional<T> answer(Result<std::optional<T>> found, const std::string& what) const;
 
@@ -132,6 +143,8 @@ class DiskStore final : public cache::Store {
   // All file work on one digest is in order: it goes through the same lane as long as
   // somebody has work there.
   std::unordered_map<oci::Digest, std::weak_ptr<DigestLane>> lanes_;
+  // Those with grants that could not be written: they hold until they can.
+  std::unordered_map<oci::Digest, std::shared_ptr<DigestLane>> unwritten_grants_;
   // Stored blobs that are open, for all their readers and for eviction to spare them.
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;

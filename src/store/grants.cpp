@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nobody waits for the disk under the mutex: the loop takes it.
+
+#include "store/grants.h"
+
+namespace layby::store {
+
+void Grants::add(const cache::RepositoryKey& repository) {
+  const std::lock_guard lock(mutex_);
+  repositories_.insert(repository);
+}
+
+cache::Access Grants::access(const cache::RepositoryKey& repository) const {
+  const std::lock_guard lock(mutex_);
+  if (repositories_.empty()) return cache::Access::kOpen;
+  return repositories_.contains(repository) ? cache::Access::kGranted : cache::Access::kUnknown;
+}
+
+std::set<cache::RepositoryKey> Grants::all() const {
+  const std::lock_guard lock(mutex_);
+  return repositories_;
+}
+
+Status Grants::put(WriteTxn& txn, const oci::Digest& digest) const {
+  for (const cache::RepositoryKey& repository : all()) {
+    if (Status put = txn.put_grant(digest, repository); !put) return put;
+  }
+  return {};
+}
+
+}  // namespace layby::store

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of grants: which repositories have private content. A digest with any entry
+// is private. Its entries stay while anything of the digest is on the disk.
+
+#include <utility>
+#include <vector>
+
+#include "store/index.h"
+
+namespace layby::store {
+
+Result<cache::Access> Txn::find_access(const oci::Digest& digest,
+                                       const cache::RepositoryKey& repository) const {
+  const std::string prefix = digest_key(digest);
+  const std::string wanted = grant_key(digest, repository);
+  cache::Access access = cache::Access::kOpen;
+  const Status read =
+      scan(index_.tables_.grants, prefix, [&](std::string_view key, std::string_view) {
+        if (!key.starts_with(prefix)) return false;
+        access = cache::Access::kUnknown;
+        return false;
+      });
+  if (!read) return read.error();
+  if (access == cache::Access::kOpen) return access;
+  auto value = index_.get(txn_, index_.tables_.grants, wanted);
+  if (!value) return std::move(value).error();
+  return value->has_value() ? cache::Access::kGranted : access;
+}
+
+Status WriteTxn::put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository) {
+  return put_grant_at(grant_key(digest, repository));
+}
+
+Status WriteTxn::mark_private(const oci::Digest& digest) {
+  return put_grant_at(private_key(digest));
+}
+
+Status WriteTxn::put_grant_at(const std::string& key) {
+  auto value = index_.get(txn_, index_.tables_.grants, key);
+  if (!value) return std::move(value).error();
+  if (value->has_value()) return {};
+  return put(index_.tables_.grants, key, "", "write a grant to the index");
+}
+
+Status WriteTxn::erase_stray_grants(const oci::Digest& digest) {
+  const std::string prefix = digest_key(digest);
+  for (const MDB_dbi table :
+       {index_.tables_.blobs, index_.tables_.manifests, index_.tables_.trash}) {
+    auto value = index_.get(txn_, table, prefix);
+    if (!value) return std::move(value).error();
+    if (value->has_value()) return {};
+  }
+  std::vector<std::string> keys;
+  const Status read =
+      scan(index_.tables_.grants, prefix, [&](std::string_view key, std::string_view) {
+        if (!key.starts_with(prefix)) return false;
+        keys.emplace_back(key);
+        return true;
+      });
+  if (!read) return read;
+  for (const std::string& key : keys) {
+    const Status gone = erase(index_.tables_.grants, key, "erase a grant from the index");
+    if (!gone) return gone;
+  }
+  return {};
+}
+
+}  // namespace layby::store
