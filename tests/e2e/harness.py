@@ -313,20 +313,90 @@ def make_image(hub: Hub, repo: str, tag: str, layer_bytes: list[int], *, seed: i
 
 
 def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: str = "",
+              platform: str = "", layer_type: str = "application/vnd.oci.image.layer.v1.tar",
               algorithm: str = "sha256") -> Parts:
     """An image of these layers at the hub; images that differ need different comments."""
-    config = json.dumps({"architecture": native_architecture(), "os": "linux",
+    config = json.dumps({**platform_of(platform or f"linux/{native_architecture()}"),
                          "rootfs": {"type": "layers", "diff_ids": [digest_of(b) for b in layers]},
                          "comment": comment}).encode()
     described = [(hub.add_blob(data, algorithm), len(data)) for data in [config, *layers]]
     types = ["application/vnd.oci.image.config.v1+json"] + \
-            ["application/vnd.oci.image.layer.v1.tar"] * len(layers)
+            [layer_type] * len(layers)
     descriptors = [{"mediaType": kind, "digest": digest, "size": size}
                    for kind, (digest, size) in zip(types, described)]
     manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
                            "config": descriptors[0], "layers": descriptors[1:]}).encode()
     digest = hub.add_manifest(repo, manifest, OCI_MANIFEST, tag, algorithm)
     return Parts([digest], dict(described), digest)
+
+
+def platform_of(text: str) -> dict[str, str]:
+    """ "linux/arm/v7" as an index and a config have it."""
+    system, architecture, *variant = text.split("/")
+    return {"architecture": architecture, "os": system,
+            **({"variant": variant[0]} if variant else {})}
+
+
+@dataclass
+class Index:
+    """A multi-platform image at the hub. What is by platform is by its text, "linux/arm64"."""
+    root: str                     # the index, which the tag stands for
+    manifests: dict[str, str]     # by platform
+    layers: dict[str, list[str]]  # by platform, the base first
+    attestations: dict[str, str]  # by the platform that they are about; manifests too
+    blobs: dict[str, dict[str, int]]  # sizes by platform, configs and layers
+
+    def parts(self, platform: str | None = None) -> Parts:
+        """What a pull of one platform fetches."""
+        platform = platform or f"linux/{native_architecture()}"
+        return Parts([self.root, self.manifests[platform]], self.blobs[platform], self.root)
+
+
+def make_index(hub: Hub, repo: str, tag: str, platforms: list[str], layer_bytes: list[int],
+               seed: int = 0, attestations: bool = False, base: str | int | None = None) -> Index:
+    """An image index of noise at the hub, as buildx pushes it: platforms in order, then attestations.
+
+    With a `base` the first layer of each platform comes of that alone and not of the
+    repository, the tag and the seed: images with the same base and the same first size
+    share it.
+    """
+    images = {}
+    for platform in platforms:
+        noise = random.Random(f"{repo}:{tag}:{seed}:{platform}")
+        layers = [noise.randbytes(size) for size in layer_bytes]
+        if base is not None:
+            layers[0] = random.Random(f"base {base}:{platform}").randbytes(layer_bytes[0])
+        images[platform] = add_image(hub, repo, "", layers, comment=f"{repo}:{tag}:{seed}",
+                                     platform=platform)
+    children = [describe_manifest(hub, repo, parts.root, platform=platform_of(platform))
+                for platform, parts in images.items()]
+    attested = {platform: add_attestation(hub, repo, parts.root)
+                for platform, parts in images.items() if attestations}
+    children += [describe_manifest(hub, repo, attestation, platform=platform_of("unknown/unknown"),
+                                   annotations={"vnd.docker.reference.digest": images[platform].root,
+                                                "vnd.docker.reference.type": "attestation-manifest"})
+                 for platform, attestation in attested.items()]
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}).encode()
+    return Index(hub.add_manifest(repo, index, OCI_INDEX, tag),
+                 {platform: parts.root for platform, parts in images.items()},
+                 {platform: list(parts.blobs)[1:] for platform, parts in images.items()},
+                 attested, {platform: parts.blobs for platform, parts in images.items()})
+
+
+def add_attestation(hub: Hub, repo: str, about: str) -> str:
+    """A manifest whose only layer is an in-toto statement about the manifest `about`."""
+    statement = json.dumps({"_type": "https://in-toto.io/Statement/v0.1",
+                            "predicateType": "https://slsa.dev/provenance/v0.2",
+                            "subject": [{"digest": {"sha256": about.partition(":")[2]}}]}).encode()
+    return add_image(hub, repo, "", [statement], platform="unknown/unknown",
+                     layer_type="application/vnd.in-toto+json").root
+
+
+def describe_manifest(hub: Hub, repo: str, digest: str, **more: Any) -> dict[str, Any]:
+    """The descriptor of a manifest at the hub."""
+    found = hub.manifest(repo, digest)
+    assert found
+    return {"mediaType": found[0], "digest": digest, "size": len(found[1]), **more}
 
 
 class PullFailed(Exception):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import (ACCEPT, OCI_INDEX, EndToEnd, Hub, Layby, Pulls, digest_of, make_image,
-                     pull, wait_until)
+                     make_index, native_architecture, pull, wait_until)
 
 
 def _temporary_folder() -> Any:
@@ -165,6 +165,29 @@ class Tags(EndToEnd):
         outer_digest = self.hub.add_manifest("library/app", outer, OCI_INDEX, "nested")
         got = self.pull("app:nested")
         self.assertEqual(got.manifests, [outer_digest, inner_digest, image.root])
+
+
+    def test_a_tag_that_moved_to_an_older_image_is_noticed(self) -> None:
+        older = make_image(self.hub, "library/app", "1", [1000])
+        newer = make_image(self.hub, "library/app", "latest", [1000])
+        self.assertEqual(self.pull("app:latest"), newer)
+        self.hub.move_tag("library/app", "latest", "1")
+        self.assertEqual(self.pull("app:latest"), older)
+
+
+class SharedBase(EndToEnd):
+    def test_two_images_on_one_base_download_it_once(self) -> None:
+        platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+        images = [make_index(self.hub, f"library/{name}", "1", platforms, [500_000, 1000],
+                             attestations=True, base="debian") for name in ("app", "tool")]
+        native = f"linux/{native_architecture()}"
+        base, *_ = images[0].layers[native]
+        self.assertEqual(images[1].layers[native][0], base)
+        for name, image in zip(("app", "tool"), images):
+            self.assertEqual(self.pull(f"{name}:1"), image.parts())
+            self.layby.settle()
+        self.assertEqual(self.upstream_gets()[base], 1)
+        self.assert_fetched_once(*(image.parts() for image in images))
 
 
 class FreshTags(EndToEnd):

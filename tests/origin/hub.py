@@ -9,10 +9,12 @@ starts on a storage folder, blobs straight from that folder, as a CDN in front
 of S3 would serve them; a test may lay its own blobs and manifests on top.
 
 It behaves as Hub does where a mirror can notice: Bearer challenges and tokens
-that expire, one scope per repository, pull-limit headers that count manifest
-GETs and no HEADs, redirects with signatures that expire, 400 at the CDN for
-any request with Authorization.  Every request is logged, every fault is asked
-for by path pattern and count.  One thread serves one connection.
+that expire, one scope per repository, a pull limit over a sliding window that
+counts manifest GETs and no HEADs and is told in headers, an abuse limit on
+requests of any kind with a Retry-After, redirects with signatures that expire,
+400 at the CDN for any request with Authorization.  Every request is logged,
+every fault is asked for by path pattern and count.  One thread serves one
+connection.
 """
 from __future__ import annotations
 
@@ -41,6 +43,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from limits import SlidingWindow
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -169,7 +173,7 @@ class Fault:
     stall            `after` bytes of body, then nothing more      after
     cut              closed after `after` bytes of body            after
     corrupt          the byte at `offset` of the blob flipped      offset
-    slow             so many bytes a second                        rate
+    slow             so many bytes a second, each transfer by itself  rate
     latency          the first byte comes late                     seconds
     ignore_range     200 with the whole body to a Range request
     drop_length      no Content-Length, the body ends with the connection
@@ -219,6 +223,8 @@ class Hub:
 
     def __init__(self, images: Path | str | None = None, *, token_lifetime: float = 300,
                  url_lifetime: float = 3000, pull_limit: int | None = 100,
+                 pull_window: float = 21600, request_limit: int | None = None,
+                 request_window: float = 60,
                  accounts: dict[str, str] | None = None, private: set[str] | None = None,
                  realm_host: str = "", port: int = 0, host: str = "127.0.0.1",
                  cdn_host: str = "127.0.0.2", control_port: int = 0,
@@ -226,9 +232,11 @@ class Hub:
         self.token_lifetime = token_lifetime
         self.url_lifetime = url_lifetime
         self.pull_limit = pull_limit
+        self.pulls = SlidingWindow(pull_window)
+        self.request_limit = request_limit
+        self.requests_of_late = SlidingWindow(request_window)
         self.accounts = accounts if accounts is not None else {"alice": "s3cret"}
         self.private = private if private is not None else {"library/secret"}
-        self.pulls_counted = 0
         self.log: list[dict[str, Any]] = []
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
@@ -305,7 +313,14 @@ class Hub:
         self.clear_faults()
         with self.lock:
             self.log.clear()
-            self.pulls_counted = 0
+            self.pulls.clear()
+            self.requests_of_late.clear()
+
+    @property
+    def pulls_counted(self) -> int:
+        """What the pull limit counts now."""
+        with self.lock:
+            return self.pulls.count()
 
     def requests(self, kind: str = "", method: str = "", path: str = "") -> list[dict[str, Any]]:
         """Logged requests; `kind` is token, ping, manifest, tags, blob, referrers or cdn."""
@@ -330,6 +345,15 @@ class Hub:
             self._tags.setdefault(repo, {})[tag] = digest
         return digest
 
+    def move_tag(self, repo: str, tag: str, to: str) -> str:
+        """Lets a tag, new or not, stand for what `to` is, a digest or another tag; gives the digest.
+
+        It is moved on top of the docker-registry behind, whose storage tests share.
+        """
+        digest = self.digest(repo, to)
+        self._tags.setdefault(repo, {})[tag] = digest
+        return digest
+
     def add_referrers(self, repo: str, digest: str, index: bytes) -> None:
         """Docker Hub has no referrers API, but other registries do."""
         self._referrers[repo, digest] = index
@@ -344,7 +368,7 @@ class Hub:
         if not self.registry:
             return None
         status, headers, body = self.registry.request(
-            "GET", f"/v2/{repo}/manifests/{ref}", headers={"Accept": ", ".join(MANIFEST_TYPES)})
+            "GET", f"/v2/{repo}/manifests/{key}", headers={"Accept": ", ".join(MANIFEST_TYPES)})
         return (headers["content-type"], body) if status == 200 else None
 
     def digest(self, repo: str, ref: str) -> str:
@@ -484,7 +508,9 @@ class Handler(BaseHTTPRequestHandler):
         self.begin()
         try:
             self.before_answer()
-            if self.server.role == "cdn":
+            if self.server.role == "hub" and self.is_abuse():
+                self.refuse_abuse()
+            elif self.server.role == "cdn":
                 self.cdn()
             elif self.url.path == "/token":
                 self.token()
@@ -553,6 +579,20 @@ class Handler(BaseHTTPRequestHandler):
 
     # -- the registry
 
+    def is_abuse(self) -> bool:
+        """Counts this request, unless it is one too many."""
+        limit, counted = self.hub.request_limit, self.hub.requests_of_late
+        with self.hub.lock:
+            over = limit is not None and counted.count() >= limit
+            if not over:
+                counted.add()
+        return over
+
+    def refuse_abuse(self) -> None:
+        with self.hub.lock:
+            seconds = self.hub.requests_of_late.seconds_until_fewer()
+        self.answer(429, b"Too Many Requests\n", "text/plain", {"Retry-After": str(seconds)})
+
     def registry(self) -> None:
         if self.command not in ("GET", "HEAD"):
             return self.refuse(405, "UNSUPPORTED", "this stand-in is read-only")
@@ -604,12 +644,13 @@ class Handler(BaseHTTPRequestHandler):
         limit = self.hub.pull_limit
         if limit is not None:
             with self.hub.lock:
-                over = self.command == "GET" and self.hub.pulls_counted >= limit
+                over = self.command == "GET" and self.hub.pulls.count() >= limit
                 if self.command == "GET" and found and not over:
-                    self.hub.pulls_counted += 1
-                left = max(0, limit - self.hub.pulls_counted)
-            headers = {"ratelimit-limit": f"{limit};w=21600",
-                       "ratelimit-remaining": f"{left};w=21600",
+                    self.hub.pulls.add()
+                left = max(0, limit - self.hub.pulls.count())
+                window = int(self.hub.pulls.seconds)
+            headers = {"ratelimit-limit": f"{limit};w={window}",
+                       "ratelimit-remaining": f"{left};w={window}",
                        "docker-ratelimit-source": "192.0.2.7"}
             if over:
                 return self.refuse(429, "TOOMANYREQUESTS", PULL_LIMIT_TEXT, headers)
@@ -677,12 +718,14 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.fault(**asked)
         elif self.path == "/_reset":
             self.hub.reset()
+        elif self.path == "/_move_tag":
+            self.hub.move_tag(**asked)
         elif self.path == "/_down":
             self.hub.down()
         elif self.path == "/_up":
             self.hub.up()
         else:
-            return self.refuse(404, "NOT_FOUND", "_log, _fault, _reset, _down, _up")
+            return self.refuse(404, "NOT_FOUND", "_log, _fault, _reset, _move_tag, _down, _up")
         self.answer_json({"ok": True})
 
     # -- answers
@@ -781,11 +824,14 @@ def main() -> int:
     parser.add_argument("--token-lifetime", type=float, default=300)
     parser.add_argument("--url-lifetime", type=float, default=3000)
     parser.add_argument("--pull-limit", type=int, default=100)
+    parser.add_argument("--pull-window", type=float, default=21600)
+    parser.add_argument("--request-limit", type=int, help="of any kind a minute; default none")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Hub(options.images, port=options.port, control_port=options.control_port,
              token_lifetime=options.token_lifetime, url_lifetime=options.url_lifetime,
-             pull_limit=options.pull_limit) as hub:
+             pull_limit=options.pull_limit, pull_window=options.pull_window,
+             request_limit=options.request_limit) as hub:
         print(f"registry {hub.url}\ncdn      {hub.cdn_url}\ncontrol  {hub.control_url}", flush=True)
         try:
             threading.Event().wait()

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of something there was of late: what Docker Hub's limits count.
+
+Both of its limits are of a sliding window, not of a period that begins anew: the
+pull limit of manifest GETs in six hours, the abuse limit of requests of any kind
+in a minute.
+"""
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from typing import Callable
+
+
+class SlidingWindow:
+    """Counts what was added within the last `seconds`. The caller holds the lock."""
+
+    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self.now = now
+        self._times: deque[float] = deque()
+
+    def count(self) -> int:
+        while self._times and self._times[0] <= self.now() - self.seconds:
+            self._times.popleft()
+        return len(self._times)
+
+    def add(self) -> None:
+        self._times.append(self.now())
+
+    def clear(self) -> None:
+        self._times.clear()
+
+    def seconds_until_fewer(self) -> int:
+        """Whole seconds, as Retry-After has them; 0 when nothing is counted."""
+        return max(1, math.ceil(self._times[0] + self.seconds - self.now())) if self.count() else 0
