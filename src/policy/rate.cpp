@@ -16,6 +16,15 @@ RateBucket::RateBucket(std::uint64_t bytes_per_second, SteadyTime now)
   assert(bytes_per_second > 0);
 }
 
+void RateBucket::set_rate(std::uint64_t bytes_per_second, SteadyTime now) {
+  assert(bytes_per_second > 0);
+  const std::chrono::duration<double> debt = wait(now);
+  const double factor =
+      static_cast<double>(bytes_per_second_) / static_cast<double>(bytes_per_second);
+  free_at_ = now + std::chrono::ceil<std::chrono::nanoseconds>(debt * factor);
+  bytes_per_second_ = bytes_per_second;
+}
+
 void RateBucket::spend(std::uint64_t bytes, SteadyTime now) {
   const std::chrono::duration<double> cost(static_cast<double>(bytes) /
                                            static_cast<double>(bytes_per_second_));

@@ -95,8 +95,10 @@ void Exchange::set_up_limits(const Transport& transport) {
   wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
   wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
   // What curl has read and not handed out is past the limit: where there is one, its own
-  // small buffer does.
-  if (spec_.max_body_bytes == 0 && !share_) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  // small buffer does. curl takes no other while a transfer goes, so one that began
+  // without a limit is at most a large buffer ahead of a limit that comes later.
+  const bool limited = share_ && driver_.rate_limit().limited();
+  if (spec_.max_body_bytes == 0 && !limited) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
 }
 
 void Exchange::set_up_tls(const Transport& transport) {

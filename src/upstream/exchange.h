@@ -115,7 +115,7 @@ class Exchange final : public WireOwner {
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<event::Alarm> deadline_;
   std::unique_ptr<event::Alarm> stall_;
-  std::unique_ptr<RateLimit::Share> share_;  // Null when nothing limits it.
+  std::unique_ptr<RateLimit::Share> share_;  // Null when it doesn't wait for one.
   Head head_;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;

@@ -25,4 +25,8 @@ Multi::Multi(std::unique_ptr<Driver> driver) : driver_(std::move(driver)) {}
 
 Multi::~Multi() = default;
 
+void Multi::set_max_rate(std::uint64_t bytes_per_second) {
+  driver_->rate_limit().set_max_rate(bytes_per_second);
+}
+
 }  // namespace layby::upstream

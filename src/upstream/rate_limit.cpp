@@ -22,6 +22,7 @@ RateLimit::Share::~Share() {
 
 bool RateLimit::Share::take(std::uint64_t bytes) {
   const std::uint64_t paid = std::exchange(paid_bytes_, 0);
+  if (!limit_.limited()) return true;
   if (paid == 0 && (limit_.shares_ > 1 || !limit_.may_go())) {
     wanted_bytes_ = bytes;
     limit_.queue_.push_back(this);
@@ -34,22 +35,35 @@ bool RateLimit::Share::take(std::uint64_t bytes) {
 
 RateLimit::RateLimit(event::Loop& loop, std::uint64_t max_rate)
     : alarm_(loop.alarm([this] { give_turns(); })) {
-  if (max_rate > 0) bucket_.emplace(max_rate, clock_.steady_now());
+  set_max_rate(max_rate);
+}
+
+void RateLimit::set_max_rate(std::uint64_t max_rate) {
+  if (max_rate == 0) {
+    bucket_.reset();
+  } else if (bucket_) {
+    bucket_->set_rate(max_rate, clock_.steady_now());
+  } else {
+    bucket_.emplace(max_rate, clock_.steady_now());
+  }
+  wake();
 }
 
 std::unique_ptr<RateLimit::Share> RateLimit::share(std::function<void()> on_turn) {
-  return bucket_ ? std::make_unique<Share>(*this, std::move(on_turn)) : nullptr;
+  return std::make_unique<Share>(*this, std::move(on_turn));
 }
 
 void RateLimit::count(std::uint64_t bytes) {
   if (bucket_) bucket_->spend(bytes, clock_.steady_now());
 }
 
-bool RateLimit::may_go() const { return bucket_->wait(clock_.steady_now()).count() == 0; }
+std::chrono::nanoseconds RateLimit::wait() const {
+  return bucket_ ? bucket_->wait(clock_.steady_now()) : std::chrono::nanoseconds(0);
+}
 
 void RateLimit::wake() {
   if (queue_.empty()) return;
-  alarm_->arm(std::chrono::ceil<std::chrono::milliseconds>(bucket_->wait(clock_.steady_now())));
+  alarm_->arm(std::chrono::ceil<std::chrono::milliseconds>(wait()));
 }
 
 void RateLimit::give_turns() {

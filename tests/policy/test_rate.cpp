@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace layby::policy {
 namespace {
 
@@ -105,6 +107,35 @@ TEST_F(RateBucketTest, ALongPauseGivesNoMoreThanWhatIsSaved) {
   gets_through(bucket, start_, 1s, 1ms, 1000);
   const std::uint64_t bytes = gets_through(bucket, start_ + 1h, 1s, 1ms, 1000);
   EXPECT_LE(bytes, kRate + kRate / 10 + 1000);
+}
+
+TEST_F(RateBucketTest, ADebtIsWaitedOffAtTheNewRate) {
+  for (const auto& [rate, wait] : {std::pair(500u, 1000ms), std::pair(2000u, 250ms)}) {
+    RateBucket bucket(1000, start_);
+    bucket.spend(500, start_);
+    bucket.set_rate(rate, start_);
+    EXPECT_EQ(bucket.wait(start_), wait) << rate;
+    EXPECT_EQ(bucket.wait(start_ + wait), 0ns) << rate;
+  }
+}
+
+TEST_F(RateBucketTest, APieceCostsWhatItDoesAtTheNewRate) {
+  RateBucket bucket(1000, start_);
+  bucket.set_rate(100, start_ + 1h);
+  bucket.spend(100, start_ + 1h);
+  EXPECT_EQ(bucket.wait(start_ + 1h), 1s) << "nothing was saved up";
+}
+
+TEST_F(RateBucketTest, ChangingTheRateAgainAndAgainGivesNothingAway) {
+  constexpr std::uint64_t kRate = 1'000'000;
+  RateBucket bucket(kRate, start_);
+  std::uint64_t bytes = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const SteadyTime now = start_ + i * 1ms;
+    bucket.set_rate(i % 2 == 0 ? kRate / 2 : kRate, now);
+    bytes += gets_through(bucket, now, 1ms, 1ms, 1000);
+  }
+  EXPECT_LE(bytes, kRate + 1000);
 }
 
 }  // namespace

@@ -221,10 +221,98 @@ TEST_F(RateLimitTest, SmallRequestsCount) {
   EXPECT_GE(seconds_since(start), 0.5 - 0.1);
 }
 
-TEST_F(RateLimitTest, NoLimitTakesNoShares) {
+TEST_F(RateLimitTest, NoLimitLetsEveryPieceGo) {
   RateLimit none(*loop_, 0);
-  EXPECT_EQ(none.share([] {}), nullptr);
+  const auto first = none.share([] { ADD_FAILURE() << "none waits"; });
+  const auto second = none.share([] { ADD_FAILURE() << "none waits"; });
   none.count(~std::uint64_t{0});
+  for (const auto& share : {&first, &second}) EXPECT_TRUE((*share)->take(~std::uint64_t{0}));
+}
+
+TEST_F(RateLimitTest, ALimitThatComesHoldsForSharesThatAreThere) {
+  RateLimit limit(*loop_, 0);
+  const auto share = limit.share([] { ADD_FAILURE() << "it takes hours"; });
+  EXPECT_TRUE(share->take(kMiB));
+  limit.set_max_rate(1);
+  EXPECT_TRUE(share->take(kPiece)) << "nothing is owed yet";
+  EXPECT_FALSE(share->take(kPiece));
+}
+
+TEST_F(RateLimitTest, WhoeverWaitsGoesWhenTheLimitIsGoneOrIsWider) {
+  for (const std::uint64_t rate : {std::uint64_t{0}, 1024 * kMiB}) {
+    RateLimit limit(*loop_, 1);
+    limit.count(kMiB);
+    int turns = 0;
+    const auto first = limit.share([&] { ++turns; });
+    const auto second = limit.share([&] { ++turns; });
+    EXPECT_FALSE(first->take(kPiece));
+    EXPECT_FALSE(second->take(kPiece));
+    limit.set_max_rate(rate);
+    EXPECT_EQ(turns, 0) << "not in the call";
+    ASSERT_TRUE(turn([&] { return turns == 2; })) << rate;
+    EXPECT_TRUE(first->take(kPiece)) << "is paid for";
+  }
+}
+
+TEST_F(RateLimitTest, TransfersThatWaitGoOnWhenTheLimitIsGoneOrIsWider) {
+  for (const std::uint64_t rate : {std::uint64_t{0}, 1024 * kMiB}) {
+    limit_rate(1);
+    serve_blobs(kMiB);
+    RecordingSink first;
+    RecordingSink second;
+    const auto one = get(first);
+    const auto another = get(second);
+    ASSERT_TRUE(turn([&] { return first.pieces + second.pieces > 0; }));
+    multi_->set_max_rate(rate);
+    expect_end(first, kMiB);
+    expect_end(second, kMiB);
+  }
+}
+
+TEST_F(RateLimitTest, ATransferThatGoesKeepsToALimitThatComes) {
+  serve_blobs(64 * kMiB);
+  int pieces_before = 0;
+  sink_.then_bytes = [&] {
+    if (sink_.pieces != 3) return;
+    pieces_before = sink_.pieces;
+    multi_->set_max_rate(1);
+  };
+  transfer_ = get(sink_);
+  ASSERT_TRUE(turn([&] { return pieces_before > 0; }));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(head_manifest().ok());  // The loop turns meanwhile.
+  EXPECT_LE(sink_.pieces, pieces_before + 1) << "one piece may overdraw";
+  multi_->set_max_rate(0);
+  expect_end(sink_, 64 * kMiB);
+}
+
+TEST_F(RateLimitTest, ATighterLimitHoldsForATransferThatGoes) {
+  limit_rate(1024 * kMiB);
+  serve_blobs(64 * kMiB);
+  int pieces_before = 0;
+  sink_.then_bytes = [&] {
+    if (sink_.pieces != 3) return;
+    pieces_before = sink_.pieces;
+    multi_->set_max_rate(1);
+  };
+  transfer_ = get(sink_);
+  ASSERT_TRUE(turn([&] { return pieces_before > 0; }));
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(head_manifest().ok());  // The loop turns meanwhile.
+  EXPECT_LE(sink_.pieces, pieces_before + 1) << "one piece may overdraw";
+}
+
+TEST_F(RateLimitTest, TheEndOfALimitDoesntEndAPause) {
+  limit_rate(1);
+  serve_blobs(kMiB);
+  transfer_ = get(sink_);
+  const auto second = get(other_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces + other_.pieces > 0; }));
+  transfer_->pause();
+  const int pieces = sink_.pieces;
+  multi_->set_max_rate(0);
+  expect_end(other_, kMiB);
+  EXPECT_EQ(sink_.pieces, pieces);
+  transfer_->resume();
+  expect_end(sink_, kMiB);
 }
 
 TEST_F(RateLimitTest, TurnsAreTakenInTheOrderOfAsking) {

@@ -23,6 +23,9 @@ class RateBucket {
   // Nothing is saved up at `now`. `bytes_per_second` is above 0.
   RateBucket(std::uint64_t bytes_per_second, SteadyTime now);
 
+  // Another rate from `now` on, above 0. What was overdrawn is waited off at that rate;
+  // nothing stays saved up.
+  void set_rate(std::uint64_t bytes_per_second, SteadyTime now);
   // Whatever is left; `bytes` fit into memory.
   void spend(std::uint64_t bytes, SteadyTime now);
   // Until the next piece may go; 0 when it may now.

@@ -34,6 +34,9 @@ class Multi {
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
 
+  // As MultiOptions::max_rate, from now on; transfers under way follow at once.
+  void set_max_rate(std::uint64_t bytes_per_second);
+
   // For this module's own use.
   Driver& driver() { return *driver_; }
 
