@@ -31,7 +31,7 @@ class Ping final : public cache::Operation, private ExchangeEvents {
  private:
   static ExchangeSpec spec(const Site& site, std::chrono::milliseconds deadline) {
     ExchangeSpec spec;
-    spec.url = site.base;
+    spec.url = site.url("");
     spec.host = site.host;
     spec.request = "GET /v2/";
     spec.max_body_bytes = 64 << 10;

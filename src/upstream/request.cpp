@@ -56,7 +56,7 @@ void Request::send(std::string authorization) {
 ExchangeSpec Request::exchange_spec() const {
   ExchangeSpec spec;
   spec.method = spec_.method;
-  spec.url = site_.base + http::percent_encode(spec_.repository, "/") + spec_.path;
+  spec.url = site_.url(http::percent_encode(spec_.repository, "/") + spec_.path);
   spec.host = site_.host;
   spec.request = subject().request;
   spec.headers = spec_.headers;

@@ -31,6 +31,12 @@ Site::Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counte
       tokens({options.url, {options.username, options.password}, options.request_timeout}, driver,
              transport, clock, counters) {}
 
+std::string Site::url(const std::string& path) const {
+  if (options.ns.empty()) return base + path;
+  const bool has_query = path.find('?') != std::string::npos;
+  return base + path + (has_query ? "&ns=" : "?ns=") + http::percent_encode(options.ns);
+}
+
 void Site::note_quota(const http::Headers& headers) {
   const auto value = [&](std::string_view name) { return headers.get(name).value_or(""); };
   const auto limit = policy::parse_quota(value("ratelimit-limit"));

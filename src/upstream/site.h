@@ -20,6 +20,8 @@ namespace layby::upstream {
 struct Site {
   Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counters& given_counters);
 
+  // Where to ask for `path`, which stands behind "/v2/", its query too.
+  std::string url(const std::string& path) const;
   // Remembers the pull limit that a manifest answer states.
   void note_quota(const http::Headers& headers);
 

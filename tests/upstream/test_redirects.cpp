@@ -49,6 +49,23 @@ TEST_F(RedirectsTest, FollowsEachKindOfRedirect) {
   }
 }
 
+TEST_F(RedirectsTest, SendsTheNsOfAParentNoFurther) {
+  options_.ns = "ghcr.io";
+  serve_redirects(307, cdn_.url() + "/signed?key=1");
+  ASSERT_TRUE(get_blob().ok());
+  EXPECT_EQ(server_->requests().back().target, blob_target() + "?ns=ghcr.io");
+  ASSERT_EQ(cdn_.requests().size(), 1u);
+  EXPECT_EQ(cdn_.requests()[0].target, "/signed?key=1");
+}
+
+TEST_F(RedirectsTest, FollowsARedirectOfAParentToItselfAsItIs) {
+  options_.ns = "ghcr.io";
+  serve_redirects(307, "/here?key=1");
+  ASSERT_TRUE(get_blob().ok());
+  EXPECT_EQ(sink_.bytes, "here");
+  EXPECT_EQ(server_->requests().back().target, "/here?key=1");
+}
+
 TEST_F(RedirectsTest, SendsNoAuthorizationToAnotherPort) {
   serve_redirects(307, cdn_.url() + "/signed");
   ASSERT_TRUE(get_blob().ok());

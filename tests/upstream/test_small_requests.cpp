@@ -69,6 +69,37 @@ TEST_F(SmallRequestsTest, KeepsThePathOfTheRegistrysUrl) {
   EXPECT_EQ(server_->requests().at(0).target, "/mirror" + kManifestTarget);
 }
 
+TEST_F(SmallRequestsTest, TellsAParentWhichRegistryIsMeantWithEachRequest) {
+  options_.ns = "registry.example:5000";
+  serve_reply(200, {}, R"({"tags":[]})");
+  const std::string ns = "ns=registry.example%3A5000";
+  const std::string repository = "/v2/library/debian";
+  const auto last_target = [this] { return server_->requests().back().target; };
+
+  ASSERT_TRUE(head_manifest().ok());
+  EXPECT_EQ(last_target(), kManifestTarget + "?" + ns);
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(last_target(), kManifestTarget + "?" + ns);
+  ASSERT_TRUE(head_blob().ok());
+  EXPECT_EQ(last_target(), blob_target() + "?" + ns);
+  ASSERT_TRUE(get_blob().ok());
+  EXPECT_EQ(last_target(), blob_target() + "?" + ns);
+  ASSERT_TRUE(get_tags().ok());
+  EXPECT_EQ(last_target(), repository + "/tags/list?" + ns);
+  ASSERT_TRUE(get_tags({5, "a"}).ok());
+  EXPECT_EQ(last_target(), repository + "/tags/list?n=5&last=a&" + ns);
+  ASSERT_TRUE(get_referrers().ok());
+  EXPECT_EQ(last_target(), repository + "/referrers/" + digest_.str() + "?" + ns);
+  ASSERT_TRUE(get_referrers("a/b").ok());
+  EXPECT_EQ(last_target(),
+            repository + "/referrers/" + digest_.str() + "?artifactType=a%2Fb&" + ns);
+  std::optional<Status> pinged;
+  const auto ping = registry_->ping(10s, [&](Status status) { pinged = std::move(status); });
+  ASSERT_TRUE(turn([&] { return pinged.has_value(); }));
+  EXPECT_TRUE(pinged->ok()) << message(*pinged);
+  EXPECT_EQ(last_target(), "/v2/?" + ns);
+}
+
 TEST_F(SmallRequestsTest, ReusesAConnection) {
   serve_reply(200, {}, "{}");
   ASSERT_TRUE(get_manifest().ok());

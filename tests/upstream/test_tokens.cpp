@@ -46,6 +46,18 @@ class TokensTest : public RegistryTest {
   Gate gate_;
 };
 
+TEST_F(TokensTest, SendsNoNsToTheTokenServer) {
+  options_.ns = "ghcr.io";
+  serve_with_tokens();
+  ASSERT_TRUE(get_manifest().ok());
+  const auto seen = server_->requests();
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_EQ(seen[0].target, kManifestTarget + "?ns=ghcr.io");
+  EXPECT_TRUE(seen[1].target.starts_with("/token?")) << seen[1].target;
+  EXPECT_EQ(seen[1].target.find("ns="), std::string::npos) << seen[1].target;
+  EXPECT_EQ(seen[2].target, kManifestTarget + "?ns=ghcr.io");
+}
+
 TEST_F(TokensTest, AnswersAChallengeWithATokenOfThatScope) {
   serve_with_tokens();
   EXPECT_TRUE(get_manifest().ok());

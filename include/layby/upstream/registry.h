@@ -27,6 +27,10 @@ namespace layby::upstream {
 struct RegistryOptions {
   std::string name;  // "docker.io"
   http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to its path.
+  // For a registry that is another Layby, which serves several: the name by which it knows
+  // the one that is meant ("ghcr.io"). Sent as ?ns= with every request under /v2/, as
+  // containerd does; never to a token server or to where it redirects. "" for none.
+  std::string ns;
   std::string username;
   std::string password;
   std::string ca_file;  // PEM, believed besides the system's CAs; "" for none.
