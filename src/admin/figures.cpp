@@ -53,6 +53,13 @@ Value seconds_value(std::chrono::seconds duration) {
   return static_cast<std::uint64_t>(duration.count());
 }
 
+std::uint64_t failed_images(const Snapshot& s) {
+  const auto& tags = s.prefetch.report.tags;
+  return static_cast<std::uint64_t>(std::count_if(
+      tags.begin(), tags.end(),
+      [](const cache::PrefetchTag& tag) { return tag.state == cache::PrefetchState::kFailed; }));
+}
+
 Value write_ratio(const Snapshot& s) {
   const std::uint64_t received = load(s.counters->upstream_bytes);
   if (received == 0 || !s.disk_bytes_written) return {};
@@ -158,6 +165,28 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
        "Bytes written to the disk for each byte received from upstream; null before the first.",
        write_ratio},
 
+      {"prefetch.state", "", "",
+       "off (no list), idle, running, or waiting (in a run that can't go on).",
+       [](S s) -> Value { return s.prefetch.state; }},
+      {"prefetch.reason", "", "", "Why it waits, or is off.",
+       [](S s) -> Value { return s.prefetch.reason; }},
+      {"prefetch.result", "", "", "What the last run came to: done, failed or stopped.",
+       [](S s) -> Value { return s.prefetch.result; }},
+      {"prefetch.next_run_seconds", "seconds", "", "Until the next run; null when none is due.",
+       [](S s) -> Value {
+         return s.prefetch.next_run ? seconds_value(*s.prefetch.next_run) : Value();
+       }},
+      {"prefetch.images", "images", "prefetch_images", "Tags in the present run, or the last one.",
+       [](S s) -> Value { return static_cast<std::uint64_t>(s.prefetch.report.tags.size()); }},
+      {"prefetch.failed", "images", "prefetch_failed_images", "Of these, failed ones.",
+       [](S s) -> Value { return failed_images(s); }},
+      {"prefetch.bytes_total", "bytes", "prefetch_bytes", "What that run has to fetch.",
+       [](S s) -> Value { return s.prefetch.report.bytes_total; }},
+      {"prefetch.bytes_done", "bytes", "prefetch_bytes_done", "What of it is here.",
+       [](S s) -> Value { return s.prefetch.report.bytes_done; }},
+      {"prefetch.faults", "", "prefetch_list_faults", "Faults of the list.",
+       [](S s) -> Value { return static_cast<std::uint64_t>(s.prefetch.faults.size()); }},
+
       {"scrub.running", "", "", "Whether stored blobs are being verified at present.",
        [](S s) -> Value { return s.scrub.running; }},
       {"scrub.on_demand", "", "", "Whether somebody asked for it; it is at full speed then.",
@@ -183,8 +212,20 @@ const std::vector<Figure<UpstreamState>>& upstream_figures() {
        [](U u) -> Value { return u.name; }},
       {"url", "", "", "Its address.", [](U u) -> Value { return u.url; }},
       {"reachable", "", "upstream_reachable",
-       "False while it is spared after failures; tags are then served as they are known.",
-       [](U u) -> Value { return u.reachable; }},
+       "False while it is taken for down; what is cached is then served as it is known.",
+       [](U u) -> Value { return u.link != "down"; }},
+      {"link", "", "", "up, doubtful (it failed a moment ago) or down.",
+       [](U u) -> Value { return std::string(u.link); }},
+      {"link_seconds", "seconds", "", "Since when it isn't up; 0 when it is.",
+       [](U u) -> Value { return seconds_value(u.link_seconds); }},
+      {"throttled_seconds", "seconds", "upstream_throttled_seconds",
+       "How long it asked not to be asked for anything (429).",
+       [](U u) -> Value { return seconds_value(u.throttled); }},
+      {"pulls_throttled_seconds", "seconds", "upstream_pulls_throttled_seconds",
+       "The same for manifests, when its pull limit is used up.",
+       [](U u) -> Value { return seconds_value(u.pulls_throttled); }},
+      {"parent_link", "", "", "The link to its parent; null where it has none.",
+       [](U u) -> Value { return u.parent_link ? Value(std::string(*u.parent_link)) : Value(); }},
       {"quota.limit", "pulls", "upstream_quota_limit",
        "Pulls that it allows in a window; null when it states no limit.",
        [](U u) { return optional_value(u.quota_limit); }},
@@ -215,6 +256,22 @@ const std::vector<Figure<FillProgress>>& fill_figures() {
        [](F f) -> Value { return static_cast<std::uint64_t>(f.readers); }},
       {"kept", "", "", "False when it passes through without being stored.",
        [](F f) -> Value { return f.kept; }},
+      {"background", "", "", "True while no client waits for it.",
+       [](F f) -> Value { return f.background; }},
+  };
+  return figures;
+}
+
+const std::vector<Figure<MoveState>>& move_figures() {
+  using M = const MoveState&;
+  static const std::vector<Figure<MoveState>> figures{
+      {"image", "", "", "The image and its tag.", [](M m) -> Value { return m.image; }},
+      {"from", "", "", "What the tag stood for.", [](M m) -> Value { return m.from; }},
+      {"to", "", "", "What it stands for upstream.", [](M m) -> Value { return m.to; }},
+      {"bytes", "bytes", "", "What there was to fetch for it; null where that isn't known.",
+       [](M m) { return optional_value(m.fetch_bytes); }},
+      {"seconds_ago", "seconds", "", "Since it was seen.",
+       [](M m) -> Value { return seconds_value(m.ago); }},
   };
   return figures;
 }

@@ -21,7 +21,8 @@ namespace layby::admin {
 // A value of /stats; std::monostate is null: not known.
 using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string>;
 
-// A figure of a whole (Snapshot) or of one of many (UpstreamState, FillProgress).
+// A figure of a whole (Snapshot) or of one of many (UpstreamState, FillProgress,
+// MoveState).
 template <typename Of>
 struct Figure {
   std::string_view path;   // "cache.hits": an object's member; no deeper than that.
@@ -34,6 +35,7 @@ struct Figure {
 const std::vector<Figure<Snapshot>>& snapshot_figures();
 const std::vector<Figure<UpstreamState>>& upstream_figures();
 const std::vector<Figure<FillProgress>>& fill_figures();
+const std::vector<Figure<MoveState>>& move_figures();
 
 }  // namespace layby::admin
 

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -19,6 +20,10 @@
 #include "app/control.h"
 #include "app/crash_mark.h"
 #include "app/pages.h"
+#include "app/prefetching.h"
+#include "app/rate_windows.h"
+#include "app/upstreams.h"
+#include "layby/admin/images.h"
 #include "layby/app/version.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
@@ -28,18 +33,13 @@
 #include "layby/cache/cache.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
-#include "layby/http/headers.h"
-#include "layby/http/url.h"
 #include "layby/server/http_server.h"
 #include "layby/server/registry_api.h"
 #include "layby/store/disk_store.h"
 #include "layby/upstream/multi.h"
-#include "layby/upstream/registry.h"
 
 namespace layby::app {
 namespace {
-
-constexpr std::uint64_t kMaxPasswordBytes = 64 << 10;
 
 // As many open files as the system lets us have: each client and each blob is one.
 void raise_open_files() {
@@ -90,6 +90,12 @@ policy::SpaceLimit space_limit(const SizeLimit& limit) {
 cache::Rules rules_of(const Config& config) {
   cache::Rules rules;
   rules.fresh_for = config.tags.fresh_for;
+  for (const TagRuleConfig& rule : config.tags.rules) {
+    rules.tag_rules.push_back({rule.images, rule.fresh_for});
+  }
+  rules.stale_while_revalidate = config.tags.stale_while_revalidate;
+  rules.keep_fresh = config.tags.keep_fresh;
+  rules.unknown_for = config.tags.unknown_for;
   rules.revalidate_timeout = config.tags.revalidate_timeout;
   rules.request_timeout = config.upstream.request_timeout;
   rules.space = {space_limit(config.cache.max_bytes), space_limit(config.cache.min_free_bytes)};
@@ -97,26 +103,9 @@ cache::Rules rules_of(const Config& config) {
   return rules;
 }
 
-Result<upstream::RegistryOptions> registry_options(const UpstreamConfig& from,
-                                                   const Config& config) {
-  auto url = http::parse_url(from.url);
-  if (!url.ok()) return std::move(url).error();
-  upstream::RegistryOptions options;
-  options.name = from.name;
-  options.url = std::move(*url);
-  options.username = from.username;
-  if (!from.password_file.empty()) {
-    auto password = read_file(from.password_file, kMaxPasswordBytes);
-    if (!password.ok()) return std::move(password).error();
-    options.password = http::trim(password->substr(0, password->find_first_of("\r\n")));
-  }
-  options.ca_file = from.ca_file;
-  options.proxy = from.proxy;
-  options.connect_timeout = config.upstream.connect_timeout;
-  options.stall_timeout = config.upstream.stall_timeout;
-  options.request_timeout = config.upstream.request_timeout;
-  options.user_agent = std::string("layby/") + version();
-  return options;
+bool has_private_upstream(const Config& config) {
+  return std::any_of(config.upstreams.begin(), config.upstreams.end(),
+                     [](const UpstreamConfig& upstream) { return !upstream.username.empty(); });
 }
 
 class Appliance {
@@ -141,8 +130,10 @@ class Appliance {
   std::unique_ptr<event::Workers> workers_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<upstream::Multi> multi_;
-  std::vector<const upstream::Registry*> registries_;  // Owned by the cache's origins.
+  std::unique_ptr<RateWindows> rate_windows_;
+  std::unique_ptr<Upstreams> upstreams_;
   std::unique_ptr<cache::Cache> cache_;
+  std::unique_ptr<Prefetching> prefetching_;
   std::unique_ptr<server::RegistryApi> api_;
   std::unique_ptr<Control> control_;
   std::unique_ptr<Pages> pages_;
@@ -169,37 +160,35 @@ Status Appliance::start_cache() {
   options.data_dir = config_.data_dir;
   options.scrub_every = config_.scrub.every;
   options.scrub_rate = config_.scrub.max_rate;
+  options.private_after_rebuild = has_private_upstream(config_);
   // Opening a damaged index may be what crashes.
   mark_crashes(store::suspicion_path(config_.data_dir));
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
   if (!store.ok()) return store.error();
   store_ = std::move(*store);
   upstream::MultiOptions transfers;
-  transfers.max_rate = config_.upstream.max_rate;
   auto multi = upstream::Multi::create(*loop_, transfers);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);
-  std::vector<cache::Origin> origins;
-  for (const UpstreamConfig& from : config_.upstreams) {
-    auto registry = registry_options(from, config_);
-    if (!registry.ok()) return registry.error();
-    auto made =
-        std::make_unique<upstream::Registry>(std::move(*registry), *multi_, clock_, counters_);
-    registries_.push_back(made.get());
-    origins.push_back({from.name, from.allow, std::move(made)});
-  }
-  cache_ = std::make_unique<cache::Cache>(rules_of(config_), std::move(origins), *store_, *loop_,
-                                          clock_, counters_);
+  rate_windows_ = std::make_unique<RateWindows>(
+      config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
+  auto upstreams = Upstreams::make(config_, *multi_, *loop_, clock_, counters_);
+  if (!upstreams.ok()) return upstreams.error();
+  upstreams_ = std::make_unique<Upstreams>(std::move(*upstreams));
+  cache_ = std::make_unique<cache::Cache>(rules_of(config_), upstreams_->take_origins(), *store_,
+                                          *loop_, clock_, counters_);
   store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
     const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
     if (origin != nullptr) cache_->fetch_blob(*origin, user->repository, digest);
   });
+  prefetching_ = std::make_unique<Prefetching>(
+      Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_});
   return {};
 }
 
 Status Appliance::start_server() {
   api_ = std::make_unique<server::RegistryApi>(*cache_);
-  control_ = std::make_unique<Control>(*cache_, *store_, clock_);
+  control_ = std::make_unique<Control>(*cache_, *store_, *prefetching_, clock_);
   pages_ = std::make_unique<Pages>(*api_, *control_, [this] { return snapshot(); });
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, limits_of(config_), *pages_);
@@ -221,6 +210,10 @@ void Appliance::watch_signals() {
   for (const int number : {SIGTERM, SIGINT}) {
     signals_.push_back(loop_->on_signal(number, [this] { shut_down(); }));
   }
+  signals_.push_back(loop_->on_signal(SIGHUP, [this] {
+    log::info("SIGHUP: the prefetch list is read again; the configuration needs a restart");
+    prefetching_->reload();
+  }));
 }
 
 void Appliance::shut_down() {
@@ -252,22 +245,17 @@ admin::Snapshot Appliance::snapshot() const {
   s.disk_free_bytes = usage.disk_free_bytes;
   s.disk_total_bytes = usage.disk_total_bytes;
   s.resident_bytes = resident_bytes();
-  const auto origins = cache_->origins();
-  for (std::size_t i = 0; i < origins.size(); ++i) {
-    admin::UpstreamState state;
-    state.name = origins[i].origin->name;
-    state.url = config_.upstreams[i].url;
-    state.reachable = !origins[i].silent;
-    if (const auto quota = registries_[i]->quota()) {
-      state.quota_limit = quota->limit.count;
-      state.quota_remaining = quota->remaining.count;
-      state.quota_window = quota->limit.window;
-    }
-    s.upstreams.push_back(std::move(state));
+  s.upstreams = upstreams_->states();
+  s.prefetch = prefetching_->status();
+  for (const cache::TagMove& move : cache_->moves()) {
+    const auto ago = std::chrono::floor<std::chrono::seconds>(s.now - move.seen_at);
+    s.moves.push_back({admin::image_name(move.tag), move.from.str(), move.to.str(),
+                       move.fetch_bytes, std::max(ago, std::chrono::seconds(0))});
   }
   for (const auto& fill : cache_->fills()) {
     s.fills.push_back({fill.upstream, fill.repository, fill.digest, std::string(fill.state),
-                       fill.written_bytes, fill.size_bytes, fill.readers, fill.kept});
+                       fill.written_bytes, fill.size_bytes, fill.readers, fill.kept,
+                       fill.background});
   }
   s.counters = &counters_;
   return s;

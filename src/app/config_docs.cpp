@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is printed from the table of keys: the configuration in effect, the reference
-// in Markdown, the JSON schema. Defaults are those of a default Config.
+// What is printed from the tables of keys: the configuration in effect, the references
+// in Markdown, the JSON schemas. Defaults are those of a default Config.
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -28,15 +28,29 @@ Json text_or_bytes() {
             {{"type", "integer"}, {"minimum", 0}}}}};
 }
 
+Json texts(const Key& key, const char* pattern) {
+  return {{"type", "array"},
+          {"minItems", key.range.least},
+          {"items", {{"type", "string"}, {"pattern", pattern}}}};
+}
+
+constexpr const char* kWindowPattern = "^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$";
+
+Json rate() {
+  return {{"oneOf",
+           {{{"type", "string"}, {"pattern", "^[0-9]+(\\.[0-9]+)? ?([KMGTkmgt]?[iI]?[bB])?(/s)?$"}},
+            {{"type", "integer"}, {"minimum", 0}}}}};
+}
+
 Json size_limit() {
   Json schema = text_or_bytes();
   schema["oneOf"].push_back({{"type", "string"}, {"pattern", "^[0-9]{1,3}%$"}});
   return schema;
 }
 
-KindWords words_of(Kind kind) {
+KindWords words_of(const Key& key) {
   const Json text = {{"type", "string"}};
-  switch (kind) {
+  switch (key.kind) {
     case Kind::kAddress:
       return {"address and port", text};
     case Kind::kDirectory:
@@ -56,10 +70,32 @@ KindWords words_of(Kind kind) {
     case Kind::kLevel:
       return {"level", {{"enum", {"debug", "info", "warn", "error"}}}};
     case Kind::kPatterns:
-      return {"list of patterns",
-              {{"type", "array"},
-               {"minItems", 1},
-               {"items", {{"type", "string"}, {"pattern", "^[a-z0-9._/*-]+$"}}}}};
+      return {"list of patterns", texts(key, "^[a-z0-9._/*-]+$")};
+    case Kind::kImagePatterns:
+      return {"list of patterns", texts(key, "^[^:@]+:[^:@]+$")};
+    case Kind::kTagPatterns:
+      return {"list of patterns", texts(key, ".")};
+    case Kind::kPlatforms:
+      return {"list of platforms", texts(key, "^[^/]+/[^/]+(/[^/]+)?$")};
+    case Kind::kImage:
+      return {"image", {{"type", "string"}, {"pattern", "^[^@]+$"}}};
+    case Kind::kWindow:
+      return {"window of the day", {{"type", "string"}, {"pattern", kWindowPattern}}};
+    case Kind::kOptionalWindow:
+      return {"window of the day, or empty",
+              {{"type", "string"}, {"pattern", "^$|" + std::string(kWindowPattern)}}};
+    case Kind::kFlag:
+      return {"true or false", {{"type", "boolean"}}};
+    case Kind::kCountLimit:
+      return {"number or share",
+              {{"oneOf",
+                {{{"type", "integer"}, {"minimum", 0}},
+                 {{"type", "string"}, {"pattern", "^[0-9]{1,3}%$"}}}}}};
+    case Kind::kRate:
+      return {"rate", rate()};
+    case Kind::kLifetime:
+      return {"duration, or `forever`",
+              {{"type", "string"}, {"pattern", "^([0-9]+ ?(ms|s|m|h|d)|forever)$"}}};
     case Kind::kCount:
       return {"number", {{"type", "integer"}}};
     case Kind::kBytes:
@@ -68,25 +104,33 @@ KindWords words_of(Kind kind) {
       return {"size or share", size_limit()};
     case Kind::kDuration:
       return {"duration", {{"type", "string"}, {"pattern", "^[0-9]+ ?(ms|s|m|h|d)$"}}};
-    case Kind::kUpstreams:
-      return {"list of objects", {{"type", "array"}, {"minItems", 1}}};
+    case Kind::kObjects:
+      return {"list of objects", {{"type", "array"}, {"minItems", key.range.least}}};
   }
   return {"", Json::object()};
 }
 
-// A value as a configuration would write it.
+// A value as its file would write it.
 struct ToJson {
+  const Key& key;
   Slot slot;
   Json operator()(Place<std::string> place) const { return place(slot); }
+  Json operator()(Place<bool> place) const { return place(slot); }
   Json operator()(Place<int> place) const { return place(slot); }
-  Json operator()(Place<std::uint64_t> place) const { return bytes_text(place(slot)); }
+  Json operator()(Place<std::uint64_t> place) const {
+    const std::uint64_t bytes = place(slot);
+    return bytes_text(bytes) + (key.kind == Kind::kRate && bytes > 0 ? "/s" : "");
+  }
   Json operator()(Place<SizeLimit> place) const { return limit_text(place(slot)); }
+  Json operator()(Place<CountLimit> place) const {
+    const CountLimit& limit = place(slot);
+    if (const auto* count = std::get_if<int>(&limit)) return *count;
+    return std::to_string(std::get<Percent>(limit).value) + "%";
+  }
   Json operator()(Place<milliseconds> place) const { return duration_text(place(slot)); }
   Json operator()(Place<std::vector<std::string>> place) const { return place(slot); }
-  Json operator()(Place<std::vector<UpstreamConfig>>) const { return Json::array(); }
+  Json operator()(const Objects&) const { return Json::array(); }
 };
-
-bool is_of_upstream(const Key& key) { return key.path.starts_with(kUpstreamPrefix); }
 
 std::string section_of(const Key& key) {
   const std::size_t dot = key.path.rfind('.');
@@ -97,19 +141,18 @@ std::string name_of(const Key& key) {
   return std::string(key.path.substr(key.path.rfind('.') + 1));
 }
 
-Json upstream_json(Config& config, std::size_t index) {
-  Json object = Json::object();
-  for (const Key& key : config_keys()) {
-    if (is_of_upstream(key)) object[name_of(key)] = std::visit(ToJson{{config, index}}, key.field);
+Json objects_json(const Keys& keys, const Key& list, Slot slot) {
+  const std::string prefix = std::string(list.path) + "[].";
+  Json objects = Json::array();
+  for (slot.item = 0; slot.item < std::get<Objects>(list.field).count(slot); ++slot.item) {
+    Json object = Json::object();
+    for (const Key& key : keys) {
+      if (!key.path.starts_with(prefix)) continue;
+      object[name_of(key)] = std::visit(ToJson{key, slot}, key.field);
+    }
+    objects.push_back(std::move(object));
   }
-  return object;
-}
-
-Json upstreams_json(Config& config) {
-  Json list = Json::array();
-  for (std::size_t i = 0; i < config.upstreams.size(); ++i)
-    list.push_back(upstream_json(config, i));
-  return list;
+  return objects;
 }
 
 // The place for `key` in an object of sections.
@@ -118,10 +161,25 @@ Json& member(Json& root, const Key& key) {
   return section.empty() ? root[name_of(key)] : root[section][name_of(key)];
 }
 
-Json value_json(const Key& key, Config& config) {
-  return key.kind == Kind::kUpstreams ? upstreams_json(config)
-                                      : std::visit(ToJson{{config, 0}}, key.field);
+Json value_json(const Keys& keys, const Key& key, Slot slot) {
+  return key.kind == Kind::kObjects ? objects_json(keys, key, slot)
+                                    : std::visit(ToJson{key, slot}, key.field);
 }
+
+// Defaults of both documents, with one object in each list so that its members have theirs.
+struct Defaults {
+  Config config;
+  PrefetchListConfig list;
+  Defaults() {
+    config.tags.rules.resize(1);
+    config.upstream.windows.resize(1);
+    list.images.resize(1);
+  }
+  Json of(const Keys& keys, const Key& key) {
+    if (key.kind == Kind::kObjects && key.path != "upstreams") return Json::array();
+    return value_json(keys, key, {config, list});
+  }
+};
 
 std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -130,11 +188,16 @@ std::string dump(const Json& json) {
 // "10ms to 1h", or nothing where any value will do.
 std::string range_text(const Key& key) {
   const auto text = [&](std::uint64_t value) {
-    if (key.kind == Kind::kDuration) {
+    if (key.kind == Kind::kDuration || key.kind == Kind::kLifetime) {
       return duration_text(milliseconds(static_cast<std::int64_t>(value)));
     }
-    return key.kind == Kind::kCount ? std::to_string(value) : bytes_text(value);
+    const bool counts = key.kind == Kind::kCount || key.kind == Kind::kCountLimit;
+    return counts ? std::to_string(value) : bytes_text(value);
   };
+  if (std::holds_alternative<Place<std::vector<std::string>>>(key.field) ||
+      key.kind == Kind::kObjects) {
+    return "";
+  }
   if (key.range.most == Range{}.most) {
     return key.range.least == 0 ? "" : ", at least " + text(key.range.least);
   }
@@ -166,89 +229,173 @@ Every key has a default that suits an edge box, so a file holds only what differ
 
 A *size* is a number of bytes, or text with a unit: `"64KiB"`, `"1.5GiB"` (powers of
 1024), `"2MB"` (powers of 1000). A *share* is a percentage of the file system: `"80%"`.
-A *duration* is text with a unit: `"500ms"`, `"60s"`, `"5m"`, `"6h"`, `"7d"`.
+A *rate* is a size a second: `"2MB/s"`. A *duration* is text with a unit: `"500ms"`,
+`"60s"`, `"5m"`, `"6h"`, `"7d"`.
+)";
+
+constexpr const char* kListIntroduction = R"(# Prefetch
+
+<!-- Printed by `layby config reference --prefetch` from src/app/; change it there. -->
+
+Layby fetches the images of a list before anyone asks for them, keeps them current, and
+does so behind the pulls of clients. The list is a JSON file, `/etc/layby/prefetch.json`
+unless the configuration says otherwise; comments (`//` and `/* */`) are fine:
+
+```json
+{
+  "every": "6h",
+  "window": "01:00-05:00",
+  "max_rate": "2MB/s",
+  "images": [
+    {"image": "python", "tags": ["3.13", ">=3.12 <3.14 -slim"], "pin": true},
+    {"image": "redis", "tags": ["7-alpine"], "platforms": ["linux/amd64", "linux/arm64"]}
+  ]
+}
+```
+
+Saving the file is enough: it is looked at every other second, and on SIGHUP. A list with
+faults is reported in the log and by `layby config check`, and the last good one stays.
+
+- `layby prefetch --plan` says what a run would fetch, and what that costs in bytes and in
+  pulls, without fetching anything.
+- `layby prefetch` runs the list now, whatever the window, and shows how it goes.
+- `layby status` and `/stats` say what the last run came to and when the next is.
+
+## What is fetched
+
+| tags | which are meant |
+| --- | --- |
+| `3.13-slim` | this one |
+| `3.12-*` | `*` stands for any characters |
+| `>=3.12 <3.14` | a range of versions, without variants such as `-slim` |
+| `>=3.12 <3.14 -slim` | the same with this variant; `*` in it works as above |
+| `>=3.12 <3.14 -*` | with any variant, and with none |
+
+A range takes tags that are as precise as it is itself: `>=3.12` takes `3.12` and `3.13`,
+not `3.12.4`; and never a pre-release such as `3.14-rc` or `3.14.0b1`. Patterns and ranges
+are looked up in the registry's list of tags at each run.
+
+Of an index, the manifests of the listed platforms are fetched with their blobs. The index
+itself is served whole: a platform that isn't listed comes when somebody pulls it.
+
+An image is whole before its tag moves to it. While it isn't, pulls of the tag get the old
+image (with `Warning: 110`), for at most `hold`.
+
+## What it costs
+
+Docker Hub counts each manifest that is fetched as a pull, and nothing else: looking whether
+a tag has moved is free, and so are blobs. An image of one platform is two pulls when it is
+new (the index and the manifest) and none when it hasn't changed. A run keeps `quota.reserve` of
+the pull limit for people: it slows down before that and stops there until the limit has
+renewed itself. It sends at most half of `requests_per_minute`, stops at once while a client's
+pull needs the link, and goes on where it was.
+
+What a stopped run has fetched stays, and the next run goes on there.
 )";
 
 // What stands under a section's title in the reference.
 std::string section_title(const std::string& section) {
   if (section.empty()) return "Top level";
-  return section == "upstreams[]" ? "Each of `upstreams`" : "`" + section + "`";
+  if (!section.ends_with("[]")) return "`" + section + "`";
+  return "Each of `" + section.substr(0, section.size() - 2) + "`";
 }
 
-void write_row(std::ostream& out, const Key& key, Config& defaults) {
-  const bool is_list_of_objects = key.kind == Kind::kUpstreams;
-  const std::string value =
-      is_list_of_objects ? "docker.io" : "`" + value_json(key, defaults).dump() + "`";
-  out << "| `" << name_of(key) << "` | " << words_of(key.kind).text << range_text(key) << " | "
-      << value << " | " << key.text << " |\n";
+void write_row(std::ostream& out, const Keys& keys, const Key& key, Defaults& defaults) {
+  std::string value =
+      key.path == "upstreams" ? "docker.io" : "`" + defaults.of(keys, key).dump() + "`";
+  if (key.required) value = "";
+  out << "| `" << name_of(key) << "` | " << words_of(key).text << range_text(key) << " | " << value
+      << " | " << key.text << " |\n";
 }
 
-Json schema_of(const Key& key, Config& defaults) {
-  Json schema = words_of(key.kind).schema;
-  schema["description"] = key.text;
-  schema["default"] = value_json(key, defaults);
-  if (key.kind == Kind::kCount) {
-    schema["minimum"] = key.range.least;
-    schema["maximum"] = key.range.most;
-  }
-  if (key.kind == Kind::kUpstreams) {
-    schema["items"] = {
-        {"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
-  }
-  return schema;
-}
-
-// Where a key's schema goes: the properties of the object that holds it.
-Json& properties_for(Json& root, const Key& key) {
-  Json& properties = root["properties"];
-  if (is_of_upstream(key)) return properties["upstreams"]["items"]["properties"];
-  const std::string section = section_of(key);
-  if (section.empty()) return properties;
-  Json& object = properties[section];
-  object["type"] = "object";
-  object["additionalProperties"] = false;
-  return object["properties"];
-}
-
-}  // namespace
-
-std::string config_json(const Config& config) {
-  Config copy = config;  // A Place gives write access.
-  Json root = Json::object();
-  for (const Key& key : config_keys()) {
-    if (!is_of_upstream(key)) member(root, key) = value_json(key, copy);
-  }
-  return dump(root);
-}
-
-std::string config_reference() {
-  Config defaults;
-  std::ostringstream out;
-  out << kIntroduction;
+void write_tables(std::ostream& out, const Keys& keys) {
+  Defaults defaults;
   std::string section = "-";
-  for (const Key& key : config_keys()) {
+  for (const Key& key : keys) {
     const std::string here = section_of(key);
     if (here != section) {
       out << "\n## " << section_title(here)
           << "\n\n| key | holds | default | |\n| --- | --- | --- | --- |\n";
     }
     section = here;
-    write_row(out, key, defaults);
+    write_row(out, keys, key, defaults);
   }
-  return out.str();
 }
 
-std::string config_schema() {
-  Config defaults;
+Json schema_of(const Keys& keys, const Key& key, Defaults& defaults) {
+  Json schema = words_of(key).schema;
+  schema["description"] = key.text;
+  if (!key.required) schema["default"] = defaults.of(keys, key);
+  if (key.kind == Kind::kCount) {
+    schema["minimum"] = key.range.least;
+    schema["maximum"] = key.range.most;
+  }
+  if (key.kind == Kind::kObjects) {
+    schema["items"] = {
+        {"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
+  }
+  return schema;
+}
+
+// The object that holds a key: the root, a section, or each of a list.
+Json& holder_of(Json& root, const std::string& section) {
+  if (section.empty()) return root;
+  if (section.ends_with("[]")) {
+    const std::string list = section.substr(0, section.size() - 2);
+    const std::size_t dot = list.rfind('.');
+    Json& outer = holder_of(root, dot == std::string::npos ? "" : list.substr(0, dot));
+    return outer["properties"][list.substr(dot + 1)]["items"];
+  }
+  Json& object = root["properties"][section];
+  object["type"] = "object";
+  object["additionalProperties"] = false;
+  return object;
+}
+
+std::string schema_text(const Keys& keys, const char* title) {
+  Defaults defaults;
   Json root = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-               {"title", "Layby configuration"},
+               {"title", title},
                {"type", "object"},
                {"additionalProperties", false},
                {"properties", Json::object()}};
-  for (const Key& key : config_keys()) {
-    properties_for(root, key)[name_of(key)] = schema_of(key, defaults);
+  for (const Key& key : keys) {
+    Json& holder = holder_of(root, section_of(key));
+    holder["properties"][name_of(key)] = schema_of(keys, key, defaults);
+    if (key.required) holder["required"].push_back(name_of(key));
   }
   return dump(root);
 }
+
+}  // namespace
+
+std::string config_json(const Config& config) {
+  Config copy = config;  // A Place gives write access.
+  PrefetchListConfig none;
+  const Keys& keys = config_keys();
+  Json root = Json::object();
+  for (const Key& key : keys) {
+    if (objects_prefix(key.path).empty()) member(root, key) = value_json(keys, key, {copy, none});
+  }
+  return dump(root);
+}
+
+std::string config_reference() {
+  std::ostringstream out;
+  out << kIntroduction;
+  write_tables(out, config_keys());
+  return out.str();
+}
+
+std::string config_schema() { return schema_text(config_keys(), "Layby configuration"); }
+
+std::string prefetch_list_reference() {
+  std::ostringstream out;
+  out << kListIntroduction;
+  write_tables(out, prefetch_keys());
+  return out.str();
+}
+
+std::string prefetch_list_schema() { return schema_text(prefetch_keys(), "Layby prefetch list"); }
 
 }  // namespace layby::app

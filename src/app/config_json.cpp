@@ -2,22 +2,48 @@
 //
 // The tree is built from nlohmann's SAX events: its own document keeps the last of
 // two equal keys in silence, and a configuration in which a key stands twice is
-// one that somebody misreads. Events stop at the first fault of syntax.
+// one that somebody misreads. Events stop at the first fault of syntax. They come without
+// a place, so the text is read through an iterator that leaves one.
 
 #include "app/config_json.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "layby/base/log.h"
+#include "layby/base/number.h"
 
 namespace layby::app {
 namespace {
 
 using Json = nlohmann::json;
+
+// Reads characters and tells how far it got.
+class Cursor {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  Cursor(const char* at, const char*& reached) : at_(at), reached_(&reached) {}
+  reference operator*() const { return *at_; }
+  Cursor& operator++() {
+    *reached_ = ++at_;
+    return *this;
+  }
+  bool operator==(const Cursor& other) const { return at_ == other.at_; }
+  bool operator!=(const Cursor& other) const { return at_ != other.at_; }
+
+ private:
+  const char* at_;
+  const char** reached_;
+};
 
 // "line 3, column 7" of the byte before `position`, which is where reading stopped.
 std::string place_of(std::string_view text, std::size_t position) {
@@ -49,7 +75,9 @@ std::string plain_message(std::string message) {
 
 class TreeBuilder final : public nlohmann::json_sax<Json> {
  public:
-  explicit TreeBuilder(std::string_view text) : text_(text) {}
+  // Events come when `reached` is behind what they are about.
+  TreeBuilder(std::string_view text, const char* const& reached)
+      : text_(text), reached_(reached), counted_(text.data()) {}
 
   JsonOutcome take() { return std::move(outcome_); }
 
@@ -73,7 +101,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
 
   bool key(string_t& name) override {
-    open_.back()->members.push_back({std::move(name), {}});
+    open_.back()->members.push_back({std::move(name), {}, line()});
     return true;
   }
 
@@ -104,9 +132,16 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return parent.items.emplace_back();
   }
 
+  // Of the last character of what the event is about. Behind a number one more is read.
+  int line() {
+    for (; counted_ + 1 < reached_; ++counted_) line_ += *counted_ == '\n' ? 1 : 0;
+    return line_;
+  }
+
   bool add(JsonValue::Kind kind, std::string text) {
     JsonValue& value = next();
     value.kind = kind;
+    value.line = line();
     value.text = std::move(text);
     return true;
   }
@@ -120,6 +155,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     // Stable: a parent's vector grows only when this value is closed.
     JsonValue& value = next();
     value.kind = kind;
+    value.line = line();
     open_.push_back(&value);
     return true;
   }
@@ -156,21 +192,33 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   std::string_view text_;
+  const char* const& reached_;
+  const char* counted_;  // Before it, line_ - 1 lines end.
+  int line_ = 1;
   JsonOutcome outcome_;
   std::vector<JsonValue*> open_;
   bool seen_ = false;
 };
 
+const JsonMember* find_member(const JsonValue& object, std::string_view shown_name) {
+  const auto at = std::find_if(
+      object.members.begin(), object.members.end(),
+      [&](const JsonMember& member) { return join_path("", member.name) == shown_name; });
+  return at == object.members.end() ? nullptr : &*at;
+}
+
 }  // namespace
 
 JsonOutcome read_json(std::string_view text) {
-  TreeBuilder builder(text);
-  Json::sax_parse(text.begin(), text.end(), &builder, Json::input_format_t::json, true, true);
+  const char* reached = text.data();
+  TreeBuilder builder(text, reached);
+  Json::sax_parse(Cursor(text.data(), reached), Cursor(text.data() + text.size(), reached),
+                  &builder, Json::input_format_t::json, true, true);
   JsonOutcome outcome = builder.take();
   if (!outcome.broken && outcome.root.kind != JsonValue::Kind::kObject) {
     outcome.broken = true;
-    outcome.faults.push_back(
-        {"line 1, column 1", "a configuration is an object, { … }, not " + describe(outcome.root)});
+    outcome.faults.push_back({"line 1, column 1", "a file of this kind is an object, { … }, not " +
+                                                      describe(outcome.root)});
   }
   return outcome;
 }
@@ -190,6 +238,32 @@ std::string describe(const JsonValue& value) {
     default:
       return log::printable(value.text);
   }
+}
+
+int line_of(const JsonValue& root, std::string_view path) {
+  const JsonValue* value = &root;
+  int line = 0;
+  while (!path.empty()) {
+    if (path.starts_with('[')) {
+      const std::size_t end = std::min(path.find(']'), path.size());
+      const auto index = parse_number(path.substr(1, end - 1));
+      if (!index || *index >= value->items.size()) return line;
+      value = &value->items[static_cast<std::size_t>(*index)];
+      line = value->line;
+      path.remove_prefix(std::min(end + 1, path.size()));
+    } else {
+      // A name may have dots in it, which is a fault of its own.
+      const JsonMember* found = find_member(*value, path);
+      const std::size_t end = found != nullptr ? path.size() : path.find_first_of(".[");
+      if (found == nullptr) found = find_member(*value, path.substr(0, end));
+      if (found == nullptr) return line;
+      value = &found->value;
+      line = found->line;
+      path.remove_prefix(std::min(end, path.size()));
+    }
+    if (path.starts_with('.')) path.remove_prefix(1);
+  }
+  return line;
 }
 
 std::string join_path(const std::string& parent, std::string_view name) {

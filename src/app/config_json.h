@@ -25,11 +25,13 @@ struct JsonValue {
   std::string text;  // A text's characters; a number or boolean as it is written.
   std::vector<JsonValue> items;
   std::vector<JsonMember> members;
+  int line = 0;  // On which it stands; of a list or an object, on which it begins.
 };
 
 struct JsonMember {
   std::string name;
   JsonValue value;
+  int line = 0;  // That of the name.
 };
 
 // `root` is an object and complete unless `broken`: then a fault says where reading
@@ -43,6 +45,10 @@ JsonOutcome read_json(std::string_view text);
 
 // "60", "\"80%\"", "a list": how a message names a value that is wrong.
 std::string describe(const JsonValue& value);
+
+// The line of what `path` ("upstreams[1].url") names, or of what it would stand in; 0 when
+// that is all of the text.
+int line_of(const JsonValue& root, std::string_view path);
 
 // "cache" and "max_bytes" as "cache.max_bytes", fit for a terminal.
 std::string join_path(const std::string& parent, std::string_view name);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of configuration keys: each is declared once, with its path, what it
-// holds, where it goes in Config, its bounds and one sentence. The parser, the
-// reference, the JSON schema and `config show` all walk this table and no other.
+// The tables of keys, of the configuration and of the prefetch list: each key is
+// declared once, with its path, what it holds, where it goes, its bounds and one
+// sentence. The parser, the reference, the JSON schema and `config show` all walk these
+// tables and no other.
 
 #ifndef LAYBY_SRC_APP_CONFIG_KEYS_H_
 #define LAYBY_SRC_APP_CONFIG_KEYS_H_
@@ -17,42 +18,61 @@
 #include <vector>
 
 #include "layby/app/config.h"
+#include "layby/app/prefetch_list.h"
 
 namespace layby::app {
 
 // What a value is, beyond its C++ type.
 enum class Kind {
-  kAddress,       // "0.0.0.0:5000"
-  kDirectory,     // An absolute path.
-  kSocketPath,    // An absolute path that fits in a sockaddr_un.
-  kFile,          // An absolute path, or empty for none; may be missing.
-  kReadableFile,  // An absolute path, or empty for none; load_config reads it.
-  kUrl,           // An http or https address, perhaps with a path.
-  kOptionalUrl,   // The same, or empty for none.
-  kName,          // An upstream's name, as clients say it in ?ns=.
-  kUser,          // A user's name, or empty for none.
-  kLevel,         // "debug", "info", "warn", "error"
-  kPatterns,      // A list of patterns of repository names.
-  kCount,         // A whole number.
-  kBytes,         // A size.
-  kSizeLimit,     // A size, or a share of the file system.
+  kAddress,         // "0.0.0.0:5000"
+  kDirectory,       // An absolute path.
+  kSocketPath,      // An absolute path that fits in a sockaddr_un.
+  kFile,            // An absolute path, or empty for none; may be missing.
+  kReadableFile,    // An absolute path, or empty for none; load_config reads it.
+  kUrl,             // An http or https address, perhaps with a path.
+  kOptionalUrl,     // The same, or empty for none.
+  kName,            // An upstream's name, as clients say it in ?ns=.
+  kUser,            // A user's name, or empty for none.
+  kLevel,           // "debug", "info", "warn", "error"
+  kPatterns,        // A list of patterns of repository names.
+  kImagePatterns,   // A list of patterns of repositories with tags.
+  kTagPatterns,     // A list of patterns of tags.
+  kPlatforms,       // A list of platforms.
+  kImage,           // An image's name without a tag.
+  kWindow,          // "01:00-05:00"
+  kOptionalWindow,  // The same, or empty for the whole day.
+  kFlag,
+  kCount,       // A whole number.
+  kCountLimit,  // A whole number, or a share.
+  kBytes,       // A size.
+  kRate,        // A size a second; 0 for no limit.
+  kSizeLimit,   // A size, or a share of the file system.
   kDuration,
-  kUpstreams,  // The list of upstreams; its members' paths begin with "upstreams[].".
+  kLifetime,  // A duration, or "forever".
+  kObjects,   // A list of objects; their members' paths begin with this one's and "[].".
 };
 
-// Where in a configuration a key's value is: of the upstreams it is one's turn.
+// What the keys are of, and whose turn it is of the objects of a list.
 struct Slot {
   Config& config;
-  std::size_t upstream = 0;
+  PrefetchListConfig& list;
+  std::size_t item = 0;
 };
 
 template <typename T>
 using Place = T& (*)(Slot);
-using Field = std::variant<Place<std::string>, Place<int>, Place<std::uint64_t>, Place<SizeLimit>,
-                           Place<std::chrono::milliseconds>, Place<std::vector<std::string>>,
-                           Place<std::vector<UpstreamConfig>>>;
 
-// Bounds in the field's own unit: a count, bytes, milliseconds.
+// A list of objects, whatever they are.
+struct Objects {
+  std::size_t (*count)(Slot);
+  void (*make)(Slot, std::size_t);  // That many, with their defaults, instead of those there.
+};
+
+using Field = std::variant<Place<std::string>, Place<bool>, Place<int>, Place<std::uint64_t>,
+                           Place<SizeLimit>, Place<CountLimit>, Place<std::chrono::milliseconds>,
+                           Place<std::vector<std::string>>, Objects>;
+
+// Bounds in the field's own unit: a count, bytes, milliseconds, the length of a list.
 struct Range {
   std::uint64_t least = 0;
   std::uint64_t most = std::numeric_limits<std::int64_t>::max();
@@ -64,12 +84,18 @@ struct Key {
   Field field;
   Range range;
   std::string_view text;
+  bool required = false;  // In each object of a list.
 };
+using Keys = std::vector<Key>;
 
 // In the order of the reference; a section's keys stand together.
-const std::vector<Key>& config_keys();
+const Keys& config_keys();
+const Keys& prefetch_keys();
 
-inline constexpr std::string_view kUpstreamPrefix = "upstreams[].";
+// "upstreams[]." of the members of upstreams, "" of others.
+std::string_view objects_prefix(std::string_view path);
+
+inline constexpr std::uint64_t kLeastRate = 64 << 10;
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path less its NUL
 
 }  // namespace layby::app

@@ -9,8 +9,6 @@
 #include <cstddef>
 #include <vector>
 
-#include "app/config_keys.h"
-
 namespace layby::app {
 namespace {
 
@@ -45,11 +43,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string suggestion(const std::string& unknown_path) {
+std::string suggestion(const Keys& keys, const std::string& unknown_path) {
   const std::string_view name = last_part(unknown_path);
   std::string_view best;
   std::size_t least = tolerance(name) + 1;
-  for (const Key& key : config_keys()) {
+  for (const Key& key : keys) {
     if (unknown_path.size() > kLongestGuess) break;
     // Elsewhere is a step further than misspelt.
     const std::size_t distance = std::min(edit_distance(unknown_path, key.path),
@@ -58,7 +56,9 @@ std::string suggestion(const std::string& unknown_path) {
     least = distance;
     best = key.path;
   }
-  if (best.empty()) return "; `layby config reference` lists them all";
+  if (best.empty())
+    return std::string("; `layby config reference") +
+           (&keys == &prefetch_keys() ? " --prefetch" : "") + "` lists them all";
   return "; did you mean \"" + std::string(best) + "\"?";
 }
 

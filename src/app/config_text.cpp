@@ -11,6 +11,11 @@
 
 #include "layby/base/log.h"
 #include "layby/http/url.h"
+#include "layby/oci/platform.h"
+#include "layby/oci/reference.h"
+#include "layby/policy/day_window.h"
+#include "layby/policy/freshness.h"
+#include "layby/policy/tag_pattern.h"
 
 namespace layby::app {
 namespace {
@@ -87,6 +92,34 @@ std::string check_pattern(const std::string& text) {
   return "";
 }
 
+std::string check_image_pattern(const std::string& text) {
+  return policy::image_pattern_fault(text).value_or("");
+}
+
+std::string check_tag_pattern(const std::string& text) {
+  const auto pattern = policy::TagPattern::parse(text);
+  return pattern.ok() ? "" : log::printable(pattern.error().message);
+}
+
+std::string check_platform(const std::string& text) {
+  if (oci::parse_platform(text)) return "";
+  return "is not a platform; write one such as \"linux/amd64\" or \"linux/arm/v7\"";
+}
+
+std::string check_window(const std::string& text) {
+  const auto window = policy::DayWindow::parse(text);
+  return window.ok() ? "" : window.error().message;
+}
+
+std::string check_image(const std::string& text) {
+  const auto name = oci::parse_image_name(text);
+  if (!name) return "is not an image; write it as for `docker pull`, such as \"python\"";
+  const bool tagged =
+      text.find('@') != std::string::npos ||
+      text.rfind(':') != std::string::npos && text.find('/', text.rfind(':')) == std::string::npos;
+  return tagged ? "names a tag or a digest; write that under \"tags\"" : "";
+}
+
 }  // namespace
 
 std::string check_text(Kind kind, const std::string& text) {
@@ -112,6 +145,18 @@ std::string check_text(Kind kind, const std::string& text) {
       return check_level(text);
     case Kind::kPatterns:
       return check_pattern(text);
+    case Kind::kImagePatterns:
+      return check_image_pattern(text);
+    case Kind::kTagPatterns:
+      return check_tag_pattern(text);
+    case Kind::kPlatforms:
+      return check_platform(text);
+    case Kind::kWindow:
+      return check_window(text);
+    case Kind::kOptionalWindow:
+      return text.empty() ? "" : check_window(text);
+    case Kind::kImage:
+      return check_image(text);
     default:
       return "";  // Not a text.
   }

@@ -14,6 +14,7 @@
 #include "app/config_text.h"
 #include "layby/base/bytes.h"
 #include "layby/base/number.h"
+#include "layby/policy/freshness.h"
 
 namespace layby::app {
 namespace {
@@ -34,10 +35,12 @@ std::optional<int> parse_percent(std::string_view text) {
 }
 
 // A size written as a whole number of bytes or as text with a unit.
-std::optional<std::uint64_t> read_bytes(const JsonValue& value) {
+std::optional<std::uint64_t> read_bytes(const JsonValue& value, std::string_view suffix = "") {
   if (value.kind == JsonValue::Kind::kNumber) return parse_number(value.text);
   if (value.kind != JsonValue::Kind::kText) return std::nullopt;
-  const Result<std::uint64_t> bytes = parse_bytes(value.text);
+  std::string_view text = value.text;
+  if (text.ends_with(suffix)) text.remove_suffix(suffix.size());
+  const Result<std::uint64_t> bytes = parse_bytes(text);
   return bytes ? std::optional(*bytes) : std::nullopt;
 }
 
@@ -54,6 +57,11 @@ class Setter {
     if (!complaint.empty()) fault(complaint);
   }
 
+  void operator()(Place<bool> place) {
+    if (value_.kind != JsonValue::Kind::kBoolean) return expected("true or false");
+    place(slot_) = value_.text == "true";
+  }
+
   void operator()(Place<int> place) {
     const std::optional<std::uint64_t> number =
         value_.kind == JsonValue::Kind::kNumber ? parse_number(value_.text) : std::nullopt;
@@ -62,7 +70,22 @@ class Setter {
     place(slot_) = static_cast<int>(*number);
   }
 
+  void operator()(Place<CountLimit> place) {
+    if (value_.kind == JsonValue::Kind::kText) {
+      const std::optional<int> percent = parse_percent(value_.text);
+      if (!percent) return expected("\"20%\", or a whole number");
+      place(slot_) = Percent{*percent};
+      return;
+    }
+    const std::optional<std::uint64_t> number =
+        value_.kind == JsonValue::Kind::kNumber ? parse_number(value_.text) : std::nullopt;
+    if (!number) return expected("\"20%\", or a whole number");
+    if (outside(*number)) return out_of_range(as_number);
+    place(slot_) = static_cast<int>(*number);
+  }
+
   void operator()(Place<std::uint64_t> place) {
+    if (key_.kind == Kind::kRate) return set_rate(place(slot_));
     const std::optional<std::uint64_t> bytes = read_bytes(value_);
     if (!bytes) return expected("a size such as \"256KiB\", or a number of bytes");
     if (outside(*bytes)) return out_of_range(bytes_text);
@@ -85,6 +108,10 @@ class Setter {
   }
 
   void operator()(Place<milliseconds> place) {
+    if (key_.kind == Kind::kLifetime && value_.text == "forever") {
+      place(slot_) = policy::kForever;
+      return;
+    }
     constexpr const char* kWanted = "a duration in quotes, such as \"500ms\", \"60s\", \"5m\"";
     if (value_.kind != JsonValue::Kind::kText) return expected(kWanted);
     const Result<milliseconds> duration = parse_duration(value_.text);
@@ -94,8 +121,7 @@ class Setter {
   }
 
   void operator()(Place<std::vector<std::string>> place) {
-    constexpr const char* kWanted = "a list of texts, such as [\"library/*\"]";
-    if (value_.kind != JsonValue::Kind::kList) return expected(kWanted);
+    if (value_.kind != JsonValue::Kind::kList) return expected("a list of texts, [\"…\", …]");
     std::vector<std::string> texts;
     for (const JsonValue& item : value_.items) {
       const std::string path = path_ + "[" + std::to_string(texts.size()) + "]";
@@ -107,16 +133,29 @@ class Setter {
       const std::string complaint = check_text(key_.kind, item.text);
       if (!complaint.empty()) faults_.push_back({path, complaint});
     }
-    if (texts.empty()) fault("allows nothing; write [\"*\"] to allow everything");
+    if (texts.size() < key_.range.least) {
+      fault(key_.kind == Kind::kPatterns ? "allows nothing; write [\"*\"] to allow everything"
+                                         : "is empty; write one at least, or leave it out");
+    }
     place(slot_) = std::move(texts);
   }
 
-  void operator()(Place<std::vector<UpstreamConfig>>) {}
+  void operator()(const Objects&) {}
 
  private:
   static std::string as_number(std::uint64_t value) { return std::to_string(value); }
   static std::string as_duration(std::uint64_t value) {
     return duration_text(milliseconds(static_cast<std::int64_t>(value)));
+  }
+
+  // No limit is 0, so one range can't say what the least is else.
+  void set_rate(std::uint64_t& rate) {
+    const std::optional<std::uint64_t> bytes = read_bytes(value_, "/s");
+    if (!bytes) return expected("a size such as \"2MB/s\", or a number of bytes, a second");
+    rate = *bytes;
+    if (rate == 0 || rate >= kLeastRate) return;
+    fault("must be 0 for no limit, or at least " + bytes_text(kLeastRate) + " a second, not " +
+          describe(value_));
   }
 
   bool outside(std::uint64_t value) const {
@@ -159,6 +198,7 @@ std::string bytes_text(std::uint64_t bytes) {
 
 // The largest unit that comes out even and at more than one, so that a minute stays "60s".
 std::string duration_text(milliseconds duration) {
+  if (duration == policy::kForever) return "forever";
   constexpr std::array<Unit, 4> kUnits{
       {{86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1'000, "s"}}};
   const auto count = static_cast<std::uint64_t>(duration.count());

@@ -16,7 +16,7 @@
 namespace layby::app {
 
 // Puts `value` where `key` has its place, or adds to `faults` what is wrong with it.
-// `path` is where it stands in the file. Not for Kind::kUpstreams.
+// `path` is where it stands in the file. Not for Kind::kObjects.
 void set_value(const Key& key, const JsonValue& value, Slot slot, const std::string& path,
                std::vector<ConfigFault>& faults);
 

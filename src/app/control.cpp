@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layby/admin/images.h"
+#include "layby/admin/prefetch.h"
 #include "layby/base/number.h"
 #include "layby/http/url.h"
 #include "layby/oci/reference.h"
@@ -49,6 +50,9 @@ class Waiting final : public cache::Operation {
       : respond_(std::make_shared<server::Handler::Respond>(std::move(respond))) {}
   ~Waiting() override { *respond_ = nullptr; }
 
+  // What is under way for it, and ends with it.
+  void hold(cache::Handle work) { work_ = std::move(work); }
+
   // May be called once.
   std::function<void(server::Response)> answer() const {
     return [respond = respond_](server::Response response) {
@@ -58,6 +62,7 @@ class Waiting final : public cache::Operation {
 
  private:
   const std::shared_ptr<server::Handler::Respond> respond_;
+  cache::Handle work_;
 };
 
 Json sum_json(const cache::EvictedSum& sum) {
@@ -68,7 +73,8 @@ Json sum_json(const cache::EvictedSum& sum) {
 
 bool Control::takes(const server::Request& request) {
   if (!request.local) return false;
-  for (const char* path : {"/images", "/pin", "/unpin", "/evict", "/verify"}) {
+  for (const char* path :
+       {"/images", "/pin", "/unpin", "/evict", "/verify", "/prefetch", "/prefetch/plan"}) {
     if (request.path == path) return true;
   }
   return false;
@@ -93,11 +99,17 @@ std::optional<cache::TagKey> Control::image_of(const server::Request& request,
 }
 
 cache::Handle Control::handle(const server::Request& request, Respond respond) {
-  const bool lists = request.path == "/images";
+  if (request.path == "/prefetch") {
+    prefetch(request, respond);
+    return nullptr;
+  }
+  const bool plans = request.path == "/prefetch/plan";
+  const bool lists = request.path == "/images" || plans;
   if (request.method != (lists ? "GET" : "POST")) {
     respond(error_answer(405, std::string("this is for ") + (lists ? "GET" : "POST")));
     return nullptr;
   }
+  if (plans) return plan(request, std::move(respond));
   if (lists) return list(std::move(respond));
   if (request.path == "/verify") {
     store_.verify();
@@ -164,6 +176,29 @@ cache::Handle Control::unpin(const cache::TagKey& key, Respond respond) {
     if (!was) return answer(failure_answer(was.error()));
     answer(json_answer(200, Json{{"image", admin::image_name(key)}, {"was_pinned", *was}}));
   });
+  return waiting;
+}
+
+void Control::prefetch(const server::Request& request, const Respond& respond) {
+  if (request.method == "GET" || request.method == "HEAD") {
+    return respond(json_answer(200, admin::prefetch_json(prefetching_.status())));
+  }
+  if (request.method != "POST") return respond(error_answer(405, "this is for GET and POST"));
+  if (http::query_value(request.query, "stop")) {
+    prefetching_.stop();
+    return respond(json_answer(200, Json{{"run", prefetching_.status().run}}));
+  }
+  const Result<std::uint64_t> run = prefetching_.start();
+  respond(run ? json_answer(202, Json{{"run", *run}}) : failure_answer(run.error()));
+}
+
+cache::Handle Control::plan(const server::Request& request, Respond respond) {
+  auto waiting = std::make_unique<Waiting>(std::move(respond));
+  const bool sizes = http::query_value(request.query, "sizes").has_value();
+  waiting->hold(
+      prefetching_.plan(sizes, [answer = waiting->answer()](const Result<std::string>& plan) {
+        answer(plan ? json_answer(200, *plan) : failure_answer(plan.error()));
+      }));
   return waiting;
 }
 

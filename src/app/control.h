@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the CLI may do to a running daemon, over the Unix socket alone: list, pin,
-// unpin and evict images, and have the stored blobs checked. JSON out; an error is
+// unpin and evict images, have the stored blobs checked, and fetch the prefetch list. JSON out; an
+// error is
 // {"error": "a sentence"}.
 
 #ifndef LAYBY_SRC_APP_CONTROL_H_
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "app/prefetching.h"
 #include "layby/base/clock.h"
 #include "layby/cache/cache.h"
 #include "layby/server/http_server.h"
@@ -19,8 +21,9 @@ namespace layby::app {
 class Control final : public server::Handler {
  public:
   // All outlive this.
-  Control(const cache::Cache& cache, cache::Store& store, const Clock& clock)
-      : cache_(cache), store_(store), clock_(clock) {}
+  Control(const cache::Cache& cache, cache::Store& store, Prefetching& prefetching,
+          const Clock& clock)
+      : cache_(cache), store_(store), prefetching_(prefetching), clock_(clock) {}
 
   // Whether `request` is one of these: by its path, and by the way it came.
   static bool takes(const server::Request& request);
@@ -38,8 +41,12 @@ class Control final : public server::Handler {
   cache::Handle pin(const cache::TagKey& key, Respond respond);
   cache::Handle unpin(const cache::TagKey& key, Respond respond);
 
+  void prefetch(const server::Request& request, const Respond& respond);
+  cache::Handle plan(const server::Request& request, Respond respond);
+
   const cache::Cache& cache_;
   cache::Store& store_;
+  Prefetching& prefetching_;
   const Clock& clock_;
 };
 

@@ -61,12 +61,17 @@ std::optional<app::Config> read_config(const std::string& path) {
   const std::string file = path.empty() ? app::kConfigPath : path;
   app::ConfigOutcome outcome = app::load_config(file);
   if (outcome.faults.empty()) return std::move(outcome.config);
-  complain(file + " has " + std::to_string(outcome.faults.size()) +
-           (outcome.faults.size() == 1 ? " fault:" : " faults:"));
-  for (const app::ConfigFault& fault : outcome.faults) {
-    std::cerr << "  " << fault.path << ": " << fault.message << "\n";
-  }
+  complain_of(file, outcome.faults);
   return std::nullopt;
+}
+
+void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults) {
+  complain(file + " has " + std::to_string(faults.size()) +
+           (faults.size() == 1 ? " fault:" : " faults:"));
+  for (const app::ConfigFault& fault : faults) {
+    const std::string line = fault.line > 0 ? "line " + std::to_string(fault.line) + ", " : "";
+    std::cerr << "  " << line << fault.path << ": " << fault.message << "\n";
+  }
 }
 
 void complain(const std::string& sentence) { std::cerr << "layby: " << sentence << "\n"; }

@@ -3,12 +3,15 @@
 // `layby config check|show|reference|schema`: what is in a configuration, and what
 // can be.
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <string>
 
 #include "cli/commands.h"
+#include "layby/app/prefetch_list.h"
 
 namespace layby::cli {
 namespace {
@@ -16,10 +19,24 @@ namespace {
 constexpr const char* kFileHelp =
     "Configuration file (without: /etc/layby/layby.json if it is there, else the defaults)";
 
+int check_list(const app::Config& config) {
+  const std::string& path = config.prefetch;
+  if (path.empty() || ::access(path.c_str(), F_OK) != 0) return kFine;
+  app::PrefetchListOutcome outcome = app::load_prefetch_list(path);
+  if (outcome.faults.empty()) outcome.faults = app::unserved(outcome.list, config);
+  if (outcome.faults.empty()) {
+    std::cout << path << " is fine\n";
+    return kFine;
+  }
+  complain_of(path, outcome.faults);
+  return kMisused;
+}
+
 int check(const std::string& path) {
-  if (!read_config(path)) return kMisused;
+  const std::optional<app::Config> config = read_config(path);
+  if (!config) return kMisused;
   std::cout << (path.empty() ? "the configuration" : path) << " is fine\n";
-  return kFine;
+  return check_list(*config);
 }
 
 int show(const std::string& path) {
@@ -44,6 +61,23 @@ void add_with_file(CLI::App& parent, const char* name, const char* help, int& ex
   sub->callback([path, command, &exit_code] { exit_code = command(*path); });
 }
 
+// What is printed of the configuration, and of the prefetch list.
+struct Printed {
+  const char* name;
+  const char* help;
+  std::string (*of_config)();
+  std::string (*of_list)();
+};
+
+void add_print(CLI::App& parent, const Printed& printed, int& exit_code) {
+  CLI::App* sub = parent.add_subcommand(printed.name, printed.help);
+  const auto of_list = std::make_shared<bool>(false);
+  sub->add_flag("--prefetch", *of_list, "That of the prefetch list");
+  sub->callback([printed, of_list, &exit_code] {
+    exit_code = print(*of_list ? printed.of_list() : printed.of_config());
+  });
+}
+
 }  // namespace
 
 void add_config(CLI::App& app, int& exit_code) {
@@ -53,11 +87,14 @@ void add_config(CLI::App& app, int& exit_code) {
                 check);
   add_with_file(*config, "show", "Print the configuration in effect, defaults included", exit_code,
                 show);
-  config->add_subcommand("reference", "Print docs/configuration.md: all keys")
-      ->callback([&exit_code] { exit_code = print(app::config_reference()); });
-  config->add_subcommand("schema", "Print a JSON schema of the file")->callback([&exit_code] {
-    exit_code = print(app::config_schema());
-  });
+  add_print(*config,
+            {"reference", "Print docs/configuration.md: all keys", app::config_reference,
+             app::prefetch_list_reference},
+            exit_code);
+  add_print(
+      *config,
+      {"schema", "Print a JSON schema of the file", app::config_schema, app::prefetch_list_schema},
+      exit_code);
 }
 
 }  // namespace layby::cli

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "layby/app/config.h"
 
@@ -36,6 +37,9 @@ void add_version(CLI::App& app, int& exit_code);
 // is there, else the defaults. Where it has faults, prints them all to stderr and
 // gives nullopt.
 std::optional<app::Config> read_config(const std::string& path);
+
+// All that is wrong with a file, to stderr.
+void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults);
 
 // One sentence to stderr, with the program's name before it.
 void complain(const std::string& sentence);

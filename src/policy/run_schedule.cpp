@@ -20,15 +20,17 @@ void RunSchedule::on_started(SteadyTime now) {
 }
 
 void RunSchedule::on_ended(SteadyTime now, bool failed) {
-  if (failed) next_ = std::min(next_, now + kAgain);
+  if (!failed) return;
+  next_ = std::min(next_, now + kAgain);
+  not_before_ = next_;
 }
 
 std::chrono::milliseconds RunSchedule::wait(SteadyTime now,
                                             std::chrono::seconds time_of_day) const {
   using std::chrono::milliseconds;
   const milliseconds interval =
-      soon_ ? milliseconds(0)
-            : std::max(std::chrono::ceil<milliseconds>(next_ - now), milliseconds(0));
+      std::max(std::chrono::ceil<milliseconds>((soon_ ? not_before_ : next_) - now),
+               milliseconds(0));
   if (!window_) return interval;
   constexpr std::chrono::seconds kDay{24 * 60 * 60};
   const auto then = (time_of_day + std::chrono::ceil<std::chrono::seconds>(interval)) % kDay;

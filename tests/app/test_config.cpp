@@ -145,7 +145,7 @@ TEST_F(ConfigTest, SyntaxFaultsNameLineAndColumn) {
 
 TEST_F(ConfigTest, OnlyAnObjectIsAConfiguration) {
   for (const char* text : {"null", "3", "[]", "\"x\""}) {
-    EXPECT_NE(fault_of(text).find("a configuration is an object"), std::string::npos) << text;
+    EXPECT_NE(fault_of(text).find("a file of this kind is an object"), std::string::npos) << text;
   }
 }
 

@@ -65,6 +65,13 @@ TEST_F(RunScheduleTest, WhatHappenedIsWorthARun) {
   EXPECT_EQ(wait(schedule), milliseconds(0));
 }
 
+TEST_F(RunScheduleTest, WhatHappenedDoesNotHurryAFailure) {
+  RunSchedule schedule(hours(6), std::nullopt);
+  run(schedule, true);
+  schedule.want_soon();
+  EXPECT_EQ(wait(schedule), minutes(10));
+}
+
 TEST_F(RunScheduleTest, WindowIsWaitedFor) {
   RunSchedule schedule(hours(6), night_);
   EXPECT_EQ(wait(schedule, hours(22)), hours(3));

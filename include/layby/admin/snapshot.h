@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "layby/admin/prefetch.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/cache/store.h"
@@ -28,12 +30,27 @@ struct FillProgress {
   std::optional<std::uint64_t> size_bytes;  // Known once upstream has answered.
   int readers = 0;
   bool kept = true;  // It will be stored.
+  bool background = false;
+};
+
+// A tag that was found to stand for another image.
+struct MoveState {
+  std::string image;
+  std::string from;
+  std::string to;
+  std::optional<std::uint64_t> fetch_bytes;
+  std::chrono::seconds ago{0};
 };
 
 struct UpstreamState {
   std::string name;
   std::string url;
-  bool reachable = true;  // False while revalidations are spared after failures.
+  std::string_view link = "up";          // "doubtful" after a failure, "down"
+  std::chrono::seconds link_seconds{0};  // Since when it isn't up.
+  // How long it asked not to be asked, for anything or for manifests.
+  std::chrono::seconds throttled{0};
+  std::chrono::seconds pulls_throttled{0};
+  std::optional<std::string_view> parent_link;  // Where it has a parent.
   std::optional<std::uint64_t> quota_limit;
   std::optional<std::uint64_t> quota_remaining;
   std::chrono::seconds quota_window{0};
@@ -58,6 +75,8 @@ struct Snapshot {
   std::uint64_t resident_bytes = 0;
   std::vector<UpstreamState> upstreams;
   std::vector<FillProgress> fills;
+  std::vector<MoveState> moves;  // Oldest first.
+  PrefetchStatus prefetch;
   cache::ScrubStatus scrub;
   WallTime now;
   const Counters* counters = nullptr;  // Never null when rendered.

@@ -24,6 +24,7 @@ struct PrefetchImageConfig {
   std::vector<std::string> platforms{"linux/amd64"};  // oci::parse_platform
   bool attestations = false;
   bool pin = false;
+  int line = 0;  // Of `image` in the file.
 };
 
 struct PrefetchListConfig {
@@ -44,6 +45,10 @@ PrefetchListOutcome parse_prefetch_list(std::string_view json);
 
 // The same for a file; an empty list where there is none. Blocks on the disk.
 PrefetchListOutcome load_prefetch_list(const std::string& path);
+
+// What of the list a configuration doesn't serve: unknown upstreams, and repositories that
+// they don't allow.
+std::vector<ConfigFault> unserved(const PrefetchListConfig& list, const Config& config);
 
 // The reference of the list's keys, in Markdown, and its JSON schema.
 std::string prefetch_list_reference();

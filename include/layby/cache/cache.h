@@ -57,6 +57,9 @@ struct Origin {
   std::vector<std::string> allow;  // policy::allows
   std::unique_ptr<Upstream> upstream;
   std::vector<std::string> deny{};  // Stronger than allow.
+  // It may give this cache what it gives nobody else: its repositories are asked before
+  // content that came from another one is given in their name.
+  bool is_private = false;
 
   bool serves(const std::string& repository) const;
 };

@@ -21,7 +21,8 @@ class RunSchedule {
   RunSchedule(std::chrono::milliseconds every, std::optional<DayWindow> window)
       : every_(every), window_(window) {}
 
-  // Something happened that the next run is for.
+  // Something happened that the next run is for; it is due as soon as a run that failed
+  // may be repeated.
   void want_soon() { soon_ = true; }
   void on_started(SteadyTime now);
   void on_ended(SteadyTime now, bool failed);
@@ -35,7 +36,8 @@ class RunSchedule {
   std::chrono::milliseconds every_;
   std::optional<DayWindow> window_;
   bool soon_ = true;
-  SteadyTime next_{};  // Unless soon.
+  SteadyTime next_{};        // Unless soon.
+  SteadyTime not_before_{};  // After a failure.
 };
 
 }  // namespace layby::policy

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The limit on what blobs take from the link, as it changes over the day. Lives on the
+// loop thread.
+
+#ifndef LAYBY_SRC_APP_RATE_WINDOWS_H_
+#define LAYBY_SRC_APP_RATE_WINDOWS_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "layby/app/config.h"
+#include "layby/base/clock.h"
+#include "layby/cache/async.h"
+#include "layby/policy/day_window.h"
+
+namespace layby::app {
+
+class RateWindows {
+ public:
+  // `set_rate` is called at once, and whenever another window begins. What is passed by
+  // reference outlives this.
+  RateWindows(const Config& config, cache::Timers& timers, const Clock& clock,
+              std::function<void(std::uint64_t)> set_rate);
+
+  // At this time of day, in bytes a second; 0 for no limit.
+  std::uint64_t rate_at(std::chrono::seconds time_of_day) const;
+
+ private:
+  struct Window {
+    policy::DayWindow window;
+    std::uint64_t max_rate = 0;
+  };
+
+  void look();
+
+  const std::uint64_t otherwise_;
+  std::vector<Window> windows_;
+  cache::Timers& timers_;
+  const Clock& clock_;
+  const std::function<void(std::uint64_t)> set_rate_;
+  cache::Handle next_look_;
+};
+
+}  // namespace layby::app
+
+#endif  // LAYBY_SRC_APP_RATE_WINDOWS_H_
