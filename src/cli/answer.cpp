@@ -14,6 +14,13 @@
 #include "layby/base/log.h"
 
 namespace layby::cli {
+namespace {
+
+constexpr std::uint64_t kMinute = 60;
+constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kDay = 24 * kHour;
+
+}  // namespace
 
 Result<Json> parse_answer(std::string_view body) {
   Json json = Json::parse(body, nullptr, false);
@@ -83,10 +90,32 @@ std::string duration(std::uint64_t seconds) {
   return format_duration(std::chrono::seconds(std::min(seconds, kLongest)));
 }
 
+std::string age(std::uint64_t seconds) {
+  if (seconds < kMinute) return std::to_string(seconds) + " s";
+  if (seconds < kHour) return std::to_string(seconds / kMinute) + " min";
+  if (seconds < 2 * kDay) return std::to_string(seconds / kHour) + " h";
+  return std::to_string(seconds / kDay) + " d";
+}
+
+std::string spelled_duration(std::uint64_t seconds) {
+  const auto both = [seconds](std::uint64_t unit, const char* name, std::uint64_t smaller) {
+    const std::uint64_t rest = seconds % unit / smaller * smaller;
+    return std::to_string(seconds / unit) + name + (rest > 0 ? " " + age(rest) : "");
+  };
+  if (seconds >= kDay) return both(kDay, " d", kHour);
+  if (seconds >= kHour) return both(kHour, " h", kMinute);
+  return age(seconds);
+}
+
 std::string percent(double share) {
   std::array<char, 16> buffer{};
   std::snprintf(buffer.data(), buffer.size(), "%.1f%%", share * 100);
   return buffer.data();
+}
+
+std::string bar(double share, int columns) {
+  const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * columns);
+  return "[" + std::string(full, '#') + std::string(columns - full, '-') + "]";
 }
 
 double share_of(std::uint64_t part, std::uint64_t whole) {

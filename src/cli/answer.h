@@ -45,8 +45,17 @@ std::string how_many(std::uint64_t number, const std::string& thing);
 // "3m 20s".
 std::string duration(std::uint64_t seconds);
 
+// "3 h": one unit, for what is scanned.
+std::string age(std::uint64_t seconds);
+
+// "3 h 20 min", "6 h", "40 s": for a sentence.
+std::string spelled_duration(std::uint64_t seconds);
+
 // "31.2%".
 std::string percent(double share);
+
+// "[####------]", with `columns` between the brackets; they are not negative.
+std::string bar(double share, int columns);
 
 // `part` of `whole`, from 0 to 1.
 double share_of(std::uint64_t part, std::uint64_t whole);

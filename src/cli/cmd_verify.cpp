@@ -3,11 +3,8 @@
 // `layby verify`: has the daemon check all stored blobs against their digests, and
 // follows it. The daemon does the work; leaving here does not stop it.
 
-#include <pthread.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <csignal>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -15,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/daemon_client.h"
 #include "cli/daemon_options.h"
+#include "cli/held_interrupt.h"
 #include "cli/screen.h"
 #include "cli/verify_progress.h"
 
@@ -30,33 +28,6 @@ struct VerifyOptions {
   DaemonOptions daemon;
   bool detach = false;
 };
-
-// While it lives, Ctrl-C waits until it is asked for.
-class HeldInterrupt {
- public:
-  HeldInterrupt() {
-    sigemptyset(&interrupt_);
-    sigaddset(&interrupt_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &interrupt_, &before_);
-  }
-  HeldInterrupt(const HeldInterrupt&) = delete;
-  HeldInterrupt& operator=(const HeldInterrupt&) = delete;
-  ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-  // Pauses for `pause`; true, and at once, if there was a Ctrl-C.
-  bool comes_within(milliseconds pause) const {
-    const auto nanoseconds = std::chrono::nanoseconds(pause).count();
-    const timespec limit{.tv_sec = 0, .tv_nsec = static_cast<long>(nanoseconds)};
-    return sigtimedwait(&interrupt_, nullptr, &limit) == SIGINT;
-  }
-
- private:
-  sigset_t interrupt_{};
-  sigset_t before_{};
-};
-
-// A pause is part of a second, which is all that `limit` above holds.
-static_assert(kLookEvery < std::chrono::seconds(1));
 
 class Follower {
  public:

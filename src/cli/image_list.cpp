@@ -23,17 +23,6 @@ constexpr const char* kHowImagesCome =
     "No images are cached yet. They come with the first pull through Layby: set it as a\n"
     "registry mirror where images are pulled, then for instance `docker pull debian:12`.\n";
 
-// "3 h": one unit, for a column that is scanned. format_duration() tells two.
-std::string age(std::uint64_t seconds) {
-  constexpr std::uint64_t kMinute = 60;
-  constexpr std::uint64_t kHour = 60 * kMinute;
-  constexpr std::uint64_t kDay = 24 * kHour;
-  if (seconds < kMinute) return std::to_string(seconds) + " s";
-  if (seconds < kHour) return std::to_string(seconds / kMinute) + " min";
-  if (seconds < 2 * kDay) return std::to_string(seconds / kHour) + " h";
-  return std::to_string(seconds / kDay) + " d";
-}
-
 std::string age_or(const Json& image, const std::string& path, const std::string& unknown) {
   const std::optional<std::uint64_t> seconds = known_number(image, path);
   return seconds ? age(*seconds) : unknown;

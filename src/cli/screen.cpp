@@ -13,9 +13,10 @@ Screen screen_of_stdout() {
   Screen screen;
   screen.is_terminal = ::isatty(STDOUT_FILENO) == 1;
   winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    screen.columns = size.ws_col;
-  }
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return screen;
+  // A serial console says 0 for what it doesn't know.
+  if (size.ws_col > 0) screen.columns = size.ws_col;
+  if (size.ws_row > 0) screen.rows = size.ws_row;
   return screen;
 }
 

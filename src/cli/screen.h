@@ -11,6 +11,7 @@ namespace layby::cli {
 struct Screen {
   bool is_terminal = false;
   int columns = 80;
+  int rows = 24;
 };
 
 Screen screen_of_stdout();

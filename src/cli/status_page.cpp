@@ -45,9 +45,7 @@ class Page {
   // "[######----] ", or nothing where it would only be in the way.
   std::string bar(double share) const {
     if (!screen_.is_terminal) return "";
-    const int columns = std::clamp(screen_.columns / 4, 10, 30);
-    const int full = static_cast<int>(share * columns);
-    return "[" + std::string(full, '#') + std::string(columns - full, '-') + "] ";
+    return cli::bar(share, std::clamp(screen_.columns / 4, 10, 30)) + " ";
   }
 
   void title() {

@@ -12,15 +12,6 @@ namespace {
 
 constexpr std::size_t kGap = 2;
 
-// "ghcr.io/...tool:1": both ends of a name tell more than its middle.
-std::string cut(const std::string& cell, std::size_t width) {
-  constexpr std::size_t kDots = 3;
-  if (cell.size() <= width) return cell;
-  const std::size_t kept = width > kDots ? width - kDots : 0;
-  const std::size_t head = kept / 2;
-  return cell.substr(0, head) + "..." + cell.substr(cell.size() - (kept - head));
-}
-
 class Table {
  public:
   Table(std::vector<Column> columns, std::vector<Row> rows)
@@ -82,7 +73,7 @@ class Table {
   std::string line(const Row& row) const {
     std::string out;
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string cell = cut(row[i], widths_[i]);
+      const std::string cell = cut_middle(row[i], widths_[i]);
       const std::string space(widths_[i] - std::min(widths_[i], cell.size()), ' ');
       out += columns_[i].is_number ? space + cell : cell + space;
       out.append(kGap, ' ');
@@ -97,6 +88,14 @@ class Table {
 };
 
 }  // namespace
+
+std::string cut_middle(const std::string& cell, std::size_t width) {
+  constexpr std::size_t kDots = 3;
+  if (cell.size() <= width) return cell;
+  const std::size_t kept = width > kDots ? width - kDots : 0;
+  const std::size_t head = kept / 2;
+  return cell.substr(0, head) + "..." + cell.substr(cell.size() - (kept - head));
+}
 
 std::string table(std::vector<Column> columns, std::vector<Row> rows, const Screen& screen) {
   Table table(std::move(columns), std::move(rows));

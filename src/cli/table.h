@@ -27,6 +27,9 @@ struct Column {
 using Row = std::vector<std::string>;
 std::string table(std::vector<Column> columns, std::vector<Row> rows, const Screen& screen);
 
+// "ghcr.io/...tool:1": both ends of a name tell more than its middle.
+std::string cut_middle(const std::string& cell, std::size_t width);
+
 }  // namespace layby::cli
 
 #endif  // LAYBY_SRC_CLI_TABLE_H_

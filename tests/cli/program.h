@@ -7,6 +7,7 @@
 #define LAYBY_TESTS_CLI_PROGRAM_H_
 
 #include <gtest/gtest.h>
+#include <pty.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -125,6 +126,37 @@ class ProgramTest : public ::testing::Test {
     }
     const int status = ::pclose(pipe);
     outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return outcome;
+  }
+
+  // On a terminal of 24 rows and 80 columns.
+  static Outcome run_on_terminal(std::vector<std::string> arguments) {
+    winsize size{};
+    size.ws_row = 24;
+    size.ws_col = 80;
+    std::string name = "layby";
+    std::vector<char*> argv{name.data()};
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    int terminal = -1;
+    const pid_t child = ::forkpty(&terminal, nullptr, nullptr, &size);
+    if (child == 0) {
+      ::execv(LAYBY_BINARY, argv.data());
+      ::_exit(127);
+    }
+    if (child < 0) return {};
+    const UniqueFd screen(terminal);
+    Outcome outcome;
+    std::array<char, 4096> buffer{};
+    // The kernel gives EIO, not an end, once the program has gone.
+    while (true) {
+      const ssize_t got = ::read(screen.get(), buffer.data(), buffer.size());
+      if (got <= 0) break;
+      outcome.output.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    int status = 0;
+    const bool ended = ::waitpid(child, &status, 0) == child && WIFEXITED(status);
+    outcome.exit_code = ended ? WEXITSTATUS(status) : -1;
     return outcome;
   }
 

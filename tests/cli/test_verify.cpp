@@ -2,8 +2,6 @@
 //
 // The built program's `verify` against a daemon that the test plays.
 
-#include <pty.h>
-
 #include <atomic>
 #include <csignal>
 
@@ -102,27 +100,9 @@ TEST_F(VerifyTest, ARefusalIsTold) {
 
 TEST_F(VerifyTest, ATerminalSeesTheLineRewritten) {
   const PlayedDaemon daemon(socket(), checks_with(0));
-  const std::string path = socket();
-  int terminal = -1;
-  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
-  if (child == 0) {
-    ::execl(LAYBY_BINARY, "layby", "verify", "--socket", path.c_str(), nullptr);
-    ::_exit(127);
-  }
-  ASSERT_GT(child, 0);
-  const UniqueFd screen(terminal);
-  std::string output;
-  std::array<char, 4096> buffer{};
-  // The kernel gives EIO, not an end, once the program has gone.
-  while (true) {
-    const ssize_t got = ::read(screen.get(), buffer.data(), buffer.size());
-    if (got <= 0) break;
-    output.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  int status = 0;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  EXPECT_EQ(output,
+  const Outcome outcome = run_on_terminal({"verify", "--socket", socket()});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.output,
             "\r25.0%  1.0 kB of 4.0 kB\x1b[K"
             "\r50.0%  2.0 kB of 4.0 kB\x1b[K"
             "\r\x1b[K4 blobs, 4.0 kB, all good\r\n");

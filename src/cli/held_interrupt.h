@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ctrl-C as something to look at between two steps, for commands that follow the
+// daemon and have a last word to say.
+
+#ifndef LAYBY_SRC_CLI_HELD_INTERRUPT_H_
+#define LAYBY_SRC_CLI_HELD_INTERRUPT_H_
+
+#include <pthread.h>
+
+#include <chrono>
+#include <csignal>
+
+namespace layby::cli {
+
+// While it lives, Ctrl-C waits until it is asked for.
+class HeldInterrupt {
+ public:
+  HeldInterrupt() {
+    sigemptyset(&interrupt_);
+    sigaddset(&interrupt_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupt_, &before_);
+  }
+  HeldInterrupt(const HeldInterrupt&) = delete;
+  HeldInterrupt& operator=(const HeldInterrupt&) = delete;
+  ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  // Pauses for `pause`; true, and at once, if there was a Ctrl-C.
+  bool comes_within(std::chrono::milliseconds pause) const {
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(pause);
+    const std::chrono::nanoseconds rest = pause - whole;
+    const timespec limit{.tv_sec = static_cast<time_t>(whole.count()),
+                         .tv_nsec = static_cast<long>(rest.count())};
+    return sigtimedwait(&interrupt_, nullptr, &limit) == SIGINT;
+  }
+
+ private:
+  sigset_t interrupt_{};
+  sigset_t before_{};
+};
+
+}  // namespace layby::cli
+
+#endif  // LAYBY_SRC_CLI_HELD_INTERRUPT_H_

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each line is cleared behind its text and the rest of the screen at the end, so that
+// nothing flickers. Sequences: ECMA-48, CUU, EL and ED.
+
+#include "cli/live_lines.h"
+
+#include <algorithm>
+
+namespace layby::cli {
+
+std::string LiveLines::draw(const std::vector<std::string>& lines, int columns) {
+  std::string out = to_their_top(columns);
+  widths_.clear();
+  for (const std::string& line : lines) {
+    out += line + "\x1b[K\n";
+    widths_.push_back(line.size());
+  }
+  return out + "\x1b[J";
+}
+
+std::string LiveLines::clear(int columns) {
+  std::string out = to_their_top(columns) + "\x1b[J";
+  widths_.clear();
+  return out;
+}
+
+// A terminal that was made narrower meanwhile has broken lines in two.
+std::string LiveLines::to_their_top(int columns) const {
+  const auto room = static_cast<std::size_t>(std::max(columns, 1));
+  std::size_t rows = 0;
+  for (const std::size_t width : widths_)
+    rows += std::max<std::size_t>(1, (width + room - 1) / room);
+  return rows == 0 ? "\r" : "\r\x1b[" + std::to_string(rows) + "A";
+}
+
+}  // namespace layby::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The oldest sample kept is the last one from before the window, so that the rate is
+// of the whole window.
+
+#include "cli/moving_rate.h"
+
+namespace layby::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kWindow{10'000};
+constexpr milliseconds kSoonest{1'000};  // What is shorter says nothing of the rest.
+
+}  // namespace
+
+void MovingRate::take(std::uint64_t bytes, milliseconds at) {
+  if (!samples_.empty() && bytes < samples_.back().bytes) samples_.clear();
+  samples_.push_back({bytes, at});
+  while (samples_.size() > 2 && at - samples_[1].at >= kWindow) samples_.pop_front();
+}
+
+std::optional<std::uint64_t> MovingRate::per_second() const {
+  if (samples_.empty()) return std::nullopt;
+  const milliseconds span = samples_.back().at - samples_.front().at;
+  if (span < kSoonest) return std::nullopt;
+  const std::uint64_t bytes = samples_.back().bytes - samples_.front().bytes;
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * 1000.0 /
+                                    static_cast<double>(span.count()));
+}
+
+}  // namespace layby::cli
