@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "cli/answer.h"
 #include "cli/commands.h"
 #include "layby/app/version.h"
 
@@ -49,6 +50,7 @@ int run(int argc, const char* const* argv) {
   add_unpin(app, exit_code);
   add_evict(app, exit_code);
   add_verify(app, exit_code);
+  add_prefetch(app, exit_code);
   add_config(app, exit_code);
   add_version(app, exit_code);
   const int parsed = parse(app, argc, argv);
@@ -66,8 +68,7 @@ std::optional<app::Config> read_config(const std::string& path) {
 }
 
 void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults) {
-  complain(file + " has " + std::to_string(faults.size()) +
-           (faults.size() == 1 ? " fault:" : " faults:"));
+  complain(file + " has " + how_many(faults.size(), "fault") + ":");
   for (const app::ConfigFault& fault : faults) {
     const std::string line = fault.line > 0 ? "line " + std::to_string(fault.line) + ", " : "";
     std::cerr << "  " << line << fault.path << ": " << fault.message << "\n";

@@ -31,6 +31,7 @@ void add_pin(CLI::App& app, int& exit_code);
 void add_unpin(CLI::App& app, int& exit_code);
 void add_evict(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
+void add_prefetch(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 
 // The configuration of `path`, or of /etc/layby/layby.json if `path` is empty and that
@@ -38,7 +39,7 @@ void add_version(CLI::App& app, int& exit_code);
 // gives nullopt.
 std::optional<app::Config> read_config(const std::string& path);
 
-// All that is wrong with a file, to stderr.
+// "FILE has 2 faults:" and a line for each, to stderr.
 void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults);
 
 // One sentence to stderr, with the program's name before it.

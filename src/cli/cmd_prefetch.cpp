@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `layby prefetch`: has the daemon fetch the list of images to keep at hand, and
+// follows it; or shows what that would take; or stops it. The daemon does the work:
+// only Ctrl-C and --stop end it, not the loss of this program.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "cli/answer.h"
+#include "cli/commands.h"
+#include "cli/daemon_client.h"
+#include "cli/daemon_options.h"
+#include "cli/held_interrupt.h"
+#include "cli/live_lines.h"
+#include "cli/prefetch_display.h"
+#include "cli/prefetch_log.h"
+#include "cli/prefetch_look.h"
+#include "cli/prefetch_plan.h"
+#include "cli/prefetch_words.h"
+#include "cli/screen.h"
+
+namespace layby::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kRedrawEvery{500};
+constexpr milliseconds kLookEvery{1'000};
+
+// A plan asks upstream for each tag, and with sizes for each manifest.
+constexpr std::chrono::seconds kPlanPatience{600};
+
+constexpr const char* kStopPath = "/prefetch?stop=1";
+constexpr const char* kStopped = "stopped; what came is kept, and the next run goes on there";
+
+struct PrefetchOptions {
+  DaemonOptions daemon;
+  bool detach = false;
+  bool plan = false;
+  bool sizes = false;
+  bool stop = false;
+};
+
+Result<PrefetchLook> look_at(const std::string& socket) {
+  const Result<std::string> answer = ask_daemon(socket, "/prefetch");
+  if (!answer) return answer.error();
+  return read_prefetch(*answer);
+}
+
+// What is printed while a run goes on, and how.
+class Output {
+ public:
+  explicit Output(bool as_json) : as_json_(as_json) {}
+
+  milliseconds pause() const {
+    return screen_of_stdout().is_terminal && !as_json_ ? kRedrawEvery : kLookEvery;
+  }
+
+  void show(const PrefetchLook& look, milliseconds elapsed) {
+    if (as_json_) return;
+    const Screen screen = screen_of_stdout();  // Each time, since it may be resized.
+    std::cout << (screen.is_terminal
+                      ? live_.draw(display_.lines(look, elapsed, screen), screen.columns)
+                      : log_.lines(look, elapsed))
+              << std::flush;
+  }
+
+  void clear() {
+    const Screen screen = screen_of_stdout();
+    if (screen.is_terminal && !as_json_) std::cout << live_.clear(screen.columns) << std::flush;
+  }
+
+  // After clear(): what went wrong where only the display told it so far, and the sum.
+  void end(const PrefetchLook& look) const {
+    if (as_json_) return print_answer(look.json);
+    if (screen_of_stdout().is_terminal) {
+      for (const PrefetchImage& image : look.images) {
+        if (image.state == PrefetchImage::State::kGivenUp) std::cout << end_of(image) << "\n";
+      }
+    }
+    std::cout << verdict(look) << "\n";
+  }
+
+ private:
+  const bool as_json_;
+  LiveLines live_;
+  PrefetchDisplay display_;
+  PrefetchLog log_;
+};
+
+class Follower {
+ public:
+  Follower(const std::string& socket, std::uint64_t run, bool as_json)
+      : socket_(socket), run_(run), as_json_(as_json), output_(as_json) {}
+
+  int follow(const HeldInterrupt& interrupt) {
+    const auto began = steady_clock::now();
+    while (true) {
+      const Result<PrefetchLook> look = look_at(socket_);
+      if (!look) return give_up(look.error());
+      const RunState state = state_of_run(*look, run_);
+      if (state == RunState::kLost) return give_up(lost());
+      output_.show(*look, std::chrono::duration_cast<milliseconds>(steady_clock::now() - began));
+      if (state == RunState::kEnded) return end(*look);
+      if (interrupt.comes_within(output_.pause())) return stop(*look);
+    }
+  }
+
+ private:
+  Error lost() const {
+    return {ErrorCode::kCancelled,
+            "how run " + std::to_string(run_) +
+                " ended is not known, since the daemon was started again or another run began; "
+                "run `layby prefetch` again"};
+  }
+
+  int give_up(const Error& error) {
+    output_.clear();
+    return fail(error);
+  }
+
+  int stop(const PrefetchLook& look) {
+    output_.clear();
+    const Result<std::string> answer = tell_daemon(socket_, kStopPath, kShortPatience);
+    if (!answer) return fail(answer.error());
+    if (as_json_) print_answer(look.json);
+    complain(kStopped);
+    return kFailed;
+  }
+
+  int end(const PrefetchLook& look) {
+    output_.clear();
+    output_.end(look);
+    return all_fine(look) ? kFine : kFailed;
+  }
+
+  const std::string& socket_;
+  const std::uint64_t run_;
+  const bool as_json_;
+  Output output_;
+};
+
+// The daemon refuses when there is no list, or one with faults; which, it tells apart
+// from the refusal.
+int refused(const std::string& socket, const Error& error, bool as_json) {
+  if (error.code != ErrorCode::kDenied) return fail(error);
+  const Result<PrefetchLook> look = look_at(socket);
+  if (look && as_json) print_answer(look->json);
+  if (look && !look->faults.empty()) {
+    complain_of(look->list, look->faults);
+  } else {
+    complain(error.message);
+  }
+  return kMisused;
+}
+
+int detach(const std::string& socket, const PrefetchOptions& options) {
+  if (!options.daemon.json) {
+    std::cout << "the run has begun; `layby status` shows how far it is\n";
+    return kFine;
+  }
+  const Result<PrefetchLook> look = look_at(socket);
+  if (!look) return fail(look.error());
+  print_answer(look->json);
+  return kFine;
+}
+
+// The number of the run that the daemon has begun.
+Result<std::uint64_t> run_of(const std::string& body) {
+  const Result<Json> answer = parse_answer(body);
+  if (!answer) return answer.error();
+  if (const std::optional<std::uint64_t> run = known_number(*answer, "/run")) return *run;
+  return Error{ErrorCode::kInvalid,
+               "the daemon's answer tells no run to follow; is it of another version?"};
+}
+
+int begin(const std::string& socket, const PrefetchOptions& options) {
+  const HeldInterrupt interrupt;
+  const Result<std::string> body = tell_daemon(socket, "/prefetch");
+  if (!body) return refused(socket, body.error(), options.daemon.json);
+  if (options.detach) return detach(socket, options);
+  const Result<std::uint64_t> run = run_of(*body);
+  if (!run) return fail(run.error());
+  return Follower(socket, *run, options.daemon.json).follow(interrupt);
+}
+
+int plan(const std::string& socket, const PrefetchOptions& options) {
+  const std::string path = options.sizes ? "/prefetch/plan?sizes=1" : "/prefetch/plan";
+  const Result<std::string> body = ask_daemon(socket, path, kPlanPatience);
+  if (!body) return refused(socket, body.error(), options.daemon.json);
+  const Result<PrefetchPlan> plan = prefetch_plan(*body, options.sizes, screen_of_stdout());
+  if (!plan) return fail(plan.error());
+  if (options.daemon.json) {
+    print_answer(*body);
+  } else {
+    std::cout << plan->page;
+  }
+  return plan->all_found ? kFine : kFailed;
+}
+
+int stop(const std::string& socket, const PrefetchOptions& options) {
+  const Result<std::string> body = tell_daemon(socket, kStopPath, kShortPatience);
+  if (!body) return fail(body.error());
+  if (options.daemon.json) {
+    print_answer(*body);
+  } else {
+    std::cout << kStopped << "\n";
+  }
+  return kFine;
+}
+
+int prefetch(const PrefetchOptions& options) {
+  const std::optional<std::string> socket = socket_of(options.daemon);
+  if (!socket) return kMisused;
+  if (options.plan) return plan(*socket, options);
+  if (options.stop) return stop(*socket, options);
+  return begin(*socket, options);
+}
+
+}  // namespace
+
+void add_prefetch(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("prefetch", "Fetch the list of images to keep at hand, now");
+  const auto options = std::make_shared<PrefetchOptions>();
+  add_daemon_options(*command, options->daemon,
+                     "Print what the daemon says, as it is; of a run, when it has ended");
+  CLI::Option* detach =
+      command->add_flag("--detach", options->detach, "Start the run and don't wait for its end");
+  CLI::Option* plan = command->add_flag("--plan", options->plan,
+                                        "Show what a run would fetch, and whether limits allow it");
+  command
+      ->add_flag("--sizes", options->sizes,
+                 "With --plan: fetch the manifests, which counts as pulls, to know all sizes")
+      ->needs(plan);
+  CLI::Option* stop = command->add_flag("--stop", options->stop, "Stop the run; what came is kept");
+  detach->excludes(plan)->excludes(stop);
+  plan->excludes(stop);
+  command->callback([options, &exit_code] { exit_code = prefetch(*options); });
+}
+
+}  // namespace layby::cli

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `layby prefetch` tells of its run where no terminal is: a line when an image
+// was fetched or failed, and the sum every ten seconds unless it is the same as
+// before, since a run may wait for hours. Pure.
+
+#ifndef LAYBY_SRC_CLI_PREFETCH_LOG_H_
+#define LAYBY_SRC_CLI_PREFETCH_LOG_H_
+
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "cli/moving_rate.h"
+#include "cli/prefetch_look.h"
+
+namespace layby::cli {
+
+class PrefetchLog {
+ public:
+  // What is new, with its lines' ends; often nothing. `elapsed` rises from look to look.
+  std::string lines(const PrefetchLook& look, std::chrono::milliseconds elapsed);
+
+ private:
+  std::string ends(const PrefetchLook& look);
+  std::string sum(const PrefetchLook& look, std::chrono::milliseconds elapsed);
+
+  MovingRate rate_;
+  std::map<std::string, PrefetchImage::State> states_;  // As of the last look.
+  std::chrono::milliseconds printed_at_{0};
+  std::string printed_;
+};
+
+}  // namespace layby::cli
+
+#endif  // LAYBY_SRC_CLI_PREFETCH_LOG_H_

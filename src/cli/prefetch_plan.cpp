@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A table in the list's order, what can't be fetched and why, then sums in sentences.
+
+#include "cli/prefetch_plan.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "cli/answer.h"
+#include "cli/table.h"
+#include "layby/base/bytes.h"
+
+namespace layby::cli {
+namespace {
+
+bool has_failed(const Json& image) { return text(image, "/state") == "failed"; }
+
+// Of what is to be fetched, a size is sure once the image's manifests are here.
+bool is_sure(const Json& image) {
+  if (has_failed(image) || text(image, "/state") == "current") return true;
+  return known_number(image, "/bytes").has_value() && !flag(image, "/estimated");
+}
+
+std::string to_fetch(const Json& image) {
+  const std::optional<std::uint64_t> bytes = known_number(image, "/bytes");
+  if (!bytes) return is_sure(image) ? "-" : "?";
+  if (*bytes == 0) return "-";
+  return (flag(image, "/estimated") ? "~ " : "") + format_bytes(*bytes);
+}
+
+std::string image_table(const Json& images, const Screen& screen) {
+  constexpr std::size_t kLeastName = 20;
+  std::vector<Row> rows;
+  for (const Json& image : images) {
+    rows.push_back(
+        {text(image, "/image"), text(image, "/state"), count(image, "/pulls"), to_fetch(image)});
+  }
+  return table({{.heading = "IMAGE", .least = kLeastName},
+                {.heading = "STATE"},
+                {.heading = "PULLS", .is_number = true},
+                {.heading = "TO FETCH", .is_number = true}},
+               std::move(rows), screen) +
+         "\n";
+}
+
+std::string failures(const Json& images) {
+  std::string lines;
+  for (const Json& image : images) {
+    if (!has_failed(image)) continue;
+    const std::string error = sentence(image, "/error");
+    lines += text(image, "/image") + " failed" + (error.empty() ? "" : ": " + error) + "\n";
+  }
+  return lines;
+}
+
+std::string troubles(const Json& plan) {
+  std::string lines;
+  for (const Json& trouble : list(plan, "/troubles")) lines += sentence(trouble, "") + "\n";
+  return lines;
+}
+
+std::string sums(const Json& plan) {
+  const Json& images = list(plan, "/images");
+  const std::uint64_t unknown = number(plan, "/unknown_images");
+  const bool estimated = std::any_of(images.begin(), images.end(),
+                                     [](const Json& image) { return flag(image, "/estimated"); });
+  std::string line =
+      how_many(images.size(), "image") + ", " + how_many(number(plan, "/pulls"), "pull") + ", ";
+  if (unknown > 0) {
+    line += "at least ";
+  } else if (estimated) {
+    line += "about ";
+  }
+  line += bytes(plan, "/bytes") + " to fetch";
+  if (unknown > 0) line += "; the size of " + how_many(unknown, "image") + " is not known yet";
+  return line + "\n";
+}
+
+std::string fit(const Json& plan) {
+  if (!at(plan, "/fits").is_boolean()) return "";
+  const std::string takes = "The whole list takes " + bytes(plan, "/list_bytes") +
+                            " of the cache's " + bytes(plan, "/capacity_bytes") + ": ";
+  if (!flag(plan, "/fits")) {
+    return takes + "it does not fit. Shorten it, or give the cache more room (cache.max_bytes).\n";
+  }
+  const bool unknown = number(plan, "/unknown_images") > 0;
+  return takes + (unknown ? "what is known of it fits.\n" : "it fits.\n");
+}
+
+// "76 are left, 20 of them kept for people"
+std::string left(const Json& quota) {
+  const std::optional<std::uint64_t> remaining = known_number(quota, "/remaining");
+  if (!remaining) return "how many are left is not known";
+  const std::uint64_t reserve = number(quota, "/reserve");
+  std::string words = std::to_string(*remaining) + (*remaining == 1 ? " is" : " are") + " left";
+  if (reserve == 0 || *remaining == 0) return words;
+  if (reserve >= *remaining) return words + " and kept for people";
+  return words + ", " + std::to_string(reserve) + " of them kept for people";
+}
+
+std::string quota_sentence(const Json& quota) {
+  const std::string name = text(quota, "/upstream");
+  const std::optional<std::uint64_t> limit = known_number(quota, "/limit");
+  if (!limit) return name + " states no limit of pulls.\n";
+  const std::uint64_t window = number(quota, "/window_seconds");
+  std::string words = name + " allows " + how_many(*limit, "pull");
+  if (window > 0) words += " in " + spelled_duration(window);
+  words += "; " + left(quota) + ": ";
+  if (flag(quota, "/suffices")) return words + "it suffices.\n";
+  const std::uint64_t needed = number(quota, "/seconds_needed");
+  if (needed == 0) return words + "it does not suffice.\n";
+  return words + "it takes about " + spelled_duration(needed) + ".\n";
+}
+
+std::string hint_of_sizes(const Json& plan) {
+  std::uint64_t unsure = 0;
+  std::uint64_t pulls = 0;
+  for (const Json& image : list(plan, "/images")) {
+    if (is_sure(image)) continue;
+    ++unsure;
+    pulls += number(image, "/pulls");
+  }
+  if (unsure == 0) return "";
+  return "\n`layby prefetch --plan --sizes` fetches the manifests (" + how_many(pulls, "pull") +
+         ") to know all sizes.\n";
+}
+
+std::string page_of(const Json& plan, bool with_sizes, const Screen& screen) {
+  const Json& images = list(plan, "/images");
+  if (images.empty()) return "The list names no images.\n" + troubles(plan);
+  std::string page = image_table(images, screen);
+  const std::string bad = failures(images) + troubles(plan);
+  if (!bad.empty()) page += bad + "\n";
+  page += sums(plan) + fit(plan);
+  for (const Json& quota : list(plan, "/quotas")) page += quota_sentence(quota);
+  return with_sizes ? page : page + hint_of_sizes(plan);
+}
+
+}  // namespace
+
+Result<PrefetchPlan> prefetch_plan(const std::string& plan, bool with_sizes, const Screen& screen) {
+  const Result<Json> answer = parse_answer(plan);
+  if (!answer) return answer.error();
+  if (!at(*answer, "/images").is_array()) {
+    return Error{ErrorCode::kInvalid,
+                 "the daemon's /prefetch/plan tells of no images; is it of another version?"};
+  }
+  const Json& images = list(*answer, "/images");
+  return PrefetchPlan{page_of(*answer, with_sizes, screen),
+                      std::none_of(images.begin(), images.end(), has_failed)};
+}
+
+}  // namespace layby::cli
