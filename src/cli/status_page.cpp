@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <sstream>
+#include <vector>
 
 #include "cli/answer.h"
 #include "layby/base/bytes.h"
@@ -27,6 +28,8 @@ class Page {
     cache();
     upstream_requests();
     for (const Json& upstream : list(stats_, "/upstreams")) one_upstream(upstream);
+    if (at(stats_, "/prefetch").is_object()) prefetch();
+    moves();
     store();
     fills();
     return out_.str();
@@ -91,6 +94,7 @@ class Page {
     const bool down = reachable.is_boolean() && !reachable.get<bool>();
     heading(text(upstream, "/name") + (down ? " - not reachable, serving what is here" : ""));
     line("address", text(upstream, "/url"));
+    link(upstream);
     const std::optional<std::uint64_t> limit = known_number(upstream, "/quota/limit");
     if (!limit) return line("pulls left", "no limit stated");
     const std::optional<std::uint64_t> left = known_number(upstream, "/quota/remaining");
@@ -98,6 +102,60 @@ class Page {
     line("pulls left", (left ? bar(share_of(*left, *limit)) + std::to_string(*left) : "-") +
                            " of " + std::to_string(*limit) +
                            (window > 0 ? " in " + duration(window) : ""));
+  }
+
+  // Nothing of a link that is as it should be.
+  void link(const Json& upstream) {
+    const std::string state = text(upstream, "/link");
+    std::string words;
+    if (state == "down" || state == "doubtful") {
+      words = state + " for " + age(number(upstream, "/link_seconds"));
+    }
+    const std::uint64_t throttled = number(upstream, "/throttled_seconds");
+    if (throttled > 0) words += (words.empty() ? "" : ", ") + ("throttled for " + age(throttled));
+    if (!words.empty()) line("link", words);
+  }
+
+  void prefetch() {
+    heading("Prefetch");
+    const std::string reason = sentence(stats_, "/prefetch/reason");
+    line("state", text(stats_, "/prefetch/state") + (reason.empty() ? "" : ": " + reason));
+    const std::uint64_t images = number(stats_, "/prefetch/images");
+    const std::uint64_t failed = number(stats_, "/prefetch/failed");
+    if (images > 0) {
+      line("images",
+           std::to_string(images) + (failed > 0 ? ", " + std::to_string(failed) + " failed" : ""));
+    }
+    const std::uint64_t size = number(stats_, "/prefetch/bytes_total");
+    const std::uint64_t done = number(stats_, "/prefetch/bytes_done");
+    if (size > 0) {
+      line("fetched", bar(share_of(done, size)) + format_bytes(done) + " of " + format_bytes(size));
+    }
+    const std::string result = sentence(stats_, "/prefetch/result");
+    if (!result.empty()) line("last run", result);
+    const std::optional<std::uint64_t> next = known_number(stats_, "/prefetch/next_run_seconds");
+    if (next) line("next run", "in " + spelled_duration(*next));
+  }
+
+  // The latest first.
+  void moves() {
+    constexpr std::size_t kShown = 5;
+    const Json& moved = list(stats_, "/moves");
+    if (moved.empty()) return;
+    std::vector<const Json*> latest;
+    for (const Json& move : moved) latest.push_back(&move);
+    std::stable_sort(latest.begin(), latest.end(), [](const Json* a, const Json* b) {
+      return number(*a, "/seconds_ago") < number(*b, "/seconds_ago");
+    });
+    latest.resize(std::min(latest.size(), kShown));
+    heading("Moved tags");
+    for (const Json* move : latest) one_move(*move);
+  }
+
+  void one_move(const Json& move) {
+    const std::optional<std::uint64_t> size = known_number(move, "/bytes");
+    out_ << "  " << text(move, "/image") << "  " << age(number(move, "/seconds_ago")) << " ago"
+         << (size ? ", " + format_bytes(*size) + " new" : "") << "\n";
   }
 
   void store() {

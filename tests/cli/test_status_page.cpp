@@ -59,6 +59,63 @@ TEST_F(StatusPageTest, AFullStoreSaysWhatThatMeans) {
   EXPECT_FALSE(shows(page(R"({"store": {"full": false}})"), "pass through"));
 }
 
+TEST_F(StatusPageTest, PrefetchingIsShown) {
+  const std::string text = page(R"({"prefetch": {"state": "waiting", "reason": "until 02:00",
+      "result": "failed", "next_run_seconds": 12000, "images": 12, "failed": 1,
+      "bytes_total": 4000, "bytes_done": 1000}})");
+  EXPECT_TRUE(shows(text,
+                    "\nPrefetch\n"
+                    "  state         waiting: until 02:00\n"
+                    "  images        12, 1 failed\n"
+                    "  fetched       1.0 kB of 4.0 kB\n"
+                    "  last run      failed\n"
+                    "  next run      in 3 h 20 min\n"))
+      << text;
+}
+
+TEST_F(StatusPageTest, PrefetchingThatIsOffIsOneLine) {
+  const std::string text =
+      page(R"({"prefetch": {"state": "off", "reason": "there is no list", "result": "",
+               "next_run_seconds": null, "images": 0, "failed": 0}})");
+  EXPECT_TRUE(shows(text, "\nPrefetch\n  state         off: there is no list\n\nStore\n")) << text;
+}
+
+TEST_F(StatusPageTest, TheLatestMovesAreShown) {
+  std::string moves = R"({"image": "python:3.12", "seconds_ago": 7200, "bytes": 45000000},
+                         {"image": "alpine:3", "seconds_ago": 60, "bytes": null})";
+  for (int i = 0; i < 4; ++i) moves += R"(, {"image": "old:1", "seconds_ago": 999999})";
+  const std::string text = page(R"({"moves": [)" + moves + "]}");
+  EXPECT_TRUE(shows(text,
+                    "\nMoved tags\n"
+                    "  alpine:3  1 min ago\n"
+                    "  python:3.12  2 h ago, 45.0 MB new\n"
+                    "  old:1  11 d ago\n"
+                    "  old:1  11 d ago\n"
+                    "  old:1  11 d ago\n"
+                    "\nStore\n"))
+      << text;
+}
+
+TEST_F(StatusPageTest, AnUpstreamTellsWhatAilsItsLink) {
+  const auto upstream = [](const std::string& members) {
+    return page(R"({"upstreams": [{"name": "docker.io", )" + members + "}]}");
+  };
+  EXPECT_TRUE(shows(upstream(R"("link": "down", "link_seconds": 180, "throttled_seconds": 40)"),
+                    "  link          down for 3 min, throttled for 40 s\n"));
+  EXPECT_TRUE(shows(upstream(R"("link": "doubtful", "link_seconds": 9)"), "doubtful for 9 s\n"));
+  EXPECT_TRUE(shows(upstream(R"("link": "up", "throttled_seconds": 40)"),
+                    "  link          throttled for 40 s\n"));
+  EXPECT_FALSE(
+      shows(upstream(R"("link": "up", "link_seconds": 9, "throttled_seconds": 0)"), "link "));
+}
+
+TEST_F(StatusPageTest, AnOlderDaemonHasNoSectionsOfPrefetching) {
+  const std::string text = page(kStats);
+  EXPECT_FALSE(shows(text, "Prefetch")) << text;
+  EXPECT_FALSE(shows(text, "Moved tags")) << text;
+  EXPECT_FALSE(shows(text, "  link ")) << text;
+}
+
 TEST_F(StatusPageTest, BarsAreForTerminalsOnly) {
   EXPECT_TRUE(shows(page(kStats, true, 40), "[#####-----] 50.0%"));
   const std::string plain = page(kStats);
@@ -69,7 +126,9 @@ TEST_F(StatusPageTest, BarsAreForTerminalsOnly) {
 TEST_F(StatusPageTest, MissingFiguresLeaveGaps) {
   const std::string text = page("{}");
   EXPECT_TRUE(shows(text, "nothing was pulled yet")) << text;
-  EXPECT_TRUE(shows(page(R"({"upstreams": [{}, 3], "fills": [{}], "cache": 5})"), "so far"));
+  EXPECT_TRUE(shows(page(R"({"upstreams": [{}, 3], "fills": [{}], "cache": 5,
+                          "prefetch": {}, "moves": [{}, 3]})"),
+                    "so far"));
 }
 
 TEST_F(StatusPageTest, TextFromOutsideCantSteerTheTerminal) {
