@@ -25,9 +25,18 @@ class SnapshotTest : public ::testing::Test {
     snapshot_.uptime = std::chrono::seconds(90);
     snapshot_.listen = "0.0.0.0:5000";
     snapshot_.blobs = 7;
-    snapshot_.upstreams.push_back(
-        {"docker.io", "https://registry-1.docker.io", true, 100, 76, std::chrono::seconds(21600)});
-    snapshot_.upstreams.push_back({"ghcr.io", "https://ghcr.io", false, {}, {}, {}});
+    UpstreamState hub;
+    hub.name = "docker.io";
+    hub.url = "https://registry-1.docker.io";
+    hub.quota_limit = 100;
+    hub.quota_remaining = 76;
+    hub.quota_window = std::chrono::seconds(21600);
+    UpstreamState other;
+    other.name = "ghcr.io";
+    other.url = "https://ghcr.io";
+    other.link = "down";
+    other.link_seconds = std::chrono::seconds(40);
+    snapshot_.upstreams = {hub, other};
     snapshot_.counters = &counters_;
   }
   void TearDown() override {}
@@ -88,6 +97,8 @@ TEST_F(SnapshotTest, UpstreamsCarryTheirQuota) {
             (Json{{"limit", 100}, {"remaining", 76}, {"window_seconds", 21600}}));
   EXPECT_TRUE(upstreams[1]["quota"]["limit"].is_null());
   EXPECT_EQ(upstreams[1]["reachable"], false);
+  EXPECT_EQ(upstreams[1]["link"], "down");
+  EXPECT_EQ(upstreams[1]["link_seconds"], 40);
 }
 
 TEST_F(SnapshotTest, FillsCarryTheirProgress) {
