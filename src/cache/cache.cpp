@@ -9,6 +9,7 @@
 
 #include "cache/fills.h"
 #include "cache/manifests.h"
+#include "cache/permits.h"
 #include "cache/prefetch_run.h"
 #include "cache/request.h"
 #include "layby/policy/access.h"
@@ -32,12 +33,17 @@ bool Origin::serves(const std::string& repository) const {
   return policy::allows(allow, repository) && !policy::allows(deny, repository);
 }
 
+bool Origin::guards(const std::string& repository) const {
+  return is_private && !(oci::is_docker_hub(name) && repository.starts_with("library/"));
+}
+
 struct Cache::State {
   const Rules rules;
   const std::vector<Origin> origins;
   Store& store;
   Timers& timers;
   Counters& counters;
+  Permits permits;
   Manifests manifests;
   Fills fills;
   Prefetcher prefetcher;
@@ -48,8 +54,9 @@ struct Cache::State {
         store(s),
         timers(t),
         counters(c),
-        manifests({rules, s, t, clock, c}),
-        fills(rules, s, t, clock, c),
+        permits(rules, s, t, c),
+        manifests({rules, s, t, clock, c, permits}),
+        fills(rules, s, t, clock, c, permits),
         prefetcher({rules, s, t, clock, c, manifests, fills}) {}
 };
 

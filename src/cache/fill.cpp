@@ -155,6 +155,7 @@ void Fill::on_blob_start(const BlobStart& start) {
     transfer_.reset();
     return verify();
   }
+  context_.permits.note_given(origin_, repository_, digest_);
   if (start.size_bytes) size_bytes_ = start.size_bytes;
   skip_bytes_ = appended_bytes_ - start.offset;
   state_ = FillState::kStreaming;

@@ -19,6 +19,7 @@
 
 #include "cache/attempts.h"
 #include "cache/background.h"
+#include "cache/permits.h"
 #include "cache/room.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
@@ -48,6 +49,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     Counters& counters;
     Room& room;
     Background& background;
+    Permits& permits;
   };
 
   // `on_over` is called once, when it has ended; it must not destroy the fill.
@@ -70,6 +72,13 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   // Lets upstream send, or wait: for the disk, for room, for readers, for clients that
   // come first.
   void update_flow();
+
+  // Whether what it gets is upstream's answer to this repository.
+  bool is_for(const Origin& origin, const std::string& repository) const {
+    return &origin_ == &origin && repository_ == repository;
+  }
+  // Whether that may be nobody else's to have.
+  bool is_guarded() const { return origin_.guards(repository_); }
 
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }

@@ -47,14 +47,35 @@ class Fills::Fetch final : public Operation {
 };
 
 Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock,
-             Counters& counters)
+             Counters& counters, Permits& permits)
     : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
              [this] { stop_keeping(); }}),
       background_(timers, clock, [this] { update_background(); }),
-      context_{rules, store, timers, counters, room_, background_} {}
+      context_{rules, store, timers, counters, room_, background_, permits} {}
+
+bool Fills::needs_permit(const Origin& origin, const std::string& repository,
+                         const oci::Digest& digest) const {
+  if (context_.permits.is_needed(origin, repository, digest)) return true;
+  const Fill* fill = find(digest);
+  return fill != nullptr && fill->is_guarded() && !fill->is_for(origin, repository);
+}
 
 Handle Fills::open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<std::unique_ptr<BlobReader>> done) {
+  if (!needs_permit(origin, repository, digest)) {
+    return open_permitted(origin, repository, digest, std::move(done));
+  }
+  return context_.permits.blob<std::unique_ptr<BlobReader>>(
+      origin, repository, digest,
+      [this, &origin, repository, digest](auto answer) {
+        return open_permitted(origin, repository, digest, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Fills::open_permitted(const Origin& origin, const std::string& repository,
+                             const oci::Digest& digest,
+                             Cache::Done<std::unique_ptr<BlobReader>> done) {
   const auto at = fills_.find(digest);
   if (at != fills_.end() && at->second->can_be_joined()) {
     count(context_.counters.blob_shared);
@@ -80,6 +101,19 @@ Handle Fills::open(const Origin& origin, const std::string& repository, const oc
 
 Handle Fills::head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<BlobHead> done) {
+  if (!needs_permit(origin, repository, digest)) {
+    return head_permitted(origin, repository, digest, std::move(done));
+  }
+  return context_.permits.blob<BlobHead>(
+      origin, repository, digest,
+      [this, &origin, repository, digest](auto answer) {
+        return head_permitted(origin, repository, digest, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Fills::head_permitted(const Origin& origin, const std::string& repository,
+                             const oci::Digest& digest, Cache::Done<BlobHead> done) {
   if (const auto at = fills_.find(digest); at != fills_.end() && at->second->size_bytes()) {
     done(BlobHead{at->second->size_bytes()});
     return nullptr;

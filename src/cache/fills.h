@@ -17,7 +17,8 @@ namespace layby::cache {
 
 class Fills {
  public:
-  Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock, Counters& counters);
+  Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock, Counters& counters,
+        Permits& permits);
 
   Handle open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<std::unique_ptr<BlobReader>> done);
@@ -41,6 +42,13 @@ class Fills {
  private:
   class Fetch;
 
+  // Whether upstream has to be asked before the blob is given in this repository.
+  bool needs_permit(const Origin& origin, const std::string& repository,
+                    const oci::Digest& digest) const;
+  Handle open_permitted(const Origin& origin, const std::string& repository,
+                        const oci::Digest& digest, Cache::Done<std::unique_ptr<BlobReader>> done);
+  Handle head_permitted(const Origin& origin, const std::string& repository,
+                        const oci::Digest& digest, Cache::Done<BlobHead> done);
   std::uint64_t reserved_bytes() const;
   void update_background();
   // Nobody waits for it to be stored any more.

@@ -79,6 +79,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
     return;
   }
   answer_ = *answer;
+  owner_.context_.permits.note_given(origin_, repository_, answer_->digest);
   // Held by the callback: the store answers even when the cache has gone on.
   owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
                                      [weak = weak_from_this()](const Status& status) {

@@ -60,6 +60,19 @@ std::optional<Error> Manifests::unknown(const Key& key) {
 
 Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, Done done) {
+  if (!context_.permits.is_needed(origin, repository, digest)) {
+    return permitted(origin, repository, digest, std::move(done));
+  }
+  return context_.permits.manifest<ManifestAnswer>(
+      origin, repository, digest,
+      [this, &origin, repository, digest](Done answer) {
+        return permitted(origin, repository, digest, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle Manifests::permitted(const Origin& origin, const std::string& repository,
+                            const oci::Digest& digest, Done done) {
   if (auto answer = stored(digest, ManifestSource::kHit)) {
     count_answer(*answer, true);
     done(std::move(*answer));

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/permits.h"
 #include "cache/refresher.h"
 #include "cache/tag_moves.h"
 #include "cache/unknowns.h"
@@ -35,6 +36,7 @@ class Manifests {
     Timers& timers;
     const Clock& clock;
     Counters& counters;
+    Permits& permits;
   };
   using Done = Cache::Done<ManifestAnswer>;
 
@@ -70,6 +72,8 @@ class Manifests {
                     const oci::Reference& reference);
 
   Handle by_digest(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+                   Done done);
+  Handle permitted(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done done);
   Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
 

@@ -56,6 +56,7 @@ void TagCheck::on_digest(const ManifestHead& head) {
   }
   if (auto answer = owner_.stored(*head.digest, ManifestSource::kChecked)) {
     answer->age = std::chrono::seconds(0);
+    owner_.context_.permits.note_given(origin_, tag_.repository, *head.digest);
     owner_.confirm(tag_, *head.digest);
     return settle(std::move(*answer));
   }

@@ -122,6 +122,7 @@ class CacheTest : public ::testing::Test {
     other_guard_ = other.get();
     origins.push_back({"docker.io", {"library/*"}, std::move(hub)});
     origins.push_back({"ghcr.io", {"*"}, std::move(other)});
+    origins.back().is_private = other_is_private_;
     cache_ =
         std::make_unique<Cache>(rules_, std::move(origins), store_, timers_, clock_, counters_);
   }
@@ -150,6 +151,7 @@ class CacheTest : public ::testing::Test {
     timers_.run();
   }
 
+  bool other_is_private_ = false;
   Rules rules_;
   GuardRules guard_rules_;
   testing::FakeClock clock_;

@@ -57,11 +57,11 @@ struct Origin {
   std::vector<std::string> allow;  // policy::allows
   std::unique_ptr<Upstream> upstream;
   std::vector<std::string> deny{};  // Stronger than allow.
-  // It may give this cache what it gives nobody else: its repositories are asked before
-  // content that came from another one is given in their name.
-  bool is_private = false;
+  bool is_private = false;  // It is asked with an account.
 
   bool serves(const std::string& repository) const;
+  // Whether what it gives there may be nobody else's to have. Official images are everybody's.
+  bool guards(const std::string& repository) const;
 };
 
 enum class ManifestSource {
