@@ -95,7 +95,8 @@ Response manifest_answer(const Request& request, const cache::ManifestAnswer& ma
     const auto age = std::max(manifest.age->count(), std::chrono::seconds::rep{0});
     response.headers.add("Age", std::to_string(age));
   }
-  if (manifest.source == cache::ManifestSource::kStale) {
+  if (manifest.source == cache::ManifestSource::kStale ||
+      manifest.source == cache::ManifestSource::kHeld) {
     response.headers.add("Warning", "110 layby \"Response is Stale\"");
   }
   if (same) {
