@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "layby/policy/freshness.h"
 #include "support/temp_dir.h"
 
 namespace layby::app {
@@ -248,6 +249,81 @@ TEST_F(ConfigTest, AnAccountIsWholeOrNone) {
 TEST_F(ConfigTest, MessagesCarryNoControlCharacters) {
   const std::string fault = fault_of("{\"\\u001b[31m\": 1}");
   EXPECT_EQ(fault.find('\x1b'), std::string::npos) << fault;
+}
+
+TEST_F(ConfigTest, FaultsHaveTheirLine) {
+  const ConfigOutcome outcome = parse_config(R"({
+    "tags": {"fresh_for": 60,
+      "rules": [
+        {"images": ["python"], "fresh_for": "forever"},
+        7]},
+    "upstreams": [{"username": "me",
+      "requests_per_minute": -1}],
+    "cache.max_bytes": 1})");
+  std::vector<std::string> places;
+  for (const ConfigFault& fault : outcome.faults) {
+    places.push_back(std::to_string(fault.line) + " " + fault.path);
+  }
+  EXPECT_EQ(places, (std::vector<std::string>{
+                        "2 tags.fresh_for", "4 tags.rules[0].images[0]", "5 tags.rules[1]",
+                        "7 upstreams[0].requests_per_minute", "8 cache.max_bytes",
+                        "6 upstreams[0].password_file"}));
+}
+
+TEST_F(ConfigTest, ANumberAtTheEndOfALineIsOnThatLine) {
+  const ConfigOutcome outcome = parse_config("{\"helper_threads\": 0\n}");
+  ASSERT_EQ(outcome.faults.size(), 1U);
+  EXPECT_EQ(outcome.faults[0].line, 1);
+  const ConfigOutcome list = parse_config("{\"upstreams\": [\n7\n,\n8\n]}");
+  ASSERT_EQ(list.faults.size(), 2U);
+  EXPECT_EQ(list.faults[0].line, 2);
+  EXPECT_EQ(list.faults[1].line, 4);
+}
+
+TEST_F(ConfigTest, RulesAndWindowsAreRead) {
+  const Config config = whole(R"({
+    "tags": {"rules": [{"images": ["python:3.12.*"], "fresh_for": "forever"},
+                       {"images": ["*:latest", "acme/*:*"], "fresh_for": "10s"}]},
+    "quota": {"reserve": 15},
+    "upstream": {"windows": [{"window": "01:00-05:00", "max_rate": 0}]},
+    "upstreams": [{"deny": ["library/x"], "parent": "http://big:5000", "max_downloads": 3,
+                   "requests_per_minute": 0}]})");
+  ASSERT_EQ(config.tags.rules.size(), 2U);
+  EXPECT_EQ(config.tags.rules[0].fresh_for, policy::kForever);
+  EXPECT_EQ(config.tags.rules[1].images.size(), 2U);
+  EXPECT_EQ(config.quota.reserve, CountLimit(15));
+  EXPECT_EQ(config.upstream.windows[0].window, "01:00-05:00");
+  EXPECT_EQ(config.upstreams[0].parent, "http://big:5000");
+  EXPECT_EQ(config.upstreams[0].requests_per_minute, 0);
+  const std::string shown = config_json(config);
+  EXPECT_EQ(config_json(whole(shown)), shown);
+}
+
+TEST_F(ConfigTest, ObjectsOfListsAreChecked) {
+  EXPECT_EQ(fault_of(R"({"tags": {"rules": {}}})"),
+            "tags.rules: must be a list, [{ … }], not an object");
+  EXPECT_EQ(fault_of(R"({"tags": {"rules": [{"images": ["a:b"]}]}})"),
+            "tags.rules[0].fresh_for: is missing; it has no default");
+  EXPECT_EQ(fault_of(R"({"upstream": {"windows": [{"window": "", "max_rate": 0}]}})"),
+            "upstream.windows[0].window: is no window of the day, such as \"01:00-05:00\"");
+  EXPECT_NE(fault_of(R"({"tags": {"rules": [{"images": ["a:b"], "fresh_fr": "1s",
+                      "fresh_for": "1s"}]}})").find("\"tags.rules[].fresh_for\""),
+            std::string::npos);
+  EXPECT_TRUE(whole(R"({"tags": {"rules": []}})").tags.rules.empty());
+}
+
+TEST_F(ConfigTest, QuotaReserveIsAShareOrANumber) {
+  EXPECT_EQ(whole("").quota.reserve, CountLimit(Percent{20}));
+  EXPECT_EQ(whole(R"({"quota": {"reserve": "35%"}})").quota.reserve, CountLimit(Percent{35}));
+  EXPECT_NE(fault_of(R"({"quota": {"reserve": "2GiB"}})").find("\"20%\", or a whole number"),
+            std::string::npos);
+}
+
+TEST_F(ConfigTest, AParentIsAnotherLayby) {
+  EXPECT_NE(upstream_fault(R"("url": "http://a", "parent": "http://a/")").find("is the same as"),
+            std::string::npos);
+  EXPECT_NE(upstream_fault(R"("parent_ca_file": "/a.pem")").find("upstreams[0].parent: is missing"),
+            std::string::npos);
 }
 
 TEST_F(ConfigTest, AFileIsRead) {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The configuration. Whatever the text, each fault has a place and a message fit for
+// The configuration and the prefetch list. Whatever the text, each fault has a place and a message fit for
 // a terminal; a text without faults gives a configuration that prints as JSON and
 // reads back as the same.
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "layby/app/config.h"
+#include "layby/app/prefetch_list.h"
 #include "require.h"
 
 namespace layby::fuzz {
@@ -19,12 +21,28 @@ bool is_fit_for_a_terminal(std::string_view text) {
   });
 }
 
-void check(std::string_view text) {
-  const app::ConfigOutcome outcome = app::parse_config(text);
-  for (const app::ConfigFault& fault : outcome.faults) {
+void check_faults(std::string_view text, const std::vector<app::ConfigFault>& faults) {
+  const auto lines = 1 + std::count(text.begin(), text.end(), '\n');
+  for (const app::ConfigFault& fault : faults) {
     require(is_fit_for_a_terminal(fault.path), "a fault says where");
     require(is_fit_for_a_terminal(fault.message), "a fault says what");
+    require(fault.line >= 0 && fault.line <= lines, "a fault's line is one of the text");
   }
+}
+
+void check_list(std::string_view text) {
+  const app::PrefetchListOutcome outcome = app::parse_prefetch_list(text);
+  check_faults(text, outcome.faults);
+  if (!outcome.faults.empty()) return;
+  for (const app::PrefetchImageConfig& image : outcome.list.images) {
+    require(!image.tags.empty() && !image.platforms.empty(), "an image is whole");
+  }
+}
+
+void check(std::string_view text) {
+  check_list(text);
+  const app::ConfigOutcome outcome = app::parse_config(text);
+  check_faults(text, outcome.faults);
   if (!outcome.faults.empty()) return;
   require(!outcome.config.upstreams.empty(), "there is an upstream");
   const std::string shown = app::config_json(outcome.config);
