@@ -16,6 +16,7 @@
 #include "app/config_reader.h"
 #include "app/config_value.h"
 #include "layby/base/fd.h"
+#include "layby/base/log.h"
 
 namespace layby::app {
 namespace {
@@ -39,11 +40,12 @@ void check_account(const UpstreamConfig& upstream, const std::string& path, Faul
 // A pattern that is well formed and can't match what its writer means.
 std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pattern) {
   if (pattern.starts_with(upstream.name + "/")) {
-    return "begins with the registry; write \"" + pattern.substr(upstream.name.size() + 1) + "\"";
+    return "begins with the registry; write \"" +
+           log::printable(pattern.substr(upstream.name.size() + 1)) + "\"";
   }
   const bool bare = pattern.find_first_of("/*:@") == std::string::npos;
   if (upstream.name == UpstreamConfig{}.name && bare && !pattern.empty()) {
-    return "matches nothing on Docker Hub; write \"library/" + pattern + "\"";
+    return "matches nothing on Docker Hub; write \"library/" + log::printable(pattern) + "\"";
   }
   return "";
 }

@@ -125,7 +125,7 @@ class Setter {
     std::vector<std::string> texts;
     for (const JsonValue& item : value_.items) {
       const std::string path = path_ + "[" + std::to_string(texts.size()) + "]";
-      texts.push_back(item.text);
+      texts.push_back(item.kind == JsonValue::Kind::kText ? item.text : "");
       if (item.kind != JsonValue::Kind::kText) {
         faults_.push_back({path, "must be a text in quotes, not " + describe(item)});
         continue;

@@ -12,6 +12,12 @@
 #include "layby/base/log.h"
 
 namespace layby::cache {
+namespace {
+
+// With this much to come, a faster transfer is worth another request.
+constexpr std::uint64_t kWorthAsking = 8 << 20;
+
+}  // namespace
 
 std::string_view to_string(FillState state) {
   switch (state) {
@@ -93,10 +99,7 @@ void Fill::start() {
 }
 
 Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
-  if (std::exchange(background_, false)) {
-    if (is_downloading()) demand_.emplace(context_.background);
-    update_flow();
-  }
+  if (std::exchange(background_, false)) come_to_the_fore();
   auto give = [this, done = std::move(done)](const Status& status) {
     if (!status.ok()) return done(status.error());
     auto reader = std::make_unique<FillReader>(*this, writer_->file(), *size_bytes_);
@@ -106,6 +109,17 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
   if (!may_announce()) return openers_.add(std::move(give));
   give(Status());
   return nullptr;
+}
+
+// What was asked for in the background comes through a small window.
+void Fill::come_to_the_fore() {
+  if (is_downloading()) demand_.emplace(context_.background);
+  const bool much_is_left = size_bytes_ && *size_bytes_ - appended_bytes_ > kWorthAsking;
+  if (state_ == FillState::kStreaming && much_is_left) {
+    transfer_.reset();
+    return ask();
+  }
+  update_flow();
 }
 
 FillStatus Fill::status() const {

@@ -96,6 +96,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   void on_blob_start(const BlobStart& start) override;
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
+  bool in_background() const override { return background_; }
 
   void on_writer_ready(std::uint64_t kept_bytes, bool whole) override;
   void on_written(std::uint64_t total_bytes) override;
@@ -105,6 +106,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   void on_writer_error(Error error) override;
 
   void ask();
+  void come_to_the_fore();
   void ask_for_room();
   bool must_wait() const;
   // Whether bytes of upstream are still to come.

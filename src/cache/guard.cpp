@@ -126,6 +126,7 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
     sink_.on_blob_start(start);
   }
   void on_blob_bytes(std::string_view bytes) override { sink_.on_blob_bytes(bytes); }
+  bool in_background() const override { return sink_.in_background(); }
   void on_blob_end(Status status) override {
     if (!status.ok()) guard_.on_ended(asked_, &status.error());
     sink_.on_blob_end(std::move(status));  // May destroy this.

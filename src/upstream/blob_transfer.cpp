@@ -47,6 +47,7 @@ RequestSpec RegistryBlob::request_spec() const {
   spec.counter = &Counters::upstream_blob_gets;
   spec.stall_timeout = site_.options.stall_timeout;
   spec.rate_limited = true;
+  spec.small_window = sink_.in_background();
   return spec;
 }
 

@@ -88,7 +88,10 @@ void Driver::unpause_soon(Wire& wire) {
   soon_->arm(std::chrono::milliseconds(0));
 }
 
-int Driver::on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) noexcept {
+int Driver::on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void*) noexcept {
+  char* wire = nullptr;  // Null for curl's own handles.
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &wire);
+  if (wire != nullptr && what != CURL_POLL_REMOVE) reinterpret_cast<Wire*>(wire)->socket = fd;
   static_cast<Driver*>(self)->watch(fd, what);
   return 0;
 }

@@ -45,7 +45,7 @@ class Driver {
   class Socket;
   class InsideCurl;
 
-  static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) noexcept;
+  static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void*) noexcept;
   static int on_timer(CURLM*, long timeout_ms, void* self) noexcept;
   void watch(curl_socket_t fd, int what);
   void act(curl_socket_t fd, int flags);

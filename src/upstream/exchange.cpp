@@ -6,8 +6,11 @@
 
 #include "upstream/exchange.h"
 
+#include <sys/socket.h>
+
 #include <utility>
 
+#include "layby/base/log.h"
 #include "layby/base/number.h"
 #include "layby/http/url.h"
 #include "upstream/failure.h"
@@ -18,6 +21,8 @@ namespace {
 constexpr std::size_t kMaxHeadBytes = 64 << 10;
 constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
+// Enough for some 30 Mbit/s over 20 ms; the kernel doubles it for its own needs.
+constexpr int kSmallWindowBytes = 64 << 10;
 // What one exchange may take before others have their turn: some 0.5 ms of work. What
 // curl has read beyond it is copied once, at most a buffer.
 constexpr std::uint64_t kMaxTurnBytes = 1 << 20;
@@ -194,9 +199,20 @@ void Exchange::finish_head() {
     return;
   }
   head_done_ = true;
+  if (spec_.small_window) make_window_small();
   if (head_.status == 429) count(counters_.upstream_throttled);
   if (head_.status == 429 || head_.status >= 500) count_failure();
   events_.on_head(head_);
+}
+
+// A receive buffer that was set stays so, which is why the connection is not used again.
+void Exchange::make_window_small() {
+  const curl_socket_t fd = wire_->socket;
+  if (fd == CURL_SOCKET_BAD) return;
+  wire_->set(CURLOPT_FORBID_REUSE, 1L);
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kSmallWindowBytes, sizeof kSmallWindowBytes) != 0) {
+    log::debug("{}: its receive buffer stays as it is", spec_.request);
+  }
 }
 
 void Exchange::count_failure() {

@@ -45,6 +45,7 @@ struct ExchangeSpec {
   std::chrono::milliseconds deadline{0};  // For all of it; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // Without a byte, when not held; 0 for none.
   bool rate_limited = false;                   // The body waits for its share of the link.
+  bool small_window = false;  // While it is paused, little of it is on its way here.
 };
 
 struct Head {
@@ -101,6 +102,7 @@ class Exchange final : public WireOwner {
   Error error_of(CURLcode code);
   bool allows_redirect();
   void finish_head();
+  void make_window_small();
   void count_failure();
   void read_address();
 

@@ -65,6 +65,7 @@ ExchangeSpec Request::exchange_spec() const {
   spec.max_body_bytes = spec_.max_body_bytes;
   spec.stall_timeout = spec_.stall_timeout;
   spec.rate_limited = spec_.rate_limited;
+  spec.small_window = spec_.small_window;
   return spec;
 }
 

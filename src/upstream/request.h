@@ -40,6 +40,7 @@ struct RequestSpec {
   std::chrono::milliseconds deadline{0};       // For all of it; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // 0 for none.
   bool rate_limited = false;
+  bool small_window = false;
 };
 
 class Request final : public ExchangeEvents {

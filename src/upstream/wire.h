@@ -53,6 +53,8 @@ struct Wire {
   EasyPtr easy;  // Goes before what it points to.
   CURLcode setup_code = CURLE_OK;
   bool attached = false;  // To the multi handle.
+  // The one that curl watches for it: while a body comes, that of its connection.
+  curl_socket_t socket = CURL_SOCKET_BAD;
 };
 
 }  // namespace layby::upstream

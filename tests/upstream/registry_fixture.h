@@ -64,8 +64,11 @@ class RecordingSink final : public cache::BlobSink {
     if (then_end) then_end();
   }
 
+  bool in_background() const override { return background; }
+
   bool ended() const { return ends > 0; }
 
+  bool background = false;
   cache::BlobStart start;
   std::string bytes;
   Status end;

@@ -18,6 +18,12 @@ class BlobTransferTest : public RegistryTest {
     EXPECT_NE(status.error().message.find(text), std::string::npos) << message(status);
     EXPECT_EQ(sink_.ends, 1);
   }
+  void get_twice() {
+    ASSERT_TRUE(get_blob().ok());
+    transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
+    ASSERT_TRUE(turn([&] { return sink_.ends == 2; }));
+    EXPECT_EQ(sink_.bytes, "contentcontent");
+  }
 };
 
 TEST_F(BlobTransferTest, ComesWholeAndUnencoded) {
@@ -42,6 +48,19 @@ TEST_F(BlobTransferTest, TakesAnEmptyBlob) {
   EXPECT_EQ(sink_.starts, 1);
   EXPECT_EQ(sink_.start.size_bytes, 0u);
   EXPECT_EQ(sink_.pieces, 0);
+}
+
+TEST_F(BlobTransferTest, ConnectionIsUsedAgain) {
+  serve_reply(200, {}, "content");
+  get_twice();
+  EXPECT_EQ(server_->accepted(), 1);
+}
+
+TEST_F(BlobTransferTest, SmallWindowOfABackgroundBlobIsNoneElses) {
+  serve_reply(200, {}, "content");
+  sink_.background = true;
+  get_twice();
+  EXPECT_EQ(server_->accepted(), 2);
 }
 
 TEST_F(BlobTransferTest, StartsAsSoonAsTheHeadIsThere) {

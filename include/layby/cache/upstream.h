@@ -58,6 +58,9 @@ class BlobSink {
   virtual void on_blob_bytes(std::string_view bytes) = 0;
   // Ok when upstream's body ended where it said it would.
   virtual void on_blob_end(Status status) = 0;
+  // Nobody waits for it: it should leave little on its way while it is paused. Asked when
+  // the request is made.
+  virtual bool in_background() const { return false; }
 };
 
 // A blob on its way. Its destructor ends the transfer; it may run inside any call to
