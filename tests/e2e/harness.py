@@ -136,10 +136,12 @@ class Layby(Program):
         self.port = 0
         self.socket_path = self.home / "layby.sock"
         self.config_path = self.home / "layby.json"
+        self.list_path = self.home / "prefetch.json"
         self.config = merged({
             "listen": "127.0.0.1:0",
             "data_dir": str(self.home / "data"),
             "socket": str(self.socket_path),
+            "prefetch": str(self.list_path),
             "tags": {"fresh_for": "60s", "revalidate_timeout": "2s"},
             "shutdown_grace": "2s",
             "upstreams": [{"name": "docker.io", "url": hub.url, "allow": ["library/*"],
@@ -192,6 +194,31 @@ class Layby(Program):
     def stats(self) -> dict[str, Any]:
         return json.loads(self.get("/stats").body)
 
+    def control(self, path: str, method: str = "GET", timeout: float = 30) -> Response:
+        """One request on the control socket, which answers what the listener does not."""
+        connection = UnixConnection(str(self.socket_path), timeout)
+        try:
+            return exchange(connection, path, None, method)
+        finally:
+            connection.close()
+
+    def save_list(self, images: list[dict[str, Any]], **top: Any) -> None:
+        """The prefetch list, in place of the one before it, as an editor saves it."""
+        self.save_list_text(json.dumps({"images": images, **top}, indent=2))
+
+    def save_list_text(self, text: str) -> None:
+        beside = self.list_path.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(self.list_path)
+
+    def prefetching(self) -> dict[str, Any]:
+        return self.control("/prefetch").json()
+
+    def end_of_run(self, run: int = 1, seconds: float = 30) -> dict[str, Any]:
+        """How prefetch run number `run` ended."""
+        return wait_until(lambda: self.alive() and (said := self.prefetching())["run"] >= run
+                          and said["result"] and said, f"end of prefetch run {run}", seconds)
+
     def settle(self, tags: int = 1) -> None:
         """Waits until what was pulled is on the disk: a client has it a moment earlier."""
         wait_until(lambda: (stats := self.stats())["fills"] == [] and stats["store"]["tags"] >= tags,
@@ -199,6 +226,10 @@ class Layby(Program):
 
     def command(self, *arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
         return layby_command(*arguments, seconds=seconds)
+
+    def ask(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """A command that talks to this daemon."""
+        return self.command(*arguments, "--config", str(self.config_path), seconds=seconds)
 
 
 def layby_command(*arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
@@ -254,6 +285,19 @@ def exchange(connection: http.client.HTTPConnection, path: str, headers: Headers
     except ConnectionResetError:
         data, short = b"", True
     return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, data, short)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP on a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 def raw(authority: str, request: bytes, timeout: float = 10) -> bytes:
