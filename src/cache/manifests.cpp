@@ -144,7 +144,7 @@ std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& t
   const bool first = !check;
   if (first) check = std::make_shared<TagCheck>(*this, origin, tag);
   // Starting may answer nobody yet, so that the table's entry stays.
-  const auto started = check;
+  auto started = check;
   if (fetch_moved) started->want_moved();
   if (first) started->start();
   return started;

@@ -81,7 +81,7 @@ Result<TagPattern> TagPattern::parse(std::string_view text) {
 Status TagPattern::parse_range() {
   std::string_view rest = text_;
   for (std::string_view word = take_word(rest); !word.empty(); word = take_word(rest)) {
-    if (const Status status = add_word(word); !status.ok()) return status;
+    if (Status status = add_word(word); !status.ok()) return status;
   }
   if (range_.empty()) return fault("has no version to compare with, such as \">=3.12\"");
   return {};
