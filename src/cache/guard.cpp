@@ -51,17 +51,28 @@ class UnderWay {
 template <typename T>
 class Guard::Passing final : public Operation {
  public:
-  Passing(Guard& guard, const Asked& asked, std::function<Handle(Done<T>)> start, Done<T> done)
-      : guard_(guard), asked_(asked), start_(std::move(start)), done_(std::move(done)) {}
+  Passing(Guard& guard, const Asked& asked, SteadyTime latest, std::function<Handle(Done<T>)> start,
+          Done<T> done)
+      : guard_(guard),
+        asked_(asked),
+        latest_(latest),
+        start_(std::move(start)),
+        done_(std::move(done)) {}
 
+  void take_turn() {
+    const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
+    if (wait.count() == 0) return send();
+    if (guard_.clock_.steady_now() + wait >= latest_) return fail_soon(guard_.no_turn(wait));
+    // Of those that wait for the same moment not all may go then.
+    waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
+  }
+
+ private:
   void send() {
     waiting_.reset();
     guard_.on_sent(asked_);
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
     request_ = start_([this](Result<T> answer) { on_answer(std::move(answer)); });
-  }
-  void send_after(milliseconds wait) {
-    waiting_ = guard_.timers_.after(wait, [this] { send(); });
   }
   void fail_soon(Error error) {
     waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
@@ -69,8 +80,6 @@ class Guard::Passing final : public Operation {
       done(error);
     });
   }
-
- private:
   void on_answer(Result<T> answer) {
     under_way_.reset();
     guard_.on_ended(asked_, answer.ok() ? nullptr : &answer.error());
@@ -80,6 +89,7 @@ class Guard::Passing final : public Operation {
 
   Guard& guard_;
   const Asked asked_;
+  const SteadyTime latest_;  // Later than that it isn't sent.
   const std::function<Handle(Done<T>)> start_;
   Done<T> done_;
   std::optional<UnderWay> under_way_;
@@ -93,16 +103,11 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
  public:
   using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
   Transfer(Guard& guard, Start start, BlobSink& sink)
-      : guard_(guard), start_(std::move(start)), sink_(sink) {
-    const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
-    if (wait.count() == 0) {
-      send();
-    } else if (wait > kLongestTurn) {
-      waiting_ = guard_.timers_.after(milliseconds(0),
-                                      [this, wait] { sink_.on_blob_end(guard_.no_turn(wait)); });
-    } else {
-      waiting_ = guard_.timers_.after(wait, [this] { send(); });
-    }
+      : guard_(guard),
+        latest_(guard.clock_.steady_now() + kLongestTurn),
+        start_(std::move(start)),
+        sink_(sink) {
+    take_turn();
   }
 
   void pause() override {
@@ -115,7 +120,19 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
   }
 
  private:
+  void take_turn() {
+    const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
+    if (wait.count() == 0) return send();
+    if (guard_.clock_.steady_now() + wait >= latest_) return fail_soon(guard_.no_turn(wait));
+    waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
+  }
+  void fail_soon(Error error) {
+    waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
+      sink_.on_blob_end(error);  // May destroy this.
+    });
+  }
   void send() {
+    waiting_.reset();
     guard_.on_sent(asked_);
     inner_ = start_(*this);
     if (paused_) inner_->pause();
@@ -133,6 +150,7 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
   }
 
   Guard& guard_;
+  const SteadyTime latest_;
   const Start start_;
   BlobSink& sink_;
   Asked asked_{Ask::kBlob};
@@ -173,25 +191,21 @@ Error Guard::no_turn(milliseconds wait) const {
 template <typename T>
 Handle Guard::pass(const Asked& asked, milliseconds longest, std::function<Handle(Done<T>)> start,
                    Done<T> done) {
-  auto passing = std::make_unique<Passing<T>>(*this, asked, std::move(start), std::move(done));
-  const milliseconds wait = log_.wait(clock_.steady_now());
-  if (wait.count() == 0) {
-    passing->send();
-  } else if (wait < longest) {
-    passing->send_after(wait);
-  } else {
-    passing->fail_soon(no_turn(wait));
-  }
+  auto passing = std::make_unique<Passing<T>>(*this, asked, clock_.steady_now() + longest,
+                                              std::move(start), std::move(done));
+  passing->take_turn();
   return passing;
 }
 
 Handle Guard::head_manifest(const std::string& repository, const oci::Reference& reference,
                             milliseconds deadline, Done<ManifestHead> done) {
   const Asked asked{Ask::kTagCheck, deadline < rules_.request_timeout};
+  // The wait for its turn is part of the deadline.
   return pass<ManifestHead>(
       asked, std::min<milliseconds>(deadline, kLongestTurn),
-      [this, repository, reference, deadline](auto answer) {
-        return inner_->head_manifest(repository, reference, deadline, std::move(answer));
+      [this, repository, reference, end = clock_.steady_now() + deadline](auto answer) {
+        const auto left = std::chrono::floor<milliseconds>(end - clock_.steady_now());
+        return inner_->head_manifest(repository, reference, left, std::move(answer));
       },
       std::move(done));
 }
@@ -332,17 +346,16 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
 // that nothing remains; any other 429 means all requests.
 void Guard::on_throttled(const Asked& asked, const Error& error) {
   const SteadyTime now = clock_.steady_now();
-  const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_++, kMaxDoublings));
-  const seconds wait = std::min<seconds>(error.retry_after.value_or(usual), kLongestQuiet);
   const auto quota = inner_->quota();
   const bool is_pull_limit =
       asked.ask == Ask::kManifest && quota.has_value() && quota->remaining.count == 0;
-  if (is_pull_limit) {
-    pulls_quiet_until_ = std::max(pulls_quiet_until_, now + wait);
-  } else {
-    quiet_until_ = std::max(quiet_until_, now + wait);
-    log_.drain(now);
-  }
+  SteadyTime& quiet_until = is_pull_limit ? pulls_quiet_until_ : quiet_until_;
+  // Those that were under way at the first say the same once more.
+  if (quiet_until <= now || throttled_in_row_ == 0) ++throttled_in_row_;
+  const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxDoublings));
+  const seconds wait = std::min<seconds>(error.retry_after.value_or(usual), kLongestQuiet);
+  quiet_until = std::max(quiet_until, now + wait);
+  if (!is_pull_limit) log_.drain(now);
   log::warn("{}: 429; {} waits {}", name_, is_pull_limit ? "what counts as a pull" : "everything",
             format_duration(wait));
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fixture of the guard's tests: a Guard before an upstream that the test plays. Its
+// pings are answered by hand too, so nothing is found out that the test doesn't tell.
+
+#ifndef LAYBY_TESTS_CACHE_GUARD_TEST_H_
+#define LAYBY_TESTS_CACHE_GUARD_TEST_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cache/cache_test.h"
+
+namespace layby::cache {
+
+// Takes a blob and keeps what it is told.
+class BlobTaker final : public BlobSink {
+ public:
+  bool started = false;
+  std::string bytes;
+  std::optional<Status> ended;
+  std::unique_ptr<BlobTransfer> transfer;
+
+  ErrorCode error() const {
+    return ended && !ended->ok() ? ended->error().code : ErrorCode::kIo;  // As in Asker.
+  }
+
+ private:
+  void on_blob_start(const BlobStart&) override { started = true; }
+  void on_blob_bytes(std::string_view more) override { bytes += more; }
+  void on_blob_end(Status status) override {
+    EXPECT_FALSE(ended) << "ended twice";
+    ended = std::move(status);
+  }
+};
+
+class GuardTest : public ::testing::Test {
+ protected:
+  using Link = policy::Breaker::State;
+
+  void SetUp() override { make_guard(); }
+  // Anew, with `rules_`.
+  void make_guard() {
+    guard_.reset();
+    auto inner = std::make_unique<testing::FakeUpstream>();
+    inner_ = inner.get();
+    guard_ = std::make_unique<Guard>("docker.io", rules_, std::move(inner), timers_, clock_);
+  }
+
+  void head(Asker<ManifestHead>& asker, milliseconds deadline) {
+    asker.handle = guard_->head_manifest("library/debian", tag_, deadline, asker.done());
+  }
+  void get(Asker<ManifestBody>& asker) {
+    asker.handle = guard_->get_manifest("library/debian", tag_, asker.done());
+  }
+  void list(Asker<TagPage>& asker) {
+    asker.handle = guard_->get_tags("library/debian", {}, asker.done());
+  }
+  void open(BlobTaker& taker) {
+    taker.transfer = guard_->get_blob("library/debian", digest_, 0, taker);
+  }
+
+  // One request that came to nothing.
+  void fail_list(const Error& error) {
+    Asker<TagPage> asker;
+    list(asker);
+    inner_->only_pending()->fail(error);
+    EXPECT_EQ(asker.error(), error.code);
+  }
+  void fail_list(ErrorCode code) { fail_list(Error{code, "fake upstream"}); }
+  void fail_get(const Error& error) {
+    Asker<ManifestBody> asker;
+    get(asker);
+    inner_->only_pending()->fail(error);
+    EXPECT_EQ(asker.error(), error.code);
+  }
+  void answer_list() {
+    Asker<TagPage> asker;
+    list(asker);
+    inner_->only_pending()->answer_tags(TagPage{});
+    EXPECT_TRUE(asker.ok());
+  }
+
+  Link link() const { return guard_->status().link; }
+  // kIo stands for "not refused".
+  ErrorCode refused(Ask ask) {
+    const auto refusal = guard_->refusal(ask);
+    return refusal ? refusal->code : ErrorCode::kIo;
+  }
+  void set_quota(std::uint64_t remaining, std::uint64_t limit = 100) {
+    inner_->set_quota(policy::QuotaState{
+        {limit, seconds(21'600)}, {remaining, seconds(21'600)}, "", clock_.wall_now()});
+  }
+
+  const oci::Tag tag_ = "bookworm";
+  const oci::Digest digest_ = oci::Digest::of("a blob");
+  GuardRules rules_;
+  testing::FakeClock clock_;
+  testing::FakeTimers timers_{clock_};
+  testing::FakeUpstream* inner_ = nullptr;  // The guard owns it.
+  std::unique_ptr<Guard> guard_;
+};
+
+inline constexpr ErrorCode kNotRefused = ErrorCode::kIo;
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_TESTS_CACHE_GUARD_TEST_H_

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the guard learns from failures: when a link is doubted, when it is taken for down,
+// what is refused then, and how pings find out that it is back. Requests that were begun
+// are never held back by it.
+
+#include "cache/guard_test.h"
+
+namespace layby::cache {
+namespace {
+
+class GuardLinkTest : public GuardTest {
+ protected:
+  void take_down() {
+    Asker<ManifestHead> asker;
+    head(asker, rules_.request_timeout);
+    inner_->only_pending()->fail(ErrorCode::kTimedOut);
+    ASSERT_EQ(link(), Link::kOpen);
+  }
+  // The ping that is due now.
+  testing::FakeUpstream::RequestPtr ping() {
+    timers_.run();
+    EXPECT_FALSE(inner_->pings().empty());
+    return inner_->pings().back();
+  }
+};
+
+TEST_F(GuardLinkTest, AnswersPassAndLeaveTheLinkClosed) {
+  Asker<ManifestHead> asker;
+  head(asker, seconds(2));
+  const auto request = inner_->only_pending();
+  EXPECT_EQ(request->repository, "library/debian");
+  EXPECT_EQ(request->reference, tag_);
+  EXPECT_EQ(request->deadline, seconds(2));
+  request->answer_manifest_head(ManifestHead{digest_, "", 10});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().digest, digest_);
+  EXPECT_EQ(link(), Link::kClosed);
+  timers_.run();
+  EXPECT_TRUE(inner_->pings().empty());
+}
+
+TEST_F(GuardLinkTest, EveryKindOfRequestIsPassedOn) {
+  Asker<ManifestBody> body;
+  Asker<BlobHead> blob_head;
+  Asker<TagPage> tags;
+  Asker<std::string> referrers;
+  BlobTaker blob;
+  get(body);
+  blob_head.handle = guard_->head_blob("library/debian", digest_, blob_head.done());
+  blob.transfer = guard_->get_blob("library/debian", digest_, 7, blob);
+  tags.handle = guard_->get_tags("library/debian", {5, "a"}, tags.done());
+  referrers.handle = guard_->get_referrers("library/debian", digest_, "sbom", referrers.done());
+  const auto all = inner_->pending();
+  ASSERT_EQ(all.size(), 5u);
+  EXPECT_EQ(all[0]->kind, UpstreamKind::kManifestGet);
+  EXPECT_EQ(all[1]->kind, UpstreamKind::kBlobHead);
+  EXPECT_EQ(all[2]->kind, UpstreamKind::kBlobGet);
+  EXPECT_EQ(all[2]->offset, 7u);
+  EXPECT_EQ(all[3]->page.last, "a");
+  EXPECT_EQ(all[4]->artifact_type, "sbom");
+  all[0]->answer_manifest(ManifestBody{"{}", ""});
+  all[1]->answer_blob_head(BlobHead{3});
+  all[3]->answer_tags(TagPage{{"b"}, true});
+  all[4]->answer_referrers(std::string("[]"));
+  EXPECT_EQ(body.value().bytes, "{}");
+  EXPECT_EQ(blob_head.value().size_bytes, 3u);
+  EXPECT_TRUE(tags.value().more);
+  EXPECT_EQ(referrers.value(), "[]");
+}
+
+TEST_F(GuardLinkTest, TimeOutOfAFullRequestTakesTheLinkForDown) {
+  take_down();
+  for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
+    EXPECT_EQ(refused(ask), ErrorCode::kUnavailable);
+  }
+}
+
+TEST_F(GuardLinkTest, TimeOutOfAQuickCheckOnlyCastsDoubt) {
+  Asker<ManifestHead> asker;
+  head(asker, seconds(2));
+  inner_->only_pending()->fail(ErrorCode::kTimedOut);
+  EXPECT_EQ(link(), Link::kDoubtful);
+}
+
+TEST_F(GuardLinkTest, TimeOutOfABlobBeforeItsFirstByteTakesTheLinkForDown) {
+  BlobTaker blob;
+  open(blob);
+  inner_->only_pending()->fail(ErrorCode::kTimedOut);
+  EXPECT_EQ(blob.error(), ErrorCode::kTimedOut);
+  EXPECT_EQ(link(), Link::kOpen);
+}
+
+TEST_F(GuardLinkTest, BlobThatBreaksAfterItsFirstByteOnlyCastsDoubt) {
+  for (const ErrorCode code : {ErrorCode::kTimedOut, ErrorCode::kUnavailable}) {
+    for (int i = 0; i < 4; ++i) {
+      BlobTaker blob;
+      open(blob);
+      const auto transfer = inner_->only_pending();
+      transfer->start(0, 10);
+      transfer->send("012");
+      transfer->fail(code);
+      EXPECT_EQ(blob.error(), code);
+      EXPECT_EQ(link(), Link::kDoubtful);
+    }
+  }
+}
+
+TEST_F(GuardLinkTest, BlobThatBeginsIsAnAnswer) {
+  fail_list(ErrorCode::kUnavailable);
+  BlobTaker blob;
+  open(blob);
+  const auto transfer = inner_->only_pending();
+  transfer->start(0, 3);
+  EXPECT_EQ(link(), Link::kClosed);
+  transfer->send("abc");
+  transfer->end({});
+  EXPECT_EQ(blob.bytes, "abc");
+  ASSERT_TRUE(blob.ended);
+  EXPECT_TRUE(blob.ended->ok());
+}
+
+TEST_F(GuardLinkTest, OneFailureCastsDoubt) {
+  fail_list(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kDoubtful);
+}
+
+TEST_F(GuardLinkTest, DoubtRefusesTagChecksAlone) {
+  fail_list(ErrorCode::kUnavailable);
+  EXPECT_EQ(refused(Ask::kTagCheck), ErrorCode::kUnavailable);
+  for (const Ask ask : {Ask::kManifest, Ask::kBlob, Ask::kList}) {
+    EXPECT_EQ(refused(ask), kNotRefused);
+  }
+}
+
+TEST_F(GuardLinkTest, ThreeFailuresInARowTakeTheLinkForDown) {
+  fail_list(ErrorCode::kUnavailable);
+  fail_list(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kDoubtful);
+  fail_list(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kOpen);
+}
+
+TEST_F(GuardLinkTest, AnAnswerBetweenThemBeginsTheCountAnew) {
+  fail_list(ErrorCode::kUnavailable);
+  fail_list(ErrorCode::kUnavailable);
+  answer_list();
+  EXPECT_EQ(link(), Link::kClosed);
+  fail_list(ErrorCode::kUnavailable);
+  fail_list(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kDoubtful);
+}
+
+TEST_F(GuardLinkTest, RefusalsOfUpstreamAreAnswers) {
+  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kDenied, ErrorCode::kInvalid}) {
+    fail_list(ErrorCode::kUnavailable);
+    ASSERT_EQ(link(), Link::kDoubtful);
+    fail_list(code);
+    EXPECT_EQ(link(), Link::kClosed);
+  }
+}
+
+TEST_F(GuardLinkTest, NonsenseTellsNothing) {
+  for (int i = 0; i < 4; ++i) fail_list(ErrorCode::kCorrupt);
+  EXPECT_EQ(link(), Link::kClosed);
+  fail_list(ErrorCode::kUnavailable);
+  fail_list(ErrorCode::kCorrupt);
+  EXPECT_EQ(link(), Link::kDoubtful);
+}
+
+TEST_F(GuardLinkTest, ManyRequestsThatFailAtOnceAreFollowedByOnePing) {
+  Asker<TagPage> askers[10];
+  for (auto& asker : askers) list(asker);
+  for (const auto& request : inner_->pending()) request->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kOpen);
+  timers_.run();
+  EXPECT_EQ(inner_->pings().size(), 1u);
+}
+
+TEST_F(GuardLinkTest, DoubtIsFollowedByAPingAtOnce) {
+  fail_list(ErrorCode::kUnavailable);
+  EXPECT_EQ(ping()->deadline, rules_.probe_timeout);
+}
+
+TEST_F(GuardLinkTest, GoodPingClosesTheLink) {
+  take_down();
+  ping()->answer_ping({});
+  EXPECT_EQ(link(), Link::kClosed);
+  EXPECT_EQ(refused(Ask::kTagCheck), kNotRefused);
+  timers_.advance(seconds(60));
+  EXPECT_EQ(inner_->pings().size(), 1u);
+}
+
+TEST_F(GuardLinkTest, PingThatFailsInDoubtTakesTheLinkForDown) {
+  fail_list(ErrorCode::kUnavailable);
+  ping()->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kOpen);
+}
+
+TEST_F(GuardLinkTest, PingsComeOneAfterTheOtherAndAtMostFiveSecondsApart) {
+  take_down();
+  ping()->fail(ErrorCode::kUnavailable);
+  for (const seconds pause : {seconds(1), seconds(2), seconds(4), seconds(5), seconds(5)}) {
+    const std::size_t before = inner_->pings().size();
+    timers_.advance(pause - milliseconds(1));
+    EXPECT_EQ(inner_->pings().size(), before) << "pause " << pause.count();
+    timers_.advance(milliseconds(1));
+    ASSERT_EQ(inner_->pings().size(), before + 1) << "pause " << pause.count();
+    inner_->pings().back()->fail(ErrorCode::kUnavailable);
+  }
+}
+
+TEST_F(GuardLinkTest, WhoIsTurnedAwayBringsThePingForward) {
+  take_down();
+  ping()->fail(ErrorCode::kUnavailable);
+  timers_.advance(seconds(1));
+  inner_->pings().back()->fail(ErrorCode::kUnavailable);  // The next is due in two seconds.
+  refused(Ask::kBlob);
+  timers_.advance(milliseconds(999));
+  EXPECT_EQ(inner_->pings().size(), 2u);
+  timers_.advance(milliseconds(1));
+  EXPECT_EQ(inner_->pings().size(), 3u);
+}
+
+TEST_F(GuardLinkTest, NoSecondPingWhileOneIsUnderWay) {
+  take_down();
+  ping();
+  refused(Ask::kBlob);
+  timers_.advance(seconds(3));
+  EXPECT_EQ(inner_->pings().size(), 1u);
+}
+
+TEST_F(GuardLinkTest, AnswerOfARequestUnderWayClosesTheLink) {
+  Asker<TagPage> asker;
+  list(asker);
+  const auto request = inner_->only_pending();
+  BlobTaker blob;
+  open(blob);
+  inner_->pending()[1]->fail(ErrorCode::kTimedOut);
+  ASSERT_EQ(link(), Link::kOpen);
+  ping();
+  request->answer_tags(TagPage{});
+  EXPECT_EQ(link(), Link::kClosed);
+  inner_->pings().back()->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kClosed) << "the ping was sent before the answer";
+}
+
+TEST_F(GuardLinkTest, RefusalSaysForHowLongAndWhenToAskAgain) {
+  take_down();
+  clock_.advance(seconds(125));
+  const auto refusal = guard_->refusal(Ask::kManifest);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->retry_after, seconds(5));
+  EXPECT_NE(refusal->message.find("docker.io"), std::string::npos);
+  EXPECT_EQ(guard_->status().link_since, seconds(125));
+}
+
+TEST_F(GuardLinkTest, WhatIsBegunWhileItIsDownIsSentAllTheSame) {
+  take_down();
+  Asker<ManifestBody> asker;
+  get(asker);
+  EXPECT_EQ(inner_->only_pending()->kind, UpstreamKind::kManifestGet);
+}
+
+TEST_F(GuardLinkTest, BackgroundWaitsWhileTheLinkIsNotClosed) {
+  EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
+  fail_list(ErrorCode::kUnavailable);
+  const Patience patience = guard_->patience(Ask::kBlob);
+  EXPECT_EQ(patience.wait, seconds(5));
+  EXPECT_EQ(patience.reason, "docker.io is down");
+}
+
+TEST_F(GuardLinkTest, GuardMayGoWhileAPingIsUnderWay) {
+  take_down();
+  const auto under_way = ping();
+  guard_.reset();
+  EXPECT_TRUE(under_way->cancelled());
+  timers_.advance(seconds(60));
+}
+
+}  // namespace
+}  // namespace layby::cache

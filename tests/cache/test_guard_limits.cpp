@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the guard keeps to: so many requests in a minute, the quiet that a 429 asks for,
+// and the part of the pull limit that is for people.
+
+#include "cache/guard_test.h"
+
+namespace layby::cache {
+namespace {
+
+class GuardLimitsTest : public GuardTest {
+ protected:
+  // At most `count` requests in any minute.
+  void allow(int count) {
+    rules_.requests_per_minute = count + 1;
+    make_guard();
+  }
+  seconds quiet() const { return guard_->status().throttled_for; }
+  seconds pulls_quiet() const { return guard_->status().pulls_throttled_for; }
+  static Error throttled(std::optional<seconds> retry_after = std::nullopt) {
+    return {ErrorCode::kThrottled, "fake upstream", retry_after};
+  }
+};
+
+// -- requests per minute
+
+TEST_F(GuardLimitsTest, RequestWaitsForItsPlaceInTheMinute) {
+  allow(2);
+  answer_list();
+  answer_list();
+  clock_.advance(seconds(45));
+  Asker<TagPage> third;
+  list(third);
+  EXPECT_TRUE(inner_->pending().empty());
+  timers_.advance(seconds(15) - milliseconds(1));
+  EXPECT_TRUE(inner_->pending().empty());
+  timers_.advance(milliseconds(1));
+  inner_->only_pending()->answer_tags(TagPage{});
+  EXPECT_TRUE(third.ok());
+}
+
+TEST_F(GuardLimitsTest, ThoseThatWaitDoNotGoAllAtOnce) {
+  allow(2);
+  answer_list();
+  clock_.advance(seconds(10));
+  answer_list();
+  clock_.advance(seconds(45));
+  Asker<TagPage> third, fourth;
+  list(third);
+  list(fourth);
+  timers_.advance(seconds(5));
+  EXPECT_EQ(inner_->pending().size(), 1u);
+  timers_.advance(seconds(10) - milliseconds(1));
+  EXPECT_EQ(inner_->pending().size(), 1u);
+  timers_.advance(milliseconds(1));
+  EXPECT_EQ(inner_->pending().size(), 2u);
+}
+
+TEST_F(GuardLimitsTest, WhoFindsNoPlaceAfterItsWaitFails) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(45));
+  Asker<TagPage> second, third;
+  list(second);
+  list(third);
+  timers_.advance(seconds(15));
+  EXPECT_EQ(inner_->pending().size(), 1u);
+  EXPECT_EQ(third.error(), ErrorCode::kThrottled);
+  EXPECT_FALSE(second.answered());
+}
+
+TEST_F(GuardLimitsTest, RequestWhosePlaceIsTooFarFailsSoon) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(30));
+  std::optional<Error> error;
+  const Handle handle = guard_->get_tags("library/debian", {}, [&](const Result<TagPage>& page) {
+    if (!page.ok()) error = page.error();
+  });
+  EXPECT_FALSE(error) << "not inside the call that began it";
+  timers_.run();
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, ErrorCode::kThrottled);
+  EXPECT_EQ(error->retry_after, seconds(30));
+  EXPECT_NE(error->message.find("requests_per_minute"), std::string::npos);
+  EXPECT_EQ(inner_->requests().size(), 1u);
+}
+
+TEST_F(GuardLimitsTest, QuickCheckWaitsNoLongerThanItMay) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(57));
+  Asker<ManifestHead> quick, patient;
+  head(quick, seconds(2));
+  head(patient, seconds(10));
+  timers_.run();
+  EXPECT_EQ(quick.error(), ErrorCode::kThrottled);
+  EXPECT_FALSE(patient.answered());
+  timers_.advance(seconds(3));
+  EXPECT_EQ(inner_->only_pending()->deadline, seconds(7)) << "the wait is part of it";
+}
+
+TEST_F(GuardLimitsTest, RequestThatIsDroppedInItsWaitIsNotSent) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(45));
+  Asker<TagPage> dropped, other;
+  list(dropped);
+  list(other);
+  dropped.handle.reset();
+  timers_.advance(seconds(15));
+  EXPECT_FALSE(dropped.answered());
+  EXPECT_EQ(inner_->pending().size(), 1u) << "and leaves its place to others";
+}
+
+TEST_F(GuardLimitsTest, RequestThatIsDroppedUnderWayEnds) {
+  Asker<TagPage> asker;
+  list(asker);
+  const auto request = inner_->only_pending();
+  asker.handle.reset();
+  EXPECT_TRUE(request->cancelled());
+}
+
+TEST_F(GuardLimitsTest, BlobWaitsItsTurnAndKeepsThatItIsPaused) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(45));
+  BlobTaker blob;
+  open(blob);
+  EXPECT_TRUE(inner_->pending().empty());
+  blob.transfer->pause();
+  timers_.advance(seconds(15));
+  EXPECT_TRUE(inner_->only_pending()->paused());
+  blob.transfer->resume();
+  EXPECT_FALSE(inner_->only_pending()->paused());
+}
+
+TEST_F(GuardLimitsTest, BlobThatIsResumedInItsWaitIsNotPaused) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(45));
+  BlobTaker blob;
+  open(blob);
+  blob.transfer->pause();
+  blob.transfer->resume();
+  timers_.advance(seconds(15));
+  EXPECT_FALSE(inner_->only_pending()->paused());
+}
+
+TEST_F(GuardLimitsTest, BlobsThatWaitDoNotGoAllAtOnce) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(45));
+  BlobTaker first, second;
+  open(first);
+  open(second);
+  timers_.advance(seconds(15));
+  EXPECT_EQ(inner_->pending().size(), 1u);
+  EXPECT_EQ(second.error(), ErrorCode::kThrottled);
+}
+
+TEST_F(GuardLimitsTest, BlobWhosePlaceIsTooFarFailsSoon) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(20));
+  BlobTaker blob;
+  open(blob);
+  EXPECT_FALSE(blob.ended);
+  timers_.run();
+  EXPECT_EQ(blob.error(), ErrorCode::kThrottled);
+  EXPECT_EQ(inner_->requests().size(), 1u);
+}
+
+TEST_F(GuardLimitsTest, BlobThatIsDroppedInItsWaitIsNotAskedFor) {
+  allow(1);
+  answer_list();
+  clock_.advance(seconds(45));
+  BlobTaker blob;
+  open(blob);
+  blob.transfer.reset();
+  timers_.advance(seconds(60));
+  EXPECT_EQ(inner_->requests().size(), 1u);
+  EXPECT_FALSE(blob.ended);
+}
+
+TEST_F(GuardLimitsTest, NothingWaitsWithoutALimit) {
+  rules_.requests_per_minute = 0;
+  make_guard();
+  for (int i = 0; i < 1000; ++i) answer_list();
+  EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
+}
+
+TEST_F(GuardLimitsTest, BackgroundTakesHalfOfAMinute) {
+  allow(7);
+  answer_list();
+  answer_list();
+  EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
+  clock_.advance(seconds(10));
+  answer_list();
+  const Patience patience = guard_->patience(Ask::kBlob);
+  EXPECT_EQ(patience.wait, seconds(50));
+  EXPECT_EQ(patience.reason, "requests_per_minute of docker.io");
+  answer_list();  // Somebody who waits isn't kept.
+}
+
+// -- 429
+
+TEST_F(GuardLimitsTest, PullLimitThatIsUsedUpConcernsManifestsOnly) {
+  set_quota(0);
+  fail_get(throttled());
+  EXPECT_EQ(refused(Ask::kManifest), ErrorCode::kThrottled);
+  for (const Ask ask : {Ask::kTagCheck, Ask::kBlob, Ask::kList}) {
+    EXPECT_EQ(refused(ask), kNotRefused);
+    EXPECT_EQ(guard_->patience(ask).wait.count(), 0);
+  }
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait, seconds(60));
+  EXPECT_EQ(pulls_quiet(), seconds(60));
+  EXPECT_EQ(quiet(), seconds(0));
+  answer_list();  // The minute isn't drained.
+}
+
+TEST_F(GuardLimitsTest, AnyOther429ConcernsEverything) {
+  set_quota(1);
+  fail_get(throttled());
+  for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
+    EXPECT_EQ(refused(ask), ErrorCode::kThrottled);
+    EXPECT_EQ(guard_->patience(ask).wait, seconds(60));
+  }
+  EXPECT_EQ(quiet(), seconds(60));
+  EXPECT_EQ(pulls_quiet(), seconds(60));
+  EXPECT_EQ(link(), Link::kClosed) << "a 429 is an answer";
+}
+
+TEST_F(GuardLimitsTest, A429OfSomethingElseThanAManifestConcernsEverything) {
+  set_quota(0);
+  fail_list(throttled());
+  EXPECT_EQ(refused(Ask::kBlob), ErrorCode::kThrottled);
+}
+
+TEST_F(GuardLimitsTest, A429UsesUpTheMinute) {
+  fail_list(throttled(seconds(1)));
+  clock_.advance(seconds(2));
+  EXPECT_EQ(refused(Ask::kList), kNotRefused);
+  Asker<TagPage> asker;
+  list(asker);
+  timers_.run();
+  EXPECT_EQ(asker.error(), ErrorCode::kThrottled) << "its place is 58 s away";
+  EXPECT_EQ(inner_->requests().size(), 1u);
+}
+
+TEST_F(GuardLimitsTest, RequestThatWaitsForItsPlaceIsNotSentIntoTheQuiet) {
+  allow(2);
+  answer_list();
+  clock_.advance(seconds(35));
+  Asker<TagPage> under_way, waiting;
+  list(under_way);
+  list(waiting);
+  inner_->only_pending()->fail(throttled());
+  timers_.advance(seconds(25));
+  EXPECT_TRUE(inner_->pending().empty());
+  EXPECT_EQ(waiting.error(), ErrorCode::kThrottled);
+}
+
+TEST_F(GuardLimitsTest, QuietEndsAfterTheStatedTime) {
+  fail_list(throttled(seconds(90)));
+  EXPECT_EQ(guard_->refusal(Ask::kBlob)->retry_after, seconds(90));
+  clock_.advance(seconds(89));
+  EXPECT_EQ(guard_->refusal(Ask::kBlob)->retry_after, seconds(1));
+  clock_.advance(seconds(1));
+  EXPECT_EQ(refused(Ask::kBlob), kNotRefused);
+  EXPECT_EQ(quiet(), seconds(0));
+}
+
+TEST_F(GuardLimitsTest, NoMoreThanADayIsBelieved) {
+  set_quota(0);
+  fail_get(throttled(std::chrono::hours(24 * 365)));
+  EXPECT_EQ(pulls_quiet(), std::chrono::hours(24));
+}
+
+TEST_F(GuardLimitsTest, ShorterQuietDoesNotEndALongerOne) {
+  Asker<TagPage> first, second;
+  list(first);
+  list(second);
+  const auto requests = inner_->pending();
+  requests[0]->fail(throttled(seconds(300)));
+  requests[1]->fail(throttled(seconds(10)));
+  EXPECT_EQ(quiet(), seconds(300));
+}
+
+TEST_F(GuardLimitsTest, QuietThatIsNotStatedDoublesUpTo16Minutes) {
+  for (const int minutes : {1, 2, 4, 8, 16, 16}) {
+    fail_list(throttled());
+    EXPECT_EQ(quiet(), std::chrono::minutes(minutes));
+    clock_.advance(std::chrono::minutes(minutes));
+  }
+}
+
+TEST_F(GuardLimitsTest, GoodAnswerEndsTheDoubling) {
+  fail_list(throttled());
+  clock_.advance(seconds(60));
+  answer_list();
+  fail_list(throttled());
+  EXPECT_EQ(quiet(), seconds(60));
+}
+
+TEST_F(GuardLimitsTest, RequestsThatAreThrottledTogetherDoubleNothing) {
+  Asker<TagPage> askers[4];
+  for (auto& asker : askers) list(asker);
+  for (const auto& request : inner_->pending()) request->fail(throttled());
+  EXPECT_EQ(quiet(), seconds(60));
+}
+
+// -- the pull limit's reserve
+
+TEST_F(GuardLimitsTest, BackgroundIsFreeWhileThereIsPlentyOrNoLimit) {
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
+  set_quota(100);
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
+  set_quota(41);  // 21 above the reserve, of 80.
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
+}
+
+TEST_F(GuardLimitsTest, BackgroundIsPacedNearTheReserve) {
+  set_quota(40);
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0) << "the last pull was long ago";
+  Asker<ManifestBody> asker;
+  get(asker);
+  inner_->only_pending()->answer_manifest(ManifestBody{});
+  clock_.advance(seconds(16));
+  const Patience patience = guard_->patience(Ask::kManifest);
+  EXPECT_EQ(patience.wait, seconds(200)) << "one of a hundred comes back in 216 s";
+  EXPECT_EQ(patience.reason, "the pull limit of docker.io is near");
+}
+
+TEST_F(GuardLimitsTest, WhatIsLeftIsForPeople) {
+  set_quota(20);
+  const Patience patience = guard_->patience(Ask::kManifest);
+  EXPECT_EQ(patience.wait, seconds(216));
+  EXPECT_EQ(patience.reason, "what is left of the pull limit of docker.io is for people");
+  for (const Ask ask : {Ask::kTagCheck, Ask::kBlob, Ask::kList}) {
+    EXPECT_EQ(guard_->patience(ask).wait.count(), 0);
+  }
+  EXPECT_EQ(refused(Ask::kManifest), kNotRefused);
+}
+
+TEST_F(GuardLimitsTest, PullsUnderWayAreTakenOffUntilTheyAreAnswered) {
+  set_quota(22);
+  Asker<ManifestBody> first, second;
+  get(first);
+  get(second);
+  clock_.advance(std::chrono::hours(1));
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait, seconds(216));
+  first.handle.reset();
+  EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
+  second.handle.reset();
+}
+
+TEST_F(GuardLimitsTest, QuotaIsThatOfTheUpstream) {
+  EXPECT_FALSE(guard_->quota());
+  set_quota(7);
+  ASSERT_TRUE(guard_->quota());
+  EXPECT_EQ(guard_->quota()->remaining.count, 7u);
+}
+
+}  // namespace
+}  // namespace layby::cache
