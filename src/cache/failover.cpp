@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Any answer of the parent but a good one sends the question on: it may not serve the
-// repository, not know the registry, or be wrong about what exists.
+// repository, not know the registry, or be wrong about what exists. A registry that is
+// known to be down isn't asked then: its reason is the answer.
 
 #include "layby/cache/failover.h"
 
@@ -14,13 +15,14 @@ namespace layby::cache {
 template <typename T>
 class Failover::Either final : public Operation {
  public:
-  Either(Upstream& registry, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done)
-      : registry_(registry), call_(std::move(call)), done_(std::move(done)) {}
+  Either(Ask ask, Upstream& registry, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done)
+      : ask_(ask), registry_(registry), call_(std::move(call)), done_(std::move(done)) {}
 
   void start(Upstream& parent) {
     request_ = call_(parent, [this](Result<T> answer) {
       if (answer.ok()) return finish(std::move(answer));
       log::debug("parent: {}", answer.error().message);
+      if (const auto refused = registry_.refusal(ask_)) return finish(*refused);
       request_ = call_(registry_, [this](Result<T> last) { finish(std::move(last)); });
     });
   }
@@ -31,6 +33,7 @@ class Failover::Either final : public Operation {
     done(std::move(answer));
   }
 
+  const Ask ask_;
   Upstream& registry_;
   const std::function<Handle(Upstream&, Done<T>)> call_;
   Done<T> done_;
@@ -65,6 +68,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     Upstream* next = std::exchange(registry_, nullptr);
     if (status.ok() || next == nullptr) return sink_.on_blob_end(std::move(status));
     log::debug("parent: {}", status.error().message);
+    if (const auto refused = next->refusal(Ask::kBlob)) return sink_.on_blob_end(*refused);
     inner_ = start_(*next, *this);
     if (paused_) inner_->pause();
   }
@@ -79,17 +83,18 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
 template <typename T>
 Handle Failover::either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done) {
   if (parent_->refusal(ask)) return call(*registry_, std::move(done));
-  auto both = std::make_unique<Either<T>>(*registry_, std::move(call), std::move(done));
+  auto both = std::make_unique<Either<T>>(ask, *registry_, std::move(call), std::move(done));
   both->start(*parent_);
   return both;
 }
 
 Handle Failover::head_manifest(const std::string& repository, const oci::Reference& reference,
                                std::chrono::milliseconds deadline, Done<ManifestHead> done) {
+  const auto share = parent_->refusal(Ask::kTagCheck) ? deadline : deadline / 2;
   return either<ManifestHead>(
       Ask::kTagCheck,
-      [repository, reference, half = deadline / 2](Upstream& upstream, auto answer) {
-        return upstream.head_manifest(repository, reference, half, std::move(answer));
+      [repository, reference, share](Upstream& upstream, auto answer) {
+        return upstream.head_manifest(repository, reference, share, std::move(answer));
       },
       std::move(done));
 }

@@ -21,7 +21,7 @@ class Failover final : public Upstream {
   Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
       : parent_(std::move(parent)), registry_(std::move(registry)) {}
 
-  // A parent has half of the deadline.
+  // Each has half of the deadline; the registry has all of it when the parent refuses.
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<ManifestHead> done) override;
   Handle get_manifest(const std::string& repository, const oci::Reference& reference,
