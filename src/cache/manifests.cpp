@@ -94,12 +94,15 @@ Handle Manifests::permitted(const Origin& origin, const std::string& repository,
       });
 }
 
+std::chrono::milliseconds Manifests::fresh_for(const TagKey& tag) const {
+  const Rules& rules = context_.rules;
+  return policy::fresh_for(rules.tag_rules, tag.repository, tag.tag, rules.fresh_for);
+}
+
 ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag) {
   using policy::Freshness;
   const WallTime now = context_.clock.wall_now();
-  const auto fresh_for = policy::fresh_for(context_.rules.tag_rules, tag.repository, tag.tag,
-                                           context_.rules.fresh_for);
-  refresher_.on_used(origin, tag, fresh_for);
+  const auto fresh_for = this->fresh_for(tag);
   const auto held = tag_moves_.held_since_look(tag);
   const WallTime looked_at = held.value_or(known(tag)->checked_at);
   const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
@@ -110,6 +113,8 @@ ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag) {
   if (policy::tag_freshness(looked_at, now, usable_for) == Freshness::kStale) {
     return ManifestSource::kFetched;
   }
+  // That it is gone isn't hidden by what is still usable.
+  if (unknowns_.find(key_of(origin, tag.repository, tag.tag))) return ManifestSource::kFetched;
   check(origin, tag, true);
   return as_known;
 }
@@ -119,6 +124,7 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
   auto answer = cached(tag);
   if (answer) answer->source = usable(origin, tag);
   if (answer && answer->source != ManifestSource::kFetched) {
+    refresher_.on_used(origin, tag, fresh_for(tag));
     count_answer(*answer, true);
     done(std::move(*answer));
     return nullptr;
@@ -132,7 +138,10 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
     return nullptr;
   }
   return check(origin, tag, true)
-      ->wait(head, [this, first, done = std::move(done)](const Result<ManifestAnswer>& checked) {
+      ->wait(head, [this, first, &origin, tag,
+                    done = std::move(done)](const Result<ManifestAnswer>& checked) {
+        // Not those that there are none of: their names are anybody's.
+        if (checked.ok()) refresher_.on_used(origin, tag, fresh_for(tag));
         count_answer(checked, first);
         done(checked);
       });
@@ -235,9 +244,9 @@ void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {
   const auto before = known(tag);
   const auto indexed = context_.store.find_tag(tag);
   confirmed_.insert_or_assign(tag, now);
-  tag_moves_.release(tag);
   const bool moved = before && before->digest != digest;
   if (moved) tag_moves_.note(tag, before->digest, digest);
+  tag_moves_.release(tag, digest);
   const bool as_indexed =
       indexed && indexed->digest == digest && is_recent(indexed->checked_at, now.checked_at);
   if (!moved && as_indexed) return;

@@ -82,6 +82,7 @@ class Manifests {
   std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved);
   // Nobody waits for it.
   void check_in_background(const Origin& origin, const TagKey& tag);
+  std::chrono::milliseconds fresh_for(const TagKey& tag) const;
   // A cached tag that may be given as it is, and as what; kFetched when it may not.
   ManifestSource usable(const Origin& origin, const TagKey& tag);
   // What upstream said a moment ago of what it does not have.

@@ -15,11 +15,16 @@ constexpr std::size_t kMostMoves = 64;
 
 }  // namespace
 
-TagMove* TagMoves::find(const TagKey& tag, const oci::Digest& to) {
-  // A tag that went back and forth has several: the last one counts.
+TagMove* TagMoves::last(const TagKey& tag) {
   const auto at = std::find_if(moves_.rbegin(), moves_.rend(),
                                [&](const TagMove& move) { return move.tag == tag; });
-  return at != moves_.rend() && at->to == to ? &*at : nullptr;
+  return at == moves_.rend() ? nullptr : &*at;
+}
+
+// A tag that went back and forth has several: the last one counts.
+TagMove* TagMoves::find(const TagKey& tag, const oci::Digest& to) {
+  TagMove* move = last(tag);
+  return move != nullptr && move->to == to ? move : nullptr;
 }
 
 const TagMove& TagMoves::note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to) {
@@ -36,6 +41,13 @@ bool TagMoves::hold(const TagKey& tag, const oci::Digest& from, const oci::Diges
   if (!holder_ || !holder_(move)) return false;
   held_[tag] = clock_.wall_now();
   return true;
+}
+
+void TagMoves::release(const TagKey& tag, const oci::Digest& now) {
+  held_.erase(tag);
+  // It may be back where it was before this cache had what it moved to.
+  const TagMove* move = last(tag);
+  if (move != nullptr && move->to != now) note(tag, oci::Digest(move->to), now);
 }
 
 std::optional<WallTime> TagMoves::held_since_look(const TagKey& tag) const {

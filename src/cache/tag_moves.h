@@ -35,8 +35,8 @@ class TagMoves {
   const TagMove& note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
   // The same, and whether the tag keeps its old image.
   bool hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
-  // The tag stands for what upstream says, or is gone.
-  void release(const TagKey& tag) { held_.erase(tag); }
+  // The tag stands for what upstream says: `now`.
+  void release(const TagKey& tag, const oci::Digest& now);
   // When a tag that is held was last looked at upstream.
   std::optional<WallTime> held_since_look(const TagKey& tag) const;
 
@@ -44,6 +44,7 @@ class TagMoves {
   std::vector<TagMove> list() const { return {moves_.begin(), moves_.end()}; }
 
  private:
+  TagMove* last(const TagKey& tag);
   TagMove* find(const TagKey& tag, const oci::Digest& to);
 
   const Clock& clock_;
