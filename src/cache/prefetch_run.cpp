@@ -12,6 +12,7 @@
 #include "cache/request.h"
 #include "layby/base/bytes.h"
 #include "layby/base/log.h"
+#include "layby/oci/manifest.h"
 
 namespace layby::cache {
 namespace {
@@ -30,7 +31,7 @@ constexpr seconds kFirstRetry{5};
 
 // What is put off is looked at again after this at the latest.
 constexpr seconds kLongestWait{60};
-// After a wait as long as this for the pull limit, a free check tells it anew.
+// What was heard of the pull limit so long ago is asked for anew, by a free check.
 constexpr seconds kOutdated{20};
 constexpr std::chrono::minutes kNextLook{5};
 
@@ -120,6 +121,12 @@ bool PrefetchRun::put_off(SteadyTime not_before) {
   const SteadyTime now = context_.clock.steady_now();
   if (not_before <= now) return false;
   wait(std::chrono::ceil<milliseconds>(not_before - now));
+  return true;
+}
+
+bool PrefetchRun::put_off(const Job& job) {
+  if (!put_off(job.not_before)) return false;
+  if (!job.waits_for.empty()) waits_for_ = job.waits_for;
   return true;
 }
 
@@ -223,7 +230,7 @@ void PrefetchRun::start_checks() {
   });
   for (const JobPtr& job : jobs_) {
     if (checking >= kChecksAtATime) return;
-    if (job->seen.state != PrefetchState::kWaiting || put_off(job->not_before)) continue;
+    if (job->seen.state != PrefetchState::kWaiting || put_off(*job)) continue;
     if (put_off(job->upstream(), Ask::kTagCheck)) continue;
     job->seen.state = PrefetchState::kChecking;
     ++checking;
@@ -243,11 +250,13 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
   const Handle over = std::move(job.request);
   soon();
   job.seen.state = PrefetchState::kWaiting;
+  job.waits_for.clear();
   if (!head.ok()) return fail_or_retry(job, head.error());
   if (!head->digest) {
     return fail(job, {ErrorCode::kInvalid, "upstream's answer to HEAD names no digest"});
   }
   job.seen.now = *head->digest;
+  job.may_be_index = head->media_type.empty() || oci::is_index(head->media_type);
   job.failures = 0;
   look_at(job);
 }
@@ -258,9 +267,9 @@ void PrefetchRun::look_at(Job& job) {
   job.seen.pulls = parts.missing_manifests.size();
   if (parts.manifests_known()) return plan_blobs(job, parts);
   if (parts.missing_manifests.front() == *job.seen.now) {
-    // An index, most likely: its manifests come on top.
+    // An index's manifests come on top.
     const std::size_t each = job.listed.choice.attestations ? 2 : 1;
-    job.seen.pulls += job.listed.choice.platforms.size() * each;
+    if (job.may_be_index) job.seen.pulls += job.listed.choice.platforms.size() * each;
     if (job.seen.before) {
       job.seen.before_bytes =
           image_parts(context_.store, *job.seen.before, job.listed.choice).bytes();
@@ -276,18 +285,15 @@ void PrefetchRun::start_manifests() {
   int fetching = static_cast<int>(std::count_if(jobs_.begin(), jobs_.end(), [](const JobPtr& job) {
     return job->seen.state == PrefetchState::kManifests && job->request;
   }));
+  std::set<const Upstream*> full;
   for (const JobPtr& job : jobs_) {
     if (fetching >= kManifestsAtATime) return;
     if (job->seen.state != PrefetchState::kManifests || job->request) continue;
-    if (put_off(job->not_before)) continue;
+    if (put_off(*job) || full.contains(&job->upstream())) continue;
     if (put_off(job->upstream(), Ask::kManifest)) {
-      // The next look at it begins with a check, whose answer states the limit anew.
-      const milliseconds pause = job->upstream().patience(Ask::kManifest).wait;
-      if (pause > kOutdated) {
-        job->seen.state = PrefetchState::kWaiting;
-        job->not_before = context_.clock.steady_now() + std::min<milliseconds>(pause, kNextLook);
-      }
-      return;
+      full.insert(&job->upstream());
+      if (is_outdated(job->upstream())) check_anew(*job);
+      continue;
     }
     ++fetching;
     ++pulls_spent_;
@@ -297,6 +303,21 @@ void PrefetchRun::start_manifests() {
                          on_manifest(*job, stored);
                        });
   }
+}
+
+// Whether a wait may be for a limit that has renewed itself meanwhile, or will have.
+bool PrefetchRun::is_outdated(const Upstream& upstream) const {
+  if (upstream.patience(Ask::kManifest).wait > kOutdated) return true;
+  const auto quota = upstream.quota();
+  return quota && context_.clock.wall_now() - quota->seen_at > kOutdated;
+}
+
+// The next look at it begins with a check, whose answer states the limit.
+void PrefetchRun::check_anew(Job& job) {
+  const milliseconds pause = job.upstream().patience(Ask::kManifest).wait;
+  job.seen.state = PrefetchState::kWaiting;
+  job.not_before = context_.clock.steady_now() + std::min<milliseconds>(pause, kNextLook);
+  job.waits_for = waits_for_;
 }
 
 void PrefetchRun::on_manifest(Job& job, const Status& stored) {
@@ -350,7 +371,7 @@ void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
 void PrefetchRun::start_blobs() {
   if (depth_ != Depth::kWhole) return;
   for (const JobPtr& job : jobs_) {
-    if (job->seen.state != PrefetchState::kFetching || put_off(job->not_before)) continue;
+    if (job->seen.state != PrefetchState::kFetching || put_off(*job)) continue;
     if (!start_blobs(*job)) return;
   }
 }

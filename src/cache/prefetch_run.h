@@ -69,8 +69,10 @@ class PrefetchRun {
     Handle request;
     std::vector<oci::Digest> missing_manifests;
     std::vector<ImageBlob> missing_blobs;  // When its manifests were known.
+    bool may_be_index = true;              // By what upstream says of its type.
     int failures = 0;                      // In a row.
     SteadyTime not_before{};
+    std::string waits_for;  // Why until then, when it is upstream.
 
     const Upstream& upstream() const { return *image->origin->upstream; }
   };
@@ -89,6 +91,7 @@ class PrefetchRun {
   // Whether it must be put off; then step() comes again.
   bool put_off(const Upstream& upstream, Ask ask);
   bool put_off(SteadyTime not_before);
+  bool put_off(const Job& job);
   void step();
 
   void start_listing();
@@ -100,6 +103,8 @@ class PrefetchRun {
   void start_checks();
   void on_checked(Job& job, const Result<ManifestHead>& head);
   void start_manifests();
+  bool is_outdated(const Upstream& upstream) const;
+  void check_anew(Job& job);
   void on_manifest(Job& job, const Status& stored);
   // Where the job stands, by what is stored.
   void look_at(Job& job);
