@@ -9,6 +9,7 @@
 #ifndef LAYBY_CACHE_MANIFESTS_H_
 #define LAYBY_CACHE_MANIFESTS_H_
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>

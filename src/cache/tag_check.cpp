@@ -60,7 +60,8 @@ void TagCheck::on_digest(const ManifestHead& head) {
     owner_.confirm(tag_, *head.digest);
     return settle(std::move(*answer));
   }
-  if (head.size_bytes && !head.media_type.empty()) {
+  // Where another image is cached, nobody is told of a new one that then can't be had.
+  if (!cached_ && head.size_bytes && !head.media_type.empty()) {
     head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
                                   nullptr,      ManifestSource::kFetched, std::chrono::seconds(0)};
     head_waiters_.settle(*head_answer_);
