@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Boxes with a parent: one Layby near the uplink, and others that ask it first.
+
+What the parent has, or can get, comes from it, so that the hub is asked once for all
+boxes. When it is down, slow to answer or doesn't serve something, each box asks the
+hub by itself, and nobody who pulls notices.
+"""
+from __future__ import annotations
+
+import os
+import signal
+import time
+import unittest
+from typing import Any
+
+from harness import (ACCEPT, EndToEnd, Hub, Layby, Parts, Pulls, digest_of, make_image, make_index,
+                     native_architecture, pull, raw, wait_until)
+
+MIB = 1 << 20
+PATIENCE = {"connect_timeout": "1s", "request_timeout": "2s", "stall_timeout": "1s"}
+
+
+def link_to_parent(box: Layby) -> str:
+    return box.stats()["upstreams"][0]["parent_link"]
+
+
+class ParentCase(EndToEnd):
+    """`self.layby` is the parent."""
+
+    boxes_config: dict[str, Any] = {"tags": {"fresh_for": "0s", "revalidate_timeout": "2s"},
+                                    "upstream": PATIENCE}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.boxes = [self.box() for _ in range(3)]
+
+    def box(self, **upstream: Any) -> Layby:
+        made = Layby(self.hub, self.boxes_config, {"parent": self.layby.url, **upstream})
+        self.addCleanup(made.close)
+        return made
+
+    def pull_from_all(self, repo: str, tag: str) -> list[Parts]:
+        pulls = Pulls()
+        for box in self.boxes:
+            pulls.start(pull, box.authority, f"library/{repo}", tag)
+        return pulls.join()
+
+
+class OneDownload(ParentCase):
+    def test_a_cold_image_that_all_boxes_pull_comes_from_the_hub_once(self) -> None:
+        index = make_index(self.hub, "library/app", "1", [f"linux/{native_architecture()}", "linux/s390x"],
+                           [4 * MIB, 300_000, 1000])
+        for got in self.pull_from_all("app", "1"):
+            self.assertEqual(got, index.parts())
+        self.assert_fetched_once(index.parts())
+        self.assertEqual(self.hub.bytes_sent("cdn"), index.parts().blob_bytes)
+        self.assertEqual(self.hub.pulls_counted, 2)
+        for box in self.boxes:
+            self.assertEqual(link_to_parent(box), "up")
+
+    def test_without_the_hub_a_new_box_gets_what_the_parent_has(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [MIB])
+        self.pull("app:1")
+        self.layby.settle()
+        self.hub.down()
+        self.assertEqual(pull(self.boxes[0].authority, "library/app", "1"), image)
+
+    def test_a_tag_that_moved_is_noticed_through_the_parent(self) -> None:
+        self.layby.config["tags"]["fresh_for"] = "0s"
+        self.layby.restart()
+        make_image(self.hub, "library/app", "1", [1000])
+        self.pull_from_all("app", "1")
+        moved = make_image(self.hub, "library/app", "1", [1000], seed=2)
+        self.assertEqual(self.pull_from_all("app", "1"), [moved] * 3)
+        self.assert_nothing_twice()
+
+    def test_what_nobody_has_is_404(self) -> None:
+        got = self.boxes[0].get("/v2/library/app/manifests/none", ACCEPT)
+        self.assertEqual(got.status, 404)
+
+    def test_a_box_prefetches_from_its_parent_at_no_cost_of_its_own(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [MIB])
+        for box in self.boxes:
+            box.save_list([{"image": "app", "tags": ["1"]}])
+        for box in self.boxes:
+            self.assertEqual(box.end_of_run()["result"], "done")
+        self.assert_fetched_once(image)
+        self.hub.down()
+        self.layby.kill()
+        self.assertEqual(self.pull_from_all("app", "1"), [image] * 3)
+
+
+class LostParents(ParentCase):
+    def test_without_its_parent_each_box_asks_the_hub_and_returns_to_it(self) -> None:
+        images = [make_image(self.hub, "library/app", str(n), [200_000]) for n in range(3)]
+        self.assertEqual(self.pull_from_all("app", "0"), [images[0]] * 3)
+        self.layby.kill()
+        self.hub.reset()
+
+        began = time.monotonic()
+        self.assertEqual(self.pull_from_all("app", "1"), [images[1]] * 3)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(set(self.upstream_gets().values()), {3}, "each box by itself")
+
+        wait_until(lambda: all(link_to_parent(box) == "down" for box in self.boxes), "a lost parent")
+        self.layby.run()
+        wait_until(lambda: all(link_to_parent(box) == "up" for box in self.boxes), "the parent again")
+        self.hub.reset()
+        self.assertEqual(self.pull_from_all("app", "2"), [images[2]] * 3)
+        self.assert_fetched_once(images[2])
+
+    def test_a_parent_that_dies_in_mid_blob_costs_no_byte_twice(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [4 * MIB])
+        digest = max(image.blobs, key=lambda d: image.blobs[d])
+        self.hub.fault("slow", digest, port="cdn", rate=MIB)
+        box, pulls = self.boxes[0], Pulls()
+        pulls.start(box.get, f"/v2/library/app/blobs/{digest}")
+        wait_until(lambda: any(fill["received_bytes"] > MIB for fill in box.stats()["fills"]),
+                   "a MiB at the box")
+        self.layby.kill()
+
+        self.assertEqual(digest_of(pulls.join()[0].body), digest)
+
+        rest = self.hub.requests("cdn", path=digest)[-1]
+        self.assertTrue(rest["range"], "resumed by Range")
+        self.assertLess(rest["sent"], 3 * MIB)
+
+    def test_a_parent_that_hangs_holds_nobody_up_for_long(self) -> None:
+        images = [make_image(self.hub, "library/app", str(n), [1000]) for n in range(2)]
+        assert self.layby.process
+        os.kill(self.layby.process.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, self.layby.process.pid, signal.SIGCONT)
+        began = time.monotonic()
+        self.assertEqual(pull(self.boxes[0].authority, "library/app", "0"), images[0])
+        self.assertLess(time.monotonic() - began, 8)
+        began = time.monotonic()
+        self.assertEqual(pull(self.boxes[0].authority, "library/app", "1"), images[1])
+        self.assertLess(time.monotonic() - began, 1, "it is known to hang")
+
+    def test_what_the_parent_does_not_serve_comes_from_the_hub(self) -> None:
+        self.layby.config["upstreams"][0]["allow"] = ["library/app"]
+        self.layby.restart()
+        app = make_image(self.hub, "library/app", "1", [1000])
+        other = make_image(self.hub, "library/other", "1", [1000])
+        self.assertEqual(self.pull_from_all("other", "1"), [other] * 3)
+        self.hub.reset()
+        self.assertEqual(self.pull_from_all("app", "1"), [app] * 3)
+        self.assert_fetched_once(app)
+
+    def test_a_parent_without_a_hub_is_no_obstacle_to_a_box_that_has_one(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000])
+        self.layby.config["upstreams"][0]["url"] = "http://127.0.0.1:9"
+        self.layby.restart()
+        self.assertEqual(self.pull_from_all("app", "1"), [image] * 3)
+
+    def test_without_both_what_is_cached_is_served_and_the_rest_refused_promptly(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000])
+        self.pull_from_all("app", "1")
+        for box in self.boxes:
+            box.settle()
+        self.layby.kill()
+        self.hub.down()
+        self.assertEqual(self.pull_from_all("app", "1"), [image] * 3)
+        began = time.monotonic()
+        got = self.boxes[0].get("/v2/library/app/manifests/other", ACCEPT)
+        self.assertIn(got.status, (404, 503))
+        self.assertLess(time.monotonic() - began, 8)
+
+
+class TwoUpstreams(EndToEnd):
+    """Which upstream a request is for, by what it says, also from a box to its parent."""
+
+    NAME = "registry.example"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = Hub()
+        self.addCleanup(self.other.close)
+        self.mine = make_image(self.hub, "library/app", "1", [1000], seed=1)
+        self.theirs = make_image(self.other, "library/app", "1", [1000], seed=2)
+        self.layby.config["upstreams"] = self.upstreams()
+        self.layby.restart()
+        self.box = Layby(self.hub, {"upstreams": self.upstreams(parent=self.layby.url)})
+        self.addCleanup(self.box.close)
+
+    def upstreams(self, **more: Any) -> list[dict[str, Any]]:
+        return [{"name": "docker.io", "url": self.hub.url, "allow": ["library/*"], **more},
+                {"name": self.NAME, "url": self.other.url, "allow": ["*"], **more}]
+
+    def digest_by_host(self, host: str) -> str:
+        answer = raw(self.layby.authority, (
+            f"HEAD /v2/library/app/manifests/1 HTTP/1.1\r\nHost: {host}\r\n"
+            "Accept: */*\r\nConnection: close\r\n\r\n").encode()).decode()
+        return next(line.partition(": ")[2] for line in answer.splitlines()
+                    if line.lower().startswith("docker-content-digest"))
+
+    def test_the_host_picks_the_upstream_when_it_is_the_name_of_one(self) -> None:
+        self.assertEqual(self.digest_by_host(self.NAME), self.theirs.root)
+        self.assertEqual(self.digest_by_host(f"{self.NAME.upper()}.:5000"), self.theirs.root)
+        for host in ("docker.io", self.layby.authority, "layby.local"):
+            self.assertEqual(self.digest_by_host(host), self.mine.root, host)
+
+    def test_a_box_asks_its_parent_for_the_upstream_that_its_client_meant(self) -> None:
+        for query, parts in ((f"?ns={self.NAME}", self.theirs), ("?ns=docker.io", self.mine),
+                             ("", self.mine)):
+            self.assertEqual(pull(self.box.authority, "library/app", "1", query=query), parts)
+        self.assertEqual(self.layby.stats()["counters"]["upstream_blob_gets"], 4)
+        self.assertEqual(self.other.pulls_counted, 1)
+        self.assertEqual(self.hub.pulls_counted, 1)
+
+    def test_an_upstream_that_the_parent_does_not_know_is_asked_itself(self) -> None:
+        self.layby.config["upstreams"] = self.upstreams()[:1]
+        self.layby.restart()
+        self.assertEqual(pull(self.box.authority, f"{self.NAME}/library/app", "1"), self.theirs)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
