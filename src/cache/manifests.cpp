@@ -147,11 +147,6 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
       });
 }
 
-std::chrono::milliseconds Manifests::fresh_for(const TagKey& tag) const {
-  return policy::fresh_for(context_.rules.tag_rules, tag.repository, tag.tag,
-                           context_.rules.fresh_for);
-}
-
 std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& tag,
                                            bool fetch_moved) {
   auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
