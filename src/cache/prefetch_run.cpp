@@ -285,13 +285,15 @@ void PrefetchRun::start_manifests() {
   int fetching = static_cast<int>(std::count_if(jobs_.begin(), jobs_.end(), [](const JobPtr& job) {
     return job->seen.state == PrefetchState::kManifests && job->request;
   }));
-  std::set<const Upstream*> full;
+  std::set<const Upstream*> waiting;
   for (const JobPtr& job : jobs_) {
     if (fetching >= kManifestsAtATime) return;
+    if (waiting.contains(&job->upstream())) continue;
+    if (!job->waits_for.empty()) waiting.insert(&job->upstream());
     if (job->seen.state != PrefetchState::kManifests || job->request) continue;
-    if (put_off(*job) || full.contains(&job->upstream())) continue;
+    if (put_off(*job)) continue;
     if (put_off(job->upstream(), Ask::kManifest)) {
-      full.insert(&job->upstream());
+      waiting.insert(&job->upstream());
       if (is_outdated(job->upstream())) check_anew(*job);
       continue;
     }
@@ -312,7 +314,8 @@ bool PrefetchRun::is_outdated(const Upstream& upstream) const {
   return quota && context_.clock.wall_now() - quota->seen_at > kOutdated;
 }
 
-// The next look at it begins with a check, whose answer states the limit.
+// The next look at it begins with a check, whose answer states the limit. The others of this
+// upstream stay behind: while pulls are few, one image is whole before the next begins.
 void PrefetchRun::check_anew(Job& job) {
   const milliseconds pause = job.upstream().patience(Ask::kManifest).wait;
   job.seen.state = PrefetchState::kWaiting;

@@ -72,7 +72,7 @@ class PrefetchRun {
     bool may_be_index = true;              // By what upstream says of its type.
     int failures = 0;                      // In a row.
     SteadyTime not_before{};
-    std::string waits_for;  // Why until then, when it is upstream.
+    std::string waits_for;  // Why until then, when it is upstream; others of it wait too.
 
     const Upstream& upstream() const { return *image->origin->upstream; }
   };
