@@ -50,7 +50,7 @@ class Refresher {
   std::multimap<SteadyTime, TagKey> due_;
   SteadyTime armed_for_{};
   Handle timer_;
-  std::minstd_rand random_{std::random_device{}()};
+  std::minstd_rand random_;  // The same at each start: it only has to tell tags apart.
 };
 
 }  // namespace layby::cache
