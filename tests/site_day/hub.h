@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Docker Hub as far as its limits and its distance matter: it counts each GET of a
+// manifest that it answers, allows 100 in any six hours, says in its answers about
+// manifests how many are left, and says 429 when none is. Everything takes a round trip;
+// blobs also take the link. In simulated time.
+
+#ifndef LAYBY_TESTS_SITE_DAY_HUB_H_
+#define LAYBY_TESTS_SITE_DAY_HUB_H_
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/cache/upstream.h"
+#include "site_day/images.h"
+#include "site_day/link.h"
+
+namespace layby::site_day {
+
+class Hub final : public cache::Upstream {
+ public:
+  // What is passed by reference outlives it.
+  Hub(const Images& images, Link& link, cache::Timers& timers, const Clock& clock)
+      : images_(images), link_(link), timers_(timers), clock_(clock) {}
+
+  std::uint64_t pulls() const { return pulls_; }
+  std::uint64_t manifest_bytes() const { return manifest_bytes_; }
+  // How often each blob was asked for.
+  const std::map<oci::Digest, int>& blob_gets() const { return blob_gets_; }
+  // How often each manifest was answered with.
+  const std::map<oci::Digest, int>& manifest_gets() const { return manifest_gets_; }
+
+  cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                              std::chrono::milliseconds deadline,
+                              Done<cache::ManifestHead> done) override;
+  cache::Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                             Done<cache::ManifestBody> done) override;
+  cache::Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                          Done<cache::BlobHead> done) override;
+  std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
+                                                const oci::Digest& digest, std::uint64_t offset,
+                                                cache::BlobSink& sink) override;
+  cache::Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                         Done<cache::TagPage> done) override;
+  cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                              const std::string& artifact_type, Done<std::string> done) override;
+  cache::Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
+  std::optional<policy::QuotaState> quota() const override { return quota_; }
+
+ private:
+  class Transfer;
+
+  const testing::TestManifest* find(const std::string& repository,
+                                    const oci::Reference& reference) const;
+  std::uint64_t left();
+  // After a round trip; the answer states the limit as it is now.
+  template <typename T>
+  cache::Handle answer(Result<T> with, Done<T> done);
+
+  const Images& images_;
+  Link& link_;
+  cache::Timers& timers_;
+  const Clock& clock_;
+  std::deque<SteadyTime> counted_;  // Those of the last six hours.
+  std::optional<policy::QuotaState> quota_;
+  std::uint64_t pulls_ = 0;
+  std::uint64_t manifest_bytes_ = 0;
+  std::map<oci::Digest, int> blob_gets_;
+  std::map<oci::Digest, int> manifest_gets_;
+};
+
+}  // namespace layby::site_day
+
+#endif  // LAYBY_TESTS_SITE_DAY_HUB_H_

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where a docker daemon of the site gets its images: from the registry itself, or from
+// Layby. No answer comes inside the call that asks; dropping a handle cancels.
+
+#ifndef LAYBY_TESTS_SITE_DAY_SOURCE_H_
+#define LAYBY_TESTS_SITE_DAY_SOURCE_H_
+
+#include <functional>
+#include <string>
+
+#include "layby/cache/cache.h"
+
+namespace layby::site_day {
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  template <typename T>
+  using Done = std::function<void(Result<T>)>;
+
+  // What a tag is.
+  virtual cache::Handle head(const std::string& repository, const std::string& tag,
+                             Done<oci::Digest> done) = 0;
+  virtual cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                                     Done<cache::ManifestBody> done) = 0;
+  // Done when all of it is here.
+  virtual cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                                   std::function<void(Status)> done) = 0;
+};
+
+// What is passed by reference outlives them.
+class DirectSource final : public Source {
+ public:
+  explicit DirectSource(cache::Upstream& registry) : registry_(registry) {}
+  cache::Handle head(const std::string& repository, const std::string& tag,
+                     Done<oci::Digest> done) override;
+  cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                             Done<cache::ManifestBody> done) override;
+  cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                           std::function<void(Status)> done) override;
+
+ private:
+  cache::Upstream& registry_;
+};
+
+class LaybySource final : public Source {
+ public:
+  LaybySource(cache::Cache& cache, cache::Timers& timers) : cache_(cache), timers_(timers) {}
+  cache::Handle head(const std::string& repository, const std::string& tag,
+                     Done<oci::Digest> done) override;
+  cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                             Done<cache::ManifestBody> done) override;
+  cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                           std::function<void(Status)> done) override;
+
+ private:
+  const cache::Origin& origin() const { return *cache_.find_origin(""); }
+
+  cache::Cache& cache_;
+  cache::Timers& timers_;
+};
+
+}  // namespace layby::site_day
+
+#endif  // LAYBY_TESTS_SITE_DAY_SOURCE_H_

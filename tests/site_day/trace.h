@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who pulls what when, on one working day of a site: 40 machines that keep what they
+// pulled, and ten that are emptied before each pull, as build machines are. A seed makes
+// the same day each time.
+
+#ifndef LAYBY_TESTS_SITE_DAY_TRACE_H_
+#define LAYBY_TESTS_SITE_DAY_TRACE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "site_day/images.h"
+
+namespace layby::site_day {
+
+inline constexpr std::size_t kMachines = 50;
+inline constexpr std::chrono::hours kDay{24};
+inline constexpr std::chrono::hours kRebuiltAt{10};
+
+struct TracedPull {
+  std::chrono::milliseconds at;  // After midnight.
+  std::size_t machine = 0;
+  bool emptied = false;  // The machine has nothing any more.
+  ImageName image;
+};
+
+// By time.
+std::vector<TracedPull> make_trace(const Images& images, std::uint64_t seed);
+
+}  // namespace layby::site_day
+
+#endif  // LAYBY_TESTS_SITE_DAY_TRACE_H_
