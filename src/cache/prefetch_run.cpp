@@ -291,7 +291,7 @@ void PrefetchRun::start_manifests() {
     if (waiting.contains(&job->upstream())) continue;
     if (!job->waits_for.empty()) waiting.insert(&job->upstream());
     if (job->seen.state != PrefetchState::kManifests || job->request) continue;
-    if (put_off(*job)) continue;
+    if (is_had_or_coming(*job) || put_off(*job)) continue;
     if (put_off(job->upstream(), Ask::kManifest)) {
       waiting.insert(&job->upstream());
       if (is_outdated(job->upstream())) check_anew(*job);
@@ -305,6 +305,20 @@ void PrefetchRun::start_manifests() {
                          on_manifest(*job, stored);
                        });
   }
+}
+
+// For another tag of the same image, or for a client; then no pull is spent on it again.
+bool PrefetchRun::is_had_or_coming(Job& job) {
+  const oci::Digest& digest = job.missing_manifests.front();
+  if (context_.store.find_manifest(digest)) {
+    look_at(job);
+    soon();
+    return true;
+  }
+  return std::any_of(jobs_.begin(), jobs_.end(), [&](const JobPtr& other) {
+    return other->seen.state == PrefetchState::kManifests && other->request &&
+           other->missing_manifests.front() == digest;
+  });
 }
 
 // Whether a wait may be for a limit that has renewed itself meanwhile, or will have.

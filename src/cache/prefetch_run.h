@@ -103,6 +103,8 @@ class PrefetchRun {
   void start_checks();
   void on_checked(Job& job, const Result<ManifestHead>& head);
   void start_manifests();
+  // Whether its next manifest is stored by now, or on its way.
+  bool is_had_or_coming(Job& job);
   bool is_outdated(const Upstream& upstream) const;
   void check_anew(Job& job);
   void on_manifest(Job& job, const Status& stored);

@@ -95,6 +95,26 @@ class PrefetchTurnsTest : public CacheTest {
     timers_.run();
   }
 
+  const TestManifest& find(const std::string& digest) const {
+    for (const TestImage& image : images_) {
+      if (image.index.digest.str() == digest) return image.index;
+      if (image.manifest.digest.str() == digest) return image.manifest;
+    }
+    ADD_FAILURE() << "no manifest " << digest;
+    return images_[0].index;
+  }
+  void answer_manifests() {
+    for (bool any = true; std::exchange(any, false);) {
+      for (const auto& request : upstream_->pending()) {
+        if (request->kind != UpstreamKind::kManifestGet) continue;
+        const TestManifest& manifest = find(request->reference);
+        request->answer_manifest(ManifestBody{manifest.bytes, manifest.media_type});
+        any = true;
+      }
+      timers_.run();
+    }
+  }
+
   std::vector<TestImage> images_;
 };
 
@@ -131,6 +151,16 @@ TEST_F(PrefetchTurnsTest, AnImageThatIsGoneLeavesItsTurnToTheNext) {
   upstream_->fail(Error{ErrorCode::kNotFound, "it is gone"});
   answer_checks(*upstream_);
   EXPECT_EQ(manifests_asked_for(*upstream_).back(), images_[1].index.digest.str());
+}
+
+TEST_F(PrefetchTurnsTest, TagsOfOneImageCostItsPullsOnce) {
+  images_[1] = images_[0];
+  images_[3] = images_[0];
+  start();
+  answer_checks(*upstream_);
+  answer_manifests();
+  EXPECT_EQ(manifests_asked_for(*upstream_).size(), 2 * (kImages - 2));
+  EXPECT_EQ(cache_->prefetcher().report().pulls_spent, 2 * (kImages - 2));
 }
 
 }  // namespace
