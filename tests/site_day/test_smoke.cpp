@@ -101,10 +101,6 @@ TEST_F(SiteDayTest, TheReserveIsWhatPeopleNeed) {
   }
 }
 
-TEST_F(SiteDayTest, WithoutAListNothingOlderThanFreshForIsGiven) {
-  for (const Figures& day : figures_.at("Layby")) EXPECT_LE(day.last_stale, milliseconds(60'000));
-}
-
 TEST(SiteDayImages, TheRebuildMovesTwoThirdsOfTheListAndNothingElse) {
   Images images(1);
   std::map<ImageName, std::optional<oci::Digest>> before;
