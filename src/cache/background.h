@@ -42,6 +42,8 @@ class Background {
   // Bytes a second of all of them together; 0 for no limit.
   void set_max_rate(std::uint64_t max_rate) {
     bucket_.reset();
+    if (pause_) change();
+    pause_.reset();
     if (max_rate > 0) bucket_.emplace(max_rate, clock_.steady_now());
   }
   // Bytes came that nobody waits for.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A run is destroyed a turn after it ended, for it ends inside its own step.
+// A run is destroyed inside its last call, before it can be asked anything more.
 
 #include <algorithm>
 #include <utility>
@@ -34,7 +34,10 @@ class Prefetcher::Plan final : public Operation {
   }
 
  private:
+  // What was told is not told again when the list goes.
   void end() {
+    if (owner_ != nullptr) std::erase(owner_->plans_, this);
+    owner_ = nullptr;
     const auto done = std::move(done_);
     done(run_.report());  // May destroy this.
   }

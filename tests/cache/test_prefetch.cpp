@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a run fetches: the tags that are meant, of their images the wanted platforms, each
+// manifest and blob once, and what it pins.
+
+#include "cache/prefetch_test.h"
+
+namespace layby::cache {
+namespace {
+
+TEST_F(PrefetchTest, ImageIsFetchedForItsPlatformOnly) {
+  const oci::Digest amd64 = add_image({"layer a", "layer b"});
+  const oci::Digest arm64 = add_image({"layer c"});
+  const oci::Digest index = add_index({{"linux/amd64", amd64}, {"linux/arm64", arm64}});
+  set_tag("3.13", index);
+  set_list({image({"3.13"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_TRUE(has_manifest(index));
+  EXPECT_TRUE(has_manifest(amd64));
+  EXPECT_FALSE(has_manifest(arm64));
+  EXPECT_TRUE(has_layer("layer a"));
+  EXPECT_TRUE(has_layer("layer b"));
+  EXPECT_TRUE(has_layer("config of layer a layer b"));
+  EXPECT_FALSE(has_layer("layer c"));
+  EXPECT_EQ(report().pulls_spent, 2u);
+  EXPECT_FALSE(report().failed());
+  EXPECT_TRUE(report().over);
+}
+
+TEST_F(PrefetchTest, PullAfterwardsNeedsNoUpstream) {
+  const oci::Digest index = add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  run();
+  const std::size_t before = upstream_->requests().size();
+  Asker<ManifestAnswer> asker;
+  pull(asker, oci::Tag("3.13"));
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().digest, index);
+  EXPECT_EQ(asker.value().source, ManifestSource::kHit);
+  EXPECT_EQ(upstream_->requests().size(), before);
+}
+
+TEST_F(PrefetchTest, AllWantedPlatformsAreFetched) {
+  const oci::Digest amd64 = add_image({"layer a"});
+  const oci::Digest arm64 = add_image({"layer b"});
+  const oci::Digest s390x = add_image({"layer c"});
+  set_tag("3.13",
+          add_index({{"linux/amd64", amd64}, {"linux/arm64", arm64}, {"linux/s390x", s390x}}));
+  set_list({image({"3.13"}, {"linux/amd64"}), image({"3.*"}, {"linux/arm64"})});
+  run();
+  EXPECT_TRUE(has_layer("layer a"));
+  EXPECT_TRUE(has_layer("layer b")) << "another entry of the list wants it";
+  EXPECT_FALSE(has_layer("layer c"));
+  EXPECT_EQ(report().tags.size(), 1u);
+}
+
+TEST_F(PrefetchTest, PlatformThatThereIsNotIsAFailure) {
+  set_tag("3.13", add_index({{"linux/amd64", add_image({"layer"})}}));
+  set_list({image({"3.13"}, {"linux/s390x", "linux/amd64"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kFailed);
+  EXPECT_EQ(seen("3.13").error, "it has no linux/s390x");
+  EXPECT_TRUE(has_layer("layer"));
+  EXPECT_TRUE(report().failed());
+}
+
+TEST_F(PrefetchTest, AttestationsAreFetchedWhenTheyAreAskedFor) {
+  const oci::Digest sbom_a = add_image({"sbom a"});
+  const oci::Digest sbom_b = add_image({"sbom b"});
+  set_tag("3.13", add_attested_index({{"linux/amd64", add_image({"layer a"})},
+                                      {"linux/arm64", add_image({"layer b"})}},
+                                     {sbom_a, sbom_b}));
+  PrefetchImage wanted = image({"3.13"});
+  set_list({wanted});
+  run();
+  EXPECT_FALSE(has_manifest(sbom_a));
+  wanted.choice.attestations = true;
+  set_list({wanted});
+  run();
+  EXPECT_TRUE(has_layer("sbom a"));
+  EXPECT_FALSE(has_manifest(sbom_b)) << "its platform isn't wanted";
+}
+
+TEST_F(PrefetchTest, ImageWithoutAnIndexIsFetched) {
+  set_tag("3.13", add_image({"layer"}));
+  set_list({image({"3.13"}, {"linux/arm64"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_TRUE(has_layer("layer"));
+  EXPECT_EQ(report().pulls_spent, 1u);
+}
+
+TEST_F(PrefetchTest, WhatIsThereCostsOneFreeQuestion) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  run();
+  const std::size_t before = upstream_->requests().size();
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kCurrent);
+  EXPECT_EQ(upstream_->requests().size(), before + 1);
+  EXPECT_EQ(upstream_->requests().back()->kind, UpstreamKind::kManifestHead);
+  EXPECT_EQ(report().pulls_spent, 0u);
+}
+
+// -- which tags
+
+TEST_F(PrefetchTest, ExactTagsNeedNoListOfTags) {
+  add_tagged("3.12", "a");
+  add_tagged("3.13", "b");
+  set_list({image({"3.12", "3.13"})});
+  run();
+  EXPECT_EQ(upstream_->count(UpstreamKind::kTags), 0u);
+  EXPECT_EQ(state("3.12"), PrefetchState::kDone);
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+}
+
+TEST_F(PrefetchTest, PatternTakesTheTagsThatMatch) {
+  for (const char* tag : {"3.12-slim", "3.13", "3.13-slim"}) add_tagged(tag, tag);
+  set_list({image({"3.13", "3.*-slim"})});
+  run();
+  const auto tags = report().tags;
+  ASSERT_EQ(tags.size(), 3u);
+  EXPECT_EQ(upstream_->count(UpstreamKind::kTags), 1u);
+  for (const PrefetchTag& tag : tags) EXPECT_EQ(tag.state, PrefetchState::kDone);
+}
+
+TEST_F(PrefetchTest, ListsOfTagsAreReadPageByPage) {
+  for (const char* tag : {"3.11", "3.12", "3.13"}) add_tagged(tag, tag);
+  set_list({image({">=3.11"})});
+  prefetcher().start();
+  const auto first = asked(UpstreamKind::kTags);
+  EXPECT_EQ(first->repository, "library/python");
+  EXPECT_EQ(first->page.count, 1000u);
+  EXPECT_EQ(first->page.last, "");
+  first->answer_tags(TagPage{{"3.11", "3.12"}, true});
+  const auto second = asked(UpstreamKind::kTags);
+  EXPECT_EQ(second->page.last, "3.12");
+  second->answer_tags(TagPage{{"3.13"}, false});
+  serve();
+  EXPECT_EQ(report().tags.size(), 3u);
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+}
+
+TEST_F(PrefetchTest, RegistryThatKnowsNoPagesIsNotAskedForEver) {
+  for (const char* tag : {"3.12", "3.13"}) add_tagged(tag, tag);
+  set_list({image({"3.*"})});
+  prefetcher().start();
+  for (int i = 0; i < 2; ++i) {
+    asked(UpstreamKind::kTags)->answer_tags(TagPage{{"3.12", "3.13"}, true});
+  }
+  EXPECT_EQ(pending(UpstreamKind::kTags), 0u);
+  serve();
+  EXPECT_EQ(report().tags.size(), 2u);
+}
+
+TEST_F(PrefetchTest, WhereTheListIsRefusedTheCachedTagsAreTaken) {
+  add_tagged("3.12", "a");
+  store_.add_tag(key("3.12"), {tags_.at("3.12"), clock_.wall_now()});
+  set_list({image({"3.*"})});
+  prefetcher().start();
+  asked(UpstreamKind::kTags)->fail(ErrorCode::kDenied, "no lists here");
+  serve();
+  EXPECT_EQ(state("3.12"), PrefetchState::kDone);
+  ASSERT_EQ(report().troubles.size(), 1u);
+  EXPECT_NE(report().troubles[0].find("no lists here"), std::string::npos);
+  EXPECT_TRUE(report().failed());
+}
+
+TEST_F(PrefetchTest, ListThatFailsIsAskedForAgainLater) {
+  add_tagged("3.12", "a");
+  set_list({image({"3.*"})});
+  prefetcher().start();
+  asked(UpstreamKind::kTags)->fail(ErrorCode::kCorrupt, "nonsense");
+  timers_.advance(seconds(10) - milliseconds(1));
+  EXPECT_EQ(pending(UpstreamKind::kTags), 0u);
+  EXPECT_EQ(report().waits_for, "nonsense");
+  timers_.advance(milliseconds(1));
+  serve();
+  EXPECT_EQ(state("3.12"), PrefetchState::kDone);
+  EXPECT_TRUE(report().troubles.empty());
+}
+
+TEST_F(PrefetchTest, TagsComeInTheOrderOfTheList) {
+  for (const char* tag : {"3.11", "3.12", "3.13"}) add_tagged(tag, tag);
+  set_list({image({"3.1*"}), image({"latest"})});
+  set_tag("latest", tags_.at("3.13"));
+  run();
+  std::vector<std::string> names;
+  for (const PrefetchTag& tag : report().tags) names.push_back(tag.tag.tag);
+  EXPECT_EQ(names, (std::vector<std::string>{"3.11", "3.12", "3.13", "latest"}));
+}
+
+// -- each thing once
+
+TEST_F(PrefetchTest, TagsOfOneImageCostThePullsOfOne) {
+  add_tagged("3.13", "layer");
+  const std::vector<std::string> tags = {"3", "3.13", "3.13.1", "latest", "bookworm"};
+  for (const std::string& tag : tags) set_tag(tag, tags_.at("3.13"));
+  set_list({image(tags)});
+  run();
+  for (const std::string& tag : tags) EXPECT_EQ(state(tag), PrefetchState::kDone) << tag;
+  EXPECT_EQ(upstream_->count(UpstreamKind::kManifestGet), 2u);
+  EXPECT_EQ(report().pulls_spent, 2u);
+  EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 2u);
+}
+
+TEST_F(PrefetchTest, ManifestThatAClientFetchedMeanwhileIsNotFetchedAgain) {
+  const oci::Digest index = add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  set_quota(0);
+  prefetcher().start();
+  serve(UpstreamKind::kManifestHead);
+  ASSERT_EQ(state("3.13"), PrefetchState::kWaiting) << "the pull limit is for people";
+  Asker<ManifestAnswer> client;
+  pull(client, index);
+  serve(UpstreamKind::kManifestGet);
+  set_quota(100);
+  timers_.advance(seconds(300));
+  serve();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_EQ(report().pulls_spent, 1u) << "of the platform's manifest";
+}
+
+TEST_F(PrefetchTest, BlobsThatImagesShareAreFetchedOnce) {
+  set_tag("a", add_image({"base", "of a"}));
+  set_tag("b", add_image({"base", "of b"}));
+  set_list({image({"a", "b"})});
+  run();
+  EXPECT_EQ(state("b"), PrefetchState::kDone);
+  EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 5u);
+  EXPECT_EQ(seen("a").bytes_total + seen("b").bytes_total, report().bytes_total + 4);
+  EXPECT_EQ(report().bytes_done, report().bytes_total);
+}
+
+TEST_F(PrefetchTest, NoMoreBlobsAtATimeThanTheListSays) {
+  list_.concurrency = 3;
+  set_tag("a", add_image({"1", "2", "3", "4"}));
+  set_tag("b", add_image({"5", "6"}));
+  set_list({image({"a", "b"})});
+  prefetcher().start();
+  serve_manifests();
+  EXPECT_EQ(pending(UpstreamKind::kBlobGet), 3u);
+  answer(*asked(UpstreamKind::kBlobGet));
+  EXPECT_EQ(pending(UpstreamKind::kBlobGet), 3u);
+  serve();
+  EXPECT_EQ(state("b"), PrefetchState::kDone);
+}
+
+TEST_F(PrefetchTest, FewChecksAndManifestsAtATime) {
+  std::vector<std::string> tags;
+  for (int i = 0; i < 8; ++i) {
+    tags.push_back("v" + std::to_string(i));
+    add_tagged(tags.back(), tags.back());
+  }
+  set_list({image(tags)});
+  prefetcher().start();
+  EXPECT_EQ(pending(UpstreamKind::kManifestHead), 4u);
+  serve(UpstreamKind::kManifestHead);
+  EXPECT_EQ(pending(UpstreamKind::kManifestGet), 2u);
+  serve();
+  for (const std::string& tag : tags) EXPECT_EQ(state(tag), PrefetchState::kDone);
+}
+
+TEST_F(PrefetchTest, BlobThatWasEvictedMeanwhileIsFetchedAgain) {
+  set_tag("a", add_image({"first", "second"}));
+  list_.concurrency = 1;
+  set_list({image({"a"})});
+  prefetcher().start();
+  serve_manifests();
+  const auto first = asked(UpstreamKind::kBlobGet);
+  const auto evicted = *oci::Digest::parse(first->reference);
+  answer(*first);
+  timers_.run();
+  store_.remove_blob(evicted);
+  serve();
+  EXPECT_EQ(state("a"), PrefetchState::kFetching);
+  timers_.advance(seconds(10));
+  serve();
+  EXPECT_EQ(state("a"), PrefetchState::kDone);
+  EXPECT_TRUE(store_.has_blob(evicted));
+}
+
+// -- pins
+
+TEST_F(PrefetchTest, PinsOfTheListAreSetAndLifted) {
+  add_tagged("3.12", "a");
+  add_tagged("3.13", "b");
+  PrefetchImage pinned = image({"3.*"});
+  pinned.pin = true;
+  set_list({pinned, image({"latest"})});
+  run();
+  EXPECT_EQ(store_.list_pins(), (std::set<TagKey>{key("3.12"), key("3.13")}));
+  set_list({image({"3.*"})});
+  EXPECT_EQ(store_.list_pins().size(), 2u) << "until the next run knows better";
+  run();
+  EXPECT_TRUE(store_.list_pins().empty());
+}
+
+TEST_F(PrefetchTest, EmptyListLiftsThePinsAtOnce) {
+  add_tagged("3.13", "b");
+  PrefetchImage pinned = image({"3.13"});
+  pinned.pin = true;
+  set_list({pinned});
+  run();
+  ASSERT_EQ(store_.list_pins().size(), 1u);
+  set_list({});
+  timers_.run();
+  EXPECT_TRUE(store_.list_pins().empty());
+}
+
+TEST_F(PrefetchTest, PinsWaitForTheListsOfTags) {
+  PrefetchImage pinned = image({"3.13", "3.*-slim"});
+  pinned.pin = true;
+  set_list({pinned});
+  prefetcher().start();
+  timers_.run();
+  EXPECT_TRUE(store_.list_pins().empty());
+  asked(UpstreamKind::kTags)->answer_tags(TagPage{{"3.12-slim"}, false});
+  timers_.run();
+  EXPECT_EQ(store_.list_pins().size(), 2u);
+}
+
+// -- runs
+
+TEST_F(PrefetchTest, RunsAreNumberedAndOneAtATime) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  EXPECT_EQ(prefetcher().run(), 0u);
+  EXPECT_EQ(prefetcher().start(), 1u);
+  EXPECT_EQ(prefetcher().start(), 1u);
+  serve();
+  EXPECT_EQ(times_ended_, 1);
+  EXPECT_EQ(prefetcher().start(), 2u);
+}
+
+TEST_F(PrefetchTest, RunThroughAnEmptyListEndsSoon) {
+  set_list({});
+  prefetcher().start();
+  EXPECT_TRUE(prefetcher().running()) << "not inside the call that began it";
+  timers_.run();
+  EXPECT_FALSE(prefetcher().running());
+  EXPECT_EQ(times_ended_, 1);
+}
+
+TEST_F(PrefetchTest, NextRunMayBeginWhenOneHasEnded) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  prefetcher().on_ended([this] {
+    if (++times_ended_ == 1) prefetcher().start();
+  });
+  prefetcher().start();
+  serve();
+  EXPECT_EQ(times_ended_, 2);
+  EXPECT_EQ(prefetcher().run(), 2u);
+  EXPECT_EQ(state("3.13"), PrefetchState::kCurrent);
+}
+
+TEST_F(PrefetchTest, CacheMayGoInTheMiddleOfARun) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  prefetcher().start();
+  serve_manifests();
+  const auto blob = asked(UpstreamKind::kBlobGet);
+  cache_.reset();
+  EXPECT_TRUE(blob->cancelled());
+  timers_.advance(seconds(60));
+}
+
+}  // namespace
+}  // namespace layby::cache

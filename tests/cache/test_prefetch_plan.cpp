@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plans, which fetch nothing that a run would not need, what reports add up to, lists that
+// do not fit, and lists that change while something is under way.
+
+#include "cache/prefetch_test.h"
+
+namespace layby::cache {
+namespace {
+
+class PrefetchPlanTest : public PrefetchTest {
+ protected:
+  void plan(bool sizes) {
+    handle_ = prefetcher().plan(sizes, [this](PrefetchReport report) {
+      ++times_told_;
+      planned_ = std::move(report);
+    });
+  }
+  PrefetchTag planned(const std::string& name) const {
+    for (const PrefetchTag& tag : planned_.tags) {
+      if (tag.tag.tag == name) return tag;
+    }
+    ADD_FAILURE() << name << " isn't in the plan";
+    return {};
+  }
+  // Room for so many bytes, beside what is to stay free.
+  void make_room_for(std::uint64_t bytes) {
+    store_.reported_usage().disk_free_bytes = (1 << 30) + bytes;
+  }
+
+  Handle handle_;
+  PrefetchReport planned_;
+  int times_told_ = 0;
+};
+
+TEST_F(PrefetchPlanTest, FreePlanAsksOnlyWhatIsFree) {
+  add_tagged("3.13", "layer");
+  PrefetchImage two = image({"3.13"}, {"linux/amd64", "linux/arm64"});
+  set_list({two});
+  plan(false);
+  EXPECT_EQ(times_told_, 0);
+  serve();
+  EXPECT_EQ(times_told_, 1);
+  EXPECT_EQ(upstream_->count(UpstreamKind::kManifestHead), 1u);
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+  const PrefetchTag tag = planned("3.13");
+  EXPECT_EQ(tag.state, PrefetchState::kManifests);
+  EXPECT_EQ(tag.now, tags_.at("3.13"));
+  EXPECT_FALSE(tag.bytes_known);
+  EXPECT_EQ(tag.pulls, 3u) << "the index and one for each platform";
+  EXPECT_TRUE(planned_.over);
+}
+
+TEST_F(PrefetchPlanTest, AttestationsArePullsOfTheirOwn) {
+  add_tagged("3.13", "layer");
+  PrefetchImage attested = image({"3.13"});
+  attested.choice.attestations = true;
+  set_list({attested});
+  plan(false);
+  serve();
+  EXPECT_EQ(planned("3.13").pulls, 3u);
+}
+
+TEST_F(PrefetchPlanTest, FreePlanKnowsTheSizesOfWhatIsThere) {
+  const oci::Digest index = add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  run();
+  store_.remove_blob(oci::Digest::of("layer"));
+  plan(false);
+  serve();
+  EXPECT_EQ(planned("3.13").state, PrefetchState::kFetching);
+  EXPECT_EQ(planned("3.13").before, index);
+  EXPECT_TRUE(planned("3.13").bytes_known);
+  EXPECT_EQ(planned("3.13").bytes_total, 5u);
+  EXPECT_EQ(planned("3.13").pulls, 0u);
+  EXPECT_EQ(planned_.bytes_total, 5u);
+  EXPECT_EQ(pending(UpstreamKind::kBlobGet), 0u);
+}
+
+TEST_F(PrefetchPlanTest, OldImageTellsAboutWhatTheNewOneTakes) {
+  add_tagged("3.13", "old layer");
+  set_list({image({"3.13"})});
+  run();
+  add_tagged("3.13", "new");
+  plan(false);
+  serve();
+  const std::string config = "config of old layer";
+  EXPECT_EQ(planned("3.13").before_bytes, std::string("old layer").size() + config.size());
+}
+
+TEST_F(PrefetchPlanTest, PlanWithSizesFetchesManifestsAndNoBlobs) {
+  const oci::Digest index = add_tagged("3.13", "layer");
+  PrefetchImage pinned = image({"3.13"});
+  pinned.pin = true;
+  set_list({pinned});
+  plan(true);
+  serve();
+  EXPECT_EQ(times_told_, 1);
+  EXPECT_TRUE(has_manifest(index));
+  EXPECT_EQ(upstream_->count(UpstreamKind::kManifestGet), 2u);
+  EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 0u);
+  EXPECT_TRUE(planned("3.13").bytes_known);
+  EXPECT_EQ(planned("3.13").bytes_total, std::string("layerconfig of layer").size());
+  EXPECT_EQ(planned_.pulls_spent, 2u);
+  EXPECT_FALSE(store_.find_tag(key("3.13"))) << "the tag isn't here";
+  EXPECT_TRUE(store_.list_pins().empty());
+  EXPECT_TRUE(cache_->moves().empty());
+}
+
+TEST_F(PrefetchPlanTest, PlanIsNoRun) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  plan(true);
+  serve();
+  EXPECT_FALSE(prefetcher().running());
+  EXPECT_EQ(prefetcher().run(), 0u);
+  EXPECT_EQ(times_ended_, 0);
+  EXPECT_TRUE(report().tags.empty());
+}
+
+TEST_F(PrefetchPlanTest, PlanThatIsDroppedAsksNothingMore) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  plan(true);
+  const auto head = asked(UpstreamKind::kManifestHead);
+  handle_.reset();
+  EXPECT_TRUE(head->cancelled());
+  timers_.advance(seconds(60));
+  EXPECT_EQ(times_told_, 0);
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+}
+
+TEST_F(PrefetchPlanTest, PlanMayBeDroppedInItsAnswer) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  handle_ = prefetcher().plan(false, [this](PrefetchReport) {
+    ++times_told_;
+    handle_.reset();
+  });
+  serve();
+  EXPECT_EQ(times_told_, 1);
+}
+
+// -- what does not fit
+
+TEST_F(PrefetchPlanTest, ImageThatDoesNotFitFailsAndOthersAreFetched) {
+  set_tag("large", add_image({std::string(5000, 'x')}));
+  set_tag("small", add_image({"layer"}));
+  make_room_for(2000);
+  set_list({image({"large", "small"})});
+  run();
+  EXPECT_EQ(state("large"), PrefetchState::kFailed);
+  EXPECT_NE(seen("large").error.find("does not fit"), std::string::npos);
+  EXPECT_NE(seen("large").error.find("cache.max_bytes"), std::string::npos);
+  EXPECT_EQ(state("small"), PrefetchState::kDone);
+  EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 2u);
+  EXPECT_EQ(report().capacity_bytes, 2000u);
+  EXPECT_EQ(report().list_bytes, std::string("layerconfig of layer").size());
+}
+
+TEST_F(PrefetchPlanTest, ListThatJustFitsFits) {
+  set_tag("a", add_image({"layer"}));
+  make_room_for(std::string("layerconfig of layer").size());
+  set_list({image({"a"})});
+  run();
+  EXPECT_EQ(state("a"), PrefetchState::kDone);
+}
+
+TEST_F(PrefetchPlanTest, PlanTellsHowMuchTheWholeListTakesEachBlobOnce) {
+  const std::string base(5000, 'x');
+  set_tag("a", add_image({base}));
+  set_tag("b", add_image({base, "more"}));
+  make_room_for(100);
+  set_list({image({"a", "b"})});
+  plan(true);
+  serve();
+  EXPECT_EQ(planned("a").state, PrefetchState::kFailed);
+  EXPECT_EQ(planned("b").state, PrefetchState::kFailed);
+  const std::size_t configs = 2 * std::string("config of ").size() + 2 * base.size() + 5;
+  EXPECT_EQ(planned_.list_bytes, base.size() + 4 + configs);
+}
+
+TEST_F(PrefetchPlanTest, NothingIsTooLargeWhileTheDiskIsNotKnown) {
+  store_.reported_usage().disk_free_bytes = 0;
+  store_.reported_usage().disk_total_bytes = 0;
+  set_tag("a", add_image({"layer"}));
+  set_list({image({"a"})});
+  plan(true);
+  serve();
+  EXPECT_EQ(planned("a").state, PrefetchState::kFetching);
+  EXPECT_EQ(planned_.capacity_bytes, 0u);
+}
+
+// -- reports
+
+TEST_F(PrefetchPlanTest, ReportFollowsTheBytes) {
+  set_tag("a", add_image({"0123456789"}));
+  list_.concurrency = 1;
+  set_list({image({"a"})});
+  prefetcher().start();
+  serve_manifests();
+  const std::uint64_t total = std::string("0123456789config of 0123456789").size();
+  EXPECT_EQ(report().bytes_total, total);
+  EXPECT_EQ(report().bytes_done, 0u);
+  answer(*asked(UpstreamKind::kBlobGet));
+  const std::uint64_t config = std::string("config of 0123456789").size();
+  const auto layer = asked(UpstreamKind::kBlobGet);
+  EXPECT_EQ(report().bytes_done, config);
+  layer->start(0, 10);
+  layer->send("0123");
+  timers_.run();
+  EXPECT_EQ(report().bytes_done, config + 4);
+  EXPECT_EQ(seen("a").bytes_done, config + 4);
+  EXPECT_EQ(seen("a").image_bytes, total);
+  EXPECT_FALSE(report().over);
+  layer->send("456789");
+  layer->end({});
+  timers_.run();
+  EXPECT_EQ(report().bytes_done, total);
+  EXPECT_TRUE(report().over);
+}
+
+TEST_F(PrefetchPlanTest, ReportOfTheLastRunStays) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  run();
+  EXPECT_EQ(report().tags.size(), 1u);
+  EXPECT_EQ(report().tags[0].state, PrefetchState::kDone);
+  EXPECT_FALSE(report().stopped);
+}
+
+// -- lists that change
+
+TEST_F(PrefetchPlanTest, NewListStopsTheRun) {
+  add_tagged("3.12", "a");
+  add_tagged("3.13", "b");
+  set_list({image({"3.12"})});
+  prefetcher().start();
+  serve_manifests();
+  const auto blob = asked(UpstreamKind::kBlobGet);
+  set_list({image({"3.13"})});
+  EXPECT_TRUE(blob->cancelled());
+  EXPECT_FALSE(prefetcher().running());
+  EXPECT_TRUE(report().tags.empty());
+  EXPECT_EQ(times_ended_, 0);
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_EQ(report().tags.size(), 1u);
+}
+
+TEST_F(PrefetchPlanTest, NewListEndsAPlanWithWhatIsKnown) {
+  add_tagged("3.12", "a");
+  add_tagged("3.13", "b");
+  set_list({image({"3.12", "3.13"})});
+  plan(false);
+  answer(*asked(UpstreamKind::kManifestHead));
+  set_list({});
+  EXPECT_EQ(times_told_, 1);
+  EXPECT_TRUE(planned_.stopped);
+  EXPECT_EQ(planned("3.12").state, PrefetchState::kManifests);
+  EXPECT_EQ(planned("3.13").state, PrefetchState::kStopped);
+  EXPECT_TRUE(upstream_->pending().empty());
+}
+
+TEST_F(PrefetchPlanTest, PlanThatWasToldIsNotToldAgain) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  plan(false);
+  serve();
+  ASSERT_EQ(times_told_, 1);
+  set_list({});
+  EXPECT_EQ(times_told_, 1);
+}
+
+TEST_F(PrefetchPlanTest, CacheMayGoInTheMiddleOfAPlan) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  plan(true);
+  const auto head = asked(UpstreamKind::kManifestHead);
+  cache_.reset();
+  EXPECT_TRUE(head->cancelled());
+  EXPECT_EQ(times_told_, 1);
+}
+
+}  // namespace
+}  // namespace layby::cache
