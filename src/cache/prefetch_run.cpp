@@ -321,8 +321,10 @@ bool PrefetchRun::is_had_or_coming(Job& job) {
   });
 }
 
-// Whether a wait may be for a limit that has renewed itself meanwhile, or will have.
+// Whether a wait may be for a pull limit that has renewed itself meanwhile, or will have.
+// Where checks wait as well it is no matter of that limit.
 bool PrefetchRun::is_outdated(const Upstream& upstream) const {
+  if (upstream.patience(Ask::kTagCheck).wait.count() > 0) return false;
   if (upstream.patience(Ask::kManifest).wait > kOutdated) return true;
   const auto quota = upstream.quota();
   return quota && context_.clock.wall_now() - quota->seen_at > kOutdated;
