@@ -66,7 +66,9 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
   // Whether it goes on for nobody but those that wait_stored().
   bool is_background() const { return background_; }
-  bool has_keepers() const { return keepers_.any(); }
+  bool has_keepers() const { return kept_to_end_ || keepers_.any(); }
+  // It goes on when none of those is left.
+  void keep_to_end() { kept_to_end_ = true; }
   // Ends it; what came stays for the next fill.
   void cancel();
   // Lets upstream send, or wait: for the disk, for room, for readers, for clients that
@@ -149,6 +151,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   std::uint64_t written_bytes_ = 0;          // In the file and hashed.
   std::uint64_t skip_bytes_ = 0;             // Upstream sends these again; they are there.
   bool background_ = true;
+  bool kept_to_end_ = false;
   std::optional<Background::Demand> demand_;  // While clients wait for its bytes.
   std::optional<Error> unkept_reason_;
   Waiters<Status> openers_;

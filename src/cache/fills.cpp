@@ -136,7 +136,9 @@ Handle Fills::head_permitted(const Origin& origin, const std::string& repository
 }
 
 void Fills::fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest) {
-  if (!fills_.contains(digest)) start(origin, repository, digest);
+  Fill* fill = find(digest);
+  if (fill == nullptr) fill = &start(origin, repository, digest);
+  fill->keep_to_end();
 }
 
 Handle Fills::fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest,

@@ -204,6 +204,15 @@ TEST_F(PrefetchWaitsTest, StopLeavesAClientItsBlob) {
   EXPECT_TRUE(store_.has_blob(digest_of(blob)));
 }
 
+TEST_F(PrefetchWaitsTest, StopLeavesABlobThatIsFetchedToItsEndAnyhow) {
+  const Request blob = start_blob();
+  cache_->fetch_blob(hub(), "library/python", digest_of(blob));
+  prefetcher().stop();
+  EXPECT_FALSE(blob->cancelled());
+  end(blob);
+  EXPECT_TRUE(store_.has_blob(digest_of(blob)));
+}
+
 TEST_F(PrefetchWaitsTest, StopEndsChecksAndLists) {
   set_list({image({"a", "3.*"})});
   prefetcher().start();
