@@ -78,7 +78,7 @@ void PrefetchRun::start() {
         needs_list = true;
       }
     }
-    if (needs_list) listings_.push_back({&image, {}});
+    if (needs_list) listings_.push_back({&image, {}, 0, {}});
   }
   soon();
 }
@@ -117,16 +117,11 @@ bool PrefetchRun::put_off(const Upstream& upstream, Ask ask) {
   return true;
 }
 
-bool PrefetchRun::put_off(SteadyTime not_before) {
+bool PrefetchRun::put_off(const Pause& pause) {
   const SteadyTime now = context_.clock.steady_now();
-  if (not_before <= now) return false;
-  wait(std::chrono::ceil<milliseconds>(not_before - now));
-  return true;
-}
-
-bool PrefetchRun::put_off(const Job& job) {
-  if (!put_off(job.not_before)) return false;
-  if (!job.waits_for.empty()) waits_for_ = job.waits_for;
+  if (pause.until <= now) return false;
+  wait(std::chrono::ceil<milliseconds>(pause.until - now));
+  waits_for_ = pause.reason;
   return true;
 }
 
@@ -156,7 +151,7 @@ void PrefetchRun::start_listing() {
   if (listings_.empty() || listing_) return;
   Listing& listing = listings_.front();
   Upstream& upstream = *listing.image->origin->upstream;
-  if (put_off(listing.not_before) || put_off(upstream, Ask::kList)) return;
+  if (put_off(listing.pause) || put_off(upstream, Ask::kList)) return;
   const std::string last = listing.tags.empty() ? "" : listing.tags.back();
   listing_ = upstream.get_tags(listing.image->repository, {kTagsAPage, last},
                                [this](Result<TagPage> page) { on_tags(std::move(page)); });
@@ -167,14 +162,17 @@ void PrefetchRun::on_tags(Result<TagPage> page) {
   soon();
   Listing& listing = listings_.front();
   if (page.ok()) {
-    const bool more = page->more && !page->tags.empty();
+    // A page that ends as the one before it would be followed by itself.
+    const bool more = page->more && !page->tags.empty() &&
+                      (listing.tags.empty() || page->tags.back() != listing.tags.back());
     listing.failures = 0;
     for (std::string& tag : page->tags) listing.tags.push_back(std::move(tag));
     if (!more) end_listing();
     return;
   }
   if (!is_refusal(page.error()) && ++listing.failures < kMostFailures) {
-    listing.not_before = context_.clock.steady_now() + kFirstRetry * (1 << listing.failures);
+    listing.pause = {context_.clock.steady_now() + kFirstRetry * (1 << listing.failures),
+                     page.error().message};
     return;
   }
   const PrefetchImage& image = *listing.image;
@@ -230,7 +228,7 @@ void PrefetchRun::start_checks() {
   });
   for (const JobPtr& job : jobs_) {
     if (checking >= kChecksAtATime) return;
-    if (job->seen.state != PrefetchState::kWaiting || put_off(*job)) continue;
+    if (job->seen.state != PrefetchState::kWaiting || put_off(job->pause)) continue;
     if (put_off(job->upstream(), Ask::kTagCheck)) continue;
     job->seen.state = PrefetchState::kChecking;
     ++checking;
@@ -250,7 +248,7 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
   const Handle over = std::move(job.request);
   soon();
   job.seen.state = PrefetchState::kWaiting;
-  job.waits_for.clear();
+  job.looks_at_limit = false;
   if (!head.ok()) return fail_or_retry(job, head.error());
   if (!head->digest) {
     return fail(job, {ErrorCode::kInvalid, "upstream's answer to HEAD names no digest"});
@@ -289,9 +287,9 @@ void PrefetchRun::start_manifests() {
   for (const JobPtr& job : jobs_) {
     if (fetching >= kManifestsAtATime) return;
     if (waiting.contains(&job->upstream())) continue;
-    if (!job->waits_for.empty()) waiting.insert(&job->upstream());
+    if (job->looks_at_limit) waiting.insert(&job->upstream());
     if (job->seen.state != PrefetchState::kManifests || job->request) continue;
-    if (is_had_or_coming(*job) || put_off(*job)) continue;
+    if (is_had_or_coming(*job) || put_off(job->pause)) continue;
     if (put_off(job->upstream(), Ask::kManifest)) {
       waiting.insert(&job->upstream());
       if (is_outdated(job->upstream())) check_anew(*job);
@@ -333,10 +331,11 @@ bool PrefetchRun::is_outdated(const Upstream& upstream) const {
 // The next look at it begins with a check, whose answer states the limit. The others of this
 // upstream stay behind: while pulls are few, one image is whole before the next begins.
 void PrefetchRun::check_anew(Job& job) {
-  const milliseconds pause = job.upstream().patience(Ask::kManifest).wait;
+  const Patience patience = job.upstream().patience(Ask::kManifest);
+  job.looks_at_limit = true;
   job.seen.state = PrefetchState::kWaiting;
-  job.not_before = context_.clock.steady_now() + std::min<milliseconds>(pause, kNextLook);
-  job.waits_for = waits_for_;
+  job.pause = {context_.clock.steady_now() + std::min<milliseconds>(patience.wait, kNextLook),
+               patience.reason};
 }
 
 void PrefetchRun::on_manifest(Job& job, const Status& stored) {
@@ -353,17 +352,18 @@ bool PrefetchRun::make_fit(Job& job, const ImageParts& parts) {
   std::uint64_t more = 0;
   for (const ImageBlob& blob : parts.blobs)
     more += counted_.contains(blob.digest) ? 0 : blob.size_bytes;
-  if (capacity_bytes_ > 0 && list_bytes_ + more > capacity_bytes_) {
+  const bool fits = capacity_bytes_ == 0 || list_bytes_ + more <= capacity_bytes_;
+  if (!fits) {
     fail(job, {ErrorCode::kNoSpace,
                "the list does not fit: with it, it comes to " + format_bytes(list_bytes_ + more) +
                    " where there is room for " + format_bytes(capacity_bytes_) +
                    "; raise cache.max_bytes or shorten the list"});
-    list_bytes_ += depth_ == Depth::kWhole ? 0 : more;
-    return false;
+    // A plan tells how much would be needed.
+    if (depth_ == Depth::kWhole) return false;
   }
   list_bytes_ += more;
   for (const ImageBlob& blob : parts.blobs) counted_.insert(blob.digest);
-  return true;
+  return fits;
 }
 
 void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
@@ -390,7 +390,7 @@ void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
 void PrefetchRun::start_blobs() {
   if (depth_ != Depth::kWhole) return;
   for (const JobPtr& job : jobs_) {
-    if (job->seen.state != PrefetchState::kFetching || put_off(*job)) continue;
+    if (job->seen.state != PrefetchState::kFetching || put_off(job->pause)) continue;
     if (!start_blobs(*job)) return;
   }
 }
@@ -442,6 +442,7 @@ void PrefetchRun::finish(Job& job) {
   for (const ImageBlob& blob : parts.blobs) {
     if (!blob.stored) fetched_.erase(blob.digest);
   }
+  soon();
   fail_or_retry(job, {ErrorCode::kUnavailable, "parts of it were evicted meanwhile"});
   if (job.seen.state == PrefetchState::kFetching) look_at(job);
 }
@@ -472,8 +473,7 @@ void PrefetchRun::fail_or_retry(Job& job, const Error& error) {
                         error.code == ErrorCode::kInvalid || error.code == ErrorCode::kIo;
   const bool throttled = error.code == ErrorCode::kThrottled;
   if (hopeless || (!throttled && ++job.failures >= kMostFailures)) return fail(job, error);
-  const seconds pause = kFirstRetry * (1 << job.failures);
-  job.not_before = context_.clock.steady_now() + pause;
+  job.pause = {context_.clock.steady_now() + kFirstRetry * (1 << job.failures), error.message};
 }
 
 }  // namespace layby::cache

@@ -62,6 +62,12 @@ class PrefetchRun {
   PrefetchReport report() const;
 
  private:
+  // Something is begun again later.
+  struct Pause {
+    SteadyTime until{};
+    std::string reason;  // For people.
+  };
+
   struct Job {
     PrefetchTag seen;
     const PrefetchImage* image = nullptr;
@@ -71,8 +77,8 @@ class PrefetchRun {
     std::vector<ImageBlob> missing_blobs;  // When its manifests were known.
     bool may_be_index = true;              // By what upstream says of its type.
     int failures = 0;                      // In a row.
-    SteadyTime not_before{};
-    std::string waits_for;  // Why until then, when it is upstream; others of it wait too.
+    Pause pause;
+    bool looks_at_limit = false;  // Its next pull waits for a check, and others' for it.
 
     const Upstream& upstream() const { return *image->origin->upstream; }
   };
@@ -83,15 +89,14 @@ class PrefetchRun {
     const PrefetchImage* image = nullptr;
     std::vector<std::string> tags;
     int failures = 0;
-    SteadyTime not_before{};
+    Pause pause;
   };
 
   void soon();
   void wait(std::chrono::milliseconds duration);
   // Whether it must be put off; then step() comes again.
   bool put_off(const Upstream& upstream, Ask ask);
-  bool put_off(SteadyTime not_before);
-  bool put_off(const Job& job);
+  bool put_off(const Pause& pause);
   void step();
 
   void start_listing();
