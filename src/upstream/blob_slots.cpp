@@ -6,6 +6,7 @@
 #include "upstream/blob_slots.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace layby::upstream {
 
@@ -17,11 +18,20 @@ BlobSlots::Slot::Slot(BlobSlots& slots, std::function<void()> on_granted)
 
 BlobSlots::Slot::~Slot() {
   if (granted_) {
-    --slots_.in_use_;
-    slots_.wake();
+    lend();
   } else {
     slots_.queue_.remove(this);
   }
+}
+
+void BlobSlots::Slot::lend() {
+  if (!granted_ || std::exchange(lent_, true)) return;
+  --slots_.in_use_;
+  slots_.wake();
+}
+
+void BlobSlots::Slot::take_back() {
+  if (std::exchange(lent_, false)) ++slots_.in_use_;
 }
 
 BlobSlots::BlobSlots(event::Loop& loop, std::size_t limit)

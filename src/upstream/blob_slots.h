@@ -27,11 +27,17 @@ class BlobSlots {
     Slot& operator=(const Slot&) = delete;
     ~Slot();
 
+    // Others may have it until it is taken back, which never waits: then more than the
+    // limit are in use for a while. Both are idempotent, and nothing before it is granted.
+    void lend();
+    void take_back();
+
    private:
     friend class BlobSlots;
     BlobSlots& slots_;
     std::function<void()> on_granted_;
     bool granted_ = false;
+    bool lent_ = false;
   };
 
   BlobSlots(event::Loop& loop, std::size_t limit);

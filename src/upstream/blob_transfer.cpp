@@ -24,17 +24,19 @@ RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci:
 void RegistryBlob::pause() {
   paused_ = true;
   if (request_) request_->pause();
+  if (slot_ && sink_.in_background()) slot_->lend();
 }
 
 void RegistryBlob::resume() {
   paused_ = false;
+  if (slot_) slot_->take_back();
   if (request_) request_->resume();
 }
 
 void RegistryBlob::on_slot() {
   ExchangeEvents& events = *this;
   request_ = std::make_unique<Request>(site_, request_spec(), events);
-  if (paused_) request_->pause();
+  if (paused_) pause();
 }
 
 RequestSpec RegistryBlob::request_spec() const {

@@ -58,8 +58,8 @@ class BlobSink {
   virtual void on_blob_bytes(std::string_view bytes) = 0;
   // Ok when upstream's body ended where it said it would.
   virtual void on_blob_end(Status status) = 0;
-  // Nobody waits for it: it should leave little on its way while it is paused. Asked when
-  // the request is made.
+  // Nobody waits for it: while it is paused, little of it should be on its way, and another
+  // blob may come in its place.
   virtual bool in_background() const { return false; }
 };
 
