@@ -333,7 +333,7 @@ class Stopping(PrefetchCase):
         self.assertEqual(self.layby.end_of_run()["result"], "done")
         self.assertEqual(self.hub.bytes_sent("cdn"), self.image.blob_bytes)
 
-    def test_a_power_cut_in_mid_run_costs_little_twice(self) -> None:
+    def test_a_power_cut_in_mid_run_is_made_up_for(self) -> None:
         self.layby.kill()
         self.layby.run()
         self.assertEqual(self.layby.end_of_run()["result"], "done")
@@ -436,7 +436,7 @@ class Eviction(PrefetchCase):
 
 class BehindClients(PrefetchCase):
     RATE = 4 * MIB
-    config = {**PrefetchCase.config, "upstream": {"max_rate": RATE}}
+    config = {**PrefetchCase.config, "upstream": {"max_rate": RATE, "stall_timeout": "1s"}}
 
     def test_it_stands_still_while_a_client_waits_for_the_link(self) -> None:
         listed = make_image(self.hub, "library/app", "1", [16 * MIB])
@@ -462,6 +462,21 @@ class BehindClients(PrefetchCase):
         self.assertEqual(self.layby.end_of_run()["result"], "done")
         self.assert_fetched_once(listed, wanted)
         self.assert_whole_without_hub({"app:1": listed, "other:1": wanted})
+
+
+class AllDownloadsTaken(PrefetchCase):
+    config = {**PrefetchCase.config, "upstream": {"max_rate": 4 * MIB}}
+    upstream = {"max_downloads": 2}
+
+    def test_a_client_does_not_queue_behind_a_prefetch_that_waits_for_it(self) -> None:
+        listed = make_image(self.hub, "library/app", "1", [12 * MIB, 11 * MIB])
+        wanted = make_image(self.hub, "library/other", "1", [MIB])
+        self.layby.save_list([self.entry("app", "1")])
+        wait_until(lambda: len([fill for fill in self.layby.stats()["fills"]
+                                if fill["received_bytes"] > MIB]) == 2, "all downloads taken")
+        self.assertEqual(self.pull("other:1", timeout=4), wanted)
+        self.assertEqual(self.layby.end_of_run()["result"], "done")
+        self.assert_whole_without_hub({"app:1": listed})
 
 
 class OwnRate(PrefetchCase):
