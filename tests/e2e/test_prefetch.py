@@ -531,8 +531,8 @@ class RenewedPullLimit(PrefetchCase):
     config = {**PrefetchCase.config, "quota": {"reserve": "50%"}}
 
     def test_it_goes_on_when_the_limit_has_renewed_itself(self) -> None:
-        images = {f"app:{n}": make_image(self.hub, "library/app", str(n), [1000]) for n in range(8)}
-        self.layby.save_list([self.entry("app", *(str(n) for n in range(8)))])
+        images = {f"app:{n}": make_image(self.hub, "library/app", str(n), [1000]) for n in range(5)}
+        self.layby.save_list([self.entry("app", *(str(n) for n in range(5)))])
         status = self.layby.end_of_run(seconds=60)
         self.assertEqual(status["result"], "done", status)
         self.assert_whole_without_hub(images)
