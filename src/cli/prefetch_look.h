@@ -35,7 +35,7 @@ struct PrefetchImage {
 };
 
 struct PrefetchLook {
-  std::string list;                 // The list's file.
+  std::string list;  // The list's file.
   std::vector<app::ConfigFault> faults;
   bool waiting = false;
   std::string reason;        // Why it waits, or what comes next.

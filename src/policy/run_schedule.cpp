@@ -28,9 +28,8 @@ void RunSchedule::on_ended(SteadyTime now, bool failed) {
 std::chrono::milliseconds RunSchedule::wait(SteadyTime now,
                                             std::chrono::seconds time_of_day) const {
   using std::chrono::milliseconds;
-  const milliseconds interval =
-      std::max(std::chrono::ceil<milliseconds>((soon_ ? not_before_ : next_) - now),
-               milliseconds(0));
+  const milliseconds interval = std::max(
+      std::chrono::ceil<milliseconds>((soon_ ? not_before_ : next_) - now), milliseconds(0));
   if (!window_) return interval;
   constexpr std::chrono::seconds kDay{24 * 60 * 60};
   const auto then = (time_of_day + std::chrono::ceil<std::chrono::seconds>(interval)) % kDay;

@@ -264,10 +264,10 @@ TEST_F(ConfigTest, FaultsHaveTheirLine) {
   for (const ConfigFault& fault : outcome.faults) {
     places.push_back(std::to_string(fault.line) + " " + fault.path);
   }
-  EXPECT_EQ(places, (std::vector<std::string>{
-                        "2 tags.fresh_for", "4 tags.rules[0].images[0]", "5 tags.rules[1]",
-                        "7 upstreams[0].requests_per_minute", "8 cache.max_bytes",
-                        "6 upstreams[0].password_file"}));
+  EXPECT_EQ(places,
+            (std::vector<std::string>{"2 tags.fresh_for", "4 tags.rules[0].images[0]",
+                                      "5 tags.rules[1]", "7 upstreams[0].requests_per_minute",
+                                      "8 cache.max_bytes", "6 upstreams[0].password_file"}));
 }
 
 TEST_F(ConfigTest, ANumberAtTheEndOfALineIsOnThatLine) {
@@ -307,7 +307,8 @@ TEST_F(ConfigTest, ObjectsOfListsAreChecked) {
   EXPECT_EQ(fault_of(R"({"upstream": {"windows": [{"window": "", "max_rate": 0}]}})"),
             "upstream.windows[0].window: is no window of the day, such as \"01:00-05:00\"");
   EXPECT_NE(fault_of(R"({"tags": {"rules": [{"images": ["a:b"], "fresh_fr": "1s",
-                      "fresh_for": "1s"}]}})").find("\"tags.rules[].fresh_for\""),
+                      "fresh_for": "1s"}]}})")
+                .find("\"tags.rules[].fresh_for\""),
             std::string::npos);
   EXPECT_TRUE(whole(R"({"tags": {"rules": []}})").tags.rules.empty());
 }

@@ -23,7 +23,8 @@ TEST_F(LaybyProgramTest, AFaultyConfigurationIsReportedWhole) {
     EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
     EXPECT_NE(outcome.output.find("has 2 faults:"), std::string::npos) << outcome.output;
     EXPECT_NE(outcome.output.find("  line 1, lissten: is not a key"), std::string::npos);
-    EXPECT_NE(outcome.output.find("  line 1, tags.fresh_for: must be a duration"), std::string::npos);
+    EXPECT_NE(outcome.output.find("  line 1, tags.fresh_for: must be a duration"),
+              std::string::npos);
   }
 }
 

@@ -145,7 +145,7 @@ class Layby(Program):
             "tags": {"fresh_for": "60s", "revalidate_timeout": "2s"},
             "shutdown_grace": "2s",
             "upstreams": [{"name": "docker.io", "url": hub.url, "allow": ["library/*"],
-                           **(upstream or {})}],
+                           "requests_per_minute": 0, **(upstream or {})}],
         }, config or {})
         self.run()
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The configuration and the prefetch list. Whatever the text, each fault has a place and a message fit for
-// a terminal; a text without faults gives a configuration that prints as JSON and
-// reads back as the same.
+// The configuration and the prefetch list. Whatever the text, each fault has a place and a message
+// fit for a terminal; a text without faults gives a configuration that prints as JSON and reads
+// back as the same.
 
 #include <algorithm>
 #include <string>

@@ -57,7 +57,7 @@ struct Origin {
   std::vector<std::string> allow;  // policy::allows
   std::unique_ptr<Upstream> upstream;
   std::vector<std::string> deny{};  // Stronger than allow.
-  bool is_private = false;  // It is asked with an account.
+  bool is_private = false;          // It is asked with an account.
 
   bool serves(const std::string& repository) const;
   // Whether what it gives there may be nobody else's to have. Official images are everybody's.
