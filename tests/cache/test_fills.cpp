@@ -14,6 +14,17 @@ class FillsTest : public CacheTest {
     asker.handle = cache_->head_blob(hub(), "library/debian", digest, asker.done());
   }
 
+  // Its first four bytes have come; nobody waits for them.
+  testing::FakeUpstream::RequestPtr begin_in_background(std::uint64_t size_bytes) {
+    cache_->fetch_blob(hub(), "library/debian", digest_);
+    timers_.run();
+    const auto request = transfer();
+    request->start(0, size_bytes);
+    request->send(blob_.substr(0, 4));
+    timers_.run();
+    return request;
+  }
+
   const std::string blob_ = "0123456789";
   const oci::Digest digest_ = oci::Digest::of(blob_);
 };
@@ -226,6 +237,30 @@ TEST_F(FillsTest, HeadMayDropItsHandleInTheAnswer) {
   asker.then = [&] { asker.handle.reset(); };
   upstream_->only_pending()->answer_blob_head(BlobHead{10});
   EXPECT_TRUE(asker.ok());
+}
+
+TEST_F(FillsTest, BackgroundBlobOfWhichMuchIsLeftIsAskedForAnewWhenAClientComes) {
+  const auto background = begin_in_background(20 << 20);
+  BlobAsker asker;
+  open(asker, digest_);
+  EXPECT_TRUE(background->cancelled());
+  EXPECT_EQ(transfer()->offset, 4u);
+  transfer()->start(4, 20 << 20);
+  transfer()->send("4567");
+  timers_.run();
+  EXPECT_EQ(asker.readable(), 8u);
+}
+
+TEST_F(FillsTest, BackgroundBlobOfWhichLittleIsLeftGoesOnForAClient) {
+  const auto background = begin_in_background(blob_.size());
+  BlobAsker asker;
+  open(asker, digest_);
+  EXPECT_FALSE(background->cancelled());
+  background->send("456789");
+  background->end({});
+  timers_.run();
+  EXPECT_EQ(asker.read(), blob_);
+  EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
 }  // namespace

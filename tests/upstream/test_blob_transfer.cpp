@@ -371,5 +371,36 @@ TEST_F(BlobTransferTest, GivesItsTurnBackWhenCancelled) {
   EXPECT_EQ(sink_.bytes, "content");
 }
 
+TEST_F(BlobTransferTest, LendsItsTurnWhilePausedInTheBackground) {
+  options_.max_blob_transfers = 1;
+  serve_reply(200, {}, "content");
+  RecordingSink background;
+  background.background = true;
+  std::unique_ptr<cache::BlobTransfer> paused;
+  background.then_start = [&] { paused->pause(); };
+  paused = registry_->get_blob(kRepository, digest_, 0, background);
+  ASSERT_TRUE(turn([&] { return background.starts == 1; }));
+  EXPECT_TRUE(get_blob().ok());
+  EXPECT_FALSE(background.ended());
+  paused->resume();
+  ASSERT_TRUE(turn([&] { return background.ended(); }));
+  EXPECT_EQ(background.bytes, "content");
+}
+
+TEST_F(BlobTransferTest, KeepsItsTurnWhilePausedForAClient) {
+  options_.max_blob_transfers = 1;
+  serve_reply(200, {}, "content");
+  RecordingSink slow;
+  std::unique_ptr<cache::BlobTransfer> paused;
+  slow.then_start = [&] { paused->pause(); };
+  paused = registry_->get_blob(kRepository, digest_, 0, slow);
+  ASSERT_TRUE(turn([&] { return slow.starts == 1; }));
+  transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
+  ASSERT_TRUE(head_blob().ok());
+  EXPECT_EQ(counters_.upstream_blob_gets, 1u);
+  paused->resume();
+  ASSERT_TRUE(turn([&] { return sink_.ended(); }));
+}
+
 }  // namespace
 }  // namespace layby::upstream
