@@ -81,7 +81,7 @@ Handle Manifests::permitted(const Origin& origin, const std::string& repository,
   const Key key = key_of(origin, repository, digest);
   const bool first = !fetches_.contains(key);
   auto refused = unknown(key);
-  if (!refused && first) refused = origin.upstream->refusal(Ask::kManifest);
+  if (!refused) refused = fetch_refusal(origin, repository, digest);
   if (refused) {
     count_answer(*refused, true);
     done(*refused);
@@ -131,7 +131,8 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
   }
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
-  if (!refused && first && !answer) refused = origin.upstream->refusal(Ask::kManifest);
+  // The check is no pull, and may find what is here under another name.
+  if (!refused && first && !answer) refused = origin.upstream->refusal(Ask::kList);
   if (refused) {
     count_answer(*refused, true);
     done(*refused);
@@ -173,6 +174,12 @@ std::shared_ptr<ManifestFetch> Manifests::fetch(const Origin& origin, const std:
     fetch->start();
   }
   return fetch;
+}
+
+std::optional<Error> Manifests::fetch_refusal(const Origin& origin, const std::string& repository,
+                                              const oci::Reference& reference) const {
+  if (fetches_.contains(key_of(origin, repository, reference))) return std::nullopt;
+  return origin.upstream->refusal(Ask::kManifest);
 }
 
 void Manifests::forget(const Key& key, const ManifestFetch& fetch) {

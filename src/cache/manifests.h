@@ -53,6 +53,9 @@ class Manifests {
   // The fetch of `reference` in flight, begun if there is none.
   std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
                                        const oci::Reference& reference);
+  // Why that should not be begun now; nothing when it is in flight.
+  std::optional<Error> fetch_refusal(const Origin& origin, const std::string& repository,
+                                     const oci::Reference& reference) const;
   // What a tag was when it was last checked.
   std::optional<StoredTag> known(const TagKey& tag) const;
   // Upstream says that the tag is this digest, whose manifest is stored.

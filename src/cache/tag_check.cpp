@@ -60,8 +60,10 @@ void TagCheck::on_digest(const ManifestHead& head) {
     owner_.confirm(tag_, *head.digest);
     return settle(std::move(*answer));
   }
-  // Where another image is cached, nobody is told of a new one that then can't be had.
-  if (!cached_ && head.size_bytes && !head.media_type.empty()) {
+  // Nobody is told of a manifest that then can't be had: where another image is cached, they
+  // wait for it.
+  const bool may_be_had = !owner_.fetch_refusal(origin_, tag_.repository, *head.digest);
+  if (may_be_had && !cached_ && head.size_bytes && !head.media_type.empty()) {
     head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
                                   nullptr,      ManifestSource::kFetched, std::chrono::seconds(0)};
     head_waiters_.settle(*head_answer_);
@@ -76,7 +78,8 @@ void TagCheck::settle_cached(ManifestSource source) {
 }
 
 void TagCheck::fetch(const oci::Reference& reference) {
-  if (const auto refused = origin_.upstream->refusal(Ask::kManifest)) return fall_back(*refused);
+  const auto refused = owner_.fetch_refusal(origin_, tag_.repository, reference);
+  if (refused) return fall_back(*refused);
   const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
   fetch->add_tag(tag_);
   fetch_ = fetch->wait([this](const Result<ManifestAnswer>& answer) { on_fetched(answer); });
