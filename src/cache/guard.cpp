@@ -273,9 +273,11 @@ std::optional<Error> Guard::refusal(Ask ask) {
   if (state == State::kOpen) {
     breaker_.on_turned_away(now);
     probe_when_due();
+    const auto silent = std::chrono::floor<seconds>(now - breaker_.since());
     return Error{ErrorCode::kUnavailable,
-                 name_ + ": it has not answered for " +
-                     format_duration(std::chrono::floor<seconds>(now - breaker_.since())) +
+                 name_ +
+                     (silent.count() > 0 ? ": it has not answered for " + format_duration(silent)
+                                         : ": it did not answer a moment ago") +
                      "; check the link",
                  kAskAgain};
   }

@@ -232,6 +232,12 @@ class Layby(Program):
         return self.command(*arguments, "--config", str(self.config_path), seconds=seconds)
 
 
+def wait_for_link(authority: str) -> None:
+    """Until the Layby there has found out, by its pings, that its hub answers again."""
+    wait_until(lambda: all(upstream["link"] == "up" for upstream in
+                           fetch(authority, "/stats").json()["upstreams"]), "the link to be up")
+
+
 def layby_command(*arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(layby_binary()), *arguments], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=seconds)
@@ -717,6 +723,10 @@ class EndToEnd(unittest.TestCase):
     def pull(self, image: str, **options: Any) -> Parts:
         repo, _, tag = image.partition(":")
         return pull(self.layby.authority, f"library/{repo}", tag, **options)
+
+    def bring_hub_up(self) -> None:
+        self.hub.up()
+        wait_for_link(self.layby.authority)
 
     def upstream_gets(self) -> Counter[str]:
         """Manifest and blob GETs that the hub answered, by digest or tag; redirects not counted."""

@@ -13,8 +13,8 @@ import time
 import unittest
 from typing import Iterator
 
-from harness import (CLIENTS, Client, EndToEnd, Layby, PullFailed, Skopeo, fetch, parts_of,
-                     wait_until)
+from harness import (CLIENTS, Client, EndToEnd, Layby, PullFailed, Skopeo, parts_of,
+                     wait_for_link)
 
 
 class RealClients(EndToEnd):
@@ -117,12 +117,6 @@ class RealClients(EndToEnd):
         self.hub.up()
         self.hub.reset()
 
-    def wait_for_link(self, client: Client) -> None:
-        """Layby pings an origin that was down; until it answers, nobody waits for it."""
-        authority = client.mirror.removeprefix("http://")
-        wait_until(lambda: fetch(authority, "/stats").json()["upstreams"][0]["link"] == "up",
-                   "the link to be up again")
-
     def test_a_cut_transfer_is_not_noticed(self) -> None:
         for name in CLIENTS:
             with self.cold(name) as client:
@@ -154,7 +148,7 @@ class RealClients(EndToEnd):
                     client.pull("busybox:1")
                 self.assertLess(time.monotonic() - started, 30)
                 self.hub.up()
-                self.wait_for_link(client)
+                wait_for_link(client.mirror.removeprefix("http://"))
                 self.assert_pulls(client, "busybox:1")
 
     def test_a_spent_pull_limit_fails_promptly_and_is_no_429(self) -> None:

@@ -134,7 +134,7 @@ class Evictions(Orders):
         self.hub.down()
         self.assertEqual(self.pull("two:1"), two)
         self.assert_gone("one:1")
-        self.hub.up()
+        self.bring_hub_up()
         self.assertEqual(self.pull("one:1"), one)
 
     def test_evict_bytes_frees_that_much_and_says_when_it_cannot(self) -> None:

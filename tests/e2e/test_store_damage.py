@@ -97,13 +97,13 @@ class Rot(Damage):
         answer = self.layby.get(self.path)
         self.assertGreaterEqual(answer.status, 500)
         self.assertEqual(answer.error_code(), "UNAVAILABLE")
-        self.hub.up()
+        self.bring_hub_up()
         self.assertEqual(self.pull("app:1"), self.image)
 
     def test_a_file_that_is_gone_or_too_short_is_fetched_again_when_it_is_asked_for(self) -> None:
         for name, harm in (("gone", Path.unlink), ("short", lambda file: os.truncate(file, MIB))):
             with self.subTest(name):
-                self.hub.up()
+                self.bring_hub_up()
                 self.pull_and_settle()
                 self.layby.restart()  # or it is still open
                 self.hub.reset()

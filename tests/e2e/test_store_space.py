@@ -178,7 +178,7 @@ class FullDisk(SmallDisk):
 
         self.hub.down()
         self.assertEqual(self.pull("warm:1"), warm)
-        self.hub.up()
+        self.bring_hub_up()
         self.assertEqual(self.pull("cold:1"), cold)
 
 
