@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small values: sizes, durations, dates, Retry-After, quotas, images' names and log text.
+// Small values: sizes, durations, dates, Retry-After, quotas, images' names, patterns of
+// tags, windows of the day and log text.
 // Eight bytes of number, then a text; the number is written and read back, the text the
 // reverse.
 
@@ -14,7 +15,9 @@
 #include "layby/base/number.h"
 #include "layby/http/date.h"
 #include "layby/oci/reference.h"
+#include "layby/policy/day_window.h"
 #include "layby/policy/quota.h"
+#include "layby/policy/tag_pattern.h"
 #include "require.h"
 
 namespace layby::fuzz {
@@ -73,6 +76,33 @@ void check_image_name(std::string_view text) {
   require(!name || oci::parse_image_name(oci::to_string(*name)) == name, "an image reads back");
 }
 
+// The second half is the tag. What one tag means it takes; what is taken for a version holds
+// the comparison with itself.
+void check_tag_pattern(std::string_view text) {
+  const auto pattern = policy::TagPattern::parse(text.substr(0, text.size() / 2));
+  if (!pattern) return;
+  const std::string_view tag = text.substr(text.size() / 2);
+  pattern->matches(tag);
+  const auto exact = pattern->exact();
+  require(!exact || pattern->matches(*exact), "a tag is meant by its own name");
+  if (tag.find(' ') != std::string_view::npos) return;  // No tag.
+  const auto same = policy::TagPattern::parse("=" + std::string(tag));
+  require(!same || same->matches(tag), "a version is equal to itself");
+}
+
+void check_window(std::string_view text, std::uint64_t number) {
+  const auto window = policy::DayWindow::parse(text);
+  if (!window) return;
+  const std::chrono::seconds time{number % 86'400};
+  require(policy::DayWindow::parse(window->text())->text() == window->text(),
+          "a window reads back");
+  const bool inside = window->contains(time);
+  require(inside == (window->until_begin(time).count() == 0), "what has begun isn't waited for");
+  require(inside == (window->until_end(time).count() > 0), "what goes on ends later");
+  require(window->contains((time + window->until_begin(time)) % std::chrono::seconds(86'400)),
+          "it begins after the wait");
+}
+
 void check_printable(std::string_view text) {
   const std::string shown = log::printable(text);
   require(shown.size() <= 803, "a text in the log is short");
@@ -91,6 +121,8 @@ void check(std::string_view text) {
   check_dates(text, number);
   check_quota(text);
   check_image_name(text);
+  check_tag_pattern(text);
+  check_window(text, number);
   check_printable(text);
 }
 
