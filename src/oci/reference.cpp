@@ -146,7 +146,9 @@ std::string to_string(const ImageName& name) {
   constexpr std::string_view kLibrary = "library/";
   std::string text;
   if (name.registry != "docker.io") text = name.registry + "/";
-  const bool official = text.empty() && name.repository.starts_with(kLibrary);
+  // "library/a/b" without its beginning would be another repository.
+  const bool official = text.empty() && name.repository.starts_with(kLibrary) &&
+                        name.repository.find('/', kLibrary.size()) == std::string::npos;
   text += official ? name.repository.substr(kLibrary.size()) : name.repository;
   text += std::holds_alternative<Digest>(name.reference) ? '@' : ':';
   return text + to_string(name.reference);

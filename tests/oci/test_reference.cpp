@@ -123,6 +123,12 @@ TEST_F(ReferenceTest, AnImageNameIsOfDockerHubUnlessItSaysOtherwise) {
   EXPECT_EQ(parse_image_name("10.0.0.1:5000/tool:1"), image("10.0.0.1:5000", "tool", "1"));
 }
 
+TEST_F(ReferenceTest, NameInAFolderOfLibraryIsShownWhole) {
+  const ImageName nested = image("docker.io", "library/a/b", "1");
+  EXPECT_EQ(to_string(nested), "library/a/b:1");
+  EXPECT_EQ(parse_image_name(to_string(nested)), nested);
+}
+
 TEST_F(ReferenceTest, AnImageNameWithoutATagMeansLatest) {
   EXPECT_EQ(parse_image_name("debian"), image("docker.io", "library/debian", "latest"));
 }
