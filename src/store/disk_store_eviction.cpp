@@ -155,6 +155,7 @@ void DiskStore::remove_idle_partials(std::function<void()> then) {
 void DiskStore::forget_trash(std::vector<oci::Digest> digests) {
   if (digests.empty()) return;
   std::vector<std::shared_ptr<DigestLane>> lanes;
+  lanes.reserve(digests.size());
   for (const oci::Digest& digest : digests) lanes.push_back(lane_of(digest));
   workers_.submit([core = core_, digests = std::move(digests), lanes = std::move(lanes)] {
     if (Status synced = core->files.sync_shelves(digests); !synced) {

@@ -52,15 +52,14 @@ Status WriteTxn::erase_stray_grants(const oci::Digest& digest) {
     if (value->has_value()) return {};
   }
   std::vector<std::string> keys;
-  const Status read =
-      scan(index_.tables_.grants, prefix, [&](std::string_view key, std::string_view) {
-        if (!key.starts_with(prefix)) return false;
-        keys.emplace_back(key);
-        return true;
-      });
+  Status read = scan(index_.tables_.grants, prefix, [&](std::string_view key, std::string_view) {
+    if (!key.starts_with(prefix)) return false;
+    keys.emplace_back(key);
+    return true;
+  });
   if (!read) return read;
   for (const std::string& key : keys) {
-    const Status gone = erase(index_.tables_.grants, key, "erase a grant from the index");
+    Status gone = erase(index_.tables_.grants, key, "erase a grant from the index");
     if (!gone) return gone;
   }
   return {};

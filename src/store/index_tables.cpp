@@ -255,15 +255,14 @@ Status WriteTxn::put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime si
 Status WriteTxn::set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since) {
   const std::set<cache::TagKey> wanted(keys.begin(), keys.end());
   std::set<cache::TagKey> there;
-  const Status read = each_list_pin([&there](const cache::TagKey& key) {
+  Status read = each_list_pin([&there](const cache::TagKey& key) {
     there.insert(key);
     return true;
   });
   if (!read) return read;
   for (const cache::TagKey& key : there) {
     if (wanted.contains(key)) continue;
-    const Status gone =
-        erase(index_.tables_.list_pins, *tag_key(key), "erase a pin from the index");
+    Status gone = erase(index_.tables_.list_pins, *tag_key(key), "erase a pin from the index");
     if (!gone) return gone;
   }
   for (const cache::TagKey& key : wanted) {
