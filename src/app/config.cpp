@@ -50,7 +50,6 @@ std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pa
   return "";
 }
 
-// An upstream whose object is none has been reported, and is like no other.
 bool has_member(const JsonValue& object, std::string_view name) {
   return std::any_of(object.members.begin(), object.members.end(),
                      [name](const JsonMember& member) { return member.name == name; });
@@ -80,7 +79,7 @@ void check_upstreams(const Config& config, const JsonValue& root, Faults& faults
     const UpstreamConfig& upstream = config.upstreams[i];
     const std::string path = "upstreams[" + std::to_string(i) + "]";
     const JsonValue& object = list->value.items[i];
-    if (object.kind != JsonValue::Kind::kObject) continue;
+    if (object.kind != JsonValue::Kind::kObject) continue;  // Reported; like no other's.
     if (!names.insert(upstream.name).second) {
       faults.push_back(
           {path + ".name", "is " + describe({JsonValue::Kind::kText, upstream.name, {}, {}}) +

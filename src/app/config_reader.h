@@ -18,7 +18,7 @@ namespace layby::app {
 JsonValue read_document(std::string_view text, const Keys& keys, Slot slot,
                         std::vector<ConfigFault>& faults);
 
-// Gives each fault that has none the line that its path stands on.
+// Gives each fault the line that its path stands on.
 void set_lines(const JsonValue& root, std::vector<ConfigFault>& faults);
 
 }  // namespace layby::app

@@ -6,7 +6,6 @@
 #include "layby/cache/guard.h"
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 #include "layby/base/bytes.h"

@@ -106,7 +106,6 @@ class Prefetcher {
 
   // Takes the place of the earlier list. A run and plans under way are stopped.
   void set_list(PrefetchList list);
-  const PrefetchList& list() const { return list_; }
 
   // Begins a run, unless one is under way. Gives its number: they count up from 1.
   std::uint64_t start();
