@@ -6,12 +6,15 @@
 
 #include "layby/event/loop.h"
 
+#include <event2/event_struct.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -21,28 +24,40 @@
 namespace layby::event {
 namespace {
 
-// Read and write interest are two events, so that changing one leaves the other be.
+// Read and write interest are two events, so that changing one leaves the other be. There
+// is one for writing only while it is wanted: most connections wait to be read from.
 class EventIoWatch final : public IoWatch {
  public:
-  EventIoWatch(event_base* base, int fd, IoHandler& handler)
-      : handler_(handler),
-        read_(event_new(base, fd, EV_READ | EV_PERSIST, on_event, this)),
-        write_(event_new(base, fd, EV_WRITE | EV_PERSIST, on_event, this)) {}
+  EventIoWatch(event_base* base, int fd, IoHandler& handler) : handler_(handler) {
+    event_assign(&read_, base, fd, EV_READ | EV_PERSIST, on_event, this);
+  }
+  ~EventIoWatch() override { event_del(&read_); }
+
+  EventIoWatch(const EventIoWatch&) = delete;
+  EventIoWatch& operator=(const EventIoWatch&) = delete;
 
   void want(bool readable, bool writable) override {
-    set(read_.get(), reading_, readable);
-    set(write_.get(), writing_, writable);
+    want_readable(readable);
+    want_writable(writable);
   }
 
  private:
-  static void set(::event* e, bool& now, bool wanted) {
-    if (now == wanted) return;
-    now = wanted;
+  void want_readable(bool wanted) {
+    if (reading_ == wanted) return;
+    reading_ = wanted;
     if (wanted) {
-      event_add(e, nullptr);
+      event_add(&read_, nullptr);
     } else {
-      event_del(e);
+      event_del(&read_);
     }
+  }
+
+  void want_writable(bool wanted) {
+    if ((write_ != nullptr) == wanted) return;
+    if (!wanted) return write_.reset();
+    write_.reset(event_new(event_get_base(&read_), event_get_fd(&read_), EV_WRITE | EV_PERSIST,
+                           on_event, this));
+    event_add(write_.get(), nullptr);
   }
 
   static void on_event(evutil_socket_t, short what, void* self) noexcept {
@@ -50,32 +65,64 @@ class EventIoWatch final : public IoWatch {
   }
 
   IoHandler& handler_;
-  EventPtr read_;
+  ::event read_{};
   EventPtr write_;
   bool reading_ = false;
-  bool writing_ = false;
 };
 
+// Deadlines are moved with every request and hardly ever reached, so moving one costs no
+// work on libevent's heap: a timer that fires early is set again for what is left.
 class EventAlarm final : public Alarm {
  public:
-  EventAlarm(event_base* base, std::function<void()> on_alarm)
-      : on_alarm_(std::move(on_alarm)), timer_(event_new(base, -1, 0, on_event, this)) {}
+  EventAlarm(event_base* base, std::function<void()> on_alarm) : on_alarm_(std::move(on_alarm)) {
+    event_assign(&timer_, base, -1, 0, on_event, this);
+  }
+  ~EventAlarm() override { event_del(&timer_); }
+
+  EventAlarm(const EventAlarm&) = delete;
+  EventAlarm& operator=(const EventAlarm&) = delete;
 
   void arm(std::chrono::milliseconds delay) override {
-    const timeval wait = to_timeval(delay);
-    event_add(timer_.get(), &wait);
+    deadline_ = coarse_now() + delay;
+    if (!fires_at_ || *fires_at_ > *deadline_) set_timer(delay);
   }
-  void disarm() override { event_del(timer_.get()); }
+  void disarm() override { deadline_.reset(); }
 
  private:
-  static void on_event(evutil_socket_t, short, void* self) noexcept {
+  using Time = std::chrono::nanoseconds;
+
+  // Exact to a tick of the kernel's, a few milliseconds, and cheaper than the exact time.
+  static Time coarse_now() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return std::chrono::seconds(now.tv_sec) + Time(now.tv_nsec);
+  }
+
+  void set_timer(std::chrono::milliseconds delay) {
+    fires_at_ = coarse_now() + delay;
+    const timeval wait = to_timeval(delay);
+    event_add(&timer_, &wait);
+  }
+
+  void on_timer() {
+    fires_at_.reset();
+    if (!deadline_) return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - coarse_now());
+    if (left.count() > 0) return set_timer(left);
+    deadline_.reset();
     // The callback may destroy this alarm, so it must not run from within it.
-    const auto call = static_cast<EventAlarm*>(self)->on_alarm_;
+    const auto call = on_alarm_;
     call();
   }
 
-  std::function<void()> on_alarm_;
-  EventPtr timer_;
+  static void on_event(evutil_socket_t, short, void* self) noexcept {
+    static_cast<EventAlarm*>(self)->on_timer();
+  }
+
+  const std::function<void()> on_alarm_;
+  ::event timer_{};
+  std::optional<Time> deadline_;  // None when nothing is to happen.
+  std::optional<Time> fires_at_;  // None when the timer isn't set.
 };
 
 class OneShot final : public cache::Operation {

@@ -9,17 +9,41 @@
 namespace layby::http {
 namespace {
 
+// What most heads need.
+constexpr std::size_t kUsualTextBytes = 448;
+constexpr std::size_t kUsualFields = 8;
+
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
 
 void Headers::add(std::string_view name, std::string_view value) {
-  fields_.push_back({std::string(name), std::string(value)});
+  if (fields_.empty()) {
+    text_.reserve(kUsualTextBytes);
+    fields_.reserve(kUsualFields);
+  }
+  fields_.push_back({static_cast<std::uint32_t>(text_.size()),
+                     static_cast<std::uint32_t>(name.size()),
+                     static_cast<std::uint32_t>(value.size())});
+  text_.append(name).append(value);
+}
+
+Header Headers::at(const Field& field) const {
+  const std::string_view name = std::string_view(text_).substr(field.begin_bytes);
+  return {name.substr(0, field.name_bytes), name.substr(field.name_bytes, field.value_bytes)};
+}
+
+Header Headers::operator[](std::size_t index) const { return at(fields_[index]); }
+
+void Headers::clear() {
+  fields_.clear();
+  text_.clear();
 }
 
 std::optional<std::string_view> Headers::get(std::string_view name) const {
-  for (const Header& field : fields_) {
-    if (equals_ignoring_case(field.name, name)) return field.value;
+  for (const Field& field : fields_) {
+    const Header header = at(field);
+    if (equals_ignoring_case(header.name, name)) return header.value;
   }
   return std::nullopt;
 }
@@ -27,10 +51,11 @@ std::optional<std::string_view> Headers::get(std::string_view name) const {
 std::string Headers::joined(std::string_view name) const {
   std::string all;
   bool first = true;
-  for (const Header& field : fields_) {
-    if (!equals_ignoring_case(field.name, name)) continue;
+  for (const Field& field : fields_) {
+    const Header header = at(field);
+    if (!equals_ignoring_case(header.name, name)) continue;
     if (!first) all += ", ";
-    all += field.value;
+    all += header.value;
     first = false;
   }
   return all;
@@ -39,12 +64,12 @@ std::string Headers::joined(std::string_view name) const {
 std::size_t Headers::count(std::string_view name) const {
   return static_cast<std::size_t>(std::count_if(
       fields_.begin(), fields_.end(),
-      [name](const Header& field) { return equals_ignoring_case(field.name, name); }));
+      [this, name](const Field& field) { return equals_ignoring_case(at(field).name, name); }));
 }
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view trim(std::string_view text) {

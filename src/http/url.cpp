@@ -174,11 +174,10 @@ Result<HostPort> parse_host_port(std::string_view text) {
 std::optional<std::string> percent_decode(std::string_view text) {
   std::string decoded;
   while (!text.empty()) {
-    if (text.front() != '%') {
-      decoded += text.front();
-      text.remove_prefix(1);
-      continue;
-    }
+    const std::string_view plain = text.substr(0, text.find('%'));
+    decoded += plain;
+    text.remove_prefix(plain.size());
+    if (text.empty()) break;
     const std::optional<char> byte = decode_escape(text);
     if (!byte) return std::nullopt;
     decoded += *byte;

@@ -5,6 +5,7 @@
 
 #include "layby/oci/digest.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -25,7 +26,8 @@ const Algorithm& algorithm_of(ShaKind kind) {
 }
 
 bool is_hex(std::string_view text) {
-  return text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace

@@ -84,11 +84,15 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
 }
 
 bool RequestParser::has_strict_lines(std::string_view bytes) {
-  for (const char byte : bytes) {
-    if (byte == '\n' && last_byte_ != '\r') return false;
-    if ((byte == ' ' || byte == '\t' || byte == ':') && last_byte_ == '\n') return false;
-    last_byte_ = byte;
+  constexpr std::string_view kNotFirst = " \t:";
+  if (bytes.empty()) return true;
+  if (last_byte_ == '\n' && kNotFirst.find(bytes.front()) != std::string_view::npos) return false;
+  for (auto at = bytes.find('\n'); at != std::string_view::npos; at = bytes.find('\n', at + 1)) {
+    if ((at == 0 ? last_byte_ : bytes[at - 1]) != '\r') return false;
+    const bool more = at + 1 < bytes.size();
+    if (more && kNotFirst.find(bytes[at + 1]) != std::string_view::npos) return false;
   }
+  last_byte_ = bytes.back();
   return true;
 }
 
@@ -103,7 +107,7 @@ RequestParser::Outcome RequestParser::check() {
   const bool http11 = parser_.http_major == 1 && parser_.http_minor == 1;
   if (parser_.http_major == 0) return refuse(400, "the request names no version of HTTP");
   if (parser_.http_major != 1) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-  if (headers.all().size() > kMaxHeaders) return refuse(431, "the request has too many headers");
+  if (headers.size() > kMaxHeaders) return refuse(431, "the request has too many headers");
   if (headers.count("Host") > 1 || (http11 && headers.count("Host") == 0)) {
     return refuse(400, "a request needs one Host header");
   }

@@ -5,6 +5,7 @@
 
 #include "server/response_head.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "layby/http/date.h"
@@ -52,8 +53,8 @@ std::string_view reason(int status) {
 }
 
 void add_line(std::string& head, std::string_view name, std::string_view value) {
-  head.append(name).append(": ").append(value.substr(0, value.find_first_of("\r\n")));
-  head.append("\r\n");
+  const std::string_view line = value.substr(0, std::min(value.find('\r'), value.find('\n')));
+  head.append(name).append(": ").append(line).append("\r\n");
 }
 
 }  // namespace
@@ -72,7 +73,10 @@ std::string HeadWriter::write(const HeadFields& fields) {
   head.append(reason(fields.status)).append("\r\n");
   add_line(head, "Server", "layby");
   add_line(head, "Date", date_);
-  for (const auto& header : fields.headers.all()) add_line(head, header.name, header.value);
+  for (std::size_t i = 0; i < fields.headers.size(); ++i) {
+    const http::Header header = fields.headers[i];
+    add_line(head, header.name, header.value);
+  }
   if (fields.content_length) {
     add_line(head, "Content-Length", std::to_string(*fields.content_length));
   }

@@ -13,7 +13,6 @@ namespace layby::store {
 Result<cache::Access> Txn::find_access(const oci::Digest& digest,
                                        const cache::RepositoryKey& repository) const {
   const std::string prefix = digest_key(digest);
-  const std::string wanted = grant_key(digest, repository);
   cache::Access access = cache::Access::kOpen;
   const Status read =
       scan(index_.tables_.grants, prefix, [&](std::string_view key, std::string_view) {
@@ -23,7 +22,7 @@ Result<cache::Access> Txn::find_access(const oci::Digest& digest,
       });
   if (!read) return read.error();
   if (access == cache::Access::kOpen) return access;
-  auto value = index_.get(txn_, index_.tables_.grants, wanted);
+  auto value = index_.get(txn_, index_.tables_.grants, grant_key(digest, repository));
   if (!value) return std::move(value).error();
   return value->has_value() ? cache::Access::kGranted : access;
 }

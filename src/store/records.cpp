@@ -91,9 +91,9 @@ unsigned nibble(char digit) {
 }
 
 std::string from_hex(std::string_view hex) {
-  std::string raw;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    raw += static_cast<char>(nibble(hex[i]) << 4 | nibble(hex[i + 1]));
+  std::string raw(hex.size() / 2, '\0');
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    raw[i] = static_cast<char>(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
   }
   return raw;
 }
@@ -101,6 +101,7 @@ std::string from_hex(std::string_view hex) {
 std::string to_hex(std::string_view raw) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
+  hex.reserve(2 * raw.size());
   for (const char c : raw) {
     const auto byte = static_cast<unsigned char>(c);
     hex += {kDigits[byte >> 4], kDigits[byte & 15]};

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Header fields in the order in which they came (RFC 9110 section 5). Names compare
-// without case. Few fields, so a vector beats a map.
+// without case. Few fields, so looking through them beats a map, and one text for all of
+// them beats two strings each.
 
 #ifndef LAYBY_HTTP_HEADERS_H_
 #define LAYBY_HTTP_HEADERS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,9 +16,10 @@
 
 namespace layby::http {
 
+// Valid until its Headers change.
 struct Header {
-  std::string name;
-  std::string value;
+  std::string_view name;
+  std::string_view value;
 };
 
 class Headers {
@@ -30,11 +33,21 @@ class Headers {
   std::string joined(std::string_view name) const;
 
   std::size_t count(std::string_view name) const;
-  const std::vector<Header>& all() const { return fields_; }
-  void clear() { fields_.clear(); }
+  std::size_t size() const { return fields_.size(); }
+  // The field that came as number `index`, from 0.
+  Header operator[](std::size_t index) const;
+  void clear();
 
  private:
-  std::vector<Header> fields_;
+  struct Field {
+    std::uint32_t begin_bytes;  // Of the name in text_; the value follows it.
+    std::uint32_t name_bytes;
+    std::uint32_t value_bytes;
+  };
+  Header at(const Field& field) const;
+
+  std::string text_;
+  std::vector<Field> fields_;
 };
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);
