@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the parts of the benchmark measure: Layby, its peers and the origin behind them.
+
+All bind loopback, each in its own temporary folder, and are ended by the process object
+that started them.
+"""
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+
+from harness import (OCI_MANIFEST, Hub, Layby, Program, Pulls, accepts_connections,  # noqa: E402,F401
+                     fetch, layby_binary, make_image, pull, wait_until)
+from hub import digest_of, free_port  # noqa: E402
+
+REPOSITORY = "library/bench"
+MIB = 1 << 20
+GB = 1e9
+
+
+class Nginx(Program):
+    """Debian's nginx with the settings it ships where they matter; one worker."""
+
+    def __init__(self, server: str, http: str = "", listen: str = "") -> None:
+        super().__init__("nginx")
+        self.port = free_port()
+        config = self.home / "nginx.conf"
+        config.write_text(f"""
+user root;
+worker_processes 1;
+pid {self.home}/pid;
+error_log {self.home}/log;
+events {{ worker_connections 2048; }}
+http {{
+  sendfile on;
+  tcp_nopush on;
+  access_log off;
+  keepalive_requests 1000000000;
+  default_type application/octet-stream;
+  client_body_temp_path {self.home}/body;
+  proxy_temp_path {self.home}/proxy;
+  fastcgi_temp_path {self.home}/fastcgi;
+  uwsgi_temp_path {self.home}/uwsgi;
+  scgi_temp_path {self.home}/scgi;
+  {http}
+  server {{
+    listen 127.0.0.1:{self.port} {listen};
+    {server}
+  }}
+}}
+""")
+        self.start(["/usr/sbin/nginx", "-p", str(self.home), "-c", str(config), "-g", "daemon off;"])
+        try:
+            wait_until(lambda: self.alive() and accepts_connections("127.0.0.1", self.port), "nginx")
+        except Exception:
+            self.close()
+            raise
+
+
+class Registry:
+    """What is pulled: files under /v2/, which a static nginx serves without asking who is there."""
+
+    LOCATIONS = f"""
+    location = /v2/ {{ default_type application/json; return 200 "{{}}"; }}
+    location ~ "^/v2/.+/manifests/(?<digest>sha256:[0-9a-f]+)$" {{
+      default_type {OCI_MANIFEST};
+      add_header Docker-Content-Digest $digest;
+    }}"""
+
+    def __init__(self) -> None:
+        self.root = root = Path(tempfile.mkdtemp(prefix="origin-"))
+        self.folder = root / "v2" / REPOSITORY
+        for kind in ("blobs", "manifests"):
+            (self.folder / kind).mkdir(parents=True)
+
+    def add_blob(self, size: int) -> str:
+        """Noise; its path in the API."""
+        data = os.urandom(size)
+        return self.add("blobs", data)
+
+    def add_manifest(self, layers: int = 6) -> str:
+        described = [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "size": 12345678,
+                      "digest": digest_of(bytes([i]))} for i in range(layers + 1)]
+        described[0]["mediaType"] = "application/vnd.oci.image.config.v1+json"
+        return self.add("manifests", json.dumps(
+            {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described[0],
+             "layers": described[1:]}, indent=3).encode())
+
+    def add(self, kind: str, data: bytes) -> str:
+        digest = digest_of(data)
+        (self.folder / kind / digest).write_bytes(data)
+        return f"/v2/{REPOSITORY}/{kind}/{digest}"
+
+    def server(self) -> str:
+        return f"root {self.root};{self.LOCATIONS}"
+
+
+def start_layby(origin: Nginx) -> Layby:
+    return Layby(SimpleNamespace(url=f"http://127.0.0.1:{origin.port}"))
+
+
+def beside(layby: Layby, paths: list[str], listen: str = "") -> Nginx:
+    """An nginx over the very files that Layby serves; a manifest, which is no file there, is copied."""
+    root = Path(tempfile.mkdtemp(prefix="static-"))
+    for path in paths:
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if "/blobs/" in path:
+            hexits = path.rpartition(":")[2]
+            os.link(Path(layby.config["data_dir"]) / "blobs/sha256" / hexits[:2] / hexits, target)
+        else:
+            target.write_bytes(fetch(layby.authority, path, {"Accept": OCI_MANIFEST}).body)
+    return Nginx(f"root {root};", listen=listen)
+
+
+def start_proxy_cache(origin: Nginx) -> Nginx:
+    """The cache that nginx has."""
+    folder = tempfile.mkdtemp(prefix="proxy-cache-")
+    return Nginx(f"location / {{ proxy_pass http://127.0.0.1:{origin.port}; proxy_cache c; "
+                 f"proxy_cache_valid 200 1h; }}",
+                 f"proxy_cache_path {folder} levels=1:2 keys_zone=c:10m max_size=20g use_temp_path=off;")
