@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients do to a server, and the CPU that this costs it.
 
-A load runs until its buffers are full before its window opens.
+A load runs until its buffers are full before its window opens. Loads are closed: each
+connection asks again when it has its answer, so times tell what a client of so many waits,
+and a pause of the server counts once per connection.
 """
 from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from costs import cpu_seconds
-from servers import ROOT, Layby
+from servers import ROOT
 
 SINK = ROOT / "build/bench/sink"
 WARM_UP = 0.25  # seconds before a window
-WINDOW = 0.8
+WINDOW = 0.7
 SETTLE = 0.4  # seconds after a fill, for what goes on behind the last byte
 
 
@@ -26,6 +29,8 @@ class Count:
     answers: int
     heads: int
     failures: int
+    resumed: int
+    times: Counter[int] = field(default_factory=Counter)  # answers by the start of their bucket, ns
 
     @staticmethod
     def of(line: str) -> Count:
@@ -33,22 +38,47 @@ class Count:
         return Count(took / 1e9, *others)
 
     def __sub__(self, other: Count) -> Count:
-        return Count(*(a - b for a, b in zip(vars(self).values(), vars(other).values())))
+        return Count(*(getattr(self, name) - getattr(other, name) for name in vars(self)))
+
+    def latency(self) -> dict[str, float]:
+        """Figures of the table, each only when enough answers are beyond it to tell."""
+        return {name: self.percentile(share) for name, share in
+                (("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999))
+                if self.times.total() * (1 - share) >= 2}
+
+    def percentile(self, share: float) -> float:
+        """Microseconds within which `share` of the answers came."""
+        left = share * self.times.total()
+        for start in sorted(self.times):
+            left -= self.times[start]
+            if left <= 0:
+                return start / 1e3
+        raise ValueError("no answer came")
 
 
 class Sink:
     """The client of sink.c; count() is what it has had so far."""
 
-    def __init__(self, port: int, path: str, connections: int, mode: str, answers: int = 0) -> None:
+    def __init__(self, server: Any, path: str, connections: int, mode: str, answers: int = 0,
+                 tls: str = "") -> None:
+        port = server.tls_port if tls else server.port
         self.process = subprocess.Popen(
-            [str(SINK), str(port), path, str(connections), mode, *([str(answers)] if answers else [])],
+            [str(SINK), *([tls] if tls else []), str(port), path, str(connections), mode,
+             *([str(answers)] if answers else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def count(self) -> Count:
+        count = self.checked(self.answer(""))
+        for pair in self.answer("times").split():
+            start, _, answers = pair.partition(":")
+            count.times[int(start)] = int(answers)
+        return count
+
+    def answer(self, line: str) -> str:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
-        return self.checked(self.process.stdout.readline())
+        return self.process.stdout.readline()
 
     def last(self) -> Count:
         """For one that ends by itself."""
@@ -75,15 +105,18 @@ class Sink:
 
 
 def load(server: Any, path: str, connections: int, mode: str = "keep", answers: int = 0,
-         ) -> tuple[Count, float]:
-    """What came and the CPU seconds it took: within one window, or for so many answers."""
+         tls: str = "") -> tuple[Count, float]:
+    """What came and the CPU seconds it took the server: within one window, or for so many answers.
+
+    `tls` is "tls" or "resume", see sink.c; empty for none.
+    """
     if answers:
         before = cpu_seconds(server)
-        with Sink(server.port, path, connections, mode, answers) as sink:
+        with Sink(server, path, connections, mode, answers, tls) as sink:
             count = sink.last()
         time.sleep(SETTLE)
         return count, cpu_seconds(server) - before
-    with Sink(server.port, path, connections, mode) as sink:
+    with Sink(server, path, connections, mode, tls=tls) as sink:
         time.sleep(WARM_UP)
         first, before = sink.count(), cpu_seconds(server)
         time.sleep(WINDOW)
@@ -91,6 +124,6 @@ def load(server: Any, path: str, connections: int, mode: str = "keep", answers: 
     return last - first, after - before
 
 
-def warm(layby: Layby, *paths: str) -> None:
+def warm(server: Any, *paths: str) -> None:
     for path in paths:
-        load(layby, path, 1, answers=1)
+        load(server, path, 1, answers=1)

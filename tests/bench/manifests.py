@@ -1,28 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests, the smallest answers there are, by 16 connections: kept, or one a request."""
+"""Manifests, the smallest answers there are, by 16 connections: kept, or one a request.
+
+By digest and by the tag. A tag is a file to nginx; its cache holds it for an hour; Layby asks
+its origin about it once a minute (the server's fresh_for), behind the answers; docker-registry
+asks for each request.
+"""
 from __future__ import annotations
 
 from contextlib import ExitStack
 
 from loads import load, warm
-from servers import Nginx, Registry, beside, start_layby
+from servers import DockerRegistry, Nginx, Registry, beside, start_layby, start_proxy_cache
 from table import Budget, Table, in_turns
 
-BUDGETS = [Budget("manifest keep", "cpu_us_per_request", "nginx", 0.75),
-           Budget("manifest close", "cpu_us_per_request", "nginx", 1.0)]
+CONNECTIONS = 16
+MODES = {"keep": "keep-alive", "close": "connection a request"}
+
+
+def row(by: str, mode: str) -> str:
+    return f"manifest by {by}, {MODES[mode]}"
+
+
+BUDGETS = [Budget(row(by, mode), "cpu_us_per_request", "nginx", bound)
+           for by in ("digest", "tag") for mode, bound in (("keep", 0.75), ("close", 1.0))]
 
 
 def measure(table: Table, repeats: int) -> None:
     with ExitStack() as stack:
         registry = Registry()
-        manifest = registry.add_manifest()
+        paths = {"digest": registry.add_manifest(), "tag": registry.add_tag()}
         origin = stack.enter_context(Nginx(registry.server()))
         layby = stack.enter_context(start_layby(origin))
-        warm(layby, manifest)
-        servers = {"layby": layby, "nginx": stack.enter_context(beside(layby, [manifest]))}
-        for mode in ("keep", "close"):
-            for _, name, server in in_turns(repeats, servers):
-                count, cpu = load(server, manifest, 16, mode)
-                table.add(f"manifest {mode}", name,
-                          requests_per_second=count.answers / count.seconds,
-                          cpu_us_per_request=cpu * 1e6 / count.answers)
+        proxies = {"nginx proxy_cache": stack.enter_context(start_proxy_cache(origin)),
+                   "docker-registry": stack.enter_context(DockerRegistry(origin))}
+        for server in (layby, *proxies.values()):
+            warm(server, *paths.values())
+        servers = {"layby": layby, "nginx": stack.enter_context(beside(layby, list(paths.values()))),
+                   **proxies}
+        for by, path in paths.items():
+            for mode in MODES:
+                for _, name, server in in_turns(repeats, servers):
+                    count, cpu = load(server, path, CONNECTIONS, mode)
+                    table.add(row(by, mode), name, cpu_us_per_request=cpu * 1e6 / count.answers,
+                              requests_per_second=count.answers / count.seconds, **count.latency())

@@ -37,12 +37,12 @@ def measure(table: Table, repeats: int) -> None:
             time.sleep(0.2)
             idle = memory(server)
             table.add(IDLE, name, rss=idle["rss"], pss=idle["pss"])
-            with Sink(server.port, manifest, 1000, "idle") as sink:
+            with Sink(server, manifest, 1000, "idle") as sink:
                 wait_until(lambda: sink.count().answers == 1000, "1000 answers")
                 table.add(WAITING, name, pss_growth=memory(server)["pss"] - idle["pss"])
             time.sleep(0.2)
             before = memory(server)
-            with Sink(server.port, blob, 256, "slow") as sink:
+            with Sink(server, blob, 256, "slow") as sink:
                 wait_until(lambda: sink.count().heads == 256, "256 readers")
                 time.sleep(2)
                 table.add(SLOW, name, pss_growth=memory(server)["pss"] - before["pss"],

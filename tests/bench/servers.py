@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
@@ -25,12 +27,34 @@ MIB = 1 << 20
 GB = 1e9
 
 
-class Nginx(Program):
-    """Debian's nginx with the settings it ships where they matter; one worker."""
+class Certificate:
+    """Of an ECDSA P-256 key, signed by itself."""
 
-    def __init__(self, server: str, http: str = "", listen: str = "") -> None:
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="certificate-"))
+        self.certificate, self.key = folder / "fullchain.pem", folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(self.key),
+                        "-out", str(self.certificate)], check=True, capture_output=True)
+
+
+class Nginx(Program):
+    """Debian's nginx with the settings it ships where they matter; one worker.
+
+    `listen` are options of its port; with a certificate it has a port for TLS besides.
+    """
+
+    def __init__(self, server: str, http: str = "", listen: str = "",
+                 certificate: Certificate | None = None, tls_options: str = "") -> None:
         super().__init__("nginx")
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port() if certificate else 0
+        tls = f"""
+    listen 127.0.0.1:{self.tls_port} ssl;
+    ssl_protocols TLSv1.3;
+    ssl_certificate {certificate.certificate};
+    ssl_certificate_key {certificate.key};
+    {tls_options}""" if certificate else ""
         config = self.home / "nginx.conf"
         config.write_text(f"""
 user root;
@@ -51,7 +75,7 @@ http {{
   scgi_temp_path {self.home}/scgi;
   {http}
   server {{
-    listen 127.0.0.1:{self.port} {listen};
+    listen 127.0.0.1:{self.port} {listen};{tls}
     {server}
   }}
 }}
@@ -67,6 +91,7 @@ http {{
 class Registry:
     """What is pulled: files under /v2/, which a static nginx serves without asking who is there."""
 
+    TAG = "latest"
     LOCATIONS = f"""
     location = /v2/ {{ default_type application/json; return 200 "{{}}"; }}
     location ~ "^/v2/.+/manifests/(?<digest>sha256:[0-9a-f]+)$" {{
@@ -77,6 +102,7 @@ class Registry:
     def __init__(self) -> None:
         self.root = root = Path(tempfile.mkdtemp(prefix="origin-"))
         self.folder = root / "v2" / REPOSITORY
+        self.tagged = ""
         for kind in ("blobs", "manifests"):
             (self.folder / kind).mkdir(parents=True)
 
@@ -93,20 +119,75 @@ class Registry:
             {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described[0],
              "layers": described[1:]}, indent=3).encode())
 
+    def add_tag(self) -> str:
+        """A manifest with the one tag there is; its path by that tag."""
+        path = self.add_manifest(layers=5)
+        self.tagged = path.rpartition("/")[2]
+        (self.folder / "manifests" / self.TAG).write_bytes((self.root / path.lstrip("/")).read_bytes())
+        return f"/v2/{REPOSITORY}/manifests/{self.TAG}"
+
     def add(self, kind: str, data: bytes) -> str:
         digest = digest_of(data)
         (self.folder / kind / digest).write_bytes(data)
         return f"/v2/{REPOSITORY}/{kind}/{digest}"
 
     def server(self) -> str:
-        return f"root {self.root};{self.LOCATIONS}"
+        tag = f"""
+    location = /v2/{REPOSITORY}/manifests/{self.TAG} {{
+      default_type {OCI_MANIFEST};
+      add_header Docker-Content-Digest {self.tagged};
+    }}""" if self.tagged else ""
+        return f"root {self.root};{self.LOCATIONS}{tag}"
 
 
-def start_layby(origin: Nginx) -> Layby:
-    return Layby(SimpleNamespace(url=f"http://127.0.0.1:{origin.port}"))
+def start_layby(origin: Nginx, config: dict[str, Any] | None = None) -> Layby:
+    return Layby(SimpleNamespace(url=f"http://127.0.0.1:{origin.port}"), config)
 
 
-def beside(layby: Layby, paths: list[str], listen: str = "") -> Nginx:
+def start_layby_with_tls(origin: Nginx, certificate: Certificate) -> Layby:
+    """Has a tls_port beside its port, as an Nginx with a certificate."""
+    port = free_port()
+    layby = start_layby(origin, {"tls": {"listen": f"127.0.0.1:{port}", "key_file": str(certificate.key),
+                                         "certificate_file": str(certificate.certificate)}})
+    layby.tls_port = port  # type: ignore[attr-defined]
+    return layby
+
+
+class DockerRegistry(Program):
+    """Debian's docker-registry as a pull-through cache: its files and its memory are its own.
+
+    It logs no request, like the others.
+    """
+
+    def __init__(self, origin: Nginx) -> None:
+        super().__init__("docker-registry")
+        self.port = free_port()
+        (self.home / "config.yml").write_text(f"""
+version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage:
+  cache: {{blobdescriptor: inmemory}}
+  filesystem: {{rootdirectory: {self.home}/data}}
+http: {{addr: "127.0.0.1:{self.port}"}}
+proxy: {{remoteurl: "http://127.0.0.1:{origin.port}"}}
+""")
+        self.run()
+
+    def run(self) -> None:
+        self.start(["/usr/bin/docker-registry", "serve", str(self.home / "config.yml")])
+        try:
+            wait_until(lambda: self.alive() and accepts_connections("127.0.0.1", self.port), self.name)
+        except Exception:
+            self.close()
+            raise
+
+    def restart(self) -> None:
+        self.stop()
+        self.run()
+
+
+def beside(layby: Layby, paths: list[str], listen: str = "", certificate: Certificate | None = None,
+           tls_options: str = "") -> Nginx:
     """An nginx over the very files that Layby serves; a manifest, which is no file there, is copied."""
     root = Path(tempfile.mkdtemp(prefix="static-"))
     for path in paths:
@@ -117,7 +198,7 @@ def beside(layby: Layby, paths: list[str], listen: str = "") -> Nginx:
             os.link(Path(layby.config["data_dir"]) / "blobs/sha256" / hexits[:2] / hexits, target)
         else:
             target.write_bytes(fetch(layby.authority, path, {"Accept": OCI_MANIFEST}).body)
-    return Nginx(f"root {root};", listen=listen)
+    return Nginx(f"root {root};", listen=listen, certificate=certificate, tls_options=tls_options)
 
 
 def start_proxy_cache(origin: Nginx) -> Nginx:

@@ -59,6 +59,7 @@ class Budget:
 
 # How a figure is told: its name, its unit, and what it is divided by.
 FIGURES = {
+    "p50_us": ("p50", "µs", 1), "p99_us": ("p99", "µs", 1), "p999_us": ("p99.9", "µs", 1),
     "gb_per_second": ("throughput", "GB/s", 1), "cpu_seconds_per_gb": ("CPU", "s/GB", 1),
     "requests_per_second": ("rate", "/s", 1), "cpu_us_per_request": ("CPU", "µs/request", 1),
     "seconds": ("total", "s", 1), "rss": ("RSS", "MB", 1e6), "pss": ("PSS", "MB", 1e6),
