@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cold_disk
 import hits
 import manifests
 import memory
@@ -27,7 +28,8 @@ import upstream
 from servers import ROOT, layby_binary
 from table import Table, markdown
 
-PARTS = {part.__name__: part for part in (hits, manifests, misses, upstream, memory)}
+PARTS = {part.__name__: part for part in (hits, manifests, misses, upstream, memory,
+                                          cold_disk)}
 RESULT = ROOT / "build/bench/result.json"
 
 

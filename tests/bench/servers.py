@@ -186,9 +186,8 @@ proxy: {{remoteurl: "http://127.0.0.1:{origin.port}"}}
         self.run()
 
 
-def beside(layby: Layby, paths: list[str], listen: str = "", certificate: Certificate | None = None,
-           tls_options: str = "") -> Nginx:
-    """An nginx over the very files that Layby serves; a manifest, which is no file there, is copied."""
+def static_folder(layby: Layby, paths: list[str]) -> Path:
+    """The very files that Layby serves, for an nginx; a manifest, which is no file there, is copied."""
     root = Path(tempfile.mkdtemp(prefix="static-"))
     for path in paths:
         target = root / path.lstrip("/")
@@ -198,7 +197,13 @@ def beside(layby: Layby, paths: list[str], listen: str = "", certificate: Certif
             os.link(Path(layby.config["data_dir"]) / "blobs/sha256" / hexits[:2] / hexits, target)
         else:
             target.write_bytes(fetch(layby.authority, path, {"Accept": OCI_MANIFEST}).body)
-    return Nginx(f"root {root};", listen=listen, certificate=certificate, tls_options=tls_options)
+    return root
+
+
+def beside(layby: Layby, paths: list[str], listen: str = "", certificate: Certificate | None = None,
+           tls_options: str = "") -> Nginx:
+    return Nginx(f"root {static_folder(layby, paths)};", listen=listen, certificate=certificate,
+                 tls_options=tls_options)
 
 
 def start_proxy_cache(origin: Nginx) -> Nginx:

@@ -65,6 +65,10 @@ FIGURES = {
     "seconds": ("total", "s", 1), "rss": ("RSS", "MB", 1e6), "pss": ("PSS", "MB", 1e6),
     "pss_growth": ("PSS growth", "MB", 1e6), "pss_growth_since_idle": ("PSS growth since idle", "MB", 1e6),
     "kernel_bytes": ("kernel memory", "MB", 1e6),
+    "p50_ms": ("p50", "ms", 1), "p99_ms": ("p99", "ms", 1), "p999_ms": ("p99.9", "ms", 1),
+    "longest_ms": ("longest", "ms", 1),
+    "read_ratio": ("read of the disk", "bytes a byte", 1), "first_seconds": ("first is done", "s", 1),
+    "latest_first_byte_seconds": ("latest first byte", "s", 1),
 }
 
 
@@ -86,7 +90,8 @@ def budget_cell(table: Table, row: str, figure: str) -> tuple[str, str]:
         value = (table.ratio(row, figure, "layby", budget.to) if budget.to
                  else spread(cell["layby"]))["median"]
         good = value >= budget.bound if budget.at_least else value <= budget.bound
-        bound = f"{budget.bound:g}" if budget.to else f"{budget.bound / 1e6:g} MB"
+        _, unit, scale = FIGURES[figure]
+        bound = f"{budget.bound:g}" if budget.to else f"{budget.bound / scale:g} {unit}"
         beside_whom = f" ({budget.to})" if len([b for b in held if b.to]) > 1 else ""
         verdicts.append(f"{'≥' if budget.at_least else '≤'} {bound}{beside_whom}: "
                         f"{'held' if good else '**missed**'}")

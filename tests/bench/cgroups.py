@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Control groups of version 1 and 2: a box for one server, smaller than the machine.
+
+A group lives from the start to the end of its `with`, right below the root of the
+hierarchy, and is removed once the processes in it have ended. What this machine can't
+limit raises Unavailable.
+"""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from servers import Program, wait_until
+
+STAT_PARTS = {"anon": ("rss", "anon"), "file": ("cache", "file"), "kernel": ("", "kernel"),
+              "sock": ("", "sock")}  # their names in memory.stat of version 1 and 2
+
+
+class Unavailable(Exception):
+    """The kernel, or the right to use it, is missing."""
+
+
+def mounts() -> list[tuple[str, str, list[str]]]:
+    """Mount point, type and options of each mount."""
+    lines = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
+    return [(at, kind, options.split(",")) for _, at, kind, options, *_ in lines]
+
+
+def version_1(controller: str) -> Path | None:
+    return next((Path(at) for at, kind, options in mounts()
+                 if kind == "cgroup" and controller in options), None)
+
+
+def version_2(controller: str) -> Path | None:
+    for at, kind, _ in mounts():
+        if kind == "cgroup2" and controller in (Path(at) / "cgroup.controllers").read_text().split():
+            return Path(at)
+    return None
+
+
+def disk_of(path: Path) -> str:
+    """MAJOR:MINOR of the whole disk that `path` lies on."""
+    device = os.stat(path).st_dev
+    found = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    if not found.exists():
+        raise Unavailable(f"{path} is on no block device of its own")
+    found = found.resolve()
+    return ((found.parent if (found / "partition").exists() else found) / "dev").read_text().strip()
+
+
+class Group:
+    """A control group with limits, each set by its own method before a server starts in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = f"layby-bench-{os.getpid()}-{name}"
+        self.folders: list[Path] = []
+        self.memory: Path | None = None
+        self.io: Path | None = None
+
+    def _folder(self, controller: str, old_name: str = "") -> tuple[Path, int]:
+        """This group's folder for a controller, made when it is missing, and the version."""
+        if root := version_1(old_name or controller):
+            version = 1
+        elif root := version_2(controller):
+            version = 2
+        else:
+            raise Unavailable(f"no {controller} controller is mounted")
+        folder = root / self.name
+        try:
+            if version == 2:
+                (root / "cgroup.subtree_control").write_text(f"+{controller}")
+            if folder not in self.folders:
+                folder.mkdir()
+                self.folders.append(folder)
+        except OSError as error:
+            raise Unavailable(f"no control group in {root}: {error}") from error
+        return folder, version
+
+    def limit_reading(self, path: Path, bytes_per_second: int) -> None:
+        """Of the disk that `path` lies on."""
+        self.io, version = self._folder("io", "blkio")
+        name, value = ("blkio.throttle.read_bps_device", "") if version == 1 else ("io.max", "rbps=")
+        self._write(self.io / name, f"{disk_of(path)} {value}{bytes_per_second}")
+
+    def limit_memory(self, limit_bytes: int, tcp_bytes: int) -> None:
+        """Page cache, slab and TCP buffers included.
+
+        Version 1 counts TCP buffers by themselves: they get `tcp_bytes` of the limit and
+        everything else the rest. Without swap, if there is any.
+        """
+        self.memory, version = self._folder("memory")
+        if version == 2:
+            self._write(self.memory / "memory.max", limit_bytes)
+            if (self.memory / "memory.swap.max").exists():
+                self._write(self.memory / "memory.swap.max", 0)
+            return
+        self._write(self.memory / "memory.limit_in_bytes", limit_bytes - tcp_bytes)
+        self._write(self.memory / "memory.kmem.tcp.limit_in_bytes", tcp_bytes)
+        if (self.memory / "memory.swappiness").exists():
+            self._write(self.memory / "memory.swappiness", 0)
+
+    @staticmethod
+    def _write(path: Path, value: object) -> None:
+        try:
+            path.write_text(str(value))
+        except OSError as error:
+            raise Unavailable(f"{path} takes no {value}: {error}") from error
+
+    def wrap(self, command: list[str]) -> list[str]:
+        """The command that runs `command` in here from its first instruction on."""
+        files = [str(folder / "cgroup.procs") for folder in self.folders]
+        return ["/bin/sh", "-ec", 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n - 1)); '
+                'done; exec "$@"', "sh", str(len(files)), *files, *command]
+
+    # -- what was used
+
+    def bytes_read(self) -> int:
+        """From disks, all together."""
+        assert self.io
+        if (self.io / "io.stat").exists():
+            words = (self.io / "io.stat").read_text().split()
+            return sum(int(word[7:]) for word in words if word.startswith("rbytes="))
+        lines = (self.io / "blkio.throttle.io_service_bytes").read_text().splitlines()
+        return sum(int(line.split()[2]) for line in lines if " Read " in line)
+
+    def memory_now(self) -> dict[str, int]:
+        """Bytes in use, all of them and their parts."""
+        assert self.memory
+        old = (self.memory / "memory.kmem.tcp.usage_in_bytes").exists()
+        stat = dict(line.split() for line in (self.memory / "memory.stat").read_text().splitlines())
+        found = {part: int(stat.get(names[0] if old else names[1], 0))
+                 for part, names in STAT_PARTS.items()}
+        if not old:
+            return {"total": self._read("memory.current"), **found}
+        usage = self._read("memory.usage_in_bytes")
+        found["sock"] = self._read("memory.kmem.tcp.usage_in_bytes")
+        found["kernel"] = max(0, usage - found["anon"] - found["file"])
+        return {"total": usage + found["sock"], **found}
+
+    def reached_limit(self) -> int:
+        """How often the kernel had to take memory back, or refuse it to a socket."""
+        assert self.memory
+        if (self.memory / "memory.events").exists():
+            return self._events()["max"]
+        return self._read("memory.failcnt") + self._read("memory.kmem.tcp.failcnt")
+
+    def killed(self) -> int:
+        """Processes that the kernel ended because nothing could be taken back."""
+        assert self.memory
+        if (self.memory / "memory.events").exists():
+            return self._events()["oom_kill"]
+        lines = (self.memory / "memory.oom_control").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+
+    def _events(self) -> dict[str, int]:
+        assert self.memory
+        lines = (self.memory / "memory.events").read_text().splitlines()
+        return {name: int(count) for name, count in map(str.split, lines)}
+
+    def _read(self, name: str) -> int:
+        assert self.memory
+        return int((self.memory / name).read_text())
+
+    # -- its life
+
+    def __enter__(self) -> Group:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A group goes when its last process has, which takes the kernel a moment."""
+        def is_gone(folder: Path) -> bool:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return False
+            return True
+        for folder in self.folders:
+            wait_until(lambda folder=folder: is_gone(folder), f"end of {folder}", 10)
+
+
+class InGroup(Program):
+    """Mixed in before a Program: it runs in `group`, with more in its environment."""
+
+    def __init__(self, group: Group, *arguments: Any, environment: dict[str, str] | None = None,
+                 **named: Any) -> None:
+        self.group = group
+        self.environment = environment or {}
+        super().__init__(*arguments, **named)
+
+    def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        super().start(self.group.wrap(command), {**self.environment, **(environment or {})})
+
+
+def evict(path: Path, seconds: float = 10) -> None:
+    """Takes a file out of the page cache; bytes that are not on the disk yet go there first."""
+    def is_out() -> bool:
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        return not any(is_cached(file, at) for at in range(0, size, 1 << 20))
+    file = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(file).st_size
+        wait_until(is_out, f"{path} out of the page cache", seconds)
+    finally:
+        os.close(file)
+
+
+def is_cached(file: int, offset: int) -> bool:
+    try:
+        os.preadv(file, [bytearray(1)], offset, os.RWF_NOWAIT)
+        return True
+    except BlockingIOError:
+        return False

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that gives 42 MB/s, as a memory card does, with the blobs out of the page cache.
+
+Layby and a static nginx over the same files run in a control group each, whose reads the
+kernel limits. Before each turn the blobs leave the page cache, and what was read of the disk
+is the group's own count. Three things:
+
+- small requests, one a millisecond, while four clients read a cold blob each: a request for
+  a manifest needs no disk and should not wait for those that do;
+- 64 readers of one cold blob, which needs to be read once;
+- 32 readers of a cold blob each: when the first and the last of them have theirs.
+"""
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+from cgroups import Group, InGroup, Unavailable, evict
+from loads import load, warm
+from servers import MIB, Layby, Nginx, Registry, static_folder
+from table import Budget, Table, in_turns
+from timing import Paced, apart, crowd
+
+RATE = 42_000_000  # bytes a second
+READERS, BESIDE_MIB = 4, 32
+SAME_READERS, SAME_MIB = 64, 64
+APART, APART_MIB = 32, 4
+
+SMALL = f"manifest, one a ms, beside {READERS} cold readers"
+SAME = f"cold {SAME_MIB} MB × {SAME_READERS}"
+EACH = f"cold {APART} blobs of {APART_MIB} MB, a reader each"
+
+BUDGETS = [Budget(SMALL, "p99_ms", "", 5), Budget(SAME, "read_ratio", "", 1.1),
+           Budget(SAME, "seconds", "nginx", 1.05), Budget(EACH, "seconds", "nginx", 1.05)]
+
+
+class BoxedLayby(InGroup, Layby):
+    pass
+
+
+class BoxedNginx(InGroup, Nginx):
+    pass
+
+
+def file_of(layby: Layby, path: str) -> Path:
+    hexits = path.rpartition(":")[2]
+    return Path(layby.config["data_dir"]) / "blobs/sha256" / hexits[:2] / hexits
+
+
+def measure(table: Table, repeats: int) -> None:
+    try:
+        measure_in_groups(table, repeats)
+    except Unavailable as error:
+        print(f"not measured: {error}", file=sys.stderr)
+
+
+def measure_in_groups(table: Table, repeats: int) -> None:
+    with ExitStack() as stack:
+        groups = {name: stack.enter_context(Group(name)) for name in ("layby", "nginx")}
+        for group in groups.values():
+            group.limit_reading(Path(tempfile.gettempdir()), RATE)
+        registry = Registry()
+        manifest = registry.add_manifest()
+        beside_it = [registry.add_blob(BESIDE_MIB * MIB) for _ in range(READERS)]
+        same = registry.add_blob(SAME_MIB * MIB)
+        each = [registry.add_blob(APART_MIB * MIB) for _ in range(APART)]
+        origin = stack.enter_context(Nginx(registry.server()))
+        layby = stack.enter_context(BoxedLayby(
+            groups["layby"], SimpleNamespace(url=f"http://127.0.0.1:{origin.port}")))
+        warm(layby, manifest, *beside_it, same, *each)
+        layby.settle(tags=0)
+        folder = static_folder(layby, [manifest, *beside_it, same, *each])
+        nginx = stack.enter_context(BoxedNginx(groups["nginx"], f"root {folder};"))
+        servers = {"layby": layby, "nginx": nginx}
+        for _, name, server in in_turns(repeats, servers):
+            cool(layby, beside_it)
+            table.add(SMALL, name, **small_requests(server, manifest, beside_it))
+        for _, name, server in in_turns(repeats, servers):
+            cool(layby, [same])
+            before = groups[name].bytes_read()
+            times = crowd(server.port, SAME_READERS, [same])
+            table.add(SAME, name, seconds=max(t.total for t in times),
+                      read_ratio=(groups[name].bytes_read() - before) / (SAME_MIB * MIB))
+        for _, name, server in in_turns(repeats, servers):
+            cool(layby, each)
+            times = apart(server.port, each)
+            table.add(EACH, name, seconds=max(t.total for t in times),
+                      first_seconds=min(t.total for t in times),
+                      latest_first_byte_seconds=max(t.first_byte for t in times))
+
+
+def cool(layby: Layby, paths: list[str]) -> None:
+    for path in paths:
+        evict(file_of(layby, path))
+
+
+def small_requests(server: Layby | Nginx, manifest: str, blobs: list[str]) -> dict[str, float]:
+    """From before the first reader asks to after the last one is done."""
+    load(server, manifest, 1, answers=1)
+    with Paced(server.port, manifest) as paced:
+        apart(server.port, blobs)
+    return paced.quantiles()

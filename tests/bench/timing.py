@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times that clients see: of many pulls at once, and of small requests at a steady pace."""
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from servers import ROOT
+
+TIMED = ROOT / "build/bench/timed"
+QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "longest": 1.0}
+
+
+@dataclass
+class Time:
+    """Of one client, or one tick; see timed.c."""
+    first_byte: float
+    total: float
+    bytes: int
+
+
+def times_in(text: str) -> list[Time]:
+    rows = (map(int, line.split()) for line in text.splitlines())
+    return [Time(first / 1e9, last / 1e9, size) for first, last, size in rows]
+
+
+def crowd(port: int, clients: int, paths: list[str], host: str = "127.0.0.1") -> list[Time]:
+    """So many clients at once, each of which pulls all the paths; the time of each."""
+    return _run(host, str(port), "crowd", str(clients), *paths)
+
+
+def apart(port: int, paths: list[str], host: str = "127.0.0.1") -> list[Time]:
+    """A client for each path, all at once; the time of each."""
+    return _run(host, str(port), "apart", *paths)
+
+
+def _run(*arguments: str) -> list[Time]:
+    done = subprocess.run([str(TIMED), *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=300)
+    if done.returncode:
+        raise RuntimeError(f"the clients failed: {done.stderr}")
+    return times_in(done.stdout)
+
+
+class Paced:
+    """Small requests, one at each tick, while the `with` goes on; then `times`."""
+
+    def __init__(self, port: int, path: str, every: float = 0.001) -> None:
+        self.times: list[Time] = []
+        self.process = subprocess.Popen(
+            [str(TIMED), "127.0.0.1", str(port), "paced", str(round(every * 1e6)), path],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=_first)
+
+    def __enter__(self) -> Paced:
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        try:
+            printed, said = self.process.communicate("", timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        if kind is None and self.process.returncode:
+            raise RuntimeError(f"the client failed: {said}")
+        self.times = times_in(printed)
+
+    def quantiles(self) -> dict[str, float]:
+        """Milliseconds to the last byte."""
+        ordered = sorted(t.total * 1e3 for t in self.times)
+        return {f"{name}_ms": ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+                for name, share in QUANTILES.items()}
+
+
+def _first() -> None:
+    """A client that waits for a processor measures the machine and not the server."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        pass
