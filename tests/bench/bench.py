@@ -24,12 +24,13 @@ import hits
 import manifests
 import memory
 import misses
+import shaped_miss
 import upstream
 from servers import ROOT, layby_binary
 from table import Table, markdown
 
 PARTS = {part.__name__: part for part in (hits, manifests, misses, upstream, memory,
-                                          cold_disk)}
+                                          cold_disk, shaped_miss)}
 RESULT = ROOT / "build/bench/result.json"
 
 

@@ -182,16 +182,14 @@ class Group:
 
 
 class InGroup(Program):
-    """Mixed in before a Program: it runs in `group`, with more in its environment."""
+    """Mixed in before a Program: it runs in `group`."""
 
-    def __init__(self, group: Group, *arguments: Any, environment: dict[str, str] | None = None,
-                 **named: Any) -> None:
+    def __init__(self, group: Group, *arguments: Any, **named: Any) -> None:
         self.group = group
-        self.environment = environment or {}
         super().__init__(*arguments, **named)
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
-        super().start(self.group.wrap(command), {**self.environment, **(environment or {})})
+        super().start(self.group.wrap(command), environment)
 
 
 def evict(path: Path, seconds: float = 10) -> None:

@@ -22,7 +22,7 @@ from cgroups import Group, InGroup, Unavailable, evict
 from loads import load, warm
 from servers import MIB, Layby, Nginx, Registry, static_folder
 from table import Budget, Table, in_turns
-from timing import Paced, apart, crowd
+from timing import First, Paced, apart, crowd
 
 RATE = 42_000_000  # bytes a second
 READERS, BESIDE_MIB = 4, 32
@@ -37,11 +37,11 @@ BUDGETS = [Budget(SMALL, "p99_ms", "", 5), Budget(SAME, "read_ratio", "", 1.1),
            Budget(SAME, "seconds", "nginx", 1.05), Budget(EACH, "seconds", "nginx", 1.05)]
 
 
-class BoxedLayby(InGroup, Layby):
+class BoxedLayby(First, InGroup, Layby):
     pass
 
 
-class BoxedNginx(InGroup, Nginx):
+class BoxedNginx(First, InGroup, Nginx):
     pass
 
 

@@ -46,11 +46,12 @@ class Nginx(Program):
     """
 
     def __init__(self, server: str, http: str = "", listen: str = "",
-                 certificate: Certificate | None = None, tls_options: str = "") -> None:
+                 certificate: Certificate | None = None, tls_options: str = "",
+                 host: str = "127.0.0.1") -> None:
         super().__init__("nginx")
-        self.port, self.tls_port = free_port(), free_port() if certificate else 0
+        self.port, self.tls_port = free_port(host), free_port(host) if certificate else 0
         tls = f"""
-    listen 127.0.0.1:{self.tls_port} ssl;
+    listen {host}:{self.tls_port} ssl;
     ssl_protocols TLSv1.3;
     ssl_certificate {certificate.certificate};
     ssl_certificate_key {certificate.key};
@@ -75,14 +76,14 @@ http {{
   scgi_temp_path {self.home}/scgi;
   {http}
   server {{
-    listen 127.0.0.1:{self.port} {listen};{tls}
+    listen {host}:{self.port} {listen};{tls}
     {server}
   }}
 }}
 """)
         self.start(["/usr/sbin/nginx", "-p", str(self.home), "-c", str(config), "-g", "daemon off;"])
         try:
-            wait_until(lambda: self.alive() and accepts_connections("127.0.0.1", self.port), "nginx")
+            wait_until(lambda: self.alive() and accepts_connections(host, self.port), "nginx")
         except Exception:
             self.close()
             raise
@@ -206,9 +207,9 @@ def beside(layby: Layby, paths: list[str], listen: str = "", certificate: Certif
                  tls_options=tls_options)
 
 
-def start_proxy_cache(origin: Nginx) -> Nginx:
+def start_proxy_cache(origin: Nginx, kind: type[Nginx] = Nginx) -> Nginx:
     """The cache that nginx has."""
     folder = tempfile.mkdtemp(prefix="proxy-cache-")
-    return Nginx(f"location / {{ proxy_pass http://127.0.0.1:{origin.port}; proxy_cache c; "
-                 f"proxy_cache_valid 200 1h; }}",
-                 f"proxy_cache_path {folder} levels=1:2 keys_zone=c:10m max_size=20g use_temp_path=off;")
+    return kind(f"location / {{ proxy_pass http://127.0.0.1:{origin.port}; proxy_cache c; "
+                f"proxy_cache_valid 200 1h; }}",
+                f"proxy_cache_path {folder} levels=1:2 keys_zone=c:10m max_size=20g use_temp_path=off;")

@@ -68,6 +68,10 @@ FIGURES = {
     "p50_ms": ("p50", "ms", 1), "p99_ms": ("p99", "ms", 1), "p999_ms": ("p99.9", "ms", 1),
     "longest_ms": ("longest", "ms", 1),
     "read_ratio": ("read of the disk", "bytes a byte", 1), "first_seconds": ("first is done", "s", 1),
+    "first_byte_seconds": ("first byte", "s", 1), "p50_seconds": ("p50 of the clients", "s", 1),
+    "p99_seconds": ("p99 of the clients", "s", 1),
+    "content_gets_of_needed": ("content GETs upstream", "of those needed", 1),
+    "sha_bytes_per_second": ("SHA-256 by openssl speed", "GB/s", 1e9),
     "latest_first_byte_seconds": ("latest first byte", "s", 1),
 }
 

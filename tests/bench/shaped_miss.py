@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Misses: what Layby costs on a link, under a crowd, and on a processor without SHA.
+
+- 100 Mbit/s and 40 ms there and back: a 32 MB blob that nobody had before, to the client
+  directly and through Layby, in turns, over a connection that the client opens for it.
+  Layby's own connection to the origin is either new too (it was just started), or idle since
+  a small blob a second ago, as it mostly is in a pull. The origin is nginx.
+- 1, 32 and 256 clients at once on a cold image, without a link: requests that reach the
+  stand-in for Docker Hub for each blob and manifest, and the times of the clients.
+- A manifest that is cached, once a millisecond, during a miss from an origin on loopback:
+  with all that the processor has for SHA-256, and with its SHA and AVX instructions hidden
+  from OpenSSL, as on a small ARM board. Beside it nginx's proxy_cache, which hashes nothing.
+"""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from costs import cpu_seconds
+from far_link import FAR, FarLink
+from loads import SETTLE, load
+from servers import (GB, MIB, REPOSITORY, Hub, Layby, Nginx, Registry, make_image, pull, start_layby,
+                     start_proxy_cache)
+from table import Budget, Table, in_turns
+from timing import First, Paced, crowd
+
+BITS, ONE_WAY, FAR_MIB = 100_000_000, 0.02, 32
+NEW, IDLE = (f"miss of {FAR_MIB} MB, 100 Mbit/s, 40 ms, {kind} connection upstream"
+             for kind in ("new", "idle"))
+CROWDS = (32, 256)
+LAYERS = [4 * MIB, 2 * MIB, MIB // 2]
+HIT = "manifest, one a ms, beside a miss of 256 MB"
+HIT_MIB = 256
+
+# For OPENSSL_ia32cap(3): AVX is bit 60 of the first vector; AVX2, AVX-512F and SHA are bits
+# 5, 16 and 29 of the second.
+PLAIN_SHA = {"OPENSSL_ia32cap": "~0x1000000000000000:~0x20010020"}
+
+BUDGETS = [
+    *(Budget(row, figure, "direct", bound) for row in (NEW, IDLE)
+      for figure, bound in (("first_byte_seconds", 1.05), ("seconds", 1.02))),
+    *(Budget(f"cold image × {clients}", "content_gets_of_needed", "", 1.0) for clients in CROWDS),
+    *(Budget(f"{HIT}, {kind}", "p99_ms", "", 5) for kind in ("SHA instructions", "no SHA instructions")),
+]
+
+
+class FirstLayby(First, Layby):
+    """With more in its environment."""
+
+    def __init__(self, hub: Any, environment: dict[str, str] | None = None) -> None:
+        self.environment = environment or {}
+        super().__init__(hub)
+
+    def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        super().start(command, {**self.environment, **(environment or {})})
+
+
+class FirstNginx(First, Nginx):
+    pass
+
+
+def measure(table: Table, repeats: int) -> None:
+    measure_link(table, repeats)
+    measure_crowds(table, repeats)
+    measure_hits_beside_a_miss(table, repeats)
+
+
+# -- a link
+
+
+def measure_link(table: Table, repeats: int) -> None:
+    with ExitStack() as stack:
+        link = stack.enter_context(FarLink(BITS, ONE_WAY))
+        registry = Registry()
+        with link.there():
+            origin = stack.enter_context(FirstNginx(registry.server(), host=FAR))
+        layby = stack.enter_context(FirstLayby(SimpleNamespace(url=f"http://{FAR}:{origin.port}")))
+        for row in (NEW, IDLE):
+            blob = registry.add_blob(FAR_MIB * MIB)
+            for _, name, _ in in_turns(repeats, {"layby": layby, "direct": origin}):
+                if name == "layby":
+                    blob = registry.add_blob(FAR_MIB * MIB)
+                    layby.restart()
+                    if row == IDLE:
+                        load(layby, registry.add_blob(4096), 1, answers=1)
+                        time.sleep(1)  # The congestion window of an idle connection is old by then.
+                    taken, = crowd(layby.port, 1, [blob])
+                else:
+                    taken, = crowd(origin.port, 1, [blob], FAR)
+                table.add(row, name, first_byte_seconds=taken.first_byte, seconds=taken.total)
+
+
+# -- a crowd
+
+
+def measure_crowds(table: Table, repeats: int) -> None:
+    with Hub(pull_limit=None) as hub, Layby(hub) as layby:
+        for repeat in range(repeats + 1):  # The first is for all that happens only once.
+            for clients in (1, *CROWDS):
+                image = make_image(hub, REPOSITORY, f"{repeat}-{clients}", LAYERS)
+                paths = [f"/v2/{REPOSITORY}/manifests/{repeat}-{clients}",
+                         *(f"/v2/{REPOSITORY}/manifests/{digest}" for digest in image.manifests),
+                         *(f"/v2/{REPOSITORY}/blobs/{digest}" for digest in image.blobs)]
+                hub.reset()
+                times = sorted(t.total for t in crowd(layby.port, clients, paths))
+                gets = [e for e in hub.requests(method="GET") if e["kind"] in ("manifest", "cdn")]
+                pull(layby.authority, REPOSITORY, f"{repeat}-{clients}")  # Checks every byte.
+                if repeat > 0:
+                    table.add(f"cold image × {clients}", "layby", seconds=times[-1],
+                              p50_seconds=times[len(times) // 2],
+                              p99_seconds=times[int(0.99 * (len(times) - 1))],
+                              content_gets_of_needed=len(gets) / len(image.manifests + list(image.blobs)))
+
+
+# -- a processor without SHA
+
+
+def sha_speed(environment: dict[str, str]) -> float:
+    """OpenSSL's SHA-256, bytes a second."""
+    done = subprocess.run(["openssl", "speed", "-seconds", "1", "-bytes", "16384", "-evp", "sha256"],
+                          env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    found = re.search(r"^sha256 +([\d.]+)k", done.stdout, re.MULTILINE)
+    assert found, done.stdout
+    return float(found[1]) * 1e3
+
+
+def has_sha_instructions() -> bool:
+    return "sha_ni" in Path("/proc/cpuinfo").read_text().split()
+
+
+def measure_hits_beside_a_miss(table: Table, repeats: int) -> None:
+    kinds: dict[str, dict[str, str]] = {"SHA instructions": {}}
+    if has_sha_instructions():
+        kinds["no SHA instructions"] = PLAIN_SHA
+    for kind, environment in kinds.items():
+        row = f"{HIT}, {kind}"
+        with ExitStack() as stack:
+            registry = Registry()
+            manifest = registry.add_manifest()
+            origin = stack.enter_context(Nginx(registry.server()))
+            layby = stack.enter_context(
+                FirstLayby(SimpleNamespace(url=f"http://127.0.0.1:{origin.port}"), environment))
+            nginx = stack.enter_context(start_proxy_cache(origin, FirstNginx))
+            blob = registry.add_blob(HIT_MIB * MIB)
+            blobs = []
+            for _, name, server in in_turns(repeats, {"layby": layby, "nginx": nginx}):
+                if len(blobs) % 2 == 0:
+                    blob = registry.add_blob(HIT_MIB * MIB)
+                    load(origin, blob, 1, answers=1)
+                blobs.append(blob)
+                load(server, manifest, 1, answers=1)
+                os.sync()
+                before = cpu_seconds(server)
+                with Paced(server.port, manifest) as paced:
+                    taken, = crowd(server.port, 1, [blob])
+                time.sleep(SETTLE)
+                cpu = cpu_seconds(server) - before
+                table.add(row, name, **paced.quantiles(), seconds=taken.total,
+                          cpu_seconds_per_gb=cpu / (HIT_MIB * MIB / GB))
+            table.add(row, "layby", sha_bytes_per_second=sha_speed(environment))
