@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server holds when nobody comes, when many wait, and when many read slowly."""
+"""What a server holds when nobody comes, when many wait, and when many read slowly.
+
+PSS over all processes of the server, just started and with a blob and a manifest stored; and
+the kernel's memory for the server's ends of its connections.
+"""
 from __future__ import annotations
 
 import time
@@ -8,7 +12,7 @@ from typing import Any, Callable
 
 from costs import memory, send_queue_bytes
 from loads import Sink, warm
-from servers import MIB, Layby, Nginx, Registry, beside, start_layby, wait_until
+from servers import MIB, DockerRegistry, Layby, Nginx, Registry, beside, start_layby, wait_until
 from table import Budget, Table, in_turns
 
 IDLE, WAITING, SLOW = "idle", "1,000 idle connections", "256 slow readers of 100 MB"
@@ -24,29 +28,36 @@ def measure(table: Table, repeats: int) -> None:
         blob, manifest = registry.add_blob(100 * MIB), registry.add_manifest()
         origin = stack.enter_context(Nginx(registry.server()))
         layby = stack.enter_context(start_layby(origin))
-        warm(layby, blob, manifest)
+        registry_proxy = stack.enter_context(DockerRegistry(origin))
+        for server in (layby, registry_proxy):
+            warm(server, blob, manifest)
 
-        def fresh_layby() -> Layby:
-            layby.restart()
-            return layby
+        def again(server: Layby | DockerRegistry) -> Any:
+            server.restart()
+            return server
 
         makers: dict[str, Callable[[], Any]] = {
-            "layby": fresh_layby, "nginx": lambda: beside(layby, [blob, manifest])}
+            "layby": lambda: again(layby), "nginx": lambda: beside(layby, [blob, manifest]),
+            "docker-registry": lambda: again(registry_proxy)}
         for _, name, make in in_turns(min(REPEATS, repeats), makers):
             server = make()
             time.sleep(0.2)
-            idle = memory(server)
-            table.add(IDLE, name, rss=idle["rss"], pss=idle["pss"])
-            with Sink(server, manifest, 1000, "idle") as sink:
-                wait_until(lambda: sink.count().answers == 1000, "1000 answers")
-                table.add(WAITING, name, pss_growth=memory(server)["pss"] - idle["pss"])
-            time.sleep(0.2)
-            before = memory(server)
-            with Sink(server, blob, 256, "slow") as sink:
-                wait_until(lambda: sink.count().heads == 256, "256 readers")
-                time.sleep(2)
-                table.add(SLOW, name, pss_growth=memory(server)["pss"] - before["pss"],
-                          pss_growth_since_idle=memory(server)["pss"] - idle["pss"],
-                          kernel_bytes=send_queue_bytes(server))
-            if server is not layby:
+            measure_one(table, name, server, blob, manifest)
+            if name == "nginx":
                 server.close()
+
+
+def measure_one(table: Table, name: str, server: Any, blob: str, manifest: str) -> None:
+    idle = memory(server)
+    table.add(IDLE, name, rss=idle["rss"], pss=idle["pss"])
+    with Sink(server, manifest, 1000, "idle") as sink:
+        wait_until(lambda: sink.count().answers == 1000, "1000 answers")
+        table.add(WAITING, name, pss_growth=memory(server)["pss"] - idle["pss"])
+    time.sleep(0.2)
+    before = memory(server)
+    with Sink(server, blob, 256, "slow") as sink:
+        wait_until(lambda: sink.count().heads == 256, "256 readers")
+        time.sleep(2)
+        table.add(SLOW, name, pss_growth=memory(server)["pss"] - before["pss"],
+                  pss_growth_since_idle=memory(server)["pss"] - idle["pss"],
+                  kernel_bytes=send_queue_bytes(server))

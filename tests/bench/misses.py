@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A blob that nobody had before: through Layby, through nginx's proxy_cache, from the origin."""
+"""A blob that nobody had before: through Layby, nginx's proxy_cache, docker-registry, and direct.
+
+Time is until the last byte is at the client; CPU is all that a server spends, what it does
+behind the answer included.
+"""
 from __future__ import annotations
 
 import os
 from contextlib import ExitStack
 
 from loads import load
-from servers import GB, MIB, Nginx, Registry, start_layby, start_proxy_cache
+from servers import GB, MIB, DockerRegistry, Nginx, Registry, start_layby, start_proxy_cache
 from table import Budget, Table, in_turns
 
 SIZE = 128
 ROW = f"miss {SIZE} MB"
 
-BUDGETS = [Budget(ROW, "seconds", "nginx", 1.0), Budget(ROW, "cpu_seconds_per_gb", "nginx", 1.5)]
+BUDGETS = [Budget(ROW, "seconds", "nginx proxy_cache", 1.0),
+           Budget(ROW, "cpu_seconds_per_gb", "nginx proxy_cache", 1.5)]
 
 
 def measure(table: Table, repeats: int) -> None:
@@ -20,12 +25,13 @@ def measure(table: Table, repeats: int) -> None:
         registry = Registry()
         origin = stack.enter_context(Nginx(registry.server()))
         servers = {"layby": stack.enter_context(start_layby(origin)),
-                   "nginx": stack.enter_context(start_proxy_cache(origin)), "direct": origin}
+                   "nginx proxy_cache": stack.enter_context(start_proxy_cache(origin)),
+                   "docker-registry": stack.enter_context(DockerRegistry(origin)), "direct": origin}
         paths = [registry.add_blob(SIZE * MIB) for _ in range(repeats + 1)]
         for path in paths:  # the origin's disk is not what is measured
             load(origin, path, 1, answers=1)
-        for name in ("layby", "nginx"):  # nor is a first time
-            load(servers[name], paths[repeats], 1, answers=1)
+        for server in servers.values():  # nor is a first time
+            load(server, paths[repeats], 1, answers=1)
         for repeat, name, server in in_turns(repeats, servers):
             os.sync()
             count, cpu = load(server, paths[repeat], 1, answers=1)
