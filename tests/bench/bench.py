@@ -6,6 +6,9 @@ A part is a module with measure(table, repeats) and the BUDGETS of its rows. Eve
 taken in turns on the same machine within one run, the order of the servers rotating, and
 each repeat gives one ratio. Everything lives in one folder in /var/tmp, because a cache
 belongs on a disk and /tmp may not be one.
+
+Writes build/bench/result.json (every sample) and build/bench/index.html, and says which ratios
+moved since the result in docs/benchmark.json; --keep puts this run in its place.
 """
 from __future__ import annotations
 
@@ -13,56 +16,97 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cold_disk
 import hits
+import kept
 import manifests
 import memory
 import misses
+import page
 import shaped_miss
+import tls
 import upstream
+from report import budget_table, facts_line, tables
 from servers import ROOT, layby_binary
-from table import Table, markdown
+from table import Table
 
-PARTS = {part.__name__: part for part in (hits, manifests, misses, upstream, memory,
+PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
                                           cold_disk, shaped_miss)}
-RESULT = ROOT / "build/bench/result.json"
+FOLDER = ROOT / "build/bench"
+
+
+def version(*command: str) -> str:
+    """The first number with a dot that the command says."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"\d+\.\d+[^\s/]*", done.stdout + done.stderr)
+    return found[0] if found else "unknown"
+
+
+def facts_of(binary: Path, repeats: int) -> dict[str, Any]:
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return {"repeats": repeats, "date": time.strftime("%Y-%m-%d"), "load_average": os.getloadavg(),
+            "cpus": os.cpu_count(), "cpu": cpu[1] if cpu else "", "kernel": os.uname().release,
+            "machine": os.uname().machine, "binary_bytes": binary.stat().st_size,
+            "binary_sha256": hashlib.sha256(binary.read_bytes()).hexdigest(),
+            "versions": {"layby": version(str(binary), "--version"),
+                         "nginx": version("/usr/sbin/nginx", "-v"),
+                         "docker-registry": version("docker-registry", "--version"),
+                         "openssl": version("openssl", "version")}}
+
+
+def run(table: Table, parts: list[str], repeats: int) -> None:
+    started = time.monotonic()
+    for name, part in PARTS.items():
+        if name in parts:
+            print(f"{time.monotonic() - started:4.0f} s  {name}", file=sys.stderr, flush=True)
+            table.part = name
+            part.measure(table, repeats)
+            table.budgets += part.BUDGETS
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Layby beside other servers, measured")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keep", action="store_true", help="keep this result in the repository")
     parser.add_argument("parts", nargs="*", metavar="|".join(PARTS))
     options = parser.parse_args()
     if wrong := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(wrong))}")
     tempfile.tempdir = tempfile.mkdtemp(prefix="layby-bench-", dir="/var/tmp")
-    # A copy: one run measures one binary, whoever builds meanwhile.
-    binary = Path(shutil.copy2(layby_binary(), tempfile.tempdir))
-    os.environ["LAYBY_BIN"] = str(binary)
-    facts = {"repeats": options.repeats, "load_average": os.getloadavg(), "cpus": os.cpu_count(),
-             "kernel": os.uname().release, "machine": os.uname().machine,
-             "binary_bytes": binary.stat().st_size,
-             "binary_sha256": hashlib.sha256(binary.read_bytes()).hexdigest()}
     table, started = Table(), time.monotonic()
     try:
-        for name, part in PARTS.items():
-            if not options.parts or name in options.parts:
-                print(f"{time.monotonic() - started:4.0f} s  {name}", file=sys.stderr, flush=True)
-                part.measure(table, options.repeats)
-                table.budgets += part.BUDGETS
+        # A copy: one run measures one binary, whoever builds meanwhile.
+        binary = Path(shutil.copy2(layby_binary(), tempfile.tempdir))
+        os.environ["LAYBY_BIN"] = str(binary)
+        facts = facts_of(binary, options.repeats)
+        run(table, options.parts or list(PARTS), options.repeats)
     finally:
         shutil.rmtree(tempfile.tempdir, ignore_errors=True)
     facts["seconds"] = round(time.monotonic() - started, 1)
-    RESULT.write_text(json.dumps({"facts": facts, "figures": table.summary(),
-                                  "upstream": table.upstream}, indent=1))
-    print(markdown(table, facts))
+    tell(table, facts)
+    if options.keep:
+        kept.keep(table, facts)
     return 0
+
+
+def tell(table: Table, facts: dict[str, Any]) -> None:
+    moves = kept.moved(table)
+    (FOLDER / "result.json").write_text(json.dumps(
+        {"facts": facts, "figures": table.summary(), "upstream": table.upstream}, indent=1))
+    (FOLDER / "index.html").write_text(page.page(table, facts, moves))
+    print(facts_line(facts), *tables(table, moves or None).values(), budget_table(table), sep="\n\n")
+    if moves:
+        print("", kept.moves_told(table, moves), sep="\n")
+    print(f"\n{FOLDER / 'index.html'} shows it")
 
 
 if __name__ == "__main__":

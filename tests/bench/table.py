@@ -22,14 +22,35 @@ class Table:
         self.samples: dict[str, dict[str, dict[str, list[float]]]] = {}
         self.budgets: list[Budget] = []
         self.upstream: dict[str, Any] = {}
+        self.part = ""  # whose rows are being added
+        self.rows: dict[str, list[str]] = {}  # by part
 
     def add(self, row: str, server: str, **figures: float) -> None:
+        if row not in self.samples:
+            self.rows.setdefault(self.part, []).append(row)
         for figure, value in figures.items():
             self.samples.setdefault(row, {}).setdefault(figure, {}).setdefault(server, []).append(value)
 
-    def ratio(self, row: str, figure: str, of: str, to: str) -> dict[str, float]:
+    def ratio(self, row: str, figure: str, to: str) -> dict[str, float] | None:
+        """Of Layby's figure to a server's; none where a repeat of either gave no figure."""
         cell = self.samples[row][figure]
-        return spread([a / b for a, b in zip(cell[of], cell[to]) if b])
+        mine, theirs = cell.get("layby", []), cell.get(to, [])
+        if len(mine) != len(theirs) or not mine or 0 in theirs:
+            return None
+        return spread([a / b for a, b in zip(mine, theirs)])
+
+    def held_to(self, budget: Budget) -> dict[str, float] | None:
+        """The median that the bound is for, and its extremes."""
+        if budget.figure not in self.samples.get(budget.row, {}):
+            return None
+        if budget.to:
+            return self.ratio(budget.row, budget.figure, budget.to)
+        return spread(self.samples[budget.row][budget.figure]["layby"])
+
+    def cells(self, part: str) -> Iterator[tuple[str, str, dict[str, list[float]]]]:
+        for row in self.rows.get(part, []):
+            for figure, servers in self.samples[row].items():
+                yield row, figure, servers
 
     def summary(self) -> dict[str, Any]:
         return {row: {figure: {server: {**spread(values), "samples": values}
@@ -56,6 +77,18 @@ class Budget:
     bound: float
     at_least: bool = False
 
+    def verdict(self, found: dict[str, float]) -> str:
+        """By the median; "open" beside it when other repeats said otherwise."""
+        def good(value: float) -> bool:
+            return value >= self.bound if self.at_least else value <= self.bound
+        words = "met" if good(found["median"]) else "missed"
+        return words if good(found["min"]) == good(found["max"]) else f"{words}, open"
+
+    def told(self) -> str:
+        _, unit, scale = FIGURES[self.figure]
+        sign = "≥" if self.at_least else "≤"
+        return f"{sign} {self.bound:g}" if self.to else f"{sign} {self.bound / scale:g} {unit}"
+
 
 # How a figure is told: its name, its unit, and what it is divided by.
 FIGURES = {
@@ -76,51 +109,19 @@ FIGURES = {
 }
 
 
+MORE_IS_BETTER = {"gb_per_second", "requests_per_second", "sha_bytes_per_second"}
+
+
+def digits(value: float, scale: float = 1) -> str:
+    value /= scale
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def told(values: dict[str, float], scale: float = 1) -> str:
-    def digits(value: float) -> str:
-        value /= scale
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{digits(values['median'])} ({digits(values['min'])}–{digits(values['max'])})"
+    return f"{digits(values['median'], scale)} ({digits(values['min'], scale)}–{digits(values['max'], scale)})"
 
 
-def budget_cell(table: Table, row: str, figure: str) -> tuple[str, str]:
-    """Ratios and verdicts of one row of the table."""
-    held = [b for b in table.budgets if (b.row, b.figure) == (row, figure)]
-    ratios = [f"{told(table.ratio(row, figure, 'layby', other))}"
-              for other in table.samples[row][figure] if other != "layby"]
-    verdicts = []
-    for budget in held:
-        cell = table.samples[row][figure]
-        value = (table.ratio(row, figure, "layby", budget.to) if budget.to
-                 else spread(cell["layby"]))["median"]
-        good = value >= budget.bound if budget.at_least else value <= budget.bound
-        _, unit, scale = FIGURES[figure]
-        bound = f"{budget.bound:g}" if budget.to else f"{budget.bound / scale:g} {unit}"
-        beside_whom = f" ({budget.to})" if len([b for b in held if b.to]) > 1 else ""
-        verdicts.append(f"{'≥' if budget.at_least else '≤'} {bound}{beside_whom}: "
-                        f"{'held' if good else '**missed**'}")
-    return "; ".join(ratios), ", ".join(verdicts)
-
-
-def markdown(table: Table, facts: dict[str, Any]) -> str:
-    lines = [f"Medians of {facts['repeats']} repeats (memory: 3 at most), with min–max; load average "
-             f"{facts['load_average'][0]:.1f} on {facts['cpus']} CPUs; "
-             f"binary {facts['binary_bytes'] / 1e6:.2f} MB.", "",
-             "| what | figure | Layby | beside | ratio, Layby to each | budget |",
-             "| --- | --- | --- | --- | --- | --- |"]
-    for row, figures in table.samples.items():
-        for figure, servers in figures.items():
-            name, unit, scale = FIGURES[figure]
-            others = "; ".join(f"{server} {told(spread(values), scale)}"
-                               for server, values in servers.items() if server != "layby")
-            ratios, verdicts = budget_cell(table, row, figure)
-            lines.append(f"| {row} | {name}, {unit} | {told(spread(servers['layby']), scale)} "
-                         f"| {others} | {ratios} | {verdicts} |")
-    if table.upstream:
-        lines += ["", "| pull through the stand-in for Docker Hub | requests upstream | content GETs, of needed "
-                  "| blob bytes, of the image's |", "| --- | --- | --- | --- |"]
-        for title, seen in table.upstream.items():
-            requests = ", ".join(f"{count} {kind}" for kind, count in seen["requests"].items()) or "none"
-            lines.append(f"| {title} | {requests} | {seen['content_gets']} of {seen['content_gets_needed']} "
-                         f"| {seen['blob_bytes']:,} of {seen['image_blob_bytes']:,} |")
-    return "\n".join(lines)
+def servers_of(table: Table, part: str) -> list[str]:
+    """Those of a part, Layby first."""
+    names = dict.fromkeys(name for _, _, servers in table.cells(part) for name in servers)
+    return ["layby"] + [name for name in names if name != "layby"]
