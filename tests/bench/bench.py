@@ -33,6 +33,7 @@ import memory
 import misses
 import page
 import shaped_miss
+import small_box
 import tls
 import upstream
 from report import budget_table, facts_line, tables
@@ -40,7 +41,7 @@ from servers import ROOT, layby_binary
 from table import Table
 
 PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
-                                          cold_disk, shaped_miss)}
+                                          cold_disk, shaped_miss, small_box)}
 FOLDER = ROOT / "build/bench"
 
 

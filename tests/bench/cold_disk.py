@@ -18,9 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
-from cgroups import Group, InGroup, Unavailable, evict
 from loads import load, warm
 from servers import MIB, Layby, Nginx, Registry, static_folder
+from cgroups import Group, InGroup, Unavailable, evict
 from table import Budget, Table, in_turns
 from timing import First, Paced, apart, crowd
 

@@ -105,6 +105,11 @@ FIGURES = {
     "p99_seconds": ("p99 of the clients", "s", 1),
     "content_gets_of_needed": ("content GETs upstream", "of those needed", 1),
     "sha_bytes_per_second": ("SHA-256 by openssl speed", "GB/s", 1e9),
+    "total_bytes": ("memory of the group", "MB", 1e6), "held_bytes": ("without page cache", "MB", 1e6),
+    "anon_bytes": ("anonymous", "MB", 1e6), "file_bytes": ("page cache", "MB", 1e6),
+    "sock_bytes": ("TCP buffers", "MB", 1e6),
+    "reached_limit": ("limit reached", "times", 1), "killed": ("killed", "processes", 1),
+    "download_gb_per_second": ("downloads", "GB/s", 1),
     "latest_first_byte_seconds": ("latest first byte", "s", 1),
 }
 

@@ -8,10 +8,11 @@ limit raises Unavailable.
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
-from servers import Program, wait_until
+from harness import Program, wait_until
 
 STAT_PARTS = {"anon": ("rss", "anon"), "file": ("cache", "file"), "kernel": ("", "kernel"),
               "sock": ("", "sock")}  # their names in memory.stat of version 1 and 2
@@ -53,7 +54,7 @@ class Group:
     """A control group with limits, each set by its own method before a server starts in it."""
 
     def __init__(self, name: str) -> None:
-        self.name = f"layby-bench-{os.getpid()}-{name}"
+        self.name = f"layby-{os.getpid()}-{name}"
         self.folders: list[Path] = []
         self.memory: Path | None = None
         self.io: Path | None = None
@@ -113,7 +114,7 @@ class Group:
         return ["/bin/sh", "-ec", 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n - 1)); '
                 'done; exec "$@"', "sh", str(len(files)), *files, *command]
 
-    # -- what was used
+    # -- what it used
 
     def bytes_read(self) -> int:
         """From disks, all together."""
@@ -190,6 +191,35 @@ class InGroup(Program):
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         super().start(self.group.wrap(command), environment)
+
+
+class Peaks:
+    """The most that a group held of each part of its memory within a `with`, looked at often.
+
+    `held` is all but the page cache, which the kernel takes back when it needs it.
+    """
+
+    EVERY = 0.02
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.most: dict[str, int] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._over.wait(self.EVERY):
+            now = self.group.memory_now()
+            now["held"] = now["total"] - now["file"]
+            self.most = {part: max(size, self.most.get(part, 0)) for part, size in now.items()}
+
+    def __enter__(self) -> Peaks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 def evict(path: Path, seconds: float = 10) -> None:
