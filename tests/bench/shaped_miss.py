@@ -149,7 +149,7 @@ def measure_hits_beside_a_miss(table: Table, repeats: int) -> None:
             nginx = stack.enter_context(start_proxy_cache(origin, FirstNginx))
             blob = registry.add_blob(HIT_MIB * MIB)
             blobs = []
-            for _, name, server in in_turns(repeats, {"layby": layby, "nginx": nginx}):
+            for _, name, server in in_turns(repeats, {"layby": layby, "nginx proxy_cache": nginx}):
                 if len(blobs) % 2 == 0:
                     blob = registry.add_blob(HIT_MIB * MIB)
                     load(origin, blob, 1, answers=1)

@@ -114,7 +114,7 @@ FIGURES = {
 }
 
 
-MORE_IS_BETTER = {"gb_per_second", "requests_per_second", "sha_bytes_per_second"}
+MORE_IS_BETTER = {"gb_per_second", "requests_per_second", "sha_bytes_per_second", "download_gb_per_second"}
 
 
 def digits(value: float, scale: float = 1) -> str:
