@@ -3,7 +3,9 @@
 
 CPU is what the scheduler counted for all threads of all processes of a server
 (/proc/PID/task/*/schedstat, in nanoseconds: the sum of utime and stime, finer than
-their ticks).  On loopback that includes the kernel's receiving side.
+their ticks). On loopback the kernel receives in the context of who sends, and sends what is
+queued in the context of who acknowledges: a server that queues much has a part of its work
+done on its client's account. Where that matters the client's CPU is told too.
 """
 from __future__ import annotations
 
@@ -23,11 +25,13 @@ def processes(server: Program) -> list[int]:
 
 
 def cpu_seconds(server: Program) -> float:
-    total = 0
-    for pid in processes(server):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+    return sum(map(cpu_seconds_of, processes(server)))
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """Of all threads of one process."""
+    return sum(int((task / "schedstat").read_text().split()[0])
+               for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
 def memory(server: Program) -> dict[str, int]:

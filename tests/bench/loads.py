@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from costs import cpu_seconds
+from costs import cpu_seconds, cpu_seconds_of
 from servers import ROOT
 
 SINK = ROOT / "build/bench/sink"
@@ -31,6 +31,7 @@ class Count:
     failures: int
     resumed: int
     times: Counter[int] = field(default_factory=Counter)  # answers by the start of their bucket, ns
+    client_cpu_seconds: float = 0
 
     @staticmethod
     def of(line: str) -> Count:
@@ -69,6 +70,7 @@ class Sink:
 
     def count(self) -> Count:
         count = self.checked(self.answer(""))
+        count.client_cpu_seconds = cpu_seconds_of(self.process.pid)
         for pair in self.answer("times").split():
             start, _, answers = pair.partition(":")
             count.times[int(start)] = int(answers)

@@ -12,7 +12,7 @@ from table import FIGURES, MORE_IS_BETTER, Table, digits, servers_of, spread, to
 Moves = dict[tuple[str, str, str], str]
 
 COLORS = ["layby", "nginx", "nginx 256k", "nginx proxy_cache", "docker-registry"]  # --c0 to --c4
-LEFT, WIDTH, RIGHT, LANE = 118, 230, 172, 20  # label, plot and value of a strip; height of a lane
+LEFT, WIDTH, MEDIAN, RATIO, LANE = 132, 200, 76, 142, 20  # columns of a strip; height of a lane
 
 STYLE = """
 :root { --page: #fff; --card: #f6f7f9; --text: #1c2330; --quiet: #5d6675; --line: #d5d9e0;
@@ -24,12 +24,12 @@ STYLE = """
 body { margin: 0 auto; max-width: 1200px; padding: 24px 20px 60px; background: var(--page);
   color: var(--text); font: 15px/1.45 system-ui, sans-serif; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 20px; margin: 40px 0 12px; }
-h3 { font-size: 15px; margin: 0 0 10px; } p { margin: 0 0 10px; max-width: 80ch; }
+h3 { font-size: 15px; margin: 0 0 10px; } p { margin: 0 0 10px; max-width: 110ch; }
 .quiet { color: var(--quiet); font-size: 13px; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 500; }
-.met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; } .open { color: var(--open); }
+.met { color: var(--good); } .missed { color: var(--bad); font-weight: 600; } .open { color: var(--open); font-weight: 400; }
 .row { background: var(--card); border-radius: 8px; padding: 14px 16px 6px; margin: 0 0 14px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(500px, 1fr)); gap: 6px 24px; }
 figure { margin: 0 0 8px; } figcaption { font-size: 13px; margin-bottom: 2px; }
@@ -66,6 +66,19 @@ class Scale:
         return [step * n for n in range(first, math.floor(self.high / step) + 1)]
 
 
+def tick_told(value: float) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{letter}"
+    return f"{value:g}"
+
+
+def in_brief(ratio: dict[str, float]) -> str:
+    def two(value: float) -> str:
+        return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
+    return f"{two(ratio['median'])} ({two(ratio['min'])}–{two(ratio['max'])})"
+
+
 def color(server: str) -> str:
     return f"var(--c{COLORS.index(server) if server in COLORS else len(COLORS)})"
 
@@ -81,8 +94,9 @@ def lane(server: str, values: list[float], y: float, scale: Scale, unit: float, 
             f'stroke="{ink}" stroke-width="2"/>{dots}'
             f'<rect x="{scale(found["median"]) - 2:.1f}" y="{y - 7}" width="4" height="14" rx="1.5" '
             f'fill="{ink}"/>'
-            f'<text x="{LEFT + WIDTH + 14}" y="{y + 4}">{digits(found["median"], unit)}'
-            f'<tspan class="quiet">{escape(ratio)}</tspan></text>')
+            f'<text x="{LEFT + WIDTH + MEDIAN}" y="{y + 4}" text-anchor="end">'
+            f'{digits(found["median"], unit)}</text>'
+            f'<text x="{LEFT + WIDTH + MEDIAN + 14}" y="{y + 4}" class="quiet">{ratio}</text>')
 
 
 def strip(table: Table, row: str, figure: str, samples: dict[str, list[float]]) -> str:
@@ -92,16 +106,19 @@ def strip(table: Table, row: str, figure: str, samples: dict[str, list[float]]) 
     bottom = LANE * len(samples) + 4
     ticks = "".join(f'<line class="axis" x1="{scale(t):.1f}" x2="{scale(t):.1f}" y1="2" y2="{bottom}"/>'
                     f'<text class="quiet" x="{scale(t):.1f}" y="{bottom + 13}" text-anchor="middle">'
-                    f'{digits(t, by)}</text>' for t in scale.ticks())
+                    f'{tick_told(t / by)}</text>' for t in scale.ticks())
     lanes = ""
     for index, (server, values) in enumerate(samples.items()):
         ratio = table.ratio(row, figure, server) if server != "layby" else None
-        lanes += lane(server, values, LANE * index + 13, scale, by, f"  × {told(ratio)}" if ratio else "")
+        lanes += lane(server, values, LANE * index + 13, scale, by, in_brief(ratio) if ratio else "")
     better = "more" if figure in MORE_IS_BETTER else "less"
     return (f'<figure><figcaption>{escape(name)}, {escape(unit)} <span class="quiet">{better} is better'
             f'{", powers of ten" if scale.by_powers else ""}</span></figcaption>'
-            f'<svg viewBox="0 0 {LEFT + WIDTH + RIGHT} {bottom + 18}" role="img" '
-            f'aria-label="{escape(f"{row}: {name}")}">{ticks}{lanes}</svg></figure>')
+            f'<svg viewBox="0 0 {LEFT + WIDTH + MEDIAN + RATIO} {bottom + 18}" role="img" '
+            f'aria-label="{escape(f"{row}: {name}")}">{ticks}{lanes}'
+            f'<text class="quiet" x="{LEFT + WIDTH + MEDIAN}" y="{bottom + 13}" text-anchor="end">median</text>'
+            f'<text class="quiet" x="{LEFT + WIDTH + MEDIAN + 14}" y="{bottom + 13}">Layby’s ÷ it</text>'
+            f'</svg></figure>')
 
 
 def budgets(table: Table) -> str:
@@ -113,9 +130,9 @@ def budgets(table: Table) -> str:
             lines += (f"<tr><td>{escape(budget.row)}<td>{FIGURES[budget.figure][0]}"
                       f"<td>{escape(budget.to)}<td>{told(found, scale)}<td>{budget.told()}"
                       f'<td class="{kind}">{"✓" if kind == "met" else "✗"} {kind}'
-                      f'{" <span class=open>(open: repeats disagree)</span>" if "open" in verdict else ""}')
-    return (f"<table><tr><th>what<th>figure<th>ratio to<th>found<th>bound<th>verdict{lines}</table>"
-            if lines else "")
+                      f'{"<span class=open>, repeats disagree</span>" if "open" in verdict else ""}')
+    return (f"<h2>Budgets</h2><table><tr><th>what<th>figure<th>ratio to<th>found<th>bound<th>verdict"
+            f"{lines}</table>" if lines else "")
 
 
 def changes(moves: Moves) -> str:
@@ -150,6 +167,6 @@ def page(table: Table, facts: dict[str, Any], moves: Moves) -> str:
             f'<meta name="viewport" content="width=device-width"><meta name="color-scheme" '
             f'content="light dark"><style>{STYLE}</style><h1>Layby, measured</h1>'
             f'<p class="quiet">{escape(facts_line(facts))} Took {facts["seconds"]:.0f} s.</p>'
-            f"<p>A dot is a repeat, the bar its median. Behind a server's median stands Layby's figure "
-            f"by that server's, of repeats that followed each other: median (least–most).</p>"
-            f"<h2>Budgets</h2>{budgets(table)}{changes(moves)}{parts}{upstream(table.upstream)}</html>\n")
+            f"<p>A dot is a repeat, the bar the median of them. The last column is Layby's figure divided by "
+            f"that server's in the same repeat: median (least–most).</p>"
+            f"{budgets(table)}{changes(moves)}{parts}{upstream(table.upstream)}</html>\n")

@@ -94,6 +94,7 @@ class Budget:
 FIGURES = {
     "p50_us": ("p50", "µs", 1), "p99_us": ("p99", "µs", 1), "p999_us": ("p99.9", "µs", 1),
     "gb_per_second": ("throughput", "GB/s", 1), "cpu_seconds_per_gb": ("CPU", "s/GB", 1),
+    "cpu_of_both_per_gb": ("CPU, client too", "s/GB", 1),
     "requests_per_second": ("rate", "/s", 1), "cpu_us_per_request": ("CPU", "µs/request", 1),
     "seconds": ("total", "s", 1), "rss": ("RSS", "MB", 1e6), "pss": ("PSS", "MB", 1e6),
     "pss_growth": ("PSS growth", "MB", 1e6), "pss_growth_since_idle": ("PSS growth since idle", "MB", 1e6),
