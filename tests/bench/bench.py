@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from table import Table
 
 PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
                                           cold_disk, shaped_miss, small_box)}
+DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # in ten minutes
 FOLDER = ROOT / "build/bench"
 
 
@@ -64,24 +66,33 @@ def facts_of(binary: Path, repeats: int) -> dict[str, Any]:
                          "openssl": version("openssl", "version")}}
 
 
-def run(table: Table, parts: list[str], repeats: int) -> None:
-    started = time.monotonic()
-    for name, part in PARTS.items():
-        if name in parts:
-            print(f"{time.monotonic() - started:4.0f} s  {name}", file=sys.stderr, flush=True)
-            table.part = name
-            part.measure(table, repeats)
-            table.budgets += part.BUDGETS
+def run(table: Table, parts: list[str], repeats: int) -> list[str]:
+    """Adds what each part finds; the names of those that failed, of which nothing is told."""
+    started, failed = time.monotonic(), []
+    for name in parts:
+        print(f"{time.monotonic() - started:4.0f} s  {name}", file=sys.stderr, flush=True)
+        table.part = name
+        try:
+            PARTS[name].measure(table, repeats)
+            table.budgets += PARTS[name].BUDGETS
+        except Exception:  # the others have taken minutes
+            traceback.print_exc()
+            failed.append(name)
+            table.forget(name)
+    return failed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Layby beside other servers, measured")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--keep", action="store_true", help="keep this result in the repository")
-    parser.add_argument("parts", nargs="*", metavar="|".join(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART",
+                        help=f"{', '.join(PARTS)}; or all; without any, {', '.join(DEFAULT)}")
     options = parser.parse_args()
-    if wrong := set(options.parts) - set(PARTS):
+    if wrong := set(options.parts) - {*PARTS, "all"}:
         parser.error(f"no part {', '.join(sorted(wrong))}")
+    chosen = options.parts or DEFAULT
+    parts = [name for name in PARTS if name in chosen or "all" in chosen]
     tempfile.tempdir = tempfile.mkdtemp(prefix="layby-bench-", dir="/var/tmp")
     table, started = Table(), time.monotonic()
     try:
@@ -89,14 +100,16 @@ def main() -> int:
         binary = Path(shutil.copy2(layby_binary(), tempfile.tempdir))
         os.environ["LAYBY_BIN"] = str(binary)
         facts = facts_of(binary, options.repeats)
-        run(table, options.parts or list(PARTS), options.repeats)
+        failed = run(table, parts, options.repeats)
     finally:
         shutil.rmtree(tempfile.tempdir, ignore_errors=True)
     facts["seconds"] = round(time.monotonic() - started, 1)
     tell(table, facts)
     if options.keep:
         kept.keep(table, facts)
-    return 0
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def tell(table: Table, facts: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from servers import ROOT
 
 SINK = ROOT / "build/bench/sink"
 WARM_UP = 0.25  # seconds before a window
-WINDOW = 0.7
+WINDOW = 0.6
 SETTLE = 0.3  # seconds without work that end what goes on behind the last byte of a fill
 
 

@@ -31,6 +31,10 @@ class Table:
         for figure, value in figures.items():
             self.samples.setdefault(row, {}).setdefault(figure, {}).setdefault(server, []).append(value)
 
+    def forget(self, part: str) -> None:
+        for row in self.rows.pop(part, []):
+            del self.samples[row]
+
     def ratio(self, row: str, figure: str, to: str) -> dict[str, float] | None:
         """Of Layby's figure to a server's; none where a repeat of either gave no figure."""
         cell = self.samples[row][figure]
