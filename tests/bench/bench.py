@@ -37,7 +37,7 @@ import shaped_miss
 import small_box
 import tls
 import upstream
-from report import budget_table, facts_line, tables
+from report import budget_rows, budget_table, facts_line, tables
 from servers import ROOT, layby_binary
 from table import Table
 
@@ -117,7 +117,8 @@ def tell(table: Table, facts: dict[str, Any]) -> None:
     (FOLDER / "result.json").write_text(json.dumps(
         {"facts": facts, "figures": table.summary(), "upstream": table.upstream}, indent=1))
     (FOLDER / "index.html").write_text(page.page(table, facts, moves))
-    print(facts_line(facts), *tables(table, moves or None).values(), budget_table(table), sep="\n\n")
+    budgets = [row for part in table.rows for row in budget_rows(table, part)]
+    print(facts_line(facts), *tables(table, moves or None).values(), budget_table(budgets), sep="\n\n")
     if moves:
         print("", kept.moves_told(table, moves), sep="\n")
     print(f"\n{FOLDER / 'index.html'} shows it")

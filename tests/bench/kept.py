@@ -4,7 +4,8 @@
 docs/benchmark.json has, by part, the facts of its run and for each row and figure the medians
 and the ratios (median, least, most). A ratio moved when the ranges of both runs do not touch.
 In docs/benchmark.md and README.md, what stands between the lines `<!-- bench NAME -->` and
-`<!-- /bench NAME -->` is written from a run; NAME is a part or "budgets".
+`<!-- /bench NAME -->` is written from a run; NAME is a part, "budgets" or
+"headlines".
 """
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from report import budget_table, facts_line, tables
+from report import budget_rows, budget_table, facts_line, headline_table, tables
 from servers import ROOT
 from table import MORE_IS_BETTER, Table, spread
 
@@ -82,10 +83,11 @@ def keep(table: Table, facts: dict[str, Any]) -> None:
         rows: dict[str, Any] = {}
         for row, figure, samples in table.cells(part):
             rows.setdefault(row, {})[figure] = cell_of(table, row, figure, samples)
-        result[part] = {"facts": slim, "rows": rows}
+        result[part] = {"facts": slim, "budgets": budget_rows(table, part), "rows": rows}
     KEPT.write_text(compact(result))
     written = {name: f"{facts_line(facts)}\n\n{text}" for name, text in tables(table).items()}
-    written["budgets"] = f"{facts_line(facts)}\n\n{budget_table(table)}"
+    written["budgets"] = budget_table([row for part in result.values() for row in part["budgets"]])
+    written["headlines"] = headline_table(result)
     for page in PAGES:
         page.write_text(between_markers(page.read_text(), written))
 
@@ -97,7 +99,9 @@ def compact(result: dict[str, Any]) -> str:
         rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}: {{\n" + ",\n".join(
             f"   {json.dumps(figure)}: {json.dumps(cell)}" for figure, cell in figures.items()) + "}"
             for row, figures in found["rows"].items())
-        lines.append(f' {json.dumps(part)}: {{"facts": {json.dumps(found["facts"])}, "rows": {{\n{rows}}}}}')
+        budgets = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in found["budgets"])
+        lines.append(f' {json.dumps(part)}: {{"facts": {json.dumps(found["facts"])},\n'
+                     f' "budgets": [\n{budgets}],\n "rows": {{\n{rows}}}}}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

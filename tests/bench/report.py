@@ -65,15 +65,21 @@ def budgets_cell(table: Table, row: str, figure: str) -> str:
     return "; ".join(cells)
 
 
-def budget_table(table: Table) -> str:
-    lines = ["| what | figure | beside | found | bound | verdict |", "| --- | --- | --- | --- | --- | --- |"]
+def budget_rows(table: Table, part: str) -> list[list[str]]:
+    """What, figure, beside whom, found, bound and verdict."""
+    rows = []
     for budget in table.budgets:
-        if found := table.held_to(budget):
+        found = table.held_to(budget)
+        if found and budget.row in table.rows.get(part, []):
             name, _, scale = FIGURES[budget.figure]
-            lines.append(f"| {budget.row} | {name} | {budget.to} "
-                         f"| {told(found, 1 if budget.to else scale)} | {budget.told()} "
-                         f"| {budget.verdict(found)} |")
-    return "\n".join(lines)
+            rows.append([budget.row, name, budget.to, told(found, 1 if budget.to else scale),
+                         budget.told(), budget.verdict(found)])
+    return rows
+
+
+def budget_table(rows: list[list[str]]) -> str:
+    return "\n".join(["| what | figure | beside | found | bound | verdict |", f"|{' --- |' * 6}",
+                      *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def upstream_table(upstream: dict[str, Any]) -> str:
@@ -92,3 +98,26 @@ def tables(table: Table, moves: dict[tuple[str, str, str], str] | None = None) -
     if table.upstream:
         found["upstream"] = upstream_table(table.upstream)
     return found
+
+
+# The rows that stand for the rest.
+HEADLINES = [("hits", "warm 64 MB × 8", "gb_per_second"), ("hits", "warm 64 MB × 8", "cpu_seconds_per_gb"),
+             ("manifests", "manifest by tag, keep-alive", "cpu_us_per_request"),
+             ("tls", "TLS, warm 64 MB × 8", "cpu_seconds_per_gb"),
+             ("misses", "miss 128 MB", "seconds"), ("memory", "idle", "pss"),
+             ("memory", "1,000 idle connections", "pss_growth"),
+             ("memory", "256 slow readers of 100 MB", "kernel_bytes")]
+
+
+def headline_table(kept: dict[str, Any]) -> str:
+    """From what is kept: medians, nginx being its cache where only that does the same."""
+    lines = ["| | Layby | nginx | docker-registry |", f"|{' --- |' * 4}"]
+    for part, row, figure in HEADLINES:
+        cell = kept.get(part, {}).get("rows", {}).get(row, {}).get(figure)
+        if cell:
+            name, unit, scale = FIGURES[figure]
+            medians = cell["medians"]
+            theirs = [medians.get("nginx", medians.get("nginx proxy_cache")), medians.get("docker-registry")]
+            lines.append(f"| {row}: {name}, {unit} | {digits(medians['layby'], scale)} | "
+                         + " | ".join("" if value is None else digits(value, scale) for value in theirs) + " |")
+    return "\n".join(lines)
