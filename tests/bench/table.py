@@ -36,10 +36,10 @@ class Table:
             del self.samples[row]
 
     def ratio(self, row: str, figure: str, to: str) -> dict[str, float] | None:
-        """Of Layby's figure to a server's; none where a repeat of either gave no figure."""
+        """Of Layby's figure to a server's; none where a repeat of either gave no figure above 0."""
         cell = self.samples[row][figure]
         mine, theirs = cell.get("layby", []), cell.get(to, [])
-        if len(mine) != len(theirs) or not mine or 0 in theirs:
+        if len(mine) != len(theirs) or not mine or min(mine + theirs) <= 0:
             return None
         return spread([a / b for a, b in zip(mine, theirs)])
 
