@@ -103,6 +103,7 @@ def main() -> int:
         failed = run(table, parts, options.repeats)
     finally:
         shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+    facts["load_average_after"] = os.getloadavg()
     facts["seconds"] = round(time.monotonic() - started, 1)
     tell(table, facts)
     if options.keep:

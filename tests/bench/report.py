@@ -11,7 +11,8 @@ def facts_line(facts: dict[str, Any]) -> str:
     return (f"Medians of {facts['repeats']} repeats (memory: 3 at most), least–most in brackets; "
             f"Layby {facts['versions']['layby']}, nginx {facts['versions']['nginx']}, "
             f"docker-registry {facts['versions']['docker-registry']}; {facts['cpus']} cores "
-            f"({facts['machine']}), load average {facts['load_average'][0]:.1f} at the start; "
+            f"({facts['machine']}), load average {facts['load_average'][0]:.1f} before, "
+            f"{facts['load_average_after'][0]:.1f} after; "
             f"{facts['date']}.")
 
 
@@ -31,7 +32,7 @@ def part_table(table: Table, part: str, moves: dict[tuple[str, str, str], str] |
             cells.append(server_cell(table, row, figure, server, samples.get(server), scale))
         cells.append(budgets_cell(table, row, figure))
         if moves is not None:
-            cells.append(", ".join(f"{how} than {server}" if how != "same" else how for server, how in
+            cells.append(", ".join(f"{how} beside {server}" if how != "same" else how for server, how in
                                    compressed(moves, row, figure, servers)))
         lines.append(f"| {' | '.join(cells)} |")
         last = row
