@@ -22,6 +22,7 @@
 #include "app/pages.h"
 #include "app/prefetching.h"
 #include "app/rate_windows.h"
+#include "app/tls_files.h"
 #include "app/upstreams.h"
 #include "layby/admin/images.h"
 #include "layby/app/version.h"
@@ -118,6 +119,7 @@ class Appliance {
  private:
   Status start_cache();
   Status start_server();
+  Status start_tls();
   void watch_signals();
   void shut_down();
   admin::Snapshot snapshot() const;
@@ -138,7 +140,8 @@ class Appliance {
   std::unique_ptr<Control> control_;
   std::unique_ptr<Pages> pages_;
   std::unique_ptr<server::HttpServer> server_;
-  std::string listen_;  // What is really bound.
+  std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
+  std::string listen_;             // What is really bound.
   std::vector<cache::Handle> signals_;
   cache::Handle grace_;
 };
@@ -195,12 +198,26 @@ Status Appliance::start_server() {
   auto bound = server_->listen_tcp(config_.listen);
   if (!bound.ok()) return bound.error();
   listen_ = std::move(*bound);
+  if (Status status = start_tls(); !status.ok()) return status;
   if (!config_.socket.empty()) {
     const auto folder = std::filesystem::path(config_.socket).parent_path().string();
     if (Status status = make_directories(folder); !status.ok()) return status;
     if (Status status = server_->listen_unix(config_.socket); !status.ok()) return status;
   }
   log::info("layby {} listening on {}, data in {}", version(), listen_, config_.data_dir);
+  return {};
+}
+
+Status Appliance::start_tls() {
+  if (config_.tls.certificate_file.empty()) return {};
+  auto files = TlsFiles::load(
+      {*loop_, *workers_, clock_}, {config_.tls.certificate_file, config_.tls.key_file},
+      [this](TlsFiles::Identity identity) { server_->set_identity(std::move(identity)); });
+  if (!files.ok()) return files.error();
+  tls_ = std::move(*files);
+  const auto bound = server_->listen_tls(config_.tls.listen, tls_->identity());
+  if (!bound.ok()) return bound.error();
+  log::info("layby serves HTTPS on {}", *bound);
   return {};
 }
 
@@ -211,8 +228,11 @@ void Appliance::watch_signals() {
     signals_.push_back(loop_->on_signal(number, [this] { shut_down(); }));
   }
   signals_.push_back(loop_->on_signal(SIGHUP, [this] {
-    log::info("SIGHUP: the prefetch list is read again; the configuration needs a restart");
+    log::info(
+        "SIGHUP: the prefetch list and the certificate are read again; the configuration "
+        "needs a restart");
     prefetching_->reload();
+    if (tls_) tls_->reload();
   }));
 }
 

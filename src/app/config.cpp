@@ -95,6 +95,17 @@ void check_upstreams(const Config& config, const JsonValue& root, Faults& faults
   }
 }
 
+void check_tls(const Config& config, Faults& faults) {
+  const auto& tls = config.tls;
+  if (!tls.certificate_file.empty() && tls.key_file.empty()) {
+    faults.push_back({"tls.key_file", "is missing; write the file with that certificate's key"});
+  }
+  if (tls.certificate_file.empty() && !tls.key_file.empty()) {
+    faults.push_back(
+        {"tls.certificate_file", "is missing; write the file with that key's certificate"});
+  }
+}
+
 void check_readable(const std::string& path, const std::string& file, std::uint64_t max_bytes,
                     Faults& faults) {
   if (!file.starts_with('/')) return;  // None, or reported already.
@@ -109,6 +120,8 @@ void check_readable(const std::string& path, const std::string& file, std::uint6
 }
 
 void check_files(const Config& config, Faults& faults) {
+  check_readable("tls.certificate_file", config.tls.certificate_file, kMaxCaBytes, faults);
+  check_readable("tls.key_file", config.tls.key_file, kMaxPasswordBytes, faults);
   for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = config.upstreams[i];
     const std::string path = "upstreams[" + std::to_string(i) + "]";
@@ -124,6 +137,7 @@ ConfigOutcome parse_config(std::string_view json) {
   ConfigOutcome outcome;
   PrefetchListConfig none;
   const JsonValue root = read_document(json, config_keys(), {outcome.config, none}, outcome.faults);
+  check_tls(outcome.config, outcome.faults);
   check_upstreams(outcome.config, root, outcome.faults);
   set_lines(root, outcome.faults);
   return outcome;

@@ -56,6 +56,14 @@ const Keys& config_keys() {
       {"upstreams", Kind::kObjects, LAYBY_LIST(upstreams), Range{1},
        "The registries that are cached. The first is meant where a client names none."},
 
+      {"tls.certificate_file", Kind::kReadableFile, LAYBY_AT(tls.certificate_file), kAny,
+       "The certificate to serve HTTPS with (PEM), with its chain behind it. Empty serves none. "
+       "A new one in its place is taken up within seconds."},
+      {"tls.key_file", Kind::kReadableFile, LAYBY_AT(tls.key_file), kAny,
+       "The key of that certificate (PEM, without a password)."},
+      {"tls.listen", Kind::kAddress, LAYBY_AT(tls.listen), kAny,
+       "The address that clients connect to by HTTPS, besides `listen`."},
+
       {"cache.max_bytes", Kind::kSizeLimit, LAYBY_AT(cache.max_bytes), Range{kMiB},
        "The most that the cache may take, as a size or as a share of its file system. What was "
        "used least goes first when more comes."},

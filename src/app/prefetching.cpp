@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file is looked at by its times, not by inotify: editors replace files, and folders
-// come and go with the disks that they are on.
+// A list that can't be used leaves the last good one in force.
 
 #include "app/prefetching.h"
-
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <iterator>
@@ -19,7 +16,6 @@
 namespace layby::app {
 namespace {
 
-constexpr std::chrono::seconds kFileLook{2};
 // The clock on the wall may be set meanwhile.
 constexpr std::chrono::seconds kScheduleLook{20};
 constexpr std::size_t kMostLogged = 20;
@@ -86,11 +82,7 @@ Prefetching::~Prefetching() {
 Prefetching::Reading Prefetching::read(const std::string& path,
                                        const std::optional<FileMark>& known) {
   Reading reading;
-  struct stat stat {};
-  if (!path.empty() && ::stat(path.c_str(), &stat) == 0) {
-    reading.mark = {true, stat.st_mtim.tv_sec * 1'000'000'000 + stat.st_mtim.tv_nsec,
-                    static_cast<std::uint64_t>(stat.st_size), stat.st_ino};
-  }
+  reading.mark = mark_of(path);
   if (known != reading.mark) reading.list = load_prefetch_list(path);
   return reading;
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "app/file_mark.h"
 #include "layby/admin/prefetch.h"
 #include "layby/app/config.h"
 #include "layby/app/prefetch_list.h"
@@ -50,14 +51,6 @@ class Prefetching {
   cache::Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:
-  // What a file is known by: it is read again when that changes.
-  struct FileMark {
-    bool there = false;
-    std::int64_t changed_ns = 0;
-    std::uint64_t size = 0;
-    std::uint64_t inode = 0;
-    bool operator==(const FileMark&) const = default;
-  };
   struct Reading {
     FileMark mark;
     std::optional<PrefetchListOutcome> list;  // When the mark has changed.

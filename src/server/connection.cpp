@@ -6,11 +6,6 @@
 
 #include "server/connection.h"
 
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -33,13 +28,13 @@ constexpr int kStallChecks = 4;
 
 }  // namespace
 
-Connection::Connection(const Context& context, UniqueFd fd, std::string client,
+Connection::Connection(const Context& context, ClientSocket socket, std::string client,
                        std::function<void(Connection&)> on_closed)
     : context_(context),
-      fd_(std::move(fd)),
+      socket_(std::move(socket)),
       client_(std::move(client)),
       on_closed_(std::move(on_closed)),
-      watch_(context.server.loop.watch(fd_.get(), *this)),
+      watch_(context.server.loop.watch(socket_.fd(), *this)),
       alarm_(context.server.loop.alarm([this] { on_alarm(); })) {
   watch_->want(true, false);
   // The first request is owed at once, not only after a pause between two.
@@ -57,9 +52,9 @@ void Connection::on_io(bool readable, bool writable) {
   if (writable && state_ == ConnectionState::kSending) {
     waits_for_socket_ = false;
     send();
-  } else if (writable && state_ == ConnectionState::kIdle) {
-    next_in_advance();
-    return;
+  } else if (writable &&
+             (state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading)) {
+    return next_in_advance();
   }
   if (readable && state_ != ConnectionState::kClosed) read();
 }
@@ -68,14 +63,16 @@ void Connection::on_io(bool readable, bool writable) {
 // sends the next request in advance. The latter waits in unread_.
 void Connection::read() {
   std::array<char, kReadBytes> buffer;
-  const ssize_t n = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+  const ssize_t n = socket_.read(buffer.data(), buffer.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return close();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
   switch (state_) {
     case ConnectionState::kIdle:
     case ConnectionState::kReading:
-      return consume(bytes);
+      consume(bytes);
+      if (socket_.has_unread()) want_io();
+      return;
     case ConnectionState::kHandling:
     case ConnectionState::kSending:
       unread_.append(bytes);
@@ -175,19 +172,13 @@ bool Connection::send_memory(std::string_view text) {
   // Before a blob the head waits for the first of it, and goes in one segment. A growing
   // blob may take its time, so its head goes at once.
   auto* blob = body_wanted_ ? std::get_if<BlobBody>(&response_->body) : nullptr;
-  const int more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0 ? MSG_MORE : 0;
+  const bool more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0;
   while (memory_sent_ < size) {
     const std::string_view head =
         std::string_view(head_).substr(std::min<std::uint64_t>(memory_sent_, head_.size()));
     const std::string_view rest =
         text.substr(memory_sent_ > head_.size() ? memory_sent_ - head_.size() : 0);
-    // sendmsg only reads through these; its interface predates const.
-    std::array<iovec, 2> parts{{{const_cast<char*>(head.data()), head.size()},
-                                {const_cast<char*>(rest.data()), rest.size()}}};
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = parts.size();
-    const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | more);
+    const ssize_t n = socket_.send(head, rest, more);
     if (!on_sent(n)) return false;
     memory_sent_ += static_cast<std::uint64_t>(n);
   }
@@ -210,8 +201,7 @@ bool Connection::send_blob(BlobBody& body) {
     const std::uint64_t length = sendable_bytes(body, budget);
     if (length == 0) return false;
     const std::uint64_t at = body.range.first + body_sent_;
-    auto offset = static_cast<off_t>(at);
-    const ssize_t n = ::sendfile(fd_.get(), body.reader->part_at(at).fd, &offset, length);
+    const ssize_t n = socket_.send_file(body.reader->part_at(at).fd, at, length);
     if (n == 0 || (n < 0 && errno == EIO)) {
       log::error("{}: a blob file {}", client_,
                  n == 0 ? "is shorter than the index says" : "can't be read from the disk");
@@ -278,13 +268,16 @@ void Connection::on_response_sent() {
 }
 
 void Connection::next_in_advance() {
-  const std::string bytes = std::exchange(unread_, std::string());
-  consume(bytes);
+  if (unread_.empty()) {
+    read();
+  } else {
+    consume(std::exchange(unread_, std::string()));
+  }
   want_io();
 }
 
 void Connection::linger() {
-  ::shutdown(fd_.get(), SHUT_WR);
+  socket_.end_sending();
   unread_.clear();
   enter(ConnectionState::kLingering);
   want_io();
@@ -297,15 +290,16 @@ void Connection::close() {
   handling_.reset();
   response_.reset();
   cold_read_.reset();
-  fd_.reset();
+  socket_.close();
   on_closed_(*this);
 }
 
 void Connection::want_io() {
   if (state_ == ConnectionState::kClosed) return;
-  // The next request is here already. It is taken up a turn later, so that a client with
-  // many requests in one packet does not hold the loop; reading waits meanwhile.
-  if (state_ == ConnectionState::kIdle && !unread_.empty()) return watch_->want(false, true);
+  // What comes next is here already. It is taken up a turn later, so that a client with many
+  // requests in one packet does not hold the loop; reading waits meanwhile.
+  const bool takes = state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading;
+  if (takes && (!unread_.empty() || socket_.has_unread())) return watch_->want(false, true);
   // A client that sends far ahead of the answers is left to wait.
   const bool readable = unread_.size() < kReadBytes;
   watch_->want(readable, waits_for_socket_);

@@ -14,9 +14,9 @@
 #include <string>
 #include <string_view>
 
-#include "layby/base/fd.h"
 #include "layby/event/loop.h"
 #include "layby/server/http_server.h"
+#include "server/client_socket.h"
 #include "server/cold_read.h"
 #include "server/request_parser.h"
 #include "server/response_head.h"
@@ -45,7 +45,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   };
 
   // `on_closed` is called once; it must not destroy the connection.
-  Connection(const Context& context, UniqueFd fd, std::string client,
+  Connection(const Context& context, ClientSocket socket, std::string client,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
 
@@ -76,7 +76,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   // Counts what a system call has sent; false when it failed or would block.
   bool on_sent(ssize_t result);
   void on_response_sent();
-  // Takes up a request that came before the last one was answered.
+  // Takes up what came before the last request was answered.
   void next_in_advance();
 
   void linger();
@@ -86,7 +86,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   void enter(ConnectionState state);
 
   const Context& context_;
-  UniqueFd fd_;
+  ClientSocket socket_;
   const std::string client_;
   const std::function<void(Connection&)> on_closed_;
   std::unique_ptr<event::IoWatch> watch_;

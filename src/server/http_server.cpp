@@ -33,6 +33,7 @@ struct HttpServer::State {
   HeadWriter head_writer;
   Connection::Context shared;
   std::vector<std::unique_ptr<Listener>> listeners;
+  std::shared_ptr<const TlsIdentity> identity;
   std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
   std::unordered_map<std::string, int> per_client;
   std::vector<std::unique_ptr<Connection>> over;  // Destroyed at the next turn.
@@ -46,27 +47,37 @@ struct HttpServer::State {
         shared{context, limits, handler, head_writer} {}
 
   Listener::OnAccept on_accept() {
-    return [this](UniqueFd fd, std::string client) { accept(std::move(fd), std::move(client)); };
+    return [this](UniqueFd fd, std::string client) {
+      accept(std::move(fd), std::move(client), nullptr);
+    };
   }
 
-  void accept(UniqueFd fd, std::string client) {
+  Listener::OnAccept on_accept_tls() {
+    return [this](UniqueFd fd, std::string client) {
+      accept(std::move(fd), std::move(client), identity.get());
+    };
+  }
+
+  void accept(UniqueFd fd, std::string client, const TlsIdentity* tls) {
     int& of_client = per_client[client];
     const bool local = client == kUnixClient;  // The operator gets in, whatever the load.
     if (!local && (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
                    of_client >= limits.max_connections_per_client)) {
       if (of_client == 0) per_client.erase(client);
-      return refuse(fd);
+      return refuse(fd, tls == nullptr);
     }
     ++of_client;
     count(context.counters.connections_accepted);
-    auto connection =
-        std::make_unique<Connection>(shared, std::move(fd), std::move(client),
-                                     [this](Connection& closed) { on_closed(closed); });
+    auto connection = std::make_unique<Connection>(
+        shared, ClientSocket(std::move(fd), tls, context.counters), std::move(client),
+        [this](Connection& closed) { on_closed(closed); });
     connections.emplace(connection.get(), std::move(connection));
   }
 
-  void refuse(const UniqueFd& fd) const {
+  // In words where the client can read them: before a TLS handshake it can't.
+  void refuse(const UniqueFd& fd, bool in_words) const {
     count(context.counters.connections_refused);
+    if (!in_words) return;
     // Best effort: a client that can't take this much will see the close.
     [[maybe_unused]] const ssize_t n =
         ::send(fd.get(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
@@ -103,6 +114,20 @@ Result<std::string> HttpServer::listen_tcp(const std::string& address) {
   if (!listener.ok()) return listener.error();
   state_->listeners.push_back(std::move(*listener));
   return state_->listeners.back()->address();
+}
+
+Result<std::string> HttpServer::listen_tls(const std::string& address,
+                                           std::shared_ptr<const TlsIdentity> identity) {
+  auto listener =
+      Listener::tcp(state_->context.loop, address, state_->limits, state_->on_accept_tls());
+  if (!listener.ok()) return listener.error();
+  state_->identity = std::move(identity);
+  state_->listeners.push_back(std::move(*listener));
+  return state_->listeners.back()->address();
+}
+
+void HttpServer::set_identity(std::shared_ptr<const TlsIdentity> identity) {
+  state_->identity = std::move(identity);
 }
 
 Status HttpServer::listen_unix(const std::string& path) {

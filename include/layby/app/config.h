@@ -69,6 +69,11 @@ struct Config {
   std::chrono::milliseconds shutdown_grace{10'000};
   int helper_threads = 4;
   struct {
+    std::string listen = "0.0.0.0:5443";
+    std::string certificate_file;  // Empty for no TLS.
+    std::string key_file;
+  } tls;
+  struct {
     SizeLimit max_bytes = Percent{80};
     SizeLimit min_free_bytes = std::uint64_t{1} << 30;
   } cache;

@@ -57,7 +57,11 @@ namespace layby {
   X(cold_reads, "reads", "Blob reads that waited for the disk on a helper thread.")             \
   X(connections_accepted, "connections", "Client connections accepted.")                        \
   X(connections_refused, "connections", "Client connections closed at the connection limit.")   \
-  X(connections_timed_out, "connections", "Client connections closed at a deadline.")
+  X(connections_timed_out, "connections", "Client connections closed at a deadline.")           \
+  X(tls_handshakes, "connections", "TLS handshakes with clients that succeeded.")               \
+  X(tls_resumptions, "connections", "Those that resumed an earlier session.")                   \
+  X(tls_by_kernel, "connections", "Those whose records the kernel makes (kTLS).")               \
+  X(tls_failures, "connections", "TLS handshakes with clients that failed.")
 
 struct Counters {
 #define LAYBY_COUNTER_FIELD(name, unit, text) std::atomic<std::uint64_t> name{0};

@@ -22,6 +22,7 @@
 #include "layby/event/workers.h"
 #include "layby/http/headers.h"
 #include "layby/http/range.h"
+#include "layby/server/tls_identity.h"
 
 namespace layby::server {
 
@@ -87,6 +88,11 @@ class HttpServer {
   // Listens on "0.0.0.0:5000", "[::]:5000" or ":5000" (IPv6 and IPv4). May be called for
   // several addresses. Returns the address really bound.
   Result<std::string> listen_tcp(const std::string& address);
+  // The same under TLS. There is one identity for all such addresses.
+  Result<std::string> listen_tls(const std::string& address,
+                                 std::shared_ptr<const TlsIdentity> identity);
+  // For the connections that come from now on.
+  void set_identity(std::shared_ptr<const TlsIdentity> identity);
   // Listens on a Unix socket with mode 0660; a stale one is replaced.
   Status listen_unix(const std::string& path);
 

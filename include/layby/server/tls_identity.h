@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a TLS listener shows its clients: a certificate with its chain, the key to it, and
+// the rules of the handshake (TLS 1.2 and 1.3, sessions resumed by ticket, records by the
+// kernel where it can). Doesn't change once it is loaded; a new certificate is another
+// identity, for the connections that come after it.
+
+#ifndef LAYBY_SERVER_TLS_IDENTITY_H_
+#define LAYBY_SERVER_TLS_IDENTITY_H_
+
+#include <memory>
+#include <string>
+
+#include "layby/base/clock.h"
+#include "layby/base/result.h"
+
+struct ssl_ctx_st;
+
+namespace layby::server {
+
+class TlsIdentity {
+ public:
+  struct Files {
+    std::string certificate_file;  // PEM: the server's certificate, then its chain.
+    std::string key_file;          // PEM, without a password.
+  };
+
+  // Reads both files; blocks on the disk. kInvalid says which of them is wrong and how.
+  // Clients of `before` may resume their sessions with the new one; null for none.
+  static Result<std::shared_ptr<const TlsIdentity>> load(const Files& files,
+                                                         const TlsIdentity* before);
+  ~TlsIdentity();
+
+  // When the certificate ends to be valid.
+  WallTime expires_at() const { return expires_at_; }
+
+  // For this module.
+  ssl_ctx_st* context() const { return context_; }
+
+  TlsIdentity(const TlsIdentity&) = delete;
+  TlsIdentity& operator=(const TlsIdentity&) = delete;
+
+ private:
+  TlsIdentity(ssl_ctx_st* context, WallTime expires_at)
+      : context_(context), expires_at_(expires_at) {}
+
+  ssl_ctx_st* const context_;
+  const WallTime expires_at_;
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_TLS_IDENTITY_H_

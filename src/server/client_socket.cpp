@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plain half is system calls and nothing else.
+
+#include "server/client_socket.h"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <utility>
+
+namespace layby::server {
+
+ClientSocket::ClientSocket(UniqueFd fd, const TlsIdentity* identity, Counters& counters)
+    : fd_(std::move(fd)),
+      tls_(identity != nullptr ? std::make_unique<TlsSession>(fd_.get(), *identity, counters)
+                               : nullptr) {}
+
+ssize_t ClientSocket::read(char* into, std::size_t size) {
+  return tls_ ? tls_->read(into, size) : ::recv(fd_.get(), into, size, 0);
+}
+
+ssize_t ClientSocket::send(std::string_view head, std::string_view text, bool more) {
+  if (tls_) return tls_->send(head, text, more);
+  // sendmsg only reads through these; its interface predates const.
+  std::array<iovec, 2> parts{{{const_cast<char*>(head.data()), head.size()},
+                              {const_cast<char*>(text.data()), text.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+}
+
+ssize_t ClientSocket::send_file(int file, std::uint64_t offset, std::uint64_t length) {
+  if (tls_) return tls_->send_file(file, offset, length);
+  auto at = static_cast<off_t>(offset);
+  return ::sendfile(fd_.get(), file, &at, length);
+}
+
+void ClientSocket::end_sending() {
+  if (tls_) tls_->end_sending();
+  ::shutdown(fd_.get(), SHUT_WR);
+}
+
+void ClientSocket::close() {
+  if (tls_) tls_->end_sending();
+  tls_.reset();
+  fd_.reset();
+}
+
+}  // namespace layby::server
