@@ -261,7 +261,7 @@ void Connection::on_response_sent() {
   response_.reset();
   cold_read_.reset();
   request_.reset();
-  head_ = std::string();
+  std::string().swap(head_);  // An assignment would keep its memory.
   if (!keep_alive_) return linger_first ? linger() : close();
   enter(ConnectionState::kIdle);
   want_io();
