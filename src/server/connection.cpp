@@ -36,12 +36,17 @@ Connection::Connection(const Context& context, ClientSocket socket, std::string 
       on_closed_(std::move(on_closed)),
       watch_(context.server.loop.watch(socket_.fd(), *this)),
       alarm_(context.server.loop.alarm([this] { on_alarm(); })) {
-  watch_->want(true, false);
   // The first request is owed at once, not only after a pause between two.
   alarm_->arm(context_.limits.request_timeout);
 }
 
 Connection::~Connection() = default;
+
+// Mostly the request is there, and when it closes the connection, that was never watched.
+void Connection::start() {
+  read();
+  want_io();
+}
 
 void Connection::drain() {
   keep_alive_ = false;

@@ -49,6 +49,9 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
 
+  // Reads what has come already, and from now on. Call it once.
+  void start();
+
   const std::string& client() const { return client_; }
 
   // Ends it now if it is idle, else after the answer under way.

@@ -20,6 +20,9 @@
 namespace layby::server {
 namespace {
 
+// When those that are over are destroyed at the latest; the next one that comes does it too.
+constexpr std::chrono::milliseconds kSweep{100};
+
 constexpr std::string_view kTooMany =
     "HTTP/1.1 503 Service Unavailable\r\nServer: layby\r\nRetry-After: 1\r\n"
     "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 28\r\nConnection: close\r\n\r\n"
@@ -36,7 +39,7 @@ struct HttpServer::State {
   std::shared_ptr<const TlsIdentity> identity;
   std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
   std::unordered_map<std::string, int> per_client;
-  std::vector<std::unique_ptr<Connection>> over;  // Destroyed at the next turn.
+  std::vector<std::unique_ptr<Connection>> over;  // Destroyed when none is at work.
   cache::Handle sweep;
   std::function<void()> drained;
 
@@ -71,7 +74,10 @@ struct HttpServer::State {
     auto connection = std::make_unique<Connection>(
         shared, ClientSocket(std::move(fd), tls, context.counters), std::move(client),
         [this](Connection& closed) { on_closed(closed); });
-    connections.emplace(connection.get(), std::move(connection));
+    Connection& started = *connection;
+    connections.emplace(&started, std::move(connection));
+    over.clear();  // No connection is at work here.
+    started.start();
   }
 
   // In words where the client can read them: before a TLS handshake it can't.
@@ -93,12 +99,15 @@ struct HttpServer::State {
     const auto at = connections.find(&closed);
     over.push_back(std::move(at->second));
     connections.erase(at);
-    if (over.size() == 1) {
-      sweep = context.loop.after(std::chrono::milliseconds(0), [this] { sweep_over(); });
-    }
+    if (!sweep || drained) sweep_after(drained ? std::chrono::milliseconds(0) : kSweep);
+  }
+
+  void sweep_after(std::chrono::milliseconds delay) {
+    sweep = context.loop.after(delay, [this] { sweep_over(); });
   }
 
   void sweep_over() {
+    sweep.reset();
     over.clear();
     if (connections.empty() && drained) std::exchange(drained, nullptr)();
   }
@@ -146,8 +155,7 @@ void HttpServer::drain(std::function<void()> drained) {
   std::vector<Connection*> all;
   for (const auto& [key, connection] : state_->connections) all.push_back(connection.get());
   for (Connection* connection : all) connection->drain();
-  state_->sweep = state_->context.loop.after(std::chrono::milliseconds(0),
-                                             [state = state_.get()] { state->sweep_over(); });
+  state_->sweep_after(std::chrono::milliseconds(0));
 }
 
 }  // namespace layby::server

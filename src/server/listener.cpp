@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kBacklog = 1024;
 // Connections taken in one turn, so that a flood of them does not stop the others.
-constexpr int kAcceptsPerTurn = 64;
+constexpr int kAcceptsPerTurn = 16;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
 
 struct SocketAddress {
