@@ -131,8 +131,10 @@ class Layby(Program):
     """`layby serve` in front of one hub. start() and stop() may follow each other: the data stays."""
 
     def __init__(self, hub: Hub, config: dict[str, Any] | None = None,
-                 upstream: dict[str, Any] | None = None) -> None:
+                 upstream: dict[str, Any] | None = None, under: list[str] | None = None) -> None:
+        """`under` is a program that runs it, with its arguments: valgrind."""
         super().__init__("layby")
+        self.under = under or []
         self.port = 0
         self.socket_path = self.home / "layby.sock"
         self.config_path = self.home / "layby.json"
@@ -152,7 +154,7 @@ class Layby(Program):
     def launch(self) -> None:
         """Starts and does not wait."""
         self.config_path.write_text(json.dumps(self.config, indent=2))
-        self.start([str(layby_binary()), "serve", "--config", str(self.config_path)])
+        self.start([*self.under, str(layby_binary()), "serve", "--config", str(self.config_path)])
 
     def run(self) -> None:
         """Starts, waits until it serves, and keeps the port of the first start."""

@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a request costs, in figures that don't depend on the speed of the machine.
+
+Counts system calls with `strace -c`, attached to the daemon, and instructions and
+allocations with callgrind, each per request: one client that asks, reads the answer and
+asks again. A figure is the difference between three times as many requests and once, so
+that start, attaching and what goes on besides don't count. Both are measured twice and
+the smaller counts: what disturbs only adds.
+
+ceilings.json has what was measured when it was last written. A cost that is above by more
+than a small slack fails, and so does one that is far below: a ceiling that nobody lowers
+lets the gain be lost. After a change that is meant to cost this: --update.
+
+What is counted per MiB depends on how the kernel cuts a stream, and has more slack.
+Instructions are those of gcc on x86-64 and aren't compared elsewhere; a cold fill's are mostly
+the digest's, which are another number on each processor, and aren't compared at all.
+
+  test_costs.py             compares with ceilings.json
+  test_costs.py --update    writes it
+  test_costs.py --repeat 3  measures three times and prints the spread
+  test_costs.py --profile   who costs the instructions of a keep-alive manifest GET
+
+Environment: LAYBY_BIN, as in tests/e2e/harness.py: a release build.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+from callgrind import read_dump, profile  # noqa: E402
+from harness import OCI_MANIFEST, Hub, Layby, Parts, make_image, pull, wait_until  # noqa: E402
+
+CEILINGS = HERE / "ceilings.json"
+REPO = "library/costs"
+MIB = 1 << 20
+BLOB_MIB = 8
+
+Costs = dict[str, float]  # by name: "instructions", "allocations", a system call, "system calls"
+
+
+# -- a client
+
+
+class Client:
+    """Asks one thing after the other, on one connection or on one each."""
+
+    def __init__(self, layby: Layby, path: str, method: str = "GET", close: bool = False) -> None:
+        self.port, self.close, self.headless = layby.port, close, method == "HEAD"
+        self.request = (f"{method} {path} HTTP/1.1\r\nHost: {layby.authority}\r\nAccept: {OCI_MANIFEST}\r\n"
+                        f"{'Connection: close' + chr(13) + chr(10) if close else ''}\r\n").encode()
+        self.buffer = bytearray(MIB)
+
+    def ask(self, times: int) -> None:
+        if self.close:
+            for _ in range(times):
+                with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
+                    self._ask_on(connection)
+                    assert connection.recv(1) == b"", "the connection goes on"
+            return
+        with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
+            for _ in range(times):
+                self._ask_on(connection)
+
+    def _ask_on(self, connection: socket.socket) -> None:
+        connection.sendall(self.request)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = connection.recv(4096)
+            assert piece, f"closed after {head!r}"
+            head += piece
+        head, _, body = head.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        left = 0 if self.headless else length - len(body)
+        while left:
+            got = connection.recv_into(self.buffer, min(left, MIB))
+            assert got, f"closed with {left} bytes to come"
+            left -= got
+
+
+class Site:
+    """A hub and a Layby that has pulled one image from it."""
+
+    def __init__(self, under: list[str] | None = None) -> None:
+        self.hub = Hub(pull_limit=None)
+        try:
+            self.image = make_image(self.hub, REPO, "1", [BLOB_MIB * MIB])
+            self.layby = Layby(self.hub, {"tags": {"fresh_for": "1d"}}, under=under)
+        except Exception:
+            self.hub.close()
+            raise
+        pull(self.layby.authority, REPO, "1")
+        self.layby.settle()
+        self._cold: Iterator[Parts] = (make_image(self.hub, REPO, f"cold-{n}", [BLOB_MIB * MIB], seed=n)
+                                       for n in range(1000))
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.layby.close()
+        self.hub.close()
+
+    @property
+    def pid(self) -> int:
+        assert self.layby.process
+        return self.layby.process.pid
+
+    def manifest(self, ref: str, method: str = "GET", close: bool = False) -> Callable[[int], None]:
+        return Client(self.layby, f"/v2/{REPO}/manifests/{ref}", method, close).ask
+
+    def warm_blob(self, times: int) -> None:
+        Client(self.layby, blob_path(self.image)).ask(times)
+
+    def prepare_cold(self, times: int) -> list[Client]:
+        return [Client(self.layby, blob_path(next(self._cold))) for _ in range(times)]
+
+    def cold_fill(self, clients: list[Client]) -> None:
+        for client in clients:
+            client.ask(1)
+        self.layby.settle()  # asks, too, but as often for many blobs as for few
+
+
+def blob_path(image: Parts) -> str:
+    return f"/v2/{REPO}/blobs/{max(image.blobs, key=lambda digest: image.blobs[digest])}"
+
+
+# -- what is measured, and how
+
+# Count of requests, or of blobs; what one of them is divided by; the slack of what is compared:
+# a part of the ceiling, and so many system calls.
+SMALL = (100, 1, 0.0, 0.05)
+CLOSING = (100, 1, 0.0, 0.6)  # an accept and what is read then come in one turn of the loop, or two
+WARM = (4, BLOB_MIB, 0.25, 1.5)
+COLD = (2, BLOB_MIB, 0.3, 3.0)
+SCENARIOS = {
+    "manifest by digest": SMALL,
+    "manifest by tag": SMALL,
+    "HEAD of a tag": SMALL,
+    "manifest, a connection each": CLOSING,
+    "warm blob, a MiB": WARM,
+    "cold fill, a MiB": COLD,
+}
+INSTRUCTIONS_SLACK = 0.05
+ALLOCATIONS_SLACK = 0.2
+FAR_BELOW = 0.1
+
+
+def work_of(site: Site, scenario: str, times: int) -> Callable[[], None]:
+    """What to do while somebody counts; everything else is done before."""
+    if scenario.startswith("cold"):
+        clients = site.prepare_cold(times)
+        return lambda: site.cold_fill(clients)
+    ask = {"manifest by digest": site.manifest(site.image.root),
+           "manifest by tag": site.manifest("1"),
+           "HEAD of a tag": site.manifest("1", "HEAD"),
+           "manifest, a connection each": site.manifest(site.image.root, close=True),
+           "warm blob, a MiB": site.warm_blob}[scenario]
+    return lambda: ask(times)
+
+
+def count_system_calls(site: Site, work: Callable[[], None]) -> Costs:
+    """strace writes lines of "% time, seconds, usecs/call, calls, [errors,] name"."""
+    def traced() -> bool:
+        tasks = Path(f"/proc/{site.pid}/task").glob("*/status")
+        return all("TracerPid:\t0\n" not in task.read_text() for task in tasks)
+
+    with tempfile.NamedTemporaryFile("r", prefix="layby-strace-") as table:
+        tracer = subprocess.Popen(["strace", "-f", "-c", "-q", "-o", table.name, "-p", str(site.pid)],
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            wait_until(lambda: tracer.poll() is None and traced(), "strace attached")
+            work()
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            _, said = tracer.communicate(timeout=20)
+        rows = [line.split() for line in table.read().splitlines()]
+    costs = {row[-1]: float(row[3]) for row in rows
+             if len(row) >= 5 and row[0][0].isdigit() and row[-1] != "total"}
+    assert costs, f"strace counted nothing: {said.decode(errors='replace')}"
+    return {**costs, "system calls": sum(costs.values())}
+
+
+class Callgrind:
+    """A Layby under callgrind; numbers its dumps."""
+
+    def __init__(self, home: Path) -> None:
+        self.out = home / "callgrind"
+        shim = home / "small_map.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", shim, HERE / "small_map.c"], check=True)
+        self.command = ["env", f"LD_PRELOAD={shim}", "valgrind", "--tool=callgrind",
+                        f"--callgrind-out-file={self.out}", f"--log-file={home}/valgrind.log"]
+        self.dumps = 0
+
+    def run(self, site: Site, work: Callable[[], None]) -> Path:
+        self._control("--zero", site)
+        work()
+        self.dumps += 1
+        self._control("--dump", site)
+        return Path(f"{self.out}.{self.dumps}")
+
+    def count(self, site: Site, work: Callable[[], None]) -> Costs:
+        dump = read_dump(self.run(site, work))
+        return {"instructions": dump.instructions, "allocations": dump.allocations}
+
+    @staticmethod
+    def _control(what: str, site: Site) -> None:
+        done = subprocess.run(["callgrind_control", what, str(site.pid)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f"callgrind_control {what}: {done.stdout}{done.stderr}")
+
+
+@contextmanager
+def under_callgrind() -> Iterator[tuple[Callgrind, Site]]:
+    with tempfile.TemporaryDirectory(prefix="layby-callgrind-") as home:
+        callgrind = Callgrind(Path(home))
+        with Site(callgrind.command) as site:
+            yield callgrind, site
+
+
+def costs_of(site: Site, scenario: str, count: Callable[[Site, Callable[[], None]], Costs]) -> Costs:
+    times, parts = SCENARIOS[scenario][:2]
+
+    def smaller(requests: int) -> Costs:
+        one, other = (count(site, work_of(site, scenario, requests)) for _ in range(2))
+        return {name: min(one.get(name, 0), other.get(name, 0)) for name in one | other}
+
+    once, thrice = smaller(times), smaller(3 * times)
+    return {name: (thrice.get(name, 0) - once.get(name, 0)) / (2 * times * parts)
+            for name in thrice | once}
+
+
+def measure_all() -> dict[str, Costs]:
+    measured: dict[str, Costs] = {}
+    with Site() as site:
+        for name in SCENARIOS:
+            work_of(site, name, 1)()
+            measured[name] = costs_of(site, name, count_system_calls)
+    with under_callgrind() as (callgrind, site):
+        for name in SCENARIOS:
+            work_of(site, name, 1)()
+            measured[name] |= costs_of(site, name, callgrind.count)
+    for costs in measured.values():
+        for name in [name for name, cost in costs.items() if abs(cost) < 0.02]:
+            del costs[name]
+    return {scenario: {name: round(cost, 0 if name == "instructions" else 2)
+                       for name, cost in sorted(costs.items())}
+            for scenario, costs in measured.items()}
+
+
+# -- what is said about it
+
+
+def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
+    """Between which a cost is as good as its ceiling."""
+    _, _, part, calls = SCENARIOS[scenario]
+    if name == "instructions":
+        slack = max(part, INSTRUCTIONS_SLACK) * ceiling
+    elif name == "allocations":
+        slack = max(part * ceiling, ALLOCATIONS_SLACK)
+    else:
+        slack = max(part * ceiling, calls)
+    return ceiling - max(slack, FAR_BELOW * ceiling), ceiling + slack
+
+
+def is_compared(scenario: str, name: str) -> bool:
+    if name == "instructions":
+        return os.uname().machine == "x86_64" and not scenario.startswith("cold")
+    # How a stream is cut moves calls from one name to another; their sum is held.
+    return SCENARIOS[scenario] in (SMALL, CLOSING) or name in ("allocations", "system calls")
+
+
+def complaints(measured: dict[str, Costs], ceilings: dict[str, Costs]) -> list[str]:
+    found = []
+    for scenario, costs in measured.items():
+        known = ceilings.get(scenario, {})
+        for name in sorted(costs.keys() | known.keys()):
+            cost, ceiling = costs.get(name, 0), known.get(name, 0)
+            low, high = bounds(scenario, name, ceiling)
+            if is_compared(scenario, name) and not low <= cost <= high:
+                how = "costlier" if cost > ceiling else "cheaper"
+                found.append(f"{scenario}: {name} got {how}: {cost:g}, was {ceiling:g}"
+                             f" (good are {low:.2f} to {high:.2f})")
+    return found
+
+
+def show(runs: list[dict[str, Costs]]) -> None:
+    """The table; with the largest of several runs beside the smallest."""
+    for scenario in SCENARIOS:
+        print(f"{scenario}:")
+        for name in sorted({name for run in runs for name in run[scenario]}):
+            all_costs = [run[scenario].get(name, 0) for run in runs]
+            spread = f" to {max(all_costs):g}" if max(all_costs) != min(all_costs) else ""
+            print(f"  {name:<16} {min(all_costs):g}{spread}")
+
+
+def print_profile() -> None:
+    times = 1000
+    with under_callgrind() as (callgrind, site):
+        for title, ref in (("by digest", site.image.root), ("by tag", "1")):
+            ask = site.manifest(ref)
+            ask(10)
+            dump = read_dump(callgrind.run(site, lambda: ask(times)))
+            print(f"== a keep-alive manifest GET {title}\n{profile(dump, times)}\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="what a request costs")
+    parser.add_argument("--update", action="store_true", help="write ceilings.json")
+    parser.add_argument("--repeat", type=int, default=1, help="measure so often and show the spread")
+    parser.add_argument("--profile", action="store_true", help="functions of a manifest GET by cost")
+    options = parser.parse_args()
+    if options.profile:
+        print_profile()
+        return 0
+    runs = [measure_all() for _ in range(options.repeat)]
+    show(runs)
+    if options.update:
+        CEILINGS.write_text(json.dumps(runs[0], indent=2) + "\n")
+        return 0
+    found = complaints(runs[-1], json.loads(CEILINGS.read_text()))
+    for line in found:
+        print(line, file=sys.stderr)
+    if found:
+        print("If that is meant: tests/costs/test_costs.py --update, and commit ceilings.json with the "
+              "change. --profile shows who costs the instructions.", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
