@@ -275,12 +275,13 @@ class Hub:
 
     def down(self) -> None:
         """Refuses connections and ends the open ones, as a lost uplink that answers RST would."""
-        self._hub.close()
-        self._cdn.close()
+        self._hub.refuse()
+        self._cdn.refuse()
 
     def close(self) -> None:
         self.clear_faults()
-        self.down()
+        self._hub.close()
+        self._cdn.close()
         self._control.close()
         if self.registry:
             self.registry.close()
@@ -423,7 +424,7 @@ class Hub:
 
 
 class Listener:
-    """One listening socket whose port stays its own between open() and close()."""
+    """One listening socket, whose port stays its own from the start to close()."""
 
     def __init__(self, hub: Hub, role: str, host: str, port: int,
                  tls: ssl.SSLContext | None) -> None:
@@ -444,19 +445,22 @@ class Listener:
     def open(self) -> None:
         if self._open:
             return
-        if self._socket.fileno() < 0:
-            self._socket = self._bind(self.port)
         self._socket.listen(512)
         self._open = True
         threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
 
     def close(self) -> None:
+        self.refuse()
+        self._socket.close()
+
+    def refuse(self) -> None:
+        """Nobody can connect until open(), and nobody else gets the port."""
         if not self._open:
-            self._socket.close()
             return
         self._open = False
         self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept()
         self._socket.close()
+        self._socket = self._bind(self.port)
         with self._lock:
             live = list(self._live)
         for connection in live:
