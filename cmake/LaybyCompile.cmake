@@ -16,6 +16,14 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_link_options(-Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed)
 endif()
 
+if(LAYBY_STATIC)
+  # Loaded at a random address all the same: what Debian's compilers make, and what is in
+  # Debian's archives, is position-independent.
+  # The linker warns of each function that may load a library at run time, such as
+  # getaddrinfo; src/app/main.cpp sees to it that ours don't.
+  add_link_options(-static-pie -s)
+endif()
+
 if(LAYBY_SANITIZE)
   add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LAYBY_SANITIZE})

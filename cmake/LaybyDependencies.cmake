@@ -2,14 +2,39 @@
 #
 # Third-party libraries, each found once. llhttp comes as a library where the
 # distribution has one, else from the C sources that Debian 12 ships in node-llhttp.
+#
+# With LAYBY_STATIC only archives are looked for. libcurl is then the one that
+# scripts/static-curl made, since Debian's libcurl.a wants libraries that have no archive;
+# spdlog and fmt, which have none either, are compiled from their headers.
+
+if(LAYBY_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  set(OPENSSL_USE_STATIC_LIBS ON)
+endif()
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
-find_package(CURL 7.88 REQUIRED)
+if(LAYBY_STATIC)
+  find_package(CURL 7.88 REQUIRED CONFIG PATHS ${LAYBY_CURL} NO_DEFAULT_PATH)
+else()
+  find_package(CURL 7.88 REQUIRED)
+endif()
 find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(spdlog REQUIRED)
+if(LAYBY_STATIC)
+  # With the definitions of the shared libraries, so that nothing is compiled in another
+  # way here than for release, and a compiler's cache knows it already.
+  add_library(layby_spdlog STATIC ${CMAKE_SOURCE_DIR}/cmake/spdlog_and_fmt.cpp)
+  foreach(library spdlog::spdlog fmt::fmt)
+    target_compile_definitions(layby_spdlog
+      PUBLIC $<TARGET_PROPERTY:${library},INTERFACE_COMPILE_DEFINITIONS>)
+  endforeach()
+  target_compile_options(layby_spdlog PRIVATE -w)
+else()
+  add_library(layby_spdlog ALIAS spdlog::spdlog)
+endif()
 pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent_core libevent_pthreads)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 

@@ -12,6 +12,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
   libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
 
+# What the static program needs besides; patch and xz are dpkg-source's.
+# shellcheck disable=SC2034
+static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
@@ -68,16 +72,26 @@ without_services() {
   return "$status"
 }
 
+# One option a line for CMake: ccache, where it is installed.
+compiler_cache_options() {
+  command -v ccache >/dev/null || return 0
+  printf '%s\n' -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache
+}
+
 # build_preset PRESET [TARGET...]: configures and builds build/PRESET.
 build_preset() {
-  local preset=$1 options=()
+  local preset=$1 options
   shift
-  if command -v ccache >/dev/null; then
-    options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
-  fi
+  mapfile -t options < <(compiler_cache_options)
   (
     cd "$root" || exit
     cmake --preset "$preset" "${options[@]}"
     cmake --build "build/$preset" "${@/#/--target=}"
   )
+}
+
+# The release as one static program, with the libcurl that it is linked with.
+build_static() {
+  "$root/scripts/static-curl"
+  build_preset static
 }

@@ -5,4 +5,15 @@
 
 #include "layby/cli/cli.h"
 
-int main(int argc, char** argv) { return layby::cli::run(argc, argv); }
+#ifdef LAYBY_STATIC
+#include <nss.h>
+#endif
+
+int main(int argc, char** argv) {
+#ifdef LAYBY_STATIC
+  // Names come from /etc/hosts and DNS, which glibc has built in, whatever nsswitch.conf
+  // says: others are shared libraries, and of another glibc than the one in here.
+  __nss_configure_lookup("hosts", "files dns");
+#endif
+  return layby::cli::run(argc, argv);
+}
