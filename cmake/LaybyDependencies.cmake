@@ -24,8 +24,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(spdlog REQUIRED)
 if(LAYBY_STATIC)
-  # With the definitions of the shared libraries, so that nothing is compiled in another
-  # way here than for release, and a compiler's cache knows it already.
+  # What includes their headers is compiled as with the shared libraries.
   add_library(layby_spdlog STATIC ${CMAKE_SOURCE_DIR}/cmake/spdlog_and_fmt.cpp)
   foreach(library spdlog::spdlog fmt::fmt)
     target_compile_definitions(layby_spdlog
