@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps the loop from waiting for a disk: before blob bytes are sent, asks the kernel
-// whether they are in the page cache (preadv2 with RWF_NOWAIT) and, if not, has a
-// helper thread read them in first. File systems that can't tell (tmpfs, overlayfs)
-// are taken as warm. Lives on the loop thread.
+// whether they are in the page cache and, if not, has a helper thread read them in first.
+// File systems that can't tell (tmpfs, overlayfs) are taken as warm. Lives on the loop
+// thread.
 
 #ifndef LAYBY_SERVER_COLD_READ_H_
 #define LAYBY_SERVER_COLD_READ_H_
@@ -39,6 +39,7 @@ class ColdRead {
   // The window last found or made warm.
   std::uint64_t warm_from_ = 0;
   std::uint64_t warm_until_ = 0;
+  bool was_cold_ = false;
 };
 
 }  // namespace layby::server

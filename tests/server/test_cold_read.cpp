@@ -7,6 +7,7 @@
 #include "server/cold_read.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -36,6 +37,13 @@ class ColdReadTest : public ServerTest {
     char byte = 0;
     iovec into{&byte, 1};
     return ::preadv2(fd_.get(), &into, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+  }
+
+  bool can_count_pages() const {
+    constexpr long kCachestat = 451;
+    std::array<std::uint64_t, 2> range{0, kSize};
+    std::array<std::uint64_t, 5> pages{};
+    return ::syscall(kCachestat, fd_.get(), range.data(), pages.data(), 0) == 0;
   }
 
   // Of the whole file.
@@ -114,6 +122,32 @@ TEST_F(ColdReadTest, ReadsAheadOfWhatIsAskedFor) {
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
   EXPECT_TRUE(warm(read, 1000, 1'000'000));
   EXPECT_EQ(counters_.cold_reads, 1u);
+}
+
+TEST_F(ColdReadTest, SeesAHoleBetweenCachedEnds) {
+  SKIP_UNLESS_COLD();
+  if (!can_count_pages()) GTEST_SKIP() << "this kernel has no cachestat (Linux 6.5)";
+  ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_RANDOM);  // Nothing but what is asked for.
+  char byte = 0;
+  ASSERT_EQ(::pread(fd_.get(), &byte, 1, 0), 1);
+  ASSERT_EQ(::pread(fd_.get(), &byte, 1, (1 << 20) - 1), 1);
+  const auto shared = context();
+  server::ColdRead read(shared, [] {});
+  EXPECT_FALSE(warm(read, 0, 1000));
+}
+
+TEST_F(ColdReadTest, LeavesWhatFollowsOnColdBytesToTheHelper) {
+  SKIP_UNLESS_COLD();
+  const auto shared = context();
+  int calls = 0;
+  server::ColdRead read(shared, [&] { ++calls; });
+  EXPECT_FALSE(warm(read, 0, 1000));
+  ASSERT_TRUE(turn_until([&] { return calls == 1; }));
+  std::string last(1 << 20, '\0');
+  ASSERT_EQ(::pread(fd_.get(), last.data(), last.size(), 3 << 20), 1 << 20);
+  EXPECT_FALSE(warm(read, 3 << 20, 1000)) << "some of it may be warm, but who knows of all";
+  ASSERT_TRUE(turn_until([&] { return calls == 2; }));
+  EXPECT_TRUE(warm(read, 3 << 20, 1000));
 }
 
 TEST_F(ColdReadTest, CallsNobodyWhenItIsGone) {
