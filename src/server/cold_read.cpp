@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A window is warm when every page of it is in the page cache (cachestat, Linux 6.5), and the
-// first and the last have been read: pages that are still on their way count as cached. Where
-// the kernel can't count, the two ends speak for what is between them.
+// last has been read: pages that are still on their way count as cached, and come in order.
+// Where the kernel can't count, the two ends speak for what is between them.
 
 #include "server/cold_read.h"
 
@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -40,12 +41,12 @@ struct CachePages {
   std::uint64_t recently_evicted;
 };
 
-// False only when a page is known to be missing.
-bool all_present(int fd, std::uint64_t offset, std::uint64_t length) {
+// Nothing where the kernel can't tell.
+std::optional<bool> all_present(int fd, std::uint64_t offset, std::uint64_t length) {
   static const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   CacheRange range{offset, length};
   CachePages pages{};
-  if (::syscall(kCachestat, fd, &range, &pages, 0) != 0) return true;
+  if (::syscall(kCachestat, fd, &range, &pages, 0) != 0) return std::nullopt;
   return pages.cached >= (offset + length - 1) / page_bytes - offset / page_bytes + 1;
 }
 
@@ -55,6 +56,12 @@ bool is_cached(int fd, std::uint64_t offset) {
   iovec into{&byte, 1};
   const ssize_t n = ::preadv2(fd, &into, 1, static_cast<off_t>(offset), RWF_NOWAIT);
   return n >= 0 || errno != EAGAIN;
+}
+
+bool is_warm(int fd, std::uint64_t offset, std::uint64_t length) {
+  const std::optional<bool> present = all_present(fd, offset, length);
+  if (present ? !*present : !is_cached(fd, offset)) return false;
+  return is_cached(fd, offset + length - 1);
 }
 
 // Blocks until the bytes are in the page cache, or can't be had: sendfile will tell.
@@ -80,8 +87,7 @@ bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uin
   if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
   const std::uint64_t window = std::max(length, std::min(available, kProbeBytes));
   // What follows on cold bytes is mostly cold, and where it isn't, a helper is done at once.
-  if (was_cold_ || !all_present(fd, offset, window) || !is_cached(fd, offset) ||
-      !is_cached(fd, offset + window - 1)) {
+  if (was_cold_ || !is_warm(fd, offset, window)) {
     was_cold_ = true;
     read_in(fd, offset, std::max(window, kReadInBytes));
     return false;
