@@ -246,6 +246,16 @@ TEST_F(ConfigTest, AnAccountIsWholeOrNone) {
             "upstreams[0].username: is missing; write the account of that password_file");
 }
 
+TEST_F(ConfigTest, ACertificateAndItsKeyAreBothThereOrNeither) {
+  EXPECT_EQ(fault_of(R"({"tls": {"certificate_file": "/c.pem"}})"),
+            "tls.key_file: is missing; write the file with that certificate's key");
+  EXPECT_EQ(fault_of(R"({"tls": {"key_file": "/k.pem"}})"),
+            "tls.certificate_file: is missing; write the file with that key's certificate");
+  const Config both = whole(R"({"tls": {"certificate_file": "/c.pem", "key_file": "/k.pem"}})");
+  EXPECT_EQ(both.tls.listen, "0.0.0.0:5443");
+  EXPECT_TRUE(whole(R"({"tls": {"listen": "127.0.0.1:1"}})").tls.certificate_file.empty());
+}
+
 TEST_F(ConfigTest, MessagesCarryNoControlCharacters) {
   const std::string fault = fault_of("{\"\\u001b[31m\": 1}");
   EXPECT_EQ(fault.find('\x1b'), std::string::npos) << fault;
