@@ -11,6 +11,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <system_error>
 
 namespace layby::server {
 
@@ -28,6 +29,7 @@ using SslPtr = std::unique_ptr<SSL, FreeSsl>;
 inline std::string take_openssl_error() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
   const char* reason = ERR_reason_error_string(code);
   return reason != nullptr ? reason : "error " + std::to_string(code);
 }

@@ -259,6 +259,14 @@ TEST_F(TlsTest, AKeyOfAnotherCertificateIsRefused) {
   EXPECT_NE(loaded.error().message.find(files_.key_file), std::string::npos);
 }
 
+TEST_F(TlsTest, AFileThatCannotBeReadIsNamedWithTheSystemsReason) {
+  files_.key_file = folder_.path() + "/none.pem";
+  const auto loaded = TlsIdentity::load(files_, nullptr);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_NE(loaded.error().message.find("none.pem (No such file or directory)"), std::string::npos)
+      << loaded.error().message;
+}
+
 TEST_F(TlsTest, TheEndOfTheCertificateIsKnown) {
   const auto left = identity_->expires_at() - clock_.wall_now();
   EXPECT_GT(left, std::chrono::days(364));
