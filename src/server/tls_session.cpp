@@ -143,7 +143,16 @@ ssize_t TlsSession::send_by_kernel(int file, std::uint64_t offset, std::uint64_t
   }
   ERR_clear_error();
   const ossl_ssize_t n = SSL_sendfile(ssl_.get(), file, static_cast<off_t>(offset), length, 0);
-  return n >= 0 ? n : result_of(-1);
+  if (n >= 0) return n;
+  if (SSL_want_write(ssl_.get()) && BIO_should_retry(SSL_get_wbio(ssl_.get()))) {
+    return failure(EAGAIN);
+  }
+  // OpenSSL has no word of its own for it. The system's is wanted: EIO is the disk's fault,
+  // not the client's.
+  const int system_error = errno;
+  failed_ = true;
+  ERR_clear_error();
+  return failure(system_error != 0 ? system_error : EPROTO);
 }
 
 void TlsSession::end_sending() {
