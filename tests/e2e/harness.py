@@ -533,7 +533,7 @@ def quiet_environment(home: Path) -> dict[str, str]:
     return {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "TMPDIR": str(home),
             "DOCKER_CONFIG": str(home),
             "HTTP_PROXY": dead, "HTTPS_PROXY": dead, "http_proxy": dead, "https_proxy": dead,
-            "NO_PROXY": "127.0.0.0/8,localhost", "no_proxy": "127.0.0.0/8,localhost"}
+            "NO_PROXY": "127.0.0.0/8,localhost,.test", "no_proxy": "127.0.0.0/8,localhost,.test"}
 
 
 class Client(Program):
@@ -638,7 +638,7 @@ location = "{NOBODY}"
 insecure = true
 [[registry.mirror]]
 location = "{mirror.partition('//')[2]}"
-insecure = true
+insecure = {str(not mirror.startswith('https:')).lower()}
 """)
 
 
@@ -648,10 +648,7 @@ class Containerd(Client):
     def __init__(self, mirror: str) -> None:
         super().__init__("containerd", mirror)
         self.socket = self.home / "containerd.sock"
-        hosts = self.home / "hosts/docker.io"
-        hosts.mkdir(parents=True)
-        (hosts / "hosts.toml").write_text(
-            f'server = "http://{NOBODY}"\n[host."{mirror}"]\n  capabilities = ["pull", "resolve"]\n')
+        self.write_hosts()
         (self.home / "config.toml").write_text(f"""
 version = 2
 root = "{self.home}/root"
@@ -669,6 +666,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
         except Exception:
             self.close()
             raise
+
+    def write_hosts(self, ca: Path | None = None) -> None:
+        """Where to pull from; ctr reads it for each pull. `ca` is what an HTTPS mirror is trusted by."""
+        hosts = self.home / "hosts/docker.io"
+        hosts.mkdir(parents=True, exist_ok=True)
+        (hosts / "hosts.toml").write_text(
+            f'server = "http://{NOBODY}"\n[host."{self.mirror}"]\n'
+            '  capabilities = ["pull", "resolve"]\n' + (f'  ca = "{ca}"\n' if ca else ""))
 
     def ctr(self, *arguments: str) -> str:
         return self.run_command("ctr", "--address", str(self.socket), *arguments)

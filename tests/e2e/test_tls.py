@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""HTTPS towards clients: who trusts the CA pulls, who doesn't refuses, renewal disturbs nobody.
+
+It runs itself in a network and a mount namespace of its own.  There the box has an address
+and a name outside of loopback, which dockerd would take for trusted whatever its certificate,
+and /etc is a copy into which the clients' CA goes, as the README has it.
+"""
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import (CLIENTS, Client, Containerd, EndToEnd, Parts, PullFailed, Skopeo,
+                     end_with_parent, images_folder, layby_command, make_image, parts_of,
+                     remove_tree, wait_until)
+
+BOX, ADDRESS = "box.test", "192.0.2.1"
+INSIDE = "LAYBY_TEST_NAMESPACES"  # names a folder for the run within them
+RENEWED = 15  # seconds in which a new certificate must be served; files are looked at every 2
+MIB = 1 << 20
+
+
+def run(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=30)
+
+
+def must(*command: str) -> None:
+    done = run(*command)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+
+
+def furnish_namespaces(scratch: str) -> None:
+    must("ip", "link", "set", "lo", "up")
+    must("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
+    must("mount", "-t", "tmpfs", "tmpfs", scratch)
+    for name in ("upper", "work"):
+        (Path(scratch) / name).mkdir()
+    must("mount", "-t", "overlay", "overlay", "-o",
+         f"lowerdir=/etc,upperdir={scratch}/upper,workdir={scratch}/work", "/etc")
+    with open("/etc/hosts", "a", encoding="ascii") as hosts:
+        hosts.write(f"\n{ADDRESS} {BOX}\n")
+
+
+class Authority:
+    """A CA, and the server's certificate and key, which it issues by `openssl`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.ca = home / "ca.crt"
+        self.certificate, self.key = home / "layby.crt", home / "layby.key"
+        must("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "30", "-subj", "/CN=a CA of a test", "-keyout",
+             str(home / "ca.key"), "-out", str(self.ca))
+
+    def make(self) -> tuple[Path, Path]:
+        """A certificate and its key, beside those in force."""
+        home = Path(tempfile.mkdtemp(dir=self.home))
+        certificate, key, request, names = (home / n for n in ("crt", "key", "csr", "names"))
+        names.write_text(f"subjectAltName=DNS:{BOX},IP:{ADDRESS},IP:127.0.0.1\n")
+        must("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-subj", f"/CN={BOX}", "-keyout", str(key), "-out", str(request))
+        must("openssl", "x509", "-req", "-in", str(request), "-CA", str(self.ca), "-CAkey",
+             str(self.home / "ca.key"), "-CAcreateserial", "-days", "20", "-extfile", str(names),
+             "-out", str(certificate))
+        return certificate, key
+
+    def renew(self) -> bytes:
+        """Replaces both files; the new certificate as a client sees it."""
+        certificate, key = self.make()
+        key.replace(self.key)
+        certificate.replace(self.certificate)
+        return self.current()
+
+    def current(self) -> bytes:
+        return ssl.PEM_cert_to_DER_cert(self.certificate.read_text())
+
+
+class TlsTest(EndToEnd):
+    def setUp(self) -> None:
+        home = Path(tempfile.mkdtemp(prefix="layby-tls-"))
+        self.addCleanup(remove_tree, home)
+        self.authority = Authority(home)
+        self.authority.renew()
+        self.config = {"tls": self.tls_files(listen="0.0.0.0:0"), "tags": {"fresh_for": "0s"}}
+        super().setUp()
+        said = re.search(r"HTTPS on 0\.0\.0\.0:(\d+)", self.layby.log())
+        assert said, self.layby.log()
+        self.port = int(said[1])
+        self.trusting = ssl.create_default_context(cafile=str(self.authority.ca))
+
+    def tls_files(self, **more: str) -> dict[str, str]:
+        return {"certificate_file": str(self.authority.certificate),
+                "key_file": str(self.authority.key), **more}
+
+    def connect(self) -> ssl.SSLSocket:
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.settimeout(30)
+        plain.connect((ADDRESS, self.port))
+        return self.trusting.wrap_socket(plain, server_hostname=BOX)
+
+    def served(self) -> bytes:
+        """The certificate that a new connection gets."""
+        with self.connect() as connection:
+            return connection.getpeercert(binary_form=True) or b""
+
+    def tls_figure(self, name: str) -> int:
+        found = re.search(rf'"{name}": ?(\d+)', self.layby.get("/stats").body.decode())
+        assert found, name
+        return int(found[1])
+
+
+class RealClients(TlsTest):
+    real_images = True
+
+    def trust(self, client: Client) -> None:
+        """As the README has it."""
+        if isinstance(client, Containerd):
+            return client.write_hosts(self.authority.ca)
+        owner = "docker" if client.name == "dockerd" else "containers"
+        folder = Path(f"/etc/{owner}/certs.d/{BOX}:{self.port}")
+        folder.mkdir(parents=True)
+        self.addCleanup(remove_tree, folder)
+        (folder / "ca.crt").write_bytes(self.authority.ca.read_bytes())
+
+    def story(self, name: str) -> None:
+        client = CLIENTS[name](f"https://{BOX}:{self.port}")
+        self.addCleanup(client.close)
+        with self.assertRaises(PullFailed):
+            client.pull("busybox:1")
+        self.assertEqual(self.tls_figure("tls_handshakes"), 0, "it took a certificate of nobody's")
+        self.assertGreater(self.tls_figure("tls_failures"), 0, "it never came here")
+        self.trust(client)
+        parts = parts_of(self.hub, "library/busybox", "1")
+        wanted = parts.manifests[-1] if isinstance(client, Skopeo) else parts.root
+        self.assertEqual(client.pull("busybox:1"), wanted)
+        self.assertGreater(self.tls_figure("tls_handshakes"), 0)
+
+    def test_skopeo(self) -> None:
+        self.story("skopeo")
+
+    def test_podman(self) -> None:
+        self.story("podman")
+
+    def test_dockerd(self) -> None:
+        self.story("dockerd")
+
+    def test_containerd(self) -> None:
+        self.story("containerd")
+
+
+class Renewal(TlsTest):
+    def largest(self, parts: Parts) -> str:
+        return max(parts.blobs, key=lambda digest: parts.blobs[digest])
+
+    def test_a_download_outlives_the_renewal_and_new_connections_see_it(self) -> None:
+        digest = self.largest(make_image(self.hub, "library/big", "1", [24 * MIB]))
+        old = self.connect()
+        self.addCleanup(old.close)
+        old.sendall(f"GET /v2/library/big/blobs/{digest} HTTP/1.1\r\nHost: {BOX}\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(old)
+        answer.begin()
+        body = hashlib.sha256(answer.read(MIB))  # what is left fits into no buffers on the way
+
+        renewed = self.authority.renew()
+        wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
+
+        while piece := answer.read(256 << 10):
+            body.update(piece)
+        self.assertEqual(f"sha256:{body.hexdigest()}", digest)
+
+    def test_sighup_takes_it_up(self) -> None:
+        renewed = self.authority.renew()
+        assert self.layby.process
+        self.layby.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
+
+    def test_a_broken_renewal_is_named_and_leaves_the_old_one(self) -> None:
+        old = self.authority.current()
+        self.authority.certificate.write_text("garbage\n")
+        wait_until(lambda: re.search(rf" error .*{self.authority.certificate}.*stays in force",
+                                     self.layby.log()), "the error in the log", RENEWED)
+        self.assertEqual(self.served(), old)
+
+        mended = self.authority.renew()
+        wait_until(lambda: self.served() == mended, "the mended certificate", RENEWED)
+
+    def test_half_a_renewal_leaves_the_old_pair_until_it_is_whole(self) -> None:
+        old = self.authority.current()
+        certificate, key = self.authority.make()
+        certificate.replace(self.authority.certificate)
+        wait_until(lambda: str(self.authority.key) in self.layby.log(), "the error in the log", RENEWED)
+        self.assertEqual(self.served(), old)
+
+        key.replace(self.authority.key)
+        wait_until(lambda: self.served() == self.authority.current(), "the whole pair", RENEWED)
+
+
+class Sessions(TlsTest):
+    def s_client(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """A handshake and one request, so that the tickets of TLS 1.3 are read too."""
+        return run("openssl", "s_client", "-connect", f"{ADDRESS}:{self.port}", "-servername", BOX,
+                   "-CAfile", str(self.authority.ca), "-verify_return_error", "-ign_eof", *options,
+                   text=f"GET /healthz HTTP/1.1\r\nHost: {BOX}\r\nConnection: close\r\n\r\n")
+
+    def test_sessions_are_resumed_across_a_renewal(self) -> None:
+        for version in ("tls1_2", "tls1_3"):
+            with self.subTest(version):
+                kept = str(self.authority.home / version)
+                first = self.s_client(f"-{version}", "-sess_out", kept)
+                self.assertIn("\nNew, TLSv1", first.stdout, first.stderr)
+
+                renewed = self.authority.renew()
+                wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
+
+                before = self.tls_figure("tls_resumptions")
+                again = self.s_client(f"-{version}", "-sess_in", kept)
+                self.assertIn("\nReused, TLSv1", again.stdout, again.stderr)
+                self.assertIn("HTTP/1.1 200 OK", again.stdout)
+                self.assertEqual(self.tls_figure("tls_resumptions"), before + 1)
+
+    def test_what_is_older_than_tls_1_2_is_refused(self) -> None:
+        done = self.s_client("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("alert protocol version", done.stderr)
+        self.assertNotIn("HTTP/1.1", done.stdout)
+
+
+class Start(TlsTest):
+    """What `layby serve` says to files that can't be served with."""
+
+    def refusal(self, **tls: str) -> str:
+        home = self.authority.home
+        path = home / "layby.json"
+        path.write_text(json.dumps({"listen": "127.0.0.1:0", "data_dir": str(home / "data"),
+                                    "socket": str(home / "layby.sock"),
+                                    "tls": {"listen": "127.0.0.1:0", **tls}}))
+        done = layby_command("serve", "--config", str(path))
+        self.assertNotEqual(done.returncode, 0)
+        return done.stderr
+
+    def test_a_missing_key_and_a_missing_certificate_are_named_at_once(self) -> None:
+        said = self.refusal(certificate_file="/nowhere/layby.crt", key_file="/nowhere/layby.key")
+        for name in ("layby.crt", "layby.key"):
+            self.assertRegex(said, f"/nowhere/{name}.*make the file")
+
+    def test_a_certificate_without_a_key_is_a_fault_beside_others(self) -> None:
+        said = self.refusal(certificate_file=str(self.authority.certificate), liste="127.0.0.1:0")
+        self.assertIn("tls.key_file: is missing; write", said)
+        self.assertIn("tls.liste: is not a key", said)
+
+    def test_a_key_of_another_certificate_is_named(self) -> None:
+        _, other = self.authority.make()
+        said = self.refusal(**{**self.tls_files(), "key_file": str(other)})
+        self.assertRegex(said, f"can't use the key in {other} .*; give a PEM file")
+
+
+if __name__ == "__main__":
+    if inside := os.environ.get(INSIDE):
+        furnish_namespaces(inside)
+        unittest.main(verbosity=2)
+    images_folder()  # what it may have to fetch is out of reach from within
+    with tempfile.TemporaryDirectory(prefix="layby-etc-") as folder:
+        sys.exit(subprocess.call(["unshare", "--net", "--mount", sys.executable, *sys.argv],
+                                 env={**os.environ, INSIDE: folder}, preexec_fn=end_with_parent))
