@@ -22,9 +22,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import (CLIENTS, Client, Containerd, EndToEnd, Parts, PullFailed, Skopeo,
+from harness import (CLIENTS, Client, Containerd, EndToEnd, Layby, Parts, PullFailed, Skopeo,
                      end_with_parent, images_folder, layby_command, make_image, parts_of,
-                     remove_tree, wait_until)
+                     pull, remove_tree, wait_until)
 
 BOX, ADDRESS = "box.test", "192.0.2.1"
 INSIDE = "LAYBY_TEST_NAMESPACES"  # names a folder for the run within them
@@ -117,10 +117,8 @@ class TlsTest(EndToEnd):
         with self.connect() as connection:
             return connection.getpeercert(binary_form=True) or b""
 
-    def tls_figure(self, name: str) -> int:
-        found = re.search(rf'"{name}": ?(\d+)', self.layby.get("/stats").body.decode())
-        assert found, name
-        return int(found[1])
+    def counter(self, name: str) -> int:
+        return self.layby.stats()["counters"][name]
 
 
 class RealClients(TlsTest):
@@ -141,13 +139,13 @@ class RealClients(TlsTest):
         self.addCleanup(client.close)
         with self.assertRaises(PullFailed):
             client.pull("busybox:1")
-        self.assertEqual(self.tls_figure("tls_handshakes"), 0, "it took a certificate of nobody's")
-        self.assertGreater(self.tls_figure("tls_failures"), 0, "it never came here")
+        self.assertEqual(self.counter("tls_handshakes"), 0, "it took a certificate of nobody's")
+        self.assertGreater(self.counter("tls_failures"), 0, "it never came here")
         self.trust(client)
         parts = parts_of(self.hub, "library/busybox", "1")
         wanted = parts.manifests[-1] if isinstance(client, Skopeo) else parts.root
         self.assertEqual(client.pull("busybox:1"), wanted)
-        self.assertGreater(self.tls_figure("tls_handshakes"), 0)
+        self.assertGreater(self.counter("tls_handshakes"), 0)
 
     def test_skopeo(self) -> None:
         self.story("skopeo")
@@ -160,6 +158,16 @@ class RealClients(TlsTest):
 
     def test_containerd(self) -> None:
         self.story("containerd")
+
+
+class ABoxBelow(TlsTest):
+    def test_another_layby_has_this_one_as_its_parent(self) -> None:
+        parts = make_image(self.hub, "library/small", "1", [MIB])
+        below = Layby(self.hub, {}, {"parent": f"https://127.0.0.1:{self.port}",
+                                     "parent_ca_file": str(self.authority.ca)})
+        self.addCleanup(below.close)
+        self.assertEqual(pull(below.authority, "library/small", "1").blobs, parts.blobs)
+        self.assertEqual(self.counter("blob_misses"), len(parts.blobs), "not all came this way")
 
 
 class Renewal(TlsTest):
@@ -226,11 +234,11 @@ class Sessions(TlsTest):
                 renewed = self.authority.renew()
                 wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
 
-                before = self.tls_figure("tls_resumptions")
+                before = self.counter("tls_resumptions")
                 again = self.s_client(f"-{version}", "-sess_in", kept)
                 self.assertIn("\nReused, TLSv1", again.stdout, again.stderr)
                 self.assertIn("HTTP/1.1 200 OK", again.stdout)
-                self.assertEqual(self.tls_figure("tls_resumptions"), before + 1)
+                self.assertEqual(self.counter("tls_resumptions"), before + 1)
 
     def test_what_is_older_than_tls_1_2_is_refused(self) -> None:
         done = self.s_client("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
