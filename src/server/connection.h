@@ -2,8 +2,7 @@
 //
 // One client's connection: reads a request head, has it handled, sends the answer,
 // and again. One state at a time; the diagram is in DESIGN.md. A connection never
-// destroys itself: it tells its owner, which does so at the next turn. Lives on the
-// loop thread.
+// destroys itself: it tells its owner, which does so later. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CONNECTION_H_
 #define LAYBY_SERVER_CONNECTION_H_
