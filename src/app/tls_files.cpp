@@ -13,6 +13,7 @@ namespace layby::app {
 namespace {
 
 constexpr std::chrono::days kWarnBefore{14};
+constexpr std::chrono::hours kWarnEvery{24};
 
 }  // namespace
 
@@ -49,6 +50,7 @@ TlsFiles::Reading TlsFiles::read(const server::TlsIdentity::Files& files,
 
 void TlsFiles::look() {
   timer_ = context_.loop.after(kFileLook, [this] { look(); });
+  if (context_.clock.steady_now() - warned_at_ >= kWarnEvery) warn_of_end();
   if (std::exchange(reading_, true)) return;
   context_.workers.submit([this, &loop = context_.loop, files = files_, known = marks_,
                            before = identity_, alive = std::weak_ptr<bool>(alive_)] {
@@ -78,7 +80,8 @@ void TlsFiles::on_read(Reading reading) {
   on_changed_(identity_);
 }
 
-void TlsFiles::warn_of_end() const {
+void TlsFiles::warn_of_end() {
+  warned_at_ = context_.clock.steady_now();
   const auto left = identity_->expires_at() - context_.clock.wall_now();
   if (left > kWarnBefore) return;
   const auto days = std::chrono::floor<std::chrono::days>(left).count();

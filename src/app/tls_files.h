@@ -56,7 +56,8 @@ class TlsFiles {
                       const Identity& before);
   void look();
   void on_read(Reading reading);
-  void warn_of_end() const;
+  // Says it in the log when the certificate ends soon.
+  void warn_of_end();
 
   const Context context_;
   const server::TlsIdentity::Files files_;
@@ -64,6 +65,7 @@ class TlsFiles {
   Identity identity_;
   std::optional<Marks> marks_;
   bool reading_ = false;
+  SteadyTime warned_at_;
   cache::Handle timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
