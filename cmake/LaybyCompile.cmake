@@ -27,6 +27,14 @@ if(LAYBY_STATIC)
   add_link_options(-static-pie -s -Wl,-z,pack-relative-relocs)
 endif()
 
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  # A hundred test programs link in a quarter of the time.
+  find_program(LAYBY_LLD ld.lld)
+  if(LAYBY_LLD)
+    add_link_options(-fuse-ld=lld)
+  endif()
+endif()
+
 if(LAYBY_SANITIZE)
   add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LAYBY_SANITIZE})
