@@ -249,6 +249,7 @@ class Sha512(EndToEnd):
         image = make_image(self.hub, "library/app", "1", [200_000, 10], algorithm="sha512")
         got = pull(self.layby.authority, "library/app", "1")
         self.assertEqual(got, image)
+        self.layby.settle()
         self.hub.down()
         self.assertEqual(pull(self.layby.authority, "library/app", "1"), image)
 
