@@ -258,7 +258,7 @@ void Fill::on_blob_bytes(std::string_view bytes) {
   attempts_.on_progress();
   if (background_) context_.background.spend(bytes.size());
   appended_bytes_ += bytes.size();
-  writer_->append(std::string(bytes));
+  writer_->append(bytes);
   update_flow();
 }
 

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Jobs: open, then a batch of bytes at a time (whatever queued up while the last batch
-// was written), then verify, publish and commit. The first failure ends it all, but for
-// one of the disk while bytes are still coming: they go on in memory.
+// Jobs: open, then some blocks of bytes at a time, then verify, publish and commit. The
+// first failure ends it all, but for one of the disk while bytes are still coming: they
+// go on in memory.
 
 #include "store/blob_writer.h"
 
 #include <atomic>
 #include <functional>
-#include <mutex>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include "store/fill_file.h"
+#include "store/write_queue.h"
 
 namespace layby::store {
+namespace {
+
+// What one blob writes before other work of its helper thread has its turn.
+constexpr int kTurnBlocks = 4;
+
+}  // namespace
 
 class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
  public:
@@ -29,7 +35,9 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
 
   // These four are for the loop thread.
   void open() { submit(&Jobs::run_open); }
-  void append(std::string bytes);
+  void append(std::string_view bytes) {
+    if (queue_.push(bytes)) submit(&Jobs::run_write);
+  }
   void finish(WallTime now) {
     submit([now](Jobs& self) { self.run_finish(now); });
   }
@@ -43,7 +51,8 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   void run_finish(WallTime now);
   void commit(WallTime now);
   Status put_record(WriteTxn& txn, const BlobRecord& record);
-  Status write_all(const std::vector<std::string>& batch);
+  bool write_next();
+  Status write(std::string_view bytes);
   void tell_unkept();
   void tell(std::function<void(DiskBlobWriter&)> call);
   void fail(Error error);
@@ -54,8 +63,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   const std::weak_ptr<DiskBlobWriter*> writer_;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> keep_ = true;
-  std::mutex mutex_;
-  std::vector<std::string> waiting_;   // Guarded by mutex_. When not empty, run_write is coming.
+  WriteQueue queue_;
   FillFile file_;                      // For the lane's work only, and so are these.
   std::atomic<int>* users_ = nullptr;  // Of the lane, where this one is counted.
   bool failed_ = false;
@@ -66,16 +74,6 @@ void DiskBlobWriter::Jobs::submit(std::function<void(Jobs&)> job) {
   lane_->lane.submit([self = shared_from_this(), job = std::move(job)] {
     if (!self->failed_ && !self->stopped_) job(*self);
   });
-}
-
-void DiskBlobWriter::Jobs::append(std::string bytes) {
-  bool first = false;
-  {
-    const std::lock_guard lock(mutex_);
-    first = waiting_.empty();
-    waiting_.push_back(std::move(bytes));
-  }
-  if (first) submit(&Jobs::run_write);
 }
 
 DiskBlobWriter::Jobs::~Jobs() {
@@ -94,31 +92,38 @@ void DiskBlobWriter::Jobs::run_open() {
 }
 
 void DiskBlobWriter::Jobs::run_write() {
-  std::vector<std::string> batch;
-  {
-    const std::lock_guard lock(mutex_);
-    batch.swap(waiting_);
+  for (int blocks = 0; blocks < kTurnBlocks; ++blocks) {
+    if (!write_next()) return;
   }
-  const std::uint64_t before = file_.size_bytes();
-  const std::uint64_t on_disk_before = file_.disk_bytes_written();
-  Status written = write_all(batch);
-  count(core_->counters.store_bytes_written, file_.disk_bytes_written() - on_disk_before);
-  if (!written) return fail(std::move(written).error());
-  tell_unkept();
-  tell([bytes = file_.size_bytes() - before, total = file_.size_bytes()](DiskBlobWriter& writer) {
-    writer.on_batch(bytes, total);
-  });
+  submit(&Jobs::run_write);
 }
 
-Status DiskBlobWriter::Jobs::write_all(const std::vector<std::string>& batch) {
+// False when there is nothing to write, or it failed.
+bool DiskBlobWriter::Jobs::write_next() {
+  std::optional<WriteQueue::Block> block = queue_.pop();
+  if (!block || failed_ || stopped_) return false;
+  const std::uint64_t before = file_.size_bytes();
+  const std::uint64_t on_disk_before = file_.disk_bytes_written();
+  Status written = write(block->bytes());
+  queue_.give_back(*std::move(block));
+  count(core_->counters.store_bytes_written, file_.disk_bytes_written() - on_disk_before);
+  if (!written) {
+    fail(std::move(written).error());
+    return false;
+  }
+  tell_unkept();
+  tell([bytes = file_.size_bytes() - before, total = file_.size_bytes()](DiskBlobWriter& writer) {
+    writer.on_block(bytes, total);
+  });
+  return true;
+}
+
+Status DiskBlobWriter::Jobs::write(std::string_view bytes) {
   if (!keep_) {
     Status turned = file_.stop_keeping({ErrorCode::kNoSpace, "there is no room for it"});
     if (!turned) return turned;
   }
-  for (const std::string& bytes : batch) {
-    if (Status written = file_.write(bytes); !written) return written;
-  }
-  return {};
+  return file_.write(bytes);
 }
 
 // Before the bytes that are in memory are told of.
@@ -133,6 +138,10 @@ void DiskBlobWriter::Jobs::tell_unkept() {
 
 // Once the digest holds it goes on to the end, with or without a writer.
 void DiskBlobWriter::Jobs::run_finish(WallTime now) {
+  // A turn of writing that was over before the queue was empty goes on behind this.
+  while (write_next()) {
+  }
+  if (failed_ || stopped_) return;
   if (Status verified = file_.verify(); !verified) return fail(std::move(verified).error());
   tell([](DiskBlobWriter& writer) { writer.events_.on_verified(); });
   if (file_.tail()) return;
@@ -195,10 +204,10 @@ DiskBlobWriter::DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<Diges
 
 DiskBlobWriter::~DiskBlobWriter() { jobs_->stop(); }
 
-void DiskBlobWriter::append(std::string bytes) {
+void DiskBlobWriter::append(std::string_view bytes) {
   if (bytes.empty()) return;
   queued_bytes_ += bytes.size();
-  jobs_->append(std::move(bytes));
+  jobs_->append(bytes);
 }
 
 void DiskBlobWriter::stop_keeping() { jobs_->stop_keeping(); }
@@ -220,8 +229,8 @@ void DiskBlobWriter::on_unkept(std::shared_ptr<MemoryTail> tail, const Error& re
   events_.on_unkept(reason);
 }
 
-void DiskBlobWriter::on_batch(std::uint64_t batch_bytes, std::uint64_t total_bytes) {
-  queued_bytes_ -= batch_bytes;
+void DiskBlobWriter::on_block(std::uint64_t block_bytes, std::uint64_t total_bytes) {
+  queued_bytes_ -= block_bytes;
   events_.on_written(total_bytes);
 }
 

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "layby/base/clock.h"
 #include "layby/cache/store.h"
@@ -29,7 +29,7 @@ class DiskBlobWriter final : public cache::BlobWriter {
   ~DiskBlobWriter() override;
 
   std::shared_ptr<cache::BlobFile> file() const override { return file_; }
-  void append(std::string bytes) override;
+  void append(std::string_view bytes) override;
   std::uint64_t queued_bytes() const override { return queued_bytes_; }
   void stop_keeping() override;
   void release(std::uint64_t offset) override;
@@ -40,7 +40,7 @@ class DiskBlobWriter final : public cache::BlobWriter {
 
   void on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes, bool whole);
   void on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason);
-  void on_batch(std::uint64_t batch_bytes, std::uint64_t total_bytes);
+  void on_block(std::uint64_t block_bytes, std::uint64_t total_bytes);
 
   cache::BlobWriterEvents& events_;
   const Clock& clock_;

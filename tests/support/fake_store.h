@@ -258,7 +258,7 @@ class FakeStore final : public cache::Store {
     bool keeps() const { return !unkept_; }
     std::shared_ptr<cache::BlobFile> file() const override { return file_; }
     std::uint64_t queued_bytes() const override { return queued_.size(); }
-    void append(std::string bytes) override {
+    void append(std::string_view bytes) override {
       queued_ += bytes;
       kick();
     }

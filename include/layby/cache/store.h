@@ -104,8 +104,8 @@ class BlobWriter : public Operation {
  public:
   // The growing file; valid from on_writer_ready on.
   virtual std::shared_ptr<BlobFile> file() const = 0;
-  // Queues bytes behind those that are there.
-  virtual void append(std::string bytes) = 0;
+  // Queues a copy of the bytes behind those that are there.
+  virtual void append(std::string_view bytes) = 0;
   // Bytes appended and not yet reported by on_written: what backpressure looks at.
   virtual std::uint64_t queued_bytes() const = 0;
   // No more bytes go to the disk.

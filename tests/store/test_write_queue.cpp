@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pieces come out in order and in blocks, and whoever is to take them is sent once.
+
+#include "store/write_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace layby::store {
+namespace {
+
+constexpr std::size_t kBlock = WriteQueue::kBlockBytes;
+
+std::string noise(std::size_t size) {
+  std::string bytes(size, '\0');
+  unsigned value = 1;
+  for (char& byte : bytes) byte = static_cast<char>((value = value * 1664525 + 1013904223) >> 24);
+  return bytes;
+}
+
+std::string pop_all(WriteQueue& queue) {
+  std::string all;
+  while (auto block = queue.pop()) {
+    all += block->bytes();
+    queue.give_back(*std::move(block));
+  }
+  return all;
+}
+
+TEST(WriteQueue, PutsPiecesTogether) {
+  WriteQueue queue;
+  EXPECT_TRUE(queue.push("one "));
+  EXPECT_FALSE(queue.push("two"));
+  const auto block = queue.pop();
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->bytes(), "one two");
+  EXPECT_FALSE(queue.pop());
+}
+
+TEST(WriteQueue, SplitsWhatIsLargerThanABlock) {
+  WriteQueue queue;
+  const std::string bytes = noise(2 * kBlock + 10);
+  EXPECT_TRUE(queue.push(bytes));
+  EXPECT_EQ(queue.pop()->bytes().size(), kBlock);
+  EXPECT_EQ(queue.pop()->bytes(), bytes.substr(kBlock, kBlock));
+  EXPECT_EQ(queue.pop()->bytes(), bytes.substr(2 * kBlock));
+  EXPECT_FALSE(queue.pop());
+}
+
+TEST(WriteQueue, ABlockThatIsUsedAgainIsEmpty) {
+  WriteQueue queue;
+  EXPECT_TRUE(queue.push(noise(kBlock)));
+  EXPECT_EQ(pop_all(queue), noise(kBlock));
+  EXPECT_TRUE(queue.push("short"));
+  EXPECT_EQ(pop_all(queue), "short");
+}
+
+TEST(WriteQueue, SendsSomebodyOnlyWhenNobodyIsOnTheWay) {
+  WriteQueue queue;
+  EXPECT_TRUE(queue.push("a"));
+  EXPECT_TRUE(queue.pop());
+  EXPECT_FALSE(queue.push("b"));  // Whoever took "a" comes again.
+  EXPECT_TRUE(queue.pop());
+  EXPECT_FALSE(queue.pop());
+  EXPECT_TRUE(queue.push("c"));
+}
+
+TEST(WriteQueue, TwoThreadsLoseNothing) {
+  WriteQueue queue;
+  const std::string sent = noise(8 * kBlock);
+  std::string got;
+  std::thread taker([&] {
+    while (got.size() < sent.size()) got += pop_all(queue);
+  });
+  for (std::size_t at = 0; at < sent.size(); at += 10'000) {
+    (void)queue.push(std::string_view(sent).substr(at, 10'000));
+  }
+  taker.join();
+  EXPECT_EQ(got, sent);
+}
+
+}  // namespace
+}  // namespace layby::store
