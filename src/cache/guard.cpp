@@ -59,9 +59,11 @@ class Guard::Passing final : public Operation {
         done_(std::move(done)) {}
 
   void take_turn() {
-    const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
+    const SteadyTime now = guard_.clock_.steady_now();
+    const bool is_check = asked_.ask == Ask::kTagCheck;
+    const milliseconds wait = is_check ? guard_.log_.first_step_wait(now) : guard_.log_.wait(now);
     if (wait.count() == 0) return send();
-    if (guard_.clock_.steady_now() + wait >= latest_) return fail_soon(guard_.no_turn(wait));
+    if (now + wait >= latest_) return fail_soon(guard_.no_turn(wait));
     // Of those that wait for the same moment not all may go then.
     waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
   }

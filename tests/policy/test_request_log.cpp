@@ -50,6 +50,15 @@ TEST_F(RequestLogTest, TheNextGoesWhenTheFirstIsAMinuteOld) {
   EXPECT_EQ(log_.wait(now_), seconds(50));
 }
 
+TEST_F(RequestLogTest, FirstStepsLeaveAQuarter) {
+  for (int i = 0; i < 224; ++i) {
+    EXPECT_EQ(log_.first_step_wait(now_), milliseconds(0)) << i;
+    log_.note(now_);
+  }
+  EXPECT_EQ(log_.first_step_wait(now_), minutes(1));
+  EXPECT_EQ(log_.wait(now_), milliseconds(0));
+}
+
 TEST_F(RequestLogTest, TheBackgroundHasHalf) {
   for (int i = 0; i < 149; ++i) {
     EXPECT_EQ(log_.background_wait(now_), milliseconds(0)) << i;

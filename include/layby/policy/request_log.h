@@ -22,6 +22,11 @@ class RequestLog {
 
   // Until one more may go; 0 when it may now.
   std::chrono::milliseconds wait(SteadyTime now) const { return wait_below(per_minute_, now); }
+  // The same for one that others follow on: a quarter is left to those, or a burst of first
+  // steps would let nobody take the second.
+  std::chrono::milliseconds first_step_wait(SteadyTime now) const {
+    return wait_below(per_minute_ - per_minute_ / 4, now);
+  }
   // The same for one that nobody waits for: these take half of what is allowed at most.
   std::chrono::milliseconds background_wait(SteadyTime now) const {
     return wait_below((per_minute_ + 1) / 2, now);
