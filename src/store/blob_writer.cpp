@@ -18,7 +18,7 @@ namespace layby::store {
 namespace {
 
 // What one blob writes before other work of its helper thread has its turn.
-constexpr int kTurnBlocks = 4;
+constexpr int kTurnBlocks = 8;
 
 }  // namespace
 

@@ -12,7 +12,7 @@ namespace layby::store {
 namespace {
 
 // As many as a fast upstream has queued at most.
-constexpr std::size_t kMaxSpareBlocks = 4;
+constexpr std::size_t kMaxSpareBlocks = 8;
 
 }  // namespace
 
