@@ -119,6 +119,8 @@ TEST_F(TokensTest, LeavesATokenToTheOthersWhenOneGivesUp) {
   auto one = registry_->get_manifest(kRepository, kTag, count);
   const auto two = registry_->get_manifest(kRepository, kTag, count);
   ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));
+  // Both wait for the one, also when the second has read its 401.
+  ASSERT_FALSE(turn([&] { return tokens() > 1 || done > 0; }, 200ms));
   one.reset();
   gate_.open();
   ASSERT_TRUE(turn([&] { return done == 1; }));
