@@ -47,6 +47,7 @@ std::optional<bool> all_present(int fd, std::uint64_t offset, std::uint64_t leng
   CacheRange range{offset, length};
   CachePages pages{};
   if (::syscall(kCachestat, fd, &range, &pages, 0) != 0) return std::nullopt;
+  if (pages.cached == 0) return std::nullopt;  // What overlayfs says of any file.
   return pages.cached >= (offset + length - 1) / page_bytes - offset / page_bytes + 1;
 }
 
