@@ -47,6 +47,7 @@ void Request::on_token(Result<std::string> authorization) {
 void Request::send(std::string authorization) {
   state_ = State::kExchanging;
   authorization_ = std::move(authorization);
+  number_ = site_.next_request();
   count(site_.counters.*spec_.counter);
   exchange_ = std::make_unique<Exchange>(site_.driver, site_.counters, site_.transport,
                                          exchange_spec(), *this);
@@ -107,7 +108,7 @@ Subject Request::subject() const {
 void Request::on_head(const Head& head) {
   host_ = head.host;
   if (spec_.states_quota && !head.redirected && (head.status == 200 || head.status == 429)) {
-    site_.note_quota(head.headers);
+    site_.note_quota(number_, head.headers);
   }
   if (head.status == 200 || head.status == 206) return events_.on_head(head);
   if (head.status == 401 && !head.redirected && !renewed_) {

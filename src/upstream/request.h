@@ -83,6 +83,7 @@ class Request final : public ExchangeEvents {
   std::unique_ptr<event::Alarm> deadline_;
   cache::Handle token_;
   std::string authorization_;
+  std::uint64_t number_ = 0;  // Site::next_request(), of what is on the wire.
   std::unique_ptr<Exchange> exchange_;
   std::optional<std::string> challenge_;  // Of a first 401.
   std::optional<Error> refusal_;          // Of a status that isn't a success.

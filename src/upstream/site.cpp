@@ -4,6 +4,7 @@
 
 #include "upstream/site.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "upstream/failure.h"
@@ -37,14 +38,20 @@ std::string Site::url(const std::string& path) const {
   return base + path + (has_query ? "&ns=" : "?ns=") + http::percent_encode(options.ns);
 }
 
-void Site::note_quota(const http::Headers& headers) {
+void Site::note_quota(std::uint64_t number, const http::Headers& headers) {
   const auto value = [&](std::string_view name) { return headers.get(name).value_or(""); };
   const auto limit = policy::parse_quota(value("ratelimit-limit"));
   const auto remaining = policy::parse_quota(value("ratelimit-remaining"));
-  quota.reset();
+  const auto before = std::exchange(quota, std::nullopt);
   if (!limit || !remaining) return;
   quota = policy::QuotaState{*limit, *remaining, std::string(value("docker-ratelimit-source")),
                              clock.wall_now()};
+  // Answers overtake each other: one to a request that was under way when the last was
+  // read may be the older statement, and gives no pull back.
+  if (before && number <= sent_before_quota && before->limit == *limit) {
+    quota->remaining.count = std::min(quota->remaining.count, before->remaining.count);
+  }
+  sent_before_quota = requests_sent;
 }
 
 }  // namespace layby::upstream

@@ -6,6 +6,7 @@
 #ifndef LAYBY_UPSTREAM_SITE_H_
 #define LAYBY_UPSTREAM_SITE_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -22,8 +23,10 @@ struct Site {
 
   // Where to ask for `path`, which stands behind "/v2/", its query too.
   std::string url(const std::string& path) const;
-  // Remembers the pull limit that a manifest answer states.
-  void note_quota(const http::Headers& headers);
+  // The number of a request that is about to be sent: 1, 2, 3.
+  std::uint64_t next_request() { return ++requests_sent; }
+  // Remembers the pull limit that the answer to request `number` states.
+  void note_quota(std::uint64_t number, const http::Headers& headers);
 
   RegistryOptions options;
   Transport transport;
@@ -35,6 +38,8 @@ struct Site {
   BlobSlots blob_slots;
   Tokens tokens;
   std::optional<policy::QuotaState> quota;
+  std::uint64_t requests_sent = 0;
+  std::uint64_t sent_before_quota = 0;  // What requests_sent was when `quota` was stated.
 };
 
 }  // namespace layby::upstream

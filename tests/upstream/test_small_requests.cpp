@@ -266,6 +266,28 @@ TEST_F(SmallRequestsTest, KeepsThePullLimitOverAFailure) {
   EXPECT_TRUE(registry_->quota().has_value());
 }
 
+TEST_F(SmallRequestsTest, AnAnswerThatWasOvertakenGivesNoPullBack) {
+  std::atomic<bool> pulled{false};
+  serve([&](const SeenRequest& request, Peer& peer) {
+    const bool is_check = request.method == "HEAD";
+    if (is_check) pulled.wait(false);
+    peer.reply(200, {{"ratelimit-limit", "100"}, {"ratelimit-remaining", is_check ? "4" : "3"}});
+  });
+  bool checked = false;
+  const auto check = registry_->head_manifest(
+      kRepository, kTag, 10s, [&](const Result<cache::ManifestHead>&) { checked = true; });
+  ASSERT_TRUE(turn([&] { return server_->requests().size() == 1; }));
+  ASSERT_TRUE(get_manifest().ok());
+  ASSERT_EQ(registry_->quota()->remaining.count, 3u);
+  pulled = true;
+  pulled.notify_all();
+  ASSERT_TRUE(turn([&] { return checked; }));
+  EXPECT_EQ(registry_->quota()->remaining.count, 3u);
+
+  ASSERT_TRUE(head_manifest().ok());  // Asked since: it may have renewed itself.
+  EXPECT_EQ(registry_->quota()->remaining.count, 4u);
+}
+
 TEST_F(SmallRequestsTest, CountsTheBytesOfBodies) {
   serve_reply(200, {}, std::string(1000, 'x'));
   ASSERT_TRUE(get_manifest().ok());
