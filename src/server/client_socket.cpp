@@ -4,6 +4,8 @@
 
 #include "server/client_socket.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -37,6 +39,12 @@ ssize_t ClientSocket::send_file(int file, std::uint64_t offset, std::uint64_t le
   if (tls_) return tls_->send_file(file, offset, length);
   auto at = static_cast<off_t>(offset);
   return ::sendfile(fd_.get(), file, &at, length);
+}
+
+void ClientSocket::cork(bool on) {
+  const int value = on ? 1 : 0;
+  // A unix socket has no segments and refuses, which is as good.
+  ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 void ClientSocket::end_sending() {

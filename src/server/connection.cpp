@@ -193,6 +193,7 @@ bool Connection::send_memory(std::string_view text) {
 bool Connection::send_blob(BlobBody& body) {
   auto& counters = context_.server.counters;
   std::uint64_t budget = kTurnBytes;
+  cork_if_long(body);
   while (body_sent_ < body.range.length) {
     if (body.reader->revoked()) {
       log::warn("{}: closing in mid-blob: it is damaged on the disk", client_);
@@ -222,7 +223,18 @@ bool Connection::send_blob(BlobBody& body) {
         body.reader->from_fill() ? counters.blob_bytes_from_fills : counters.blob_bytes_from_cache,
         sent);
   }
+  if (std::exchange(corked_, false)) socket_.cork(false);
   return true;
+}
+
+// Whenever the socket's buffer is full the kernel sends what there is, a segment or less,
+// and each wakes the client. What still grows goes as it comes.
+void Connection::cork_if_long(const BlobBody& body) {
+  const std::uint64_t end = body.range.first + body.range.length;
+  const std::uint64_t at = body.range.first + body_sent_;
+  if (corked_ || end - at <= kTurnBytes || body.reader->readable_bytes() < end) return;
+  corked_ = true;
+  socket_.cork(true);
 }
 
 std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes) {

@@ -73,6 +73,8 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   // The head, and what stands in memory behind it.
   bool send_memory(std::string_view text);
   bool send_blob(BlobBody& body);
+  // Full segments alone, as long as several turns have them to send.
+  void cork_if_long(const BlobBody& body);
   // Bytes of the blob that can go out now; none while they are not there or cold.
   std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
   // Counts what a system call has sent; false when it failed or would block.
@@ -106,6 +108,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   bool body_wanted_ = false;
   std::uint64_t memory_sent_ = 0;  // Of the head and a text body.
   std::uint64_t body_sent_ = 0;    // Of a blob.
+  bool corked_ = false;
   std::unique_ptr<ColdRead> cold_read_;
   bool waits_for_socket_ = false;
   bool waits_for_disk_ = false;
