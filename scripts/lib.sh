@@ -16,6 +16,11 @@ build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-op
 # shellcheck disable=SC2034
 static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
 
+# What makes images of appliances, besides.
+# shellcheck disable=SC2034
+image_packages=(cpio cryptsetup-bin dosfstools fdisk grub-common kmod mtools openssl
+  squashfs-tools zstd)
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
@@ -56,6 +61,15 @@ install_packages() {
   as_root apt-get update -qq
   without_services as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# debian_sources TYPE: the mirrors of Debian that this machine installs from, for TYPE deb
+# or deb-src; apt knows them, however they were written down. Whatever the mirror, Debian
+# has to have signed.
+debian_sources() {
+  apt-get indextargets --format \
+    "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
+    'Created-By: Packages' 'Origin: Debian' | sort -u
 }
 
 # Runs a command while policy-rc.d keeps packages from starting services.

@@ -9,7 +9,6 @@ done on its client's account. Where that matters the client's CPU is told too.
 """
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -33,13 +32,6 @@ def cpu_seconds_of(pid: int) -> float:
     """Of all threads of one process."""
     return sum(int((task / "schedstat").read_text().split()[0])
                for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
-
-
-def keep_to(cores: set[int], *pids: int) -> None:
-    """All threads of these processes, and those that they will start."""
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            os.sched_setaffinity(int(task.name), cores)
 
 
 def memory(server: Program) -> dict[str, int]:

@@ -3,19 +3,17 @@
 
 A load runs until its buffers are full before its window opens. Loads are closed: each
 connection asks again when it has its answer, so times tell what a client of so many waits,
-and a pause of the server counts once per connection. In a window the server has the first
-core and its client the last, so that the scheduler's choice of who shares one is no part of it.
+and a pause of the server counts once per connection.
 """
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from costs import cpu_seconds, cpu_seconds_of, keep_to, processes
+from costs import cpu_seconds, cpu_seconds_of
 from servers import ROOT
 
 SINK = ROOT / "build/bench/sink"
@@ -119,9 +117,7 @@ def load(server: Any, path: str, connections: int, mode: str = "keep", answers: 
         with Sink(server, path, connections, mode, answers, tls) as sink:
             count = sink.last()
         return count, settled_cpu_seconds(server) - before
-    keep_to({0}, *processes(server))
     with Sink(server, path, connections, mode, tls=tls) as sink:
-        keep_to({os.cpu_count() - 1}, sink.process.pid)
         time.sleep(WARM_UP)
         first, before = sink.count(), cpu_seconds(server)
         time.sleep(WINDOW)

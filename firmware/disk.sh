@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What is flashed and what updates it: slots, boot partition, disk image, bundle.
+
+mib=$((1 << 20))
+boot_mib=32 config_mib=64 slot_mib=64 data_mib=1
+
+# make_slot KERNEL INITRAMFS ROOT FILE: what a root partition holds. In front a small
+# squashfs that the boot loader reads, uncompressed, for its files are; behind it, from a
+# whole block on, the root and dm-verity's hash tree of it.
+make_slot() {
+  local kernel=$1 initramfs=$2 file=$4 tree=$work/slot boot=$work/slot.boot verified=$work/slot.root
+  local data_blocks hash_blocks first salt
+  rm -rf "$tree"
+  mkdir "$tree"
+  cp "$kernel" "$tree/vmlinuz"
+  cp "$initramfs" "$tree/initrd.img"
+  cp "$3" "$verified"
+  truncate -s %4096 "$verified"
+  data_blocks=$(($(stat -c %s "$verified") / 4096))
+  salt=$(sha256sum <"$verified" | cut -c 1-64)
+  root_hash=$(veritysetup format --no-superblock --hash=sha256 --data-block-size=4096 --hash-block-size=4096 \
+    --data-blocks="$data_blocks" --hash-offset=$((data_blocks * 4096)) --salt="$salt" \
+    "$verified" "$verified" | awk '/^Root hash:/ { print $3 }')
+  truncate -s %4096 "$verified"
+  hash_blocks=$(($(stat -c %s "$verified") / 4096 - data_blocks))
+  # The size of the front part doesn't depend on the number that stands in it.
+  make_front() {
+    sed -e "s|@ROOT@|$1,$data_blocks,$hash_blocks,$root_hash,$salt|" -e "s|@CMDLINE@|$cmdline|" \
+      "$firmware/grub/slot.cfg.in" >"$tree/slot.cfg"
+    mksquashfs "$tree" "$boot" -quiet -no-progress -all-root -no-xattrs -noI -noD -noF -noX \
+      -noappend
+    truncate -s %4096 "$boot"
+  }
+  make_front 000000
+  first=$(($(stat -c %s "$boot") / 512))
+  make_front "$(printf '%06d' "$first")"
+  (($(stat -c %s "$boot") == first * 512)) || die "the front of the slot changed its size"
+  cat "$boot" "$verified" >"$file"
+  (($(stat -c %s "$file") <= slot_mib * mib)) || die "a slot is larger than $slot_mib MiB"
+}
+
+# make_fat FILE MIB LABEL ID FOLDER: a FAT file system with what is in FOLDER.
+make_fat() {
+  local file=$1 folder=$5 path
+  rm -f "$file"
+  truncate -s "$2M" "$file"
+  mkfs.vfat --invariant -i "$4" -n "$3" "$file" >/dev/null
+  find "$folder" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+  (
+    cd "$folder"
+    find . -mindepth 1 -type d | LC_ALL=C sort | while read -r path; do mmd -i "$file" "::${path#.}"; done
+    find . -type f | LC_ALL=C sort | while read -r path; do mcopy -m -i "$file" "$path" "::${path#.}"; done
+  )
+}
+
+# make_boot_partition FILE: GRUB, which slot to try, and how.
+make_boot_partition() {
+  local tree=$work/boot
+  rm -rf "$tree"
+  mkdir -p "$tree/EFI/BOOT" "$tree/grub"
+  grub-mkimage -O "$grub_platform" -p /grub -o "$tree/EFI/BOOT/$efi_name" \
+    boot configfile echo efi_gop fat linux loadenv normal part_gpt reboot regexp sleep squash4 test
+  cp "$firmware/grub/grub.cfg" "$tree/grub/"
+  printf '# GRUB Environment Block\nORDER=A B\nA_OK=0\nA_TRY=0\nB_OK=0\nB_TRY=3\n' >"$tree/grub/grubenv"
+  printf '%*s' $((1024 - $(stat -c %s "$tree/grub/grubenv"))) '' | tr ' ' '#' >>"$tree/grub/grubenv"
+  make_fat "$1" "$boot_mib" BOOT 4c415942 "$tree"
+}
+
+make_config_partition() {
+  local tree=$work/config
+  rm -rf "$tree"
+  cp -r "$firmware/config" "$tree"
+  sed -i 's/$/\r/' "$tree"/*  # For the laptops that need it; the box takes both.
+  make_fat "$1" "$config_mib" LAYBY 4c415943 "$tree"
+}
+
+# make_disk SLOT FILE: the image. The second slot is empty until the first update.
+make_disk() {
+  local slot=$1 file=$2 start=1 size=$((boot_mib + config_mib + 2 * slot_mib + data_mib + 2))
+  make_boot_partition "$work/boot.img"
+  make_config_partition "$work/config.img"
+  rm -f "$file"
+  truncate -s "${size}M" "$file"
+  # partition NUMBER MIB TYPE NAME: a line for sfdisk; they lie one behind the other.
+  partition() {
+    printf 'start=%d, size=%d, type=%s, name=%s, uuid=4c415942-0000-4000-8000-00000000000%d\n' \
+      $((start * mib / 512)) $(($2 * mib / 512)) "$3" "$4" "$1"
+    start=$((start + $2))
+  }
+  {
+    printf 'label: gpt\nlabel-id: 4c415942-0000-4000-8000-000000000000\nfirst-lba: 2048\n'
+    partition 1 $boot_mib C12A7328-F81F-11D2-BA4B-00A0C93EC93B layby-boot
+    partition 2 $config_mib EBD0A0A2-B9E5-4433-87C0-68B6B72699C7 layby-config
+    partition 3 $slot_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-root-a
+    partition 4 $slot_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-root-b
+    partition 5 $data_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-data
+  } >"$work/partitions"
+  sfdisk -q "$file" <"$work/partitions"
+  write_at() { dd if="$1" of="$file" bs=1M seek="$2" conv=notrunc,sparse status=none; }
+  write_at "$work/boot.img" 1
+  write_at "$work/config.img" $((1 + boot_mib))
+  write_at "$slot" $((1 + boot_mib + config_mib))
+}
+
+# make_bundle SLOT KEY FILE: a head that says what it is, signed, and the slot.
+# docs/appliance.md has the format.
+make_bundle() {
+  local slot=$1 key=$2 file=$3 head=$work/bundle.head
+  printf 'layby-bundle 1\nboard=%s\nversion=%s\nbuilt=%d\nsize=%d\nsha256=%s\n' "$board" "$version" \
+    "$SOURCE_DATE_EPOCH" "$(stat -c %s "$slot")" "$(sha256sum <"$slot" | cut -c 1-64)" >"$head"
+  openssl pkeyutl -sign -rawin -inkey "$key" -in "$head" -out "$work/bundle.signature"
+  {
+    cat "$head"
+    printf 'signature=%s\n' "$(od -An -v -tx1 "$work/bundle.signature" | tr -d ' \n')"
+    cat "$slot"
+  } >"$file"
+}

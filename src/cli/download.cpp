@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cli/download.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "cli/curl_ptr.h"
+
+namespace layby::cli {
+namespace {
+
+constexpr curl_off_t kMaxBytes = 1LL << 30;
+constexpr long kSilentSeconds = 60;
+constexpr long kConnectSeconds = 30;
+
+}  // namespace
+
+Status download(const std::string& url, const std::string& path) {
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "we"), std::fclose);
+  if (!file) return errno_error(path, errno);
+  const CurlPtr curl(curl_easy_init());
+  if (!curl) return Error{ErrorCode::kIo, "libcurl can't be started"};
+  std::array<char, CURL_ERROR_SIZE> why{};
+  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl.get(), CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, kSilentSeconds);
+  curl_easy_setopt(curl.get(), CURLOPT_MAXFILESIZE_LARGE, kMaxBytes);
+  curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, why.data());
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, file.get());  // By fwrite.
+  const CURLcode code = curl_easy_perform(curl.get());
+  if (code != CURLE_OK) {
+    const std::string reason = why[0] != '\0' ? why.data() : curl_easy_strerror(code);
+    return Error{ErrorCode::kUnavailable, reason};
+  }
+  if (std::fclose(file.release()) != 0) return errno_error(path, errno);
+  return {};
+}
+
+}  // namespace layby::cli

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ed25519 (RFC 8032), by libcrypto.
+
+#ifndef LAYBY_SRC_UPDATE_SIGNATURE_H_
+#define LAYBY_SRC_UPDATE_SIGNATURE_H_
+
+#include <string>
+#include <string_view>
+
+#include "layby/base/result.h"
+
+namespace layby::update {
+
+inline constexpr std::size_t kSignatureBytes = 64;
+
+// Whether `signature` is of `text`, by the key whose public half `key_pem` is. kInvalid: that
+// is no such key; kDenied: it isn't.
+Status check_signature(const std::string& key_pem, std::string_view text,
+                       std::string_view signature);
+
+}  // namespace layby::update
+
+#endif  // LAYBY_SRC_UPDATE_SIGNATURE_H_

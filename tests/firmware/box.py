@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A box: the built image on a disk of its own, in QEMU.
+
+The guest reaches the host by addresses that are put on the loopback interface meanwhile;
+the host reaches the guest by a forwarded port. The disk is behind nbdkit with a cache that
+dies with it, as that of a disk does in a power cut: cut_power() loses whatever the guest had
+not flushed. KVM where a guest really boots with it, emulation elsewhere.
+"""
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+
+from harness import Hub, Program, fetch, wait_until  # noqa: E402
+from hub import free_port  # noqa: E402
+
+BOARD = "qemu-x86_64"
+IMAGES = Path(os.environ.get("LAYBY_IMAGE_FOLDER", ROOT / "build/image"))
+MIB = 1 << 20
+CONFIG_AT = 33 * MIB  # Of the settings partition, see firmware/disk.sh.
+BOOT_AT = 1 * MIB
+SLOT_AT = {"A": 97 * MIB, "B": 161 * MIB}
+HOST, CDN = "198.18.5.1", "198.18.5.2"  # RFC 2544's, which nobody routes.
+BOOT_SECONDS = 150
+OVMF = Path("/usr/share/OVMF")
+
+
+class HostAddresses:
+    """What the guest calls the host."""
+
+    def __enter__(self) -> None:
+        for address in (HOST, CDN):
+            subprocess.run(["ip", "address", "replace", f"{address}/32", "dev", "lo"], check=True)
+
+    def __exit__(self, *_: object) -> None:
+        for address in (HOST, CDN):
+            subprocess.run(["ip", "address", "del", f"{address}/32", "dev", "lo"], check=False)
+
+
+def new_hub(**options: Any) -> Hub:
+    return Hub(host=HOST, cdn_host=CDN, **options)
+
+
+def bundle(name: str = f"layby-{BOARD}.bundle") -> Path:
+    return IMAGES / name
+
+
+class Box:
+    """The disk, and the machine while it is on."""
+
+    def __init__(self, settings: dict[str, Any] | None = None, disk_mib: int = 1024,
+                 image: Path | None = None) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="layby-box-", dir="/var/tmp"))
+        self.disk = self.home / "disk.img"
+        with self.disk.open("wb") as disk:
+            subprocess.run(["zstd", "-dcq", "--sparse", str(image or IMAGES / f"layby-{BOARD}.img.zst")],
+                           stdout=disk, check=True)
+        os.truncate(self.disk, disk_mib * MIB)
+        self.efi = self.home / "efi-vars.fd"
+        shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.efi)
+        self.port, self.tls_port = free_port(), free_port()
+        self.server = Program("nbdkit")
+        self.machine = Program("qemu")
+        self.serial = self.home / "serial"
+        self.boots = 0
+        if settings is not None:
+            self.write_settings("layby.json", json.dumps(settings))
+
+    # -- the disk, while the box is off
+
+    def write_settings(self, name: str, text: str) -> None:
+        """A file of the settings partition, as a laptop would write it."""
+        self.mtools("mcopy", "-o", "-i", f"{self.disk}@@{CONFIG_AT}", "-", f"::{name}", text=text)
+
+    def boot_state(self) -> dict[str, str]:
+        text = self.mtools("mtype", "-i", f"{self.disk}@@{BOOT_AT}", "::grub/grubenv")
+        return dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.M))
+
+    @staticmethod
+    def mtools(*command: str, text: str | None = None) -> str:
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=True,
+                              env={**os.environ, "MTOOLS_SKIP_CHECK": "1"}).stdout
+
+    def damage(self, slot: str, offset: int, count: int = 4096) -> None:
+        with self.disk.open("r+b") as disk:
+            disk.seek(SLOT_AT[slot] + offset)
+            disk.write(os.urandom(count))
+
+    # -- power
+
+    def switch_on(self, *more: str, memory_mib: int = 512, network: bool = True) -> None:
+        self.boots += 1
+        self.serial = self.home / f"serial.{self.boots}"
+        pipe = self.home / "nbd"
+        pipe.unlink(missing_ok=True)
+        self.server = Program("nbdkit")
+        self.server.start(["nbdkit", "-f", "-U", str(pipe), "--filter=cache", "file", str(self.disk),
+                           "cache=writeback"])
+        wait_until(pipe.exists, "the disk")
+        forward = (f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:5000,"
+                   f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443")
+        self.switched_on_at = time.monotonic()
+        self.machine = Program("qemu")
+        self.machine.start([
+            "qemu-system-x86_64", "-M", "q35", *accelerator(), "-smp", "2", "-m", str(memory_mib),
+            "-nodefaults", "-display", "none", "-serial", f"file:{self.serial}",
+            "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+            "-drive", f"if=pflash,format=raw,file={self.efi}",
+            "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
+            "-device", "virtio-blk-pci,drive=d0,bootindex=0",
+            *(["-netdev", forward, "-device", "virtio-net-pci,netdev=net,romfile="] if network else []),
+            "-device", "i6300esb", "-action", "watchdog=reset", "-rtc", "base=utc", *more])
+
+    def cut_power(self) -> None:
+        """The machine and the cache of its disk, at once."""
+        for part in (self.server, self.machine):
+            if part.process:
+                part.process.kill()
+        for part in (self.server, self.machine):
+            if part.process:
+                part.process.wait()
+
+    def close(self) -> None:
+        self.cut_power()
+        for part in (self.server, self.machine):
+            part.close()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self) -> Box:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if sys.exc_info()[0] is not None:
+            print(f"--- the box's last lines\n{self.console()[-4000:]}", file=sys.stderr)
+        self.close()
+
+    # -- what it says
+
+    def console(self) -> str:
+        try:
+            return self.serial.read_bytes().decode(errors="replace").replace("\r", "")
+        except FileNotFoundError:
+            return ""
+
+    def wait_for_line(self, text: str, seconds: float = BOOT_SECONDS) -> None:
+        wait_until(lambda: text in self.console(), f"{text!r} on the console", seconds)
+
+    @property
+    def authority(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def get(self, path: str, timeout: float = 30) -> Any:
+        return fetch(self.authority, path, timeout=timeout)
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/healthz", timeout=5).status == 200
+        except OSError:
+            return False
+
+    def wait_until_it_serves(self, seconds: float = BOOT_SECONDS) -> float:
+        """Seconds from power to the first 200."""
+        wait_until(lambda: self.answers() or self._must_live(), "the box serves", seconds)
+        return time.monotonic() - self.switched_on_at
+
+    def _must_live(self) -> bool:
+        assert self.machine.alive(), f"QEMU ended: {self.machine.log()}"
+        return False
+
+
+def accelerator() -> list[str]:
+    return ["-accel", "tcg,thread=multi", "-cpu", "max"]

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The flashed box, from its first boot on: what its owner and its clients see.
+
+Root runs this, after `scripts/image --board qemu-x86_64`.
+"""
+from __future__ import annotations
+
+import json
+import time
+import unittest
+from typing import Any
+
+from box import BOARD, HOST, IMAGES, MIB, Box, HostAddresses, bundle, new_hub
+from harness import Dockerd, make_image, pull, wait_until
+
+
+class BoxCase(unittest.TestCase):
+    """One box and one hub, for all tests of a class; the hub has no images but those made."""
+
+    settings: dict[str, Any] = {}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.enterClassContext(HostAddresses())
+        cls.hub = cls.enterClassContext(new_hub())
+        cls.box = cls.enterClassContext(Box(cls.settings_for(cls.hub)))
+
+    @classmethod
+    def settings_for(cls, hub: Any) -> dict[str, Any]:
+        return {"upstreams": [{"name": "docker.io", "url": hub.url}],
+                "cache": {"min_free_bytes": "64MiB"}, **cls.settings}
+
+
+class FirstBoot(BoxCase):
+    def test_a_box_from_the_first_boot_on(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [3 * MIB, 1000])
+        self.box.switch_on()
+        seconds = self.box.wait_until_it_serves()
+        print(f"first boot: {seconds:.1f} s from power to the first 200", flush=True)
+
+        with self.subTest("the console says how to use it"):
+            self.box.wait_for_line('{"registry-mirrors": ["http://10.0.2.15:5000"]}')
+            self.assertIn("http://layby.local:5000", self.box.console())
+        with self.subTest("the data partition fills the disk"):
+            store = self.box.get("/stats").json()["store"]
+            self.assertGreater(store["disk_bytes"], 700 * MIB)
+        with self.subTest("it serves what the hub has, cold and warm"):
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            fetched = self.hub.pulls_counted
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            self.assertEqual(self.hub.pulls_counted, fetched)
+        with self.subTest("the slot is kept"):
+            wait_until(lambda: self.box.boot_state()["A_OK"] == "1", "slot A kept", 60)
+
+        self.box.cut_power()
+        self.box.switch_on()
+        seconds = self.box.wait_until_it_serves()
+        print(f"later boot: {seconds:.1f} s", flush=True)
+        self.hub.down()
+        with self.subTest("what was pulled is still there after a power cut, without the hub"):
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+        self.assertEqual(self.box.boot_state(), {"ORDER": "A B", "A_OK": "1", "A_TRY": "0",
+                                                 "B_OK": "0", "B_TRY": "3"})
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
