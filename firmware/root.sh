@@ -96,6 +96,7 @@ make_root() {
   ln -s /run/resolv.conf "$tree/etc/resolv.conf"
   ln -s /run/config "$tree/etc/layby"
   ln -s /data/layby "$tree/var/lib/layby"
+  ln -s /run/openntpd "$tree/var/lib/openntpd"
   ln -s /run/log "$tree/var/log"
   ln -s /run "$tree/var/run"
   ln -s ../bin/busybox "$tree/sbin/init"

@@ -17,6 +17,8 @@ constexpr const char* kIntroduction = R"(# Stats and metrics
 `GET /stats` is one JSON object, `GET /metrics` the same figures for Prometheus, and
 `layby status` shows them on the terminal. Counts and sums begin at zero when the daemon
 starts. A figure with no gauge of its own comes to Prometheus as the counters it is made of.
+`notices` of the object is a list of lines from the file that `layby serve --notices` names:
+what is to be seen to on the box.
 )";
 
 template <typename Of>

@@ -50,6 +50,7 @@ std::string stats_json(const Snapshot& snapshot) {
   root["upstreams"] = list_of(upstream_figures(), snapshot.upstreams);
   root["fills"] = list_of(fill_figures(), snapshot.fills);
   root["moves"] = list_of(move_figures(), snapshot.moves);
+  root["notices"] = snapshot.notices;
   Json& counters = root["counters"] = Json::object();
   for_each_counter(*snapshot.counters, [&](const char* name, const char*, const char*,
                                            std::uint64_t value) { counters[name] = value; });

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,17 @@ std::optional<std::uint64_t> disk_bytes_written() {
   return parse_number(text->substr(from, text->find('\n', from) - from));
 }
 
+// What whoever runs the box has to say, a line each. It may say nothing any moment.
+std::vector<std::string> notices(const std::string& file) {
+  constexpr std::uint64_t kMaxBytes = 16 << 10;
+  std::vector<std::string> lines;
+  const auto text = file.empty() ? Result<std::string>(std::string()) : read_file(file, kMaxBytes);
+  if (!text) return lines;
+  std::istringstream rest(*text);
+  for (std::string line; std::getline(rest, line);) lines.push_back(std::move(line));
+  return lines;
+}
+
 server::Limits limits_of(const Config& config) {
   server::Limits limits;
   limits.max_connections = config.limits.max_connections;
@@ -111,7 +123,8 @@ bool has_private_upstream(const Config& config) {
 
 class Appliance {
  public:
-  explicit Appliance(const Config& config) : config_(config) {}
+  Appliance(const Config& config, const std::string& notices_file)
+      : config_(config), notices_file_(notices_file) {}
 
   Status start();
   void run() { loop_->run(); }
@@ -125,6 +138,7 @@ class Appliance {
   admin::Snapshot snapshot() const;
 
   const Config& config_;
+  const std::string& notices_file_;
   const SystemClock clock_;
   const SteadyTime started_at_ = clock_.steady_now();
   Counters counters_;
@@ -277,14 +291,15 @@ admin::Snapshot Appliance::snapshot() const {
                        fill.written_bytes, fill.size_bytes, fill.readers, fill.kept,
                        fill.background});
   }
+  s.notices = notices(notices_file_);
   s.counters = &counters_;
   return s;
 }
 
 }  // namespace
 
-Status serve(const Config& config) {
-  Appliance appliance(config);
+Status serve(const Config& config, const std::string& notices_file) {
+  Appliance appliance(config, notices_file);
   if (Status status = appliance.start(); !status.ok()) return status;
   appliance.run();
   log::info("stopped");

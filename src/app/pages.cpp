@@ -24,8 +24,12 @@ server::Response text(int status, std::string_view type, std::string body) {
   return response;
 }
 
-std::string front_page(const server::Request& request) {
+std::string front_page(const server::Request& request, const std::vector<std::string>& notices) {
   const std::string host(request.headers.get("Host").value_or("this-host:5000"));
+  std::string to_be_seen_to;
+  for (const std::string& line : notices) {
+    to_be_seen_to += (to_be_seen_to.empty() ? "\nTo be seen to:\n\n  " : "  ") + line + "\n";
+  }
   return std::string("layby ") + version() +
          ": a pull-through cache of Docker Hub's official images\n\n"
          "Docker, in /etc/docker/daemon.json:\n\n"
@@ -34,7 +38,8 @@ std::string front_page(const server::Request& request) {
          "\"]}\n\n"
          "/healthz   200 when it serves\n"
          "/stats     what it does, as JSON\n"
-         "/metrics   the same for Prometheus\n";
+         "/metrics   the same for Prometheus\n" +
+         to_be_seen_to;
 }
 
 bool is_api(std::string_view path) { return path == "/v2" || path.starts_with("/v2/"); }
@@ -55,7 +60,9 @@ server::Response Pages::page(const server::Request& request) const {
     return response;
   }
   if (request.path == "/healthz") return text(200, kPlain, "ok\n");
-  if (request.path == "/") return text(200, kPlain, front_page(request));
+  if (request.path == "/") {
+    return text(200, kPlain, front_page(request, take_snapshot_().notices));
+  }
   if (request.path == "/stats") {
     return text(200, "application/json", admin::stats_json(take_snapshot_()));
   }

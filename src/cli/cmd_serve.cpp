@@ -13,11 +13,11 @@
 namespace layby::cli {
 namespace {
 
-int serve(const std::string& path) {
+int serve(const std::string& path, const std::string& notices_file) {
   const std::optional<app::Config> config = read_config(path);
   if (!config) return kMisused;
   log::start(config->log_level);
-  const Status status = app::serve(*config);
+  const Status status = app::serve(*config, notices_file);
   if (status) return kFine;
   complain(status.error().message);
   return kFailed;
@@ -31,7 +31,11 @@ void add_serve(CLI::App& app, int& exit_code) {
   command->add_option("--config", *path,
                       "Configuration file (without: /etc/layby/layby.json if it is there, else "
                       "the defaults)");
-  command->callback([path, &exit_code] { exit_code = serve(*path); });
+  const auto notices_file = std::make_shared<std::string>();
+  command->add_option("--notices", *notices_file,
+                      "A file of lines to show on the page and in the status, such as what is "
+                      "wrong with the box");
+  command->callback([=, &exit_code] { exit_code = serve(*path, *notices_file); });
 }
 
 }  // namespace layby::cli

@@ -25,6 +25,7 @@ class Page {
 
   std::string write() {
     title();
+    notices();
     cache();
     upstream_requests();
     for (const Json& upstream : list(stats_, "/upstreams")) one_upstream(upstream);
@@ -56,6 +57,14 @@ class Page {
          << duration(number(stats_, "/uptime_seconds"))
          << ", connections: " << count(stats_, "/connections")
          << ", memory: " << bytes(stats_, "/resident_bytes") << "\n";
+  }
+
+  void notices() {
+    const Json& lines = list(stats_, "/notices");
+    if (lines.empty()) return;
+    heading("To be seen to");
+    for (const Json& each : lines)
+      out_ << "  " << (each.is_string() ? each.get<std::string>() : "") << "\n";
   }
 
   void cache() {

@@ -80,6 +80,12 @@ TEST_F(StatusPageTest, PrefetchingThatIsOffIsOneLine) {
   EXPECT_TRUE(shows(text, "\nPrefetch\n  state         off: there is no list\n\nStore\n")) << text;
 }
 
+TEST_F(StatusPageTest, WhatIsToBeSeenToComesFirst) {
+  const std::string text = page(R"({"notices": ["layby.json has mistakes", "  line 3"]})");
+  EXPECT_TRUE(shows(text, "\nTo be seen to\n  layby.json has mistakes\n    line 3\n\nCache\n"))
+      << text;
+}
+
 TEST_F(StatusPageTest, TheLatestMovesAreShown) {
   std::string moves = R"({"image": "python:3.12", "seconds_ago": 7200, "bytes": 45000000},
                          {"image": "alpine:3", "seconds_ago": 60, "bytes": null})";

@@ -135,6 +135,7 @@ class Layby(Program):
         """`under` is a program that runs it, with its arguments: valgrind."""
         super().__init__("layby")
         self.under = under or []
+        self.arguments: list[str] = []
         self.port = 0
         self.socket_path = self.home / "layby.sock"
         self.config_path = self.home / "layby.json"
@@ -154,7 +155,8 @@ class Layby(Program):
     def launch(self) -> None:
         """Starts and does not wait."""
         self.config_path.write_text(json.dumps(self.config, indent=2))
-        self.start([*self.under, str(layby_binary()), "serve", "--config", str(self.config_path)])
+        self.start([*self.under, str(layby_binary()), "serve", "--config", str(self.config_path),
+                    *self.arguments])
 
     def run(self) -> None:
         """Starts, waits until it serves, and keeps the port of the first start."""

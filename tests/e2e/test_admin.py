@@ -122,6 +122,19 @@ class Stats(EndToEnd):
         self.hub.down()
         self.assertEqual(self.layby.get("/healthz").status, 200, "a lost uplink is no illness")
 
+    def test_notices_are_shown_as_they_come_and_go(self) -> None:
+        notices = self.layby.home / "notices"
+        self.layby.arguments = ["--notices", str(notices)]
+        self.layby.restart()
+        self.assertEqual(self.layby.stats()["notices"], [])
+        notices.write_text("layby.json has mistakes\n  line 3: no such key\n")
+        self.assertEqual(self.layby.stats()["notices"], ["layby.json has mistakes", "  line 3: no such key"])
+        seen_to = "To be seen to:\n\n  layby.json has mistakes\n    line 3: no such key\n"
+        self.assertIn(seen_to, self.layby.get("/").body.decode())
+        self.assertIn("To be seen to\n  layby.json has mistakes", self.layby.ask("status").stdout)
+        notices.unlink()
+        self.assertNotIn("To be seen to", self.layby.get("/").body.decode())
+
     def test_administration_is_read_only_on_the_listener(self) -> None:
         for path in ("/stats", "/metrics", "/healthz"):
             for method in ("POST", "PUT", "DELETE"):

@@ -75,6 +75,7 @@ class Box:
         self.machine = Program("qemu")
         self.serial = self.home / "serial"
         self.boots = 0
+        self.sticks = 0
         if settings is not None:
             self.write_settings("layby.json", json.dumps(settings))
 
@@ -121,7 +122,32 @@ class Box:
             "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
             "-device", "virtio-blk-pci,drive=d0,bootindex=0",
             *(["-netdev", forward, "-device", "virtio-net-pci,netdev=net,romfile="] if network else []),
+            "-device", "qemu-xhci,id=usb", "-qmp", f"unix:{self.home}/qmp,server=on,wait=off",
             "-device", "i6300esb", "-action", "watchdog=reset", "-rtc", "base=utc", *more])
+
+    def monitor(self, *commands: dict[str, Any]) -> None:
+        """Commands of QEMU's machine protocol; an error is one here."""
+        with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
+            connection.settimeout(10)
+            connection.connect(str(self.home / "qmp"))
+            stream.readline()
+            for command in ({"execute": "qmp_capabilities"}, *commands):
+                stream.write(json.dumps(command) + "\n")
+                stream.flush()
+                while "event" in (answer := json.loads(stream.readline())):
+                    pass
+                if "error" in answer:
+                    raise RuntimeError(f"{command}: {answer}")
+
+    def plug_in(self, stick: Path) -> None:
+        """A USB stick, from now until the machine ends."""
+        self.sticks += 1
+        self.monitor({"execute": "blockdev-add", "arguments": {
+            "driver": "raw", "node-name": f"s{self.sticks}", "read-only": True,
+            "file": {"driver": "file", "filename": str(stick)}}},
+            {"execute": "device_add", "arguments": {
+                "driver": "usb-storage", "bus": "usb.0", "drive": f"s{self.sticks}",
+                "id": f"stick{self.sticks}", "removable": True}})
 
     def cut_power(self) -> None:
         """The machine and the cache of its disk, at once."""
@@ -178,6 +204,27 @@ class Box:
     def _must_live(self) -> bool:
         assert self.machine.alive(), f"QEMU ended: {self.machine.log()}"
         return False
+
+
+def make_stick(path: Path, update: Path) -> Path:
+    """With a FAT file system on the whole of it."""
+    path.unlink(missing_ok=True)
+    subprocess.run(["mkfs.vfat", "-C", str(path), "65536"], check=True, capture_output=True)
+    subprocess.run(["mcopy", "-i", str(path), str(update), "::layby-update.bundle"], check=True)
+    return path
+
+
+def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | None = None) -> Path:
+    """Another build, so many seconds newer than that of the tests; its bundle."""
+    committed = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), "log", "-1",
+                                "--format=%ct"], capture_output=True, text=True, check=True).stdout
+    command = [str(ROOT / "scripts/image"), "--board", BOARD, "--output", str(folder),
+               "--key", str(key or ROOT / "build/image/update.key"), *(["--add", str(add)] if add else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          env={**os.environ, "SOURCE_DATE_EPOCH": str(int(committed) + newer_by)})
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-3000:])
+    return folder / f"layby-{BOARD}.bundle"
 
 
 def accelerator() -> list[str]:

@@ -75,7 +75,8 @@ struct Snapshot {
   std::uint64_t resident_bytes = 0;
   std::vector<UpstreamState> upstreams;
   std::vector<FillProgress> fills;
-  std::vector<MoveState> moves;  // Oldest first.
+  std::vector<MoveState> moves;      // Oldest first.
+  std::vector<std::string> notices;  // Lines about the box, which are not Layby's own.
   PrefetchStatus prefetch;
   cache::ScrubStatus scrub;
   WallTime now;

@@ -5,14 +5,17 @@
 #ifndef LAYBY_APP_APPLIANCE_H_
 #define LAYBY_APP_APPLIANCE_H_
 
+#include <string>
+
 #include "layby/app/config.h"
 #include "layby/base/result.h"
 
 namespace layby::app {
 
-// Serves until SIGTERM or SIGINT, then drains for config.shutdown_grace at most. An
-// error says why it could not start.
-Status serve(const Config& config);
+// Serves until SIGTERM or SIGINT, then drains for config.shutdown_grace at most. The lines of
+// `notices_file`, read anew each time, are shown as what is to be seen to; empty, or where there
+// is no such file, nothing is. An error says why it could not start.
+Status serve(const Config& config, const std::string& notices_file = "");
 
 }  // namespace layby::app
 

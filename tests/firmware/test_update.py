@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Updates of the box: taken, refused, and gone back from; the cache outlives them all.
+
+Root runs this, after `scripts/image --board qemu-x86_64`.
+"""
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import threading
+import unittest
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from box import BOARD, BOOT_SECONDS, HOST, IMAGES, MIB, Box, bundle, build, make_stick
+from harness import make_image, pull, wait_until
+from test_appliance import BoxCase
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Updates(BoxCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.folder = Path(tempfile.mkdtemp(prefix="layby-updates-", dir="/var/tmp"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.newer = build(cls.folder / "newer", newer_by=1000)
+
+    def serve_updates(self) -> str:
+        """The address of the folder."""
+        server = ThreadingHTTPServer((HOST, 0), partial(QuietHandler, directory=str(self.folder)))
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://{HOST}:{server.server_port}"
+
+    def is_kept(self, slot: str, seconds: float = 90) -> None:
+        wait_until(lambda: self.box.boot_state()[f"{slot}_OK"] == "1", f"slot {slot} kept", seconds)
+
+    def stick(self, name: str, source: Path | bytes) -> Path:
+        if isinstance(source, bytes):
+            (self.folder / name).write_bytes(source)
+            source = self.folder / name
+        return make_stick(self.folder / f"{name}.stick", source)
+
+    def altered(self, name: str, change: bytes, into: bytes) -> bytes:
+        whole = self.newer.read_bytes()
+        self.assertIn(change, whole, name)
+        return whole.replace(change, into, 1)
+
+    def test_updates(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [2 * MIB])
+        self.box.switch_on()
+        self.box.wait_until_it_serves()
+        self.is_kept("A")
+        self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+        self.hub.down()
+
+        whole = self.newer.read_bytes()
+        refused = {
+            "cut": (whole[:-MIB], "it is cut short"),
+            "changed": (whole[:-5000] + b"\0" * 100 + whole[-4900:], "aren't those that were signed"),
+            "foreign": (self.altered("foreign", b"board=qemu-x86_64", b"board=qemu-x86_65"),
+                        "isn't signed with the key"),
+            "other-key": (self.other_key().read_bytes(), "isn't signed with the key"),
+            "other-board": (self.signed_for("raspberrypi9"), "it is for raspberrypi9"),
+            "older": (build(self.folder / "older", newer_by=-1000).read_bytes(), "it is older"),
+        }
+        for name, (content, reason) in refused.items():
+            with self.subTest(name):
+                before = self.box.boot_state()
+                self.box.plug_in(self.stick(name, content))
+                self.box.wait_for_line(reason, 60)
+                self.assertEqual(self.box.boot_state(), before)
+        self.assertTrue(self.box.answers())
+
+        with self.subTest("a newer one is taken from a stick"):
+            self.box.plug_in(self.stick("newer", self.newer))
+            self.box.wait_for_line("an update is put into force", 120)
+            self.is_kept("B", BOOT_SECONDS)
+            self.assertEqual(self.box.boot_state()["ORDER"], "B A")
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+
+        self.box.cut_power()
+        self.hub.up()
+        with self.subTest("and from an address; one that can't serve is gone back from"):
+            (self.folder / "broken/usr/bin").mkdir(parents=True)
+            (self.folder / "broken/usr/bin/layby").write_text("#!/bin/sh\nexit 1\n")
+            (self.folder / "broken/usr/bin/layby").chmod(0o755)
+            build(self.folder / "fails", newer_by=2000, add=self.folder / "broken")
+            url = self.serve_updates()
+            self.box.write_settings("network.conf", f"update = {url}/fails/layby-{BOARD}.bundle\r\n")
+            self.box.switch_on()
+            self.box.wait_until_it_serves()
+            self.box.wait_for_line("an update is put into force", 120)
+            wait_until(lambda: not self.box.answers(), "the restart", 60)
+            self.box.wait_until_it_serves(600)
+            wait_until(lambda: self.box.boot_state()["ORDER"] == "B A", "slot B again", 60)
+            self.box.wait_for_line("it was tried, and Layby did not work with it", 60)
+            self.assertEqual(self.box.boot_state()["A_OK"], "0")
+            self.hub.down()
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+
+    def other_key(self) -> Path:
+        key = self.folder / "other.key"
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True,
+                       capture_output=True)
+        return build(self.folder / "other-key", newer_by=1000, key=key)
+
+    def signed_for(self, board: str) -> bytes:
+        """The newer bundle, signed with the right key for another board."""
+        head, _, slot = self.newer.read_bytes().partition(b"signature=")
+        slot = slot.partition(b"\n")[2]
+        text = head.replace(f"board={BOARD}".encode(), f"board={board}".encode())
+        (self.folder / "head").write_bytes(text)
+        subprocess.run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey",
+                        str(IMAGES / "update.key"), "-in", str(self.folder / "head"),
+                        "-out", str(self.folder / "signature")], check=True)
+        signature = (self.folder / "signature").read_bytes().hex().encode()
+        return text + b"signature=" + signature + b"\n" + slot
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
