@@ -89,6 +89,11 @@ class Box:
         text = self.mtools("mtype", "-i", f"{self.disk}@@{BOOT_AT}", "::grub/grubenv")
         return dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.M))
 
+    def set_boot_state(self, **state: Any) -> None:
+        text = "# GRUB Environment Block\n" + "".join(f"{name}={value}\n" for name, value in state.items())
+        self.mtools("mcopy", "-o", "-i", f"{self.disk}@@{BOOT_AT}", "-", "::grub/grubenv",
+                    text=text.ljust(1024, "#"))
+
     @staticmethod
     def mtools(*command: str, text: str | None = None) -> str:
         return subprocess.run(command, input=text, capture_output=True, text=True, check=True,

@@ -6,24 +6,23 @@ Root runs this, after `scripts/image --board qemu-x86_64`.
 """
 from __future__ import annotations
 
-import json
-import time
 import unittest
 from typing import Any
 
-from box import BOARD, HOST, IMAGES, MIB, Box, HostAddresses, bundle, new_hub
-from harness import Dockerd, make_image, pull, wait_until
+from box import MIB, Box, HostAddresses, new_hub
+from harness import Dockerd, images_folder, make_image, parts_of, pull, wait_until
 
 
 class BoxCase(unittest.TestCase):
     """One box and one hub, for all tests of a class; the hub has no images but those made."""
 
     settings: dict[str, Any] = {}
+    real_images = False
 
     @classmethod
     def setUpClass(cls) -> None:
         cls.enterClassContext(HostAddresses())
-        cls.hub = cls.enterClassContext(new_hub())
+        cls.hub = cls.enterClassContext(new_hub(images=str(images_folder()) if cls.real_images else None))
         cls.box = cls.enterClassContext(Box(cls.settings_for(cls.hub)))
 
     @classmethod
@@ -33,6 +32,8 @@ class BoxCase(unittest.TestCase):
 
 
 class FirstBoot(BoxCase):
+    real_images = True
+
     def test_a_box_from_the_first_boot_on(self) -> None:
         image = make_image(self.hub, "library/app", "1", [3 * MIB, 1000])
         self.box.switch_on()
@@ -50,6 +51,14 @@ class FirstBoot(BoxCase):
             fetched = self.hub.pulls_counted
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
             self.assertEqual(self.hub.pulls_counted, fetched)
+        with self.subTest("a real dockerd pulls through it, cold and warm"):
+            root = parts_of(self.hub, "library/debian", "multi").root
+            with Dockerd(f"http://{self.box.authority}") as docker:
+                for _ in range(2):
+                    self.assertEqual(docker.pull("debian:multi"), root)
+                    docker.forget("debian:multi")
+                    self.hub.down()
+            self.hub.up()
         with self.subTest("the slot is kept"):
             wait_until(lambda: self.box.boot_state()["A_OK"] == "1", "slot A kept", 60)
 

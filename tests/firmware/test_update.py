@@ -46,8 +46,8 @@ class Updates(BoxCase):
 
     def stick(self, name: str, source: Path | bytes) -> Path:
         if isinstance(source, bytes):
-            (self.folder / name).write_bytes(source)
-            source = self.folder / name
+            (self.folder / f"{name}.bundle").write_bytes(source)
+            source = self.folder / f"{name}.bundle"
         return make_stick(self.folder / f"{name}.stick", source)
 
     def altered(self, name: str, change: bytes, into: bytes) -> bytes:

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the owner writes onto the settings partition: certificates, addresses, mistakes; and a
+box without a network, without a right clock, with its disk full or its slot damaged.
+
+Root runs this, after `scripts/image --board qemu-x86_64`.
+"""
+from __future__ import annotations
+
+import datetime
+import email.utils
+import json
+import ssl
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.request
+from pathlib import Path
+
+import socket
+from box import HOST, MIB, Box
+from harness import make_image, pull, wait_until
+from test_appliance import BoxCase
+
+
+class TimeServer:
+    """SNTP (RFC 4330) with the host's time."""
+
+    SINCE_1900 = 2208988800
+
+    def __enter__(self) -> TimeServer:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((HOST, 123))
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                request, sender = self.socket.recvfrom(512)
+            except OSError:
+                return
+            now = time.time() + self.SINCE_1900
+            stamp = struct.pack("!II", int(now), int(now % 1 * 2**32))
+            version = request[0] >> 3 & 7
+            self.socket.sendto(struct.pack("!BBbb", version << 3 | 4, 1, 6, -20) + b"\0" * 8 + b"LOCL"
+                               + stamp + request[40:48] + stamp + stamp, sender)
+
+
+class Settings(BoxCase):
+    def test_settings(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [20 * MIB])
+        with tempfile.TemporaryDirectory() as folder:
+            certificate, key = self.certificate(Path(folder))
+        self.box.write_settings("layby.crt", certificate)
+        self.box.write_settings("layby.key", key)
+        self.box.write_settings("layby.json", json.dumps({
+            **self.settings_for(self.hub),
+            "tls": {"certificate_file": "/etc/layby/layby.crt", "key_file": "/etc/layby/layby.key"}}))
+        self.box.write_settings("network.conf", f"ntp = {HOST}\r\nhostname = corner\r\n")
+        with TimeServer():
+            self.box.switch_on("-rtc", "base=2021-03-04T05:06:07")
+            self.box.wait_until_it_serves()
+            with self.subTest("its name"):
+                self.box.wait_for_line("http://corner.local:5000")
+            with self.subTest("the time of the network"):
+                wait_until(lambda: abs(self.box_time() - time.time()) < 60, "the right time", 60)
+        with self.subTest("HTTPS, sealed by the kernel"):
+            trusted = ssl.create_default_context(cadata=certificate)
+            trusted.check_hostname = False
+            url = f"https://127.0.0.1:{self.box.tls_port}/v2/library/app/manifests/1"
+            with urllib.request.urlopen(url, context=trusted, timeout=60) as answer:
+                self.assertEqual(answer.status, 200)
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            counters = self.box.get("/stats").json()["counters"]
+            self.assertGreater(counters["tls_by_kernel"], 0)
+
+        self.box.cut_power()
+        with self.subTest("a mistake is told, and the last good settings hold"):
+            self.box.write_settings("layby.json", '{"cahce": {}}')
+            self.box.switch_on()
+            self.box.wait_until_it_serves()
+            self.box.wait_for_line("layby.json has mistakes")
+            self.assertIn("cahce", self.box.console())
+            self.assertIn("cahce", self.box.get("/").body.decode())
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+
+        self.box.cut_power()
+        with self.subTest("without a network it starts all the same, and serves when it has one"):
+            self.box.switch_on(network=False)
+            self.box.wait_for_line("waits for a network cable")
+
+        self.box.cut_power()
+        with self.subTest("a data partition that is no file system any more is made anew"):
+            with self.box.disk.open("r+b") as disk:
+                disk.seek(225 * MIB)
+                disk.write(b"\xff" * 32 * MIB)
+            self.box.switch_on()
+            self.box.wait_until_it_serves()
+            self.assertEqual(self.box.get("/stats").json()["store"]["blobs"], 0)
+
+    def box_time(self) -> float:
+        stamp = self.box.get("/healthz").headers.get("date")
+        return email.utils.parsedate_to_datetime(stamp).timestamp() if stamp else 0
+
+    @staticmethod
+    def certificate(folder: Path) -> tuple[str, str]:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=layby.local",
+                        "-keyout", str(folder / "key"), "-out", str(folder / "certificate")],
+                       check=True, capture_output=True)
+        return (folder / "certificate").read_text(), (folder / "key").read_text()
+
+
+class DamagedRoot(BoxCase):
+    def test_a_damaged_slot_is_left_for_the_other(self) -> None:
+        """The second slot gets what the first has; then the first one's root loses a block."""
+        with self.box.disk.open("r+b") as disk:
+            disk.seek(97 * MIB)
+            slot = disk.read(64 * MIB)
+            disk.seek(161 * MIB)
+            disk.write(slot)
+        self.box.set_boot_state(ORDER="A B", A_OK=1, A_TRY=0, B_OK=1, B_TRY=0)
+        self.box.damage("A", 16 * MIB)
+        self.box.switch_on()
+        self.box.wait_for_line("the root of slot A is damaged")
+        self.box.wait_until_it_serves()
+        self.assertEqual(self.box.boot_state()["ORDER"], "B A")
+        self.assertEqual(self.box.boot_state()["A_OK"], "0")
+
+        self.box.cut_power()
+        with self.subTest("so is one whose kernel can't be read"):
+            self.box.set_boot_state(ORDER="A B", A_OK=1, A_TRY=0, B_OK=1, B_TRY=0)
+            self.box.damage("A", 0, MIB)
+            self.box.switch_on()
+            self.box.wait_until_it_serves()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
