@@ -49,6 +49,40 @@ class HostAddresses:
             subprocess.run(["ip", "address", "del", f"{address}/32", "dev", "lo"], check=False)
 
 
+class Cable:
+    """A tap interface of the host's, which the box's card is plugged into."""
+
+    NAME, HOST, BOX = "layby-tap0", "198.18.6.1", "198.18.6.10"
+
+    def __enter__(self) -> Cable:
+        for command in (f"ip tuntap add dev {self.NAME} mode tap",
+                        f"ip address add {self.HOST}/24 dev {self.NAME}", f"ip link set {self.NAME} up"):
+            subprocess.run(command.split(), check=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["ip", "link", "del", self.NAME], check=False)
+
+    def ask_for(self, name: str) -> str:
+        """The address that somebody answers with by mDNS (RFC 6762); empty for none in a second."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.settimeout(1)
+            asker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            asker.bind(("", 5353))
+            asker.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                             socket.inet_aton("224.0.0.251") + socket.inet_aton(self.HOST))
+            asker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(self.HOST))
+            question = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+            asker.sendto(b"\0\7\0\0\0\1\0\0\0\0\0\0" + question + b"\0\0\1\0\1", ("224.0.0.251", 5353))
+            try:
+                while True:
+                    answer, sender = asker.recvfrom(1500)
+                    if socket.inet_aton(sender[0]) in answer and question in answer:
+                        return sender[0]
+            except TimeoutError:
+                return ""
+
+
 def new_hub(**options: Any) -> Hub:
     return Hub(host=HOST, cdn_host=CDN, **options)
 
@@ -106,7 +140,8 @@ class Box:
 
     # -- power
 
-    def switch_on(self, *more: str, memory_mib: int = 512, network: bool = True) -> None:
+    def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user") -> None:
+        """`network` is "user", "none", or the name of a tap interface."""
         self.boots += 1
         self.serial = self.home / f"serial.{self.boots}"
         pipe = self.home / "nbd"
@@ -115,6 +150,8 @@ class Box:
         self.server.start(["nbdkit", "-f", "-U", str(pipe), "--filter=cache", "file", str(self.disk),
                            "cache=writeback"])
         wait_until(pipe.exists, "the disk")
+        card = {"none": []}.get(network, ["-device", "virtio-net-pci,netdev=net,romfile="])
+        tap = ["-netdev", f"tap,id=net,ifname={network},script=no,downscript=no"]
         forward = (f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:5000,"
                    f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443")
         self.switched_on_at = time.monotonic()
@@ -126,7 +163,7 @@ class Box:
             "-drive", f"if=pflash,format=raw,file={self.efi}",
             "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
             "-device", "virtio-blk-pci,drive=d0,bootindex=0",
-            *(["-netdev", forward, "-device", "virtio-net-pci,netdev=net,romfile="] if network else []),
+            *{"user": ["-netdev", forward], "none": []}.get(network, tap), *card,
             "-device", "qemu-xhci,id=usb", "-qmp", f"unix:{self.home}/qmp,server=on,wait=off",
             "-device", "i6300esb", "-action", "watchdog=reset", "-rtc", "base=utc", *more])
 

@@ -7,9 +7,9 @@ Root runs this, after `scripts/image --board qemu-x86_64`.
 """
 from __future__ import annotations
 
-import datetime
 import email.utils
 import json
+import socket
 import ssl
 import struct
 import subprocess
@@ -20,9 +20,8 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-import socket
-from box import HOST, MIB, Box
-from harness import make_image, pull, wait_until
+from box import HOST, MIB, Cable
+from harness import accepts_connections, fetch, make_image, pull, wait_until
 from test_appliance import BoxCase
 
 
@@ -94,7 +93,7 @@ class Settings(BoxCase):
 
         self.box.cut_power()
         with self.subTest("without a network it starts all the same, and serves when it has one"):
-            self.box.switch_on(network=False)
+            self.box.switch_on(network="none")
             self.box.wait_for_line("waits for a network cable")
 
         self.box.cut_power()
@@ -117,6 +116,19 @@ class Settings(BoxCase):
                         "-keyout", str(folder / "key"), "-out", str(folder / "certificate")],
                        check=True, capture_output=True)
         return (folder / "certificate").read_text(), (folder / "key").read_text()
+
+
+@unittest.skipUnless(Path("/dev/net/tun").exists(), "no tap interfaces here")
+class FixedAddress(BoxCase):
+    def test_a_fixed_address_and_a_name(self) -> None:
+        cable = self.enterContext(Cable())
+        self.box.write_settings("network.conf", f"address = {cable.BOX}/24\r\ngateway = {cable.HOST}\r\n")
+        self.box.switch_on(network=cable.NAME)
+        self.box.wait_for_line(f'["http://{cable.BOX}:5000"]')
+        self.assertEqual(fetch(f"{cable.BOX}:5000", "/healthz").status, 200)
+        wait_until(lambda: cable.ask_for("layby.local") == cable.BOX, "layby.local", 30)
+        open_ports = [port for port in range(1, 10_000) if accepts_connections(cable.BOX, port)]
+        self.assertEqual(open_ports, [5000])
 
 
 class DamagedRoot(BoxCase):
