@@ -105,7 +105,7 @@ def measure_in_groups(table: Table, repeats: int) -> None:
 
 def cool(layby: Layby, paths: list[str]) -> None:
     for path in paths:
-        evict(file_of(layby, path))
+        evict(file_of(layby, path), seconds=60)
 
 
 def cache_single_pages(path: Path) -> None:

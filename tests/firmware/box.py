@@ -32,7 +32,8 @@ MIB = 1 << 20
 CONFIG_AT = 33 * MIB  # Of the settings partition, see firmware/disk.sh.
 BOOT_AT = 1 * MIB
 SLOT_AT = {"A": 97 * MIB, "B": 161 * MIB}
-HOST, CDN = "198.18.5.1", "198.18.5.2"  # RFC 2544's, which nobody routes.
+# RFC 2544's, which nobody routes; each process has its own.
+HOST, CDN = (f"198.{net}.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}" for net in (18, 19))
 BOOT_SECONDS = 150
 OVMF = Path("/usr/share/OVMF")
 
@@ -52,7 +53,7 @@ class HostAddresses:
 class Cable:
     """A tap interface of the host's, which the box's card is plugged into."""
 
-    NAME, HOST, BOX = "layby-tap0", "198.18.6.1", "198.18.6.10"
+    NAME, HOST, BOX = "layby-tap0", "192.0.2.1", "192.0.2.10"
 
     def __enter__(self) -> Cable:
         for command in (f"ip tuntap add dev {self.NAME} mode tap",
@@ -140,8 +141,9 @@ class Box:
 
     # -- power
 
-    def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user") -> None:
-        """`network` is "user", "none", or the name of a tap interface."""
+    def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user",
+                  disk: str = "virtio-blk-pci", card: str = "virtio-net-pci") -> None:
+        """`network` is "user", "none", or the name of a tap interface; the others are QEMU's devices."""
         self.boots += 1
         self.serial = self.home / f"serial.{self.boots}"
         pipe = self.home / "nbd"
@@ -150,7 +152,7 @@ class Box:
         self.server.start(["nbdkit", "-f", "-U", str(pipe), "--filter=cache", "file", str(self.disk),
                            "cache=writeback"])
         wait_until(pipe.exists, "the disk")
-        card = {"none": []}.get(network, ["-device", "virtio-net-pci,netdev=net,romfile="])
+        cards = {"none": []}.get(network, ["-device", f"{card},netdev=net,romfile="])
         tap = ["-netdev", f"tap,id=net,ifname={network},script=no,downscript=no"]
         forward = (f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:5000,"
                    f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443")
@@ -158,13 +160,13 @@ class Box:
         self.machine = Program("qemu")
         self.machine.start([
             "qemu-system-x86_64", "-M", "q35", *accelerator(), "-smp", "2", "-m", str(memory_mib),
-            "-nodefaults", "-display", "none", "-serial", f"file:{self.serial}",
+            "-device", "qemu-xhci,id=usb", "-nodefaults", "-display", "none", "-serial", f"file:{self.serial}",
             "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
             "-drive", f"if=pflash,format=raw,file={self.efi}",
             "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
-            "-device", "virtio-blk-pci,drive=d0,bootindex=0",
-            *{"user": ["-netdev", forward], "none": []}.get(network, tap), *card,
-            "-device", "qemu-xhci,id=usb", "-qmp", f"unix:{self.home}/qmp,server=on,wait=off",
+            "-device", f"{disk},drive=d0,bootindex=0",
+            *{"user": ["-netdev", forward], "none": []}.get(network, tap), *cards,
+            "-qmp", f"unix:{self.home}/qmp,server=on,wait=off",
             "-device", "i6300esb", "-action", "watchdog=reset", "-rtc", "base=utc", *more])
 
     def monitor(self, *commands: dict[str, Any]) -> None:
@@ -256,18 +258,19 @@ def make_stick(path: Path, update: Path) -> Path:
     return path
 
 
-def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | None = None) -> Path:
+def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | None = None,
+          board: str = BOARD) -> Path:
     """Another build, so many seconds newer than that of the tests; its bundle."""
     with bundle().open("rb") as file:
         built = re.search(rb"^built=(\d+)$", file.read(1024), re.M)
     assert built
-    command = [str(ROOT / "scripts/image"), "--board", BOARD, "--output", str(folder),
+    command = [str(ROOT / "scripts/image"), "--board", board, "--output", str(folder),
                "--key", str(key or ROOT / "build/image/update.key"), *(["--add", str(add)] if add else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False,
                           env={**os.environ, "SOURCE_DATE_EPOCH": str(int(built[1]) + newer_by)})
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
-    return folder / f"layby-{BOARD}.bundle"
+    return folder / f"layby-{board}.bundle"
 
 
 def accelerator() -> list[str]:

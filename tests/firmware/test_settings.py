@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import shutil
 import socket
 import ssl
 import struct
@@ -20,7 +21,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from box import HOST, MIB, Cable
+from box import HOST, MIB, Box, Cable, build
 from harness import accepts_connections, fetch, make_image, pull, wait_until
 from test_appliance import BoxCase
 
@@ -116,6 +117,20 @@ class Settings(BoxCase):
                         "-keyout", str(folder / "key"), "-out", str(folder / "certificate")],
                        check=True, capture_output=True)
         return (folder / "certificate").read_text(), (folder / "key").read_text()
+
+
+class PersonalComputer(BoxCase):
+    def test_the_image_for_any_pc_boots_on_what_pcs_have(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="layby-pc-", dir="/var/tmp"))
+        self.addCleanup(shutil.rmtree, folder)
+        build(folder, board="x86_64")
+        image = make_image(self.hub, "library/app", "1", [MIB])
+        for disk, card in (("nvme,serial=1", "e1000e"), ("ide-hd,bus=ide.0", "e1000"), ("usb-storage,bus=usb.0", "rtl8139")):
+            with self.subTest(disk=disk, card=card), \
+                    Box(self.settings_for(self.hub), image=folder / "layby-x86_64.img.zst") as box:
+                box.switch_on(disk=disk, card=card)
+                box.wait_until_it_serves()
+                self.assertEqual(pull(box.authority, "library/app", "1"), image)
 
 
 @unittest.skipUnless(Path("/dev/net/tun").exists(), "no tap interfaces here")
