@@ -21,6 +21,10 @@ static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
 image_packages=(cpio cryptsetup-bin dosfstools fdisk grub-common kmod mtools openssl
   squashfs-tools zstd)
 
+# What makes the Debian package, besides.
+# shellcheck disable=SC2034
+package_packages=(dpkg-dev python3)
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() {
@@ -109,3 +113,9 @@ build_static() {
   "$root/scripts/static-curl"
   build_preset static
 }
+
+# The version that CMakeLists.txt declares.
+project_version() { sed -n 's/^project(layby VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt"; }
+
+# When the last commit was made, in seconds since 1970.
+last_commit_time() { git -C "$root" -c safe.directory="$root" log -1 --format=%ct; }
