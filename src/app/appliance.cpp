@@ -23,6 +23,7 @@
 #include "app/pages.h"
 #include "app/prefetching.h"
 #include "app/rate_windows.h"
+#include "app/service_manager.h"
 #include "app/tls_files.h"
 #include "app/upstreams.h"
 #include "layby/admin/images.h"
@@ -157,6 +158,7 @@ class Appliance {
   std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
   std::string listen_;             // What is really bound.
   std::vector<cache::Handle> signals_;
+  std::unique_ptr<ServiceManager> manager_;
   cache::Handle grace_;
 };
 
@@ -169,6 +171,8 @@ Status Appliance::start() {
   if (Status status = start_cache(); !status.ok()) return status;
   if (Status status = start_server(); !status.ok()) return status;
   watch_signals();
+  manager_ = std::make_unique<ServiceManager>(ServiceManager::asked_for(), *loop_);
+  manager_->ready("Serving on " + listen_);
   return {};
 }
 
@@ -254,6 +258,7 @@ void Appliance::shut_down() {
   if (grace_) return loop_->stop();  // Asked a second time.
   log::info("stopping; {} connections have {} ms to end", server_->connections(),
             config_.shutdown_grace.count());
+  manager_->stopping(config_.shutdown_grace);
   grace_ = loop_->after(config_.shutdown_grace, [this] { loop_->stop(); });
   server_->drain([this] { loop_->stop(); });
 }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nothing waits for the manager. When its queue is full, a sign of life is lost and the next one
+// does; that the daemon is ready is told again.
+
+#include "app/service_manager.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "layby/base/log.h"
+#include "layby/base/number.h"
+
+namespace layby::app {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kAgain{500};
+// What the end of the process may take after the grace for transfers.
+constexpr milliseconds kEnd{10'000};
+constexpr std::uint64_t kLongestWatchdog = 24 * 3600 * 1'000'000ull;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+std::optional<microseconds> watchdog() {
+  const std::string pid = environment("WATCHDOG_PID");
+  if (!pid.empty() && pid != std::to_string(::getpid())) return std::nullopt;
+  const std::optional<std::uint64_t> wait = parse_number(environment("WATCHDOG_USEC"));
+  if (!wait || *wait == 0) return std::nullopt;
+  return microseconds(std::min(*wait, kLongestWatchdog));
+}
+
+bool is_full(int error) { return error == EAGAIN || error == ENOBUFS || error == EINTR; }
+
+}  // namespace
+
+ServiceManager::Request ServiceManager::asked_for() {
+  return {environment("NOTIFY_SOCKET"), watchdog()};
+}
+
+ServiceManager::ServiceManager(Request request, cache::Timers& timers)
+    : request_(std::move(request)), timers_(timers) {
+  if (request_.socket.empty()) return;
+  const char first = request_.socket.front();
+  if ((first != '/' && first != '@') || request_.socket.size() >= sizeof(sockaddr_un::sun_path)) {
+    log::warn("NOTIFY_SOCKET is {}, which is no path: nobody is told how it goes", request_.socket);
+    return;
+  }
+  fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+void ServiceManager::ready(std::string status) {
+  if (!fd_) return;
+  if (!tell("READY=1\nSTATUS=" + status)) {
+    again_ = timers_.after(kAgain, [this, status = std::move(status)]() { ready(status); });
+    return;
+  }
+  if (request_.watchdog && !next_beat_) beat();
+}
+
+void ServiceManager::stopping(milliseconds grace) {
+  again_.reset();
+  tell("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(microseconds(grace + kEnd).count()));
+}
+
+// False when it may go better later.
+bool ServiceManager::tell(const std::string& message) {
+  if (!fd_) return true;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  request_.socket.copy(address.sun_path, request_.socket.size());
+  if (request_.socket.front() == '@') address.sun_path[0] = '\0';  // unix(7), abstract.
+  const auto length =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + request_.socket.size());
+  if (::sendto(fd_.get(), message.data(), message.size(), MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), length) >= 0) {
+    return true;
+  }
+  if (is_full(errno)) return false;
+  log::warn("the service manager at {} can't be told: {}", request_.socket, std::strerror(errno));
+  return true;
+}
+
+// At half of what the manager waits, so that one may be lost.
+void ServiceManager::beat() {
+  tell("WATCHDOG=1");
+  const auto half = std::chrono::duration_cast<milliseconds>(*request_.watchdog / 2);
+  next_beat_ = timers_.after(std::max(half, milliseconds(1)), [this] { beat(); });
+}
+
+}  // namespace layby::app
