@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian systems to install the package in: folders to enter by chroot, and to boot.
+
+One system is made by mmdebstrap for all tests of a program, with what the package depends on;
+each test has a copy. Machine boots one with systemd-nspawn, in a control group and with a view
+of /sys/fs/cgroup of its own, and with the network of this machine, so that a hub on loopback is
+its Docker Hub too. Where that can't be had, Unavailable says why. Root runs all of this.
+"""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+
+from harness import Program, remove_tree, wait_until  # noqa: E402
+
+SUITE = "bookworm"
+ALSO = ("systemd",)  # Besides what the package depends on: what runs its service.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BOOT_SECONDS = 60
+
+
+class Unavailable(Exception):
+    """This machine can't boot another one inside itself."""
+
+
+def package() -> Path:
+    """The newest one that scripts/package has made."""
+    found = sorted((ROOT / "build/package").glob("layby_*.deb"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise RuntimeError("build/package has no package: run scripts/package")
+    return found[-1]
+
+
+def run(*command: str | Path, **options: Any) -> str:
+    done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, **options)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.returncode}\n"
+                           f"{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def field(file: Path, name: str) -> str:
+    return run("dpkg-deb", "--field", file, name).strip()
+
+
+def dependencies(file: Path) -> list[str]:
+    return re.findall(r"(?:^|, )([a-z0-9.+-]+)", field(file, "Depends"))
+
+
+def next_version(file: Path, folder: Path, changes: dict[str, str]) -> Path:
+    """The package again, as version 99, with other text in some of its files."""
+    tree, out = folder / "next", folder / "next.deb"
+    run("dpkg-deb", "--raw-extract", file, tree)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 99", control.read_text()))
+    for path, text in changes.items():
+        (tree / path).write_text(text)
+    run("dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, out)
+    shutil.rmtree(tree)
+    return out
+
+
+class BaseSystem:
+    """What the tests' systems are copied from."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="layby-debian-"))
+        self.tree = self.home / "base"
+        try:
+            run("mmdebstrap", "--variant=minbase", f"--include={','.join([*ALSO, *dependencies(package())])}",
+                SUITE, self.tree)
+        except Exception:
+            self.close()
+            raise
+        (self.tree / "etc/resolv.conf").unlink(missing_ok=True)
+        (self.tree / "etc/resolv.conf").touch()
+        (self.tree / "etc/machine-id").write_text("")
+
+    def close(self) -> None:
+        remove_tree(self.home)
+
+
+class System:
+    """A copy of the base system that nothing runs in until it is told to."""
+
+    def __init__(self, base: BaseSystem) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="copy-", dir=base.home))
+        self.tree = self.home / "root"
+        upper, work = self.home / "upper", self.home / "work"
+        for folder in (self.tree, upper, work):
+            folder.mkdir()
+        if subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                           f"lowerdir={base.tree},upperdir={upper},workdir={work}", self.tree],
+                          capture_output=True).returncode:
+            run("cp", "--archive", f"{base.tree}/.", self.tree)
+
+    def run(self, *command: str) -> str:
+        return run("chroot", self.tree, "env", "-i", f"PATH={PATH}", "DEBIAN_FRONTEND=noninteractive",
+                   "LC_ALL=C.UTF-8", *command)
+
+    def dpkg(self, *arguments: str, file: Path | None = None) -> str:
+        """dpkg in there; `file` is a package from here."""
+        if not file:
+            return self.run("dpkg", *arguments)
+        inside = self.tree / "root" / file.name
+        shutil.copy(file, inside)
+        try:
+            return self.run("dpkg", *arguments, f"/root/{file.name}")
+        finally:
+            inside.unlink()
+
+    def close(self) -> None:
+        remove_tree(self.home)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+BOOT = """
+set -e
+mount -t tmpfs none /sys/fs
+mkdir /sys/fs/cgroup
+mount -t cgroup2 none /sys/fs/cgroup
+mkdir "/sys/fs/cgroup/$GROUP"
+echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
+exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe --kill-signal=SIGRTMIN+3 \
+  --resolv-conf=off --timezone=off --machine="$GROUP" --directory="$TREE" --boot
+"""
+# In the same view: what ran there is gone, and so may its groups be.
+CLEAN = """
+mount -t cgroup2 none /sys/fs
+find "/sys/fs/$GROUP" -depth -type d -exec rmdir {} +
+"""
+
+
+class Machine(System):
+    """A copy that is booted."""
+
+    def __init__(self, base: BaseSystem) -> None:
+        super().__init__(base)
+        self.program = Program("nspawn")
+        self.environment = {"GROUP": f"layby-{os.getpid()}-{self.home.name[5:].replace('_', '-')}",
+                            "TREE": str(self.tree), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+        self.init = 0  # Its process 1, as this machine numbers it.
+        try:
+            self._boot()
+        except Exception:
+            self.close()
+            raise
+
+    def _boot(self) -> None:
+        self.program.start(["unshare", "--mount", "--propagation", "private", "sh", "-c", BOOT],
+                           self.environment)
+        try:
+            self.init = wait_until(lambda: self.program.alive() and self._find_init(), "its process 1")
+            wait_until(lambda: self.program.alive() and self._is_up(), "booted system", BOOT_SECONDS)
+        except (RuntimeError, TimeoutError) as error:
+            raise Unavailable(f"{error}\n{self.program.log()[-1000:]}") from error
+
+    def _find_init(self) -> int:
+        assert self.program.process
+        pid = self.program.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+    def _is_up(self) -> bool:
+        return self.ask("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
+
+    def ask(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["nsenter", "--target", str(self.init), "--all", "--", "env", "-i", f"PATH={PATH}",
+             "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", *command],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    def run(self, *command: str) -> str:
+        done = self.ask(*command)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def show(self, unit: str, name: str) -> str:
+        return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+    def drop_in(self, unit: str, text: str) -> None:
+        folder = self.tree / f"etc/systemd/system/{unit}.d"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "test.conf").write_text(text)
+        self.run("systemctl", "daemon-reload")
+
+    def close(self) -> None:
+        self.program.close()
+        subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", CLEAN],
+                       env={**os.environ, **self.environment}, capture_output=True)
+        super().close()
