@@ -165,19 +165,24 @@ class Machine(System):
         self.program.start(["unshare", "--mount", "--propagation", "private", "sh", "-c", BOOT],
                            self.environment)
         try:
-            self.init = wait_until(lambda: self.program.alive() and self._find_init(), "its process 1")
             wait_until(lambda: self.program.alive() and self._is_up(), "booted system", BOOT_SECONDS)
         except (RuntimeError, TimeoutError) as error:
             raise Unavailable(f"{error}\n{self.program.log()[-1000:]}") from error
 
     def _find_init(self) -> int:
+        """The child that is systemd by now; others come and go before."""
         assert self.program.process
         pid = self.program.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0]) if children else 0
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            return next((int(child) for child in children
+                         if Path(f"/proc/{child}/comm").read_text() == "systemd\n"), 0)
+        except OSError:
+            return 0
 
     def _is_up(self) -> bool:
-        return self.ask("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
+        self.init = self._find_init()
+        return self.init != 0 and self.ask("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
 
     def ask(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
