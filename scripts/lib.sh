@@ -25,6 +25,10 @@ image_packages=(cpio cryptsetup-bin dosfstools fdisk grub-common kmod mtools ope
 # shellcheck disable=SC2034
 package_packages=(dpkg-dev python3)
 
+# What makes the container's image, besides.
+# shellcheck disable=SC2034
+container_packages=(buildah)
+
 say() { printf '%s\n' "$*" >&2; }
 
 die() {

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 
 from harness import Program, remove_tree, wait_until  # noqa: E402
+from view import in_view  # noqa: E402
 
 SUITE = "bookworm"
 ALSO = ("systemd",)  # Besides what the package depends on: what runs its service.
@@ -130,19 +131,14 @@ class System:
 
 
 BOOT = """
-set -e
-mount -t tmpfs none /sys/fs
-mkdir /sys/fs/cgroup
-mount -t cgroup2 none /sys/fs/cgroup
 mkdir "/sys/fs/cgroup/$GROUP"
 echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
 exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe --kill-signal=SIGRTMIN+3 \
   --resolv-conf=off --timezone=off --machine="$GROUP" --directory="$TREE" --boot
 """
-# In the same view: what ran there is gone, and so may its groups be.
+# What ran there is gone, and so may its groups be.
 CLEAN = """
-mount -t cgroup2 none /sys/fs
-find "/sys/fs/$GROUP" -depth -type d -exec rmdir {} +
+find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} +
 """
 
 
@@ -162,8 +158,7 @@ class Machine(System):
             raise
 
     def _boot(self) -> None:
-        self.program.start(["unshare", "--mount", "--propagation", "private", "sh", "-c", BOOT],
-                           self.environment)
+        self.program.start(in_view(BOOT), self.environment)
         try:
             wait_until(lambda: self.program.alive() and self._is_up(), "booted system", BOOT_SECONDS)
         except (RuntimeError, TimeoutError) as error:
@@ -207,6 +202,5 @@ class Machine(System):
 
     def close(self) -> None:
         self.program.close()
-        subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", CLEAN],
-                       env={**os.environ, **self.environment}, capture_output=True)
+        subprocess.run(in_view(CLEAN), env={**os.environ, **self.environment}, capture_output=True)
         super().close()
