@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 
 from harness import Dockerd, Hub, Podman, fetch, make_image, pull, wait_until  # noqa: E402
-from hub import free_port  # noqa: E402
+from hub import accepts_connections, free_port  # noqa: E402
 from view import in_view  # noqa: E402
 
 FILE = ROOT / "build/container/layby.tar"
@@ -32,9 +32,9 @@ USER = 990
 MAX_BYTES = 10_000_000
 # An engine may not be allowed to raise limits, as it does unless told; nor to make control groups.
 HERE = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", "--cgroups", "disabled")
-# As strict as an engine can be asked to be; the volume and /run/layby are all that it writes to.
-STRICT = ("--read-only", "--tmpfs", "/run/layby:mode=0777", "--cap-drop", "all",
-          "--security-opt", "no-new-privileges")
+# As strict as an engine can be asked to be; the two volumes are all that it writes to.
+STRICT = ("--read-only", "--volume", "/run/layby", "--cap-drop", "all", "--security-opt",
+          "no-new-privileges")
 
 
 class ViewingPodman(Podman):
@@ -166,11 +166,34 @@ class InPodman(unittest.TestCase):
 
 
 class InDocker(unittest.TestCase):
-    def test_it_is_loaded(self) -> None:
-        with Dockerd("http://127.0.0.1:9") as engine:
-            self.assertIn(IMAGE, engine.docker("load", "--input", str(FILE)))
-            told = json.loads(engine.docker("image", "inspect", IMAGE))[0]["Config"]
-            self.assertEqual((told["User"], told["Entrypoint"]), (f"{USER}:{USER}", ["/usr/bin/layby"]))
+    def setUp(self) -> None:
+        self.engine = self.enterContext(Dockerd("http://127.0.0.1:9"))
+        self.assertIn(IMAGE, self.engine.docker("load", "--input", str(FILE)))
+
+    def test_image_is_as_it_was_made(self) -> None:
+        told = json.loads(self.engine.docker("image", "inspect", IMAGE))[0]["Config"]
+        self.assertEqual((told["User"], told["Entrypoint"], told["Cmd"]),
+                         (f"{USER}:{USER}", ["/usr/bin/layby"], ["serve"]))
+
+    def test_it_caches_where_it_may_do_nothing(self) -> None:
+        hub = self.enterContext(Hub())
+        image = make_image(hub, "library/app", "1", [1 << 20])
+        port = free_port()
+        config = self.engine.home / "layby.json"
+        config.write_text(json.dumps({"listen": f"127.0.0.1:{port}", "upstreams": [{"url": hub.url}]}))
+        self.engine.docker("run", "--detach", "--name", "layby", "--network", "host", *STRICT,
+                           "--volume", f"{config}:/etc/layby/layby.json:ro", "--volume", "cache:/var/lib/layby", IMAGE)
+        self.addCleanup(self.engine.docker, "rm", "--force", "--volumes", "layby")
+        wait_until(lambda: self.has_status("running") and accepts_connections("127.0.0.1", port), "listening container")
+        self.assertEqual(pull(f"127.0.0.1:{port}", "library/app", "1"), image)
+        self.assertIn("pulls", self.engine.docker("exec", "layby", "layby", "status"))
+        self.engine.docker("stop", "layby")
+        self.assertTrue(self.has_status("exited"))
+
+    def has_status(self, wanted: str) -> bool:
+        state = json.loads(self.engine.docker("inspect", "layby"))[0]["State"]
+        self.assertEqual((state["Status"], state["ExitCode"]), (wanted, 0), state)
+        return True
 
 
 if __name__ == "__main__":
