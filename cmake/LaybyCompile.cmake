@@ -24,7 +24,12 @@ if(LAYBY_STATIC)
   # Debian's archives, is position-independent. The relocations that it takes are packed.
   # The linker warns of each function that may load a library at run time, such as
   # getaddrinfo; src/app/main.cpp sees to it that ours don't.
-  add_link_options(-static-pie -s -Wl,-z,pack-relative-relocs)
+  add_link_options(-static-pie -s)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_link_options(-Wl,-z,pack-relative-relocs)
+  else()
+    add_link_options(-Wl,--pack-dyn-relocs=relr)  # lld's name for it.
+  endif()
 endif()
 
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")

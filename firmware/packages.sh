@@ -11,34 +11,17 @@ box_packages=(busybox-static ca-certificates e2fsprogs fdisk libblkid1 libc6 lib
   libfdisk1 libmdnsd1 libmount1 libpcre2-8-0 libreadline8 libselinux1 libsmartcols1 libtinfo6 libuuid1
   mdnsd openntpd util-linux)
 
-# fetch_packages ARCHITECTURE KERNEL FOLDER: FOLDER/root holds all of them, FOLDER/versions
-# tells which. Done again only when Debian has others.
+# fetch_packages ARCHITECTURE KERNEL FOLDER [PACKAGE...]: FOLDER/root holds all of them, and
+# the kernel and its modules.
 fetch_packages() {
-  local architecture=$1 kernel=$2 folder=$3 packages=("${box_packages[@]}")
-  mkdir -p "$folder/apt/lists/partial" "$folder/apt/archives/partial"
-  debian_sources deb >"$folder/apt/debian.list"
-  apt_for_box() {
-    local command=$1
-    shift
-    "$command" -qq -o APT::Architecture="$architecture" -o APT::Architectures::="$architecture" \
-      -o Dir::Etc::SourceList="$folder/apt/debian.list" -o Dir::Etc::SourceParts=/dev/null \
-      -o Dir::State::Lists="$folder/apt/lists" -o Dir::Cache="$folder/apt" \
-      -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root "$@"
-  }
-  apt_for_box apt-get update
-  packages+=("$(apt_for_box apt-cache depends "$kernel" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')")
-  apt_for_box apt-get download --print-uris "${packages[@]}" | awk '{ print $2, $4 }' | sort >"$folder/versions.new"
-  if ! cmp -s "$folder/versions.new" "$folder/versions"; then
-    say "fetching ${#packages[@]} packages of Debian for $architecture"
-    rm -rf "$folder/root" "$folder/versions" "$folder/debs"
-    mkdir -p "$folder/root" "$folder/debs"
-    (cd "$folder/debs" && apt_for_box apt-get download "${packages[@]}")
-    local deb
-    for deb in "$folder"/debs/*.deb; do dpkg-deb -x "$deb" "$folder/root"; done
-    rm -r "$folder/debs"
+  local architecture=$1 kernel=$2 folder=$3 wanted=("${box_packages[@]}" "${@:4}")
+  update_lists "$architecture" "$folder"
+  wanted+=("$(foreign_apt "$architecture" "$folder" apt-cache depends "$kernel" |
+    sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')")
+  unpack_packages "$architecture" "$folder" "${wanted[@]}"
+  # Its last step: what is there is whole.
+  [[ -e $folder/root/lib/modules/$(kernel_version "$folder/root")/modules.dep ]] ||
     depmod -b "$folder/root" "$(kernel_version "$folder/root")"
-    mv "$folder/versions.new" "$folder/versions"
-  fi
 }
 
 kernel_version() {

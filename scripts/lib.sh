@@ -16,6 +16,14 @@ build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-op
 # shellcheck disable=SC2034
 static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
 
+# What the static program is made with for another architecture, and of what, from that
+# one's packages. Debian's clang, for its GCC for others doesn't get GCC's security fixes.
+# shellcheck disable=SC2034
+cross_packages=(clang lld llvm)
+sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux-libc-dev libevent-dev
+  libfmt-dev libfmt9 liblmdb-dev libspdlog-dev libspdlog1.10 libssl-dev zlib1g-dev libcli11-dev
+  nlohmann-json3-dev node-llhttp)
+
 # What makes images of appliances, besides.
 # shellcheck disable=SC2034
 image_packages=(cpio cryptsetup-bin dosfstools fdisk grub-common kmod mtools openssl
@@ -80,6 +88,47 @@ debian_sources() {
     'Created-By: Packages' 'Origin: Debian' | sort -u
 }
 
+# foreign_apt ARCHITECTURE FOLDER COMMAND...: apt-get or apt-cache with sources and lists of
+# its own in FOLDER/apt, for any architecture and without root; the machine's stay as they are.
+foreign_apt() {
+  local architecture=$1 folder=$2 command=$3
+  shift 3
+  "$command" -qq -o APT::Architecture="$architecture" -o APT::Architectures::="$architecture" \
+    -o Dir::Etc::SourceList="$folder/apt/debian.list" -o Dir::Etc::SourceParts=/dev/null \
+    -o Dir::State::Lists="$folder/apt/lists" -o Dir::Cache="$folder/apt" \
+    -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root "$@"
+}
+
+# update_lists ARCHITECTURE FOLDER: those of foreign_apt.
+update_lists() {
+  local list=$2/apt/debian.list
+  mkdir -p "$2/apt/lists/partial" "$2/apt/archives/partial"
+  debian_sources deb >"$list"
+  if [[ ! -s $list ]]; then  # No package lists yet: they say what is Debian's.
+    as_root apt-get update -qq
+    debian_sources deb >"$list"
+  fi
+  foreign_apt "$1" "$2" apt-get update
+}
+
+# unpack_packages ARCHITECTURE FOLDER PACKAGE...: FOLDER/root holds what is in them,
+# FOLDER/versions tells which. Nothing of it is run or installed. Done again only when
+# Debian has others; the lists have to be there.
+unpack_packages() {
+  local architecture=$1 folder=$2 deb
+  shift 2
+  foreign_apt "$architecture" "$folder" apt-get download --print-uris "$@" |
+    awk '{ print $2, $4 }' | sort >"$folder/versions.new"
+  cmp -s "$folder/versions.new" "$folder/versions" && return
+  say "fetching $# packages of Debian for $architecture"
+  rm -rf "$folder/root" "$folder/versions" "$folder/debs"
+  mkdir -p "$folder/root" "$folder/debs"
+  (cd "$folder/debs" && foreign_apt "$architecture" "$folder" apt-get download "$@")
+  for deb in "$folder"/debs/*.deb; do dpkg-deb -x "$deb" "$folder/root"; done
+  rm -r "$folder/debs"
+  mv "$folder/versions.new" "$folder/versions"
+}
+
 # Runs a command while policy-rc.d keeps packages from starting services.
 without_services() {
   local policy=/usr/sbin/policy-rc.d status=0
@@ -112,10 +161,25 @@ build_preset() {
   )
 }
 
-# The release as one static program, with the libcurl that it is linked with.
+is_foreign() { [[ $1 != "$(dpkg --print-architecture)" ]]; }
+
+# static_preset ARCHITECTURE: the preset of the static program, and its folder in build/.
+static_preset() { if is_foreign "$1"; then printf 'static-%s' "$1"; else printf 'static'; fi; }
+
+# build_static [ARCHITECTURE]: the release as one static program, with the libcurl that it is
+# linked with; for this machine's architecture or for one that has a file in cmake/.
 build_static() {
-  "$root/scripts/static-curl"
-  build_preset static
+  local architecture=${1:-$(dpkg --print-architecture)}
+  install_packages "${build_packages[@]}" "${static_packages[@]}"
+  if is_foreign "$architecture"; then
+    [[ -e $root/cmake/$architecture.cmake ]] || die "there is no build for $architecture on this machine"
+    install_packages "${cross_packages[@]}"
+    local sysroot=$root/build/third_party/sysroot-$architecture
+    update_lists "$architecture" "$sysroot"
+    unpack_packages "$architecture" "$sysroot" "${sysroot_packages[@]}"
+  fi
+  "$root/scripts/static-curl" "$architecture"
+  build_preset "$(static_preset "$architecture")"
 }
 
 # The version that CMakeLists.txt declares.
