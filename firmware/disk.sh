@@ -14,7 +14,8 @@ make_slot() {
   local data_blocks hash_blocks first salt
   rm -rf "$tree"
   mkdir "$tree"
-  cp "$kernel" "$tree/vmlinuz"
+  # That of arm64 doesn't unpack itself; GRUB does, whatever its name.
+  if [[ $architecture == arm64 ]]; then gzip -9n <"$kernel" >"$tree/vmlinuz"; else cp "$kernel" "$tree/vmlinuz"; fi
   cp "$initramfs" "$tree/initrd.img"
   cp "$3" "$verified"
   truncate -s %4096 "$verified"
@@ -55,17 +56,18 @@ make_fat() {
   )
 }
 
-# make_boot_partition FILE: GRUB, which slot to try, and how.
+# make_boot_partition PACKAGES FILE: GRUB, which slot to try, and how.
 make_boot_partition() {
-  local tree=$work/boot
+  local packages=$1 file=$2 tree=$work/boot
   rm -rf "$tree"
   mkdir -p "$tree/EFI/BOOT" "$tree/grub"
-  grub-mkimage -O "$grub_platform" -p /grub -o "$tree/EFI/BOOT/$efi_name" \
-    boot configfile echo efi_gop fat linux loadenv normal part_gpt reboot regexp sleep squash4 test
+  grub-mkimage -O "$grub_platform" -d "$packages/usr/lib/grub/$grub_platform" -p /grub \
+    -o "$tree/EFI/BOOT/$efi_name" \
+    boot configfile echo efi_gop fat gzio linux loadenv normal part_gpt reboot regexp sleep squash4 test
   cp "$firmware/grub/grub.cfg" "$tree/grub/"
   printf '# GRUB Environment Block\nORDER=A B\nA_OK=0\nA_TRY=0\nB_OK=0\nB_TRY=3\n' >"$tree/grub/grubenv"
   printf '%*s' $((1024 - $(stat -c %s "$tree/grub/grubenv"))) '' | tr ' ' '#' >>"$tree/grub/grubenv"
-  make_fat "$1" "$boot_mib" BOOT 4c415942 "$tree"
+  make_fat "$file" "$boot_mib" BOOT 4c415942 "$tree"
 }
 
 make_config_partition() {
@@ -76,10 +78,10 @@ make_config_partition() {
   make_fat "$1" "$config_mib" LAYBY 4c415943 "$tree"
 }
 
-# make_disk SLOT FILE: the image. The second slot is empty until the first update.
+# make_disk PACKAGES SLOT FILE: the image. The second slot is empty until the first update.
 make_disk() {
-  local slot=$1 file=$2 start=1 size=$((boot_mib + config_mib + 2 * slot_mib + data_mib + 2))
-  make_boot_partition "$work/boot.img"
+  local packages=$1 slot=$2 file=$3 start=1 size=$((boot_mib + config_mib + 2 * slot_mib + data_mib + 2))
+  make_boot_partition "$packages" "$work/boot.img"
   make_config_partition "$work/config.img"
   rm -f "$file"
   truncate -s "${size}M" "$file"

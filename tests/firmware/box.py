@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 from harness import Hub, Program, fetch, wait_until  # noqa: E402
 from hub import free_port  # noqa: E402
 
-BOARD = "qemu-x86_64"
+BOARD = os.environ.get("LAYBY_BOARD", "qemu-x86_64")
 IMAGES = Path(os.environ.get("LAYBY_IMAGE_FOLDER", ROOT / "build/image"))
 MIB = 1 << 20
 CONFIG_AT = 33 * MIB  # Of the settings partition, see firmware/disk.sh.
@@ -35,7 +35,15 @@ SLOT_AT = {"A": 97 * MIB, "B": 161 * MIB}
 # RFC 2544's, which nobody routes; each process has its own.
 HOST, CDN = (f"198.{net}.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}" for net in (18, 19))
 BOOT_SECONDS = 150
-OVMF = Path("/usr/share/OVMF")
+EMULATION = ["-accel", "tcg,thread=multi"]
+# QEMU with a machine of each board; its UEFI, and the variables of that.
+MACHINES = {
+    "qemu-x86_64": (["qemu-system-x86_64", "-M", "q35", "-cpu", "max", *EMULATION],
+                    "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    "qemu-aarch64": (["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", *EMULATION],
+                     "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+}
+MACHINE, UEFI, UEFI_VARIABLES = MACHINES[BOARD]
 
 
 class HostAddresses:
@@ -104,7 +112,7 @@ class Box:
                            stdout=disk, check=True)
         os.truncate(self.disk, disk_mib * MIB)
         self.efi = self.home / "efi-vars.fd"
-        shutil.copy(OVMF / "OVMF_VARS_4M.fd", self.efi)
+        shutil.copy(UEFI_VARIABLES, self.efi)
         self.port, self.tls_port = free_port(), free_port()
         self.server = Program("nbdkit")
         self.machine = Program("qemu")
@@ -159,9 +167,9 @@ class Box:
         self.switched_on_at = time.monotonic()
         self.machine = Program("qemu")
         self.machine.start([
-            "qemu-system-x86_64", "-M", "q35", *accelerator(), "-smp", "2", "-m", str(memory_mib),
+            *MACHINE, "-smp", "2", "-m", str(memory_mib),
             "-device", "qemu-xhci,id=usb", "-nodefaults", "-display", "none", "-serial", f"file:{self.serial}",
-            "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+            "-drive", f"if=pflash,format=raw,readonly=on,file={UEFI}",
             "-drive", f"if=pflash,format=raw,file={self.efi}",
             "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
             "-device", f"{disk},drive=d0,bootindex=0",
@@ -271,7 +279,3 @@ def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | 
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
     return folder / f"layby-{board}.bundle"
-
-
-def accelerator() -> list[str]:
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
