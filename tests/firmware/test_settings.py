@@ -7,6 +7,7 @@ Root runs this, after `scripts/image --board qemu-x86_64`.
 """
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import shutil
@@ -42,16 +43,14 @@ class TimeServer:
         self.socket.close()
 
     def serve(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(OSError):  # Closed.
+            while True:
                 request, sender = self.socket.recvfrom(512)
-            except OSError:
-                return
-            now = time.time() + self.SINCE_1900
-            stamp = struct.pack("!II", int(now), int(now % 1 * 2**32))
-            version = request[0] >> 3 & 7
-            self.socket.sendto(struct.pack("!BBbb", version << 3 | 4, 1, 6, -20) + b"\0" * 8 + b"LOCL"
-                               + stamp + request[40:48] + stamp + stamp, sender)
+                now = time.time() + self.SINCE_1900
+                stamp = struct.pack("!II", int(now), int(now % 1 * 2**32))
+                version = request[0] >> 3 & 7
+                self.socket.sendto(struct.pack("!BBbb", version << 3 | 4, 1, 6, -20) + b"\0" * 8 + b"LOCL"
+                                   + stamp + request[40:48] + stamp + stamp, sender)
 
 
 class Settings(BoxCase):
