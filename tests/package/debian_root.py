@@ -8,6 +8,7 @@ its Docker Hub too. Where that can't be had, Unavailable says why. Root runs all
 """
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -142,13 +143,16 @@ find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} +
 """
 
 
+NUMBERS = itertools.count(1)
+
+
 class Machine(System):
     """A copy that is booted."""
 
     def __init__(self, base: BaseSystem) -> None:
         super().__init__(base)
         self.program = Program("nspawn")
-        self.environment = {"GROUP": f"layby-{os.getpid()}-{self.home.name[5:].replace('_', '-')}",
+        self.environment = {"GROUP": f"layby-{os.getpid()}-{next(NUMBERS)}",
                             "TREE": str(self.tree), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         self.init = 0  # Its process 1, as this machine numbers it.
         try:

@@ -3,7 +3,7 @@
 """The package's service where systemd runs it: in a Debian 12 that is booted for each test.
 
 systemd, its sandbox and its watchdog are the real ones. Where no system can be booted inside
-this one, the tests are skipped, and say why.
+this one, all tests are skipped, and it is said why.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from debian_root import BaseSystem, Machine, System, Unavailable, next_version, package
+from debian_root import BaseSystem, Machine, Unavailable, next_version, package
 
 from harness import Hub, fetch, make_image, pull, wait_until
 from hub import free_port
@@ -28,16 +28,17 @@ def setUpModule() -> None:
     global base
     base = BaseSystem()
     unittest.addModuleCleanup(base.close)
+    try:
+        Machine(base).close()
+    except Unavailable as error:
+        raise unittest.SkipTest(f"no system can be booted here: {error}") from error
 
 
 class TheService(unittest.TestCase):
     def setUp(self) -> None:
         self.hub = self.enterContext(Hub())
         self.image = make_image(self.hub, "library/app", "1", [1 << 20])
-        try:
-            self.machine = self.enterContext(Machine(base))
-        except Unavailable as error:
-            self.skipTest(f"no system can be booted here: {error}")
+        self.machine = self.enterContext(Machine(base))
         self.port = free_port()
         # There before the package, which starts the service, as one that somebody has edited.
         self.write({})
