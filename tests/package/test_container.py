@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,6 +50,22 @@ class ViewingPodman(Podman):
         assert self.process
         return super().run_command("nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", *command,
                                    seconds=seconds)
+
+    def close(self) -> None:
+        """What cleans up after a container is still at it when the container has ended."""
+        if self.process:
+            view = os.readlink(f"/proc/{self.process.pid}/ns/mnt") if self.process.poll() is None else ""
+            self.stop()
+            wait_until(lambda: not any(is_in(process, view) for process in Path("/proc").glob("[0-9]*")),
+                       "end of the view")
+        super().close()
+
+
+def is_in(process: Path, namespace: str) -> bool:
+    try:
+        return os.readlink(process / "ns/mnt") == namespace
+    except OSError:
+        return False
 
 
 class TheImage(unittest.TestCase):
