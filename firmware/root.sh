@@ -17,11 +17,13 @@ new_tree() {
   for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$tree/$folder"; done
 }
 
-# add_busybox PACKAGES TREE: with the names by which the scripts call it.
+# add_busybox PACKAGES TREE: with the names by which the scripts call it; the kernel calls
+# modprobe, for the driver of an Ethernet PHY for example, by a path of its own.
 add_busybox() {
   local packages=$1 tree=$2 name
   install -m 755 "$packages/bin/busybox" "$tree/bin/busybox"
   for name in $(names_in "$firmware/applets"); do ln -s busybox "$tree/bin/$name"; done
+  ln -s ../bin/busybox "$tree/sbin/modprobe"
 }
 
 # add_program PACKAGES TREE PATH: a program or library, and the libraries that it wants.
