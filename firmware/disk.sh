@@ -64,6 +64,7 @@ make_boot_partition() {
   grub-mkimage -O "$grub_platform" -d "$packages/usr/lib/grub/$grub_platform" -p /grub \
     -o "$tree/EFI/BOOT/$efi_name" \
     boot configfile echo efi_gop fat gzio linux loadenv normal part_gpt reboot regexp sleep squash4 test
+  if declare -F add_boot_files >/dev/null; then add_boot_files "$packages" "$tree"; fi
   cp "$firmware/grub/grub.cfg" "$tree/grub/"
   printf '# GRUB Environment Block\nORDER=A B\nA_OK=0\nA_TRY=0\nB_OK=0\nB_TRY=3\n' >"$tree/grub/grubenv"
   printf '%*s' $((1024 - $(stat -c %s "$tree/grub/grubenv"))) '' | tr ' ' '#' >>"$tree/grub/grubenv"
@@ -100,10 +101,31 @@ make_disk() {
     partition 5 $data_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-data
   } >"$work/partitions"
   sfdisk -q "$file" <"$work/partitions"
+  if [[ -n ${hybrid_mbr:-} ]]; then add_hybrid_mbr "$file"; fi
   write_at() { dd if="$1" of="$file" bs=1M seek="$2" conv=notrunc,sparse status=none; }
   write_at "$work/boot.img" 1
   write_at "$work/config.img" $((1 + boot_mib))
   write_at "$slot" $((1 + boot_mib + config_mib))
+}
+
+# add_hybrid_mbr FILE: the two FAT partitions, for those who don't read GPT, in front of what
+# tells others that there is one.
+add_hybrid_mbr() {
+  # record TYPE START SECTORS: each number in hexadecimal, least byte first.
+  record() {
+    local number text
+    printf '00000000%s000000' "$1"
+    for number in "$2" "$3"; do
+      text=$(printf '%08X' "$number")
+      printf '%s' "${text:6:2}${text:4:2}${text:2:2}${text:0:2}"
+    done
+  }
+  local sectors=$((mib / 512))
+  {
+    record 0E $sectors $((boot_mib * sectors))
+    record 0E $(((1 + boot_mib) * sectors)) $((config_mib * sectors))
+    record EE 1 $((sectors - 1))
+  } | basenc --base16 -d | dd of="$1" bs=1 seek=446 conv=notrunc status=none
 }
 
 # make_bundle SLOT KEY FILE: a head that says what it is, signed, and the slot.

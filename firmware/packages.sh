@@ -11,11 +11,11 @@ box_packages=(busybox-static ca-certificates e2fsprogs fdisk libblkid1 libc6 lib
   libfdisk1 libmdnsd1 libmount1 libpcre2-8-0 libreadline8 libselinux1 libsmartcols1 libtinfo6 libuuid1
   mdnsd openntpd util-linux)
 
-# fetch_packages ARCHITECTURE KERNEL FOLDER [PACKAGE...]: FOLDER/root holds all of them, and
-# the kernel and its modules.
+# fetch_packages ARCHITECTURE KERNEL FOLDER [PACKAGE...]: FOLDER/root holds all of them, those
+# of the board, the kernel and its modules.
 fetch_packages() {
   local architecture=$1 kernel=$2 folder=$3 wanted=("${box_packages[@]}" "${@:4}")
-  update_lists "$architecture" "$folder"
+  update_lists "$architecture" "$folder" "${extra_components[@]}"
   wanted+=("$(foreign_apt "$architecture" "$folder" apt-cache depends "$kernel" |
     sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')")
   unpack_packages "$architecture" "$folder" "${wanted[@]}"

@@ -99,7 +99,8 @@ foreign_apt() {
     -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root "$@"
 }
 
-# update_lists ARCHITECTURE FOLDER: those of foreign_apt.
+# update_lists ARCHITECTURE FOLDER [COMPONENT...]: those of foreign_apt, of Debian's main and
+# of other components besides.
 update_lists() {
   local list=$2/apt/debian.list
   mkdir -p "$2/apt/lists/partial" "$2/apt/archives/partial"
@@ -108,6 +109,7 @@ update_lists() {
     as_root apt-get update -qq
     debian_sources deb >"$list"
   fi
+  sed -i "s/ main\$/ main ${*:3}/" "$list"
   foreign_apt "$1" "$2" apt-get update
 }
 
