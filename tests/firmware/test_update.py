@@ -67,7 +67,7 @@ class Updates(BoxCase):
         refused = {
             "cut": (whole[:-MIB], "it is cut short"),
             "changed": (whole[:-5000] + b"\0" * 100 + whole[-4900:], "aren't those that were signed"),
-            "foreign": (self.altered("foreign", b"board=qemu-x86_64", b"board=qemu-x86_65"),
+            "foreign": (self.altered("foreign", f"board={BOARD}".encode(), b"board=another"),
                         "isn't signed with the key"),
             "other-key": (self.other_key().read_bytes(), "isn't signed with the key"),
             "other-board": (self.signed_for("raspberrypi9"), "it is for raspberrypi9"),
