@@ -77,14 +77,15 @@ Status for_each_piece(int fd, std::uint64_t offset, std::uint64_t size,
 // Whether the bytes from `offset` on are those of `facts`.
 Status check_bytes(int fd, std::uint64_t offset, const BundleFacts& facts) {
   Sha sha(ShaKind::kSha256);
-  const Status read =
+  Status read =
       for_each_piece(fd, offset, facts.size_bytes, [&](std::string_view piece, std::uint64_t) {
         sha.update(piece);
         return Status();
       });
   if (!read) return read;
-  if (sha.finish_hex() != facts.sha256)
+  if (sha.finish_hex() != facts.sha256) {
     return Error{ErrorCode::kCorrupt, "its bytes aren't those that were signed"};
+  }
   return {};
 }
 
@@ -148,17 +149,17 @@ Status Bundle::write_to(const std::string& device) const {
   if (S_ISBLK(about.st_mode) && static_cast<std::uint64_t>(room) < facts_.size_bytes) {
     return Error{ErrorCode::kNoSpace, device + " is too small for it"};
   }
-  const Status written = for_each_piece(
+  Status written = for_each_piece(
       file_.get(), begins_at_, facts_.size_bytes,
       [&](std::string_view piece, std::uint64_t at) { return write_at(slot.get(), piece, at); });
   if (!written) return written;
   if (::fsync(slot.get()) != 0) return errno_error(device, errno);
   // From the medium, not from memory, as far as the kernel lets go of it.
   ::posix_fadvise(slot.get(), 0, 0, POSIX_FADV_DONTNEED);
-  const Status back = check_bytes(slot.get(), 0, facts_);
-  if (!back)
+  if (!check_bytes(slot.get(), 0, facts_)) {
     return Error{ErrorCode::kCorrupt,
                  device + " doesn't give back what was written; is the medium worn out?"};
+  }
   return {};
 }
 
