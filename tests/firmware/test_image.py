@@ -53,7 +53,7 @@ class Image(unittest.TestCase):
         table = subprocess.run(["sfdisk", "-d", str(self.disk)], capture_output=True, text=True, check=True).stdout
         self.assertEqual(re.findall(r'name="([^"]+)"', table),
                          ["layby-boot", "layby-config", "layby-root-a", "layby-root-b", "layby-data"])
-        self.assertIn("::/EFI/BOOT/BOOTX64.EFI", self.listing(BOOT_AT))
+        self.assertRegex(self.listing(BOOT_AT), r"::/EFI/BOOT/BOOT(X64|AA64)\.EFI")
         for name in ("README.txt", "layby.json", "network.conf", "prefetch.json"):
             self.assertIn(f"::/{name}", self.listing(CONFIG_AT))
             text = Box.mtools("mtype", "-i", f"{self.disk}@@{CONFIG_AT}", f"::{name}")
