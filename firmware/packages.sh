@@ -7,9 +7,9 @@
 
 # What is taken from. The shared libraries are those that the programs of root.sh want;
 # one that is missing stops the build by its name.
-box_packages=(busybox-static ca-certificates e2fsprogs fdisk libblkid1 libc6 libcom-err2 libext2fs2
-  libfdisk1 libmdnsd1 libmount1 libpcre2-8-0 libreadline8 libselinux1 libsmartcols1 libtinfo6 libuuid1
-  mdnsd openntpd util-linux)
+box_packages=(busybox-static ca-certificates dropbear-bin e2fsprogs fdisk libblkid1 libc6 libcom-err2
+  libcrypt1 libext2fs2 libfdisk1 libgmp10 libmdnsd1 libmount1 libpcre2-8-0 libreadline8 libselinux1
+  libsmartcols1 libtinfo6 libtomcrypt1 libtommath1 libuuid1 mdnsd openntpd util-linux zlib1g)
 
 # fetch_packages ARCHITECTURE KERNEL FOLDER [PACKAGE...]: FOLDER/root holds all of them, those
 # of the board, the kernel and its modules.

@@ -4,7 +4,8 @@
 # The two file systems of a slot, made from the unpacked packages: the initramfs, which
 # finds the other one, and the root with Layby in it.
 
-root_programs=(/sbin/mke2fs /sbin/e2fsck /sbin/sfdisk /usr/bin/partx /usr/sbin/mdnsd /usr/sbin/ntpd)
+root_programs=(/sbin/mke2fs /sbin/e2fsck /sbin/sfdisk /usr/bin/partx /usr/sbin/mdnsd /usr/sbin/ntpd
+  /usr/sbin/dropbear /usr/bin/dropbearkey)
 
 # names_in FILE...: its words; # begins a remark.
 names_in() { sed 's/#.*//' "$@" | xargs -n 1; }
@@ -93,10 +94,12 @@ make_root() {
   mapfile -t modules < <(names_in "$firmware/modules.root" "$board_folder/modules.root")
   add_modules "$packages" "$tree" "${modules[@]}"
   names_in "$firmware/modules.root" >"$tree/lib/layby/modules"
-  printf 'BOARD=%s\nVERSION=%s\nBUILT=%s\n' "$board" "$version" "$SOURCE_DATE_EPOCH" >"$tree/etc/layby-release"
+  printf 'BOARD=%s\nVERSION=%s\nBUILT=%s\nLAMP=%s\n' "$board" "$version" "$SOURCE_DATE_EPOCH" "${lamp:-}" \
+    >"$tree/etc/layby-release"
   cp "$public_key" "$tree/etc/layby-update.pub"
   ln -s /run/resolv.conf "$tree/etc/resolv.conf"
   ln -s /run/config "$tree/etc/layby"
+  ln -s /run/ssh "$tree/root/.ssh"
   ln -s /data/layby "$tree/var/lib/layby"
   ln -s /run/openntpd "$tree/var/lib/openntpd"
   ln -s /run/log "$tree/var/log"

@@ -113,7 +113,7 @@ class Box:
         os.truncate(self.disk, disk_mib * MIB)
         self.efi = self.home / "efi-vars.fd"
         shutil.copy(UEFI_VARIABLES, self.efi)
-        self.port, self.tls_port = free_port(), free_port()
+        self.port, self.tls_port, self.ssh_port = free_port(), free_port(), free_port()
         self.server = Program("nbdkit")
         self.machine = Program("qemu")
         self.serial = self.home / "serial"
@@ -127,6 +127,11 @@ class Box:
     def write_settings(self, name: str, text: str) -> None:
         """A file of the settings partition, as a laptop would write it."""
         self.mtools("mcopy", "-o", "-i", f"{self.disk}@@{CONFIG_AT}", "-", f"::{name}", text=text)
+
+    def let_in(self) -> None:
+        """Makes a key for login(), and has the box know it."""
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.home / "key")], check=True)
+        self.write_settings("authorized_keys", (self.home / "key.pub").read_text())
 
     def boot_state(self) -> dict[str, str]:
         text = self.mtools("mtype", "-i", f"{self.disk}@@{BOOT_AT}", "::grub/grubenv")
@@ -163,7 +168,7 @@ class Box:
         cards = {"none": []}.get(network, ["-device", f"{card},netdev=net,romfile="])
         tap = ["-netdev", f"tap,id=net,ifname={network},script=no,downscript=no"]
         forward = (f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:5000,"
-                   f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443")
+                   f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22")
         self.switched_on_at = time.monotonic()
         self.machine = Program("qemu")
         self.machine.start([
@@ -234,6 +239,20 @@ class Box:
 
     def wait_for_line(self, text: str, seconds: float = BOOT_SECONDS) -> None:
         wait_until(lambda: text in self.console(), f"{text!r} on the console", seconds)
+
+    def login(self, command: str, key: Path | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """Of the owner, by SSH; the box's own key has to stay the same."""
+        return subprocess.run(
+            ["ssh", "-p", str(self.ssh_port), "-i", str(key or self.home / "key"), "-o", "IdentitiesOnly=yes",
+             "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={self.home}/known_hosts",
+             "-o", "StrictHostKeyChecking=accept-new", "root@127.0.0.1", command],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds)
+
+    def run(self, command: str, seconds: float = 60) -> str:
+        """What a command says that the owner gives there; it has to go well."""
+        done = self.login(command, seconds=seconds)
+        assert done.returncode == 0, f"{command}: {done.returncode}: {done.stderr}"
+        return done.stdout
 
     @property
     def authority(self) -> str:

@@ -118,6 +118,58 @@ class Settings(BoxCase):
         return (folder / "certificate").read_text(), (folder / "key").read_text()
 
 
+class LoggingIn(BoxCase):
+    def test_who_has_a_key_may_log_in(self) -> None:
+        self.box.let_in()
+        self.box.switch_on()
+        self.box.wait_until_it_serves()
+        wait_until(lambda: self.box.login("true").returncode == 0, "a login", 60)
+        with self.subTest("the command line of the daemon is there"):
+            self.assertIn("requests", self.box.run("layby status"))
+            self.assertIn("layby", self.box.run("logread"))
+        with self.subTest("the lamp is lit"):
+            wait_until(lambda: set(self.lamps()) == {"1"}, "a lamp that is lit", 30)
+        with self.subTest("another key is refused, and so are passwords"):
+            other = self.box.home / "other"
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+            self.assertIn("Permission denied (publickey)", self.box.login("true", key=other).stderr)
+
+        wait_until(lambda: self.box.boot_state()["A_OK"] == "1", "slot A kept", 60)
+        self.box.cut_power()
+        with self.subTest("the box is known again, and blinks when there is something to be seen to"):
+            self.box.write_settings("layby.json", '{"cahce": {}}')
+            self.box.switch_on()
+            self.box.wait_until_it_serves()
+            wait_until(lambda: self.box.login("true").returncode == 0, "a login", 60)
+            wait_until(lambda: {"0", "1"} <= {lamp for _ in range(8) for lamp in self.lamps()}, "a lamp that blinks", 30)
+
+    def lamps(self) -> list[str]:
+        return self.box.run("cat /sys/class/leds/*::scrolllock/brightness").split()
+
+
+class WrongAddress(BoxCase):
+    def test_a_wrong_address_is_told_and_the_box_serves(self) -> None:
+        for settings, told in (("address = 10.0.2/33", "address must look like"),
+                               ("address = 10.0.2.15/24\ngateway = 192.0.2.1", "gateway must be an address in"),
+                               ("hostname = a_b", "hostname may have letters")):
+            with self.subTest(settings):
+                self.box.write_settings("network.conf", settings + "\n")
+                self.box.switch_on()
+                self.box.wait_until_it_serves()
+                self.assertIn(told, self.box.get("/").body.decode())
+                self.box.cut_power()
+
+
+class WrongListen(BoxCase):
+    settings = {"listen": "192.0.2.77:5000"}
+
+    def test_settings_that_layby_never_serves_with_are_left(self) -> None:
+        self.box.switch_on()
+        self.box.wait_until_it_serves()
+        self.assertRegex(self.box.console(), r"its last words: .*192\.0\.2\.77")
+        self.assertIn("never answered with these settings", self.box.get("/").body.decode())
+
+
 class PersonalComputer(BoxCase):
     def test_the_image_for_any_pc_boots_on_what_pcs_have(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="layby-pc-", dir="/var/tmp"))

@@ -20,7 +20,21 @@ from harness import make_image, pull, wait_until
 from test_appliance import BoxCase
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
+class Folder(SimpleHTTPRequestHandler):
+    """Of files; those asked for as /breaks-off/… end in the middle."""
+
+    def do_GET(self) -> None:
+        breaks_off = self.path.startswith("/breaks-off/")
+        file = Path(self.directory) / self.path.removeprefix("/breaks-off").lstrip("/")
+        if not file.is_file():
+            self.send_error(404)
+            return
+        content = file.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if breaks_off else content)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -35,7 +49,7 @@ class Updates(BoxCase):
 
     def serve_updates(self) -> str:
         """The address of the folder."""
-        server = ThreadingHTTPServer((HOST, 0), partial(QuietHandler, directory=str(self.folder)))
+        server = ThreadingHTTPServer((HOST, 0), partial(Folder, directory=str(self.folder)))
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -57,6 +71,8 @@ class Updates(BoxCase):
 
     def test_updates(self) -> None:
         image = make_image(self.hub, "library/app", "1", [2 * MIB])
+        url = self.serve_updates()
+        self.box.let_in()
         self.box.switch_on()
         self.box.wait_until_it_serves()
         self.is_kept("A")
@@ -88,6 +104,24 @@ class Updates(BoxCase):
             self.assertEqual(self.box.boot_state()["ORDER"], "B A")
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
 
+        with self.subTest("a download that breaks off changes nothing, nor does one that isn't there"):
+            before = self.box.boot_state()
+            for name, reason in (("breaks-off/newer", "bytes"), ("nowhere", "404")):
+                done = self.box.login(f"layby-update {url}/{name}/{self.newer.name}")
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(reason, done.stderr)
+            self.assertEqual(self.box.boot_state(), before)
+
+        with self.subTest("an older one by force, with a disk on which no byte is free"):
+            self.box.run("dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync; [ -s /data/filler ]", 300)
+            done = self.box.login(f"layby-update {url}/older/{self.newer.name}")
+            self.assertIn("it is older", done.stderr)
+            self.box.login(f"layby-update --force {url}/older/{self.newer.name}", seconds=200)
+            self.box.wait_for_line("an update is put into force", 10)
+            self.is_kept("A", BOOT_SECONDS)
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            self.box.run("rm /data/filler")
+
         self.box.cut_power()
         self.hub.up()
         with self.subTest("and from an address; one that can't serve is gone back from"):
@@ -95,7 +129,6 @@ class Updates(BoxCase):
             (self.folder / "broken/usr/bin/layby").write_text("#!/bin/sh\nexit 1\n")
             (self.folder / "broken/usr/bin/layby").chmod(0o755)
             build(self.folder / "fails", newer_by=2000, add=self.folder / "broken")
-            url = self.serve_updates()
             self.box.write_settings("network.conf", f"update = {url}/fails/layby-{BOARD}.bundle\r\n")
             self.box.switch_on()
             self.box.wait_until_it_serves()
@@ -104,7 +137,7 @@ class Updates(BoxCase):
             self.box.wait_until_it_serves(600)
             self.box.wait_for_line("it was tried, and Layby did not work with it", 60)
             state = self.box.boot_state()
-            self.assertEqual([state[name] for name in ("A_OK", "A_TRY", "B_OK")], ["0", "3", "1"])
+            self.assertEqual([state[name] for name in ("B_OK", "B_TRY", "A_OK")], ["0", "3", "1"])
             self.hub.down()
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
 
