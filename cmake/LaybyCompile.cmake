@@ -60,4 +60,5 @@ function(layby_module name)
     PUBLIC ${CMAKE_SOURCE_DIR}/include
     PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(layby_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  layby_precompile(layby_${name} layby_precompiled)
 endfunction()

@@ -158,6 +158,8 @@ build_preset() {
   mapfile -t options < <(compiler_cache_options)
   (
     cd "$root" || exit
+    # What ccache wants to be told before it keeps what used precompiled headers.
+    export CCACHE_SLOPPINESS=pch_defines,time_macros
     cmake --preset "$preset" "${options[@]}"
     cmake --build "build/$preset" "${@/#/--target=}"
   )

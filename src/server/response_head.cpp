@@ -65,14 +65,15 @@ std::string HeadWriter::write(const HeadFields& fields) {
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   if (second != second_) {
     second_ = second;
-    date_ = http::format_date(now);
+    lines_of_second_.clear();
+    add_line(lines_of_second_, "Server", "layby");
+    add_line(lines_of_second_, "Date", http::format_date(now));
   }
   std::string head;
   head.reserve(512);
   head.append("HTTP/1.1 ").append(std::to_string(fields.status)).append(" ");
   head.append(reason(fields.status)).append("\r\n");
-  add_line(head, "Server", "layby");
-  add_line(head, "Date", date_);
+  head.append(lines_of_second_);
   for (std::size_t i = 0; i < fields.headers.size(); ++i) {
     const http::Header header = fields.headers[i];
     add_line(head, header.name, header.value);
@@ -80,8 +81,8 @@ std::string HeadWriter::write(const HeadFields& fields) {
   if (fields.content_length) {
     add_line(head, "Content-Length", std::to_string(*fields.content_length));
   }
-  add_line(head, "Connection", fields.keep_alive ? "keep-alive" : "close");
-  return head.append("\r\n");
+  return head.append(fields.keep_alive ? "Connection: keep-alive\r\n\r\n"
+                                       : "Connection: close\r\n\r\n");
 }
 
 }  // namespace layby::server

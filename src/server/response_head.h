@@ -30,7 +30,7 @@ class HeadWriter {
  private:
   const Clock& clock_;
   std::int64_t second_ = -1;
-  std::string date_;
+  std::string lines_of_second_;  // That are the same in all heads of a second.
 };
 
 }  // namespace layby::server

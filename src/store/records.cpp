@@ -86,16 +86,18 @@ Error damaged(const char* what, std::string_view value) {
                                    std::to_string(value.size()) + " bytes)"};
 }
 
+// Of 0 to 9 and a to f: what a letter has in its lowest four bits is 1 to 6.
 unsigned nibble(char digit) {
-  return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+  const auto code = static_cast<unsigned char>(digit);
+  return (code & 15U) + 9U * (code >> 6U);
 }
 
-std::string from_hex(std::string_view hex) {
-  std::string raw(hex.size() / 2, '\0');
-  for (std::size_t i = 0; i < raw.size(); ++i) {
-    raw[i] = static_cast<char>(nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+void put_hex(std::string& out, std::string_view hex) {
+  const std::size_t start = out.size();
+  out.resize(start + hex.size() / 2);
+  for (char* byte = out.data() + start; hex.size() >= 2; hex.remove_prefix(2)) {
+    *byte++ = static_cast<char>(nibble(hex[0]) << 4 | nibble(hex[1]));
   }
-  return raw;
 }
 
 std::string to_hex(std::string_view raw) {
@@ -111,7 +113,7 @@ std::string to_hex(std::string_view raw) {
 
 void put_digest(std::string& out, const oci::Digest& digest) {
   out += digest.kind() == ShaKind::kSha256 ? kSha256Tag : kSha512Tag;
-  out += from_hex(digest.hex());
+  put_hex(out, digest.hex());
 }
 
 std::optional<oci::Digest> read_digest(Reader& reader) {
@@ -130,6 +132,7 @@ std::optional<oci::Digest> read_digest(Reader& reader) {
 
 std::string digest_key(const oci::Digest& digest) {
   std::string key;
+  key.reserve(1 + kSha512Bytes);
   put_digest(key, digest);
   return key;
 }
@@ -178,7 +181,9 @@ std::string tag_prefix(std::string_view upstream, std::string_view repository) {
   sha.update(upstream);
   sha.update(std::string_view("\0", 1));
   sha.update(repository);
-  return from_hex(sha.finish_hex());
+  std::string prefix;
+  put_hex(prefix, sha.finish_hex());
+  return prefix;
 }
 
 std::string grant_key(const oci::Digest& digest, const cache::RepositoryKey& repository) {

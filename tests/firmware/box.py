@@ -272,6 +272,10 @@ class Box:
         wait_until(lambda: self.answers() or self._must_live(), "the box serves", seconds)
         return time.monotonic() - self.switched_on_at
 
+    def wait_until_it_is_kept(self, slot: str, seconds: float = 90) -> None:
+        """The slot; the settings are by then, too."""
+        wait_until(lambda: self.boot_state()[f"{slot}_OK"] == "1", f"slot {slot} kept", seconds)
+
     def _must_live(self) -> bool:
         assert self.machine.alive(), f"QEMU ended: {self.machine.log()}"
         return False

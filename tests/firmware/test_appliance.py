@@ -10,7 +10,7 @@ import unittest
 from typing import Any
 
 from box import MIB, Box, HostAddresses, new_hub
-from harness import Dockerd, images_folder, make_image, parts_of, pull, wait_until
+from harness import Dockerd, images_folder, make_image, parts_of, pull
 
 
 class BoxCase(unittest.TestCase):
@@ -60,7 +60,7 @@ class FirstBoot(BoxCase):
                     self.hub.down()
             self.hub.up()
         with self.subTest("the slot is kept"):
-            wait_until(lambda: self.box.boot_state()["A_OK"] == "1", "slot A kept", 60)
+            self.box.wait_until_it_is_kept("A")
 
         self.box.cut_power()
         self.box.switch_on()

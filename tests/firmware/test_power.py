@@ -103,7 +103,7 @@ class Updating(BoxCase):
         image = make_image(self.hub, "library/app", "1", [2 * MIB])
         self.box.switch_on()
         self.box.wait_until_it_serves()
-        wait_until(lambda: self.box.boot_state()["A_OK"] == "1", "slot A kept", 60)
+        self.box.wait_until_it_is_kept("A")
         pull(self.box.authority, "library/app", "1")
         self.hub.down()
         ran: dict[str, int] = {}

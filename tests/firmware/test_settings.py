@@ -81,6 +81,7 @@ class Settings(BoxCase):
             counters = self.box.get("/stats").json()["counters"]
             self.assertGreater(counters["tls_by_kernel"], 0)
 
+        self.box.wait_until_it_is_kept("A")
         self.box.cut_power()
         with self.subTest("a mistake is told, and the last good settings hold"):
             self.box.write_settings("layby.json", '{"cahce": {}}')
@@ -134,7 +135,7 @@ class LoggingIn(BoxCase):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
             self.assertIn("Permission denied (publickey)", self.box.login("true", key=other).stderr)
 
-        wait_until(lambda: self.box.boot_state()["A_OK"] == "1", "slot A kept", 60)
+        self.box.wait_until_it_is_kept("A")
         self.box.cut_power()
         with self.subTest("the box is known again, and blinks when there is something to be seen to"):
             self.box.write_settings("layby.json", '{"cahce": {}}')
@@ -191,6 +192,7 @@ class FixedAddress(BoxCase):
         self.box.write_settings("network.conf", f"address = {cable.BOX}/24\r\ngateway = {cable.HOST}\r\n")
         self.box.switch_on(network=cable.NAME)
         self.box.wait_for_line(f'["http://{cable.BOX}:5000"]')
+        wait_until(lambda: accepts_connections(cable.BOX, 5000), "an answer over the cable", 30)
         self.assertEqual(fetch(f"{cable.BOX}:5000", "/healthz").status, 200)
         wait_until(lambda: cable.ask_for("layby.local") == cable.BOX, "layby.local", 30)
         open_ports = [port for port in range(1, 10_000) if accepts_connections(cable.BOX, port)]

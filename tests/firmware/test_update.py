@@ -55,9 +55,6 @@ class Updates(BoxCase):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return f"http://{HOST}:{server.server_port}"
 
-    def is_kept(self, slot: str, seconds: float = 90) -> None:
-        wait_until(lambda: self.box.boot_state()[f"{slot}_OK"] == "1", f"slot {slot} kept", seconds)
-
     def stick(self, name: str, source: Path | bytes) -> Path:
         if isinstance(source, bytes):
             (self.folder / f"{name}.bundle").write_bytes(source)
@@ -75,7 +72,7 @@ class Updates(BoxCase):
         self.box.let_in()
         self.box.switch_on()
         self.box.wait_until_it_serves()
-        self.is_kept("A")
+        self.box.wait_until_it_is_kept("A")
         self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
         self.hub.down()
 
@@ -100,7 +97,7 @@ class Updates(BoxCase):
         with self.subTest("a newer one is taken from a stick"):
             self.box.plug_in(self.stick("newer", self.newer))
             self.box.wait_for_line("an update is put into force", 120)
-            self.is_kept("B", BOOT_SECONDS)
+            self.box.wait_until_it_is_kept("B", BOOT_SECONDS)
             self.assertEqual(self.box.boot_state()["ORDER"], "B A")
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
 
@@ -118,7 +115,7 @@ class Updates(BoxCase):
             self.assertIn("it is older", done.stderr)
             self.box.login(f"layby-update --force {url}/older/{self.newer.name}", seconds=200)
             self.box.wait_for_line("an update is put into force", 10)
-            self.is_kept("A", BOOT_SECONDS)
+            self.box.wait_until_it_is_kept("A", BOOT_SECONDS)
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
             self.box.run("rm /data/filler")
 
