@@ -66,7 +66,7 @@ make_boot_partition() {
     boot configfile echo efi_gop fat gzio linux loadenv normal part_gpt reboot regexp sleep squash4 test
   if declare -F add_boot_files >/dev/null; then add_boot_files "$packages" "$tree"; fi
   cp "$firmware/grub/grub.cfg" "$tree/grub/"
-  printf '# GRUB Environment Block\nORDER=A B\nA_OK=0\nA_TRY=0\nB_OK=0\nB_TRY=3\n' >"$tree/grub/grubenv"
+  printf '# GRUB Environment Block\nORDER=A B\nA_OK=0\nA_TRY=0\nB_OK=0\nB_TRY=3\nTRIED=\n' >"$tree/grub/grubenv"
   printf '%*s' $((1024 - $(stat -c %s "$tree/grub/grubenv"))) '' | tr ' ' '#' >>"$tree/grub/grubenv"
   make_fat "$file" "$boot_mib" BOOT 4c415942 "$tree"
 }

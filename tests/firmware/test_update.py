@@ -117,7 +117,6 @@ class Updates(BoxCase):
             self.box.wait_for_line("an update is put into force", 10)
             self.box.wait_until_it_is_kept("A", BOOT_SECONDS)
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
-            self.box.run("rm /data/filler")
 
         self.box.cut_power()
         self.hub.up()
