@@ -61,11 +61,12 @@ class HostAddresses:
 class Cable:
     """A tap interface of the host's, which the box's card is plugged into."""
 
-    NAME, HOST, BOX = "layby-tap0", "192.0.2.1", "192.0.2.10"
+    # A network so small that its route counts before that of a machine which has these, too.
+    NAME, HOST, BOX, BITS = "layby-tap0", "198.51.100.9", "198.51.100.10", 29
 
     def __enter__(self) -> Cable:
         for command in (f"ip tuntap add dev {self.NAME} mode tap",
-                        f"ip address add {self.HOST}/24 dev {self.NAME}", f"ip link set {self.NAME} up"):
+                        f"ip address add {self.HOST}/{self.BITS} dev {self.NAME}", f"ip link set {self.NAME} up"):
             subprocess.run(command.split(), check=True)
         return self
 

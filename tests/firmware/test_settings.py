@@ -189,7 +189,7 @@ class PersonalComputer(BoxCase):
 class FixedAddress(BoxCase):
     def test_a_fixed_address_and_a_name(self) -> None:
         cable = self.enterContext(Cable())
-        self.box.write_settings("network.conf", f"address = {cable.BOX}/24\r\ngateway = {cable.HOST}\r\n")
+        self.box.write_settings("network.conf", f"address = {cable.BOX}/{cable.BITS}\r\ngateway = {cable.HOST}\r\n")
         self.box.switch_on(network=cable.NAME)
         self.box.wait_for_line(f'["http://{cable.BOX}:5000"]')
         wait_until(lambda: accepts_connections(cable.BOX, 5000), "an answer over the cable", 30)
