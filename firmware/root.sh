@@ -5,7 +5,7 @@
 # finds the other one, and the root with Layby in it.
 
 root_programs=(/sbin/mke2fs /sbin/e2fsck /sbin/sfdisk /usr/bin/partx /usr/sbin/mdnsd /usr/sbin/ntpd
-  /usr/sbin/dropbear /usr/bin/dropbearkey)
+  /usr/sbin/dropbear /usr/bin/dropbearkey /usr/bin/flock)
 
 # names_in FILE...: its words; # begins a remark.
 names_in() { sed 's/#.*//' "$@" | xargs -n 1; }
@@ -23,7 +23,10 @@ new_tree() {
 add_busybox() {
   local packages=$1 tree=$2 name
   install -m 755 "$packages/bin/busybox" "$tree/bin/busybox"
-  for name in $(names_in "$firmware/applets"); do ln -s busybox "$tree/bin/$name"; done
+  for name in $(names_in "$firmware/applets"); do
+    LC_ALL=C grep -qazxF "$name" "$packages/bin/busybox" || die "busybox has no $name"
+    ln -s busybox "$tree/bin/$name"
+  done
   ln -s ../bin/busybox "$tree/sbin/modprobe"
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 
@@ -12,9 +13,23 @@
 namespace layby::cli {
 namespace {
 
-constexpr curl_off_t kMaxBytes = 1LL << 30;
+// A slot's 64 MiB, and what stands before it.
+constexpr std::uint64_t kMaxBytes = 65U << 20;
 constexpr long kSilentSeconds = 60;
 constexpr long kConnectSeconds = 30;
+
+struct Target {
+  std::FILE* file;
+  std::uint64_t room_bytes;
+};
+
+// Writes none of what is too much, which ends the transfer.
+std::size_t write(const char* data, std::size_t size, std::size_t count, void* into) {
+  auto& target = *static_cast<Target*>(into);
+  if (size * count > target.room_bytes) return 0;
+  target.room_bytes -= size * count;
+  return std::fwrite(data, 1, size * count, target.file);
+}
 
 }  // namespace
 
@@ -33,10 +48,15 @@ Status download(const std::string& url, const std::string& path) {
   curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, kSilentSeconds);
-  curl_easy_setopt(curl.get(), CURLOPT_MAXFILESIZE_LARGE, kMaxBytes);
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, why.data());
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, file.get());  // By fwrite.
+  Target target{file.get(), kMaxBytes};
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &target);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &write);
   const CURLcode code = curl_easy_perform(curl.get());
+  if (code == CURLE_WRITE_ERROR) {
+    if (std::ferror(file.get()) != 0) return errno_error(path, errno);
+    return Error{ErrorCode::kInvalid, "it is larger than a bundle can be"};
+  }
   if (code != CURLE_OK) {
     const std::string reason = why[0] != '\0' ? why.data() : curl_easy_strerror(code);
     return Error{ErrorCode::kUnavailable, reason};

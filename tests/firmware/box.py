@@ -43,7 +43,8 @@ MACHINES = {
     "qemu-aarch64": (["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", *EMULATION],
                      "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
 }
-MACHINE, UEFI, UEFI_VARIABLES = MACHINES[BOARD]
+# QEMU has no Raspberry Pi 4; its kernel and its root run on any machine, from USB.
+MACHINES["raspberrypi4"] = MACHINES["qemu-aarch64"]
 
 
 class HostAddresses:
@@ -105,15 +106,16 @@ class Box:
     """The disk, and the machine while it is on."""
 
     def __init__(self, settings: dict[str, Any] | None = None, disk_mib: int = 1024,
-                 image: Path | None = None) -> None:
+                 image: Path | None = None, board: str = BOARD) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="layby-box-", dir="/var/tmp"))
         self.disk = self.home / "disk.img"
         with self.disk.open("wb") as disk:
             subprocess.run(["zstd", "-dcq", "--sparse", str(image or IMAGES / f"layby-{BOARD}.img.zst")],
                            stdout=disk, check=True)
         os.truncate(self.disk, disk_mib * MIB)
+        self.emulator, self.uefi, variables = MACHINES[board]
         self.efi = self.home / "efi-vars.fd"
-        shutil.copy(UEFI_VARIABLES, self.efi)
+        shutil.copy(variables, self.efi)
         self.port, self.tls_port, self.ssh_port = free_port(), free_port(), free_port()
         self.server = Program("nbdkit")
         self.machine = Program("qemu")
@@ -128,6 +130,9 @@ class Box:
     def write_settings(self, name: str, text: str) -> None:
         """A file of the settings partition, as a laptop would write it."""
         self.mtools("mcopy", "-o", "-i", f"{self.disk}@@{CONFIG_AT}", "-", f"::{name}", text=text)
+
+    def remove_settings(self, name: str) -> None:
+        self.mtools("mdel", "-i", f"{self.disk}@@{CONFIG_AT}", f"::{name}")
 
     def let_in(self) -> None:
         """Makes a key for login(), and has the box know it."""
@@ -166,16 +171,17 @@ class Box:
         self.server.start(["nbdkit", "-f", "-U", str(pipe), "--filter=cache", "file", str(self.disk),
                            "cache=writeback"])
         wait_until(pipe.exists, "the disk")
-        cards = {"none": []}.get(network, ["-device", f"{card},netdev=net,romfile="])
+        on_pci = "" if "usb" in card else ",romfile="
+        cards = {"none": []}.get(network, ["-device", f"{card},netdev=net{on_pci}"])
         tap = ["-netdev", f"tap,id=net,ifname={network},script=no,downscript=no"]
         forward = (f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:5000,"
                    f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22")
         self.switched_on_at = time.monotonic()
         self.machine = Program("qemu")
         self.machine.start([
-            *MACHINE, "-smp", "2", "-m", str(memory_mib),
+            *self.emulator, "-smp", "2", "-m", str(memory_mib),
             "-device", "qemu-xhci,id=usb", "-nodefaults", "-display", "none", "-serial", f"file:{self.serial}",
-            "-drive", f"if=pflash,format=raw,readonly=on,file={UEFI}",
+            "-drive", f"if=pflash,format=raw,readonly=on,file={self.uefi}",
             "-drive", f"if=pflash,format=raw,file={self.efi}",
             "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
             "-device", f"{disk},drive=d0,bootindex=0",

@@ -23,7 +23,11 @@ class BoxCase(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.enterClassContext(HostAddresses())
         cls.hub = cls.enterClassContext(new_hub(images=str(images_folder()) if cls.real_images else None))
-        cls.box = cls.enterClassContext(Box(cls.settings_for(cls.hub)))
+        cls.box = cls.enterClassContext(cls.new_box())
+
+    @classmethod
+    def new_box(cls) -> Box:
+        return Box(cls.settings_for(cls.hub))
 
     @classmethod
     def settings_for(cls, hub: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The image as a file: small, the same each time, and with nothing in it that opens a door.
+"""The image as a file: small, the same each time, and with no door in it that stands open.
 
 After `scripts/image --board qemu-x86_64`; needs no root.
 """
@@ -58,6 +58,7 @@ class Image(unittest.TestCase):
             self.assertIn(f"::/{name}", self.listing(CONFIG_AT))
             text = Box.mtools("mtype", "-i", f"{self.disk}@@{CONFIG_AT}", f"::{name}")
             self.assertGreater(len(text), 100, name)
+        self.assertNotIn("authorized_keys", self.listing(CONFIG_AT))
 
     def test_its_settings_are_valid(self) -> None:
         binary = IMAGES.parent / "static/layby"
@@ -70,7 +71,7 @@ class Image(unittest.TestCase):
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_nobody_gains_privileges_or_logs_in(self) -> None:
+    def test_nobody_gains_privileges_or_logs_in_by_password(self) -> None:
         files = self.files_of_the_root()
         self.assertGreater(len(files), 100)
         for mode, owner, *_, path in files:

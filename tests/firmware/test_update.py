@@ -89,8 +89,9 @@ class Updates(BoxCase):
         for name, (content, reason) in refused.items():
             with self.subTest(name):
                 before = self.box.boot_state()
+                told = self.box.console().count(reason)
                 self.box.plug_in(self.stick(name, content))
-                self.box.wait_for_line(reason, 60)
+                wait_until(lambda: self.box.console().count(reason) > told, f"{reason!r} on the console", 60)
                 self.assertEqual(self.box.boot_state(), before)
         self.assertTrue(self.box.answers())
 
@@ -105,17 +106,33 @@ class Updates(BoxCase):
             before = self.box.boot_state()
             for name, reason in (("breaks-off/newer", "bytes"), ("nowhere", "404")):
                 done = self.box.login(f"layby-update {url}/{name}/{self.newer.name}")
-                self.assertEqual(done.returncode, 1)
+                self.assertEqual(done.returncode, 3)
                 self.assertIn(reason, done.stderr)
             self.assertEqual(self.box.boot_state(), before)
 
+        with self.subTest("one waits for another"):
+            again = f"layby-update {url}/newer/{self.newer.name}"
+            done = self.box.login(f"{again} & {again} & wait")
+            self.assertEqual(done.stdout.count("this is what runs here"), 2, done.stderr)
+            self.assertEqual(done.stderr.count("this one waits for it"), 1)
+
+        with self.subTest("none while what runs here has yet to prove itself"):
+            self.box.run("killall -STOP health; slots next B 0")
+            done = self.box.login(f"layby-update --force {url}/older/{self.newer.name}")
+            self.assertIn("has yet to prove itself", done.stderr)
+            self.assertEqual(self.box.boot_state()["A_OK"], "1")
+            self.box.run("slots good B; killall -CONT health")
+
         with self.subTest("an older one by force, with a disk on which no byte is free"):
-            self.box.run("dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync; [ -s /data/filler ]", 300)
+            self.box.run("dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync", 300)
+            self.assertNotEqual(self.box.login("dd if=/dev/zero of=/data/more bs=64k count=1").returncode, 0)
             done = self.box.login(f"layby-update {url}/older/{self.newer.name}")
             self.assertIn("it is older", done.stderr)
             self.box.login(f"layby-update --force {url}/older/{self.newer.name}", seconds=200)
-            self.box.wait_for_line("an update is put into force", 10)
+            wait_until(lambda: self.box.console().count("an update is put into force") == 2, "the update", 10)
+            self.assertEqual(self.box.boot_state()["A_OK"], "0")
             self.box.wait_until_it_is_kept("A", BOOT_SECONDS)
+            self.assertEqual(self.box.boot_state()["ORDER"], "A B")
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
 
         self.box.cut_power()
