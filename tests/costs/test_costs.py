@@ -145,7 +145,7 @@ def blob_path(image: Parts) -> str:
 SMALL = (100, 1, 0.0, 0.05)
 CLOSING = (100, 1, 0.0, 4.5)  # the request is there when its connection is accepted, or comes later
 WARM = (4, BLOB_MIB, 0.4, 2.0)
-COLD = (2, BLOB_MIB, 0.3, 3.0)
+COLD = (2, BLOB_MIB, 0.6, 3.0)  # pieces of 85 to 150 KB, as the origin is scheduled
 SCENARIOS = {
     "manifest by digest": SMALL,
     "manifest by tag": SMALL,
@@ -275,7 +275,8 @@ def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
         slack = max(part * ceiling, ALLOCATIONS_SLACK)
     else:
         slack = max(part * ceiling, calls)
-    low = ceiling - max(slack, FAR_BELOW * ceiling) if SCENARIOS[scenario] is SMALL else 0
+    # Of a difference of two counts, what disturbs may be below nothing, too.
+    low = ceiling - max(slack, FAR_BELOW * ceiling) if SCENARIOS[scenario] is SMALL else -slack
     return low, ceiling + slack
 
 
