@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # With LAYBY_PRECOMPILE the headers that everybody includes are parsed once for all modules
-# and once for all tests, which saves a third of a build with sanitizers. It hides an include
+# and once for all tests, which saves a fifth of a build with sanitizers. It hides an include
 # that is missing, so builds that are to find those go without.
 
 option(LAYBY_PRECOMPILE "Parse the headers that everybody includes once (clang)" OFF)
