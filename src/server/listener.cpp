@@ -94,8 +94,16 @@ Error listen_error(const std::string& address, int errno_value) {
   Error error = errno_error("listen on " + address, errno_value);
   if (errno_value == EADDRINUSE)
     error.message += "; another program has it: stop that, or change \"listen\"";
+  if (errno_value == EADDRNOTAVAIL)
+    error.message += "; no interface here has that address: change \"listen\"";
   if (errno_value == EACCES)
     error.message += "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+  return error;
+}
+
+Error socket_error(const std::string& path, int errno_value) {
+  Error error = errno_error("listen on " + path, errno_value);
+  error.message += "; \"socket\" needs a folder that is there and that layby may write to";
   return error;
 }
 
@@ -155,7 +163,7 @@ Result<std::unique_ptr<Listener>> Listener::unix_socket(event::Loop& loop, const
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd || ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
       ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    return listen_error(path, errno);
+    return socket_error(path, errno);
   }
   auto listener =
       std::unique_ptr<Listener>(new Listener(loop, std::move(fd), path, std::move(on_accept)));

@@ -120,6 +120,8 @@ class Box:
         self.server = Program("nbdkit")
         self.machine = Program("qemu")
         self.serial = self.home / "serial"
+        self.known_hosts = self.home / "known_hosts"
+        self.worn_out = self.home / "worn-out"
         self.boots = 0
         self.sticks = 0
         if settings is not None:
@@ -158,24 +160,33 @@ class Box:
             disk.seek(SLOT_AT[slot] + offset)
             disk.write(os.urandom(count))
 
+    def wear_out(self) -> None:
+        """From now on, or from its start on, the disk refuses all that is written to it."""
+        self.worn_out.touch()
+
     # -- power
 
     def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user",
                   disk: str = "virtio-blk-pci", card: str = "virtio-net-pci") -> None:
-        """`network` is "user", "none", or the name of a tap interface; the others are QEMU's devices."""
+        """`network` is "user"; "elsewhere", with other addresses; "silent", where nobody answers; "none";
+        or the name of a tap interface. The others are QEMU's devices."""
         self.boots += 1
         self.serial = self.home / f"serial.{self.boots}"
         pipe = self.home / "nbd"
         pipe.unlink(missing_ok=True)
         self.server = Program("nbdkit")
-        self.server.start(["nbdkit", "-f", "-U", str(pipe), "--filter=cache", "file", str(self.disk),
-                           "cache=writeback"])
+        worn = [f"error-{call}-{fact}" for call in ("pwrite", "zero", "trim")
+                for fact in ("rate=100%", f"file={self.worn_out}")]
+        self.server.start(["nbdkit", "-f", "-U", str(pipe), "--filter=error", "--filter=cache", "file",
+                           str(self.disk), "cache=writeback", *worn])
         wait_until(pipe.exists, "the disk")
         on_pci = "" if "usb" in card else ",romfile="
         cards = {"none": []}.get(network, ["-device", f"{card},netdev=net{on_pci}"])
-        tap = ["-netdev", f"tap,id=net,ifname={network},script=no,downscript=no"]
-        forward = (f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:5000,"
-                   f"hostfwd=tcp:127.0.0.1:{self.tls_port}-:5443,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22")
+        forward = "".join(f",hostfwd=tcp:127.0.0.1:{port}-:{to}" for port, to in
+                          ((self.port, 5000), (self.tls_port, 5443), (self.ssh_port, 22)))
+        tap = f"tap,id=net,ifname={network},script=no,downscript=no"
+        cables = {"user": "user,id=net" + forward, "elsewhere": "user,id=net,net=10.0.3.0/24" + forward,
+                  "silent": "hubport,id=net,hubid=0"}
         self.switched_on_at = time.monotonic()
         self.machine = Program("qemu")
         self.machine.start([
@@ -183,9 +194,10 @@ class Box:
             "-device", "qemu-xhci,id=usb", "-nodefaults", "-display", "none", "-serial", f"file:{self.serial}",
             "-drive", f"if=pflash,format=raw,readonly=on,file={self.uefi}",
             "-drive", f"if=pflash,format=raw,file={self.efi}",
-            "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback",
+            "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback,"
+                      "werror=report",
             "-device", f"{disk},drive=d0,bootindex=0",
-            *{"user": ["-netdev", forward], "none": []}.get(network, tap), *cards,
+            *([] if network == "none" else ["-netdev", cables.get(network, tap)]), *cards,
             "-qmp", f"unix:{self.home}/qmp,server=on,wait=off",
             "-device", "i6300esb", "-action", "watchdog=reset", "-rtc", "base=utc", *more])
 
@@ -202,6 +214,10 @@ class Box:
                     pass
                 if "error" in answer:
                     raise RuntimeError(f"{command}: {answer}")
+
+    def cable(self, plugged_in: bool) -> None:
+        """That of its network."""
+        self.monitor({"execute": "set_link", "arguments": {"name": "net", "up": plugged_in}})
 
     def plug_in(self, stick: Path) -> None:
         """A USB stick, from now until the machine ends."""
@@ -251,7 +267,7 @@ class Box:
         """Of the owner, by SSH; the box's own key has to stay the same."""
         return subprocess.run(
             ["ssh", "-p", str(self.ssh_port), "-i", str(key or self.home / "key"), "-o", "IdentitiesOnly=yes",
-             "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={self.home}/known_hosts",
+             "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={self.known_hosts}",
              "-o", "StrictHostKeyChecking=accept-new", "root@127.0.0.1", command],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds)
 

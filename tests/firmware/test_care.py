@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon that hangs is started again; a box on which nobody feeds the watchdog, too.
+"""A daemon that hangs is started again; a box on which nobody feeds the watchdog, too. An address
+for updates that doesn't answer is asked again.
 
-Builds an image of its own, in which these things are done to it from within. Root runs this,
-after `scripts/image --board qemu-x86_64`.
+Builds an image of its own, in which these things are done to it from within, and whose hours have
+half a minute. Root runs this, after `scripts/image --board qemu-x86_64`.
 """
 from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from box import BOARD, ROOT, Box, HostAddresses, build
+from box import BOARD, HOST, ROOT, Box, HostAddresses, build
 from harness import wait_until
 
 TRIAL = """#!/bin/sh
+[ -e /run/config/trial ] || exec sleep 2147483647
 until [ -e /run/health ]; do sleep 1; done
 [ -e /data/state/tried-hang ] && exec sleep 2147483647
 echo "trial: the daemon hangs" >/dev/console
@@ -31,19 +35,66 @@ sleep 2147483647
 """
 
 
+class Updates(BaseHTTPRequestHandler):
+    """Has none at first, then what it is given."""
+
+    bundle: Path
+    asked = 0
+
+    def do_GET(self) -> None:
+        Updates.asked += 1
+        if Updates.asked == 1:
+            self.send_error(503)
+            return
+        content = self.bundle.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 class Care(unittest.TestCase):
-    def test_what_hangs_is_started_again(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="layby-care-", dir="/var/tmp"))
-        self.addCleanup(shutil.rmtree, folder)
-        (folder / "add/etc").mkdir(parents=True)
-        (folder / "add/usr/lib/layby").mkdir(parents=True)
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.enterClassContext(HostAddresses())
+        cls.folder = Path(tempfile.mkdtemp(prefix="layby-care-", dir="/var/tmp"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        scripts = cls.folder / "add/usr/lib/layby"
+        scripts.mkdir(parents=True)
+        (cls.folder / "add/etc").mkdir()
         inittab = (ROOT / "firmware/root/etc/inittab").read_text()
-        (folder / "add/etc/inittab").write_text(inittab + "::respawn:/lib/layby/trial\n")
-        trial = folder / "add/usr/lib/layby/trial"
-        trial.write_text(TRIAL)
-        trial.chmod(0o755)
-        build(folder, add=folder / "add")
-        box = self.enterContext(Box(image=folder / f"layby-{BOARD}.img.zst"))
+        (cls.folder / "add/etc/inittab").write_text(inittab + "::respawn:/lib/layby/trial\n")
+        update = (ROOT / "firmware/root/usr/lib/layby/update").read_text()
+        for name, text in (("trial", TRIAL), ("update", update.replace("hour=$((3600 /", "hour=$((30 /"))):
+            (scripts / name).write_text(text)
+            (scripts / name).chmod(0o755)
+        cls.bundle = build(cls.folder, add=cls.folder / "add")
+
+    def new_box(self) -> Box:
+        return self.enterContext(Box(image=self.folder / f"layby-{BOARD}.img.zst"))
+
+    def test_an_address_for_updates_is_asked_again_after_an_hour(self) -> None:
+        Updates.bundle = self.bundle
+        server = ThreadingHTTPServer((HOST, 0), Updates)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        box = self.new_box()
+        box.write_settings("network.conf", f"update = http://{HOST}:{server.server_port}/layby.bundle\n")
+        box.let_in()
+        box.switch_on()
+        box.wait_until_it_serves()
+        wait_until(lambda: Updates.asked == 2, "a second look", 120)
+        wait_until(lambda: "update.bundle" not in box.run("ls /run"), "the end of it", 60)
+        self.assertIn("503", box.run("logread"))
+        self.assertEqual(box.get("/stats").json()["notices"], [])
+
+    def test_what_hangs_is_started_again(self) -> None:
+        box = self.new_box()
+        box.write_settings("trial", "")
         box.switch_on()
         box.wait_until_it_serves()
         box.wait_for_line("trial: the daemon hangs", 60)

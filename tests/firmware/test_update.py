@@ -39,6 +39,15 @@ class Folder(SimpleHTTPRequestHandler):
         pass
 
 
+def serve_folder(test: unittest.TestCase, folder: Path) -> str:
+    """Until the test ends; its address."""
+    server = ThreadingHTTPServer((HOST, 0), partial(Folder, directory=str(folder)))
+    test.addCleanup(server.server_close)
+    test.addCleanup(server.shutdown)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://{HOST}:{server.server_port}"
+
+
 class Updates(BoxCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -46,14 +55,6 @@ class Updates(BoxCase):
         cls.folder = Path(tempfile.mkdtemp(prefix="layby-updates-", dir="/var/tmp"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.newer = build(cls.folder / "newer", newer_by=1000)
-
-    def serve_updates(self) -> str:
-        """The address of the folder."""
-        server = ThreadingHTTPServer((HOST, 0), partial(Folder, directory=str(self.folder)))
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://{HOST}:{server.server_port}"
 
     def stick(self, name: str, source: Path | bytes) -> Path:
         if isinstance(source, bytes):
@@ -68,7 +69,7 @@ class Updates(BoxCase):
 
     def test_updates(self) -> None:
         image = make_image(self.hub, "library/app", "1", [2 * MIB])
-        url = self.serve_updates()
+        url = serve_folder(self, self.folder)
         self.box.let_in()
         self.box.switch_on()
         self.box.wait_until_it_serves()
@@ -104,7 +105,11 @@ class Updates(BoxCase):
 
         with self.subTest("a download that breaks off changes nothing, nor does one that isn't there"):
             before = self.box.boot_state()
-            for name, reason in (("breaks-off/newer", "bytes"), ("nowhere", "404")):
+            (self.folder / "endless").mkdir()
+            with (self.folder / "endless" / self.newer.name).open("wb") as endless:
+                endless.truncate(66 * MIB)
+            for name, reason in (("breaks-off/newer", "bytes"), ("nowhere", "404"),
+                                 ("endless", "larger than a bundle can be")):
                 done = self.box.login(f"layby-update {url}/{name}/{self.newer.name}")
                 self.assertEqual(done.returncode, 3)
                 self.assertIn(reason, done.stderr)
@@ -124,7 +129,7 @@ class Updates(BoxCase):
             self.box.run("slots good B; killall -CONT health")
 
         with self.subTest("an older one by force, with a disk on which no byte is free"):
-            self.box.run("dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync", 300)
+            self.box.run("rm /data/state/ssh_host_key; dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync", 300)
             self.assertNotEqual(self.box.login("dd if=/dev/zero of=/data/more bs=64k count=1").returncode, 0)
             done = self.box.login(f"layby-update {url}/older/{self.newer.name}")
             self.assertIn("it is older", done.stderr)
@@ -134,6 +139,9 @@ class Updates(BoxCase):
             self.box.wait_until_it_is_kept("A", BOOT_SECONDS)
             self.assertEqual(self.box.boot_state()["ORDER"], "A B")
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            self.assertIn("HOST IDENTIFICATION HAS CHANGED", self.box.login("true").stderr)
+            self.box.known_hosts.unlink()
+            self.box.run("ls /run/ssh/host_key")
 
         self.box.cut_power()
         self.hub.up()

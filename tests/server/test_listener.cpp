@@ -70,6 +70,22 @@ TEST_F(ListenerTest, SaysWhoseFaultAPortInUseIs) {
   EXPECT_NE(message.find("another program has it"), std::string::npos) << message;
 }
 
+TEST_F(ListenerTest, SaysThatAnAddressIsNotHere) {
+  make_server();
+  const auto bound = server_->listen_tcp("192.0.2.77:0");
+  ASSERT_FALSE(bound.ok());
+  EXPECT_NE(bound.error().message.find("no interface here has"), std::string::npos)
+      << bound.error().message;
+}
+
+TEST_F(ListenerTest, SaysWhatAUnixSocketNeeds) {
+  make_server();
+  const auto bound = server_->listen_unix(dir_.path() + "/nowhere/layby.sock");
+  ASSERT_FALSE(bound.ok());
+  EXPECT_NE(bound.error().message.find("needs a folder"), std::string::npos)
+      << bound.error().message;
+}
+
 TEST_F(ListenerTest, RefusesANameForAnAddress) {
   make_server();
   for (const char* address : {"localhost:5000", "nowhere", "1.2.3:80", "127.0.0.1:99999", ""}) {

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that is worn out, from the first boot on or from some day on; a network where nobody
+gives addresses, or others than before.
+
+Root runs this, after `scripts/image --board qemu-x86_64`.
+"""
+from __future__ import annotations
+
+import time
+import unittest
+
+from box import MIB, bundle
+from harness import make_image, pull, wait_until
+from test_appliance import BoxCase
+from test_update import serve_folder
+
+
+class WornFromTheStart(BoxCase):
+    def test_a_disk_that_takes_no_writes(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [3 * MIB])
+        self.box.let_in()
+        self.box.wear_out()
+        self.box.switch_on()
+        self.box.wait_until_it_serves()
+        with self.subTest("it serves from memory, and says so"):
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            self.hub.down()
+            self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
+            self.hub.up()
+            self.assertIn("the cache is in memory", self.box.get("/").body.decode())
+        with self.subTest("the slot can't be kept, which is told"):
+            self.box.wait_for_line("slot A can't be kept: slots: the boot partition can't be written", 60)
+        with self.subTest("its owner can log in, and an update is refused"):
+            wait_until(lambda: self.box.login("true").returncode == 0, "a login", 60)
+            url = serve_folder(self, bundle().parent)
+            done = self.box.login(f"layby-update --force {url}/{bundle().name}")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("the boot partition can't be written", done.stderr)
+            self.assertTrue(self.box.answers())
+
+
+class WornOneDay(BoxCase):
+    def test_a_disk_that_takes_no_more_writes(self) -> None:
+        images = {name: make_image(self.hub, name, "1", [3 * MIB]) for name in ("library/old", "library/new")}
+        self.box.switch_on()
+        self.box.wait_until_it_serves()
+        self.box.wait_until_it_is_kept("A")
+        self.assertEqual(pull(self.box.authority, "library/old", "1"), images["library/old"])
+        self.box.wear_out()
+        with self.subTest("what is cached and what isn't are served"):
+            for name in ("library/new", "library/old"):
+                self.assertEqual(pull(self.box.authority, name, "1"), images[name])
+
+        self.box.cut_power()
+        with self.subTest("so they are after the next start, from memory"):
+            self.box.switch_on()
+            self.box.wait_until_it_serves()
+            self.assertIn("the cache is in memory", self.box.get("/").body.decode())
+            for name in ("library/new", "library/old"):
+                self.assertEqual(pull(self.box.authority, name, "1"), images[name])
+
+
+class NoAddress(BoxCase):
+    settings = {"listen": "10.0.2.15:5000"}
+
+    def test_settings_are_not_given_up_while_there_is_no_network(self) -> None:
+        self.box.switch_on(network="silent")
+        self.box.wait_for_line("waits for an address from DHCP")
+
+        self.box.cut_power()
+        self.box.switch_on()
+        self.box.wait_for_line("Welcome to GRUB")
+        self.box.cable(False)
+        self.box.wait_for_line("waits for a network cable.")
+        given_up_after = time.monotonic() + 75  # Where there is a network.
+        while time.monotonic() < given_up_after:
+            self.assertNotIn("never answered", self.box.console())
+            time.sleep(1)
+        self.box.cable(True)
+        self.box.wait_until_it_serves()
+        self.assertEqual(self.box.get("/stats").json()["notices"], [])
+
+        self.box.wait_until_it_is_kept("A")
+        self.box.cut_power()
+        with self.subTest("a box that was moved to where they can't be right is started without"):
+            self.box.switch_on(network="elsewhere")
+            self.box.wait_until_it_serves()
+            self.assertIn("it is started without", self.box.get("/").body.decode())
+            self.assertIn("no interface here has that address", self.box.console())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
