@@ -32,6 +32,7 @@ import kept
 import manifests
 import memory
 import misses
+import more_cores
 import page
 import shaped_miss
 import small_box
@@ -42,7 +43,7 @@ from servers import ROOT, layby_binary
 from table import Table
 
 PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
-                                          cold_disk, shaped_miss, small_box)}
+                                          cold_disk, shaped_miss, small_box, more_cores)}
 DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # in ten minutes
 FOLDER = ROOT / "build/bench"
 
