@@ -120,7 +120,6 @@ ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag) {
 }
 
 Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
-  const Key key = key_of(origin, tag.repository, tag.tag);
   auto answer = cached(tag);
   if (answer) answer->source = usable(origin, tag);
   if (answer && answer->source != ManifestSource::kFetched) {
@@ -129,6 +128,7 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
     done(std::move(*answer));
     return nullptr;
   }
+  const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
   // The check is no pull, and may find what is here under another name.

@@ -8,6 +8,7 @@
 #include "layby/oci/route.h"
 
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -20,10 +21,11 @@ constexpr std::string_view kPrefix = "/v2/";
 
 // Takes the last part off `path`, with the slash before it.
 std::string_view take_last(std::string_view& path) {
-  const std::size_t slash = path.rfind('/');
-  const std::size_t start = slash == std::string_view::npos ? 0 : slash + 1;
-  const std::string_view part = path.substr(start);
-  path = path.substr(0, start == 0 ? 0 : slash);
+  const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() looks at each byte.
+  if (slash == nullptr) return std::exchange(path, {});
+  const auto length = static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());
+  const std::string_view part = path.substr(length + 1);
+  path = path.substr(0, length);
   return part;
 }
 
@@ -70,9 +72,13 @@ Route parse_endpoint(std::string_view rest) {
 }  // namespace
 
 Route parse_route(std::string_view path) {
-  const std::optional<std::string> decoded = http::percent_decode(path);
-  if (!decoded) return bad_name();
-  const std::string_view text = *decoded;
+  std::optional<std::string> decoded;
+  std::string_view text = path;
+  if (path.find('%') != std::string_view::npos) {
+    decoded = http::percent_decode(path);
+    if (!decoded) return bad_name();
+    text = *decoded;
+  }
   if (text == "/v2" || text == kPrefix) return PingRoute{};
   if (!text.starts_with(kPrefix)) return unknown();
   return parse_endpoint(text.substr(kPrefix.size()));

@@ -34,22 +34,19 @@ Response denied(const cache::Origin& origin, const std::string& repository) {
 
 // Host names compare without case, and the dot of the root may end them (RFC 9110 section
 // 4.2.3, RFC 3986 section 3.2.2). Upstreams' names are in lower case.
-std::string normal_host(std::string_view host) {
-  if (host.ends_with('.')) host.remove_suffix(1);
-  std::string normal(host);
-  std::transform(normal.begin(), normal.end(), normal.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return normal;
-}
-
+//
 // The upstream called like the Host field, with its port or without. Null for none.
 const cache::Origin* origin_of_host(const cache::Cache& cache, std::string_view field) {
-  const std::size_t colon = std::min(field.rfind(':'), field.size());
-  const std::string host = normal_host(field.substr(0, colon));
-  if (host.empty()) return nullptr;  // find_origin would take it for the first.
-  const cache::Origin* with_port = cache.find_origin(host + std::string(field.substr(colon)));
-  return with_port != nullptr ? with_port : cache.find_origin(host);
+  std::string host_port(field);
+  std::transform(host_port.begin(), host_port.end(), host_port.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  std::size_t colon = std::min(host_port.rfind(':'), host_port.size());
+  if (colon > 0 && host_port[colon - 1] == '.') host_port.erase(--colon, 1);
+  if (colon == 0) return nullptr;  // find_origin would take no host for the first.
+  const cache::Origin* with_port = cache.find_origin(host_port);
+  return with_port != nullptr ? with_port
+                              : cache.find_origin(std::string_view(host_port).substr(0, colon));
 }
 
 std::variant<Target, Response> target_of(const cache::Origin& origin, std::string repository,

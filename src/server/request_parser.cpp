@@ -104,15 +104,23 @@ void RequestParser::end_header() {
 
 RequestParser::Outcome RequestParser::check() {
   const auto& headers = request_.headers;
+  std::size_t hosts = 0;
+  std::size_t lengths = 0;
+  std::size_t encodings = 0;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const std::string_view name = headers[i].name;
+    if (http::equals_ignoring_case(name, "Host")) ++hosts;
+    if (http::equals_ignoring_case(name, "Content-Length")) ++lengths;
+    if (http::equals_ignoring_case(name, "Transfer-Encoding")) ++encodings;
+  }
   const bool http11 = parser_.http_major == 1 && parser_.http_minor == 1;
   if (parser_.http_major == 0) return refuse(400, "the request names no version of HTTP");
   if (parser_.http_major != 1) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
   if (headers.size() > kMaxHeaders) return refuse(431, "the request has too many headers");
-  if (headers.count("Host") > 1 || (http11 && headers.count("Host") == 0)) {
+  if (hosts > 1 || (http11 && hosts == 0)) {
     return refuse(400, "a request needs one Host header");
   }
-  if (headers.count("Content-Length") > 1 ||
-      (headers.count("Content-Length") > 0 && headers.count("Transfer-Encoding") > 0)) {
+  if (lengths > 1 || (lengths > 0 && encodings > 0)) {
     return refuse(400, "the request announces its body in two ways");
   }
   if (target_.empty() || target_.front() != '/') {
@@ -120,10 +128,13 @@ RequestParser::Outcome RequestParser::check() {
   }
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
   request_.keep_alive = llhttp_should_keep_alive(&parser_) != 0;
-  request_.has_body = headers.count("Transfer-Encoding") > 0 || parser_.content_length > 0;
+  request_.has_body = encodings > 0 || parser_.content_length > 0;
   const auto query = target_.find('?');
-  request_.path = target_.substr(0, query);
-  if (query != std::string::npos) request_.query = target_.substr(query + 1);
+  if (query != std::string::npos) {
+    request_.query = target_.substr(query + 1);
+    target_.resize(query);
+  }
+  request_.path = std::move(target_);
   return Outcome::kComplete;
 }
 

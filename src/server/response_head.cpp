@@ -52,10 +52,27 @@ std::string_view reason(int status) {
   }
 }
 
-void add_line(std::string& head, std::string_view name, std::string_view value) {
-  const std::string_view line = value.substr(0, std::min(value.find('\r'), value.find('\n')));
-  head.append(name).append(": ").append(line).append("\r\n");
-}
+// The status line, Content-Length and Connection at their longest.
+constexpr std::size_t kOwnLinesBytes = 160;
+
+// Puts one piece behind the other where there is room for all of them.
+class Pieces {
+ public:
+  explicit Pieces(char* to) : to_(to) {}
+
+  Pieces& add(std::string_view piece) {
+    to_ = std::copy(piece.begin(), piece.end(), to_);
+    return *this;
+  }
+  void add_line(std::string_view name, std::string_view value) {
+    const std::size_t end = std::min(value.find('\r'), value.find('\n'));
+    add(name).add(": ").add(value.substr(0, end)).add("\r\n");
+  }
+  const char* end() const { return to_; }
+
+ private:
+  char* to_;
+};
 
 }  // namespace
 
@@ -65,24 +82,27 @@ std::string HeadWriter::write(const HeadFields& fields) {
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   if (second != second_) {
     second_ = second;
-    lines_of_second_.clear();
-    add_line(lines_of_second_, "Server", "layby");
-    add_line(lines_of_second_, "Date", http::format_date(now));
+    lines_of_second_ = "Server: layby\r\nDate: " + http::format_date(now) + "\r\n";
   }
-  std::string head;
-  head.reserve(512);
-  head.append("HTTP/1.1 ").append(std::to_string(fields.status)).append(" ");
-  head.append(reason(fields.status)).append("\r\n");
-  head.append(lines_of_second_);
+  std::size_t most = kOwnLinesBytes + lines_of_second_.size();
   for (std::size_t i = 0; i < fields.headers.size(); ++i) {
     const http::Header header = fields.headers[i];
-    add_line(head, header.name, header.value);
+    most += header.name.size() + header.value.size() + std::string_view(": \r\n").size();
+  }
+  std::string head(most, '\0');
+  Pieces pieces(head.data());
+  pieces.add("HTTP/1.1 ").add(std::to_string(fields.status)).add(" ");
+  pieces.add(reason(fields.status)).add("\r\n").add(lines_of_second_);
+  for (std::size_t i = 0; i < fields.headers.size(); ++i) {
+    const http::Header header = fields.headers[i];
+    pieces.add_line(header.name, header.value);
   }
   if (fields.content_length) {
-    add_line(head, "Content-Length", std::to_string(*fields.content_length));
+    pieces.add_line("Content-Length", std::to_string(*fields.content_length));
   }
-  return head.append(fields.keep_alive ? "Connection: keep-alive\r\n\r\n"
-                                       : "Connection: close\r\n\r\n");
+  pieces.add(fields.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
+  head.resize(static_cast<std::size_t>(pieces.end() - head.data()));
+  return head;
 }
 
 }  // namespace layby::server

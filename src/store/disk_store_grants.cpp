@@ -22,15 +22,20 @@ cache::Access DiskStore::access(const oci::Digest& digest,
 
 cache::Access DiskStore::indexed_access(const oci::Digest& digest,
                                         const cache::RepositoryKey& repository) const {
-  Result<ReadTxn> txn = core_->commits->index().read();
-  const Result<cache::Access> access =
-      txn ? txn->find_access(digest, repository) : Result<cache::Access>(txn.error());
-  if (!access) {
-    on_failed_lookup(digest.str(), access.error());
-    return cache::Access::kUnknown;
+  Index& index = core_->commits->index();
+  auto access = cache::Access::kOpen;
+  if (index.has_grants()) {
+    Result<ReadTxn> txn = index.read();
+    const Result<cache::Access> found =
+        txn ? txn->find_access(digest, repository) : Result<cache::Access>(txn.error());
+    if (!found) {
+      on_failed_lookup(digest.str(), found.error());
+      return cache::Access::kUnknown;
+    }
+    access = *found;
   }
-  const bool lost = *access == cache::Access::kOpen && core_->anything_may_be_private();
-  return lost ? cache::Access::kUnknown : *access;
+  const bool lost = access == cache::Access::kOpen && core_->anything_may_be_private();
+  return lost ? cache::Access::kUnknown : access;
 }
 
 // A grant is never taken for written because an earlier one is: an eviction may be

@@ -97,6 +97,7 @@ Status Index::open_read_only() {
 }
 
 void Index::close() {
+  has_grants_ = true;
   read_txn_.reset();
   env_.reset();
 }
@@ -189,6 +190,11 @@ Status Index::open_tables(unsigned flags) {
   Result<std::optional<std::string_view>> rebuild = get(txn->get(), tables_.meta, kRebuildNote);
   if (!rebuild) return std::move(rebuild).error();
   needs_rebuild_ = rebuild->has_value();
+  MDB_stat grants{};
+  if (const int code = mdb_stat(txn->get(), tables_.grants, &grants)) {
+    return error("read a table of the index", code);
+  }
+  has_grants_ = grants.ms_entries > 0;
   if (const int code = mdb_txn_commit(txn->release())) return error("make the index", code);
   {
     const std::lock_guard lock(mutex_);

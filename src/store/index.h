@@ -210,6 +210,9 @@ class Index {
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
+  // Whether anything may be private. False saves whoever asks for one digest a transaction.
+  bool has_grants() const { return has_grants_; }
+
   // How often the index was set aside since it was opened.
   int generation() const { return generation_; }
 
@@ -270,6 +273,7 @@ class Index {
   mutable std::atomic<bool> damage_reported_ = false;
   std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
+  std::atomic<bool> has_grants_ = true;  // Stays so until the index is opened again.
   std::uint32_t found_version_ = 0;
   bool checking_ = false;  // The index is read from end to end before it is used.
   mutable std::mutex mutex_;

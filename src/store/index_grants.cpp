@@ -36,6 +36,7 @@ Status WriteTxn::mark_private(const oci::Digest& digest) {
 }
 
 Status WriteTxn::put_grant_at(const std::string& key) {
+  index_.has_grants_ = true;
   auto value = index_.get(txn_, index_.tables_.grants, key);
   if (!value) return std::move(value).error();
   if (value->has_value()) return {};
