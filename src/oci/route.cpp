@@ -21,6 +21,7 @@ constexpr std::string_view kPrefix = "/v2/";
 
 // Takes the last part off `path`, with the slash before it.
 std::string_view take_last(std::string_view& path) {
+  if (path.empty()) return {};
   const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() looks at each byte.
   if (slash == nullptr) return std::exchange(path, {});
   const auto length = static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());

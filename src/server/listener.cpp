@@ -103,7 +103,10 @@ Error listen_error(const std::string& address, int errno_value) {
 
 Error socket_error(const std::string& path, int errno_value) {
   Error error = errno_error("listen on " + path, errno_value);
-  error.message += "; \"socket\" needs a folder that is there and that layby may write to";
+  const bool of_the_folder = errno_value == ENOENT || errno_value == ENOTDIR ||
+                             errno_value == EACCES || errno_value == EROFS;
+  if (of_the_folder)
+    error.message += "; \"socket\" needs a folder that is there and that layby may write to";
   return error;
 }
 

@@ -52,8 +52,8 @@ std::string_view reason(int status) {
   }
 }
 
-// The status line, Content-Length and Connection at their longest.
-constexpr std::size_t kOwnLinesBytes = 160;
+// More than the status line without its reason, Content-Length and Connection ever have.
+constexpr std::size_t kOwnLinesBytes = 128;
 
 // Puts one piece behind the other where there is room for all of them.
 class Pieces {
@@ -84,7 +84,7 @@ std::string HeadWriter::write(const HeadFields& fields) {
     second_ = second;
     lines_of_second_ = "Server: layby\r\nDate: " + http::format_date(now) + "\r\n";
   }
-  std::size_t most = kOwnLinesBytes + lines_of_second_.size();
+  std::size_t most = kOwnLinesBytes + reason(fields.status).size() + lines_of_second_.size();
   for (std::size_t i = 0; i < fields.headers.size(); ++i) {
     const http::Header header = fields.headers[i];
     most += header.name.size() + header.value.size() + std::string_view(": \r\n").size();

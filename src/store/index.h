@@ -210,7 +210,8 @@ class Index {
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
-  // Whether anything may be private. False saves whoever asks for one digest a transaction.
+  // Whether the index may have a grant, which saves looking for one. Says nothing of those that
+  // aren't written yet, or were lost with an index.
   bool has_grants() const { return has_grants_; }
 
   // How often the index was set aside since it was opened.

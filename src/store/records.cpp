@@ -5,6 +5,7 @@
 #include "store/records.h"
 
 #include <bit>
+#include <cassert>
 #include <chrono>
 #include <concepts>
 #include <cstring>
@@ -99,8 +100,9 @@ std::uint32_t four_bytes(const char* digits) {
   return static_cast<std::uint32_t>(word | word >> 16);
 }
 
-// `hex` is a digest's, of which eight digits are a part.
+// `hex` is a digest's, so that their number is a multiple of eight.
 void put_hex(std::string& out, std::string_view hex) {
+  assert(hex.size() % 8 == 0);
   const std::size_t start = out.size();
   out.resize(start + hex.size() / 2);
   for (char* to = out.data() + start; hex.size() >= 8; hex.remove_prefix(8)) {

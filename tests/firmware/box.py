@@ -167,7 +167,7 @@ class Box:
     # -- power
 
     def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user",
-                  disk: str = "virtio-blk-pci", card: str = "virtio-net-pci") -> None:
+                  disk: str = "virtio-blk-pci", card: str = "virtio-net-pci", read_only: bool = False) -> None:
         """`network` is "user"; "elsewhere", with other addresses; "silent", where nobody answers; "none";
         or the name of a tap interface. The others are QEMU's devices."""
         self.boots += 1
@@ -195,7 +195,7 @@ class Box:
             "-drive", f"if=pflash,format=raw,readonly=on,file={self.uefi}",
             "-drive", f"if=pflash,format=raw,file={self.efi}",
             "-drive", f"file=nbd+unix:///?socket={pipe},format=raw,if=none,id=d0,cache=writeback,"
-                      "werror=report",
+                      f"werror=report,readonly={'on' if read_only else 'off'}",
             "-device", f"{disk},drive=d0,bootindex=0",
             *([] if network == "none" else ["-netdev", cables.get(network, tap)]), *cards,
             "-qmp", f"unix:{self.home}/qmp,server=on,wait=off",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,11 +40,11 @@ class Updates(BaseHTTPRequestHandler):
     """Has none at first, then what it is given."""
 
     bundle: Path
-    asked = 0
+    asked_at: list[float] = []
 
     def do_GET(self) -> None:
-        Updates.asked += 1
-        if Updates.asked == 1:
+        self.asked_at.append(time.monotonic())
+        if len(self.asked_at) == 1:
             self.send_error(503)
             return
         content = self.bundle.read_bytes()
@@ -87,7 +88,8 @@ class Care(unittest.TestCase):
         box.let_in()
         box.switch_on()
         box.wait_until_it_serves()
-        wait_until(lambda: Updates.asked == 2, "a second look", 120)
+        wait_until(lambda: len(Updates.asked_at) == 2, "a second look", 120)
+        self.assertGreater(Updates.asked_at[1] - Updates.asked_at[0], 25)
         wait_until(lambda: "update.bundle" not in box.run("ls /run"), "the end of it", 60)
         self.assertIn("503", box.run("logread"))
         self.assertEqual(box.get("/stats").json()["notices"], [])

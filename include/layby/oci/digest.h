@@ -46,7 +46,7 @@ class Digest {
 template <>
 struct std::hash<layby::oci::Digest> {
   std::size_t operator()(const layby::oci::Digest& digest) const noexcept {
-    constexpr std::size_t kDigits = 16;  // All of them are as good as random.
+    constexpr std::size_t kDigits = 16;  // Of content that is there, as good as random.
     return std::hash<std::string_view>{}(digest.hex().substr(0, kDigits));
   }
 };
