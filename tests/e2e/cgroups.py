@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,7 @@ def evict(path: Path, seconds: float = 10) -> None:
     """Takes a file out of the page cache; bytes that are not on the disk yet go there first."""
     def is_out() -> bool:
         os.fsync(file)
+        free_sent_buffers()
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         return cached_pages(file) == 0
     file = os.open(path, os.O_RDONLY)
@@ -242,6 +244,20 @@ def evict(path: Path, seconds: float = 10) -> None:
         wait_until(is_out, f"{path} out of the page cache", seconds)
     finally:
         os.close(file)
+
+
+def free_sent_buffers() -> None:
+    """Buffers of sockets that another processor gave back hold their pages until this one, each
+    of them, receives something (skb_attempt_defer_free() in the kernel)."""
+    allowed = os.sched_getaffinity(0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as itself:
+            itself.bind(("127.0.0.1", 0))
+            for processor in allowed:
+                os.sched_setaffinity(0, {processor})
+                itself.sendto(b"", itself.getsockname())
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def cached_pages(file: int) -> int:
