@@ -33,6 +33,9 @@ class ClientSocket {
   ssize_t send(std::string_view head, std::string_view text, bool more);
   ssize_t send_file(int file, std::uint64_t offset, std::uint64_t length);
 
+  // Whether what is sent is encrypted here, and not by the kernel.
+  bool encrypts() const { return tls_ && !tls_->by_kernel(); }
+
   // While it is on, only full segments go out, or what has waited for 200 ms (TCP_CORK).
   void cork(bool on);
 

@@ -228,13 +228,20 @@ bool Connection::send_blob(BlobBody& body) {
 }
 
 // Whenever the socket's buffer is full the kernel sends what there is, a segment or less,
-// and each wakes the client. What still grows goes as it comes.
+// and each wakes the client. What still grows goes as it comes; and so does what is encrypted
+// here for one client only, who decrypts the one record while the next is made.
 void Connection::cork_if_long(const BlobBody& body) {
   const std::uint64_t end = body.range.first + body.range.length;
   const std::uint64_t at = body.range.first + body_sent_;
   if (corked_ || end - at <= kTurnBytes || body.reader->readable_bytes() < end) return;
+  if (!std::exchange(is_long_blob_, true)) ++context_.long_blobs;
+  if (socket_.encrypts() && context_.long_blobs == 1) return;
   corked_ = true;
   socket_.cork(true);
+}
+
+void Connection::end_long_blob() {
+  if (std::exchange(is_long_blob_, false)) --context_.long_blobs;
 }
 
 std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes) {
@@ -274,6 +281,7 @@ bool Connection::on_sent(ssize_t result) {
 void Connection::on_response_sent() {
   // What the client has sent and nobody has read would reset the connection.
   const bool linger_first = !request_ || request_->has_body || !unread_.empty();
+  end_long_blob();
   handling_.reset();
   response_.reset();
   cold_read_.reset();
@@ -303,6 +311,7 @@ void Connection::linger() {
 void Connection::close() {
   if (state_ == ConnectionState::kClosed) return;
   enter(ConnectionState::kClosed);
+  end_long_blob();
   watch_.reset();
   handling_.reset();
   response_.reset();

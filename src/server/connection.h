@@ -40,6 +40,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
     const Limits& limits;
     Handler& handler;
     HeadWriter& head_writer;
+    int& long_blobs;  // That are being sent, of more than a turn.
     bool draining = false;
   };
 
@@ -74,6 +75,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   bool send_memory(std::string_view text);
   bool send_blob(BlobBody& body);
   // Full segments alone, as long as several turns have them to send.
+  void end_long_blob();
   void cork_if_long(const BlobBody& body);
   // Bytes of the blob that can go out now; none while they are not there or cold.
   std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
@@ -108,6 +110,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   bool body_wanted_ = false;
   std::uint64_t memory_sent_ = 0;  // Of the head and a text body.
   std::uint64_t body_sent_ = 0;    // Of a blob.
+  bool is_long_blob_ = false;      // Counted in long_blobs.
   bool corked_ = false;
   std::unique_ptr<ColdRead> cold_read_;
   bool waits_for_socket_ = false;

@@ -31,6 +31,8 @@ class TlsSession {
   ssize_t read(char* into, std::size_t size);
   // Whether bytes of the client are here that read() has not given yet.
   bool has_unread() const;
+  // Once the handshake is over: whether the kernel encrypts what is sent (kTLS).
+  bool by_kernel() const { return by_kernel_; }
 
   // As send(2) of one text behind the other; EAGAIN: wait until the socket is writable, then
   // send from the same place on. With `more`, the texts wait for what send_file() sends next,
