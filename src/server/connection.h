@@ -75,8 +75,8 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   bool send_memory(std::string_view text);
   bool send_blob(BlobBody& body);
   // Full segments alone, as long as several turns have them to send.
-  void end_long_blob();
   void cork_if_long(const BlobBody& body);
+  void end_long_blob();
   // Bytes of the blob that can go out now; none while they are not there or cold.
   std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
   // Counts what a system call has sent; false when it failed or would block.
