@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 import time
 import unittest
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from box import BOARD, HOST, ROOT, Box, HostAddresses, build
+from box import BOARD, ROOT, Box, HostAddresses, build
 from harness import wait_until
+from test_update import serve
 
 TRIAL = """#!/bin/sh
 [ -e /run/config/trial ] || exec sleep 2147483647
@@ -79,12 +79,8 @@ class Care(unittest.TestCase):
 
     def test_an_address_for_updates_is_asked_again_after_an_hour(self) -> None:
         Updates.bundle = self.bundle
-        server = ThreadingHTTPServer((HOST, 0), Updates)
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         box = self.new_box()
-        box.write_settings("network.conf", f"update = http://{HOST}:{server.server_port}/layby.bundle\n")
+        box.write_settings("network.conf", f"update = {serve(self, Updates)}/layby.bundle\n")
         box.let_in()
         box.switch_on()
         box.wait_until_it_serves()

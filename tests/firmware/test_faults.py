@@ -38,6 +38,10 @@ class WornFromTheStart(BoxCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("the boot partition can't be written", done.stderr)
             self.assertTrue(self.box.answers())
+        with self.subTest("once the disk takes writes the slot is kept, and that it can't be isn't told any more"):
+            self.box.worn_out.unlink()
+            self.box.wait_until_it_is_kept("A")
+            wait_until(lambda: "can't be kept" not in self.box.get("/").body.decode(), "no such notice", 30)
 
 
 class FromMemory(BoxCase):

@@ -12,8 +12,9 @@ import tempfile
 import threading
 import unittest
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Callable
 
 from box import BOARD, BOOT_SECONDS, HOST, IMAGES, MIB, Box, bundle, build, make_stick
 from harness import make_image, pull, wait_until
@@ -39,13 +40,17 @@ class Folder(SimpleHTTPRequestHandler):
         pass
 
 
-def serve_folder(test: unittest.TestCase, folder: Path) -> str:
+def serve(test: unittest.TestCase, handler: Callable[..., BaseHTTPRequestHandler]) -> str:
     """Until the test ends; its address."""
-    server = ThreadingHTTPServer((HOST, 0), partial(Folder, directory=str(folder)))
+    server = ThreadingHTTPServer((HOST, 0), handler)
     test.addCleanup(server.server_close)
     test.addCleanup(server.shutdown)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://{HOST}:{server.server_port}"
+
+
+def serve_folder(test: unittest.TestCase, folder: Path) -> str:
+    return serve(test, partial(Folder, directory=str(folder)))
 
 
 class Updates(BoxCase):
