@@ -73,20 +73,12 @@ Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
 
 Handle Manifests::permitted(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, Done done) {
-  if (auto answer = stored(digest, ManifestSource::kHit)) {
-    count_answer(*answer, true);
-    done(std::move(*answer));
-    return nullptr;
-  }
+  if (auto answer = stored(digest, ManifestSource::kHit)) return give(*std::move(answer), done);
   const Key key = key_of(origin, repository, digest);
   const bool first = !fetches_.contains(key);
   auto refused = unknown(key);
   if (!refused) refused = fetch_refusal(origin, repository, digest);
-  if (refused) {
-    count_answer(*refused, true);
-    done(*refused);
-    return nullptr;
-  }
+  if (refused) return give(*std::move(refused), done);
   return fetch(origin, repository, digest)
       ->wait([this, first, done = std::move(done)](const Result<ManifestAnswer>& answer) {
         count_answer(answer, first);
@@ -124,20 +116,14 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
   if (answer) answer->source = usable(origin, tag);
   if (answer && answer->source != ManifestSource::kFetched) {
     refresher_.on_used(origin, tag, fresh_for(tag));
-    count_answer(*answer, true);
-    done(std::move(*answer));
-    return nullptr;
+    return give(*std::move(answer), done);
   }
   const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
   // The check is no pull, and may find what is here under another name.
   if (!refused && first && !answer) refused = origin.upstream->refusal(Ask::kList);
-  if (refused) {
-    count_answer(*refused, true);
-    done(*refused);
-    return nullptr;
-  }
+  if (refused) return give(*std::move(refused), done);
   return check(origin, tag, true)
       ->wait(head, [this, first, &origin, tag,
                     done = std::move(done)](const Result<ManifestAnswer>& checked) {
@@ -267,6 +253,12 @@ void Manifests::note_move(const TagKey& tag, const oci::Digest& from, const oci:
                           std::uint64_t fetch_bytes) {
   tag_moves_.note(tag, from, to);
   tag_moves_.set_fetch_bytes(tag, to, fetch_bytes);
+}
+
+Handle Manifests::give(Result<ManifestAnswer> answer, const Done& done) const {
+  count_answer(answer, true);
+  done(std::move(answer));
+  return nullptr;
 }
 
 void Manifests::count_answer(const Result<ManifestAnswer>& answer, bool first) const {

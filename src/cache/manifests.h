@@ -104,6 +104,8 @@ class Manifests {
   std::optional<ManifestAnswer> cached(const TagKey& tag);
   // Counts an answered request; `first` is set for the one that started the work.
   void count_answer(const Result<ManifestAnswer>& answer, bool first) const;
+  // Answers a request for which nothing has to be waited.
+  Handle give(Result<ManifestAnswer> answer, const Done& done) const;
 
   const Context context_;
   std::map<Key, std::shared_ptr<ManifestFetch>> fetches_;

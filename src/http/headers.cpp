@@ -17,23 +17,29 @@ constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c
 
 }  // namespace
 
-void Headers::add(std::string_view name, std::string_view value) {
+void Headers::begin(std::string_view name) {
   if (fields_.empty()) {
     text_.reserve(kUsualTextBytes);
     fields_.reserve(kUsualFields);
   }
-  fields_.push_back({static_cast<std::uint32_t>(text_.size()),
-                     static_cast<std::uint32_t>(name.size()),
-                     static_cast<std::uint32_t>(value.size())});
-  text_.append(name).append(value);
+  fields_.push_back(
+      {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()), 0});
+  text_.append(name);
 }
 
-Header Headers::at(const Field& field) const {
-  const std::string_view name = std::string_view(text_).substr(field.begin_bytes);
-  return {name.substr(0, field.name_bytes), name.substr(field.name_bytes, field.value_bytes)};
+void Headers::add(std::string_view name, std::string_view value) {
+  begin(name);
+  text_.append(value);
+  fields_.back().value_bytes = static_cast<std::uint32_t>(value.size());
 }
 
-Header Headers::operator[](std::size_t index) const { return at(fields_[index]); }
+void Headers::add(std::string_view name, std::initializer_list<std::string_view> pieces) {
+  begin(name);
+  for (const std::string_view piece : pieces) {
+    text_.append(piece);
+    fields_.back().value_bytes += static_cast<std::uint32_t>(piece.size());
+  }
+}
 
 void Headers::clear() {
   fields_.clear();

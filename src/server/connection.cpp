@@ -91,14 +91,14 @@ void Connection::read() {
 void Connection::consume(std::string_view bytes) {
   if (bytes.empty()) return;
   if (state_ == ConnectionState::kIdle) enter(ConnectionState::kReading);
-  if (!parser_) parser_ = std::make_unique<RequestParser>(context_.limits.header_bytes);
+  if (!exchange_) exchange_ = context_.spare.take(context_.limits.header_bytes);
+  RequestParser& parser = exchange_->parser;
   std::size_t consumed = 0;
-  const auto outcome = parser_->feed(bytes, consumed);
+  const auto outcome = parser.feed(bytes, consumed);
   if (outcome == RequestParser::Outcome::kIncomplete) return;
-  const auto parser = std::move(parser_);
   unread_ = bytes.substr(consumed);
-  if (outcome == RequestParser::Outcome::kRefused) return refuse(parser->refusal());
-  request_ = std::make_unique<Request>(parser->take_request());
+  if (outcome == RequestParser::Outcome::kRefused) return refuse(parser.refusal());
+  request_ = &parser.request();
   request_->local = client_ == kUnixClient;
   on_request();
 }
@@ -123,27 +123,28 @@ void Connection::refuse(const RequestParser::Refusal& refusal) {
   respond(std::move(response));
 }
 
-void Connection::respond(Response response) {
+void Connection::respond(Response given) {
   count(context_.server.counters.requests);
-  if (response.status >= 400) count(context_.server.counters.request_errors);
-  response_ = std::make_unique<Response>(std::move(response));
+  if (given.status >= 400) count(context_.server.counters.request_errors);
+  Response& response = exchange_->response = std::move(given);
   std::optional<std::uint64_t> length;
-  if (const auto* none = std::get_if<NoBody>(&response_->body)) {
+  if (const auto* none = std::get_if<NoBody>(&response.body)) {
     length = none->content_length;
     body_wanted_ = false;
-  } else if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body)) {
+  } else if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&response.body)) {
     length = *text ? (*text)->size() : 0;
     body_wanted_ = body_wanted_ && *length > 0;
   } else {
-    auto& body = std::get<BlobBody>(response_->body);
+    auto& body = std::get<BlobBody>(response.body);
     length = body.range.length;
   }
-  head_ = context_.head_writer.write({response_->status, response_->headers, length, keep_alive_});
+  context_.head_writer.write({response.status, response.headers, length, keep_alive_},
+                             exchange_->head);
   memory_sent_ = body_sent_ = 0;
   waits_for_socket_ = waits_for_disk_ = false;
   enter(ConnectionState::kSending);
   // Last, for a reader may call back from here, and end all this.
-  if (auto* body = std::get_if<BlobBody>(&response_->body); body != nullptr && body_wanted_) {
+  if (auto* body = std::get_if<BlobBody>(&response.body); body != nullptr && body_wanted_) {
     body->reader->consumed(body->range.first);
     body->reader->listen(this);
   }
@@ -162,28 +163,30 @@ void Connection::on_reader_failed(const Error& error) {
 
 void Connection::send() {
   if (state_ != ConnectionState::kSending) return;
-  auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_->body);
+  auto& response_body = exchange_->response.body;
+  auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_body);
   const bool has_text = body_wanted_ && text != nullptr;
   if (!send_memory(has_text ? std::string_view(**text) : std::string_view())) return want_io();
-  if (body_wanted_ && !has_text && !send_blob(std::get<BlobBody>(response_->body))) {
+  if (body_wanted_ && !has_text && !send_blob(std::get<BlobBody>(response_body))) {
     return want_io();
   }
   on_response_sent();
 }
 
 bool Connection::send_memory(std::string_view text) {
-  const std::uint64_t size = head_.size() + text.size();
+  const std::string& head = exchange_->head;
+  const std::uint64_t size = head.size() + text.size();
   if (memory_sent_ == size) return true;
   // Before a blob the head waits for the first of it, and goes in one segment. A growing
   // blob may take its time, so its head goes at once.
-  auto* blob = body_wanted_ ? std::get_if<BlobBody>(&response_->body) : nullptr;
+  auto* blob = body_wanted_ ? std::get_if<BlobBody>(&exchange_->response.body) : nullptr;
   const bool more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0;
   while (memory_sent_ < size) {
-    const std::string_view head =
-        std::string_view(head_).substr(std::min<std::uint64_t>(memory_sent_, head_.size()));
+    const std::string_view rest_of_head =
+        std::string_view(head).substr(std::min<std::uint64_t>(memory_sent_, head.size()));
     const std::string_view rest =
-        text.substr(memory_sent_ > head_.size() ? memory_sent_ - head_.size() : 0);
-    const ssize_t n = socket_.send(head, rest, more);
+        text.substr(memory_sent_ > head.size() ? memory_sent_ - head.size() : 0);
+    const ssize_t n = socket_.send(rest_of_head, rest, more);
     if (!on_sent(n)) return false;
     memory_sent_ += static_cast<std::uint64_t>(n);
   }
@@ -283,10 +286,9 @@ void Connection::on_response_sent() {
   const bool linger_first = !request_ || request_->has_body || !unread_.empty();
   end_long_blob();
   handling_.reset();
-  response_.reset();
+  request_ = nullptr;
+  context_.spare.give_back(std::move(exchange_));
   cold_read_.reset();
-  request_.reset();
-  std::string().swap(head_);  // An assignment would keep its memory.
   if (!keep_alive_) return linger_first ? linger() : close();
   enter(ConnectionState::kIdle);
   want_io();
@@ -314,7 +316,7 @@ void Connection::close() {
   end_long_blob();
   watch_.reset();
   handling_.reset();
-  response_.reset();
+  if (exchange_) exchange_->response = Response();  // The handler may still hold the request.
   cold_read_.reset();
   socket_.close();
   on_closed_(*this);

@@ -17,7 +17,7 @@
 #include "layby/server/http_server.h"
 #include "server/client_socket.h"
 #include "server/cold_read.h"
-#include "server/request_parser.h"
+#include "server/exchange.h"
 #include "server/response_head.h"
 
 namespace layby::server {
@@ -40,6 +40,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
     const Limits& limits;
     Handler& handler;
     HeadWriter& head_writer;
+    SpareExchange& spare;
     int& long_blobs;  // That are being sent, of more than a turn.
     bool draining = false;
   };
@@ -99,14 +100,12 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   std::unique_ptr<event::Alarm> alarm_;
 
   ConnectionState state_ = ConnectionState::kIdle;
-  std::unique_ptr<RequestParser> parser_;  // While a head is being read.
-  std::string unread_;                     // Came behind the head of the present request.
-  std::unique_ptr<Request> request_;       // Being answered.
+  std::unique_ptr<Exchange> exchange_;  // From the first byte of a head on; null while idle.
+  std::string unread_;                  // Came behind the head of the present request.
+  Request* request_ = nullptr;          // Of exchange_, when it is whole and no refusal.
   cache::Handle handling_;
   bool keep_alive_ = false;
 
-  std::string head_;
-  std::unique_ptr<Response> response_;
   bool body_wanted_ = false;
   std::uint64_t memory_sent_ = 0;  // Of the head and a text body.
   std::uint64_t body_sent_ = 0;    // Of a blob.

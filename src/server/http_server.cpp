@@ -34,6 +34,7 @@ struct HttpServer::State {
   const Context context;
   const Limits limits;
   HeadWriter head_writer;
+  SpareExchange spare;
   int long_blobs = 0;
   Connection::Context shared;
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -48,7 +49,7 @@ struct HttpServer::State {
       : context(c),
         limits(l),
         head_writer(c.clock),
-        shared{context, limits, handler, head_writer, long_blobs} {}
+        shared{context, limits, handler, head_writer, spare, long_blobs} {}
 
   Listener::OnAccept on_accept() {
     return [this](UniqueFd fd, std::string client) {

@@ -19,15 +19,11 @@ namespace {
 
 constexpr std::string_view kOctets = "application/octet-stream";
 
-std::string etag_of(const oci::Digest& digest) {
-  std::string etag;
-  etag.reserve(digest.str().size() + 2);
-  return std::move(etag.append(1, '"').append(digest.str()).append(1, '"'));
-}
+std::string etag_of(const oci::Digest& digest) { return '"' + digest.str() + '"'; }
 
 void add_digest(http::Headers& headers, const oci::Digest& digest) {
   headers.add("Docker-Content-Digest", digest.str());
-  headers.add("ETag", etag_of(digest));
+  headers.add("ETag", {"\"", digest.str(), "\""});
 }
 
 Response api_response(int status) {

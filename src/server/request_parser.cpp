@@ -21,7 +21,7 @@ struct RequestParser::Callbacks {
     return *static_cast<RequestParser*>(parser->data);
   }
   static int on_url(llhttp_t* parser, const char* at, std::size_t length) noexcept {
-    self(parser).target_.append(at, length);
+    self(parser).request_.path.append(at, length);
     return HPE_OK;
   }
   static int on_field(llhttp_t* parser, const char* at, std::size_t length) noexcept {
@@ -56,8 +56,22 @@ struct RequestParser::Callbacks {
 };
 
 RequestParser::RequestParser(std::uint64_t max_head_bytes) : max_head_bytes_(max_head_bytes) {
+  reset();
+}
+
+void RequestParser::reset() {
   llhttp_init(&parser_, HTTP_REQUEST, &Callbacks::settings());
   parser_.data = this;
+  head_bytes_ = 0;
+  whole_ = false;
+  last_byte_ = 0;
+  field_.clear();
+  value_.clear();
+  request_.method.clear();
+  request_.path.clear();
+  request_.query.clear();
+  request_.headers.clear();
+  request_.keep_alive = request_.has_body = request_.local = false;
 }
 
 RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& consumed) {
@@ -123,18 +137,17 @@ RequestParser::Outcome RequestParser::check() {
   if (lengths > 1 || (lengths > 0 && encodings > 0)) {
     return refuse(400, "the request announces its body in two ways");
   }
-  if (target_.empty() || target_.front() != '/') {
+  std::string& target = request_.path;
+  if (target.empty() || target.front() != '/') {
     return refuse(400, "the request's target is not a path");
   }
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
   request_.keep_alive = llhttp_should_keep_alive(&parser_) != 0;
   request_.has_body = encodings > 0 || parser_.content_length > 0;
-  const auto query = target_.find('?');
-  if (query != std::string::npos) {
-    request_.query = target_.substr(query + 1);
-    target_.resize(query);
+  if (const auto query = target.find('?'); query != std::string::npos) {
+    request_.query.assign(target, query + 1);
+    target.resize(query);
   }
-  request_.path = std::move(target_);
   return Outcome::kComplete;
 }
 

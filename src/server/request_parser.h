@@ -26,7 +26,7 @@ class RequestParser {
 
   enum class Outcome {
     kIncomplete,  // More bytes are needed.
-    kComplete,    // request() is whole.
+    kComplete,    // request() is whole; nothing more is fed.
     kRefused,     // refusal() says why; the connection can't go on.
   };
 
@@ -38,8 +38,12 @@ class RequestParser {
   // Reads from `bytes`; `consumed` is how many belong to this head.
   Outcome feed(std::string_view bytes, std::size_t& consumed);
 
-  Request take_request() { return std::move(request_); }
+  // Whole after kComplete, until reset().
+  Request& request() { return request_; }
   const Refusal& refusal() const { return refusal_; }
+
+  // Ready for another head, with the memory that the last one took.
+  void reset();
 
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
@@ -61,7 +65,6 @@ class RequestParser {
   std::uint64_t head_bytes_ = 0;
   bool whole_ = false;
   char last_byte_ = 0;
-  std::string target_;
   std::string field_;
   std::string value_;
   Request request_;

@@ -76,7 +76,7 @@ class Pieces {
 
 }  // namespace
 
-std::string HeadWriter::write(const HeadFields& fields) {
+void HeadWriter::write(const HeadFields& fields, std::string& head) {
   const WallTime now = clock_.wall_now();
   const auto second =
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -89,7 +89,7 @@ std::string HeadWriter::write(const HeadFields& fields) {
     const http::Header header = fields.headers[i];
     most += header.name.size() + header.value.size() + std::string_view(": \r\n").size();
   }
-  std::string head(most, '\0');
+  head.resize(most);
   Pieces pieces(head.data());
   pieces.add("HTTP/1.1 ").add(std::to_string(fields.status)).add(" ");
   pieces.add(reason(fields.status)).add("\r\n").add(lines_of_second_);
@@ -102,7 +102,6 @@ std::string HeadWriter::write(const HeadFields& fields) {
   }
   pieces.add(fields.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
   head.resize(static_cast<std::size_t>(pieces.end() - head.data()));
-  return head;
 }
 
 }  // namespace layby::server

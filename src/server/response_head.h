@@ -25,7 +25,8 @@ struct HeadFields {
 class HeadWriter {
  public:
   explicit HeadWriter(const Clock& clock) : clock_(clock) {}
-  std::string write(const HeadFields& fields);
+  // In place of what is in `head`.
+  void write(const HeadFields& fields, std::string& head);
 
  private:
   const Clock& clock_;

@@ -38,7 +38,7 @@ Parsed parse(std::string_view bytes, std::size_t step = std::string_view::npos) 
   }
   parsed.rest = bytes;
   parsed.refusal = parser.refusal();
-  parsed.request = parser.take_request();
+  parsed.request = parser.request();
   return parsed;
 }
 
@@ -86,11 +86,35 @@ TEST(RequestParserTest, ReadsTheSameHeadCutAnywhere) {
     ASSERT_EQ(consumed, cut);
     ASSERT_EQ(parser.feed(head.substr(cut), consumed), Outcome::kComplete) << cut;
     EXPECT_EQ(head.substr(cut + consumed), "rest") << cut;
-    const Request request = parser.take_request();
+    const Request request = parser.request();
     EXPECT_EQ(request.path, "/a");
     EXPECT_EQ(request.query, "b");
     EXPECT_EQ(request.headers.get("Range"), "bytes=0-");
     EXPECT_EQ(request.headers.get("Empty"), "");
+  }
+}
+
+TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
+  const std::string small = "GET /b HTTP/1.1\r\nHost: y\r\n\r\n";
+  for (const std::string_view before :
+       {"POST /a?q HTTP/1.0\r\nHost: x\r\nRange: bytes=0-\r\nContent-Length: 5\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: x\r\nHalf: a hea", "GET /a HTTP/1.1\r\n\r\n", "\x16\x03"}) {
+    RequestParser parser(kLimit);
+    std::size_t consumed = 0;
+    parser.feed(before, consumed);
+    parser.request().local = true;
+    parser.reset();
+    ASSERT_EQ(parser.feed(small, consumed), Outcome::kComplete) << before;
+    EXPECT_EQ(consumed, small.size());
+    const Request& request = parser.request();
+    EXPECT_EQ(request.method, "GET");
+    EXPECT_EQ(request.path, "/b");
+    EXPECT_EQ(request.query, "");
+    EXPECT_TRUE(request.keep_alive);
+    EXPECT_FALSE(request.has_body);
+    EXPECT_FALSE(request.local);
+    ASSERT_EQ(request.headers.size(), 1U);
+    EXPECT_EQ(request.headers[0].value, "y");
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ struct Header {
 class Headers {
  public:
   void add(std::string_view name, std::string_view value);
+  // The value is these pieces, one behind the other.
+  void add(std::string_view name, std::initializer_list<std::string_view> pieces);
 
   // The first value; nullopt if there is none.
   std::optional<std::string_view> get(std::string_view name) const;
@@ -35,7 +38,7 @@ class Headers {
   std::size_t count(std::string_view name) const;
   std::size_t size() const { return fields_.size(); }
   // The field that came as number `index`, from 0.
-  Header operator[](std::size_t index) const;
+  Header operator[](std::size_t index) const { return at(fields_[index]); }
   void clear();
 
  private:
@@ -44,7 +47,11 @@ class Headers {
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;
   };
-  Header at(const Field& field) const;
+  void begin(std::string_view name);  // Its value is what is appended to text_.
+  Header at(const Field& field) const {
+    const char* name = text_.data() + field.begin_bytes;
+    return {{name, field.name_bytes}, {name + field.name_bytes, field.value_bytes}};
+  }
 
   std::string text_;
   std::vector<Field> fields_;
