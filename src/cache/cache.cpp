@@ -70,8 +70,9 @@ Cache::~Cache() = default;
 const Origin* Cache::find_origin(std::string_view ns) const {
   const auto& origins = state_->origins;
   if (ns.empty()) return &origins.front();
-  const auto at = std::find_if(origins.begin(), origins.end(), [ns](const Origin& origin) {
-    return origin.name == ns || (oci::is_docker_hub(origin.name) && oci::is_docker_hub(ns));
+  const bool is_hub = oci::is_docker_hub(ns);
+  const auto at = std::find_if(origins.begin(), origins.end(), [ns, is_hub](const Origin& origin) {
+    return origin.name == ns || (is_hub && oci::is_docker_hub(origin.name));
   });
   return at == origins.end() ? nullptr : &*at;
 }

@@ -80,9 +80,9 @@ QualifiedName split_registry(std::string_view name) {
   const std::size_t slash = name.find('/');
   const std::string_view first = name.substr(0, slash);
   if (slash == std::string_view::npos || !looks_like_registry(first)) {
-    return {"", std::string(name)};
+    return {"", name};
   }
-  return {std::string(first), std::string(name.substr(slash + 1))};
+  return {first, name.substr(slash + 1)};
 }
 
 bool is_qualified_repository(std::string_view name) {

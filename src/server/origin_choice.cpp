@@ -19,9 +19,9 @@ namespace {
 
 using oci::ApiErrorCode;
 
-Response unknown(const std::string& registry) {
+Response unknown(std::string_view registry) {
   return error_answer(ApiErrorCode::kNameUnknown,
-                      "no upstream is called \"" + registry +
+                      "no upstream is called \"" + std::string(registry) +
                           "\"; add it to \"upstreams\" in layby's configuration");
 }
 
@@ -49,15 +49,15 @@ const cache::Origin* origin_of_host(const cache::Cache& cache, std::string_view 
                               : cache.find_origin(std::string_view(host_port).substr(0, colon));
 }
 
-std::variant<Target, Response> target_of(const cache::Origin& origin, std::string repository,
-                                         const std::string& prefix) {
-  if (!oci::is_repository(repository)) {
+std::variant<Target, Response> target_of(const cache::Origin& origin, std::string_view name,
+                                         std::string_view registry) {
+  if (!oci::is_repository(name)) {
     return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
   }
-  if (oci::is_docker_hub(origin.name)) repository = oci::with_library(repository);
+  std::string repository =
+      oci::is_docker_hub(origin.name) ? oci::with_library(name) : std::string(name);
   if (!origin.serves(repository)) return denied(origin, repository);
-  std::string client_name = prefix + repository;
-  return Target{&origin, std::move(repository), std::move(client_name)};
+  return Target{&origin, std::move(repository), std::string(registry)};
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Re
   const auto [registry, repository] = oci::split_registry(name);
   if (!registry.empty()) {
     const cache::Origin* origin = cache.find_origin(registry);
-    return origin != nullptr ? target_of(*origin, repository, registry + "/") : unknown(registry);
+    return origin != nullptr ? target_of(*origin, repository, registry) : unknown(registry);
   }
   const cache::Origin* origin = origin_of_host(cache, request.headers.get("Host").value_or(""));
   return target_of(origin != nullptr ? *origin : *cache.find_origin(""), name, "");

@@ -23,7 +23,12 @@ namespace layby::server {
 struct Target {
   const cache::Origin* origin = nullptr;
   std::string repository;   // As the origin calls it: "library/debian".
-  std::string client_name;  // With the registry that the client wrote before it.
+  std::string registry;     // That the client wrote before it; mostly none.
+
+  // As the client calls it: "ghcr.io/acme/tool".
+  std::string client_name() const {
+    return registry.empty() ? repository : registry + "/" + repository;
+  }
 };
 
 // `name` is a route's repository. The answer to the client when it names no upstream, or

@@ -130,9 +130,9 @@ cache::Handle Call::serve(const oci::TagsRoute& route) {
   if (!at) return nullptr;
   const auto page = tag_page();
   if (!page) return nullptr;
-  if (page->count == 0) return answer(tags_answer(request_, at->client_name, *page, {}));
+  if (page->count == 0) return answer(tags_answer(request_, at->client_name(), *page, {}));
   return cache_.get_tags(*at->origin, at->repository, *page,
-                         [&request = request_, name = at->client_name, page = *page,
+                         [&request = request_, name = at->client_name(), page = *page,
                           respond = respond_](const Result<cache::TagPage>& tags) {
                            respond(tags.ok()
                                        ? tags_answer(request, name, page, *tags)

@@ -52,6 +52,10 @@ std::string_view reason(int status) {
   }
 }
 
+std::string_view first_line(std::string_view value) {
+  return value.substr(0, std::min(value.find('\r'), value.find('\n')));
+}
+
 // More than the status line without its reason, Content-Length and Connection ever have.
 constexpr std::size_t kOwnLinesBytes = 128;
 
@@ -65,8 +69,7 @@ class Pieces {
     return *this;
   }
   void add_line(std::string_view name, std::string_view value) {
-    const std::size_t end = std::min(value.find('\r'), value.find('\n'));
-    add(name).add(": ").add(value.substr(0, end)).add("\r\n");
+    add(name).add(": ").add(value).add("\r\n");
   }
   const char* end() const { return to_; }
 
@@ -93,9 +96,10 @@ void HeadWriter::write(const HeadFields& fields, std::string& head) {
   Pieces pieces(head.data());
   pieces.add("HTTP/1.1 ").add(std::to_string(fields.status)).add(" ");
   pieces.add(reason(fields.status)).add("\r\n").add(lines_of_second_);
+  const bool cut = fields.headers.has_line_break();
   for (std::size_t i = 0; i < fields.headers.size(); ++i) {
     const http::Header header = fields.headers[i];
-    pieces.add_line(header.name, header.value);
+    pieces.add_line(header.name, cut ? first_line(header.value) : header.value);
   }
   if (fields.content_length) {
     pieces.add_line("Content-Length", std::to_string(*fields.content_length));

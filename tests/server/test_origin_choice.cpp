@@ -151,7 +151,7 @@ TEST_F(OriginChoiceTest, TheClientsNameKeepsTheRegistryItWrote) {
   Request request;
   const auto target = std::get<Target>(choose_origin(*cache_, request, "index.docker.io/debian"));
   EXPECT_EQ(target.repository, "library/debian");
-  EXPECT_EQ(target.client_name, "index.docker.io/library/debian");
+  EXPECT_EQ(target.client_name(), "index.docker.io/library/debian");
 }
 
 // -- Host

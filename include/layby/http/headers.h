@@ -37,6 +37,10 @@ class Headers {
 
   std::size_t count(std::string_view name) const;
   std::size_t size() const { return fields_.size(); }
+  // In any of them.
+  bool has_line_break() const {
+    return text_.find('\n') != std::string::npos || text_.find('\r') != std::string::npos;
+  }
   // The field that came as number `index`, from 0.
   Header operator[](std::size_t index) const { return at(fields_[index]); }
   void clear();

@@ -24,9 +24,9 @@ bool looks_like_registry(std::string_view part);
 
 // "ghcr.io/acme/tool" as "ghcr.io" and "acme/tool"; no registry where the first part
 // isn't one, or is all there is.
-struct QualifiedName {
-  std::string registry;
-  std::string repository;
+struct QualifiedName {  // Parts of what was split.
+  std::string_view registry;
+  std::string_view repository;
   bool operator==(const QualifiedName&) const = default;
 };
 QualifiedName split_registry(std::string_view name);
