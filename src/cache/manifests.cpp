@@ -91,12 +91,12 @@ std::chrono::milliseconds Manifests::fresh_for(const TagKey& tag) const {
   return policy::fresh_for(rules.tag_rules, tag.repository, tag.tag, rules.fresh_for);
 }
 
-ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag) {
+ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag, WallTime checked_at) {
   using policy::Freshness;
   const WallTime now = context_.clock.wall_now();
   const auto fresh_for = this->fresh_for(tag);
   const auto held = tag_moves_.held_since_look(tag);
-  const WallTime looked_at = held.value_or(known(tag)->checked_at);
+  const WallTime looked_at = held.value_or(checked_at);
   const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
   if (policy::tag_freshness(looked_at, now, fresh_for) == Freshness::kFresh) return as_known;
   if (origin.upstream->refusal(Ask::kTagCheck)) return ManifestSource::kStale;
@@ -112,8 +112,9 @@ ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag) {
 }
 
 Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
-  auto answer = cached(tag);
-  if (answer) answer->source = usable(origin, tag);
+  const auto tagged = known(tag);
+  auto answer = tagged ? cached(*tagged) : std::nullopt;
+  if (answer) answer->source = usable(origin, tag, tagged->checked_at);
   if (answer && answer->source != ManifestSource::kFetched) {
     refresher_.on_used(origin, tag, fresh_for(tag));
     return give(*std::move(answer), done);
@@ -221,15 +222,18 @@ std::optional<StoredTag> Manifests::known(const TagKey& tag) const {
                                        : context_.store.find_tag(tag);
 }
 
-std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) {
-  const auto tagged = known(tag);
-  if (!tagged) return std::nullopt;
-  auto answer = stored(tagged->digest, ManifestSource::kHit);
+std::optional<ManifestAnswer> Manifests::cached(const StoredTag& tagged) {
+  auto answer = stored(tagged.digest, ManifestSource::kHit);
   if (!answer) return std::nullopt;
   // Below zero when the clock was set back.
   answer->age =
-      std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - tagged->checked_at);
+      std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - tagged.checked_at);
   return answer;
+}
+
+std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) {
+  const auto tagged = known(tag);
+  return tagged ? cached(*tagged) : std::nullopt;
 }
 
 void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {

@@ -87,8 +87,8 @@ class Manifests {
   // Nobody waits for it.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;
-  // A cached tag that may be given as it is, and as what; kFetched when it may not.
-  ManifestSource usable(const Origin& origin, const TagKey& tag);
+  // As what a cached tag that was last checked then may be given; kFetched when it may not.
+  ManifestSource usable(const Origin& origin, const TagKey& tag, WallTime checked_at);
   // What upstream said a moment ago of what it does not have.
   std::optional<Error> unknown(const Key& key);
 
@@ -102,6 +102,7 @@ class Manifests {
   bool is_sound(const oci::Digest& digest, const std::string& bytes);
   // What is cached under a tag, with its age; kHit as the source.
   std::optional<ManifestAnswer> cached(const TagKey& tag);
+  std::optional<ManifestAnswer> cached(const StoredTag& tagged);
   // Counts an answered request; `first` is set for the one that started the work.
   void count_answer(const Result<ManifestAnswer>& answer, bool first) const;
   // Answers a request for which nothing has to be waited.
