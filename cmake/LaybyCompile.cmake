@@ -43,6 +43,7 @@ endif()
 if(LAYBY_SANITIZE)
   add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LAYBY_SANITIZE})
+  add_compile_definitions(LAYBY_SANITIZED)
 endif()
 
 # layby_module(NAME [PUBLIC lib...] [PRIVATE lib...])

@@ -11,15 +11,6 @@
 #include <climits>
 #include <csignal>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LAYBY_SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define LAYBY_SANITIZED
-#endif
-
 namespace layby::app {
 namespace {
 

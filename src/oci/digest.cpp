@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cassert>
+#include <cstdint>
+#include <cstring>
 
 namespace layby::oci {
 namespace {
@@ -24,19 +26,26 @@ const Algorithm& algorithm_of(ShaKind kind) {
   return kAlgorithms[kind == ShaKind::kSha256 ? 0 : 1];
 }
 
-// Whether a digest's digits are digits. Compilers look at a whole block at a time.
+// Whether eight characters are all of 0 to 9 and a to f. Adding to a byte what is missing
+// from some character to 0x80 sets its high bit from that character on.
+bool are_hex(const char* digits) {
+  constexpr auto in_each_byte = [](std::uint64_t byte) { return byte * 0x0101010101010101; };
+  std::uint64_t word = 0;
+  std::memcpy(&word, digits, sizeof word);
+  const auto from = [word, in_each_byte](int first) {
+    return word + in_each_byte(static_cast<std::uint64_t>(0x80 - first));
+  };
+  const std::uint64_t is_digit = from('0') & ~from('9' + 1);
+  const std::uint64_t is_letter = from('a') & ~from('f' + 1);
+  constexpr std::uint64_t kHighBits = in_each_byte(0x80);
+  return ((is_digit | is_letter) & ~word & kHighBits) == kHighBits;
+}
+
+// `digits` are a digest's, so that their number is a multiple of eight.
 bool is_hex(std::string_view digits) {
-  constexpr std::size_t kBlock = 16;
-  assert(digits.size() % kBlock == 0);
-  unsigned char others = 0;
-  for (; !digits.empty(); digits.remove_prefix(kBlock)) {
-    for (std::size_t i = 0; i < kBlock; ++i) {
-      const auto digit = static_cast<unsigned char>(digits[i] - '0');
-      const auto letter = static_cast<unsigned char>(digits[i] - 'a');
-      others |= static_cast<unsigned char>(digit > 9) & static_cast<unsigned char>(letter > 5);
-    }
-  }
-  return others == 0;
+  assert(digits.size() % 8 == 0);
+  while (!digits.empty() && are_hex(digits.data())) digits.remove_prefix(8);
+  return digits.empty();
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "server/client_socket.h"
 #include "server/cold_read.h"
 #include "server/exchange.h"
+#include "server/request_parser.h"
 #include "server/response_head.h"
 
 namespace layby::server {
@@ -100,7 +101,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   std::unique_ptr<event::Alarm> alarm_;
 
   ConnectionState state_ = ConnectionState::kIdle;
-  std::unique_ptr<Exchange> exchange_;  // From the first byte of a head on; null while idle.
+  std::unique_ptr<Exchange> exchange_;  // From the first byte of a head to its answer's last.
   std::string unread_;                  // Came behind the head of the present request.
   Request* request_ = nullptr;          // Of exchange_, when it is whole and no refusal.
   cache::Handle handling_;

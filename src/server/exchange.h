@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a request needs from the first byte of its head to the last of its answer. An idle
-// connection has none. The last one that ended is kept for the next request, whoever sends
-// it: to allocate its parts and free them again was a tenth of what a small answer costs.
+// What a request needs from the first byte of its head to the last of its answer. One that
+// is over is kept for the next request, whoever sends it: to allocate its parts and free
+// them again was a tenth of what a small answer costs.
 
 #ifndef LAYBY_SERVER_EXCHANGE_H_
 #define LAYBY_SERVER_EXCHANGE_H_
@@ -20,13 +20,6 @@ namespace layby::server {
 struct Exchange {
   explicit Exchange(std::uint64_t max_head_bytes) : parser(max_head_bytes) {}
 
-  // As new, but for the memory.
-  void reset() {
-    parser.reset();
-    response = Response();
-    head.clear();
-  }
-
   RequestParser parser;  // And the request, once it is whole.
   Response response;
   std::string head;  // Of the response.
@@ -37,10 +30,22 @@ class SpareExchange {
   std::unique_ptr<Exchange> take(std::uint64_t max_head_bytes) {
     return spare_ ? std::move(spare_) : std::make_unique<Exchange>(max_head_bytes);
   }
+
+  // Lets go of what it holds. Its memory is kept, but not what a large head made of it: many
+  // connections may take it in turn, and each holds it for as long as it likes.
   void give_back(std::unique_ptr<Exchange> exchange) {
-    exchange->reset();
-    if (!spare_) spare_ = std::move(exchange);
+#ifndef LAYBY_SANITIZED  // Which find whoever uses a request that is over.
+    const bool small = exchange->parser.head_bytes() <= kMostHeadBytes;
+    exchange->parser.reset();
+    exchange->response = Response();
+    exchange->head.clear();
+    if (small && !spare_) spare_ = std::move(exchange);
+#endif
   }
+
+  bool has_one() const { return spare_ != nullptr; }
+
+  static constexpr std::uint64_t kMostHeadBytes = 2 << 10;
 
  private:
   std::unique_ptr<Exchange> spare_;

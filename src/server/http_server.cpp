@@ -46,10 +46,8 @@ struct HttpServer::State {
   std::function<void()> drained;
 
   State(const Context& c, const Limits& l, Handler& handler)
-      : context(c),
-        limits(l),
-        head_writer(c.clock),
-        shared{context, limits, handler, head_writer, spare, long_blobs} {}
+      : context(c), limits(l), head_writer(c.clock), shared{context,     limits, handler,
+                                                            head_writer, spare,  long_blobs} {}
 
   Listener::OnAccept on_accept() {
     return [this](UniqueFd fd, std::string client) {

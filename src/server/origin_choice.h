@@ -22,8 +22,8 @@ namespace layby::server {
 
 struct Target {
   const cache::Origin* origin = nullptr;
-  std::string repository;   // As the origin calls it: "library/debian".
-  std::string registry;     // That the client wrote before it; mostly none.
+  std::string repository;  // As the origin calls it: "library/debian".
+  std::string registry;    // That the client wrote before it; mostly none.
 
   // As the client calls it: "ghcr.io/acme/tool".
   std::string client_name() const {

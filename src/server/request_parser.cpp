@@ -82,6 +82,7 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
   const std::uint64_t room = max_head_bytes_ - head_bytes_;
   const bool too_long = bytes.size() > room;
   const std::string_view mine = bytes.substr(0, static_cast<std::size_t>(room));
+  head_bytes_ += mine.size();
   const auto error = llhttp_execute(&parser_, mine.data(), mine.size());
   // Paused behind the line feed that ends the head.
   if (whole_) consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
@@ -93,7 +94,6 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
     return refuse(
         431, "the request's head is larger than " + std::to_string(max_head_bytes_) + " bytes");
   }
-  head_bytes_ += bytes.size();
   return Outcome::kIncomplete;
 }
 

@@ -41,6 +41,8 @@ class RequestParser {
   // Whole after kComplete, until reset().
   Request& request() { return request_; }
   const Refusal& refusal() const { return refusal_; }
+  // That were read since the last reset().
+  std::uint64_t head_bytes() const { return head_bytes_; }
 
   // Ready for another head, with the memory that the last one took.
   void reset();

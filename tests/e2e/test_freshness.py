@@ -39,7 +39,7 @@ class FreshnessCase(EndToEnd):
         return self.tag(tag), time.monotonic() - began
 
     def heads(self, tag: str = "") -> int:
-        """Questions that the hub answered; 401 only sends for a token."""
+        """Questions that reached the hub; 401 only sends for a token."""
         asked = self.hub.requests("manifest", "HEAD", f"/manifests/{tag}$" if tag else "")
         return len([entry for entry in asked if entry["status"] != 401])
 
@@ -103,7 +103,8 @@ class Rules(FreshnessCase):
 
 
 class StaleWhileRevalidate(FreshnessCase):
-    config = {"tags": {"fresh_for": "0s", "stale_while_revalidate": "1h", "keep_fresh": "0s"}}
+    config = {"tags": {"fresh_for": "0s", "stale_while_revalidate": "1h", "keep_fresh": "0s",
+                       "revalidate_timeout": "60s"}}
 
     def test_an_old_tag_is_given_at_once_and_asked_about_behind(self) -> None:
         images = self.cache("1")

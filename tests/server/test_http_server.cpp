@@ -43,6 +43,22 @@ TEST_F(HttpServerTest, SendsTheHandlersHeaders) {
   EXPECT_EQ(answer.headers.count("Set-Cookie"), 0u);
 }
 
+TEST_F(HttpServerTest, EndsAHeaderAtEitherHalfOfALineBreak) {
+  std::string value;
+  handler_.answer = [&value](const server::Request&) {
+    auto response = text_response("{}");
+    response.headers.add("ETag", value);
+    return response;
+  };
+  start();
+  const auto client = connect();
+  for (const std::string half : {"\r", "\n"}) {
+    value = "\"e\"" + half + "more";
+    client->get("/");
+    EXPECT_EQ(answer_of(*client).header("ETag"), "\"e\"");
+  }
+}
+
 TEST_F(HttpServerTest, KeepsTheConnectionForTheNextRequest) {
   start();
   const auto client = connect();
@@ -241,6 +257,19 @@ TEST_F(HttpServerTest, RefusesARequestItCantReadAndCloses) {
   EXPECT_FALSE(client->was_reset());
   EXPECT_TRUE(handler_.seen.empty());
   EXPECT_EQ(counters_.request_errors, 1u);
+}
+
+TEST_F(HttpServerTest, LeavesTimeToReadARefusalThatFollowsAnAnswer) {
+  start();
+  const auto client = connect();
+  client->get("/a");
+  EXPECT_EQ(answer_of(*client).status, 200);
+  client->send("NOT HTTP\r\n\r\n");
+  EXPECT_EQ(answer_of(*client).status, 400);
+  EXPECT_TRUE(ends(*client));
+  EXPECT_EQ(server_->connections(), 1u) << "it lingers, as after any refusal";
+  client->close();
+  EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
 }
 
 TEST_F(HttpServerTest, RefusesATlsHelloAtOnce) {

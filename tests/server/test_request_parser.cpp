@@ -9,7 +9,10 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "server/exchange.h"
 
 namespace layby::server {
 namespace {
@@ -104,6 +107,7 @@ TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
     parser.feed(before, consumed);
     parser.request().local = true;
     parser.reset();
+    EXPECT_EQ(parser.head_bytes(), 0U);
     ASSERT_EQ(parser.feed(small, consumed), Outcome::kComplete) << before;
     EXPECT_EQ(consumed, small.size());
     const Request& request = parser.request();
@@ -117,6 +121,40 @@ TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
     EXPECT_EQ(request.headers[0].value, "y");
   }
 }
+
+TEST(RequestParserTest, DoesNotEndALineThatTheLastRequestBegan) {
+  RequestParser parser(kLimit);
+  std::size_t consumed = 0;
+  EXPECT_EQ(parser.feed("GET /a HTTP/1.1\r", consumed), Outcome::kIncomplete);
+  parser.reset();
+  EXPECT_EQ(parser.feed("\nGET /b HTTP/1.1\r\nHost: y\r\n\r\n", consumed), Outcome::kRefused);
+}
+
+TEST(RequestParserTest, CountsTheBytesOfAHead) {
+  RequestParser parser(kLimit);
+  std::size_t consumed = 0;
+  parser.feed("GET / HTTP/1.1\r\n", consumed);
+  EXPECT_EQ(parser.head_bytes(), 16U);
+  parser.feed("Host: x\r\n\r\n", consumed);
+  EXPECT_EQ(parser.head_bytes(), 27U);
+}
+
+#ifndef LAYBY_SANITIZED
+TEST(SpareExchangeTest, KeepsOneThatReadALittle) {
+  SpareExchange spare;
+  for (const std::size_t path_bytes :
+       {std::size_t{1}, std::size_t{SpareExchange::kMostHeadBytes}}) {
+    auto exchange = spare.take(2 * SpareExchange::kMostHeadBytes);
+    EXPECT_FALSE(spare.has_one());
+    std::size_t consumed = 0;
+    const std::string head =
+        "GET /" + std::string(path_bytes, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n";
+    EXPECT_EQ(exchange->parser.feed(head, consumed), Outcome::kComplete);
+    spare.give_back(std::move(exchange));
+    EXPECT_EQ(spare.has_one(), path_bytes == 1);
+  }
+}
+#endif
 
 TEST(RequestParserTest, LeavesWhatFollowsTheHead) {
   const Parsed parsed = parse("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\n");
