@@ -27,7 +27,8 @@ const Algorithm& algorithm_of(ShaKind kind) {
 }
 
 // Whether eight characters are all of 0 to 9 and a to f. Adding to a byte what is missing
-// from some character to 0x80 sets its high bit from that character on.
+// from some character to 0x80 sets its high bit from that character on. Bytes above 0x7f come
+// out as neither, and what they carry into the next byte changes nothing any more.
 bool are_hex(const char* digits) {
   constexpr auto in_each_byte = [](std::uint64_t byte) { return byte * 0x0101010101010101; };
   std::uint64_t word = 0;
@@ -38,7 +39,7 @@ bool are_hex(const char* digits) {
   const std::uint64_t is_digit = from('0') & ~from('9' + 1);
   const std::uint64_t is_letter = from('a') & ~from('f' + 1);
   constexpr std::uint64_t kHighBits = in_each_byte(0x80);
-  return ((is_digit | is_letter) & ~word & kHighBits) == kHighBits;
+  return ((is_digit | is_letter) & kHighBits) == kHighBits;
 }
 
 // `digits` are a digest's, so that their number is a multiple of eight.

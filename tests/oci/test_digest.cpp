@@ -73,6 +73,17 @@ TEST_F(DigestTest, NonHexIsRefused) {
   EXPECT_FALSE(Digest::parse("sha256:" + std::string(64, 'g')));
 }
 
+TEST_F(DigestTest, EachByteIsADigitOrRefused) {
+  for (const std::size_t place : {0, 7, 8, 63}) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string hex = hex256_;
+      hex[place] = static_cast<char>(byte);
+      const bool is_digit = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
+      EXPECT_EQ(Digest::parse("sha256:" + hex).has_value(), is_digit) << place << ": " << byte;
+    }
+  }
+}
+
 TEST_F(DigestTest, ShortHexIsRefused) {
   EXPECT_FALSE(Digest::parse("sha256:" + hex256_.substr(1)));
 }
