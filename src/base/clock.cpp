@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine's time zone, as the C library knows it.
+// The machine's clock, and its time zone as the C library knows it.
 
 #include "layby/base/clock.h"
 
 #include <ctime>
 
 namespace layby {
+
+WallTime SystemClock::wall_now() const {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return WallTime(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+}
 
 std::chrono::seconds local_time_of_day(WallTime time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);

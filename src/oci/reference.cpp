@@ -73,7 +73,8 @@ bool is_repository(std::string_view name) {
 }
 
 bool looks_like_registry(std::string_view part) {
-  return part == "localhost" || part.find_first_of(".:") != std::string_view::npos;
+  return part == "localhost" ||
+         std::any_of(part.begin(), part.end(), [](char c) { return c == '.' || c == ':'; });
 }
 
 QualifiedName split_registry(std::string_view name) {

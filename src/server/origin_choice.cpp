@@ -51,9 +51,6 @@ const cache::Origin* origin_of_host(const cache::Cache& cache, std::string_view 
 
 std::variant<Target, Response> target_of(const cache::Origin& origin, std::string_view name,
                                          std::string_view registry) {
-  if (!oci::is_repository(name)) {
-    return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
-  }
   std::string repository =
       oci::is_docker_hub(origin.name) ? oci::with_library(name) : std::string(name);
   if (!origin.serves(repository)) return denied(origin, repository);
@@ -66,6 +63,10 @@ std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Re
                                              const std::string& name) {
   const std::string ns = http::query_value(request.query, "ns").value_or("");
   if (!ns.empty()) {
+    // With `ns` a registry in the path is a part of the name, which it can't be with a port.
+    if (!oci::is_repository(name)) {
+      return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
+    }
     const cache::Origin* origin = cache.find_origin(ns);
     return origin != nullptr ? target_of(*origin, name, "") : unknown(ns);
   }

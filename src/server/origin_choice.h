@@ -31,8 +31,8 @@ struct Target {
   }
 };
 
-// `name` is a route's repository. The answer to the client when it names no upstream, or
-// a repository which that upstream doesn't serve.
+// `name` is a route's repository, so that oci::is_qualified_repository holds. The answer to
+// the client when it names no upstream, or a repository which that upstream doesn't serve.
 std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Request& request,
                                              const std::string& name);
 
