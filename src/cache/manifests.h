@@ -87,7 +87,7 @@ class Manifests {
   // Nobody waits for it.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;
-  // As what a cached tag that was last checked then may be given; kFetched when it may not.
+  // As what a cached tag may be given, by when it was last checked; kFetched when it may not.
   ManifestSource usable(const Origin& origin, const TagKey& tag, WallTime checked_at);
   // What upstream said a moment ago of what it does not have.
   std::optional<Error> unknown(const Key& key);

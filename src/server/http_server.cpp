@@ -46,8 +46,11 @@ struct HttpServer::State {
   std::function<void()> drained;
 
   State(const Context& c, const Limits& l, Handler& handler)
-      : context(c), limits(l), head_writer(c.clock), shared{context,     limits, handler,
-                                                            head_writer, spare,  long_blobs} {}
+      : context(c), limits(l), head_writer(c.clock), shared(share(handler)) {}
+
+  Connection::Context share(Handler& handler) {
+    return {context, limits, handler, head_writer, spare, long_blobs};
+  }
 
   Listener::OnAccept on_accept() {
     return [this](UniqueFd fd, std::string client) {
