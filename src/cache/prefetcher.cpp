@@ -103,7 +103,7 @@ bool Prefetcher::holds(const TagMove& move) {
   if (!listed) return false;
   if (on_moved_) on_moved_();
   const auto since = context_->clock.wall_now() - move.seen_at;
-  if (since > list_.hold) return false;
+  if (since >= list_.hold) return false;
   return image_parts(context_->store, move.from, listed->choice).whole() &&
          !image_parts(context_->store, move.to, listed->choice).whole();
 }

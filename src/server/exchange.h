@@ -34,18 +34,22 @@ class SpareExchange {
   // Lets go of what it holds. Its memory is kept, but not what a large head made of it: many
   // connections may take it in turn, and each holds it for as long as it likes.
   void give_back(std::unique_ptr<Exchange> exchange) {
-#ifndef LAYBY_SANITIZED  // Which find whoever uses a request that is over.
     const bool small = exchange->parser.head_bytes() <= kMostHeadBytes;
+    if (!kKeeps || !small || spare_) return;
     exchange->parser.reset();
     exchange->response = Response();
     exchange->head.clear();
-    if (small && !spare_) spare_ = std::move(exchange);
-#endif
+    spare_ = std::move(exchange);
   }
 
   bool has_one() const { return spare_ != nullptr; }
 
   static constexpr std::uint64_t kMostHeadBytes = 2 << 10;
+#ifdef LAYBY_SANITIZED
+  static constexpr bool kKeeps = false;  // So that whoever uses a request that is over is found.
+#else
+  static constexpr bool kKeeps = true;
+#endif
 
  private:
   std::unique_ptr<Exchange> spare_;

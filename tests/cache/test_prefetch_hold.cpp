@@ -105,11 +105,17 @@ TEST_F(PrefetchHoldTest, NothingIsHeldForLongerThanTheListSays) {
   list_.hold = std::chrono::hours(2);
   set_list({image({"3.13"})});
   expect_pull(old_, ManifestSource::kHeld);
-  clock_.advance(std::chrono::hours(2));
+  clock_.advance(std::chrono::hours(2) - seconds(60));
   expect_pull(old_, ManifestSource::kHeld);
   clock_.advance(seconds(60));
   expect_new_one_fetched();
   EXPECT_EQ(cache_->moves().size(), 1u);
+}
+
+TEST_F(PrefetchHoldTest, NothingIsHeldForNoTime) {
+  list_.hold = seconds(0);
+  set_list({image({"3.13"})});
+  expect_new_one_fetched();
 }
 
 TEST_F(PrefetchHoldTest, EachMoveIsHeldAnew) {

@@ -139,7 +139,6 @@ TEST(RequestParserTest, CountsTheBytesOfAHead) {
   EXPECT_EQ(parser.head_bytes(), 27U);
 }
 
-#ifndef LAYBY_SANITIZED
 TEST(SpareExchangeTest, KeepsOneThatReadALittle) {
   SpareExchange spare;
   for (const std::size_t path_bytes :
@@ -151,10 +150,9 @@ TEST(SpareExchangeTest, KeepsOneThatReadALittle) {
         "GET /" + std::string(path_bytes, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n";
     EXPECT_EQ(exchange->parser.feed(head, consumed), Outcome::kComplete);
     spare.give_back(std::move(exchange));
-    EXPECT_EQ(spare.has_one(), path_bytes == 1);
+    EXPECT_EQ(spare.has_one(), SpareExchange::kKeeps && path_bytes == 1);
   }
 }
-#endif
 
 TEST(RequestParserTest, LeavesWhatFollowsTheHead) {
   const Parsed parsed = parse("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\n");
