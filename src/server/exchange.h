@@ -2,7 +2,7 @@
 //
 // What a request needs from the first byte of its head to the last of its answer. One that
 // is over is kept for the next request, whoever sends it: to allocate its parts and free
-// them again took a tenth of a small answer's instructions.
+// them again would be a tenth of a small answer's instructions.
 
 #ifndef LAYBY_SERVER_EXCHANGE_H_
 #define LAYBY_SERVER_EXCHANGE_H_

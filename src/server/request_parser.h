@@ -41,7 +41,7 @@ class RequestParser {
   // Whole after kComplete, until reset().
   Request& request() { return request_; }
   const Refusal& refusal() const { return refusal_; }
-  // That were read since the last reset().
+  // Fed since the last reset(), with what came behind the head in the same piece.
   std::uint64_t head_bytes() const { return head_bytes_; }
 
   // Ready for another head, with the memory that the last one took.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The time of day in a time zone.
+// The machine's clock, and the time of day in a time zone.
 
 #include "layby/base/clock.h"
 
@@ -31,6 +31,13 @@ class ClockTest : public ::testing::Test {
 
   const WallTime noon_{hours(24 * 20000) + hours(12) + minutes(34) + seconds(56)};
 };
+
+TEST_F(ClockTest, WallClockIsThatOfTheMachine) {
+  const WallTime before = std::chrono::system_clock::now();
+  const WallTime now = SystemClock().wall_now();
+  EXPECT_GE(now, before - seconds(1));
+  EXPECT_LE(now, std::chrono::system_clock::now());
+}
 
 TEST_F(ClockTest, TimeOfDayIsSinceMidnight) {
   set_zone("UTC0");

@@ -52,7 +52,7 @@ class FirstBoots(BoxCase):
         for cut in range(CUTS):
             with self.subTest(cut), Box(self.settings_for(self.hub)) as box:
                 box.switch_on()
-                box.wait_for_line("Booting in blind mode")
+                box.wait_for_line("Welcome to GRUB")
                 # The initramfs, the growth of the partition and mke2fs come in these seconds.
                 time.sleep(random.uniform(1, 15))
                 box.cut_power()
