@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One upstream request that is made again after a failure, as policy::next_retry
-// allows: counts the attempts and holds the wait between two of them.
+// The retries of one upstream request, as policy::next_retry allows. Counts the failed
+// attempts and holds the wait before the next attempt.
 
 #ifndef LAYBY_CACHE_ATTEMPTS_H_
 #define LAYBY_CACHE_ATTEMPTS_H_
 
+#include <cassert>
 #include <functional>
 #include <random>
 #include <utility>
@@ -25,6 +26,7 @@ class Attempts {
   // The last attempt failed with `error`: calls `again` after a wait and returns true,
   // or returns false when it is time to give up.
   bool retry(const Error& error, std::function<void()> again) {
+    assert(again);
     ++failed_;
     const auto delay = policy::next_retry(rules_, failed_, error, jitter());
     if (!delay) return false;
@@ -33,10 +35,10 @@ class Attempts {
     return true;
   }
 
-  // Something was gained: the count begins anew.
+  // The attempt made progress: the count of failures begins anew.
   void on_progress() { failed_ = 0; }
 
-  // No other attempt is made.
+  // Drops the wait: no further attempt is made.
   void cancel() { wait_.reset(); }
 
  private:

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What fills that nobody waits for may take of the link: nothing while a client waits
-// for a fill of its own, and never more than a rate. Lives on the loop thread.
+// How much of the link background fills may use: nothing while a client waits for bytes
+// from upstream, and never more than a rate. Lives on the loop thread. Invariant: demands_
+// is the number of living Demands.
 
 #ifndef LAYBY_CACHE_BACKGROUND_H_
 #define LAYBY_CACHE_BACKGROUND_H_
 
+#include <cassert>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,7 +21,7 @@ namespace layby::cache {
 
 class Background {
  public:
-  // A client waits for bytes of upstream, as long as this lives.
+  // A client waits for bytes from upstream while this object lives.
   class Demand {
    public:
     explicit Demand(Background& background) : background_(background) {
@@ -28,6 +30,7 @@ class Background {
     Demand(const Demand&) = delete;
     Demand& operator=(const Demand&) = delete;
     ~Demand() {
+      assert(background_.demands_ > 0);
       if (--background_.demands_ == 0) background_.change();
     }
 
@@ -35,18 +38,20 @@ class Background {
     Background& background_;
   };
 
-  // `on_change` is called at a later turn when may_go() has changed.
+  // Calls `on_change` in a later turn, after may_go() has changed.
   Background(Timers& timers, const Clock& clock, std::function<void()> on_change)
-      : timers_(timers), clock_(clock), on_change_(std::move(on_change)) {}
+      : timers_(timers), clock_(clock), on_change_(std::move(on_change)) {
+    assert(on_change_);
+  }
 
-  // Bytes a second of all of them together; 0 for no limit.
+  // Bytes a second for all background fills together; 0 for no limit.
   void set_max_rate(std::uint64_t max_rate) {
     bucket_.reset();
     if (pause_) change();
     pause_.reset();
     if (max_rate > 0) bucket_.emplace(max_rate, clock_.steady_now());
   }
-  // Bytes came that nobody waits for.
+  // Bytes came for a background fill.
   void spend(std::uint64_t bytes) {
     if (!bucket_) return;
     const SteadyTime now = clock_.steady_now();
@@ -71,7 +76,7 @@ class Background {
   const std::function<void()> on_change_;
   int demands_ = 0;
   std::optional<policy::RateBucket> bucket_;
-  Handle pause_;   // The rate is used up until then.
+  Handle pause_;   // The rate is used up until this ends.
   Handle change_;  // on_change_ is due.
 };
 

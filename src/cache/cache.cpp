@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The face of the cache: finds the origin and hands on to Manifests and Fills.
+// The public face of the cache: finds the origin, and passes requests to Manifests and
+// Fills.
 
 #include "layby/cache/cache.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "cache/fills.h"
@@ -17,7 +19,7 @@
 namespace layby::cache {
 namespace {
 
-// The part of all `tags` (sorted) that `page` asks for.
+// The part that `page` asks for of all `tags`, which are sorted.
 TagPage cut_page(std::vector<std::string> tags, const TagPageRequest& page) {
   auto first = tags.begin();
   if (!page.last.empty()) first = std::upper_bound(tags.begin(), tags.end(), page.last);
@@ -63,7 +65,11 @@ struct Cache::State {
 Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,
              const Clock& clock, Counters& counters)
     : state_(std::make_unique<State>(std::move(rules), std::move(origins), store, timers, clock,
-                                     counters)) {}
+                                     counters)) {
+  assert(!state_->origins.empty());
+  assert(std::all_of(state_->origins.begin(), state_->origins.end(),
+                     [](const Origin& origin) { return origin.upstream != nullptr; }));
+}
 
 Cache::~Cache() = default;
 
@@ -106,7 +112,7 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
     or_cached(*refused);
     return nullptr;
   }
-  // One attempt: a list is asked for by people, who would rather see what is cached.
+  // One attempt: people ask for lists, and they would rather see the cached tags than wait.
   return origin.upstream->get_tags(repository, page, std::move(or_cached));
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any answer of the parent but a good one sends the question on: it may not serve the
-// repository, not know the registry, or be wrong about what exists. A registry that is
-// known to be down isn't asked then: its reason is the answer.
+// After any error of the parent the registry is asked: the parent may not serve the
+// repository, may not know the registry, or may be wrong about what exists. A registry
+// that is known to be down isn't asked; its refusal is the answer. Invariants: a caller
+// is answered once, and the registry isn't asked after the parent's blob began.
 
 #include "layby/cache/failover.h"
 
+#include <cassert>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -19,6 +21,7 @@ class Failover::Either final : public Operation {
       : ask_(ask), registry_(registry), call_(std::move(call)), done_(std::move(done)) {}
 
   void start(Upstream& parent) {
+    assert(!request_);
     request_ = call_(parent, [this](Result<T> answer) {
       if (answer.ok()) return finish(std::move(answer));
       log::debug("parent: {}", answer.error().message);
@@ -29,7 +32,8 @@ class Failover::Either final : public Operation {
 
  private:
   void finish(Result<T> answer) {
-    const auto done = std::move(done_);  // It may destroy this.
+    assert(done_);
+    const auto done = std::move(done_);  // `done` may destroy this.
     done(std::move(answer));
   }
 
@@ -46,6 +50,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
   Transfer(Upstream& parent, Upstream& registry, Start start, BlobSink& sink)
       : registry_(&registry), start_(std::move(start)), sink_(sink) {
     inner_ = start_(parent, *this);
+    assert(inner_);
   }
 
   void pause() override {
@@ -62,7 +67,10 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     registry_ = nullptr;
     sink_.on_blob_start(start);
   }
-  void on_blob_bytes(std::string_view bytes) override { sink_.on_blob_bytes(bytes); }
+  void on_blob_bytes(std::string_view bytes) override {
+    assert(registry_ == nullptr);
+    sink_.on_blob_bytes(bytes);
+  }
   bool in_background() const override { return sink_.in_background(); }
   void on_blob_end(Status status) override {
     Upstream* next = std::exchange(registry_, nullptr);
@@ -73,7 +81,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     if (paused_) inner_->pause();
   }
 
-  Upstream* registry_;  // Null when it isn't asked any more.
+  Upstream* registry_;  // Null once it must not be asked any more.
   const Start start_;
   BlobSink& sink_;
   bool paused_ = false;
@@ -162,7 +170,7 @@ std::optional<Error> Failover::refusal(Ask ask) {
   return registry_->refusal(ask);
 }
 
-// What the parent gives costs nothing of this box's limit.
+// Content from the parent costs nothing of this box's pull limit.
 Patience Failover::patience(Ask ask) const {
   Patience of_parent = parent_->patience(ask);
   if (of_parent.wait.count() == 0) return of_parent;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fill's transitions. Every failure of upstream goes through on_blob_end, every
-// failure of the disk through on_writer_error; both end in fail() when nothing is left
-// to try. What was written stays for the next fill of this blob unless it is corrupt.
+// The fill's transitions. A transfer that failed comes to on_blob_end, a disk that failed to
+// on_unkept or on_writer_error. fail() gives up when nothing is left to try. The written
+// bytes stay for the next fill of this blob unless they are corrupt.
 
 #include "cache/fill.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -14,7 +15,7 @@
 namespace layby::cache {
 namespace {
 
-// With this much to come, a faster transfer is worth another request.
+// With this many bytes to come, a faster transfer is worth another request.
 constexpr std::uint64_t kWorthAsking = 8 << 20;
 
 }  // namespace
@@ -39,7 +40,7 @@ std::string_view to_string(FillState state) {
   return "";
 }
 
-// A reader holds the file itself, so that it goes on when the fill is over.
+// Holds the file itself, so that the reader goes on after the fill is over.
 class FillReader final : public BlobReader {
  public:
   FillReader(Fill& fill, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes)
@@ -50,6 +51,7 @@ class FillReader final : public BlobReader {
 
   BlobPart part_at(std::uint64_t offset) const override { return file_->part_at(offset); }
   void consumed(std::uint64_t offset) override {
+    assert(position_ <= offset && offset <= size_bytes_);
     position_ = offset;
     if (fill_ != nullptr) fill_->on_consumed();
   }
@@ -66,6 +68,7 @@ class FillReader final : public BlobReader {
     if (listener_ != nullptr) listener_->on_readable();
   }
   void on_fill_over(const Status& status, std::uint64_t readable_bytes) {
+    assert(fill_ != nullptr && readable_bytes <= size_bytes_);
     fill_ = nullptr;
     readable_bytes_ = readable_bytes;
     if (!status.ok() && listener_ != nullptr) listener_->on_reader_failed(status.error());
@@ -75,7 +78,7 @@ class FillReader final : public BlobReader {
   Fill* fill_;
   std::shared_ptr<BlobFile> file_;
   const std::uint64_t size_bytes_;
-  std::uint64_t readable_bytes_ = 0;  // When the fill is over.
+  std::uint64_t readable_bytes_ = 0;  // For when the fill is over.
   std::uint64_t position_ = 0;
   Listener* listener_ = nullptr;
 };
@@ -94,14 +97,17 @@ Fill::~Fill() {
 }
 
 void Fill::start() {
+  assert(state_ == FillState::kOpening && !writer_);
   count(context_.counters.fills_started);
   writer_ = context_.store.write_blob(digest_, *this);
 }
 
 Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
+  assert(state_ != FillState::kOver && can_be_joined());
   if (std::exchange(background_, false)) come_to_the_fore();
   auto give = [this, done = std::move(done)](const Status& status) {
     if (!status.ok()) return done(status.error());
+    assert(writer_ && may_announce());
     auto reader = std::make_unique<FillReader>(*this, writer_->file(), *size_bytes_);
     readers_.push_back(reader.get());
     done(std::unique_ptr<BlobReader>(std::move(reader)));
@@ -111,7 +117,8 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
   return nullptr;
 }
 
-// What was asked for in the background comes through a small window.
+// A transfer that began in the background has a small window. When much is left to come, a
+// new request brings it faster.
 void Fill::come_to_the_fore() {
   if (is_downloading()) demand_.emplace(context_.background);
   const bool much_is_left = size_bytes_ && *size_bytes_ - appended_bytes_ > kWorthAsking;
@@ -137,25 +144,28 @@ FillStatus Fill::status() const {
 }
 
 void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
+  assert(state_ == FillState::kOpening && !size_bytes_);
   appended_bytes_ = written_bytes_ = kept_bytes;
   if (kept_bytes > 0) {
     count(context_.counters.fills_resumed);
-    log::info("{}: {} bytes are there of an earlier fill{}", name(), kept_bytes,
-              whole ? ", which is all" : "");
+    log::info("{}: an earlier fill left {} bytes{}", name(), kept_bytes,
+              whole ? ", the whole blob" : "");
   }
   if (whole) return verify();
   ask();
 }
 
 void Fill::ask() {
+  assert(is_downloading() && !transfer_);
   state_ = FillState::kAsking;
   paused_ = false;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
-  if (background_) update_flow();  // Clients may be coming first.
+  if (background_) update_flow();  // Clients may have to go first.
 }
 
 void Fill::on_blob_start(const BlobStart& start) {
   if (state_ == FillState::kOver) return;
+  assert(state_ == FillState::kAsking);
   if (start.size_bytes && size_bytes_ && *start.size_bytes != *size_bytes_) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream changed the blob's size from " +
                                           std::to_string(*size_bytes_) + " to " +
@@ -165,7 +175,8 @@ void Fill::on_blob_start(const BlobStart& start) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream left out bytes"});
   }
   if (start.size_bytes && *start.size_bytes < appended_bytes_) {
-    // An earlier fill left more than the blob has; the writer finds it corrupt and drops it.
+    // An earlier fill left more bytes than the blob has. The digest won't hold, and the
+    // writer drops the bytes.
     transfer_.reset();
     return verify();
   }
@@ -178,10 +189,11 @@ void Fill::on_blob_start(const BlobStart& start) {
   announce();
 }
 
-// A blob whose size upstream doesn't say is admitted when there is any room at all.
+// A blob of unknown size is admitted when there is any room at all.
 void Fill::ask_for_room() {
   if (admitted_ || room_ || unkept_) return;
   room_ = context_.room.make(size_bytes_ ? *size_bytes_ - appended_bytes_ : 0, [this](bool room) {
+    assert(!unkept_ && state_ != FillState::kOver);
     admitted_ = room;
     if (!room) stop_keeping();
     room_.reset();
@@ -196,6 +208,7 @@ void Fill::stop_keeping() {
 }
 
 bool Fill::must_wait() const {
+  assert(writer_);
   const std::uint64_t queued = writer_->queued_bytes();
   const std::uint64_t enough =
       paused_ ? context_.rules.max_queued_bytes / 2 + 1 : context_.rules.max_queued_bytes;
@@ -206,6 +219,7 @@ bool Fill::must_wait() const {
 }
 
 void Fill::update_flow() {
+  assert(demand_.has_value() == (!background_ && is_downloading()));
   if (!transfer_ || state_ == FillState::kOver) return;
   const bool wait = must_wait();
   if (wait == paused_) return;
@@ -214,6 +228,7 @@ void Fill::update_flow() {
 }
 
 std::uint64_t Fill::reserved_bytes() const {
+  assert(!size_bytes_ || written_bytes_ <= *size_bytes_);
   return admitted_ && size_bytes_ ? *size_bytes_ - written_bytes_ : 0;
 }
 
@@ -225,7 +240,7 @@ std::uint64_t Fill::slowest_reader() const {
   return openers_.any() ? 0 : slowest;
 }
 
-// Not inside a reader's call: going on may end the fill, and the reader with it.
+// follow_readers() may end the fill and its readers, so it never runs inside a reader's call.
 void Fill::on_consumed() {
   if (!unkept_ || following_) return;
   following_ = context_.timers.after(std::chrono::milliseconds(0), [this] {
@@ -236,9 +251,11 @@ void Fill::on_consumed() {
 
 void Fill::follow_readers() {
   if (state_ == FillState::kOver) return;
+  assert(unkept_ && !telling_);
   const bool wanted = !readers_.empty() || openers_.any();
   if (!wanted) return fail({ErrorCode::kCancelled, name() + ": nobody reads it any more"});
   const std::uint64_t slowest = slowest_reader();
+  assert(slowest <= written_bytes_);
   if (slowest > released_bytes_) {
     released_bytes_ = slowest;
     writer_->release(slowest);
@@ -258,12 +275,14 @@ void Fill::on_blob_bytes(std::string_view bytes) {
   attempts_.on_progress();
   if (background_) context_.background.spend(bytes.size());
   appended_bytes_ += bytes.size();
+  assert(!size_bytes_ || appended_bytes_ <= *size_bytes_);
   writer_->append(bytes);
   update_flow();
 }
 
 void Fill::on_blob_end(Status status) {
   if (state_ == FillState::kOver) return;
+  assert(state_ == FillState::kAsking || state_ == FillState::kStreaming);
   transfer_.reset();
   const bool whole = size_bytes_ ? appended_bytes_ == *size_bytes_ : status.ok();
   if (whole) return verify();
@@ -271,9 +290,9 @@ void Fill::on_blob_end(Status status) {
       status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
                   : status.error();
   const bool rejected = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kCorrupt;
-  // Upstream does not know the range: what an earlier fill left may be too much, or that of
-  // another blob. With a size that was announced it can only be a part, which stays for the
-  // next fill.
+  // Upstream rejects the range. While the size is unknown, the digest decides: an earlier
+  // fill may have left the whole blob, too many bytes, or wrong bytes. Once the size is known,
+  // the bytes are a part of the blob, and stay for the next fill.
   const bool asked_behind_kept = state_ == FillState::kAsking && appended_bytes_ > 0;
   if (rejected && asked_behind_kept && !size_bytes_) return verify();
   state_ = FillState::kWaiting;
@@ -283,14 +302,17 @@ void Fill::on_blob_end(Status status) {
 }
 
 void Fill::verify() {
+  assert(is_downloading() && !transfer_);
   state_ = FillState::kVerifying;
   demand_.reset();
   if (!size_bytes_) size_bytes_ = appended_bytes_;
+  assert(*size_bytes_ == appended_bytes_);
   writer_->finish();
 }
 
 void Fill::on_written(std::uint64_t total_bytes) {
   if (state_ == FillState::kOver) return;
+  assert(written_bytes_ <= total_bytes && total_bytes <= appended_bytes_);
   written_bytes_ = total_bytes;
   if (unkept_ && !size_bytes_ && written_bytes_ >= context_.rules.max_unkept_bytes) {
     return fail({ErrorCode::kNoSpace, name() + ": there is no room for it, and upstream doesn't "
@@ -300,9 +322,10 @@ void Fill::on_written(std::uint64_t total_bytes) {
   tell_readers();
 }
 
-// It is no failure for those who read it, and no news for those who come later.
+// Readers go on, and new readers may come. Only keepers hear of the reason, at the end.
 void Fill::on_unkept(const Error& reason) {
   if (state_ == FillState::kOver) return;
+  assert(!unkept_ && !verified());
   unkept_ = true;
   unkept_reason_ = reason;
   admitted_ = false;
@@ -316,6 +339,7 @@ void Fill::on_unkept(const Error& reason) {
 
 void Fill::on_verified() {
   if (state_ == FillState::kOver) return;
+  assert(state_ == FillState::kVerifying && written_bytes_ == *size_bytes_);
   state_ = FillState::kPublishing;
   announce();
   tell_readers();
@@ -323,6 +347,7 @@ void Fill::on_verified() {
 }
 
 void Fill::on_published() {
+  assert(verified() && !unkept_);
   count(context_.counters.fills_published);
   log::info("{}: stored, {} bytes", name(), *size_bytes_);
   end(Status());
@@ -332,7 +357,7 @@ void Fill::on_writer_error(Error error) {
   if (state_ == FillState::kOver) return;
   if (error.code == ErrorCode::kCorrupt) count(context_.counters.digest_mismatches);
   if (!verified()) return fail(error);
-  // Those who read it have the whole blob in an open file, and it is the right one.
+  // Readers have the whole, verified blob in an open file. Only keepers hear of the error.
   log::error("{}: served but not stored: {}", name(), error.message);
   count(context_.counters.fills_failed);
   unkept_reason_ = error;
@@ -348,17 +373,19 @@ void Fill::fail(const Error& error) {
 }
 
 void Fill::end(const Status& status) {
+  assert(state_ != FillState::kOver);
+  assert(!status.ok() || (verified() && !openers_.any()));
   const std::uint64_t readable = status.ok() ? *size_bytes_ : readable_bytes();
   state_ = FillState::kOver;
   demand_.reset();
-  // All of it stops now: the next fill of this blob may begin in one of the callbacks
-  // below, and there is one writer a digest at most.
+  // Everything stops before anyone is told: a callback below may begin the next fill of this
+  // blob, whose writer must be the only one that keeps it.
   attempts_.cancel();
   room_.reset();
   following_.reset();
   transfer_.reset();
   writer_.reset();
-  // The table must not give this fill to anyone whom a failed reader's client starts.
+  // The table forgets the fill before readers hear: a client may ask for the blob again.
   on_over_(*this);
   openers_.settle(status);
   keepers_.settle(unkept_reason_ ? Status(*unkept_reason_) : status);
@@ -366,7 +393,7 @@ void Fill::end(const Status& status) {
 }
 
 void Fill::dismiss_readers(const Status& status, std::uint64_t readable_bytes) {
-  // A reader may go while another is told, and then finds its place empty.
+  // Telling one reader may destroy another. The other's place in readers_ is null then.
   const bool was_telling = std::exchange(telling_, true);
   for (std::size_t i = 0; i < readers_.size(); ++i) {
     if (FillReader* reader = std::exchange(readers_[i], nullptr)) {
@@ -403,7 +430,7 @@ void Fill::tell_readers() {
 
 void Fill::leave(FillReader* reader) {
   const auto at = std::find(readers_.begin(), readers_.end(), reader);
-  if (at == readers_.end()) return;
+  assert(at != readers_.end());
   if (telling_) {
     *at = nullptr;
   } else {

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One blob on its way from upstream into the store, read meanwhile by any number of
-// clients. The writer's file is the only copy: upstream's bytes go in at its end,
-// readers send from it what is already hashed. Where the store has no room the bytes
-// pass through a window of memory instead, as fast as the slowest reader. The state
-// diagram is in DESIGN.md. Lives on the loop thread.
+// One blob on its way from upstream into the store, while any number of clients read it.
+// The writer's file is the only copy: upstream's bytes are appended to it, and readers send
+// its hashed bytes. When the store has no room, the bytes pass through a window of memory
+// instead, as fast as the slowest reader. DESIGN.md has the state diagram. Lives on the loop
+// thread.
+//
+// Invariants:
+// - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_, if known.
+// - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
+// - demand_ is set while a fill that a client opened is downloading, and only then.
+// - readers_ has each living reader until dismiss_readers() detaches it.
+// - A fill ends once, and nothing of it goes on after that.
 
 #ifndef LAYBY_CACHE_FILL_H_
 #define LAYBY_CACHE_FILL_H_
@@ -29,11 +36,11 @@ namespace layby::cache {
 enum class FillState {
   kOpening,     // The writer opens the file and hashes what an earlier fill left in it.
   kAsking,      // Upstream was asked for the bytes that are missing.
-  kStreaming,   // They come in.
+  kStreaming,   // The missing bytes come in.
   kWaiting,     // Upstream failed; it is asked again after a while.
   kVerifying,   // All bytes are there; the writer compares the digest.
-  kPublishing,  // The digest holds; readers may end while the writer syncs and publishes.
-  kOver,        // Published, or given up. The table forgets it.
+  kPublishing,  // The digest holds. Readers may finish while the writer syncs and publishes.
+  kOver,        // Published, or given up. The table has forgotten the fill.
 };
 
 std::string_view to_string(FillState state);
@@ -52,44 +59,45 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     Permits& permits;
   };
 
-  // `on_over` is called once, when it has ended; it must not destroy the fill.
+  // Calls `on_over` once, when the fill has ended. `on_over` must not destroy the fill.
   Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
        std::function<void(const Fill&)> on_over);
   ~Fill() override;
 
-  // In the background until somebody opens it.
+  // Begins in the background. The first open() brings the fill to the fore.
   void start();
 
   // Gives a reader as soon as the size is known.
   Handle open(Cache::Done<std::unique_ptr<BlobReader>> done);
-  // Calls `done` when it is stored, or why it is not.
+  // Calls `done` when the blob is stored, or with the reason why it is not.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
-  // Whether it goes on for nobody but those that wait_stored().
+  // Whether no client has opened it.
   bool is_background() const { return background_; }
   bool has_keepers() const { return kept_to_end_ || keepers_.any(); }
-  // It goes on when none of those is left.
+  // Lets the fill run to its end, even if nobody waits for it.
   void keep_to_end() { kept_to_end_ = true; }
-  // Ends it; what came stays for the next fill.
+  // Ends the fill. The written bytes stay for the next fill.
   void cancel();
-  // Lets upstream send, or wait: for the disk, for room, for readers, for clients that
-  // come first.
+  // Pauses or resumes the transfer. It waits for the disk, for room, for slow readers, and
+  // for clients that go first.
   void update_flow();
 
-  // Whether what it gets is upstream's answer to this repository.
+  // Whether it asks this origin for this repository.
   bool is_for(const Origin& origin, const std::string& repository) const {
     return &origin_ == &origin && repository_ == repository;
   }
-  // Whether that may be nobody else's to have.
+  // Whether its content may be private.
   bool is_guarded() const { return origin_.guards(repository_); }
 
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
   std::uint64_t written_bytes() const { return written_bytes_; }
-  // What the disk has still to take; 0 while the size isn't known.
+  // The bytes that the disk has still to take; 0 before Room has admitted the fill, and
+  // while the size isn't known.
   std::uint64_t reserved_bytes() const;
-  // Whether someone who comes now can still have all of it.
+  // Whether a new reader can still have all bytes.
   bool can_be_joined() const { return released_bytes_ == 0; }
-  // Bytes from now on pass through.
+  // Later bytes pass through memory, and the blob will not be stored.
   void stop_keeping();
 
  private:
@@ -111,7 +119,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   void come_to_the_fore();
   void ask_for_room();
   bool must_wait() const;
-  // Whether bytes of upstream are still to come.
+  // Whether bytes from upstream are still to come.
   bool is_downloading() const { return state_ <= FillState::kWaiting; }
   void on_consumed();
   void follow_readers();
@@ -119,11 +127,12 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   void verify();
   void fail(const Error& error);
   void end(const Status& status);
-  // An empty blob has no last byte to hold back, so its headers wait for the digest.
+  // Whether openers may have a reader. An empty blob has no last byte to hold back, so its
+  // openers wait for the digest.
   bool may_announce() const;
   void announce();
   void tell_readers();
-  // No more will come; what is readable now stays so.
+  // Detaches all readers: no more bytes will come, and `readable_bytes` stay readable.
   void dismiss_readers(const Status& status, std::uint64_t readable_bytes);
   void leave(FillReader* reader);
   bool verified() const { return state_ == FillState::kPublishing; }
@@ -140,24 +149,24 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   std::unique_ptr<BlobWriter> writer_;
   std::unique_ptr<BlobTransfer> transfer_;
   Attempts attempts_;
-  bool paused_ = false;                      // The transfer waits.
+  bool paused_ = false;                      // The transfer is paused.
   bool admitted_ = false;                    // There is room for all of it.
-  Handle room_;                              // Being asked for.
-  bool unkept_ = false;                      // It will not be stored.
-  std::uint64_t released_bytes_ = 0;         // Of one that isn't kept: gone from memory.
+  Handle room_;                              // The request for room under way.
+  bool unkept_ = false;                      // The blob will not be stored.
+  std::uint64_t released_bytes_ = 0;         // Of a blob that isn't kept: gone from memory.
   Handle following_;                         // follow_readers() is due.
-  std::optional<std::uint64_t> size_bytes_;  // Known once upstream has said it.
-  std::uint64_t appended_bytes_ = 0;         // Given to the writer, kept ones included.
-  std::uint64_t written_bytes_ = 0;          // In the file and hashed.
-  std::uint64_t skip_bytes_ = 0;             // Upstream sends these again; they are there.
+  std::optional<std::uint64_t> size_bytes_;  // Known once upstream stated it, or all bytes came.
+  std::uint64_t appended_bytes_ = 0;         // Given to the writer, kept bytes included.
+  std::uint64_t written_bytes_ = 0;          // In the writer's file and hashed.
+  std::uint64_t skip_bytes_ = 0;             // Upstream sends these again; the writer has them.
   bool background_ = true;
-  bool kept_to_end_ = false;
-  std::optional<Background::Demand> demand_;  // While clients wait for its bytes.
+  bool kept_to_end_ = false;                  // See keep_to_end().
+  std::optional<Background::Demand> demand_;  // Clients wait for its bytes.
   std::optional<Error> unkept_reason_;
-  Waiters<Status> openers_;
-  Waiters<Status> keepers_;
-  std::vector<FillReader*> readers_;  // A null is one who left while being told.
-  bool telling_ = false;
+  Waiters<Status> openers_;           // Wait for a reader.
+  Waiters<Status> keepers_;           // Wait until the blob is stored.
+  std::vector<FillReader*> readers_;  // Null where a reader left while telling_.
+  bool telling_ = false;              // Readers are being told, and may leave.
 };
 
 }  // namespace layby::cache

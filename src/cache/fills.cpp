@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fill leaves the table the moment it is over, so that the next asker finds the
-// stored blob or begins a new fill; it is destroyed a turn later, for it is over
-// inside one of its own callbacks.
+// A fill leaves the table the moment it is over, so that the next asker finds the stored
+// blob or begins a new fill. The fill is destroyed a turn later, because it ends inside one
+// of its own callbacks.
 
 #include "cache/fills.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "cache/request.h"
@@ -16,7 +17,7 @@ namespace {
 
 class StoredReader final : public BlobReader {
  public:
-  explicit StoredReader(StoredBlob blob) : blob_(std::move(blob)) {}
+  explicit StoredReader(StoredBlob blob) : blob_(std::move(blob)) { assert(blob_.file); }
   BlobPart part_at(std::uint64_t offset) const override { return blob_.file->part_at(offset); }
   void consumed(std::uint64_t) override {}
   bool revoked() const override { return blob_.file->revoked(); }
@@ -194,6 +195,7 @@ void Fills::forget(const Fill& fill) {
   } else {
     const auto at = std::find_if(fills_.begin(), fills_.end(),
                                  [&](const auto& entry) { return is_it(entry.second); });
+    assert(at != fills_.end());
     over_.push_back(std::move(at->second));
     fills_.erase(at);
   }
@@ -204,7 +206,8 @@ Fill& Fills::start(const Origin& origin, const std::string& repository, const oc
   auto fill = std::make_unique<Fill>(context_, origin, repository, digest,
                                      [this](const Fill& over) { forget(over); });
   Fill& started = *fill;
-  fills_.emplace(digest, std::move(fill));
+  [[maybe_unused]] const bool added = fills_.emplace(digest, std::move(fill)).second;
+  assert(added);
   started.start();
   return started;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blobs, from the store or by a fill: the table of fills in flight, one a digest,
-// whoever asked and under whatever name. Lives on the loop thread.
+// Blobs, from the store or by a fill. Owns the table of fills in flight, one a digest for
+// all repositories. Lives on the loop thread. Invariants: each fill is in exactly one of
+// fills_, passing_ and over_; a client joins only a fill that still has all bytes.
 
 #ifndef LAYBY_CACHE_FILLS_H_
 #define LAYBY_CACHE_FILLS_H_
@@ -25,15 +26,16 @@ class Fills {
   Handle head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<BlobHead> done);
 
-  // Fetches a blob that isn't stored, behind what clients wait for, and calls `done` when
-  // it is stored or why it is not. Without the handle it ends, unless others want it.
+  // Fetches a blob that isn't stored, in the background, and calls `done` when the blob is
+  // stored, or with the reason why it is not. Destroying the handle ends the fill, unless
+  // others want the blob.
   Handle fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                std::function<void(Status)> done);
-  // The same, to its end.
+  // The same, but the fill runs to its end.
   void fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest);
-  // Of a blob under way; 0 of any other.
+  // The bytes written of a blob under way; 0 for any other blob.
   std::uint64_t written_bytes(const oci::Digest& digest) const;
-  // Of what no client waits for, bytes a second; 0 for no limit.
+  // Bytes a second for all background fills together; 0 for no limit.
   void set_background_rate(std::uint64_t max_rate) { background_.set_max_rate(max_rate); }
 
   std::vector<FillStatus> status() const;
@@ -42,7 +44,7 @@ class Fills {
  private:
   class Fetch;
 
-  // Whether upstream has to be asked before the blob is given in this repository.
+  // Whether upstream must be asked before the blob is served in this repository.
   bool needs_permit(const Origin& origin, const std::string& repository,
                     const oci::Digest& digest) const;
   Handle open_permitted(const Origin& origin, const std::string& repository,
@@ -51,7 +53,7 @@ class Fills {
                         const oci::Digest& digest, Cache::Done<BlobHead> done);
   std::uint64_t reserved_bytes() const;
   void update_background();
-  // Nobody waits for it to be stored any more.
+  // A caller of fetch() left: ends the fill unless others want the blob.
   void abandon(const oci::Digest& digest);
   Fill* find(const oci::Digest& digest) const;
   void stop_keeping();
@@ -62,9 +64,9 @@ class Fills {
   Background background_;
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
-  // Not stored, and in part gone already: for those who read them only.
+  // Fills that aren't kept and have released bytes: only their present readers use them.
   std::vector<std::unique_ptr<Fill>> passing_;
-  std::vector<std::unique_ptr<Fill>> over_;  // Destroyed at the next turn.
+  std::vector<std::unique_ptr<Fill>> over_;  // Destroyed in the next turn.
   Handle sweep_;
 };
 

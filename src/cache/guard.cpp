@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each request passes in three steps: it waits for its place in the minute, it is sent,
-// and what became of it is noted before its owner hears of it.
+// Each request takes three steps: it waits for its place in the minute, it is sent, and
+// its outcome is noted before its owner hears of it. Invariants: a request is sent at most
+// once and answered at most once; at most one ping is under way; pulls_under_way_ counts
+// the manifest requests that were sent and not answered.
 
 #include "layby/cache/guard.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "layby/base/bytes.h"
@@ -18,16 +21,16 @@ using State = policy::Breaker::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// After a 429 that names no time, doubled with each that follows.
+// The wait after a 429 without a Retry-After. It doubles with each further 429.
 constexpr seconds kFirstQuiet{60};
 constexpr int kMaxDoublings = 4;
-// The longest that is believed of a Retry-After.
+// The longest Retry-After that is honoured.
 constexpr std::chrono::hours kLongestQuiet{24};
 
-// A request waits no longer than that for its place in the minute.
+// The longest that a request waits for its place in the minute.
 constexpr seconds kLongestTurn{30};
 
-// What a client is told to wait for a link that is down.
+// The Retry-After for a client while the link is down.
 constexpr seconds kAskAgain{5};
 
 seconds until(SteadyTime then, SteadyTime now) {
@@ -39,7 +42,10 @@ class UnderWay {
   explicit UnderWay(std::uint64_t& count) : count_(count) { ++count_; }
   UnderWay(const UnderWay&) = delete;
   UnderWay& operator=(const UnderWay&) = delete;
-  ~UnderWay() { --count_; }
+  ~UnderWay() {
+    assert(count_ > 0);
+    --count_;
+  }
 
  private:
   std::uint64_t& count_;
@@ -59,12 +65,13 @@ class Guard::Passing final : public Operation {
         done_(std::move(done)) {}
 
   void take_turn() {
+    assert(!request_);
     const SteadyTime now = guard_.clock_.steady_now();
     const bool is_check = asked_.ask == Ask::kTagCheck;
     const milliseconds wait = is_check ? guard_.log_.first_step_wait(now) : guard_.log_.wait(now);
     if (wait.count() == 0) return send();
     if (now + wait >= latest_) return fail_soon(guard_.no_turn(wait));
-    // Of those that wait for the same moment not all may go then.
+    // When several requests wait for the same moment, only some of them may go.
     waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
   }
 
@@ -77,20 +84,22 @@ class Guard::Passing final : public Operation {
   }
   void fail_soon(Error error) {
     waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
+      assert(done_);
       const auto done = std::move(done_);
       done(error);
     });
   }
   void on_answer(Result<T> answer) {
+    assert(done_);
     under_way_.reset();
     guard_.on_ended(asked_, answer.ok() ? nullptr : &answer.error());
-    const auto done = std::move(done_);  // It may destroy this.
+    const auto done = std::move(done_);  // `done` may destroy this.
     done(std::move(answer));
   }
 
   Guard& guard_;
   const Asked asked_;
-  const SteadyTime latest_;  // Later than that it isn't sent.
+  const SteadyTime latest_;  // The request isn't sent after this.
   const std::function<Handle(Done<T>)> start_;
   Done<T> done_;
   std::optional<UnderWay> under_way_;
@@ -98,8 +107,8 @@ class Guard::Passing final : public Operation {
   Handle request_;
 };
 
-// A blob that may have to wait before it is asked for, and whose failure before its first
-// byte says more than one after it.
+// A blob request that may have to wait for its turn. A failure before its first byte says
+// more about the link than a later failure.
 class Guard::Transfer final : public BlobTransfer, private BlobSink {
  public:
   using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
@@ -122,6 +131,7 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
 
  private:
   void take_turn() {
+    assert(!inner_);
     const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
     if (wait.count() == 0) return send();
     if (guard_.clock_.steady_now() + wait >= latest_) return fail_soon(guard_.no_turn(wait));
@@ -136,14 +146,19 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
     waiting_.reset();
     guard_.on_sent(asked_);
     inner_ = start_(*this);
+    assert(inner_);
     if (paused_) inner_->pause();
   }
   void on_blob_start(const BlobStart& start) override {
+    assert(!asked_.started);
     asked_.started = true;
     guard_.on_ended(asked_, nullptr);
     sink_.on_blob_start(start);
   }
-  void on_blob_bytes(std::string_view bytes) override { sink_.on_blob_bytes(bytes); }
+  void on_blob_bytes(std::string_view bytes) override {
+    assert(asked_.started);
+    sink_.on_blob_bytes(bytes);
+  }
   bool in_background() const override { return sink_.in_background(); }
   void on_blob_end(Status status) override {
     if (!status.ok()) guard_.on_ended(asked_, &status.error());
@@ -201,7 +216,7 @@ Handle Guard::pass(const Asked& asked, milliseconds longest, std::function<Handl
 Handle Guard::head_manifest(const std::string& repository, const oci::Reference& reference,
                             milliseconds deadline, Done<ManifestHead> done) {
   const Asked asked{Ask::kTagCheck, deadline < rules_.request_timeout};
-  // The wait for its turn is part of the deadline.
+  // The wait for the request's turn is part of the deadline.
   return pass<ManifestHead>(
       asked, std::min<milliseconds>(deadline, kLongestTurn),
       [this, repository, reference, end = clock_.steady_now() + deadline](auto answer) {
@@ -308,7 +323,7 @@ Patience Guard::patience(Ask ask) const {
                                             std::chrono::floor<milliseconds>(now - last_pull_));
   if (turn.why == policy::PullTurn::Why::kFree) return {};
   const bool reserved = turn.why == policy::PullTurn::Why::kReserved;
-  return {turn.wait, reserved ? "what is left of the pull limit of " + name_ + " is for people"
+  return {turn.wait, reserved ? "the rest of the pull limit of " + name_ + " is reserved for people"
                               : "the pull limit of " + name_ + " is near"};
 }
 
@@ -339,36 +354,37 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
       breaker_.on_answer();
       if (error == nullptr) throttled_in_row_ = 0;
       break;
-    default:  // Nonsense may come from somebody in between; our own trouble says nothing.
+    default:  // A corrupt answer may come from a proxy; our own errors say nothing.
       break;
   }
   after_change(before);
 }
 
-// Of the two kinds that Docker Hub has, the pull limit concerns manifests alone and states
-// that nothing remains; any other 429 means all requests.
+// Docker Hub sends two kinds of 429. The pull limit concerns manifests alone, and its answer
+// states that nothing remains. Any other 429 concerns all requests.
 void Guard::on_throttled(const Asked& asked, const Error& error) {
   const SteadyTime now = clock_.steady_now();
   const auto quota = inner_->quota();
   const bool is_pull_limit =
       asked.ask == Ask::kManifest && quota.has_value() && quota->remaining.count == 0;
   SteadyTime& quiet_until = is_pull_limit ? pulls_quiet_until_ : quiet_until_;
-  // Those that were under way at the first say the same once more.
+  // Requests that were under way at the first 429 bring it again; they count as one.
   if (quiet_until <= now || throttled_in_row_ == 0) ++throttled_in_row_;
+  assert(throttled_in_row_ > 0);
   const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxDoublings));
   const seconds wait = std::min<seconds>(error.retry_after.value_or(usual), kLongestQuiet);
   quiet_until = std::max(quiet_until, now + wait);
   if (!is_pull_limit) log_.drain(now);
-  log::warn("{}: 429; {} waits {}", name_, is_pull_limit ? "what counts as a pull" : "everything",
-            format_duration(wait));
+  log::warn("{}: answered 429; {} wait {}", name_,
+            is_pull_limit ? "requests for manifests" : "all requests", format_duration(wait));
 }
 
 void Guard::after_change(State before) {
   const State now = breaker_.state();
   if (now == State::kOpen && before != State::kOpen) {
-    log::warn("{}: it is taken for down; what is cached is served, and it is pinged", name_);
+    log::warn("{}: considered down; cached content is served until it answers a ping", name_);
   }
-  if (now == State::kClosed && before == State::kOpen) log::info("{}: it answers again", name_);
+  if (now == State::kClosed && before == State::kOpen) log::info("{}: answers again", name_);
   if (now == State::kClosed) {
     probe_timer_.reset();
     return;
@@ -384,6 +400,7 @@ void Guard::probe_when_due() {
 }
 
 void Guard::probe() {
+  assert(!probe_);
   probe_ = inner_->ping(rules_.probe_timeout, [this](const Status& status) {
     const Handle over = std::move(probe_);
     const State before = breaker_.state();

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An index of indexes is followed, a circle of them is not.
+// Follows an index of indexes, kMaxDepth deep. Visits each digest once, so that a circle
+// of indexes ends.
 
 #include "cache/image_parts.h"
 
 #include <algorithm>
+#include <cassert>
 #include <set>
 #include <utility>
 
@@ -27,6 +29,7 @@ class Walk {
       parts_.missing_manifests.push_back(digest);
       return;
     }
+    assert(stored->bytes);
     const auto manifest = oci::parse_manifest(*stored->bytes, stored->media_type);
     if (!manifest.ok()) return;
     if (oci::is_index(manifest->media_type)) return visit_children(*manifest, depth);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an image consists of, as far as its manifests are stored: which manifests are
-// still missing, which blobs there are and which of them are stored.
+// The parts of an image, as far as its stored manifests name them: the manifests that are
+// missing, the blobs, and which blobs are stored.
 
 #ifndef LAYBY_CACHE_IMAGE_PARTS_H_
 #define LAYBY_CACHE_IMAGE_PARTS_H_
@@ -23,9 +23,9 @@ struct ImageBlob {
 };
 
 struct ImageParts {
-  // To be fetched before more is known: what they name is not in here.
+  // The parts that these name are unknown until they are fetched.
   std::vector<oci::Digest> missing_manifests;
-  std::vector<ImageBlob> blobs;                // Each once.
+  std::vector<ImageBlob> blobs;                // Each blob once.
   std::vector<std::string> missing_platforms;  // Wanted, and not in the index.
 
   bool manifests_known() const { return missing_manifests.empty(); }
@@ -34,7 +34,8 @@ struct ImageParts {
   std::uint64_t missing_bytes() const;
 };
 
-// Of the manifest or index `root`. Parses each manifest on the way: some 0.1 ms each.
+// The parts of the manifest or index `root`. Parses each stored manifest of the image,
+// which takes about 0.1 ms each.
 ImageParts image_parts(Store& store, const oci::Digest& root, const PlatformChoice& choice);
 
 }  // namespace layby::cache

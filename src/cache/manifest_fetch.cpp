@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verification stands inside the attempt, so that a manifest that arrived damaged is
-// asked for again like one that did not arrive.
+// Verification is a part of each attempt, so that a damaged manifest is retried like a
+// manifest that didn't arrive.
 
 #include "cache/manifest_fetch.h"
 
+#include <cassert>
 #include <utility>
 
 #include "cache/request.h"
@@ -14,8 +15,8 @@
 namespace layby::cache {
 namespace {
 
-// By digest the digest must hold; by tag the body must be a manifest, and has the
-// digest that it has.
+// A body requested by digest must have that digest. A body requested by tag must be a
+// manifest, and its bytes give the digest.
 Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference,
                               Counters& counters) {
   const auto* wanted = std::get_if<oci::Digest>(&reference);
@@ -48,6 +49,7 @@ ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string
       reference_(std::move(reference)) {}
 
 void ManifestFetch::start() {
+  assert(!request_ && !answer_);
   const auto& context = owner_.context_;
   request_ = request<ManifestAnswer>(
       context.rules.retry, context.timers, context.counters,
@@ -68,6 +70,7 @@ Handle ManifestFetch::wait(Manifests::Done done) {
 }
 
 void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
+  assert(!answer_);
   if (!answer.ok()) {
     log::warn("{}@{}: {}", repository_, oci::to_string(reference_), answer.error().message);
     if (is_refusal(answer.error())) {
@@ -78,9 +81,10 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
     keepers_.settle(answer.error());
     return;
   }
+  assert(answer->bytes);
   answer_ = *answer;
   owner_.context_.permits.note_given(origin_, repository_, answer_->digest);
-  // Held by the callback: the store answers even when the cache has gone on.
+  // A weak pointer: the store may answer after this fetch is gone.
   owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
                                      [weak = weak_from_this()](const Status& status) {
                                        if (const auto self = weak.lock()) self->on_stored(status);
@@ -89,6 +93,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
 }
 
 void ManifestFetch::on_stored(const Status& status) {
+  assert(answer_);
   if (status.ok()) {
     for (const TagKey& tag : tags_) owner_.confirm(tag, answer_->digest);
   } else {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One manifest on its way from upstream: fetched, verified, given to all who wait,
-// then stored. It stays in the table until it is stored, so that nobody fetches it
-// twice. States in DESIGN.md.
+// One manifest on its way from upstream: fetched, verified, given to all waiters, then
+// stored. The fetch stays in its table until the manifest is stored, so that nobody
+// fetches it twice. Invariants: waiters get verified bytes only; answer_ is set once; the
+// fetch leaves its table once. States in DESIGN.md.
 
 #ifndef LAYBY_CACHE_MANIFEST_FETCH_H_
 #define LAYBY_CACHE_MANIFEST_FETCH_H_
@@ -22,13 +23,14 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
                 oci::Reference reference);
   void start();
 
-  // Calls `done` with the verified manifest, before it returns if it is there already.
+  // Calls `done` with the verified manifest or the error; before it returns, if the
+  // manifest is there already.
   Handle wait(Manifests::Done done);
 
-  // Calls `done` when it is stored, or why it is not.
+  // Calls `done` when the manifest is stored, or with the reason why it is not.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
 
-  // The tag to confirm when the manifest is stored.
+  // Adds a tag to confirm when the manifest is stored.
   void add_tag(const TagKey& tag) { tags_.push_back(tag); }
 
  private:

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way of a manifest request through the cache. ManifestFetch and TagCheck are the
-// two pieces of work that askers share.
+// The way of a manifest request through the cache. Requests share two kinds of work:
+// ManifestFetch and TagCheck.
 
 #include "cache/manifests.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "cache/manifest_fetch.h"
@@ -18,11 +19,11 @@ namespace {
 // How old an unchanged tag's entry in the index may grow while the tag is in use.
 constexpr std::chrono::hours kIndexedConfirmation{1};
 
-// How long a manifest that was verified is taken to be in RAM as it was: hashing costs as
-// much as the rest of a hit.
+// How long a verified manifest is trusted before it is hashed again. Hashing costs as much
+// as the rest of a hit.
 constexpr std::chrono::minutes kSoundFor{10};
 
-// Not so when the clock was set back behind it.
+// False for a time in the future, which means that the clock was set back.
 bool is_recent(WallTime indexed_at, WallTime now) {
   return indexed_at <= now && now - indexed_at < kIndexedConfirmation;
 }
@@ -105,7 +106,7 @@ ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag, WallTi
   if (policy::tag_freshness(looked_at, now, usable_for) == Freshness::kStale) {
     return ManifestSource::kFetched;
   }
-  // That it is gone isn't hidden by what is still usable.
+  // A tag that upstream refuses is reported as refused, even if a cached copy is usable.
   if (unknowns_.find(key_of(origin, tag.repository, tag.tag))) return ManifestSource::kFetched;
   check(origin, tag, true);
   return as_known;
@@ -122,13 +123,15 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
   const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
-  // The check is no pull, and may find what is here under another name.
+  // Nothing is cached under this tag, so the check is judged as kList: a doubtful link would
+  // refuse kTagCheck, and a used-up pull limit would refuse kManifest. The check may find a
+  // manifest that is stored under another tag.
   if (!refused && first && !answer) refused = origin.upstream->refusal(Ask::kList);
   if (refused) return give(*std::move(refused), done);
   return check(origin, tag, true)
       ->wait(head, [this, first, &origin, tag,
                     done = std::move(done)](const Result<ManifestAnswer>& checked) {
-        // Not those that there are none of: their names are anybody's.
+        // Only tags that exist: a client may ask for any name.
         if (checked.ok()) refresher_.on_used(origin, tag, fresh_for(tag));
         count_answer(checked, first);
         done(checked);
@@ -140,10 +143,11 @@ std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& t
   auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
   const bool first = !check;
   if (first) check = std::make_shared<TagCheck>(*this, origin, tag);
-  // Starting may answer nobody yet, so that the table's entry stays.
+  // start() answers nobody inside the call, so the table's entry stays.
   auto started = check;
   if (fetch_moved) started->want_moved();
   if (first) started->start();
+  assert(checks_.contains(key_of(origin, tag.repository, tag.tag)));
   return started;
 }
 
@@ -169,16 +173,16 @@ std::optional<Error> Manifests::fetch_refusal(const Origin& origin, const std::s
   return origin.upstream->refusal(Ask::kManifest);
 }
 
-void Manifests::forget(const Key& key, const ManifestFetch& fetch) {
+void Manifests::forget(const Key& key, [[maybe_unused]] const ManifestFetch& fetch) {
   const auto at = fetches_.find(key);
-  if (at == fetches_.end() || at->second.get() != &fetch) return;
+  assert(at != fetches_.end() && at->second.get() == &fetch);
   destroy_later(std::move(at->second));
   fetches_.erase(at);
 }
 
-void Manifests::forget(const Key& key, const TagCheck& check) {
+void Manifests::forget(const Key& key, [[maybe_unused]] const TagCheck& check) {
   const auto at = checks_.find(key);
-  if (at == checks_.end() || at->second.get() != &check) return;
+  assert(at != checks_.end() && at->second.get() == &check);
   destroy_later(std::move(at->second));
   checks_.erase(at);
 }
@@ -202,8 +206,8 @@ std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest, Manif
                         source, std::nullopt};
 }
 
-// The index has no checksums, and bits rot there as well. The bytes that are fetched
-// instead of damaged ones take their place.
+// The index has no checksums, and a disk may damage it too. A damaged manifest is fetched
+// again, and the new bytes replace it in the index.
 bool Manifests::is_sound(const oci::Digest& digest, const std::string& bytes) {
   const SteadyTime now = context_.clock.steady_now();
   if (now - sound_since_ > kSoundFor) {
@@ -225,7 +229,7 @@ std::optional<StoredTag> Manifests::known(const TagKey& tag) const {
 std::optional<ManifestAnswer> Manifests::cached(const StoredTag& tagged) {
   auto answer = stored(tagged.digest, ManifestSource::kHit);
   if (!answer) return std::nullopt;
-  // Below zero when the clock was set back.
+  // Negative when the clock was set back.
   answer->age =
       std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - tagged.checked_at);
   return answer;
@@ -260,6 +264,7 @@ void Manifests::note_move(const TagKey& tag, const oci::Digest& from, const oci:
 }
 
 Handle Manifests::give(Result<ManifestAnswer> answer, const Done& done) const {
+  assert(!answer.ok() || answer->source != ManifestSource::kFetched);
   count_answer(answer, true);
   done(std::move(answer));
   return nullptr;

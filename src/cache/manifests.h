@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests by digest and by tag. By digest they never change: from the store, or one
-// verified GET shared by all who ask. By tag, a digest that was confirmed within
-// fresh_for is taken as it is, an older one is confirmed by HEAD, which Docker Hub
-// does not count as a pull; when that fails, or is known to fail, the cached one is
-// served with its age. Tags in use are confirmed by themselves. Lives on the loop thread.
+// Manifests by digest and by tag. A manifest never changes under its digest: it comes from
+// the store, or from one verified GET that all askers share. A tag that was confirmed
+// within fresh_for is served as it is cached. An older tag is confirmed by HEAD, which
+// Docker Hub does not count as a pull. When the HEAD fails, or is known to fail, the cached
+// manifest is served with its age. Tags in use are checked in the background. Lives on the
+// loop thread.
+//
+// Invariants: each key has at most one fetch and one check in flight; work that is over is
+// in no table; a tag in the index names a manifest that was stored before the tag.
 
 #ifndef LAYBY_CACHE_MANIFESTS_H_
 #define LAYBY_CACHE_MANIFESTS_H_
@@ -47,18 +51,18 @@ class Manifests {
   Handle get(const Origin& origin, const std::string& repository, const oci::Reference& reference,
              bool head, Done done);
 
-  // For a prefetch: manifests without a tag that moves to them, and tags that move when
-  // all is there.
+  // For a prefetch, which fetches manifests without moving the tag, and moves the tag when
+  // the whole image is there.
 
   // The fetch of `reference` in flight, begun if there is none.
   std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
                                        const oci::Reference& reference);
-  // Why that should not be begun now; nothing when it is in flight.
+  // Why that fetch should not begin now; nullopt when it may, or is in flight.
   std::optional<Error> fetch_refusal(const Origin& origin, const std::string& repository,
                                      const oci::Reference& reference) const;
-  // What a tag was when it was last checked.
+  // The digest of a tag at its last check.
   std::optional<StoredTag> known(const TagKey& tag) const;
-  // Upstream says that the tag is this digest, whose manifest is stored.
+  // Notes that upstream names this digest for the tag. The digest's manifest is stored.
   void confirm(const TagKey& tag, const oci::Digest& digest);
 
   void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }
@@ -82,30 +86,32 @@ class Manifests {
   Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
 
   // The check in flight, begun if there is none. `fetch_moved` is set when somebody wants
-  // the manifest that the tag has moved to.
+  // the new manifest of a tag that moved.
   std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved);
-  // Nobody waits for it.
+  // Begins a check that nobody waits for, unless upstream should not be asked now.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;
-  // As what a cached tag may be given, by when it was last checked; kFetched when it may not.
+  // How fresh a cached tag is, judged by the time of its last check: kHit, kHeld or kStale
+  // when it may be served at once, kFetched when a check must come first. A tag that is
+  // served while it is checked has its check begun here.
   ManifestSource usable(const Origin& origin, const TagKey& tag, WallTime checked_at);
-  // What upstream said a moment ago of what it does not have.
+  // The refusal that upstream gave for `key` a moment ago. Counts it as served.
   std::optional<Error> unknown(const Key& key);
 
-  // Takes finished work out of the tables; it is destroyed at the next turn.
+  // Takes finished work out of its table. The work is destroyed in the next turn.
   void forget(const Key& key, const ManifestFetch& fetch);
   void forget(const Key& key, const TagCheck& check);
   void destroy_later(std::shared_ptr<void> over);
 
-  // Verified. Nothing when it isn't there, or not whole.
+  // The stored manifest, verified; nullopt when it is missing or damaged.
   std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source);
   bool is_sound(const oci::Digest& digest, const std::string& bytes);
-  // What is cached under a tag, with its age; kHit as the source.
+  // The manifest cached under a tag, with its age. The source is kHit.
   std::optional<ManifestAnswer> cached(const TagKey& tag);
   std::optional<ManifestAnswer> cached(const StoredTag& tagged);
-  // Counts an answered request; `first` is set for the one that started the work.
+  // Counts an answered request. `first` is set for the request that started the work.
   void count_answer(const Result<ManifestAnswer>& answer, bool first) const;
-  // Answers a request for which nothing has to be waited.
+  // Answers a request that has to wait for nothing.
   Handle give(Result<ManifestAnswer> answer, const Done& done) const;
 
   const Context context_;
@@ -116,8 +122,8 @@ class Manifests {
   TagMoves tag_moves_;
   Unknowns<Key> unknowns_;
   Refresher refresher_;
-  // What was confirmed since the start. The index gets an unchanged tag again only when
-  // its entry is old, to spare the disk.
+  // The tags confirmed since the daemon's start. An unchanged tag is written to the index
+  // again only when its entry there is old, to spare the disk.
   std::map<TagKey, StoredTag> confirmed_;
   std::unordered_set<oci::Digest> sound_;  // Manifests verified since sound_since_.
   SteadyTime sound_since_{};

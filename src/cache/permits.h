@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether content that is here may be given in the name of a repository. It is stored
-// once for all of them, and some of it came from a repository that needs credentials:
-// that is given in another one only when upstream has it there too. Lives on the loop
-// thread.
+// Whether stored content may be served in a repository. Content is stored once for all
+// repositories. Content from a repository that needs credentials is served in another
+// repository only after upstream confirmed that it is there too. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_PERMITS_H_
 #define LAYBY_CACHE_PERMITS_H_
 
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,13 +23,13 @@ class Permits {
   Permits(const Rules& rules, Store& store, Timers& timers, Counters& counters)
       : rules_(rules), store_(store), timers_(timers), counters_(counters) {}
 
-  // Whether upstream has to be asked first.
+  // Whether upstream must be asked before the content is served.
   bool is_needed(const Origin& origin, const std::string& repository,
                  const oci::Digest& digest) const {
     return store_.access(digest, {origin.name, repository}) == Access::kUnknown;
   }
 
-  // Upstream gave it in this repository, or said that it has it there.
+  // Upstream served the content in this repository, or confirmed that it is there.
   void note_given(const Origin& origin, const std::string& repository, const oci::Digest& digest) {
     const bool is_private = origin.guards(repository);
     if (is_private || is_needed(origin, repository, digest)) {
@@ -37,7 +37,8 @@ class Permits {
     }
   }
 
-  // Asks upstream whether the repository has it, and calls `go_on` for `done` when it has.
+  // Asks upstream whether the repository has the content. Calls `go_on` with `done` when it
+  // has, else `done` with the error.
   template <typename T>
   Handle blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done) {
@@ -61,15 +62,19 @@ class Permits {
   }
 
  private:
-  // A question, and what follows on it.
+  // A question to upstream, and the step after a good answer.
   template <typename T>
   class TwoSteps final : public Operation {
    public:
     TwoSteps(std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done)
         : go_on_(std::move(go_on)), done_(std::move(done)) {}
 
-    void set_first(Handle first) { step_ = std::move(first); }
+    void set_first(Handle first) {
+      assert(!step_);
+      step_ = std::move(first);
+    }
     void on_first(const Status& status) {
+      assert(step_ && done_);
       const auto done = std::move(done_);
       if (!status.ok()) return done(status.error());  // May destroy this.
       const std::weak_ptr<bool> alive = alive_;

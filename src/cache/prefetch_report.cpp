@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a run tells of itself. A blob that several images need is counted once in the
-// sums, and with each of them.
+// The report of a run. A blob that several images need is counted once in the sums, and
+// once for each of these images.
 
 #include <algorithm>
+#include <cassert>
 #include <set>
 #include <utility>
 
@@ -67,6 +68,7 @@ PrefetchReport PrefetchRun::report() const {
     PrefetchTag tag = job->seen;
     for (const ImageBlob& blob : job->missing_blobs) {
       const std::uint64_t bytes = fetched_bytes(blob);
+      assert(bytes <= blob.size_bytes);
       tag.bytes_done += bytes;
       if (!counted.insert(blob.digest).second) continue;
       report.bytes_total += blob.size_bytes;

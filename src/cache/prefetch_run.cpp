@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whatever comes back, comes back to step(), at a later turn: it then looks at all jobs
-// and begins what may be begun.
+// Every answer leads to step(), in a later turn. step() looks at all jobs and begins the
+// work that may begin.
 
 #include "cache/prefetch_run.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "cache/manifest_fetch.h"
@@ -20,19 +21,20 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Checks are small and free; manifests are what the pull limit counts.
+// Checks are small and free; the pull limit counts manifests.
 constexpr int kChecksAtATime = 4;
 constexpr int kManifestsAtATime = 2;
 constexpr std::uint64_t kTagsAPage = 1000;
 
-// A tag that fails so often in a row waits for the next run.
+// A tag that fails this often in a row waits for the next run.
 constexpr int kMostFailures = 5;
 constexpr seconds kFirstRetry{5};
 
-// What is put off is looked at again after this at the latest.
+// Work that was put off is looked at again after this time at the latest.
 constexpr seconds kLongestWait{60};
-// What was heard of the pull limit so long ago is asked for anew, by a free check.
+// When the last news of the pull limit is older than this, a free check asks for it anew.
 constexpr seconds kOutdated{20};
+// The longest wait before that check.
 constexpr std::chrono::minutes kNextLook{5};
 
 std::string name_of(const TagKey& tag) { return tag.repository + ":" + tag.tag; }
@@ -65,6 +67,7 @@ PrefetchRun::PrefetchRun(const Context& context, const PrefetchList& list, Depth
 PrefetchRun::~PrefetchRun() = default;
 
 void PrefetchRun::start() {
+  assert(jobs_.empty() && listings_.empty() && !over_);
   const StoreUsage usage = context_.store.usage();
   const policy::SpaceUse use{usage.blob_bytes + usage.partial_bytes + usage.index_bytes, 0,
                              usage.disk_free_bytes, usage.disk_total_bytes};
@@ -94,8 +97,6 @@ void PrefetchRun::stop() {
     if (!is_settled(*job)) job->seen.state = PrefetchState::kStopped;
   }
 }
-
-// -- what may go on
 
 void PrefetchRun::soon() {
   if (over_ || soon_) return;
@@ -145,8 +146,6 @@ void PrefetchRun::step() {
   if (wake_in_) wake_ = context_.timers.after(*wake_in_, [this] { soon(); });
 }
 
-// -- lists of tags
-
 void PrefetchRun::start_listing() {
   if (listings_.empty() || listing_) return;
   Listing& listing = listings_.front();
@@ -158,11 +157,12 @@ void PrefetchRun::start_listing() {
 }
 
 void PrefetchRun::on_tags(Result<TagPage> page) {
+  assert(listing_ && !listings_.empty());
   const Handle over = std::move(listing_);
   soon();
   Listing& listing = listings_.front();
   if (page.ok()) {
-    // A page that ends as the one before it would be followed by itself.
+    // After a page that ends with the same tag as the page before, the same page would follow.
     const bool more = page->more && !page->tags.empty() &&
                       (listing.tags.empty() || page->tags.back() != listing.tags.back());
     listing.failures = 0;
@@ -176,15 +176,15 @@ void PrefetchRun::on_tags(Result<TagPage> page) {
     return;
   }
   const PrefetchImage& image = *listing.image;
-  troubles_.push_back(image.repository +
-                      ": its tags can't be listed, those that are cached are "
-                      "taken: " +
-                      page.error().message);
+  troubles_.push_back(
+      image.repository +
+      ": its tags can't be listed; the cached tags are taken instead: " + page.error().message);
   listing.tags = context_.store.list_tags(image.origin->name, image.repository);
   end_listing();
 }
 
 void PrefetchRun::end_listing() {
+  assert(!listings_.empty());
   const Listing listing = std::move(listings_.front());
   listings_.erase(listings_.begin());
   for (const std::string& tag : listing.tags) {
@@ -200,9 +200,11 @@ void PrefetchRun::add_job(const PrefetchImage& image, const std::string& tag) {
   auto job = std::make_unique<Job>();
   job->seen.tag = key;
   job->image = &image;
-  job->listed = *find_listed(list_, key);
+  const auto listed = find_listed(list_, key);
+  assert(listed);  // By the pattern of `image` that led here.
+  job->listed = *listed;
   if (const auto known = context_.manifests.known(key)) job->seen.before = known->digest;
-  // In the order of the list, whenever the tags of a pattern come.
+  // Jobs keep the order of the list, even if the tags of a pattern come late.
   const auto after = std::find_if(jobs_.begin(), jobs_.end(),
                                   [&](const JobPtr& other) { return other->image > &image; });
   jobs_.insert(after, std::move(job));
@@ -216,11 +218,10 @@ void PrefetchRun::set_pins() {
     if (job->listed.pin) pins.push_back(job->seen.tag);
   }
   context_.store.set_list_pins(std::move(pins), [](const Status& status) {
-    if (!status.ok()) log::error("prefetch: its pins were not kept: {}", status.error().message);
+    if (!status.ok())
+      log::error("prefetch: the list's pins were not stored: {}", status.error().message);
   });
 }
-
-// -- what a tag is
 
 void PrefetchRun::start_checks() {
   auto checking = std::count_if(jobs_.begin(), jobs_.end(), [](const JobPtr& job) {
@@ -230,6 +231,7 @@ void PrefetchRun::start_checks() {
     if (checking >= kChecksAtATime) return;
     if (job->seen.state != PrefetchState::kWaiting || put_off(job->pause)) continue;
     if (put_off(job->upstream(), Ask::kTagCheck)) continue;
+    assert(!job->request);
     job->seen.state = PrefetchState::kChecking;
     ++checking;
     count(context_.counters.tag_revalidations);
@@ -245,6 +247,7 @@ void PrefetchRun::start_checks() {
 }
 
 void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
+  assert(job.seen.state == PrefetchState::kChecking && job.request);
   const Handle over = std::move(job.request);
   soon();
   job.seen.state = PrefetchState::kWaiting;
@@ -260,12 +263,13 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
 }
 
 void PrefetchRun::look_at(Job& job) {
+  assert(job.seen.now && !job.request);
   const ImageParts parts = image_parts(context_.store, *job.seen.now, job.listed.choice);
   job.missing_manifests = parts.missing_manifests;
   job.seen.pulls = parts.missing_manifests.size();
   if (parts.manifests_known()) return plan_blobs(job, parts);
   if (parts.missing_manifests.front() == *job.seen.now) {
-    // An index's manifests come on top.
+    // An index names further manifests, each a pull.
     const std::size_t each = job.listed.choice.attestations ? 2 : 1;
     if (job.may_be_index) job.seen.pulls += job.listed.choice.platforms.size() * each;
     if (job.seen.before) {
@@ -275,8 +279,6 @@ void PrefetchRun::look_at(Job& job) {
   }
   job.seen.state = PrefetchState::kManifests;
 }
-
-// -- manifests
 
 void PrefetchRun::start_manifests() {
   if (depth_ == Depth::kPlan) return;
@@ -305,8 +307,10 @@ void PrefetchRun::start_manifests() {
   }
 }
 
-// For another tag of the same image, or for a client; then no pull is spent on it again.
+// Another tag of the same image, or a client, may have fetched the manifest. Then no second
+// pull is spent on it.
 bool PrefetchRun::is_had_or_coming(Job& job) {
+  assert(job.seen.state == PrefetchState::kManifests && !job.missing_manifests.empty());
   const oci::Digest& digest = job.missing_manifests.front();
   if (context_.store.find_manifest(digest)) {
     look_at(job);
@@ -319,8 +323,8 @@ bool PrefetchRun::is_had_or_coming(Job& job) {
   });
 }
 
-// Whether a wait may be for a pull limit that has renewed itself meanwhile, or will have.
-// Where checks wait as well it is no matter of that limit.
+// Whether a job may be waiting for a pull limit that has renewed itself by now, or will have
+// before the wait is over. When checks wait too, the cause isn't the pull limit.
 bool PrefetchRun::is_outdated(const Upstream& upstream) const {
   if (upstream.patience(Ask::kTagCheck).wait.count() > 0) return false;
   if (upstream.patience(Ask::kManifest).wait > kOutdated) return true;
@@ -328,8 +332,8 @@ bool PrefetchRun::is_outdated(const Upstream& upstream) const {
   return quota && context_.clock.wall_now() - quota->seen_at > kOutdated;
 }
 
-// The next look at it begins with a check, whose answer states the limit. The others of this
-// upstream stay behind: while pulls are few, one image is whole before the next begins.
+// The job begins again with a check, whose answer states the limit. The other jobs of this
+// upstream wait for it: while pulls are few, one image becomes whole before the next begins.
 void PrefetchRun::check_anew(Job& job) {
   const Patience patience = job.upstream().patience(Ask::kManifest);
   job.looks_at_limit = true;
@@ -339,6 +343,7 @@ void PrefetchRun::check_anew(Job& job) {
 }
 
 void PrefetchRun::on_manifest(Job& job, const Status& stored) {
+  assert(job.seen.state == PrefetchState::kManifests && job.request);
   const Handle over = std::move(job.request);
   soon();
   if (!stored.ok()) return fail_or_retry(job, stored.error());
@@ -346,19 +351,17 @@ void PrefetchRun::on_manifest(Job& job, const Status& stored) {
   look_at(job);
 }
 
-// -- blobs
-
 bool PrefetchRun::make_fit(Job& job, const ImageParts& parts) {
   std::uint64_t more = 0;
   for (const ImageBlob& blob : parts.blobs)
     more += counted_.contains(blob.digest) ? 0 : blob.size_bytes;
   const bool fits = capacity_bytes_ == 0 || list_bytes_ + more <= capacity_bytes_;
   if (!fits) {
-    fail(job, {ErrorCode::kNoSpace,
-               "the list does not fit: with it, it comes to " + format_bytes(list_bytes_ + more) +
-                   " where there is room for " + format_bytes(capacity_bytes_) +
-                   "; raise cache.max_bytes or shorten the list"});
-    // A plan tells how much would be needed.
+    fail(job, {ErrorCode::kNoSpace, "the list does not fit: with this image it needs " +
+                                        format_bytes(list_bytes_ + more) +
+                                        ", and there is room for " + format_bytes(capacity_bytes_) +
+                                        "; raise cache.max_bytes or shorten the list"});
+    // A plan goes on, to tell how much room the list needs.
     if (depth_ == Depth::kWhole) return false;
   }
   list_bytes_ += more;
@@ -395,7 +398,7 @@ void PrefetchRun::start_blobs() {
   }
 }
 
-// False when as many as may be are under way.
+// False when no more blobs may be fetched at a time.
 bool PrefetchRun::start_blobs(Job& job) {
   bool all_there = true;
   for (const ImageBlob& blob : job.missing_blobs) {
@@ -408,6 +411,7 @@ bool PrefetchRun::start_blobs(Job& job) {
     if (flights_.contains(blob.digest)) continue;
     if (flights_.size() >= static_cast<std::size_t>(list_.concurrency)) return false;
     if (put_off(job.upstream(), Ask::kBlob)) return true;
+    assert(depth_ == Depth::kWhole && !over_);
     flights_[blob.digest] = context_.fills.fetch(
         *job.image->origin, job.seen.tag.repository, blob.digest,
         [this, digest = blob.digest](const Status& stored) { on_blob(digest, stored); });
@@ -418,6 +422,7 @@ bool PrefetchRun::start_blobs(Job& job) {
 
 void PrefetchRun::on_blob(const oci::Digest& digest, const Status& stored) {
   const auto flight = flights_.extract(digest);
+  assert(!flight.empty());
   soon();
   if (stored.ok()) fetched_.insert(digest);
   for (const JobPtr& job : jobs_) {
@@ -435,7 +440,7 @@ void PrefetchRun::on_blob(const oci::Digest& digest, const Status& stored) {
   }
 }
 
-// What was there when the job was planned may have been evicted meanwhile.
+// Blobs that were stored when the job was planned may have been evicted since then.
 void PrefetchRun::finish(Job& job) {
   const ImageParts parts = image_parts(context_.store, *job.seen.now, job.listed.choice);
   if (parts.whole()) return settle(job, PrefetchState::kDone);
@@ -443,21 +448,21 @@ void PrefetchRun::finish(Job& job) {
     if (!blob.stored) fetched_.erase(blob.digest);
   }
   soon();
-  fail_or_retry(job, {ErrorCode::kUnavailable, "parts of it were evicted meanwhile"});
+  fail_or_retry(job, {ErrorCode::kUnavailable, "parts of the image were evicted meanwhile"});
   if (job.seen.state == PrefetchState::kFetching) look_at(job);
 }
 
 void PrefetchRun::settle(Job& job, PrefetchState state) {
+  assert(state == PrefetchState::kDone || state == PrefetchState::kCurrent);
+  assert(job.seen.now && !job.request);
   job.seen.state = job.seen.error.empty() ? state : PrefetchState::kFailed;
   if (depth_ != Depth::kWhole) return;
   context_.manifests.confirm(job.seen.tag, *job.seen.now);
   if (state == PrefetchState::kDone) {
-    log::info("prefetch: {} is here, {} fetched", name_of(job.seen.tag),
+    log::info("prefetch: {} is complete, {} fetched", name_of(job.seen.tag),
               format_bytes(job.seen.bytes_total));
   }
 }
-
-// -- failures
 
 void PrefetchRun::fail(Job& job, const Error& error) {
   job.seen.state = PrefetchState::kFailed;
@@ -467,12 +472,13 @@ void PrefetchRun::fail(Job& job, const Error& error) {
   }
 }
 
-// A 429 is not the tag's failure: what is left waits for as long as upstream asks.
+// A 429 isn't counted as a failure of the tag: the job waits for as long as upstream asks.
 void PrefetchRun::fail_or_retry(Job& job, const Error& error) {
   const bool hopeless = is_refusal(error) || error.code == ErrorCode::kNoSpace ||
                         error.code == ErrorCode::kInvalid || error.code == ErrorCode::kIo;
   const bool throttled = error.code == ErrorCode::kThrottled;
   if (hopeless || (!throttled && ++job.failures >= kMostFailures)) return fail(job, error);
+  assert(job.failures < kMostFailures);
   job.pause = {context_.clock.steady_now() + kFirstRetry * (1 << job.failures), error.message};
 }
 

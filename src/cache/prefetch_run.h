@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One run through the prefetch list, or the plan of one. Each tag is a job that goes from
-// what upstream says it is, over the manifests of the wanted platforms, to their blobs;
-// the tag moves when all of them are stored. What may be begun is decided in one place,
-// step(), which every answer and every wait leads back to. States in DESIGN.md. Lives on
-// the loop thread.
+// One run through the prefetch list, or the plan of one. Each tag is a job: upstream names
+// the tag's digest, then the manifests of the wanted platforms are fetched, then their
+// blobs. The tag moves when all of them are stored. Only step() begins work; every answer
+// and every wait leads back to it. States in DESIGN.md. Lives on the loop thread.
+//
+// Invariants: a job has a request in kChecking and kManifests only, and always in
+// kChecking; a job in kManifests misses a manifest; a blob has at most one flight, however
+// many jobs need it; after over_ is set nothing begins.
 
 #ifndef LAYBY_CACHE_PREFETCH_RUN_H_
 #define LAYBY_CACHE_PREFETCH_RUN_H_
@@ -25,7 +28,7 @@
 
 namespace layby::cache {
 
-// What is wanted of a tag by all that the list says of it; nullopt when it isn't listed.
+// What the list wants of a tag, all matching entries joined; nullopt when none matches.
 struct ListedTag {
   PlatformChoice choice;
   bool pin = false;
@@ -45,24 +48,24 @@ struct Prefetcher::Context {
 class PrefetchRun {
  public:
   enum class Depth {
-    kPlan,   // What is missing, as far as that can be known for free.
-    kSizes,  // The same, with all manifests.
-    kWhole,
+    kPlan,   // Finds what is missing, by free requests alone.
+    kSizes,  // Fetches missing manifests too, to know all sizes.
+    kWhole,  // Fetches everything.
   };
   using Context = Prefetcher::Context;
 
-  // `on_over` may destroy the run. The list outlives it.
+  // `on_over` may destroy the run. `list` outlives the run.
   PrefetchRun(const Context& context, const PrefetchList& list, Depth depth,
               std::function<void()> on_over);
   ~PrefetchRun();
 
   void start();
-  // The last call: on_over isn't called any more.
+  // Ends the run. on_over isn't called after this, and only report() may be called.
   void stop();
   PrefetchReport report() const;
 
  private:
-  // Something is begun again later.
+  // A wait before the next try.
   struct Pause {
     SteadyTime until{};
     std::string reason;  // For people.
@@ -74,17 +77,17 @@ class PrefetchRun {
     ListedTag listed;
     Handle request;
     std::vector<oci::Digest> missing_manifests;
-    std::vector<ImageBlob> missing_blobs;  // When its manifests were known.
-    bool may_be_index = true;              // By what upstream says of its type.
+    std::vector<ImageBlob> missing_blobs;  // Those missing when its manifests became known.
+    bool may_be_index = true;              // By the media type that upstream stated.
     int failures = 0;                      // In a row.
     Pause pause;
-    bool looks_at_limit = false;  // Its next pull waits for a check, and others' for it.
+    bool looks_at_limit = false;  // Its next pull waits for a check of the pull limit.
 
     const Upstream& upstream() const { return *image->origin->upstream; }
   };
   using JobPtr = std::unique_ptr<Job>;
 
-  // A pattern that needs upstream's list of tags.
+  // An image whose patterns need upstream's list of tags.
   struct Listing {
     const PrefetchImage* image = nullptr;
     std::vector<std::string> tags;
@@ -94,7 +97,7 @@ class PrefetchRun {
 
   void soon();
   void wait(std::chrono::milliseconds duration);
-  // Whether it must be put off; then step() comes again.
+  // Whether the work must wait; if so, step() runs again after the wait.
   bool put_off(const Upstream& upstream, Ask ask);
   bool put_off(const Pause& pause);
   void step();
@@ -108,12 +111,12 @@ class PrefetchRun {
   void start_checks();
   void on_checked(Job& job, const Result<ManifestHead>& head);
   void start_manifests();
-  // Whether its next manifest is stored by now, or on its way.
+  // Whether its next manifest is stored by now, or being fetched for another job.
   bool is_had_or_coming(Job& job);
   bool is_outdated(const Upstream& upstream) const;
   void check_anew(Job& job);
   void on_manifest(Job& job, const Status& stored);
-  // Where the job stands, by what is stored.
+  // Finds from the store where the job stands.
   void look_at(Job& job);
   void plan_blobs(Job& job, const ImageParts& parts);
   bool make_fit(Job& job, const ImageParts& parts);
@@ -124,7 +127,7 @@ class PrefetchRun {
   void settle(Job& job, PrefetchState state);
 
   void fail(Job& job, const Error& error);
-  // Again a little later, for as long as there is hope.
+  // Tries again a little later, unless the error is final or came too often in a row.
   void fail_or_retry(Job& job, const Error& error);
   bool is_settled(const Job& job) const;
   std::uint64_t fetched_bytes(const ImageBlob& blob) const;
@@ -135,11 +138,11 @@ class PrefetchRun {
   std::function<void()> on_over_;
   std::vector<JobPtr> jobs_;
   std::set<TagKey> known_tags_;
-  std::vector<Listing> listings_;  // Still to be had, the first under way.
+  std::vector<Listing> listings_;  // Still to be fetched; the first is under way.
   Handle listing_;
   bool pins_set_ = false;
   std::map<oci::Digest, Handle> flights_;  // Blobs under way.
-  std::set<oci::Digest> fetched_;          // Blobs that came, for whomever.
+  std::set<oci::Digest> fetched_;          // Blobs that came during the run, for any reason.
   std::set<oci::Digest> counted_;          // Blobs in list_bytes_.
   std::uint64_t list_bytes_ = 0;
   std::uint64_t capacity_bytes_ = 0;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A run is destroyed inside its last call, before it can be asked anything more.
+// A run that is over is destroyed inside its own callback, after its report was taken.
+// Invariants: run_ is set while a run is under way, and only then; plans_ holds the plans
+// that were not answered yet; a plan is answered once.
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "cache/prefetch_run.h"
@@ -26,7 +29,7 @@ class Prefetcher::Plan final : public Operation {
     if (owner_ != nullptr) std::erase(owner_->plans_, this);
   }
 
-  // The list goes: what is known so far has to do.
+  // The list is about to go: answers with what the plan knows so far.
   void stop() {
     run_.stop();
     owner_ = nullptr;
@@ -34,10 +37,11 @@ class Prefetcher::Plan final : public Operation {
   }
 
  private:
-  // What was told is not told again when the list goes.
+  // Leaves plans_ first, so that stop() can't answer a second time.
   void end() {
     if (owner_ != nullptr) std::erase(owner_->plans_, this);
     owner_ = nullptr;
+    assert(done_);
     const auto done = std::move(done_);
     done(run_.report());  // May destroy this.
   }
@@ -65,7 +69,7 @@ void Prefetcher::set_list(PrefetchList list) {
   if (list_.images.empty()) {
     context_->store.set_list_pins({}, [](const Status& status) {
       if (!status.ok())
-        log::error("prefetch: its pins were not lifted: {}", status.error().message);
+        log::error("prefetch: the list's pins were not removed: {}", status.error().message);
     });
   }
 }
@@ -93,6 +97,7 @@ Handle Prefetcher::plan(bool sizes, std::function<void(PrefetchReport)> done) {
 }
 
 void Prefetcher::on_run_over() {
+  assert(run_);
   last_ = run_->report();
   const auto over = std::move(run_);
   if (on_ended_) on_ended_();

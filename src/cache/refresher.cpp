@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One timer, for the first that is due. Each interval is drawn anew, so that tags which
+// One timer, for the tag that is due first. Each interval is drawn anew, so that tags which
 // were pulled together aren't checked together for ever.
 
 #include "cache/refresher.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace layby::cache {
 namespace {
 
-// Tag names come from clients; what is more than this waits for its pulls.
+// Tag names come from clients, so their number is bounded. Tags above it are checked when
+// they are pulled.
 constexpr std::size_t kMostTags = 4096;
 
-// Whatever fresh_for says, nobody is asked more often with nobody waiting.
+// Background checks take a shorter fresh_for as this long, to spare upstream.
 constexpr std::chrono::milliseconds kShortest{10'000};
 
-// The part of fresh_for after which it is checked again, at the earliest and the latest.
+// A tag is checked again after this part of fresh_for, at the earliest and at the latest.
 constexpr double kEarliest = 0.75;
 constexpr double kLatest = 0.95;
 
@@ -43,6 +45,7 @@ SteadyTime Refresher::next_due(std::chrono::milliseconds fresh_for) {
 }
 
 void Refresher::arm() {
+  assert(due_.size() == entries_.size());
   if (due_.empty()) return timer_.reset();
   const SteadyTime first = due_.begin()->first;
   if (timer_ && armed_for_ == first) return;
@@ -58,6 +61,7 @@ void Refresher::on_due() {
     const TagKey tag = due_.begin()->second;
     due_.erase(due_.begin());
     const auto at = entries_.find(tag);
+    assert(at != entries_.end());
     if (now - at->second.used_at > keep_fresh_) {
       entries_.erase(at);
       continue;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags in use, each checked shortly before it is due, so that no pull waits for the
-// answer. A tag that nobody pulled within keep_fresh is dropped. Lives on the loop
-// thread.
+// Tags in use. Each tag is checked shortly before its fresh_for ends, so that no pull waits
+// for a check. A tag that nobody pulled within keep_fresh is dropped. Lives on the loop
+// thread. Invariant: entries_ and due_ hold the same tags, each once.
 
 #ifndef LAYBY_CACHE_REFRESHER_H_
 #define LAYBY_CACHE_REFRESHER_H_
@@ -23,8 +23,7 @@ class Refresher {
  public:
   using Check = std::function<void(const Origin&, const TagKey&)>;
 
-  // `check` is called for each tag when it is due. What is passed by reference outlives
-  // this.
+  // Calls `check` for each tag that is due. References outlive the refresher.
   Refresher(std::chrono::milliseconds keep_fresh, Timers& timers, const Clock& clock, Check check)
       : keep_fresh_(keep_fresh), timers_(timers), clock_(clock), check_(std::move(check)) {}
 
@@ -50,7 +49,7 @@ class Refresher {
   std::multimap<SteadyTime, TagKey> due_;
   SteadyTime armed_for_{};
   Handle timer_;
-  std::minstd_rand random_;  // The same at each start: it only has to tell tags apart.
+  std::minstd_rand random_;  // Seeded alike at each start: it only spreads the tags.
 };
 
 }  // namespace layby::cache

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small upstream request that is made again after a failure, as one Operation: its
-// handle cancels the attempt under way and the wait for the next.
+// A small upstream request and its retries, as one Operation. Destroying the handle cancels
+// the attempt under way and the wait before the next one. Invariant: `done` is called once.
 
 #ifndef LAYBY_CACHE_REQUEST_H_
 #define LAYBY_CACHE_REQUEST_H_
 
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -25,6 +26,7 @@ class Request final : public Operation {
   Request(const policy::RetryRules& rules, Timers& timers, Counters& counters, Start start,
           Done done)
       : attempts_(rules, timers, counters), start_(std::move(start)), done_(std::move(done)) {
+    assert(done_);
     attempt();
   }
 
@@ -34,8 +36,9 @@ class Request final : public Operation {
   }
 
   void on_answer(Result<T> result) {
+    assert(attempt_ && done_);
     if (!result.ok() && attempts_.retry(result.error(), [this] { attempt(); })) return;
-    const Done done = std::move(done_);  // It may destroy this request.
+    const Done done = std::move(done_);  // `done` may destroy this request.
     done(std::move(result));
   }
 
@@ -45,8 +48,8 @@ class Request final : public Operation {
   Handle attempt_;
 };
 
-// Calls `start` with a callback for its answer, again after failures as `rules` allow,
-// and `done` with the last answer. The rules outlive the request.
+// Calls `start` with a callback for its answer, again after each failure that `rules` allow
+// to retry, and then `done` with the last answer. `rules` outlive the request.
 template <typename T>
 Handle request(const policy::RetryRules& rules, Timers& timers, Counters& counters,
                typename Request<T>::Start start, typename Request<T>::Done done) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One eviction at a time, for the first who waits; the others are looked at after it.
+// One eviction at a time, for the first waiter. The other waiters are looked at after it.
 
 #include "cache/room.h"
 
+#include <cassert>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -35,14 +36,17 @@ policy::SpaceUse Room::use() const {
 }
 
 Handle Room::make(std::uint64_t new_bytes, std::function<void(bool)> done) {
+  assert(done);
   auto waiter = std::make_shared<Waiter>(Waiter{new_bytes, std::move(done)});
   waiters_.push_back(waiter);
   if (!evicting_) serve();
   if (!waiter->done) return nullptr;
+  assert(evicting_);
   return std::make_unique<Asker>([waiter] { waiter->done = nullptr; });
 }
 
 void Room::serve() {
+  assert(!evicting_);
   while (!waiters_.empty()) {
     const std::shared_ptr<Waiter> first = waiters_.front();
     if (first->done) {
@@ -59,11 +63,13 @@ void Room::serve() {
 }
 
 void Room::evict(std::uint64_t bytes) {
+  assert(!evicting_ && bytes > 0);
   evicting_ = true;
   context_.store.evict(bytes, [weak = std::weak_ptr(self_)](const Result<EvictedSum>& sum) {
     const auto alive = weak.lock();
     if (!alive) return;
     Room& self = **alive;
+    assert(self.evicting_);
     self.evicting_ = false;
     if (!sum.ok()) log::error("eviction: {}", sum.error().message);
     self.in_vain_ = !sum.ok() || sum->blobs + sum->manifests == 0;
@@ -81,6 +87,7 @@ void Room::watch() {
 
 void Room::look() {
   if (evicting_) return;
+  assert(waiters_.empty());
   const policy::SpaceUse now = use();
   const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, 0);
   if (bytes == 0) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Room on the disk for what comes: admits fills one after the other, evicts what
-// policy::bytes_to_evict says must go for them, and looks now and then whether somebody
-// else's bytes make more of it necessary. Lives on the loop thread.
+// Room on the disk for new blobs. Admits fills one after the other, in the order in which
+// they ask, and evicts as much as policy::bytes_to_evict demands. Now and then it looks
+// whether other files on the disk make more evictions necessary. Lives on the loop thread.
+// Invariants: at most one eviction is under way; somebody waits only during an eviction.
 
 #ifndef LAYBY_CACHE_ROOM_H_
 #define LAYBY_CACHE_ROOM_H_
@@ -24,20 +25,20 @@ class Room {
     const policy::SpaceRules& rules;
     Store& store;
     Timers& timers;
-    // What admitted fills have still to write.
+    // The bytes that admitted fills have still to write.
     std::function<std::uint64_t()> reserved_bytes;
-    // There is too little room for what is in flight, and nothing more may go.
+    // Fills in flight have too little room, even if everything cached were evicted.
     std::function<void()> on_overdrawn;
   };
 
   explicit Room(Context context);
   ~Room();
 
-  // Calls `done`, before it returns or later, with whether `new_bytes` more may be
-  // stored. The caller counts as admitted from within that call on.
+  // Calls `done`, before it returns or later, with whether `new_bytes` more may be stored.
+  // From that call on, reserved_bytes() includes the caller's bytes.
   Handle make(std::uint64_t new_bytes, std::function<void(bool)> done);
 
-  // The last one who asked was refused.
+  // There was no room at the last request or look.
   bool full() const { return full_; }
 
  private:

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cached tag is worth one quick question; an unknown one is worth the retries.
+// A cached tag is worth one quick request; a tag that isn't cached is worth retries.
 
 #include "cache/tag_check.h"
 
+#include <cassert>
 #include <utility>
 
 #include "cache/manifest_fetch.h"
@@ -11,6 +12,7 @@
 #include "layby/base/log.h"
 
 namespace layby::cache {
+
 TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
     : owner_(owner),
       origin_(origin),
@@ -21,6 +23,7 @@ TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
 }
 
 void TagCheck::start() {
+  assert(!request_);
   const auto& context = owner_.context_;
   count(context.counters.tag_revalidations);
   const auto deadline = cached_ ? context.rules.revalidate_timeout : context.rules.request_timeout;
@@ -60,10 +63,11 @@ void TagCheck::on_digest(const ManifestHead& head) {
     owner_.confirm(tag_, *head.digest);
     return settle(std::move(*answer));
   }
-  // Nobody is told of a manifest that then can't be had: where another image is cached, they
-  // wait for it.
+  // A HEAD must not name a manifest that then can't be fetched. When another image is
+  // cached, HEAD requests wait for the fetch, and get the cached image if it fails.
   const bool may_be_had = !owner_.fetch_refusal(origin_, tag_.repository, *head.digest);
   if (may_be_had && !cached_ && head.size_bytes && !head.media_type.empty()) {
+    assert(!head_answer_);
     head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
                                   nullptr,      ManifestSource::kFetched, std::chrono::seconds(0)};
     head_waiters_.settle(*head_answer_);
@@ -72,12 +76,14 @@ void TagCheck::on_digest(const ManifestHead& head) {
 }
 
 void TagCheck::settle_cached(ManifestSource source) {
+  assert(cached_);
   ManifestAnswer answer = *cached_;
   answer.source = source;
   settle(std::move(answer));
 }
 
 void TagCheck::fetch(const oci::Reference& reference) {
+  assert(!fetch_);
   const auto refused = owner_.fetch_refusal(origin_, tag_.repository, reference);
   if (refused) return fall_back(*refused);
   const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
@@ -98,13 +104,13 @@ void TagCheck::fall_back(const Error& error) {
   }
   if (!cached_ || is_refusal(error)) return settle(error);
   if (waiters_.any() || head_waiters_.any()) {
-    log::warn("{}:{}: serving the cached one: {}", tag_.repository, tag_.tag, error.message);
+    log::warn("{}:{}: serving the cached manifest: {}", tag_.repository, tag_.tag, error.message);
   }
   settle_cached(ManifestSource::kStale);
 }
 
 void TagCheck::settle(const Result<ManifestAnswer>& answer) {
-  // First out of the table: a waiter may ask again at once.
+  // Leaves the table first: a waiter may ask again at once.
   owner_.forget(Manifests::key_of(origin_, tag_.repository, tag_.tag), *this);
   head_waiters_.settle(answer);
   waiters_.settle(answer);

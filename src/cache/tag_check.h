@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One question to upstream, "what is this tag now?", shared by all who ask: HEAD, and
-// the manifest only if it isn't stored yet. A cached tag limits the patience and is
-// the answer when upstream has none. States in DESIGN.md.
+// Asks upstream once, for all who wait, which digest a tag has: by HEAD, and by GET only if
+// the manifest isn't stored yet. A tag that is cached gets a shorter deadline, and the
+// cached manifest is the answer when upstream fails. Invariant: a check is settled once,
+// and leaves its table before its waiters hear. States in DESIGN.md.
 
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
 #define LAYBY_CACHE_TAG_CHECK_H_
@@ -19,22 +20,22 @@ class TagCheck {
   TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
   void start();
 
-  // Somebody wants the manifest that the tag stands for now; without, a move is noted
-  // and costs no pull.
+  // Somebody wants the new manifest if the tag moved. Without this call a move is only
+  // noted, and costs no pull.
   void want_moved() { moved_wanted_ = true; }
 
-  // `head`: upstream's own HEAD is answer enough while the manifest is being fetched.
+  // With `head`, upstream's own HEAD is answer enough while the manifest is being fetched.
   Handle wait(bool head, Manifests::Done done);
 
  private:
   void on_head(const Result<ManifestHead>& head);
   void on_digest(const ManifestHead& head);
-  // The cached one with another source.
+  // Settles with the cached manifest, and `source` as its source.
   void settle_cached(ManifestSource source);
   void fetch(const oci::Reference& reference);
   void on_fetched(const Result<ManifestAnswer>& answer);
-  // The cached manifest where there is one and `error` does not say that the tag is
-  // gone, else the error.
+  // Settles with the cached manifest; with `error` when nothing is cached, or when upstream
+  // refused the tag.
   void fall_back(const Error& error);
   void settle(const Result<ManifestAnswer>& answer);
 

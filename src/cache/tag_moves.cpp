@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A move is told once, at whatever look it was first seen.
+// A move is logged and counted once, by the check that sees it first.
 
 #include "cache/tag_moves.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "layby/base/log.h"
 
@@ -21,18 +22,20 @@ TagMove* TagMoves::last(const TagKey& tag) {
   return at == moves_.rend() ? nullptr : &*at;
 }
 
-// A tag that went back and forth has several: the last one counts.
+// A tag that went back and forth has several moves; the last one counts.
 TagMove* TagMoves::find(const TagKey& tag, const oci::Digest& to) {
   TagMove* move = last(tag);
   return move != nullptr && move->to == to ? move : nullptr;
 }
 
 const TagMove& TagMoves::note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to) {
+  assert(from != to);
   if (const TagMove* known = find(tag, to)) return *known;
   count(counters_.tag_moves);
   log::info("{}:{} moved from {} to {}", tag.repository, tag.tag, from.str(), to.str());
   moves_.push_back({tag, from, to, clock_.wall_now(), std::nullopt});
   if (moves_.size() > kMostMoves) moves_.pop_front();
+  assert(moves_.size() <= kMostMoves);
   return moves_.back();
 }
 
@@ -45,7 +48,7 @@ bool TagMoves::hold(const TagKey& tag, const oci::Digest& from, const oci::Diges
 
 void TagMoves::release(const TagKey& tag, const oci::Digest& now) {
   held_.erase(tag);
-  // It may be back where it was before this cache had what it moved to.
+  // The tag may have moved back before the new image was cached here. That is a move too.
   const TagMove* move = last(tag);
   if (move != nullptr && move->to != now) note(tag, oci::Digest(move->to), now);
 }

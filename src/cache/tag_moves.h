@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags that upstream says stand for another image than here: the last moves, for those
-// who look, and those that are held back until the new image is whole. Lives on the loop
-// thread.
+// Tags that moved to another image upstream: the last moves, for reports, and the tags that
+// are held at their old image until the new image is whole. Lives on the loop thread.
+// Invariant: a move leads from one digest to another.
 
 #ifndef LAYBY_CACHE_TAG_MOVES_H_
 #define LAYBY_CACHE_TAG_MOVES_H_
@@ -31,13 +31,13 @@ class TagMoves {
 
   void set_holder(Holder holder) { holder_ = std::move(holder); }
 
-  // Upstream says so; it may have said the same before.
+  // Notes that upstream moved the tag. Noting the last move again changes nothing.
   const TagMove& note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
-  // The same, and whether the tag keeps its old image.
+  // Notes the move, and says whether the tag keeps its old image for now.
   bool hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
-  // The tag stands for what upstream says: `now`.
+  // The tag stands here for `now`, as it does upstream.
   void release(const TagKey& tag, const oci::Digest& now);
-  // When a tag that is held was last looked at upstream.
+  // When a held tag was last checked upstream; nullopt when the tag isn't held.
   std::optional<WallTime> held_since_look(const TagKey& tag) const;
 
   void set_fetch_bytes(const TagKey& tag, const oci::Digest& to, std::uint64_t bytes);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What upstream said a moment ago it does not have, so that a client that asks again and
-// again for a tag that isn't there asks this cache alone. Lives on the loop thread.
+// Refusals that upstream gave a moment ago. A client that asks again and again for a missing
+// tag is answered from here, and upstream isn't asked. Lives on the loop thread. Invariant:
+// only refusals are noted, at most kMost.
 
 #ifndef LAYBY_CACHE_UNKNOWNS_H_
 #define LAYBY_CACHE_UNKNOWNS_H_
 
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -14,6 +16,7 @@
 
 #include "layby/base/clock.h"
 #include "layby/base/result.h"
+#include "layby/cache/upstream.h"
 
 namespace layby::cache {
 
@@ -23,11 +26,13 @@ class Unknowns {
   Unknowns(std::chrono::milliseconds unknown_for, const Clock& clock)
       : unknown_for_(unknown_for), clock_(clock) {}
 
-  // `error` is how it was refused.
+  // `error` is upstream's refusal.
   void note(const Key& key, const Error& error) {
+    assert(is_refusal(error));
     if (unknown_for_.count() == 0) return;
     if (errors_.size() >= kMost) make_room();
     errors_.insert_or_assign(key, Noted{error, clock_.steady_now() + unknown_for_});
+    assert(errors_.size() <= kMost);
   }
 
   std::optional<Error> find(const Key& key) {
@@ -43,7 +48,7 @@ class Unknowns {
     Error error;
     SteadyTime until;
   };
-  // Names come from clients.
+  // Names come from clients, so their number is bounded.
   static constexpr std::size_t kMost = 4096;
 
   void make_room() {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Those who wait for one shared result. Each holds a Handle; destroying it drops its
-// callback and touches nobody else's. settle() may be called while a callback adds or
-// drops waiters.
+// The callbacks that wait for one shared result. Each waiter holds a Handle; destroying the
+// Handle drops that waiter's callback alone. A callback may add and drop waiters while
+// settle() runs. Invariant: each callback is called at most once.
 
 #ifndef LAYBY_CACHE_WAITERS_H_
 #define LAYBY_CACHE_WAITERS_H_
 
 #include <algorithm>
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -24,6 +25,7 @@ class Waiters {
   using Done = std::function<void(T)>;
 
   Handle add(Done done) {
+    assert(done);
     auto slot = std::make_shared<Done>(std::move(done));
     slots_.push_back(slot);
     return std::make_unique<Drop>(std::move(slot));

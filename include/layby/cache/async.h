@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What asynchronous work looks like from floor 3, without a loop or a socket: a
-// start returns a Handle whose destructor cancels, and the result comes by callback
-// on the loop thread. Unless a declaration says otherwise a callback never runs
-// inside the call that started it, and the handle may be destroyed inside its last
-// callback.
+// Asynchronous work as floor 3 sees it, without a loop or a socket. Starting work
+// returns a Handle; destroying the Handle cancels the work. The result comes by callback
+// on the loop thread. Unless a declaration says otherwise, a callback never runs inside
+// the call that started the work, and the last callback may destroy the handle.
 
 #ifndef LAYBY_CACHE_ASYNC_H_
 #define LAYBY_CACHE_ASYNC_H_
@@ -15,7 +14,7 @@
 
 namespace layby::cache {
 
-// Something under way.
+// Work under way. The destructor cancels it.
 class Operation {
  public:
   Operation() = default;
@@ -33,8 +32,8 @@ class Timers {
   // Calls `then` once, after `delay`.
   virtual Handle after(std::chrono::milliseconds delay, std::function<void()> then) = 0;
 
-  // Calls `then` at the next turn of the loop, whatever happens to the caller. What it
-  // captures must live until then.
+  // Calls `then` in the next turn of the loop, even if the caller is gone by then.
+  // Everything that `then` refers to must live until that call.
   virtual void defer(std::function<void()> then) = 0;
 };
 

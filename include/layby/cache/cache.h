@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The use cases of a pull, over a Store and the Upstreams: what the server asks for
-// when a client asks for it. Everybody who wants the same thing at the same time
-// shares one upstream request; what comes from upstream is verified before it is
-// given out; what upstream can't give now is given from the store. All on the loop
-// thread. DESIGN.md beside the sources has the states.
+// The use cases of a pull, over a Store and the Upstreams. The server calls them for its
+// clients. Simultaneous requests for the same content share one upstream request.
+// A manifest is served only after it was verified, and so is the last byte of a blob. When
+// upstream fails, cached content is served. All on the loop thread. src/cache/DESIGN.md has
+// the states.
 
 #ifndef LAYBY_CACHE_CACHE_H_
 #define LAYBY_CACHE_CACHE_H_
@@ -33,21 +33,21 @@
 namespace layby::cache {
 
 struct Rules {
-  std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within.
-  std::vector<policy::FreshnessRule> tag_rules;  // Stronger than fresh_for.
-  // How much older a tag may be and still be given at once, while it is checked.
+  std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within this time.
+  std::vector<policy::FreshnessRule> tag_rules;  // Take precedence over fresh_for.
+  // For this long after fresh_for, a tag is served at once while it is being checked.
   std::chrono::milliseconds stale_while_revalidate{0};
-  // Tags used within it are checked when they are due, with nobody waiting; 0 for none.
+  // Tags pulled within this time are checked in the background when due; 0 checks none.
   std::chrono::milliseconds keep_fresh{0};
-  std::chrono::milliseconds unknown_for{10'000};        // That upstream has no such thing.
+  std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
   std::chrono::milliseconds revalidate_timeout{2'000};  // For the check of a cached tag.
-  std::chrono::milliseconds request_timeout{30'000};    // For the check of an unknown one.
+  std::chrono::milliseconds request_timeout{30'000};    // For the check of any other tag.
   policy::RetryRules retry;
   policy::SpaceRules space;
-  // A fill's bytes in RAM on their way to the disk; upstream waits above it.
+  // A fill's bytes in RAM on their way to the disk; above this, upstream is paused.
   std::uint64_t max_queued_bytes = 1 << 20;
-  // How far the fastest reader of a blob that isn't kept may be ahead of the slowest, in
-  // RAM.
+  // The bytes in RAM of a blob that isn't kept: how far they may be ahead of its slowest
+  // reader.
   std::uint64_t max_unkept_bytes = 4 << 20;
 };
 
@@ -56,11 +56,11 @@ struct Origin {
   std::string name;
   std::vector<std::string> allow;  // policy::allows
   std::unique_ptr<Upstream> upstream;
-  std::vector<std::string> deny{};  // Stronger than allow.
-  bool is_private = false;          // It is asked with an account.
+  std::vector<std::string> deny{};  // Takes precedence over allow.
+  bool is_private = false;          // Layby asks it with an account.
 
   bool serves(const std::string& repository) const;
-  // Whether what it gives there may be nobody else's to have. Official images are everybody's.
+  // Whether the content of `repository` may be private. Official images are public.
   bool guards(const std::string& repository) const;
 };
 
@@ -69,7 +69,7 @@ enum class ManifestSource {
   kChecked,  // From the store, after upstream was asked.
   kFetched,  // From upstream.
   kStale,    // From the store, because upstream failed.
-  kHeld,     // From the store, because the image that the tag moved to isn't whole yet.
+  kHeld,     // From the store: the tag moved, and its new image isn't whole yet.
 };
 
 struct ManifestAnswer {
@@ -79,13 +79,13 @@ struct ManifestAnswer {
   // Null only for a HEAD that was answered from upstream's own HEAD.
   std::shared_ptr<const std::string> bytes;
   ManifestSource source = ManifestSource::kHit;
-  // For a tag: since upstream last confirmed it.
+  // For a tag: the time since upstream last confirmed it.
   std::optional<std::chrono::seconds> age;
 };
 
-// A blob being read: the whole file, or one that still grows. The reader sends what lies
-// below readable_bytes() from where part_at() says. The last byte of a blob becomes
-// readable only when its digest holds.
+// Reads a blob from a whole file, or from a file that still grows. The bytes below
+// readable_bytes() may be sent; part_at() says where they are. The last byte of a blob
+// becomes readable only when the digest holds.
 class BlobReader : public Operation {
  public:
   class Listener {
@@ -97,19 +97,19 @@ class BlobReader : public Operation {
     virtual void on_reader_failed(const Error& error) = 0;
   };
 
-  // Where the readable byte at `offset` is. A blob that isn't kept has it only as long as
-  // no later one was named to consumed().
+  // Where the readable byte at `offset` is. `offset` is not below the last consumed():
+  // a blob that isn't kept drops the bytes below it.
   virtual BlobPart part_at(std::uint64_t offset) const = 0;
-  // No byte below `offset` will be asked for again. Call it first with where the reading
-  // begins, then as it goes on.
+  // No byte below `offset` will be asked for again. The first call says where reading
+  // begins; offsets never decrease.
   virtual void consumed(std::uint64_t offset) = 0;
-  // The bytes turned out to be damaged: none may be sent any more.
+  // The bytes turned out to be damaged; no more of them may be sent.
   virtual bool revoked() const = 0;
   virtual std::uint64_t size_bytes() const = 0;
   virtual std::uint64_t readable_bytes() const = 0;
   // Whether the bytes come from a fill that was in flight when the reader was opened.
   virtual bool from_fill() const = 0;
-  // One listener at most, told of every change from now on; null to stop.
+  // Sets the only listener, which is told of every later change; null removes it.
   virtual void listen(Listener* listener) = 0;
 };
 
@@ -121,17 +121,17 @@ struct FillStatus {
   std::uint64_t written_bytes = 0;
   std::optional<std::uint64_t> size_bytes;
   int readers = 0;
-  bool kept = true;         // It will be stored.
+  bool kept = true;         // The blob will be stored.
   bool background = false;  // No client waits for it.
 };
 
-// A tag that stands for another image than before.
+// A tag that moved to another image.
 struct TagMove {
   TagKey tag;
   oci::Digest from;
   oci::Digest to;
   WallTime seen_at;
-  std::optional<std::uint64_t> fetch_bytes;  // To have the new image; known after a prefetch.
+  std::optional<std::uint64_t> fetch_bytes;  // Of the new image; known once a run planned it.
 };
 
 class Prefetcher;
@@ -141,18 +141,18 @@ class Cache {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // What is passed by reference outlives the cache. At least one origin.
+  // References outlive the cache. There is at least one origin, and each has an upstream.
   Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers, const Clock& clock,
         Counters& counters);
   ~Cache();
 
-  // The origin that `ns` names ("docker.io"); the first one for an empty `ns`; null
-  // for an unknown name.
+  // The origin named `ns` ("docker.io"); the first origin when `ns` is empty; null when
+  // the name is unknown.
   const Origin* find_origin(std::string_view ns) const;
 
-  // Each of these may call `done` before it returns, and gives a null handle then.
-  // Destroying the handle drops the callback; shared work goes on for the others.
-  // Errors are those of Upstream and Store.
+  // A call that takes `done` may call it before it returns, and then returns a null handle.
+  // Destroying the handle drops the callback; shared work goes on for the other callers.
+  // Errors are the errors of Upstream and Store.
 
   // `head` is set when only the headers are wanted.
   Handle get_manifest(const Origin& origin, const std::string& repository,
@@ -160,10 +160,10 @@ class Cache {
   // Answers as soon as the blob's size is known.
   Handle open_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<std::unique_ptr<BlobReader>> done);
-  // The size of a blob, without fetching it; nothing when upstream doesn't say.
+  // The size of a blob, without fetching the blob; no size when upstream states none.
   Handle head_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<BlobHead> done);
-  // Upstream's list, or the tags that are cached when upstream fails.
+  // Upstream's list of tags; when upstream fails, the cached tags.
   Handle get_tags(const Origin& origin, const std::string& repository, const TagPageRequest& page,
                   Done<TagPage> done);
   // Upstream's index of referrers; an empty string means that there are none.
@@ -171,16 +171,16 @@ class Cache {
                        const oci::Digest& digest, const std::string& artifact_type,
                        Done<std::string> done);
 
-  // Fetches a blob into the store if it isn't there. Nobody waits for it.
+  // Fetches a blob into the store if it isn't there, in the background.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
   Prefetcher& prefetcher();
 
   std::vector<FillStatus> fills() const;
-  // New blobs pass through without being stored, for there is no room.
+  // New blobs pass through without being stored, because there is no room.
   bool full() const;
   const std::vector<Origin>& origins() const;
-  // The last ones, oldest first.
+  // The last moves of tags, oldest first.
   std::vector<TagMove> moves() const;
 
  private:

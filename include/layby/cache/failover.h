@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two ways to the same content: a parent, such as another Layby, that is asked first,
-// and the registry itself for whatever the parent doesn't give. Lives on the loop thread.
+// Two sources of the same content. The parent, such as another Layby, is asked first; the
+// registry is asked for everything that the parent doesn't give. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_FAILOVER_H_
 #define LAYBY_CACHE_FAILOVER_H_
@@ -21,15 +21,16 @@ class Failover final : public Upstream {
   Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
       : parent_(std::move(parent)), registry_(std::move(registry)) {}
 
-  // Each has half of the deadline; the registry has all of it when the parent refuses.
+  // Parent and registry each get half of the deadline. When the parent's refusal() says
+  // no, the registry gets the whole deadline.
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<ManifestHead> done) override;
   Handle get_manifest(const std::string& repository, const oci::Reference& reference,
                       Done<ManifestBody> done) override;
   Handle head_blob(const std::string& repository, const oci::Digest& digest,
                    Done<BlobHead> done) override;
-  // The registry is asked when the parent fails before its first byte. Later failures are
-  // the caller's: it asks again from there on.
+  // Asks the registry when the parent fails before its first byte. A later failure goes to
+  // the caller, who asks again for the missing bytes.
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
   Handle get_tags(const std::string& repository, const TagPageRequest& page,
@@ -37,9 +38,9 @@ class Failover final : public Upstream {
   Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                        const std::string& artifact_type, Done<std::string> done) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
-  // The registry's: a parent spends its own.
+  // The registry's pull limit; a parent spends its own.
   std::optional<policy::QuotaState> quota() const override;
-  // When both refuse.
+  // Set when parent and registry both refuse.
   std::optional<Error> refusal(Ask ask) override;
   Patience patience(Ask ask) const override;
 

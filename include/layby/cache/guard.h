@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands before an upstream and keeps to what it bears: sends no more requests than it
-// allows in a minute, goes quiet when it says 429, remembers that it is down and finds
-// out by small pings when it is back. What was begun goes on; whether something new
-// should be begun is for its caller to ask (refusal(), patience()), so that a request
-// which others wait for is tried again as before. Lives on the loop thread.
+// Stands before an upstream and keeps to its limits. The guard sends no more requests in
+// a minute than allowed, goes quiet after a 429, remembers that the upstream is down, and
+// notices by small pings when it is back. Work under way goes on, its retries included.
+// Callers ask refusal() or patience() only before they begin something new. Lives on the
+// loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
 #define LAYBY_CACHE_GUARD_H_
@@ -26,22 +26,22 @@ namespace layby::cache {
 
 struct GuardRules {
   int requests_per_minute = 300;                      // 0 for no limit.
-  policy::QuotaReserve reserve;                       // Of the pull limit, for people.
-  std::chrono::milliseconds request_timeout{30'000};  // A check that may take less is a quick one.
+  policy::QuotaReserve reserve;                       // The part of the pull limit for people.
+  std::chrono::milliseconds request_timeout{30'000};  // A check with a shorter deadline is quick.
   std::chrono::milliseconds probe_timeout{5'000};
 };
 
 struct GuardStatus {
   policy::Breaker::State link = policy::Breaker::State::kClosed;
-  std::chrono::seconds link_since{0};  // How long ago it was last closed; 0 when it is.
-  // How long it asked not to be asked: everything, or manifests only.
+  std::chrono::seconds link_since{0};  // How long the breaker isn't closed; 0 when it is.
+  // How long upstream still wants no request at all, and no request for a manifest.
   std::chrono::seconds throttled_for{0};
   std::chrono::seconds pulls_throttled_for{0};
 };
 
 class Guard final : public Upstream {
  public:
-  // `name` is for messages: "docker.io". What is passed by reference outlives it.
+  // `name` is for messages: "docker.io". References outlive the guard.
   Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
         const Clock& clock);
   ~Guard() override;
@@ -67,17 +67,18 @@ class Guard final : public Upstream {
 
  private:
   class Transfer;
-  // What a request was, as far as its failure tells something.
+  // What the guard needs to know of a request to judge its failure.
   struct Asked {
     Ask ask;
-    bool quick = false;    // It had less than request_timeout.
-    bool started = false;  // An answer had begun.
+    bool quick = false;    // Its deadline was shorter than request_timeout.
+    bool started = false;  // Its answer had begun.
   };
 
   template <typename T>
   class Passing;
 
-  // Starts it when it is its turn; fails it when that would not be within `longest`.
+  // Calls `start` when the request has its turn. Fails the request when its turn would
+  // come later than `longest` from now.
   template <typename T>
   Handle pass(const Asked& asked, std::chrono::milliseconds longest,
               std::function<Handle(Done<T>)> start, Done<T> done);
@@ -87,7 +88,7 @@ class Guard final : public Upstream {
   void on_throttled(const Asked& asked, const Error& error);
   void probe_when_due();
   void probe();
-  // Something happened to the breaker that was in state `before`.
+  // Acts on what an event did to the breaker, whose state was `before`.
   void after_change(policy::Breaker::State before);
   Error no_turn(std::chrono::milliseconds wait) const;
 
@@ -98,13 +99,13 @@ class Guard final : public Upstream {
   const Clock& clock_;
   policy::Breaker breaker_;
   policy::RequestLog log_;
-  SteadyTime quiet_until_{};        // For everything.
+  SteadyTime quiet_until_{};        // For all requests.
   SteadyTime pulls_quiet_until_{};  // For manifests.
   int throttled_in_row_ = 0;
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};
   Handle probe_timer_;
-  Handle probe_;  // Under way.
+  Handle probe_;  // The ping under way.
 };
 
 }  // namespace layby::cache

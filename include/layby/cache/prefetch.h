@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Images that are fetched before anyone asks, by a list: what is on it, how a run through
-// it goes, and what it would cost. Runs stay behind clients and keep to the pull limit's
-// reserve. All on the loop thread. src/cache/DESIGN.md has the states.
+// Fetches the images of a list before anyone asks for them: the list, a run through it,
+// and the plan of what a run would cost. Runs give way to clients and leave the reserve of
+// the pull limit alone. All on the loop thread. src/cache/DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_PREFETCH_H_
 #define LAYBY_CACHE_PREFETCH_H_
@@ -42,20 +42,20 @@ struct PrefetchList {
   std::vector<PrefetchImage> images;
   std::uint64_t max_rate = 0;  // Bytes a second; 0 for no limit.
   int concurrency = 2;         // Blobs at a time.
-  // How long a tag that moved keeps its old image, while that is whole and the new one is
-  // not; then clients fetch it themselves.
+  // How long a moved tag keeps its old image while the old image is whole and the new one
+  // is not. After that, clients fetch the new image themselves.
   std::chrono::milliseconds hold{std::chrono::hours(24)};
 };
 
 enum class PrefetchState {
-  kWaiting,    // Not looked at yet, or again after a failure.
-  kChecking,   // Upstream was asked what the tag is.
+  kWaiting,    // Not checked yet, or to be checked again.
+  kChecking,   // Upstream was asked for the tag's digest.
   kManifests,  // Manifests are missing.
   kFetching,   // Blobs are missing.
-  kDone,       // They came in this run, and the tag stands for them.
-  kCurrent,    // All was there.
+  kDone,       // This run fetched the blobs, and the tag stands for them.
+  kCurrent,    // Nothing was missing.
   kFailed,
-  kStopped,  // The run ended first.
+  kStopped,  // The run was stopped first.
 };
 std::string_view to_string(PrefetchState state);
 
@@ -63,40 +63,40 @@ std::string_view to_string(PrefetchState state);
 struct PrefetchTag {
   TagKey tag;
   PrefetchState state = PrefetchState::kWaiting;
-  std::optional<oci::Digest> before;  // What it stood for here.
-  std::optional<oci::Digest> now;     // What upstream says.
-  bool bytes_known = false;           // All manifests are there; else bytes_total is too low.
-  std::uint64_t bytes_total = 0;      // To fetch in this run, done or not.
+  std::optional<oci::Digest> before;  // The digest it had here.
+  std::optional<oci::Digest> now;     // The digest that upstream names.
+  bool bytes_known = false;           // All manifests are there; otherwise bytes_total is too low.
+  std::uint64_t bytes_total = 0;      // To fetch in this run, whether fetched yet or not.
   std::uint64_t bytes_done = 0;
-  std::uint64_t image_bytes = 0;  // Of its blobs, those that were there too.
-  // Pulls that it needs, before they are known at the least: one for each manifest.
+  std::uint64_t image_bytes = 0;  // Of all its blobs, cached ones included.
+  // Pulls it needs, one for each missing manifest. An estimate until its index is here.
   std::uint64_t pulls = 0;
-  // What its blobs here come to, where it is another image: about what the new one takes.
+  // The size of the old image here, while the new image isn't known: an estimate of it.
   std::uint64_t before_bytes = 0;
   std::string error;
 };
 
-// A run, or what came of it.
+// The progress or the result of a run.
 struct PrefetchReport {
   std::vector<PrefetchTag> tags;
-  std::vector<std::string> troubles;  // Lists of tags that can't be had.
+  std::vector<std::string> troubles;  // Lists of tags that can't be fetched.
   bool over = false;
   bool stopped = false;
-  std::string waits_for;  // Why nothing goes on; empty when something does.
+  std::string waits_for;  // Why no work is under way; empty when some is.
   std::uint64_t pulls_spent = 0;
-  // Of all blobs of these images, each once, and what there is room for.
+  // The size of all blobs of these images, each counted once, and the room for them.
   std::uint64_t list_bytes = 0;
   std::uint64_t capacity_bytes = 0;
 
   bool failed() const;
-  // Of blobs that several need, one fetch.
+  // A blob that several images need is counted once.
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
 };
 
 class PrefetchRun;
 
-// The list, the run under way and what the last one came to.
+// Owns the list, the run under way and the report of the last run.
 class Prefetcher {
  public:
   struct Context;  // src/cache/prefetch_run.h
@@ -104,20 +104,20 @@ class Prefetcher {
   explicit Prefetcher(const Context& context);
   ~Prefetcher();
 
-  // Takes the place of the earlier list. A run and plans under way are stopped.
+  // Replaces the list. A run and plans under way are stopped.
   void set_list(PrefetchList list);
 
-  // Begins a run, unless one is under way. Gives its number: they count up from 1.
+  // Begins a run, unless one is under way. Returns the run's number, counted from 1.
   std::uint64_t start();
-  // Ends it; what came is kept, and the next run goes on there.
+  // Ends the run. Fetched content stays, and the next run goes on from it.
   void stop();
   bool running() const { return run_ != nullptr; }
-  // Of the present or the last run; 0 before the first.
+  // The number of the present or the last run; 0 before the first run.
   std::uint64_t run() const { return number_; }
   PrefetchReport report() const;
 
-  // What a run would do, by free questions alone; with `sizes`, manifests that are missing
-  // are fetched (they count as pulls, and a run needs them) and all sizes are known.
+  // What a run would do, from free requests alone. With `sizes`, missing manifests are
+  // fetched too, so that all sizes are known. They count as pulls, and a run needs them.
   Handle plan(bool sizes, std::function<void(PrefetchReport)> done);
 
   // `then` is called when a run has ended by itself.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One registry, as the cache sees it: requests with a result. Tokens, redirects,
-// proxies and TLS are the implementation's affair, and so is one renewal of a token
-// that was refused; trying again after a failure is the caller's. All on the loop
-// thread.
+// One registry as the cache sees it: requests with a result. The implementation handles
+// tokens, redirects, proxies and TLS, and renews a refused token once. The caller retries
+// after a failure. All on the loop thread.
 
 #ifndef LAYBY_CACHE_UPSTREAM_H_
 #define LAYBY_CACHE_UPSTREAM_H_
@@ -42,9 +41,9 @@ struct BlobHead {
   std::optional<std::uint64_t> size_bytes;  // Unknown when upstream doesn't say.
 };
 
-// What upstream is about to send of a blob.
+// The part of a blob that upstream is about to send.
 struct BlobStart {
-  std::uint64_t offset = 0;                 // Of the first byte: what was asked for, or 0.
+  std::uint64_t offset = 0;                 // Of the first byte: the requested offset, or 0.
   std::optional<std::uint64_t> size_bytes;  // Of the whole blob, if stated.
 };
 
@@ -56,15 +55,15 @@ class BlobSink {
   virtual void on_blob_start(const BlobStart& start) = 0;
   // `bytes` is valid during the call only. Calling pause() in here is fine.
   virtual void on_blob_bytes(std::string_view bytes) = 0;
-  // Ok when upstream's body ended where it said it would.
+  // Ok when the body ended where upstream said it would.
   virtual void on_blob_end(Status status) = 0;
-  // Nobody waits for it: while it is paused, little of it should be on its way, and another
-  // blob may come in its place.
+  // Whether nobody waits for the blob. While it is paused, few of its bytes should be on
+  // their way, and another blob may use its slot.
   virtual bool in_background() const { return false; }
 };
 
-// A blob on its way. Its destructor ends the transfer; it may run inside any call to
-// the sink.
+// A blob on its way. The destructor ends the transfer; any call to the sink may destroy
+// the transfer.
 class BlobTransfer : public Operation {
  public:
   // Backpressure: no on_blob_bytes between pause() and resume(); on_blob_start and
@@ -83,7 +82,7 @@ struct TagPageRequest {
   std::string last;                    // last; empty for the first page
 };
 
-// What is asked for, as far as it matters to whether one should.
+// The kind of a request, for deciding whether to begin it now.
 enum class Ask {
   kTagCheck,  // HEAD of a manifest: free of the pull limit, and there may be a cached answer.
   kManifest,  // GET of a manifest: counts as a pull.
@@ -96,7 +95,7 @@ struct Patience {
   std::string reason;  // For people, when there is a wait: "the pull limit is near".
 };
 
-// Upstream answered, and the answer is no: an older copy must not hide that.
+// Whether upstream answered no. A cached copy must not hide this answer.
 inline bool is_refusal(const Error& error) {
   return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
 }
@@ -129,15 +128,15 @@ class Upstream {
   // The referrers index as upstream sent it; kNotFound where it has no such API.
   virtual Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                                const std::string& artifact_type, Done<std::string> done) = 0;
-  // Whether it answers at all, and soon: any HTTP answer below 500 will do.
+  // Whether upstream answers within `deadline`. Any HTTP status below 500 is an answer.
   virtual Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) = 0;
 
-  // The pull limit as the last answer about a manifest stated it; nullopt where none did.
+  // The pull limit as the last answer about a manifest stated it; nullopt when none did.
   virtual std::optional<policy::QuotaState> quota() const = 0;
-  // Why nothing new of this kind should be begun now, for it would be in vain; what is
-  // under way goes on. At once: nobody is asked.
+  // Why a new request of this kind would be in vain now; nullopt when it may begin.
+  // Requests under way go on. Answers at once, without asking upstream.
   virtual std::optional<Error> refusal(Ask /*ask*/) { return std::nullopt; }
-  // How long something that nobody waits for should be put off. Ask again after it.
+  // How long a request that nobody waits for should be put off. Ask again after the wait.
   virtual Patience patience(Ask /*ask*/) const { return {}; }
 };
 
