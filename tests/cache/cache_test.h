@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of the cache's tests: a Cache over a store in memory, upstreams that the
-// test plays behind their guards, and a clock that it turns. timers_.run() is "let the store do its
-// work", timers_.advance() is "let the wait pass". Each asker keeps what it was given.
+// The fixture of the cache's tests: a Cache over a store in memory, guards whose upstreams the
+// test plays, and a clock that the test advances. timers_.run() lets the store do its work;
+// timers_.advance() lets time pass. Each asker keeps its answer.
 
 #ifndef LAYBY_TESTS_CACHE_CACHE_TEST_H_
 #define LAYBY_TESTS_CACHE_CACHE_TEST_H_
@@ -35,7 +35,7 @@ using testing::FakeStore;
 using testing::UpstreamKind;
 using Step = FakeStore::Step;
 
-// Who asked for something and what came of it, which may come only once.
+// One request of the cache and its answer, which may come only once.
 template <typename T>
 class Asker {
  public:
@@ -47,12 +47,12 @@ class Asker {
     };
   }
 
-  std::function<void()> then;  // Called in the answer, when set.
+  std::function<void()> then;  // Called inside the answer, if set.
   Handle handle;
 
   bool answered() const { return result_.has_value(); }
   bool ok() const { return result_ && result_->ok(); }
-  // kIo stands for "no error".
+  // kIo means that there is no error.
   ErrorCode error() const {
     return result_ && !result_->ok() ? result_->error().code : ErrorCode::kIo;
   }
@@ -63,7 +63,7 @@ class Asker {
   std::optional<Result<T>> result_;
 };
 
-// One who reads a blob, and listens as soon as it has the reader.
+// Opens a blob, and listens to the reader as soon as it has one.
 class BlobAsker final : public Asker<std::unique_ptr<BlobReader>>, private BlobReader::Listener {
  public:
   BlobAsker() {
@@ -82,7 +82,7 @@ class BlobAsker final : public Asker<std::unique_ptr<BlobReader>>, private BlobR
   const std::optional<Error>& failure() const { return failure_; }
   void leave() { value().reset(); }
 
-  // What may be sent of [from, to), read from the file itself.
+  // The readable bytes of [from, to), read from the file itself.
   std::string read(std::uint64_t from, std::uint64_t to) const {
     std::string bytes(std::min(to, readable()) - from, '\0');
     const auto got =
@@ -112,7 +112,7 @@ class CacheTest : public ::testing::Test {
   void SetUp() override { make_cache(); }
   void TearDown() override { cache_.reset(); }
 
-  // Anew, with `rules_`, as after a restart: only the store stays.
+  // Makes a new cache with `rules_`, as a restart does. Only the store stays.
   void make_cache() {
     cache_.reset();
     std::vector<Origin> origins;
@@ -140,9 +140,9 @@ class CacheTest : public ::testing::Test {
     asker.handle = cache_->get_manifest(hub(), "library/debian", reference, true, asker.done());
   }
 
-  // The one blob transfer under way.
+  // The only blob transfer under way.
   testing::FakeUpstream::RequestPtr transfer() const { return upstream_->only_pending(); }
-  // Sends `bytes` from `offset` on to the end, of a blob of `size_bytes`.
+  // Sends `bytes`, which begin at `offset` and end a blob of `size_bytes`.
   void send_all(const std::string& bytes, std::uint64_t offset, std::uint64_t size_bytes) {
     const auto blob = transfer();
     blob->start(offset, size_bytes);
@@ -158,8 +158,8 @@ class CacheTest : public ::testing::Test {
   testing::FakeTimers timers_{clock_};
   FakeStore store_{timers_};
   Counters counters_;
-  testing::FakeUpstream* upstream_ = nullptr;        // Docker Hub's; the cache owns it.
-  testing::FakeUpstream* other_upstream_ = nullptr;  // That of ghcr.io.
+  testing::FakeUpstream* upstream_ = nullptr;        // Docker Hub. The cache owns it.
+  testing::FakeUpstream* other_upstream_ = nullptr;  // ghcr.io. The cache owns it.
   Guard* guard_ = nullptr;
   Guard* other_guard_ = nullptr;
   std::unique_ptr<Cache> cache_;

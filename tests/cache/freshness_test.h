@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of the tests of fresh and stale tags: library/debian:bookworm, an old
-// manifest of it and a new one. Requests a minute have no limit, so that what waits waits
-// for the reason that a test is about.
+// The fixture of the tests of fresh and stale tags: library/debian:bookworm with an old and a
+// new manifest. The requests a minute have no limit, so that a request waits only for the
+// reason that its test is about.
 
 #ifndef LAYBY_TESTS_CACHE_FRESHNESS_TEST_H_
 #define LAYBY_TESTS_CACHE_FRESHNESS_TEST_H_
@@ -26,20 +26,20 @@ class FreshnessTest : public CacheTest {
     store_.add_manifest(old_, std::string(oci::kOciIndex));
     store_.add_tag(key_, {old_digest_, clock_.wall_now() - ago});
   }
-  // A pull that must be answered at once, as `source`.
+  // Pulls the tag, and expects an answer at once, from `source`.
   void expect_at_once(ManifestSource source) {
     Asker<ManifestAnswer> asker;
     get(asker, tag_);
     ASSERT_TRUE(asker.ok());
     EXPECT_EQ(asker.value().source, source);
   }
-  // A pull that must be answered at once, by an error.
+  // Pulls the tag, and expects an error at once.
   void expect_error(ErrorCode code) {
     Asker<ManifestAnswer> asker;
     get(asker, tag_);
     EXPECT_EQ(asker.error(), code);
   }
-  // A pull that must ask upstream first; its question is dropped.
+  // Pulls the tag, expects a request upstream, and drops it.
   void expect_question() {
     Asker<ManifestAnswer> asker;
     const std::size_t before = upstream_->requests().size();
@@ -56,7 +56,7 @@ class FreshnessTest : public CacheTest {
     upstream_->answer_manifest(ManifestBody{bytes, std::string(oci::kOciIndex)});
     timers_.run();
   }
-  // A request of no other meaning ends like this.
+  // Ends a request for the tags of another repository with `error`.
   void fail_list(const Error& error) {
     Asker<TagPage> asker;
     asker.handle = cache_->get_tags(hub(), "library/busybox", {}, asker.done());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of the guard's tests: a Guard before an upstream that the test plays. Its
-// pings are answered by hand too, so nothing is found out that the test doesn't tell.
+// The fixture of the guard's tests: a Guard in front of an upstream that the test plays. The
+// test answers the pings too, so the guard learns only what the test tells it.
 
 #ifndef LAYBY_TESTS_CACHE_GUARD_TEST_H_
 #define LAYBY_TESTS_CACHE_GUARD_TEST_H_
@@ -14,7 +14,7 @@
 
 namespace layby::cache {
 
-// Takes a blob and keeps what it is told.
+// Takes a blob and records its events.
 class BlobTaker final : public BlobSink {
  public:
   bool started = false;
@@ -23,7 +23,7 @@ class BlobTaker final : public BlobSink {
   std::unique_ptr<BlobTransfer> transfer;
 
   ErrorCode error() const {
-    return ended && !ended->ok() ? ended->error().code : ErrorCode::kIo;  // As in Asker.
+    return ended && !ended->ok() ? ended->error().code : ErrorCode::kIo;  // kIo: no error.
   }
 
  private:
@@ -40,7 +40,7 @@ class GuardTest : public ::testing::Test {
   using Link = policy::Breaker::State;
 
   void SetUp() override { make_guard(); }
-  // Anew, with `rules_`.
+  // Makes a new guard with `rules_`.
   void make_guard() {
     guard_.reset();
     auto inner = std::make_unique<testing::FakeUpstream>();
@@ -61,7 +61,7 @@ class GuardTest : public ::testing::Test {
     taker.transfer = guard_->get_blob("library/debian", digest_, 0, taker);
   }
 
-  // One request that came to nothing.
+  // Sends one request, which fails.
   void fail_list(const Error& error) {
     Asker<TagPage> asker;
     list(asker);
@@ -83,7 +83,7 @@ class GuardTest : public ::testing::Test {
   }
 
   Link link() const { return guard_->status().link; }
-  // kIo stands for "not refused".
+  // kNotRefused when the guard allows `ask`.
   ErrorCode refused(Ask ask) {
     const auto refusal = guard_->refusal(ask);
     return refusal ? refusal->code : ErrorCode::kIo;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fixture of the prefetch tests: a registry's images of library/python, answers that
-// it would give, and a list. What fails isn't tried again within one request, and requests
-// a minute have no limit, so that every wait is the run's own.
+// The fixture of the prefetch tests: the images of library/python in a registry, the answers
+// of that registry, and a prefetch list. A failed request isn't retried, and the requests a
+// minute have no limit, so that every wait is the run's own.
 
 #ifndef LAYBY_TESTS_CACHE_PREFETCH_TEST_H_
 #define LAYBY_TESTS_CACHE_PREFETCH_TEST_H_
@@ -31,7 +31,7 @@ class PrefetchTest : public CacheTest {
 
   Prefetcher& prefetcher() { return cache_->prefetcher(); }
   PrefetchReport report() { return prefetcher().report(); }
-  // One tag of the report.
+  // The tag `name` in the report.
   PrefetchTag seen(const std::string& name) {
     for (PrefetchTag& tag : report().tags) {
       if (tag.tag.tag == name) return tag;
@@ -41,7 +41,7 @@ class PrefetchTest : public CacheTest {
   }
   PrefetchState state(const std::string& name) { return seen(name).state; }
 
-  // -- what the registry has
+  // -- content of the registry
 
   oci::Digest add_blob(const std::string& bytes) {
     blobs_[oci::Digest::of(bytes).str()] = bytes;
@@ -69,7 +69,7 @@ class PrefetchTest : public CacheTest {
     }
     return add_manifest(oci::kOciIndex, R"("manifests":[)" + list + "]");
   }
-  // The same with an attestation for each child.
+  // An index with an attestation for each child.
   oci::Digest add_attested_index(const std::vector<Child>& children,
                                  const std::vector<oci::Digest>& attestations) {
     std::string list;
@@ -93,7 +93,7 @@ class PrefetchTest : public CacheTest {
     return index;
   }
 
-  // -- its answers
+  // -- answers of the registry
 
   void answer(testing::UpstreamRequest& request) {
     switch (request.kind) {
@@ -106,11 +106,11 @@ class PrefetchTest : public CacheTest {
       case UpstreamKind::kTags:
         return answer_tags(request);
       default:
-        ADD_FAILURE() << "nobody asks for this";
+        ADD_FAILURE() << "unexpected kind of request";
     }
   }
-  // Answers what is asked, all or of one kind, until nothing is asked any more. A blob that
-  // is paused waits.
+  // Answers all requests, or those of one kind, until none is left. Paused blobs stay
+  // unanswered.
   void serve(std::optional<UpstreamKind> only = std::nullopt) {
     timers_.run();
     for (bool more = true; more; timers_.run()) {
@@ -129,13 +129,13 @@ class PrefetchTest : public CacheTest {
       serve(UpstreamKind::kManifestGet);
     }
   }
-  // The first that waits of a kind.
+  // The first pending request of a kind.
   Request asked(UpstreamKind kind) {
     timers_.run();
     for (const Request& request : upstream_->pending()) {
       if (request->kind == kind) return request;
     }
-    ADD_FAILURE() << "nothing of this kind is asked";
+    ADD_FAILURE() << "no request of this kind is pending";
     return upstream_->only_pending();
   }
   std::size_t pending(UpstreamKind kind) {
@@ -162,7 +162,7 @@ class PrefetchTest : public CacheTest {
     list_.images = std::move(images);
     prefetcher().set_list(list_);
   }
-  // All of it.
+  // Runs the whole list to its end.
   void run() {
     prefetcher().start();
     serve();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The face of the cache: which upstream a client means, lists of tags, referrers.
+// The interface of the cache: how a client names an upstream, lists of tags, referrers.
 
 #include "layby/cache/cache.h"
 
@@ -22,7 +22,7 @@ class FaceTest : public CacheTest {
   void get_tags(Asker<TagPage>& asker, const TagPageRequest& page) {
     asker.handle = cache_->get_tags(hub(), "library/debian", page, asker.done());
   }
-  // The page that a client gets when upstream fails.
+  // The page that a client gets after upstream failed.
   TagPage cached_page(const TagPageRequest& page) {
     Asker<TagPage> asker;
     get_tags(asker, page);
@@ -36,7 +36,7 @@ class FaceTest : public CacheTest {
   }
 };
 
-TEST_F(FaceTest, NoNameMeansTheFirstOrigin) {
+TEST_F(FaceTest, EmptyNameFindsTheFirstOrigin) {
   EXPECT_EQ(cache_->find_origin("")->name, "docker.io");
 }
 
@@ -51,7 +51,7 @@ TEST_F(FaceTest, DockerHubIsFoundByEachOfItsNames) {
   }
 }
 
-TEST_F(FaceTest, UnknownNameIsNoOrigin) { EXPECT_EQ(cache_->find_origin("quay.io"), nullptr); }
+TEST_F(FaceTest, UnknownNameFindsNoOrigin) { EXPECT_EQ(cache_->find_origin("quay.io"), nullptr); }
 
 TEST_F(FaceTest, OriginsAreListedInOrder) {
   const auto& origins = cache_->origins();
@@ -60,7 +60,7 @@ TEST_F(FaceTest, OriginsAreListedInOrder) {
   EXPECT_EQ(origins[1].name, "ghcr.io");
 }
 
-TEST_F(FaceTest, TagsAreThoseOfUpstream) {
+TEST_F(FaceTest, TagsComeFromUpstream) {
   add_tags({"cached"});
   Asker<TagPage> asker;
   get_tags(asker, {2, "a"});
@@ -72,7 +72,7 @@ TEST_F(FaceTest, TagsAreThoseOfUpstream) {
   EXPECT_TRUE(asker.value().more);
 }
 
-TEST_F(FaceTest, TagsAreTheCachedOnesWhenUpstreamFails) {
+TEST_F(FaceTest, CachedTagsAreListedWhenUpstreamFails) {
   add_tags({"a", "b", "c"});
   const TagPage page = cached_page({});
   EXPECT_EQ(page.tags, (Tags{"a", "b", "c"}));
@@ -87,38 +87,38 @@ TEST_F(FaceTest, FirstPageOfCachedTagsSaysThatThereAreMore) {
   EXPECT_TRUE(page.more);
 }
 
-TEST_F(FaceTest, LastPageOfCachedTagsIsTheRest) {
+TEST_F(FaceTest, LastPageOfCachedTagsHoldsTheRest) {
   add_tags({"a", "b", "c"});
   const TagPage page = cached_page({2, "b"});
   EXPECT_EQ(page.tags, Tags{"c"});
   EXPECT_FALSE(page.more);
 }
 
-TEST_F(FaceTest, PageThatJustFitsIsTheLast) {
+TEST_F(FaceTest, FullPageWithoutMoreTagsIsTheLast) {
   add_tags({"a", "b", "c"});
   EXPECT_FALSE(cached_page({3, ""}).more);
 }
 
-TEST_F(FaceTest, PageAfterATagThatIsNotCachedBeginsBehindIt) {
+TEST_F(FaceTest, PageAfterAnUncachedTagBeginsAtTheNextTag) {
   add_tags({"a", "c"});
   EXPECT_EQ(cached_page({1, "b"}).tags, Tags{"c"});
 }
 
-TEST_F(FaceTest, PageBehindTheLastTagIsEmpty) {
+TEST_F(FaceTest, PageAfterTheLastTagIsEmpty) {
   add_tags({"a", "b"});
   const TagPage page = cached_page({2, "b"});
   EXPECT_TRUE(page.tags.empty());
   EXPECT_FALSE(page.more);
 }
 
-TEST_F(FaceTest, NoCachedTagsIsTheErrorOfUpstream) {
+TEST_F(FaceTest, WithoutCachedTagsUpstreamsErrorIsReturned) {
   Asker<TagPage> asker;
   get_tags(asker, {});
   upstream_->only_pending()->fail(ErrorCode::kTimedOut);
   EXPECT_EQ(asker.error(), ErrorCode::kTimedOut);
 }
 
-TEST_F(FaceTest, RefusedListIsNotHiddenByCachedTags) {
+TEST_F(FaceTest, CachedTagsDoNotHideARefusal) {
   add_tags({"a"});
   Asker<TagPage> asker;
   get_tags(asker, {});
@@ -126,14 +126,14 @@ TEST_F(FaceTest, RefusedListIsNotHiddenByCachedTags) {
   EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
 }
 
-TEST_F(FaceTest, DroppedListEndsTheRequest) {
+TEST_F(FaceTest, DroppingAListCancelsItsRequest) {
   Asker<TagPage> asker;
   get_tags(asker, {});
   asker.handle.reset();
   EXPECT_TRUE(upstream_->pending().empty());
 }
 
-TEST_F(FaceTest, ReferrersAreThoseOfUpstream) {
+TEST_F(FaceTest, ReferrersComeFromUpstream) {
   Asker<std::string> asker;
   get_referrers(asker);
   EXPECT_EQ(upstream_->only_pending()->artifact_type, "application/spdx");
@@ -142,7 +142,7 @@ TEST_F(FaceTest, ReferrersAreThoseOfUpstream) {
   EXPECT_EQ(asker.value(), "{}");
 }
 
-TEST_F(FaceTest, UpstreamWithoutReferrersHasNone) {
+TEST_F(FaceTest, UpstreamWithoutReferrersGivesAnEmptyList) {
   Asker<std::string> asker;
   get_referrers(asker);
   upstream_->only_pending()->fail(ErrorCode::kNotFound);

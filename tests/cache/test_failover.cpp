@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A parent and a registry, each behind its guard, as one upstream: who is asked, when the
-// other one is, and whose limits count.
+// A parent and a registry, each behind its guard, as one upstream: which of the two is asked
+// first, when the other one is asked, and whose limits count.
 
 #include "cache/guard_test.h"
 #include "layby/cache/failover.h"
@@ -35,7 +35,7 @@ class FailoverTest : public ::testing::Test {
   void open(BlobTaker& taker, std::uint64_t offset = 0) {
     taker.transfer = both_->get_blob("library/debian", digest_, offset, taker);
   }
-  // The guard before it refuses from then on.
+  // From then on the parent's guard refuses requests.
   void take_parent_down() {
     BlobTaker blob;
     open(blob);
@@ -57,7 +57,7 @@ class FailoverTest : public ::testing::Test {
   std::unique_ptr<Failover> both_;
 };
 
-// Each kind of request, begun at `both`, answered well, and what it is.
+// A kind of request: how it is sent to `both`, and how a request is answered well.
 struct Kind {
   UpstreamKind kind;
   std::function<Handle(Upstream&, std::function<void(ErrorCode)>)> ask;  // kIo: a good answer
@@ -100,7 +100,7 @@ std::vector<Kind> all_kinds() {
   };
 }
 
-TEST_F(FailoverTest, ParentIsAskedFirstAndItsAnswerIsEnough) {
+TEST_F(FailoverTest, ParentIsAskedFirstAndItsAnswerSuffices) {
   for (const Kind& kind : all_kinds()) {
     std::optional<ErrorCode> code;
     const Handle handle = kind.ask(*both_, [&](ErrorCode given) { code = given; });
@@ -111,7 +111,7 @@ TEST_F(FailoverTest, ParentIsAskedFirstAndItsAnswerIsEnough) {
   EXPECT_TRUE(registry_->requests().empty());
 }
 
-TEST_F(FailoverTest, EveryErrorOfTheParentSendsTheQuestionOn) {
+TEST_F(FailoverTest, EveryErrorOfTheParentSendsTheRequestToTheRegistry) {
   for (const ErrorCode error :
        {ErrorCode::kNotFound, ErrorCode::kDenied, ErrorCode::kThrottled, ErrorCode::kCorrupt,
         ErrorCode::kInvalid, ErrorCode::kUnavailable}) {
@@ -138,7 +138,7 @@ TEST_F(FailoverTest, WhenBothFailTheRegistrysErrorCounts) {
   }
 }
 
-TEST_F(FailoverTest, SameQuestionIsAskedOfBoth) {
+TEST_F(FailoverTest, BothGetTheSameRequest) {
   Asker<TagPage> asker;
   asker.handle = both_->get_tags("library/debian", {3, "b"}, asker.done());
   parent_->only_pending()->fail(ErrorCode::kNotFound);
@@ -148,7 +148,7 @@ TEST_F(FailoverTest, SameQuestionIsAskedOfBoth) {
   EXPECT_EQ(request->page.last, "b");
 }
 
-TEST_F(FailoverTest, EachHasHalfOfTheDeadline) {
+TEST_F(FailoverTest, EachGetsHalfOfTheDeadline) {
   Asker<ManifestHead> asker;
   head(asker);
   EXPECT_EQ(parent_->only_pending()->deadline, seconds(5));
@@ -156,14 +156,14 @@ TEST_F(FailoverTest, EachHasHalfOfTheDeadline) {
   EXPECT_EQ(registry_->only_pending()->deadline, seconds(5));
 }
 
-TEST_F(FailoverTest, RegistryAloneHasTheWholeDeadline) {
+TEST_F(FailoverTest, RegistryAloneGetsTheWholeDeadline) {
   take_parent_down();
   Asker<ManifestHead> asker;
   head(asker);
   EXPECT_EQ(registry_->only_pending()->deadline, seconds(10));
 }
 
-TEST_F(FailoverTest, ParentThatIsDownIsNotAsked) {
+TEST_F(FailoverTest, DownParentIsNotAsked) {
   take_parent_down();
   for (const Kind& kind : all_kinds()) {
     const std::size_t before = parent_->requests().size();
@@ -176,7 +176,7 @@ TEST_F(FailoverTest, ParentThatIsDownIsNotAsked) {
   }
 }
 
-TEST_F(FailoverTest, RegistryThatIsDownIsNotAskedForWhatTheParentDoesNotGive) {
+TEST_F(FailoverTest, DownRegistryIsNotAskedAfterTheParentFails) {
   take_registry_down();
   for (const Kind& kind : all_kinds()) {
     const std::size_t before = registry_->requests().size();
@@ -184,11 +184,11 @@ TEST_F(FailoverTest, RegistryThatIsDownIsNotAskedForWhatTheParentDoesNotGive) {
     const Handle handle = kind.ask(*both_, [&](ErrorCode given) { code = given; });
     parent_->only_pending()->fail(ErrorCode::kNotFound);
     EXPECT_EQ(registry_->requests().size(), before);
-    EXPECT_EQ(code, ErrorCode::kUnavailable) << "a parent's 404 is not the last word";
+    EXPECT_EQ(code, ErrorCode::kUnavailable) << "the registry might have it";
   }
 }
 
-TEST_F(FailoverTest, DroppingTheHandleEndsTheOneThatIsAsked) {
+TEST_F(FailoverTest, DroppingTheHandleCancelsTheRequestUnderWay) {
   Asker<ManifestBody> first, second;
   get(first);
   const auto of_parent = parent_->only_pending();
@@ -201,7 +201,7 @@ TEST_F(FailoverTest, DroppingTheHandleEndsTheOneThatIsAsked) {
   EXPECT_TRUE(of_registry->cancelled());
 }
 
-TEST_F(FailoverTest, HandleMayBeDroppedInTheAnswer) {
+TEST_F(FailoverTest, HandleMayBeDroppedInsideTheAnswer) {
   for (const bool parent_answers : {true, false}) {
     Asker<ManifestBody> asker;
     asker.then = [&] { asker.handle.reset(); };
@@ -242,7 +242,7 @@ TEST_F(FailoverTest, BlobThatFailsBeforeItsFirstByteComesFromTheRegistry) {
   EXPECT_TRUE(blob.ended->ok());
 }
 
-TEST_F(FailoverTest, BlobThatBreaksLaterIsTheCallersAffair) {
+TEST_F(FailoverTest, BlobThatBreaksLaterFailsForTheCaller) {
   BlobTaker blob;
   open(blob);
   const auto transfer = parent_->only_pending();
@@ -253,7 +253,7 @@ TEST_F(FailoverTest, BlobThatBreaksLaterIsTheCallersAffair) {
   EXPECT_TRUE(registry_->requests().empty());
 }
 
-TEST_F(FailoverTest, RegistrysFailureOfABlobIsTold) {
+TEST_F(FailoverTest, RegistrysBlobFailureReachesTheCaller) {
   BlobTaker blob;
   open(blob);
   parent_->only_pending()->fail(ErrorCode::kNotFound);
@@ -262,7 +262,7 @@ TEST_F(FailoverTest, RegistrysFailureOfABlobIsTold) {
   EXPECT_EQ(registry_->requests().size(), 1u);
 }
 
-TEST_F(FailoverTest, BlobIsAskedOfTheRegistryAloneWhenTheParentIsDown) {
+TEST_F(FailoverTest, BlobComesFromTheRegistryWhenTheParentIsDown) {
   take_parent_down();
   const std::size_t before = parent_->requests().size();
   BlobTaker blob;
@@ -272,7 +272,7 @@ TEST_F(FailoverTest, BlobIsAskedOfTheRegistryAloneWhenTheParentIsDown) {
   EXPECT_TRUE(blob.started);
 }
 
-TEST_F(FailoverTest, BlobFailsAtOnceWhenTheParentHasNoneAndTheRegistryIsDown) {
+TEST_F(FailoverTest, BlobFailsAtOnceWhenTheParentLacksItAndTheRegistryIsDown) {
   take_registry_down();
   const std::size_t before = registry_->requests().size();
   BlobTaker blob;
@@ -282,7 +282,7 @@ TEST_F(FailoverTest, BlobFailsAtOnceWhenTheParentHasNoneAndTheRegistryIsDown) {
   EXPECT_EQ(registry_->requests().size(), before);
 }
 
-TEST_F(FailoverTest, PauseGoesOverToTheRegistry) {
+TEST_F(FailoverTest, PauseCarriesOverToTheRegistry) {
   BlobTaker blob;
   open(blob);
   blob.transfer->pause();
@@ -293,7 +293,7 @@ TEST_F(FailoverTest, PauseGoesOverToTheRegistry) {
   EXPECT_FALSE(registry_->only_pending()->paused());
 }
 
-TEST_F(FailoverTest, DroppingABlobEndsTheOneThatIsAsked) {
+TEST_F(FailoverTest, DroppingABlobCancelsTheTransferUnderWay) {
   BlobTaker blob;
   open(blob);
   parent_->only_pending()->fail(ErrorCode::kUnavailable);
@@ -304,7 +304,7 @@ TEST_F(FailoverTest, DroppingABlobEndsTheOneThatIsAsked) {
 
 // -- limits
 
-TEST_F(FailoverTest, NothingIsRefusedWhileOneOfThemTakesIt) {
+TEST_F(FailoverTest, NothingIsRefusedWhileOneOfThemAccepts) {
   take_parent_down();
   EXPECT_FALSE(both_->refusal(Ask::kManifest));
 }
@@ -314,7 +314,7 @@ TEST_F(FailoverTest, NothingIsRefusedWhileOnlyTheRegistryIsDown) {
   EXPECT_FALSE(both_->refusal(Ask::kManifest));
 }
 
-TEST_F(FailoverTest, WhenBothRefuseTheRegistrysReasonIsGiven) {
+TEST_F(FailoverTest, WhenBothRefuseTheRegistrysReasonCounts) {
   take_registry_down();
   take_parent_down();
   const auto refusal = both_->refusal(Ask::kManifest);
@@ -322,17 +322,17 @@ TEST_F(FailoverTest, WhenBothRefuseTheRegistrysReasonIsGiven) {
   EXPECT_NE(refusal->message.find("docker.io"), std::string::npos);
 }
 
-TEST_F(FailoverTest, BackgroundWaitsWhenBothSaySo) {
+TEST_F(FailoverTest, BackgroundWaitsWhenBothWouldMakeItWait) {
   const policy::QuotaState used_up{{100, seconds(100)}, {0, seconds(100)}, "", clock_.wall_now()};
   registry_->set_quota(used_up);
-  EXPECT_EQ(both_->patience(Ask::kManifest).wait.count(), 0) << "the parent gives it for nothing";
+  EXPECT_EQ(both_->patience(Ask::kManifest).wait.count(), 0) << "the parent's pulls aren't counted";
   take_parent_down();
   const Patience patience = both_->patience(Ask::kManifest);
   EXPECT_EQ(patience.wait, seconds(1));
   EXPECT_NE(patience.reason.find("docker.io"), std::string::npos);
 }
 
-TEST_F(FailoverTest, QuotaAndPingAreTheRegistrys) {
+TEST_F(FailoverTest, QuotaAndPingGoToTheRegistry) {
   const policy::QuotaState of_parent{{1, seconds(1)}, {1, seconds(1)}, "", clock_.wall_now()};
   const policy::QuotaState of_registry{{2, seconds(1)}, {2, seconds(1)}, "", clock_.wall_now()};
   parent_->set_quota(of_parent);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fill that goes well: one transfer, any number of readers of the growing file, and
-// the last byte only when the digest holds. With those who come late, leave early, or
-// do either while they are being told something.
+// A fill that goes well: one transfer, any number of readers of the growing file, and the
+// last byte only when the digest matches. Readers join late, leave early, and do both inside
+// their callbacks.
 
 #include "cache/cache_test.h"
 
@@ -42,7 +42,7 @@ TEST_F(FillTest, FirstAskerStartsOneTransferOfTheWholeBlob) {
   EXPECT_EQ(transfer()->offset, 0u);
 }
 
-TEST_F(FillTest, OthersShareTheTransfer) {
+TEST_F(FillTest, LaterAskersShareTheTransfer) {
   BlobAsker first, second, third;
   begin(first);
   open(second, digest_);
@@ -54,7 +54,7 @@ TEST_F(FillTest, OthersShareTheTransfer) {
   for (const BlobAsker* asker : {&first, &second, &third}) EXPECT_EQ(asker->read(), blob_);
 }
 
-TEST_F(FillTest, SharesAcrossRepositories) {
+TEST_F(FillTest, TransferIsSharedAcrossRepositories) {
   BlobAsker first, second;
   open(first, digest_);
   second.handle = cache_->open_blob(other(), "acme/tool", digest_, second.done());
@@ -63,7 +63,7 @@ TEST_F(FillTest, SharesAcrossRepositories) {
   EXPECT_TRUE(other_upstream_->requests().empty());
 }
 
-TEST_F(FillTest, AnswersAsSoonAsTheSizeIsKnown) {
+TEST_F(FillTest, AskerIsAnsweredAsSoonAsTheSizeIsKnown) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -75,7 +75,7 @@ TEST_F(FillTest, AnswersAsSoonAsTheSizeIsKnown) {
   EXPECT_EQ(asker.readable(), 0u);
 }
 
-TEST_F(FillTest, BytesAreReadableWhenTheyAreWritten) {
+TEST_F(FillTest, BytesAreReadableOnceTheyAreWritten) {
   BlobAsker asker;
   begin(asker);
   transfer()->send("0123");
@@ -93,7 +93,7 @@ TEST_F(FillTest, AnyRangeOfTheGrowingFileCanBeRead) {
   EXPECT_EQ(asker.read(5, 8), "567");
 }
 
-TEST_F(FillTest, LateAskerReadsWhatIsThereAtOnce) {
+TEST_F(FillTest, LateAskerReadsTheWrittenBytesAtOnce) {
   BlobAsker first, late;
   begin(first);
   send("01234");
@@ -103,7 +103,7 @@ TEST_F(FillTest, LateAskerReadsWhatIsThereAtOnce) {
   EXPECT_EQ(late.read(), "01234");
 }
 
-TEST_F(FillTest, LastByteIsHeldBackUntilTheDigestHolds) {
+TEST_F(FillTest, LastByteIsHeldBackUntilTheDigestIsVerified) {
   store_.hold(Step::kVerify);
   BlobAsker asker;
   begin(asker);
@@ -115,7 +115,7 @@ TEST_F(FillTest, LastByteIsHeldBackUntilTheDigestHolds) {
   EXPECT_EQ(asker.read(), blob_);
 }
 
-TEST_F(FillTest, ReadersEndBeforeTheBlobIsPublished) {
+TEST_F(FillTest, ReadersFinishBeforeTheBlobIsPublished) {
   store_.hold(Step::kPublish);
   BlobAsker asker;
   begin(asker);
@@ -125,7 +125,7 @@ TEST_F(FillTest, ReadersEndBeforeTheBlobIsPublished) {
   EXPECT_FALSE(store_.has_blob(digest_));
 }
 
-TEST_F(FillTest, AskerWhileItIsPublishedGetsTheWholeBlob) {
+TEST_F(FillTest, AskerDuringPublishingGetsTheWholeBlob) {
   store_.hold(Step::kPublish);
   BlobAsker first, late;
   begin(first);
@@ -146,7 +146,7 @@ TEST_F(FillTest, ReaderOutlivesTheFill) {
   EXPECT_FALSE(asker.failure());
 }
 
-TEST_F(FillTest, AskerAfterwardsReadsFromTheStore) {
+TEST_F(FillTest, AskerAfterTheFillReadsFromTheStore) {
   BlobAsker first, late;
   begin(first);
   send(blob_);
@@ -158,7 +158,7 @@ TEST_F(FillTest, AskerAfterwardsReadsFromTheStore) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(FillTest, BlobOfOneByteComesWithItsDigest) {
+TEST_F(FillTest, BlobOfOneByteIsHeldBackUntilItsDigestIsVerified) {
   store_.hold(Step::kVerify);
   BlobAsker asker;
   open(asker, oci::Digest::of("x"));
@@ -170,7 +170,7 @@ TEST_F(FillTest, BlobOfOneByteComesWithItsDigest) {
   EXPECT_EQ(asker.read(), "x");
 }
 
-TEST_F(FillTest, EmptyBlobIsAnsweredWhenItsDigestHolds) {
+TEST_F(FillTest, EmptyBlobIsAnsweredWhenItsDigestIsVerified) {
   store_.hold(Step::kVerify);
   BlobAsker asker;
   open(asker, oci::Digest::of(""));
@@ -186,7 +186,7 @@ TEST_F(FillTest, EmptyBlobIsAnsweredWhenItsDigestHolds) {
   EXPECT_TRUE(store_.has_blob(oci::Digest::of("")));
 }
 
-TEST_F(FillTest, UnknownSizeIsAnsweredWhenTheDigestHolds) {
+TEST_F(FillTest, BlobOfUnknownSizeIsAnsweredWhenItsDigestIsVerified) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -209,7 +209,7 @@ TEST_F(FillTest, Sha512BlobIsPublished) {
   EXPECT_TRUE(store_.has_blob(digest));
 }
 
-TEST_F(FillTest, FirstAskerLeavesAndOthersGoOn) {
+TEST_F(FillTest, OthersGoOnWhenTheFirstAskerLeaves) {
   BlobAsker first, second;
   begin(first);
   open(second, digest_);
@@ -221,7 +221,7 @@ TEST_F(FillTest, FirstAskerLeavesAndOthersGoOn) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(FillTest, AllLeaveAndItIsPublishedAllTheSame) {
+TEST_F(FillTest, BlobIsPublishedThoughAllReadersLeft) {
   BlobAsker first, second;
   begin(first);
   open(second, digest_);
@@ -245,7 +245,7 @@ TEST_F(FillTest, OpenerThatCancelsIsNotAnswered) {
   EXPECT_TRUE(second.answered());
 }
 
-TEST_F(FillTest, OnlyOpenerCancelsAndItIsPublishedAllTheSame) {
+TEST_F(FillTest, BlobIsPublishedThoughItsOnlyOpenerCancelled) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -254,7 +254,7 @@ TEST_F(FillTest, OnlyOpenerCancelsAndItIsPublishedAllTheSame) {
   EXPECT_TRUE(store_.has_blob(digest_));
 }
 
-TEST_F(FillTest, OpenerMayCancelAnotherInItsAnswer) {
+TEST_F(FillTest, OpenerMayCancelAnotherInsideItsAnswer) {
   BlobAsker first, second;
   open(first, digest_);
   open(second, digest_);
@@ -265,7 +265,7 @@ TEST_F(FillTest, OpenerMayCancelAnotherInItsAnswer) {
   EXPECT_FALSE(second.answered());
 }
 
-TEST_F(FillTest, OpenerMayLeaveInItsAnswer) {
+TEST_F(FillTest, OpenerMayLeaveInsideItsAnswer) {
   BlobAsker first, second;
   open(first, digest_);
   open(second, digest_);
@@ -276,7 +276,7 @@ TEST_F(FillTest, OpenerMayLeaveInItsAnswer) {
   EXPECT_EQ(cache_->fills().front().readers, 1);
 }
 
-TEST_F(FillTest, ReaderMayLeaveWhenTold) {
+TEST_F(FillTest, ReaderMayLeaveInsideItsCallback) {
   BlobAsker first, second;
   begin(first);
   open(second, digest_);
@@ -287,7 +287,7 @@ TEST_F(FillTest, ReaderMayLeaveWhenTold) {
   EXPECT_EQ(cache_->fills().front().readers, 1);
 }
 
-TEST_F(FillTest, ReaderMayTakeAnotherWithItWhenTold) {
+TEST_F(FillTest, ReaderMayRemoveAnotherInsideItsCallback) {
   BlobAsker first, second, third;
   begin(first);
   open(second, digest_);
@@ -298,7 +298,7 @@ TEST_F(FillTest, ReaderMayTakeAnotherWithItWhenTold) {
   EXPECT_EQ(third.times_told(), 1);
 }
 
-TEST_F(FillTest, ReaderMayBringAnotherWhenTold) {
+TEST_F(FillTest, ReaderMayAddAnotherInsideItsCallback) {
   BlobAsker first;
   std::vector<std::unique_ptr<BlobAsker>> brought;
   begin(first);
@@ -311,7 +311,7 @@ TEST_F(FillTest, ReaderMayBringAnotherWhenTold) {
   EXPECT_EQ(brought.front()->read(), "0123");
 }
 
-TEST_F(FillTest, ReaderThatDoesNotListenAnyMoreIsNotTold) {
+TEST_F(FillTest, ReaderThatStoppedListeningIsNotCalled) {
   BlobAsker asker;
   begin(asker);
   asker.value()->listen(nullptr);
@@ -320,7 +320,7 @@ TEST_F(FillTest, ReaderThatDoesNotListenAnyMoreIsNotTold) {
   EXPECT_EQ(asker.readable(), 4u);
 }
 
-TEST_F(FillTest, PausesUpstreamWhileTheWriterIsBehind) {
+TEST_F(FillTest, UpstreamIsPausedWhileTheWriterLags) {
   rules_.max_queued_bytes = 4;
   make_cache();
   store_.hold(Step::kWrite);
@@ -332,7 +332,7 @@ TEST_F(FillTest, PausesUpstreamWhileTheWriterIsBehind) {
   EXPECT_TRUE(transfer()->paused());
 }
 
-TEST_F(FillTest, ResumesUpstreamWhenTheWriterHasCaughtUp) {
+TEST_F(FillTest, UpstreamIsResumedWhenTheWriterHasCaughtUp) {
   rules_.max_queued_bytes = 4;
   make_cache();
   store_.hold(Step::kWrite);
@@ -347,7 +347,7 @@ TEST_F(FillTest, ResumesUpstreamWhenTheWriterHasCaughtUp) {
   EXPECT_EQ(asker.read(), blob_);
 }
 
-TEST_F(FillTest, SmallestQueueDoesNotStopTheTransferForGood) {
+TEST_F(FillTest, SmallestQueueDoesNotStallTheTransfer) {
   rules_.max_queued_bytes = 1;
   make_cache();
   BlobAsker asker;
@@ -356,7 +356,7 @@ TEST_F(FillTest, SmallestQueueDoesNotStopTheTransferForGood) {
   EXPECT_FALSE(transfer()->paused());
 }
 
-TEST_F(FillTest, DestroyedWithReadersTellsThem) {
+TEST_F(FillTest, DestroyingTheCacheFailsItsReaders) {
   BlobAsker first, second;
   begin(first);
   open(second, digest_);
@@ -369,7 +369,7 @@ TEST_F(FillTest, DestroyedWithReadersTellsThem) {
   }
 }
 
-TEST_F(FillTest, DestroyedWithReadersThatTakeOthersWithThem) {
+TEST_F(FillTest, ReaderMayRemoveAnotherWhileTheCacheIsDestroyed) {
   BlobAsker first, second;
   begin(first);
   open(second, digest_);
@@ -382,7 +382,7 @@ TEST_F(FillTest, DestroyedWithReadersThatTakeOthersWithThem) {
   EXPECT_FALSE(second.failure());
 }
 
-TEST_F(FillTest, DestroyedItKeepsWhatIsWritten) {
+TEST_F(FillTest, DestroyingTheCacheKeepsTheWrittenBytes) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -394,7 +394,7 @@ TEST_F(FillTest, DestroyedItKeepsWhatIsWritten) {
   EXPECT_EQ(store_.open_writers(), 0u);
 }
 
-TEST_F(FillTest, StatusSaysWhatItIsAbout) {
+TEST_F(FillTest, StatusDescribesTheFill) {
   BlobAsker first, second;
   begin(first);
   open(second, digest_);
@@ -409,7 +409,7 @@ TEST_F(FillTest, StatusSaysWhatItIsAbout) {
   EXPECT_EQ(fills[0].readers, 2);
 }
 
-TEST_F(FillTest, StatusNamesTheStates) {
+TEST_F(FillTest, StatusNamesTheState) {
   store_.hold(Step::kVerify);
   store_.hold(Step::kPublish);
   BlobAsker asker;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fill that does not go well: upstream is cut off, lies or changes its mind, the
-// disk fails at each step, an earlier fill left something. In each case who is told
-// what, what is kept, and what the next asker finds.
+// A fill that goes wrong: upstream is cut off, lies or changes its mind, the disk fails at
+// each step, or an earlier fill left a partial file. Each test checks what the readers get,
+// what the store keeps, and what the next asker finds.
 
 #include "cache/cache_test.h"
 
@@ -20,22 +20,22 @@ class FillFailureTest : public CacheTest {
     transfer()->send(bytes);
     timers_.run();
   }
-  // Upstream breaks off; when the wait is over it is asked again.
+  // Upstream breaks off the transfer. The fill asks again after its backoff.
   void cut(ErrorCode code = ErrorCode::kUnavailable) {
     transfer()->fail(code);
     timers_.advance(rules_.retry.max_delay);
   }
-  // As often as the rules allow.
+  // Uses up all attempts that the rules allow.
   void cut_for_good() {
     for (int i = 0; i < rules_.retry.max_attempts; ++i) cut();
   }
-  // An asker of what an earlier fill left; upstream has been asked.
+  // Opens a blob of which an earlier fill left `kept`, and lets the fill ask upstream.
   void take_up(BlobAsker& asker, const std::string& kept) {
     store_.add_partial(digest_, kept);
     open(asker, digest_);
     timers_.run();
   }
-  // A new asker is served by a new fill from its beginning.
+  // A new asker is served by a new fill, whose transfer begins at `from`.
   void expect_works_again(std::uint64_t from = 0) {
     BlobAsker again;
     open(again, digest_);
@@ -52,7 +52,7 @@ class FillFailureTest : public CacheTest {
   const oci::Digest digest_ = oci::Digest::of(blob_);
 };
 
-TEST_F(FillFailureTest, CutIsResumedBehindTheLastByteThatCame) {
+TEST_F(FillFailureTest, CutIsResumedAfterTheLastReceivedByte) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -75,7 +75,7 @@ TEST_F(FillFailureTest, EndBeforeTheAnnouncedSizeIsACut) {
   EXPECT_TRUE(asker.whole());
 }
 
-TEST_F(FillFailureTest, CutBeforeTheFirstByteAsksForAll) {
+TEST_F(FillFailureTest, CutBeforeTheFirstByteAsksForTheWholeBlob) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -85,7 +85,7 @@ TEST_F(FillFailureTest, CutBeforeTheFirstByteAsksForAll) {
   EXPECT_EQ(counters_.fills_resumed, 0u);
 }
 
-TEST_F(FillFailureTest, CutBehindTheLastByteIsNoCut) {
+TEST_F(FillFailureTest, CutAfterTheLastByteIsTheEnd) {
   BlobAsker asker;
   begin(asker);
   send(blob_);
@@ -95,7 +95,7 @@ TEST_F(FillFailureTest, CutBehindTheLastByteIsNoCut) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(FillFailureTest, BytesNotYetWrittenAtACutAreNotAskedForAgain) {
+TEST_F(FillFailureTest, BytesNotYetWrittenAtACutAreNotRequestedAgain) {
   store_.hold(Step::kWrite);
   BlobAsker asker;
   begin(asker);
@@ -107,7 +107,7 @@ TEST_F(FillFailureTest, BytesNotYetWrittenAtACutAreNotAskedForAgain) {
   EXPECT_EQ(asker.read(), blob_);
 }
 
-TEST_F(FillFailureTest, ReadersWaitThroughACut) {
+TEST_F(FillFailureTest, ReadersWaitDuringACut) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -118,7 +118,7 @@ TEST_F(FillFailureTest, ReadersWaitThroughACut) {
   EXPECT_EQ(cache_->fills().front().state, "waiting");
 }
 
-TEST_F(FillFailureTest, CutWhilePausedBeginsUnpaused) {
+TEST_F(FillFailureTest, TransferAfterACutBeginsUnpaused) {
   rules_.max_queued_bytes = 4;
   make_cache();
   store_.hold(Step::kWrite);
@@ -148,7 +148,7 @@ TEST_F(FillFailureTest, IgnoredRangeDoesNotAppendBytesTwice) {
   EXPECT_TRUE(store_.has_blob(digest_));
 }
 
-TEST_F(FillFailureTest, ProgressGivesNewAttempts) {
+TEST_F(FillFailureTest, ProgressResetsTheAttempts) {
   BlobAsker asker;
   begin(asker);
   for (std::uint64_t sent = 0; sent < 9; ++sent) {
@@ -163,7 +163,7 @@ TEST_F(FillFailureTest, ProgressGivesNewAttempts) {
   EXPECT_EQ(asker.read(), blob_);
 }
 
-TEST_F(FillFailureTest, BytesThatAreSkippedAreNoProgress) {
+TEST_F(FillFailureTest, SkippedBytesAreNotProgress) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -192,7 +192,7 @@ TEST_F(FillFailureTest, ReadersFailWhenTheAttemptsAreUsedUp) {
   EXPECT_EQ(counters_.fills_failed, 1u);
 }
 
-TEST_F(FillFailureTest, OpenersGetTheErrorWhenTheAttemptsAreUsedUp) {
+TEST_F(FillFailureTest, OpenersFailWhenTheAttemptsAreUsedUp) {
   BlobAsker first, second;
   open(first, digest_);
   open(second, digest_);
@@ -202,7 +202,7 @@ TEST_F(FillFailureTest, OpenersGetTheErrorWhenTheAttemptsAreUsedUp) {
   EXPECT_EQ(second.error(), ErrorCode::kUnavailable);
 }
 
-TEST_F(FillFailureTest, UnknownBlobIsNotAskedForTwice) {
+TEST_F(FillFailureTest, UnknownBlobIsNotRetried) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -212,7 +212,7 @@ TEST_F(FillFailureTest, UnknownBlobIsNotAskedForTwice) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(FillFailureTest, NextAskerGoesOnWhereAGivenUpFillStopped) {
+TEST_F(FillFailureTest, NextAskerResumesAFillThatWasGivenUp) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -222,7 +222,7 @@ TEST_F(FillFailureTest, NextAskerGoesOnWhereAGivenUpFillStopped) {
   expect_works_again(4);
 }
 
-TEST_F(FillFailureTest, OpenerMayAskAnewWhenItIsRefused) {
+TEST_F(FillFailureTest, OpenerMayAskAgainInsideItsError) {
   BlobAsker asker, again;
   open(asker, digest_);
   timers_.run();
@@ -233,7 +233,7 @@ TEST_F(FillFailureTest, OpenerMayAskAnewWhenItIsRefused) {
   EXPECT_EQ(again.read(), blob_);
 }
 
-TEST_F(FillFailureTest, ReaderMayAskAnewWhenItFails) {
+TEST_F(FillFailureTest, ReaderMayAskAgainInsideItsFailure) {
   BlobAsker asker, again;
   begin(asker);
   asker.when_failed = [&] {
@@ -246,7 +246,7 @@ TEST_F(FillFailureTest, ReaderMayAskAnewWhenItFails) {
   EXPECT_EQ(again.read(), blob_);
 }
 
-TEST_F(FillFailureTest, ReaderMayTakeAnotherWithItWhenItFails) {
+TEST_F(FillFailureTest, ReaderMayRemoveAnotherInsideItsFailure) {
   BlobAsker first, second, third;
   begin(first);
   open(second, digest_);
@@ -261,7 +261,7 @@ TEST_F(FillFailureTest, ReaderMayTakeAnotherWithItWhenItFails) {
   EXPECT_TRUE(third.failure());
 }
 
-TEST_F(FillFailureTest, ChangedSizeFails) {
+TEST_F(FillFailureTest, ChangedSizeFailsTheFill) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -271,7 +271,7 @@ TEST_F(FillFailureTest, ChangedSizeFails) {
   EXPECT_EQ(asker.failure()->code, ErrorCode::kCorrupt);
 }
 
-TEST_F(FillFailureTest, MoreBytesThanAnnouncedFail) {
+TEST_F(FillFailureTest, MoreBytesThanAnnouncedFailTheFill) {
   BlobAsker asker;
   begin(asker);
   send("012345");
@@ -282,7 +282,7 @@ TEST_F(FillFailureTest, MoreBytesThanAnnouncedFail) {
   EXPECT_EQ(store_.partial(digest_), "012345");
 }
 
-TEST_F(FillFailureTest, LeftOutBytesFail) {
+TEST_F(FillFailureTest, SkippedBytesFailTheFill) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -292,7 +292,7 @@ TEST_F(FillFailureTest, LeftOutBytesFail) {
   EXPECT_EQ(asker.failure()->code, ErrorCode::kCorrupt);
 }
 
-TEST_F(FillFailureTest, GivenUpTransferIsEnded) {
+TEST_F(FillFailureTest, FailedFillCancelsItsTransfer) {
   BlobAsker asker;
   begin(asker);
   transfer()->send("0123456789A");
@@ -324,7 +324,7 @@ TEST_F(FillFailureTest, CorruptBlobIsCounted) {
   EXPECT_EQ(counters_.fills_published, 0u);
 }
 
-TEST_F(FillFailureTest, CorruptBlobIsAskedForFromItsBeginningNextTime) {
+TEST_F(FillFailureTest, CorruptBlobIsFetchedFromItsBeginningNextTime) {
   BlobAsker asker;
   begin(asker);
   send("012345678x");
@@ -334,7 +334,7 @@ TEST_F(FillFailureTest, CorruptBlobIsAskedForFromItsBeginningNextTime) {
   expect_works_again();
 }
 
-TEST_F(FillFailureTest, CorruptEmptyAnswerIsAnError) {
+TEST_F(FillFailureTest, EmptyAnswerWithTheWrongDigestIsAnError) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -344,9 +344,9 @@ TEST_F(FillFailureTest, CorruptEmptyAnswerIsAnError) {
   EXPECT_EQ(asker.error(), ErrorCode::kCorrupt);
 }
 
-// A disk that takes nothing, or no more: the pull goes on without being kept.
+// The disk takes no bytes, or no more: the pull goes on, and the blob isn't stored.
 
-TEST_F(FillFailureTest, ABlobThatCannotBeOpenedPassesThrough) {
+TEST_F(FillFailureTest, BlobThatCannotBeOpenedPassesThrough) {
   store_.fail(Step::kOpen, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   open(asker, digest_);
@@ -358,7 +358,7 @@ TEST_F(FillFailureTest, ABlobThatCannotBeOpenedPassesThrough) {
   expect_works_again();
 }
 
-TEST_F(FillFailureTest, AWriteErrorInTheMiddlePassesTheRestThrough) {
+TEST_F(FillFailureTest, RestPassesThroughAfterAWriteError) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -376,7 +376,7 @@ TEST_F(FillFailureTest, AWriteErrorInTheMiddlePassesTheRestThrough) {
   expect_works_again(4);
 }
 
-TEST_F(FillFailureTest, WhatPassesThroughWaitsForTheSlowestReader) {
+TEST_F(FillFailureTest, PassingBlobWaitsForItsSlowestReader) {
   rules_.max_unkept_bytes = 4;
   make_cache();
   store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
@@ -399,7 +399,7 @@ TEST_F(FillFailureTest, WhatPassesThroughWaitsForTheSlowestReader) {
   EXPECT_TRUE(slow.whole());
 }
 
-TEST_F(FillFailureTest, WhatPassesThroughEndsWhenNobodyReadsIt) {
+TEST_F(FillFailureTest, PassingBlobEndsWhenItsLastReaderLeaves) {
   store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   begin(asker);
@@ -411,14 +411,14 @@ TEST_F(FillFailureTest, WhatPassesThroughEndsWhenNobodyReadsIt) {
   expect_works_again();
 }
 
-TEST_F(FillFailureTest, WhoComesTooLateForWhatPassesThroughGetsAFillOfHisOwn) {
+TEST_F(FillFailureTest, AskerTooLateForAPassingBlobGetsItsOwnFill) {
   store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
   BlobAsker first;
   begin(first);
   send("0123");
   BlobAsker second;
   open(second, digest_);
-  EXPECT_TRUE(second.reading()) << "nothing has left memory yet";
+  EXPECT_TRUE(second.reading()) << "all bytes are still in memory";
   first.value()->consumed(3);
   second.value()->consumed(3);
   timers_.run();
@@ -437,7 +437,7 @@ TEST_F(FillFailureTest, WhoComesTooLateForWhatPassesThroughGetsAFillOfHisOwn) {
   EXPECT_TRUE(store_.has_blob(digest_));
 }
 
-TEST_F(FillFailureTest, WhatPassesThroughIsVerified) {
+TEST_F(FillFailureTest, PassingBlobIsVerified) {
   store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   begin(asker);
@@ -449,7 +449,7 @@ TEST_F(FillFailureTest, WhatPassesThroughIsVerified) {
   EXPECT_EQ(asker.readable(), 9u);
 }
 
-TEST_F(FillFailureTest, WithoutASizeNothingCanPassThroughBeyondTheWindow) {
+TEST_F(FillFailureTest, BlobOfUnknownSizeFailsWhenItOutgrowsTheWindow) {
   rules_.max_unkept_bytes = 4;
   make_cache();
   store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "full"});
@@ -473,7 +473,7 @@ TEST_F(FillFailureTest, FailureToVerifyFailsTheReaders) {
   EXPECT_EQ(asker.readable(), 9u);
 }
 
-TEST_F(FillFailureTest, PublishErrorDoesNotKeepReadersFromTheEnd) {
+TEST_F(FillFailureTest, ReadersGetTheWholeBlobDespiteAPublishError) {
   store_.fail(Step::kPublish, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   begin(asker);
@@ -487,7 +487,7 @@ TEST_F(FillFailureTest, PublishErrorDoesNotKeepReadersFromTheEnd) {
   EXPECT_EQ(counters_.fills_published, 0u);
 }
 
-TEST_F(FillFailureTest, PublishErrorLeavesTheBlobToTheNextAsker) {
+TEST_F(FillFailureTest, NextAskerPublishesTheBlobAfterAPublishError) {
   store_.fail(Step::kPublish, {ErrorCode::kNoSpace, "full"});
   BlobAsker asker;
   begin(asker);
@@ -532,7 +532,7 @@ TEST_F(FillFailureTest, KeptPartialStaysWhenUpstreamCannotBeReached) {
   EXPECT_EQ(store_.partial(digest_), "0123");
 }
 
-TEST_F(FillFailureTest, AWholeKeptPartialIsPublishedWithoutAskingUpstream) {
+TEST_F(FillFailureTest, WholeKeptPartialIsPublishedWithoutAskingUpstream) {
   BlobAsker asker;
   take_up(asker, blob_);
   EXPECT_TRUE(upstream_->requests().empty());
@@ -571,7 +571,7 @@ TEST_F(FillFailureTest, KeptPartialOfOtherBytesIsDiscarded) {
   expect_works_again();
 }
 
-TEST_F(FillFailureTest, RefusedRangeInTheMiddleKeepsWhatIsWritten) {
+TEST_F(FillFailureTest, RefusedRangeKeepsTheWrittenBytes) {
   BlobAsker asker;
   begin(asker);
   send("0123");
@@ -584,7 +584,7 @@ TEST_F(FillFailureTest, RefusedRangeInTheMiddleKeepsWhatIsWritten) {
   EXPECT_EQ(counters_.digest_mismatches, 0u);
 }
 
-TEST_F(FillFailureTest, AnnouncedSizeThatWasTooLargeDoesNotPromiseBytesThatAreNotThere) {
+TEST_F(FillFailureTest, TooLargeAnnouncedSizeDoesNotMakeMissingBytesReadable) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();

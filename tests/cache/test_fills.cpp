@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of fills: whether a blob comes from the store, from a fill in flight or
-// from a new one, how each is counted, and HEAD, which fetches nothing.
+// The table of fills: a blob comes from the store, from a fill in flight or from a new fill.
+// Tests how each of them is counted, and HEAD, which fetches nothing.
 
 #include "cache/cache_test.h"
 
@@ -14,7 +14,7 @@ class FillsTest : public CacheTest {
     asker.handle = cache_->head_blob(hub(), "library/debian", digest, asker.done());
   }
 
-  // Its first four bytes have come; nobody waits for them.
+  // Begins a background fetch of the blob, and sends its first four bytes.
   testing::FakeUpstream::RequestPtr begin_in_background(std::uint64_t size_bytes) {
     cache_->fetch_blob(hub(), "library/debian", digest_);
     timers_.run();
@@ -56,7 +56,7 @@ TEST_F(FillsTest, HitIsCounted) {
   EXPECT_EQ(counters_.blob_misses, 0u);
 }
 
-TEST_F(FillsTest, MissAndSharersAreCounted) {
+TEST_F(FillsTest, MissAndSharedReadsAreCounted) {
   BlobAsker first, second, third;
   open(first, digest_);
   open(second, digest_);
@@ -87,8 +87,8 @@ TEST_F(FillsTest, EvictedBlobIsFilledAgain) {
   EXPECT_EQ(transfer()->kind, UpstreamKind::kBlobGet);
 }
 
-TEST_F(FillsTest, BlobThatHasNoRoomPassesThroughWithoutBeingStored) {
-  store_.reported_usage().disk_free_bytes = 1 << 30;  // What is to stay free.
+TEST_F(FillsTest, BlobWithoutRoomPassesThroughUnstored) {
+  store_.reported_usage().disk_free_bytes = 1 << 30;  // Equals min_free_bytes.
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -104,7 +104,7 @@ TEST_F(FillsTest, BlobThatHasNoRoomPassesThroughWithoutBeingStored) {
   EXPECT_EQ(counters_.fills_failed, 0u);
 }
 
-TEST_F(FillsTest, RoomThatOtherFillsWillTakeIsTaken) {
+TEST_F(FillsTest, RoomReservedByOtherFillsIsNotGivenTwice) {
   store_.reported_usage().disk_free_bytes = (1 << 30) + 15;
   BlobAsker first, second;
   open(first, digest_);
@@ -125,7 +125,7 @@ TEST_F(FillsTest, RoomThatOtherFillsWillTakeIsTaken) {
   EXPECT_FALSE(store_.has_blob(oci::Digest::of("another blob")));
 }
 
-TEST_F(FillsTest, FillsUnderWayStopKeepingWhenOthersTakeTheDisk) {
+TEST_F(FillsTest, FillStopsStoringWhenOthersFillTheDisk) {
   BlobAsker asker;
   open(asker, digest_);
   timers_.run();
@@ -139,17 +139,17 @@ TEST_F(FillsTest, FillsUnderWayStopKeepingWhenOthersTakeTheDisk) {
   timers_.run();
   EXPECT_EQ(asker.read(), blob_);
   EXPECT_FALSE(store_.has_blob(digest_));
-  EXPECT_EQ(store_.partial(digest_), "0123") << "for the time when there is room again";
+  EXPECT_EQ(store_.partial(digest_), "0123") << "kept for a later fill";
 }
 
-TEST_F(FillsTest, ABlobThatIsFetchedForNobodyIsStored) {
+TEST_F(FillsTest, BlobFetchedWithoutReadersIsStored) {
   cache_->fetch_blob(hub(), "library/debian", digest_);
   timers_.run();
   send_all(blob_, 0, 10);
   EXPECT_TRUE(store_.has_blob(digest_));
 }
 
-TEST_F(FillsTest, AHitIsAUseAndAHeadIsNone) {
+TEST_F(FillsTest, HitCountsAsAUseAndHeadDoesNot) {
   store_.add_blob(blob_);
   Asker<BlobHead> head;
   head_blob(head, digest_);
@@ -180,7 +180,7 @@ TEST_F(FillsTest, HeadOfAFillingBlobIsAnsweredFromTheFill) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(FillsTest, HeadOfAnUnknownBlobAsksUpstreamForTheHeadOnly) {
+TEST_F(FillsTest, HeadOfAnUnknownBlobSendsOnlyAHeadUpstream) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kBlobHead);
@@ -190,7 +190,7 @@ TEST_F(FillsTest, HeadOfAnUnknownBlobAsksUpstreamForTheHeadOnly) {
   EXPECT_TRUE(cache_->fills().empty());
 }
 
-TEST_F(FillsTest, HeadWithoutASizeIsPassedOn) {
+TEST_F(FillsTest, HeadWithoutASizeIsPassedToTheClient) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   upstream_->only_pending()->answer_blob_head(BlobHead{});
@@ -198,14 +198,14 @@ TEST_F(FillsTest, HeadWithoutASizeIsPassedOn) {
   EXPECT_EQ(asker.value().size_bytes, std::nullopt);
 }
 
-TEST_F(FillsTest, HeadOfABlobThatIsNotThereIsNotFound) {
+TEST_F(FillsTest, HeadOfAMissingBlobIsNotFound) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   upstream_->only_pending()->fail(ErrorCode::kNotFound);
   EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
 }
 
-TEST_F(FillsTest, HeadIsTriedAgain) {
+TEST_F(FillsTest, HeadIsRetried) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   upstream_->only_pending()->fail(ErrorCode::kUnavailable);
@@ -215,14 +215,14 @@ TEST_F(FillsTest, HeadIsTriedAgain) {
   EXPECT_TRUE(asker.ok());
 }
 
-TEST_F(FillsTest, HeadThatIsDroppedEndsTheRequest) {
+TEST_F(FillsTest, DroppingAHeadCancelsItsRequest) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   asker.handle.reset();
   EXPECT_TRUE(upstream_->pending().empty());
 }
 
-TEST_F(FillsTest, HeadThatIsDroppedInTheWaitIsNotTriedAgain) {
+TEST_F(FillsTest, HeadDroppedDuringBackoffIsNotRetried) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   upstream_->only_pending()->fail(ErrorCode::kUnavailable);
@@ -231,7 +231,7 @@ TEST_F(FillsTest, HeadThatIsDroppedInTheWaitIsNotTriedAgain) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(FillsTest, HeadMayDropItsHandleInTheAnswer) {
+TEST_F(FillsTest, HeadMayDropItsHandleInsideTheAnswer) {
   Asker<BlobHead> asker;
   head_blob(asker, digest_);
   asker.then = [&] { asker.handle.reset(); };
@@ -239,7 +239,7 @@ TEST_F(FillsTest, HeadMayDropItsHandleInTheAnswer) {
   EXPECT_TRUE(asker.ok());
 }
 
-TEST_F(FillsTest, BackgroundBlobOfWhichMuchIsLeftIsAskedForAnewWhenAClientComes) {
+TEST_F(FillsTest, ClientRestartsTheTransferOfABackgroundBlobWithMuchLeft) {
   const auto background = begin_in_background(20 << 20);
   BlobAsker asker;
   open(asker, digest_);
@@ -251,7 +251,7 @@ TEST_F(FillsTest, BackgroundBlobOfWhichMuchIsLeftIsAskedForAnewWhenAClientComes)
   EXPECT_EQ(asker.readable(), 8u);
 }
 
-TEST_F(FillsTest, BackgroundBlobOfWhichLittleIsLeftGoesOnForAClient) {
+TEST_F(FillsTest, ClientJoinsTheTransferOfABackgroundBlobWithLittleLeft) {
   const auto background = begin_in_background(blob_.size());
   BlobAsker asker;
   open(asker, digest_);

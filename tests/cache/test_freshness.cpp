@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a cached tag is given without a question: rules for single tags, the time in which
-// it is given and checked behind, what is known not to be there, and what a link that is
-// down or throttled leaves.
+// When a cached tag is served without asking upstream: rules for single tags, stale tags that
+// are served and checked in the background, names that upstream is known not to have, and
+// links that are down or throttled.
 
 #include "cache/freshness_test.h"
 
@@ -14,7 +14,7 @@ using std::chrono::minutes;
 
 // -- rules for tags
 
-TEST_F(FreshnessTest, RuleForATagIsStrongerThanTheDefault) {
+TEST_F(FreshnessTest, RuleForATagOverridesTheDefault) {
   rules_.tag_rules = {{{"debian:book*"}, minutes(10)}};
   make_cache();
   cache_old(minutes(10) - milliseconds(1));
@@ -30,7 +30,7 @@ TEST_F(FreshnessTest, RuleForAnotherTagChangesNothing) {
   expect_question();
 }
 
-TEST_F(FreshnessTest, FirstRuleForATagCounts) {
+TEST_F(FreshnessTest, FirstMatchingRuleCounts) {
   rules_.tag_rules = {{{"*:sid"}, hours(2)}, {{"debian:*"}, seconds(5)}, {{"*:*"}, hours(1)}};
   make_cache();
   cache_old(seconds(5));
@@ -55,7 +55,7 @@ TEST_F(FreshnessTest, TagThatNeverChangesIsNeverChecked) {
   }
 }
 
-// -- given, and checked behind
+// -- served, and checked in the background
 
 class StaleWhileRevalidateTest : public FreshnessTest {
  protected:
@@ -71,26 +71,26 @@ TEST_F(StaleWhileRevalidateTest, FreshTagIsNotChecked) {
   EXPECT_EQ(asked(), 0u);
 }
 
-TEST_F(StaleWhileRevalidateTest, OlderTagIsGivenAtOnceAndCheckedBehind) {
+TEST_F(StaleWhileRevalidateTest, OlderTagIsServedAtOnceAndCheckedInTheBackground) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   ASSERT_TRUE(asker.ok());
-  EXPECT_EQ(asker.value().age, seconds(60)) << "its age doesn't hide it";
+  EXPECT_EQ(asker.value().age, seconds(60)) << "the answer states its true age";
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestHead);
   answer_head(old_digest_);
   clock_.advance(seconds(59));
   expect_at_once(ManifestSource::kHit);
-  EXPECT_EQ(asked(), 1u) << "it is fresh again";
+  EXPECT_EQ(asked(), 1u) << "the check made the tag fresh again";
 }
 
-TEST_F(StaleWhileRevalidateTest, ManyPullsAreBehindOneCheck) {
+TEST_F(StaleWhileRevalidateTest, ManyPullsShareOneBackgroundCheck) {
   cache_old(seconds(75));
   for (int i = 0; i < 3; ++i) expect_at_once(ManifestSource::kHit);
   EXPECT_EQ(asked(), 1u);
 }
 
-TEST_F(StaleWhileRevalidateTest, MovedTagIsFetchedBehind) {
+TEST_F(StaleWhileRevalidateTest, MovedTagIsFetchedInTheBackground) {
   cache_old(seconds(89));
   expect_at_once(ManifestSource::kHit);
   answer_head(new_digest_);
@@ -108,7 +108,7 @@ TEST_F(StaleWhileRevalidateTest, EvenOlderTagWaitsForTheAnswer) {
   expect_question();
 }
 
-TEST_F(StaleWhileRevalidateTest, NoTimeIsTooLong) {
+TEST_F(StaleWhileRevalidateTest, LongestTimeDoesNotOverflow) {
   rules_.stale_while_revalidate = milliseconds::max();
   make_cache();
   cache_old(hours(24 * 3650));
@@ -116,7 +116,7 @@ TEST_F(StaleWhileRevalidateTest, NoTimeIsTooLong) {
   EXPECT_EQ(asked(), 1u);
 }
 
-TEST_F(StaleWhileRevalidateTest, TagThatIsGoneIsNotGivenOnceThatIsKnown) {
+TEST_F(StaleWhileRevalidateTest, DeletedTagIsNotServedAfterItsCheck) {
   cache_old(seconds(60));
   expect_at_once(ManifestSource::kHit);
   upstream_->only_pending()->fail(ErrorCode::kNotFound);
@@ -125,7 +125,7 @@ TEST_F(StaleWhileRevalidateTest, TagThatIsGoneIsNotGivenOnceThatIsKnown) {
   EXPECT_EQ(asked(), 1u);
 }
 
-TEST_F(StaleWhileRevalidateTest, CheckThatFailsHidesNothing) {
+TEST_F(StaleWhileRevalidateTest, TagIsStillServedAfterAFailedCheck) {
   cache_old(seconds(60));
   expect_at_once(ManifestSource::kHit);
   upstream_->only_pending()->fail(ErrorCode::kInvalid);
@@ -134,7 +134,7 @@ TEST_F(StaleWhileRevalidateTest, CheckThatFailsHidesNothing) {
   EXPECT_EQ(asked(), 2u);
 }
 
-// -- what isn't there
+// -- names that upstream doesn't have
 
 TEST_F(FreshnessTest, UnknownTagIsRememberedForAWhile) {
   Asker<ManifestAnswer> asker;
@@ -161,7 +161,7 @@ TEST_F(FreshnessTest, UnknownDigestIsRememberedForAWhile) {
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestGet);
 }
 
-TEST_F(FreshnessTest, TagWhoseManifestIsNotThereIsUnknown) {
+TEST_F(FreshnessTest, TagWithoutAManifestUpstreamIsUnknown) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   answer_head(new_digest_);
@@ -171,7 +171,7 @@ TEST_F(FreshnessTest, TagWhoseManifestIsNotThereIsUnknown) {
   EXPECT_EQ(asked(), 2u);
 }
 
-TEST_F(FreshnessTest, CachedTagThatIsGoneIsRememberedToo) {
+TEST_F(FreshnessTest, DeletedCachedTagIsRememberedAsUnknown) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -181,7 +181,7 @@ TEST_F(FreshnessTest, CachedTagThatIsGoneIsRememberedToo) {
   EXPECT_EQ(asked(), 1u);
 }
 
-TEST_F(FreshnessTest, UnknownTagOfOnePlaceIsNotThatOfAnother) {
+TEST_F(FreshnessTest, UnknownTagOfOneRepositoryIsAskedForInAnother) {
   Asker<ManifestAnswer> asker, other_tag, other_repository, other_registry;
   get(asker, tag_);
   upstream_->only_pending()->fail(ErrorCode::kNotFound);
@@ -194,7 +194,7 @@ TEST_F(FreshnessTest, UnknownTagOfOnePlaceIsNotThatOfAnother) {
   EXPECT_EQ(other_upstream_->pending().size(), 1u);
 }
 
-TEST_F(FreshnessTest, OnlyRefusalsAreRemembered) {
+TEST_F(FreshnessTest, OtherErrorsAreNotRemembered) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   upstream_->only_pending()->fail(ErrorCode::kInvalid);
@@ -203,7 +203,7 @@ TEST_F(FreshnessTest, OnlyRefusalsAreRemembered) {
   expect_question();
 }
 
-TEST_F(FreshnessTest, NothingIsRememberedWhereThatIsOff) {
+TEST_F(FreshnessTest, NothingIsRememberedWhenUnknownForIsZero) {
   rules_.unknown_for = milliseconds(0);
   make_cache();
   Asker<ManifestAnswer> asker;
@@ -213,7 +213,7 @@ TEST_F(FreshnessTest, NothingIsRememberedWhereThatIsOff) {
   expect_question();
 }
 
-TEST_F(FreshnessTest, FreshTagIsGivenWhateverIsKnown) {
+TEST_F(FreshnessTest, FreshTagIsServedThoughItIsRememberedAsUnknown) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   upstream_->only_pending()->fail(ErrorCode::kNotFound);
@@ -224,7 +224,7 @@ TEST_F(FreshnessTest, FreshTagIsGivenWhateverIsKnown) {
 
 // -- links that are down
 
-TEST_F(FreshnessTest, CachedTagIsGivenAtOnceWhileTheLinkIsDown) {
+TEST_F(FreshnessTest, CachedTagIsServedAtOnceWhileTheLinkIsDown) {
   cache_old(hours(24));
   take_link_down();
   const std::size_t before = asked();
@@ -233,7 +233,7 @@ TEST_F(FreshnessTest, CachedTagIsGivenAtOnceWhileTheLinkIsDown) {
   EXPECT_EQ(counters_.stale_served, 1u);
 }
 
-TEST_F(FreshnessTest, WhatIsNotCachedFailsAtOnceWhileTheLinkIsDown) {
+TEST_F(FreshnessTest, UncachedContentFailsAtOnceWhileTheLinkIsDown) {
   take_link_down();
   const std::size_t before = asked();
   expect_error(ErrorCode::kUnavailable);
@@ -265,7 +265,7 @@ TEST_F(FreshnessTest, CachedTagsAreListedWhileTheLinkIsDown) {
   EXPECT_EQ(asked(), before);
 }
 
-TEST_F(FreshnessTest, TagIsCheckedAgainWhenThePingWasAnswered) {
+TEST_F(FreshnessTest, TagIsCheckedAgainAfterAGoodPing) {
   cache_old(hours(24));
   take_link_down();
   timers_.run();
@@ -273,7 +273,7 @@ TEST_F(FreshnessTest, TagIsCheckedAgainWhenThePingWasAnswered) {
   expect_question();
 }
 
-TEST_F(FreshnessTest, DoubtIsEnoughForWhatIsCachedAndNotForTheRest) {
+TEST_F(FreshnessTest, DoubtfulLinkServesCachedTagsAndStillAsksForOthers) {
   cache_old(hours(24));
   fail_list({ErrorCode::kUnavailable, "fake upstream"});
   const std::size_t before = asked();
@@ -284,7 +284,7 @@ TEST_F(FreshnessTest, DoubtIsEnoughForWhatIsCachedAndNotForTheRest) {
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestHead);
 }
 
-TEST_F(FreshnessTest, AnotherLinkThatIsDownChangesNothing) {
+TEST_F(FreshnessTest, AnotherLinkBeingDownChangesNothing) {
   cache_old(seconds(60));
   Asker<TagPage> asker;
   asker.handle = cache_->get_tags(other(), "a/b", {}, asker.done());
@@ -294,7 +294,7 @@ TEST_F(FreshnessTest, AnotherLinkThatIsDownChangesNothing) {
 
 // -- links that are throttled
 
-TEST_F(FreshnessTest, CachedTagIsGivenAtOnceInTheQuietAfterA429) {
+TEST_F(FreshnessTest, CachedTagIsServedAtOnceDuringTheBackoffAfterA429) {
   cache_old(hours(24));
   fail_list({ErrorCode::kThrottled, "fake upstream", seconds(90)});
   const std::size_t before = asked();
@@ -306,7 +306,7 @@ TEST_F(FreshnessTest, CachedTagIsGivenAtOnceInTheQuietAfterA429) {
   EXPECT_EQ(asked(), before);
 }
 
-TEST_F(FreshnessTest, UsedUpPullLimitLeavesTheCheckAndTakesTheFetch) {
+TEST_F(FreshnessTest, UsedUpPullLimitAllowsTheCheckButNotTheFetch) {
   cache_old(seconds(60));
   upstream_->set_quota(
       policy::QuotaState{{100, seconds(1)}, {0, seconds(1)}, "", clock_.wall_now()});

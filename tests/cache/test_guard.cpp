@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the guard learns from failures: when a link is doubted, when it is taken for down,
-// what is refused then, and how pings find out that it is back. Requests that were begun
-// are never held back by it.
+// What the guard learns from failures: when a link is doubtful, when it is down, which
+// requests are refused then, and how pings find out that the link is back. The guard never
+// holds back a request that has begun.
 
 #include "cache/guard_test.h"
 
@@ -69,21 +69,21 @@ TEST_F(GuardLinkTest, EveryKindOfRequestIsPassedOn) {
   EXPECT_EQ(referrers.value(), "[]");
 }
 
-TEST_F(GuardLinkTest, TimeOutOfAFullRequestTakesTheLinkForDown) {
+TEST_F(GuardLinkTest, TimeoutOfAFullRequestTakesTheLinkDown) {
   take_down();
   for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(refused(ask), ErrorCode::kUnavailable);
   }
 }
 
-TEST_F(GuardLinkTest, TimeOutOfAQuickCheckOnlyCastsDoubt) {
+TEST_F(GuardLinkTest, TimeoutOfAQuickCheckOnlyCastsDoubt) {
   Asker<ManifestHead> asker;
   head(asker, seconds(2));
   inner_->only_pending()->fail(ErrorCode::kTimedOut);
   EXPECT_EQ(link(), Link::kDoubtful);
 }
 
-TEST_F(GuardLinkTest, TimeOutOfABlobBeforeItsFirstByteTakesTheLinkForDown) {
+TEST_F(GuardLinkTest, TimeoutOfABlobBeforeItsFirstByteTakesTheLinkDown) {
   BlobTaker blob;
   open(blob);
   inner_->only_pending()->fail(ErrorCode::kTimedOut);
@@ -106,7 +106,7 @@ TEST_F(GuardLinkTest, BlobThatBreaksAfterItsFirstByteOnlyCastsDoubt) {
   }
 }
 
-TEST_F(GuardLinkTest, BlobThatBeginsIsAnAnswer) {
+TEST_F(GuardLinkTest, FirstByteOfABlobCountsAsAnAnswer) {
   fail_list(ErrorCode::kUnavailable);
   BlobTaker blob;
   open(blob);
@@ -125,7 +125,7 @@ TEST_F(GuardLinkTest, OneFailureCastsDoubt) {
   EXPECT_EQ(link(), Link::kDoubtful);
 }
 
-TEST_F(GuardLinkTest, DoubtRefusesTagChecksAlone) {
+TEST_F(GuardLinkTest, DoubtRefusesOnlyTagChecks) {
   fail_list(ErrorCode::kUnavailable);
   EXPECT_EQ(refused(Ask::kTagCheck), ErrorCode::kUnavailable);
   for (const Ask ask : {Ask::kManifest, Ask::kBlob, Ask::kList}) {
@@ -133,7 +133,7 @@ TEST_F(GuardLinkTest, DoubtRefusesTagChecksAlone) {
   }
 }
 
-TEST_F(GuardLinkTest, ThreeFailuresInARowTakeTheLinkForDown) {
+TEST_F(GuardLinkTest, ThreeFailuresInARowTakeTheLinkDown) {
   fail_list(ErrorCode::kUnavailable);
   fail_list(ErrorCode::kUnavailable);
   EXPECT_EQ(link(), Link::kDoubtful);
@@ -141,7 +141,7 @@ TEST_F(GuardLinkTest, ThreeFailuresInARowTakeTheLinkForDown) {
   EXPECT_EQ(link(), Link::kOpen);
 }
 
-TEST_F(GuardLinkTest, AnAnswerBetweenThemBeginsTheCountAnew) {
+TEST_F(GuardLinkTest, AnswerBetweenFailuresResetsTheCount) {
   fail_list(ErrorCode::kUnavailable);
   fail_list(ErrorCode::kUnavailable);
   answer_list();
@@ -151,7 +151,7 @@ TEST_F(GuardLinkTest, AnAnswerBetweenThemBeginsTheCountAnew) {
   EXPECT_EQ(link(), Link::kDoubtful);
 }
 
-TEST_F(GuardLinkTest, RefusalsOfUpstreamAreAnswers) {
+TEST_F(GuardLinkTest, RefusalsByUpstreamCountAsAnswers) {
   for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kDenied, ErrorCode::kInvalid}) {
     fail_list(ErrorCode::kUnavailable);
     ASSERT_EQ(link(), Link::kDoubtful);
@@ -160,7 +160,7 @@ TEST_F(GuardLinkTest, RefusalsOfUpstreamAreAnswers) {
   }
 }
 
-TEST_F(GuardLinkTest, NonsenseTellsNothing) {
+TEST_F(GuardLinkTest, UnreadableAnswerChangesNothing) {
   for (int i = 0; i < 4; ++i) fail_list(ErrorCode::kCorrupt);
   EXPECT_EQ(link(), Link::kClosed);
   fail_list(ErrorCode::kUnavailable);
@@ -168,7 +168,7 @@ TEST_F(GuardLinkTest, NonsenseTellsNothing) {
   EXPECT_EQ(link(), Link::kDoubtful);
 }
 
-TEST_F(GuardLinkTest, ManyRequestsThatFailAtOnceAreFollowedByOnePing) {
+TEST_F(GuardLinkTest, SimultaneousFailuresCauseOnePing) {
   Asker<TagPage> askers[10];
   for (auto& asker : askers) list(asker);
   for (const auto& request : inner_->pending()) request->fail(ErrorCode::kUnavailable);
@@ -177,7 +177,7 @@ TEST_F(GuardLinkTest, ManyRequestsThatFailAtOnceAreFollowedByOnePing) {
   EXPECT_EQ(inner_->pings().size(), 1u);
 }
 
-TEST_F(GuardLinkTest, DoubtIsFollowedByAPingAtOnce) {
+TEST_F(GuardLinkTest, DoubtCausesAPingAtOnce) {
   fail_list(ErrorCode::kUnavailable);
   EXPECT_EQ(ping()->deadline, rules_.probe_timeout);
 }
@@ -191,13 +191,13 @@ TEST_F(GuardLinkTest, GoodPingClosesTheLink) {
   EXPECT_EQ(inner_->pings().size(), 1u);
 }
 
-TEST_F(GuardLinkTest, PingThatFailsInDoubtTakesTheLinkForDown) {
+TEST_F(GuardLinkTest, FailedPingInDoubtTakesTheLinkDown) {
   fail_list(ErrorCode::kUnavailable);
   ping()->fail(ErrorCode::kUnavailable);
   EXPECT_EQ(link(), Link::kOpen);
 }
 
-TEST_F(GuardLinkTest, PingsComeOneAfterTheOtherAndAtMostFiveSecondsApart) {
+TEST_F(GuardLinkTest, PingIntervalGrowsToFiveSeconds) {
   take_down();
   ping()->fail(ErrorCode::kUnavailable);
   for (const seconds pause : {seconds(1), seconds(2), seconds(4), seconds(5), seconds(5)}) {
@@ -210,11 +210,11 @@ TEST_F(GuardLinkTest, PingsComeOneAfterTheOtherAndAtMostFiveSecondsApart) {
   }
 }
 
-TEST_F(GuardLinkTest, WhoIsTurnedAwayBringsThePingForward) {
+TEST_F(GuardLinkTest, RefusedRequestBringsThePingForward) {
   take_down();
   ping()->fail(ErrorCode::kUnavailable);
   timers_.advance(seconds(1));
-  inner_->pings().back()->fail(ErrorCode::kUnavailable);  // The next is due in two seconds.
+  inner_->pings().back()->fail(ErrorCode::kUnavailable);  // The next ping is due in two seconds.
   refused(Ask::kBlob);
   timers_.advance(milliseconds(999));
   EXPECT_EQ(inner_->pings().size(), 2u);
@@ -245,7 +245,7 @@ TEST_F(GuardLinkTest, AnswerOfARequestUnderWayClosesTheLink) {
   EXPECT_EQ(link(), Link::kClosed) << "the ping was sent before the answer";
 }
 
-TEST_F(GuardLinkTest, RefusalSaysForHowLongAndWhenToAskAgain) {
+TEST_F(GuardLinkTest, RefusalNamesTheUpstreamAndARetryAfter) {
   take_down();
   clock_.advance(seconds(125));
   const auto refusal = guard_->refusal(Ask::kManifest);
@@ -255,7 +255,7 @@ TEST_F(GuardLinkTest, RefusalSaysForHowLongAndWhenToAskAgain) {
   EXPECT_EQ(guard_->status().link_since, seconds(125));
 }
 
-TEST_F(GuardLinkTest, WhatIsBegunWhileItIsDownIsSentAllTheSame) {
+TEST_F(GuardLinkTest, RequestBegunWhileTheLinkIsDownIsSent) {
   take_down();
   Asker<ManifestBody> asker;
   get(asker);
@@ -270,7 +270,7 @@ TEST_F(GuardLinkTest, BackgroundWaitsWhileTheLinkIsNotClosed) {
   EXPECT_EQ(patience.reason, "docker.io is down");
 }
 
-TEST_F(GuardLinkTest, GuardMayGoWhileAPingIsUnderWay) {
+TEST_F(GuardLinkTest, GuardMayBeDestroyedDuringAPing) {
   take_down();
   const auto under_way = ping();
   guard_.reset();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the guard keeps to: so many requests in a minute, the quiet that a 429 asks for,
-// and the part of the pull limit that is for people.
+// The guard's limits: the requests in a minute, the backoff after a 429, and the reserve of
+// the pull limit for people.
 
 #include "cache/guard_test.h"
 
@@ -24,7 +24,7 @@ class GuardLimitsTest : public GuardTest {
 
 // -- requests per minute
 
-TEST_F(GuardLimitsTest, RequestWaitsForItsPlaceInTheMinute) {
+TEST_F(GuardLimitsTest, RequestWaitsForASlotInTheMinute) {
   allow(2);
   answer_list();
   answer_list();
@@ -39,7 +39,7 @@ TEST_F(GuardLimitsTest, RequestWaitsForItsPlaceInTheMinute) {
   EXPECT_TRUE(third.ok());
 }
 
-TEST_F(GuardLimitsTest, ThoseThatWaitDoNotGoAllAtOnce) {
+TEST_F(GuardLimitsTest, WaitingRequestsDoNotAllGoAtOnce) {
   allow(2);
   answer_list();
   clock_.advance(seconds(10));
@@ -56,7 +56,7 @@ TEST_F(GuardLimitsTest, ThoseThatWaitDoNotGoAllAtOnce) {
   EXPECT_EQ(inner_->pending().size(), 2u);
 }
 
-TEST_F(GuardLimitsTest, WhoFindsNoPlaceAfterItsWaitFails) {
+TEST_F(GuardLimitsTest, RequestThatFindsNoSlotAfterItsWaitFails) {
   allow(1);
   answer_list();
   clock_.advance(seconds(45));
@@ -69,7 +69,7 @@ TEST_F(GuardLimitsTest, WhoFindsNoPlaceAfterItsWaitFails) {
   EXPECT_FALSE(second.answered());
 }
 
-TEST_F(GuardLimitsTest, RequestWhosePlaceIsTooFarFailsSoon) {
+TEST_F(GuardLimitsTest, RequestWhoseSlotIsTooFarAwayFailsSoon) {
   allow(1);
   answer_list();
   clock_.advance(seconds(30));
@@ -77,7 +77,7 @@ TEST_F(GuardLimitsTest, RequestWhosePlaceIsTooFarFailsSoon) {
   const Handle handle = guard_->get_tags("library/debian", {}, [&](const Result<TagPage>& page) {
     if (!page.ok()) error = page.error();
   });
-  EXPECT_FALSE(error) << "not inside the call that began it";
+  EXPECT_FALSE(error) << "a request must not fail inside the call that begins it";
   timers_.run();
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code, ErrorCode::kThrottled);
@@ -86,7 +86,7 @@ TEST_F(GuardLimitsTest, RequestWhosePlaceIsTooFarFailsSoon) {
   EXPECT_EQ(inner_->requests().size(), 1u);
 }
 
-TEST_F(GuardLimitsTest, QuickCheckWaitsNoLongerThanItMay) {
+TEST_F(GuardLimitsTest, QuickCheckWaitsNoLongerThanItsDeadline) {
   allow(1);
   answer_list();
   clock_.advance(seconds(57));
@@ -97,10 +97,10 @@ TEST_F(GuardLimitsTest, QuickCheckWaitsNoLongerThanItMay) {
   EXPECT_EQ(quick.error(), ErrorCode::kThrottled);
   EXPECT_FALSE(patient.answered());
   timers_.advance(seconds(3));
-  EXPECT_EQ(inner_->only_pending()->deadline, seconds(7)) << "the wait is part of it";
+  EXPECT_EQ(inner_->only_pending()->deadline, seconds(7)) << "the wait counts against the deadline";
 }
 
-TEST_F(GuardLimitsTest, RequestThatIsDroppedInItsWaitIsNotSent) {
+TEST_F(GuardLimitsTest, RequestDroppedWhileWaitingIsNotSent) {
   allow(1);
   answer_list();
   clock_.advance(seconds(45));
@@ -110,10 +110,10 @@ TEST_F(GuardLimitsTest, RequestThatIsDroppedInItsWaitIsNotSent) {
   dropped.handle.reset();
   timers_.advance(seconds(15));
   EXPECT_FALSE(dropped.answered());
-  EXPECT_EQ(inner_->pending().size(), 1u) << "and leaves its place to others";
+  EXPECT_EQ(inner_->pending().size(), 1u) << "the dropped request leaves its slot to the other";
 }
 
-TEST_F(GuardLimitsTest, RequestThatIsDroppedUnderWayEnds) {
+TEST_F(GuardLimitsTest, RequestDroppedUnderWayIsCancelled) {
   Asker<TagPage> asker;
   list(asker);
   const auto request = inner_->only_pending();
@@ -121,7 +121,7 @@ TEST_F(GuardLimitsTest, RequestThatIsDroppedUnderWayEnds) {
   EXPECT_TRUE(request->cancelled());
 }
 
-TEST_F(GuardLimitsTest, BlobWaitsItsTurnAndKeepsThatItIsPaused) {
+TEST_F(GuardLimitsTest, BlobPausedWhileWaitingBeginsPaused) {
   allow(1);
   answer_list();
   clock_.advance(seconds(45));
@@ -135,7 +135,7 @@ TEST_F(GuardLimitsTest, BlobWaitsItsTurnAndKeepsThatItIsPaused) {
   EXPECT_FALSE(inner_->only_pending()->paused());
 }
 
-TEST_F(GuardLimitsTest, BlobThatIsResumedInItsWaitIsNotPaused) {
+TEST_F(GuardLimitsTest, BlobResumedWhileWaitingBeginsUnpaused) {
   allow(1);
   answer_list();
   clock_.advance(seconds(45));
@@ -147,7 +147,7 @@ TEST_F(GuardLimitsTest, BlobThatIsResumedInItsWaitIsNotPaused) {
   EXPECT_FALSE(inner_->only_pending()->paused());
 }
 
-TEST_F(GuardLimitsTest, BlobsThatWaitDoNotGoAllAtOnce) {
+TEST_F(GuardLimitsTest, WaitingBlobsDoNotAllGoAtOnce) {
   allow(1);
   answer_list();
   clock_.advance(seconds(45));
@@ -159,7 +159,7 @@ TEST_F(GuardLimitsTest, BlobsThatWaitDoNotGoAllAtOnce) {
   EXPECT_EQ(second.error(), ErrorCode::kThrottled);
 }
 
-TEST_F(GuardLimitsTest, BlobWhosePlaceIsTooFarFailsSoon) {
+TEST_F(GuardLimitsTest, BlobWhoseSlotIsTooFarAwayFailsSoon) {
   allow(1);
   answer_list();
   clock_.advance(seconds(20));
@@ -171,7 +171,7 @@ TEST_F(GuardLimitsTest, BlobWhosePlaceIsTooFarFailsSoon) {
   EXPECT_EQ(inner_->requests().size(), 1u);
 }
 
-TEST_F(GuardLimitsTest, BlobThatIsDroppedInItsWaitIsNotAskedFor) {
+TEST_F(GuardLimitsTest, BlobDroppedWhileWaitingIsNotRequested) {
   allow(1);
   answer_list();
   clock_.advance(seconds(45));
@@ -190,7 +190,7 @@ TEST_F(GuardLimitsTest, NothingWaitsWithoutALimit) {
   EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
 }
 
-TEST_F(GuardLimitsTest, BackgroundTakesHalfOfAMinute) {
+TEST_F(GuardLimitsTest, BackgroundUsesHalfOfTheMinute) {
   allow(7);
   answer_list();
   answer_list();
@@ -200,12 +200,12 @@ TEST_F(GuardLimitsTest, BackgroundTakesHalfOfAMinute) {
   const Patience patience = guard_->patience(Ask::kBlob);
   EXPECT_EQ(patience.wait, seconds(50));
   EXPECT_EQ(patience.reason, "requests_per_minute of docker.io");
-  answer_list();  // Somebody who waits isn't kept.
+  answer_list();  // A client's request isn't delayed.
 }
 
 // -- 429
 
-TEST_F(GuardLimitsTest, PullLimitThatIsUsedUpConcernsManifestsOnly) {
+TEST_F(GuardLimitsTest, UsedUpPullLimitStopsOnlyManifests) {
   set_quota(0);
   fail_get(throttled());
   EXPECT_EQ(refused(Ask::kManifest), ErrorCode::kThrottled);
@@ -216,10 +216,10 @@ TEST_F(GuardLimitsTest, PullLimitThatIsUsedUpConcernsManifestsOnly) {
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait, seconds(60));
   EXPECT_EQ(pulls_quiet(), seconds(60));
   EXPECT_EQ(quiet(), seconds(0));
-  answer_list();  // The minute isn't drained.
+  answer_list();  // The minute's requests aren't used up.
 }
 
-TEST_F(GuardLimitsTest, AnyOther429ConcernsEverything) {
+TEST_F(GuardLimitsTest, AnyOther429StopsEverything) {
   set_quota(1);
   fail_get(throttled());
   for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
@@ -231,7 +231,7 @@ TEST_F(GuardLimitsTest, AnyOther429ConcernsEverything) {
   EXPECT_EQ(link(), Link::kClosed) << "a 429 is an answer";
 }
 
-TEST_F(GuardLimitsTest, A429OfSomethingElseThanAManifestConcernsEverything) {
+TEST_F(GuardLimitsTest, A429OfANonManifestStopsEverything) {
   set_quota(0);
   fail_list(throttled());
   EXPECT_EQ(refused(Ask::kBlob), ErrorCode::kThrottled);
@@ -244,11 +244,11 @@ TEST_F(GuardLimitsTest, A429UsesUpTheMinute) {
   Asker<TagPage> asker;
   list(asker);
   timers_.run();
-  EXPECT_EQ(asker.error(), ErrorCode::kThrottled) << "its place is 58 s away";
+  EXPECT_EQ(asker.error(), ErrorCode::kThrottled) << "its slot is 58 s away";
   EXPECT_EQ(inner_->requests().size(), 1u);
 }
 
-TEST_F(GuardLimitsTest, RequestThatWaitsForItsPlaceIsNotSentIntoTheQuiet) {
+TEST_F(GuardLimitsTest, WaitingRequestIsNotSentDuringTheBackoff) {
   allow(2);
   answer_list();
   clock_.advance(seconds(35));
@@ -261,7 +261,7 @@ TEST_F(GuardLimitsTest, RequestThatWaitsForItsPlaceIsNotSentIntoTheQuiet) {
   EXPECT_EQ(waiting.error(), ErrorCode::kThrottled);
 }
 
-TEST_F(GuardLimitsTest, QuietEndsAfterTheStatedTime) {
+TEST_F(GuardLimitsTest, BackoffEndsAfterTheStatedTime) {
   fail_list(throttled(seconds(90)));
   EXPECT_EQ(guard_->refusal(Ask::kBlob)->retry_after, seconds(90));
   clock_.advance(seconds(89));
@@ -271,13 +271,13 @@ TEST_F(GuardLimitsTest, QuietEndsAfterTheStatedTime) {
   EXPECT_EQ(quiet(), seconds(0));
 }
 
-TEST_F(GuardLimitsTest, NoMoreThanADayIsBelieved) {
+TEST_F(GuardLimitsTest, RetryAfterIsHonouredForAtMostADay) {
   set_quota(0);
   fail_get(throttled(std::chrono::hours(24 * 365)));
   EXPECT_EQ(pulls_quiet(), std::chrono::hours(24));
 }
 
-TEST_F(GuardLimitsTest, ShorterQuietDoesNotEndALongerOne) {
+TEST_F(GuardLimitsTest, ShorterBackoffDoesNotEndALongerOne) {
   Asker<TagPage> first, second;
   list(first);
   list(second);
@@ -287,7 +287,7 @@ TEST_F(GuardLimitsTest, ShorterQuietDoesNotEndALongerOne) {
   EXPECT_EQ(quiet(), seconds(300));
 }
 
-TEST_F(GuardLimitsTest, QuietThatIsNotStatedDoublesUpTo16Minutes) {
+TEST_F(GuardLimitsTest, UnstatedBackoffDoublesUpTo16Minutes) {
   for (const int minutes : {1, 2, 4, 8, 16, 16}) {
     fail_list(throttled());
     EXPECT_EQ(quiet(), std::chrono::minutes(minutes));
@@ -303,7 +303,7 @@ TEST_F(GuardLimitsTest, GoodAnswerEndsTheDoubling) {
   EXPECT_EQ(quiet(), seconds(60));
 }
 
-TEST_F(GuardLimitsTest, RequestsThatAreThrottledTogetherDoubleNothing) {
+TEST_F(GuardLimitsTest, RequestsThrottledTogetherDoNotDoubleTheBackoff) {
   Asker<TagPage> askers[4];
   for (auto& asker : askers) list(asker);
   for (const auto& request : inner_->pending()) request->fail(throttled());
@@ -312,11 +312,11 @@ TEST_F(GuardLimitsTest, RequestsThatAreThrottledTogetherDoubleNothing) {
 
 // -- the pull limit's reserve
 
-TEST_F(GuardLimitsTest, BackgroundIsFreeWhileThereIsPlentyOrNoLimit) {
+TEST_F(GuardLimitsTest, BackgroundDoesNotWaitFarFromTheReserve) {
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
   set_quota(100);
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
-  set_quota(41);  // 21 above the reserve, of 80.
+  set_quota(41);  // 21 of the 80 above the reserve.
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
 }
 
@@ -332,18 +332,18 @@ TEST_F(GuardLimitsTest, BackgroundIsPacedNearTheReserve) {
   EXPECT_EQ(patience.reason, "the pull limit of docker.io is near");
 }
 
-TEST_F(GuardLimitsTest, WhatIsLeftIsForPeople) {
+TEST_F(GuardLimitsTest, ReserveIsForPeople) {
   set_quota(20);
   const Patience patience = guard_->patience(Ask::kManifest);
   EXPECT_EQ(patience.wait, seconds(216));
-  EXPECT_EQ(patience.reason, "what is left of the pull limit of docker.io is for people");
+  EXPECT_EQ(patience.reason, "the rest of the pull limit of docker.io is reserved for people");
   for (const Ask ask : {Ask::kTagCheck, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(guard_->patience(ask).wait.count(), 0);
   }
   EXPECT_EQ(refused(Ask::kManifest), kNotRefused);
 }
 
-TEST_F(GuardLimitsTest, PullsUnderWayAreTakenOffUntilTheyAreAnswered) {
+TEST_F(GuardLimitsTest, PullsUnderWayCountAsSpent) {
   set_quota(22);
   Asker<ManifestBody> first, second;
   get(first);
@@ -355,7 +355,7 @@ TEST_F(GuardLimitsTest, PullsUnderWayAreTakenOffUntilTheyAreAnswered) {
   second.handle.reset();
 }
 
-TEST_F(GuardLimitsTest, QuotaIsThatOfTheUpstream) {
+TEST_F(GuardLimitsTest, QuotaComesFromTheUpstream) {
   EXPECT_FALSE(guard_->quota());
   set_quota(7);
   ASSERT_TRUE(guard_->quota());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags in use that are checked before they are due, with nobody waiting, and the moves
-// that checks find. A tag is fresh for a minute and kept fresh for ten.
+// Tags in use are checked before they are due, while nobody waits, and checks find moved
+// tags. A tag is fresh for a minute, and kept fresh for ten minutes after its last use.
 
 #include "cache/freshness_test.h"
 
@@ -18,7 +18,7 @@ class KeepFreshTest : public FreshnessTest {
     FreshnessTest::SetUp();
   }
 
-  // Answers checks, each when it comes, until `duration` has passed.
+  // Lets `duration` pass, and answers each check within a second.
   void let_pass(milliseconds duration, const oci::Digest& digest) {
     const SteadyTime end = clock_.steady_now() + duration;
     while (clock_.steady_now() < end) {
@@ -26,7 +26,7 @@ class KeepFreshTest : public FreshnessTest {
       while (!upstream_->pending().empty()) answer_head(digest);
     }
   }
-  // Room has one timer of its own.
+  // One timer is always Room's.
   bool some_check_waits() const { return timers_.waiting() > 1; }
   void pull_fresh() {
     cache_old(seconds(0));
@@ -75,7 +75,7 @@ TEST_F(KeepFreshTest, PullAfterTheCheckWaitsForNothing) {
   EXPECT_EQ(asked(), before);
 }
 
-TEST_F(KeepFreshTest, ChecksGoOnWhileItIsUsedAndEndAfterwards) {
+TEST_F(KeepFreshTest, ChecksGoOnWhileTheTagIsUsedAndThenEnd) {
   pull_fresh();
   let_pass(minutes(9), old_digest_);
   EXPECT_GE(asked(), 9u);
@@ -101,7 +101,7 @@ TEST_F(KeepFreshTest, DroppedTagIsKeptFreshAgainAfterAPull) {
   EXPECT_EQ(asked(), before + 1);
 }
 
-TEST_F(KeepFreshTest, FirstPullIsAUse) {
+TEST_F(KeepFreshTest, FirstPullCountsAsAUse) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   answer_head(new_digest_);
@@ -111,7 +111,7 @@ TEST_F(KeepFreshTest, FirstPullIsAUse) {
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestHead);
 }
 
-TEST_F(KeepFreshTest, TagThatIsNotThereIsNotCheckedAgain) {
+TEST_F(KeepFreshTest, MissingTagIsNotCheckedAgain) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   upstream_->only_pending()->fail(ErrorCode::kNotFound);
@@ -119,14 +119,14 @@ TEST_F(KeepFreshTest, TagThatIsNotThereIsNotCheckedAgain) {
   EXPECT_FALSE(some_check_waits());
 }
 
-TEST_F(KeepFreshTest, NothingIsCheckedWhereItIsOff) {
+TEST_F(KeepFreshTest, NothingIsCheckedWhenKeepFreshIsOff) {
   rules_.keep_fresh = milliseconds(0);
   make_cache();
   pull_fresh();
   EXPECT_FALSE(some_check_waits());
 }
 
-TEST_F(KeepFreshTest, TagThatIsFreshForLongerThanItIsKeptFreshIsNotChecked) {
+TEST_F(KeepFreshTest, TagFreshForLongerThanKeepFreshIsNotChecked) {
   for (const milliseconds fresh_for : {milliseconds(hours(1)), policy::kForever}) {
     rules_.tag_rules = {{{"*:*"}, fresh_for}};
     make_cache();
@@ -135,7 +135,7 @@ TEST_F(KeepFreshTest, TagThatIsFreshForLongerThanItIsKeptFreshIsNotChecked) {
   }
 }
 
-TEST_F(KeepFreshTest, NoTagIsCheckedMoreOftenThanEverySevenSeconds) {
+TEST_F(KeepFreshTest, TagIsCheckedAtMostEverySevenSeconds) {
   rules_.tag_rules = {{{"*:*"}, seconds(1)}};
   make_cache();
   pull_fresh();
@@ -145,7 +145,7 @@ TEST_F(KeepFreshTest, NoTagIsCheckedMoreOftenThanEverySevenSeconds) {
   EXPECT_EQ(asked(), 1u);
 }
 
-TEST_F(KeepFreshTest, MovedTagIsNotedAndCostsNoPull) {
+TEST_F(KeepFreshTest, MoveFoundByACheckCostsNoPull) {
   pull_fresh();
   timers_.advance(seconds(57));
   answer_head(new_digest_);
@@ -159,14 +159,14 @@ TEST_F(KeepFreshTest, MovedTagIsNotedAndCostsNoPull) {
   EXPECT_EQ(indexed().digest, old_digest_);
 }
 
-TEST_F(KeepFreshTest, CheckThatNamesNoDigestCostsNoPull) {
+TEST_F(KeepFreshTest, CheckWithoutADigestCostsNoPull) {
   pull_fresh();
   timers_.advance(seconds(57));
   upstream_->answer_manifest_head(ManifestHead{});
   EXPECT_TRUE(upstream_->pending().empty());
 }
 
-TEST_F(KeepFreshTest, PullThatJoinsTheCheckGetsTheNewImage) {
+TEST_F(KeepFreshTest, PullThatJoinsACheckGetsTheNewImage) {
   pull_fresh();
   timers_.advance(seconds(57));
   upstream_->only_pending();
@@ -214,7 +214,7 @@ TEST_F(KeepFreshTest, ChecksLeaveHalfOfTheMinuteToClients) {
 
 class MovesTest : public FreshnessTest {
  protected:
-  // A pull of a tag that is due: upstream says `digest`, whose manifest is `bytes`.
+  // Pulls the tag when its check is due. Upstream answers `digest`, whose manifest is `bytes`.
   void pull(const oci::Digest& digest, const std::string& bytes) {
     clock_.advance(seconds(60));
     Asker<ManifestAnswer> asker;
@@ -226,13 +226,13 @@ class MovesTest : public FreshnessTest {
   }
 };
 
-TEST_F(MovesTest, FirstPullOfATagIsNoMove) {
+TEST_F(MovesTest, FirstPullOfATagIsNotAMove) {
   pull(old_digest_, old_);
   pull(old_digest_, old_);
   EXPECT_TRUE(cache_->moves().empty());
 }
 
-TEST_F(MovesTest, MoveIsToldOnce) {
+TEST_F(MovesTest, MoveIsRecordedOnce) {
   pull(old_digest_, old_);
   pull(new_digest_, new_);
   pull(new_digest_, new_);
@@ -256,7 +256,7 @@ TEST_F(MovesTest, TagThatGoesBackAndForthMovesEachTime) {
   EXPECT_LT(moves[0].seen_at, moves[2].seen_at);
 }
 
-TEST_F(MovesTest, LastMovesAreKept) {
+TEST_F(MovesTest, Last64MovesAreKept) {
   for (int i = 0; i < 70; ++i) {
     const TagKey key{"docker.io", "library/debian", "v" + std::to_string(i)};
     store_.add_manifest(old_, std::string(oci::kOciIndex));
@@ -273,14 +273,14 @@ TEST_F(MovesTest, LastMovesAreKept) {
   EXPECT_EQ(counters_.tag_moves, 70u);
 }
 
-TEST_F(KeepFreshTest, MoveThatIsSeenAgainAndAgainIsToldOnce) {
+TEST_F(KeepFreshTest, RepeatedSightingsOfAMoveAreRecordedOnce) {
   pull_fresh();
   let_pass(minutes(5), new_digest_);
   EXPECT_GE(asked(), 5u);
   EXPECT_EQ(cache_->moves().size(), 1u);
 }
 
-TEST_F(KeepFreshTest, TagThatIsBackBeforeItWasFetchedMovesAgain) {
+TEST_F(KeepFreshTest, TagThatMovesBackBeforeItsFetchMovesAgain) {
   pull_fresh();
   let_pass(minutes(1), new_digest_);
   let_pass(minutes(1), old_digest_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests by digest: from the store, or one verified GET that all askers share and
-// that lasts until the manifest is stored.
+// Manifests by digest come from the store, or from one verified GET. All askers share the GET
+// until the manifest is stored.
 
 #include "cache/cache_test.h"
 #include "layby/oci/manifest.h"
@@ -19,7 +19,7 @@ class ManifestsTest : public CacheTest {
   const oci::Digest digest_ = oci::Digest::of(bytes_);
 };
 
-TEST_F(ManifestsTest, StoredOneIsGivenAtOnce) {
+TEST_F(ManifestsTest, StoredManifestIsServedAtOnce) {
   store_.add_manifest(bytes_, std::string(oci::kOciIndex));
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
@@ -35,7 +35,7 @@ TEST_F(ManifestsTest, StoredOneIsGivenAtOnce) {
   EXPECT_TRUE(upstream_->requests().empty());
 }
 
-TEST_F(ManifestsTest, DamagedOneIsNotGivenAndIsReplaced) {
+TEST_F(ManifestsTest, DamagedManifestIsNotServedButReplaced) {
   auto damaged = std::make_shared<const std::string>(R"({"schemaVersion":3,"manifests":[]})");
   store_.put_manifest(digest_, {damaged, std::string(oci::kOciIndex)}, nullptr);
   timers_.run();
@@ -52,7 +52,7 @@ TEST_F(ManifestsTest, DamagedOneIsNotGivenAndIsReplaced) {
   EXPECT_EQ(counters_.digest_mismatches, 1u);
 }
 
-TEST_F(ManifestsTest, UnknownOneIsFetchedByDigest) {
+TEST_F(ManifestsTest, UnknownManifestIsFetchedByDigest) {
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestGet);
@@ -65,7 +65,7 @@ TEST_F(ManifestsTest, UnknownOneIsFetchedByDigest) {
   EXPECT_EQ(counters_.manifest_misses, 1u);
 }
 
-TEST_F(ManifestsTest, FetchedOneIsStored) {
+TEST_F(ManifestsTest, FetchedManifestIsStored) {
   Asker<ManifestAnswer> asker, late;
   get(asker, digest_);
   answer(bytes_);
@@ -91,7 +91,7 @@ TEST_F(ManifestsTest, AskersShareOneFetch) {
   EXPECT_EQ(counters_.manifest_shared, 2u);
 }
 
-TEST_F(ManifestsTest, AskerWhileItIsStoredGetsItWithoutAnotherFetch) {
+TEST_F(ManifestsTest, AskerDuringStoringNeedsNoSecondFetch) {
   store_.hold(Step::kPutManifest);
   Asker<ManifestAnswer> first, late;
   get(first, digest_);
@@ -104,7 +104,7 @@ TEST_F(ManifestsTest, AskerWhileItIsStoredGetsItWithoutAnotherFetch) {
   EXPECT_EQ(counters_.manifest_shared, 1u);
 }
 
-TEST_F(ManifestsTest, FirstAskerLeavesAndOthersAreAnswered) {
+TEST_F(ManifestsTest, OthersAreAnsweredWhenTheFirstAskerLeaves) {
   Asker<ManifestAnswer> first, second;
   get(first, digest_);
   get(second, digest_);
@@ -114,7 +114,7 @@ TEST_F(ManifestsTest, FirstAskerLeavesAndOthersAreAnswered) {
   EXPECT_TRUE(second.ok());
 }
 
-TEST_F(ManifestsTest, AllLeaveAndItIsStoredAllTheSame) {
+TEST_F(ManifestsTest, ManifestIsStoredThoughAllAskersLeft) {
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
   asker.handle.reset();
@@ -123,7 +123,7 @@ TEST_F(ManifestsTest, AllLeaveAndItIsStoredAllTheSame) {
   EXPECT_TRUE(store_.has_manifest(digest_));
 }
 
-TEST_F(ManifestsTest, WrongBytesAreAskedForAgain) {
+TEST_F(ManifestsTest, WrongBytesAreFetchedAgain) {
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
   answer("{}");
@@ -135,7 +135,7 @@ TEST_F(ManifestsTest, WrongBytesAreAskedForAgain) {
   EXPECT_EQ(counters_.digest_mismatches, 1u);
 }
 
-TEST_F(ManifestsTest, WrongBytesAreNeverGiven) {
+TEST_F(ManifestsTest, WrongBytesAreNeverServed) {
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
   for (int i = 0; i < rules_.retry.max_attempts; ++i) {
@@ -148,7 +148,7 @@ TEST_F(ManifestsTest, WrongBytesAreNeverGiven) {
   EXPECT_EQ(counters_.digest_mismatches, 4u);
 }
 
-TEST_F(ManifestsTest, NextAskerAfterAFailureFetchesAnew) {
+TEST_F(ManifestsTest, NextAskerAfterAFailureFetchesAgain) {
   rules_.retry.max_attempts = 1;
   make_cache();
   Asker<ManifestAnswer> first, second;
@@ -160,7 +160,7 @@ TEST_F(ManifestsTest, NextAskerAfterAFailureFetchesAnew) {
   EXPECT_TRUE(second.ok());
 }
 
-TEST_F(ManifestsTest, AskerMayAskAnewInItsError) {
+TEST_F(ManifestsTest, AskerMayAskAgainInsideItsError) {
   rules_.retry.max_attempts = 1;
   make_cache();
   Asker<ManifestAnswer> first, second;
@@ -172,7 +172,7 @@ TEST_F(ManifestsTest, AskerMayAskAnewInItsError) {
   EXPECT_TRUE(second.ok());
 }
 
-TEST_F(ManifestsTest, AskerMayDropItsHandleInTheAnswer) {
+TEST_F(ManifestsTest, AskerMayDropItsHandleInsideTheAnswer) {
   Asker<ManifestAnswer> first, second;
   get(first, digest_);
   get(second, digest_);
@@ -185,7 +185,7 @@ TEST_F(ManifestsTest, AskerMayDropItsHandleInTheAnswer) {
   EXPECT_FALSE(second.answered());
 }
 
-TEST_F(ManifestsTest, OneThatCannotBeStoredIsServed) {
+TEST_F(ManifestsTest, ManifestThatCannotBeStoredIsServed) {
   store_.fail(Step::kPutManifest, {ErrorCode::kNoSpace, "full"});
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
@@ -195,7 +195,7 @@ TEST_F(ManifestsTest, OneThatCannotBeStoredIsServed) {
   EXPECT_FALSE(store_.has_manifest(digest_));
 }
 
-TEST_F(ManifestsTest, OneThatCouldNotBeStoredIsFetchedAgain) {
+TEST_F(ManifestsTest, ManifestThatWasNotStoredIsFetchedAgain) {
   store_.fail(Step::kPutManifest, {ErrorCode::kNoSpace, "full"});
   Asker<ManifestAnswer> first, second;
   get(first, digest_);
@@ -208,7 +208,7 @@ TEST_F(ManifestsTest, OneThatCouldNotBeStoredIsFetchedAgain) {
   EXPECT_TRUE(store_.has_manifest(digest_));
 }
 
-TEST_F(ManifestsTest, Sha512IsVerifiedAsSuch) {
+TEST_F(ManifestsTest, Sha512DigestIsVerified) {
   const oci::Digest digest = oci::Digest::of(bytes_, ShaKind::kSha512);
   Asker<ManifestAnswer> asker;
   get(asker, digest);
@@ -219,7 +219,7 @@ TEST_F(ManifestsTest, Sha512IsVerifiedAsSuch) {
   EXPECT_TRUE(store_.has_manifest(digest));
 }
 
-TEST_F(ManifestsTest, BytesThatAreNoManifestButHaveTheDigestAreServed) {
+TEST_F(ManifestsTest, BytesWithTheRightDigestAreServedThoughTheyAreNotAManifest) {
   Asker<ManifestAnswer> asker;
   get(asker, oci::Digest::of("not json"));
   upstream_->answer_manifest(ManifestBody{"not json", "application/x-thing"});
@@ -227,7 +227,7 @@ TEST_F(ManifestsTest, BytesThatAreNoManifestButHaveTheDigestAreServed) {
   EXPECT_EQ(asker.value().media_type, "application/x-thing");
 }
 
-TEST_F(ManifestsTest, DestroyedWhileOneIsFetched) {
+TEST_F(ManifestsTest, CacheMayBeDestroyedDuringAFetch) {
   Asker<ManifestAnswer> asker;
   get(asker, digest_);
   cache_.reset();
@@ -235,7 +235,7 @@ TEST_F(ManifestsTest, DestroyedWhileOneIsFetched) {
   EXPECT_FALSE(asker.answered());
 }
 
-TEST_F(ManifestsTest, DestroyedWhileOneIsStored) {
+TEST_F(ManifestsTest, CacheMayBeDestroyedWhileAManifestIsStored) {
   store_.hold(Step::kPutManifest);
   Asker<ManifestAnswer> asker;
   get(asker, digest_);

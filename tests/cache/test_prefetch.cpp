@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a run fetches: the tags that are meant, of their images the wanted platforms, each
-// manifest and blob once, and what it pins.
+// What a run fetches: the tags that match the list, the wanted platforms of their images, and
+// each manifest and blob once. Also what a run pins.
 
 #include "cache/prefetch_test.h"
 
@@ -28,7 +28,7 @@ TEST_F(PrefetchTest, ImageIsFetchedForItsPlatformOnly) {
   EXPECT_TRUE(report().over);
 }
 
-TEST_F(PrefetchTest, PullAfterwardsNeedsNoUpstream) {
+TEST_F(PrefetchTest, PullAfterARunNeedsNoUpstream) {
   const oci::Digest index = add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   run();
@@ -55,7 +55,7 @@ TEST_F(PrefetchTest, AllWantedPlatformsAreFetched) {
   EXPECT_EQ(report().tags.size(), 1u);
 }
 
-TEST_F(PrefetchTest, PlatformThatThereIsNotIsAFailure) {
+TEST_F(PrefetchTest, MissingPlatformIsAFailure) {
   set_tag("3.13", add_index({{"linux/amd64", add_image({"layer"})}}));
   set_list({image({"3.13"}, {"linux/s390x", "linux/amd64"})});
   run();
@@ -65,7 +65,7 @@ TEST_F(PrefetchTest, PlatformThatThereIsNotIsAFailure) {
   EXPECT_TRUE(report().failed());
 }
 
-TEST_F(PrefetchTest, AttestationsAreFetchedWhenTheyAreAskedFor) {
+TEST_F(PrefetchTest, AttestationsAreFetchedOnRequest) {
   const oci::Digest sbom_a = add_image({"sbom a"});
   const oci::Digest sbom_b = add_image({"sbom b"});
   set_tag("3.13", add_attested_index({{"linux/amd64", add_image({"layer a"})},
@@ -79,7 +79,7 @@ TEST_F(PrefetchTest, AttestationsAreFetchedWhenTheyAreAskedFor) {
   set_list({wanted});
   run();
   EXPECT_TRUE(has_layer("sbom a"));
-  EXPECT_FALSE(has_manifest(sbom_b)) << "its platform isn't wanted";
+  EXPECT_FALSE(has_manifest(sbom_b)) << "the list doesn't have its platform";
 }
 
 TEST_F(PrefetchTest, ImageWithoutAnIndexIsFetched) {
@@ -91,7 +91,7 @@ TEST_F(PrefetchTest, ImageWithoutAnIndexIsFetched) {
   EXPECT_EQ(report().pulls_spent, 1u);
 }
 
-TEST_F(PrefetchTest, WhatIsThereCostsOneFreeQuestion) {
+TEST_F(PrefetchTest, CurrentImageCostsOneFreeCheck) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   run();
@@ -115,7 +115,7 @@ TEST_F(PrefetchTest, ExactTagsNeedNoListOfTags) {
   EXPECT_EQ(state("3.13"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchTest, PatternTakesTheTagsThatMatch) {
+TEST_F(PrefetchTest, PatternSelectsTheMatchingTags) {
   for (const char* tag : {"3.12-slim", "3.13", "3.13-slim"}) add_tagged(tag, tag);
   set_list({image({"3.13", "3.*-slim"})});
   run();
@@ -142,7 +142,7 @@ TEST_F(PrefetchTest, ListsOfTagsAreReadPageByPage) {
   EXPECT_EQ(state("3.13"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchTest, RegistryThatKnowsNoPagesIsNotAskedForEver) {
+TEST_F(PrefetchTest, RegistryWithoutPagingDoesNotCauseEndlessRequests) {
   for (const char* tag : {"3.12", "3.13"}) add_tagged(tag, tag);
   set_list({image({"3.*"})});
   prefetcher().start();
@@ -154,7 +154,7 @@ TEST_F(PrefetchTest, RegistryThatKnowsNoPagesIsNotAskedForEver) {
   EXPECT_EQ(report().tags.size(), 2u);
 }
 
-TEST_F(PrefetchTest, WhereTheListIsRefusedTheCachedTagsAreTaken) {
+TEST_F(PrefetchTest, CachedTagsAreUsedWhenTheListIsRefused) {
   add_tagged("3.12", "a");
   store_.add_tag(key("3.12"), {tags_.at("3.12"), clock_.wall_now()});
   set_list({image({"3.*"})});
@@ -167,7 +167,7 @@ TEST_F(PrefetchTest, WhereTheListIsRefusedTheCachedTagsAreTaken) {
   EXPECT_TRUE(report().failed());
 }
 
-TEST_F(PrefetchTest, ListThatFailsIsAskedForAgainLater) {
+TEST_F(PrefetchTest, FailedListIsRetriedLater) {
   add_tagged("3.12", "a");
   set_list({image({"3.*"})});
   prefetcher().start();
@@ -181,7 +181,7 @@ TEST_F(PrefetchTest, ListThatFailsIsAskedForAgainLater) {
   EXPECT_TRUE(report().troubles.empty());
 }
 
-TEST_F(PrefetchTest, TagsComeInTheOrderOfTheList) {
+TEST_F(PrefetchTest, TagsAreReportedInListOrder) {
   for (const char* tag : {"3.11", "3.12", "3.13"}) add_tagged(tag, tag);
   set_list({image({"3.1*"}), image({"latest"})});
   set_tag("latest", tags_.at("3.13"));
@@ -191,9 +191,9 @@ TEST_F(PrefetchTest, TagsComeInTheOrderOfTheList) {
   EXPECT_EQ(names, (std::vector<std::string>{"3.11", "3.12", "3.13", "latest"}));
 }
 
-// -- each thing once
+// -- everything is fetched once
 
-TEST_F(PrefetchTest, TagsOfOneImageCostThePullsOfOne) {
+TEST_F(PrefetchTest, TagsOfOneImageCostItsPullsOnce) {
   add_tagged("3.13", "layer");
   const std::vector<std::string> tags = {"3", "3.13", "3.13.1", "latest", "bookworm"};
   for (const std::string& tag : tags) set_tag(tag, tags_.at("3.13"));
@@ -205,7 +205,7 @@ TEST_F(PrefetchTest, TagsOfOneImageCostThePullsOfOne) {
   EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 2u);
 }
 
-TEST_F(PrefetchTest, ManifestThatAClientFetchedMeanwhileIsNotFetchedAgain) {
+TEST_F(PrefetchTest, ManifestFetchedByAClientIsNotFetchedAgain) {
   const oci::Digest index = add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   set_quota(0);
@@ -219,10 +219,10 @@ TEST_F(PrefetchTest, ManifestThatAClientFetchedMeanwhileIsNotFetchedAgain) {
   timers_.advance(seconds(300));
   serve();
   EXPECT_EQ(state("3.13"), PrefetchState::kDone);
-  EXPECT_EQ(report().pulls_spent, 1u) << "of the platform's manifest";
+  EXPECT_EQ(report().pulls_spent, 1u) << "for the platform's manifest";
 }
 
-TEST_F(PrefetchTest, BlobsThatImagesShareAreFetchedOnce) {
+TEST_F(PrefetchTest, SharedBlobsAreFetchedOnce) {
   set_tag("a", add_image({"base", "of a"}));
   set_tag("b", add_image({"base", "of b"}));
   set_list({image({"a", "b"})});
@@ -233,7 +233,7 @@ TEST_F(PrefetchTest, BlobsThatImagesShareAreFetchedOnce) {
   EXPECT_EQ(report().bytes_done, report().bytes_total);
 }
 
-TEST_F(PrefetchTest, NoMoreBlobsAtATimeThanTheListSays) {
+TEST_F(PrefetchTest, BlobsAtATimeAreLimitedByTheList) {
   list_.concurrency = 3;
   set_tag("a", add_image({"1", "2", "3", "4"}));
   set_tag("b", add_image({"5", "6"}));
@@ -247,7 +247,7 @@ TEST_F(PrefetchTest, NoMoreBlobsAtATimeThanTheListSays) {
   EXPECT_EQ(state("b"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchTest, FewChecksAndManifestsAtATime) {
+TEST_F(PrefetchTest, ChecksAndManifestsAtATimeAreLimited) {
   std::vector<std::string> tags;
   for (int i = 0; i < 8; ++i) {
     tags.push_back("v" + std::to_string(i));
@@ -262,7 +262,7 @@ TEST_F(PrefetchTest, FewChecksAndManifestsAtATime) {
   for (const std::string& tag : tags) EXPECT_EQ(state(tag), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchTest, BlobThatWasEvictedMeanwhileIsFetchedAgain) {
+TEST_F(PrefetchTest, BlobEvictedDuringTheRunIsFetchedAgain) {
   set_tag("a", add_image({"first", "second"}));
   list_.concurrency = 1;
   set_list({image({"a"})});
@@ -292,7 +292,7 @@ TEST_F(PrefetchTest, PinsOfTheListAreSetAndLifted) {
   run();
   EXPECT_EQ(store_.list_pins(), (std::set<TagKey>{key("3.12"), key("3.13")}));
   set_list({image({"3.*"})});
-  EXPECT_EQ(store_.list_pins().size(), 2u) << "until the next run knows better";
+  EXPECT_EQ(store_.list_pins().size(), 2u) << "pins stay until the next run";
   run();
   EXPECT_TRUE(store_.list_pins().empty());
 }
@@ -323,7 +323,7 @@ TEST_F(PrefetchTest, PinsWaitForTheListsOfTags) {
 
 // -- runs
 
-TEST_F(PrefetchTest, RunsAreNumberedAndOneAtATime) {
+TEST_F(PrefetchTest, RunsAreNumberedAndDoNotOverlap) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   EXPECT_EQ(prefetcher().run(), 0u);
@@ -337,13 +337,13 @@ TEST_F(PrefetchTest, RunsAreNumberedAndOneAtATime) {
 TEST_F(PrefetchTest, RunThroughAnEmptyListEndsSoon) {
   set_list({});
   prefetcher().start();
-  EXPECT_TRUE(prefetcher().running()) << "not inside the call that began it";
+  EXPECT_TRUE(prefetcher().running()) << "a run must not end inside the call that starts it";
   timers_.run();
   EXPECT_FALSE(prefetcher().running());
   EXPECT_EQ(times_ended_, 1);
 }
 
-TEST_F(PrefetchTest, NextRunMayBeginWhenOneHasEnded) {
+TEST_F(PrefetchTest, NextRunMayStartInsideTheEndOfTheLast) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   prefetcher().on_ended([this] {
@@ -356,7 +356,7 @@ TEST_F(PrefetchTest, NextRunMayBeginWhenOneHasEnded) {
   EXPECT_EQ(state("3.13"), PrefetchState::kCurrent);
 }
 
-TEST_F(PrefetchTest, CacheMayGoInTheMiddleOfARun) {
+TEST_F(PrefetchTest, CacheMayBeDestroyedDuringARun) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   prefetcher().start();

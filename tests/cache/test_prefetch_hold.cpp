@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Listed tags that moved: pulls get the old image, whole as it is, until a run has the new
-// one whole; and where that can't be, or takes too long, they get the new one at once.
+// Listed tags that moved. Pulls get the old image while it is whole, until a run has the whole
+// new image. If the old image isn't whole, or `hold` has passed, pulls get the new image.
 
 #include "cache/prefetch_test.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 class PrefetchHoldTest : public PrefetchTest {
  protected:
-  // The old image is here, by a run through the list; then the tag moves.
+  // A run fetches the old image; then the tag moves.
   void SetUp() override {
     PrefetchTest::SetUp();
     old_ = add_tagged("3.13", "old layer");
@@ -20,7 +20,7 @@ class PrefetchHoldTest : public PrefetchTest {
     clock_.advance(seconds(60));
   }
 
-  // A pull; upstream is asked at most what the tag is.
+  // Pulls the tag. Upstream answers only tag checks.
   void expect_pull(const oci::Digest& digest, ManifestSource source) {
     Asker<ManifestAnswer> asker;
     pull(asker, tag_);
@@ -29,7 +29,7 @@ class PrefetchHoldTest : public PrefetchTest {
     EXPECT_EQ(asker.value().digest, digest);
     EXPECT_EQ(asker.value().source, source);
   }
-  // A pull that has to fetch the new manifest.
+  // Pulls the tag, and expects a fetch of the new manifest.
   void expect_new_one_fetched() {
     const std::size_t pulls = upstream_->count(UpstreamKind::kManifestGet);
     Asker<ManifestAnswer> asker;
@@ -57,7 +57,7 @@ TEST_F(PrefetchHoldTest, PullsGetTheOldImageUntilTheNewOneIsWhole) {
   expect_pull(new_, ManifestSource::kHit);
 }
 
-TEST_F(PrefetchHoldTest, HeldTagIsLookedAtAsOftenAsAnyOther) {
+TEST_F(PrefetchHoldTest, HeldTagIsCheckedAsOftenAsAnyOther) {
   expect_pull(old_, ManifestSource::kHeld);
   const std::size_t before = upstream_->requests().size();
   clock_.advance(seconds(60) - milliseconds(1));
@@ -68,7 +68,7 @@ TEST_F(PrefetchHoldTest, HeldTagIsLookedAtAsOftenAsAnyOther) {
   EXPECT_EQ(upstream_->requests().size(), before + 1);
 }
 
-TEST_F(PrefetchHoldTest, AgeOfAHeldTagIsThatOfItsLastConfirmation) {
+TEST_F(PrefetchHoldTest, AgeOfAHeldTagCountsFromItsLastConfirmation) {
   Asker<ManifestAnswer> asker;
   pull(asker, tag_);
   serve(UpstreamKind::kManifestHead);
@@ -76,7 +76,7 @@ TEST_F(PrefetchHoldTest, AgeOfAHeldTagIsThatOfItsLastConfirmation) {
   EXPECT_EQ(asker.value().age, seconds(60));
 }
 
-TEST_F(PrefetchHoldTest, MoveIsToldToWhoeverRunsTheList) {
+TEST_F(PrefetchHoldTest, MoveIsReportedToTheScheduler) {
   EXPECT_EQ(times_moved_, 0);
   expect_pull(old_, ManifestSource::kHeld);
   EXPECT_EQ(times_moved_, 1);
@@ -86,7 +86,7 @@ TEST_F(PrefetchHoldTest, MoveIsToldToWhoeverRunsTheList) {
   EXPECT_EQ(cache_->moves()[0].fetch_bytes, std::nullopt);
 }
 
-TEST_F(PrefetchHoldTest, RunTellsWhatTheMoveCosts) {
+TEST_F(PrefetchHoldTest, RunReportsWhatTheMoveCosts) {
   prefetcher().start();
   serve();
   ASSERT_EQ(cache_->moves().size(), 1u);
@@ -96,12 +96,12 @@ TEST_F(PrefetchHoldTest, RunTellsWhatTheMoveCosts) {
   EXPECT_EQ(counters_.tag_moves, 1u);
 }
 
-TEST_F(PrefetchHoldTest, OldImageThatIsNotWholeIsNotHeld) {
+TEST_F(PrefetchHoldTest, IncompleteOldImageIsNotHeld) {
   store_.remove_blob(oci::Digest::of("old layer"));
   expect_new_one_fetched();
 }
 
-TEST_F(PrefetchHoldTest, NothingIsHeldForLongerThanTheListSays) {
+TEST_F(PrefetchHoldTest, HoldEndsAfterTheListedTime) {
   list_.hold = std::chrono::hours(2);
   set_list({image({"3.13"})});
   expect_pull(old_, ManifestSource::kHeld);
@@ -112,13 +112,13 @@ TEST_F(PrefetchHoldTest, NothingIsHeldForLongerThanTheListSays) {
   EXPECT_EQ(cache_->moves().size(), 1u);
 }
 
-TEST_F(PrefetchHoldTest, NothingIsHeldForNoTime) {
+TEST_F(PrefetchHoldTest, ZeroHoldHoldsNothing) {
   list_.hold = seconds(0);
   set_list({image({"3.13"})});
   expect_new_one_fetched();
 }
 
-TEST_F(PrefetchHoldTest, EachMoveIsHeldAnew) {
+TEST_F(PrefetchHoldTest, EachMoveStartsANewHold) {
   list_.hold = std::chrono::hours(2);
   set_list({image({"3.13"})});
   expect_pull(old_, ManifestSource::kHeld);
@@ -130,7 +130,7 @@ TEST_F(PrefetchHoldTest, EachMoveIsHeldAnew) {
   expect_pull(old_, ManifestSource::kHeld);
 }
 
-TEST_F(PrefetchHoldTest, TagThatIsNotListedIsNotHeld) {
+TEST_F(PrefetchHoldTest, UnlistedTagIsNotHeld) {
   set_list({image({"3.12"})});
   expect_new_one_fetched();
   EXPECT_EQ(times_moved_, 0);
@@ -143,7 +143,7 @@ TEST_F(PrefetchHoldTest, HoldEndsWithTheList) {
   expect_new_one_fetched();
 }
 
-TEST_F(PrefetchHoldTest, NewImageThatIsWholeIsGivenAtOnce) {
+TEST_F(PrefetchHoldTest, WholeNewImageIsServedAtOnce) {
   set_tag("latest", new_);
   set_list({image({"latest", "3.12"})});
   run();
@@ -151,7 +151,7 @@ TEST_F(PrefetchHoldTest, NewImageThatIsWholeIsGivenAtOnce) {
   expect_pull(new_, ManifestSource::kChecked);
 }
 
-TEST_F(PrefetchHoldTest, TagThatIsBackIsNoLongerHeld) {
+TEST_F(PrefetchHoldTest, TagThatMovedBackIsNotHeld) {
   expect_pull(old_, ManifestSource::kHeld);
   set_tag("3.13", old_);
   clock_.advance(seconds(60));
@@ -159,7 +159,7 @@ TEST_F(PrefetchHoldTest, TagThatIsBackIsNoLongerHeld) {
   expect_pull(old_, ManifestSource::kHit);
 }
 
-TEST_F(PrefetchHoldTest, TagThatIsGoneIsNotHeld) {
+TEST_F(PrefetchHoldTest, DeletedTagIsNotHeld) {
   expect_pull(old_, ManifestSource::kHeld);
   tags_.clear();
   clock_.advance(seconds(60));
@@ -182,7 +182,7 @@ TEST_F(PrefetchHoldTest, HeldTagIsStaleWhileTheLinkIsDown) {
   EXPECT_EQ(next.value().digest, old_);
 }
 
-TEST_F(PrefetchHoldTest, NewImageCanBePulledByDigestMeanwhile) {
+TEST_F(PrefetchHoldTest, NewImageCanBePulledByDigestDuringTheHold) {
   expect_pull(old_, ManifestSource::kHeld);
   Asker<ManifestAnswer> asker;
   pull(asker, new_);
@@ -192,7 +192,7 @@ TEST_F(PrefetchHoldTest, NewImageCanBePulledByDigestMeanwhile) {
   expect_pull(old_, ManifestSource::kHeld);
 }
 
-TEST_F(PrefetchHoldTest, RunThatFailsKeepsTheOldImage) {
+TEST_F(PrefetchHoldTest, FailedRunKeepsTheOldImage) {
   expect_pull(old_, ManifestSource::kHeld);
   prefetcher().start();
   serve_manifests();

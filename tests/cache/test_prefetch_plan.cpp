@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plans, which fetch nothing that a run would not need, what reports add up to, lists that
-// do not fit, and lists that change while something is under way.
+// Plans, which fetch only content that a run needs. Also the sums of reports, lists that don't
+// fit into the cache, and lists that change during a run or a plan.
 
 #include "cache/prefetch_test.h"
 
@@ -23,7 +23,7 @@ class PrefetchPlanTest : public PrefetchTest {
     ADD_FAILURE() << name << " isn't in the plan";
     return {};
   }
-  // Room for so many bytes, beside what is to stay free.
+  // Leaves room for `bytes` on the disk, besides min_free_bytes.
   void make_room_for(std::uint64_t bytes) {
     store_.reported_usage().disk_free_bytes = (1 << 30) + bytes;
   }
@@ -33,7 +33,7 @@ class PrefetchPlanTest : public PrefetchTest {
   int times_told_ = 0;
 };
 
-TEST_F(PrefetchPlanTest, FreePlanAsksOnlyWhatIsFree) {
+TEST_F(PrefetchPlanTest, FreePlanSendsOnlyFreeRequests) {
   add_tagged("3.13", "layer");
   PrefetchImage two = image({"3.13"}, {"linux/amd64", "linux/arm64"});
   set_list({two});
@@ -47,11 +47,11 @@ TEST_F(PrefetchPlanTest, FreePlanAsksOnlyWhatIsFree) {
   EXPECT_EQ(tag.state, PrefetchState::kManifests);
   EXPECT_EQ(tag.now, tags_.at("3.13"));
   EXPECT_FALSE(tag.bytes_known);
-  EXPECT_EQ(tag.pulls, 3u) << "the index and one for each platform";
+  EXPECT_EQ(tag.pulls, 3u) << "the index, and a manifest for each platform";
   EXPECT_TRUE(planned_.over);
 }
 
-TEST_F(PrefetchPlanTest, AttestationsArePullsOfTheirOwn) {
+TEST_F(PrefetchPlanTest, AttestationsCountAsPulls) {
   add_tagged("3.13", "layer");
   PrefetchImage attested = image({"3.13"});
   attested.choice.attestations = true;
@@ -61,7 +61,7 @@ TEST_F(PrefetchPlanTest, AttestationsArePullsOfTheirOwn) {
   EXPECT_EQ(planned("3.13").pulls, 3u);
 }
 
-TEST_F(PrefetchPlanTest, FreePlanKnowsTheSizesOfWhatIsThere) {
+TEST_F(PrefetchPlanTest, FreePlanKnowsTheSizesOfCachedImages) {
   const oci::Digest index = add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   run();
@@ -77,7 +77,7 @@ TEST_F(PrefetchPlanTest, FreePlanKnowsTheSizesOfWhatIsThere) {
   EXPECT_EQ(pending(UpstreamKind::kBlobGet), 0u);
 }
 
-TEST_F(PrefetchPlanTest, OldImageTellsAboutWhatTheNewOneTakes) {
+TEST_F(PrefetchPlanTest, OldImageEstimatesTheSizeOfTheNewOne) {
   add_tagged("3.13", "old layer");
   set_list({image({"3.13"})});
   run();
@@ -102,12 +102,12 @@ TEST_F(PrefetchPlanTest, PlanWithSizesFetchesManifestsAndNoBlobs) {
   EXPECT_TRUE(planned("3.13").bytes_known);
   EXPECT_EQ(planned("3.13").bytes_total, std::string("layerconfig of layer").size());
   EXPECT_EQ(planned_.pulls_spent, 2u);
-  EXPECT_FALSE(store_.find_tag(key("3.13"))) << "the tag isn't here";
+  EXPECT_FALSE(store_.find_tag(key("3.13"))) << "a plan doesn't move the tag";
   EXPECT_TRUE(store_.list_pins().empty());
   EXPECT_TRUE(cache_->moves().empty());
 }
 
-TEST_F(PrefetchPlanTest, PlanIsNoRun) {
+TEST_F(PrefetchPlanTest, PlanDoesNotCountAsARun) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   plan(true);
@@ -118,7 +118,7 @@ TEST_F(PrefetchPlanTest, PlanIsNoRun) {
   EXPECT_TRUE(report().tags.empty());
 }
 
-TEST_F(PrefetchPlanTest, PlanThatIsDroppedAsksNothingMore) {
+TEST_F(PrefetchPlanTest, DroppingAPlanEndsItsRequests) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   plan(true);
@@ -130,7 +130,7 @@ TEST_F(PrefetchPlanTest, PlanThatIsDroppedAsksNothingMore) {
   EXPECT_EQ(upstream_->requests().size(), 1u);
 }
 
-TEST_F(PrefetchPlanTest, PlanMayBeDroppedInItsAnswer) {
+TEST_F(PrefetchPlanTest, PlanMayBeDroppedInsideItsAnswer) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   handle_ = prefetcher().plan(false, [this](PrefetchReport) {
@@ -141,7 +141,7 @@ TEST_F(PrefetchPlanTest, PlanMayBeDroppedInItsAnswer) {
   EXPECT_EQ(times_told_, 1);
 }
 
-// -- what does not fit
+// -- lists that do not fit
 
 TEST_F(PrefetchPlanTest, ImageThatDoesNotFitFailsAndOthersAreFetched) {
   set_tag("large", add_image({std::string(5000, 'x')}));
@@ -158,7 +158,7 @@ TEST_F(PrefetchPlanTest, ImageThatDoesNotFitFailsAndOthersAreFetched) {
   EXPECT_EQ(report().list_bytes, std::string("layerconfig of layer").size());
 }
 
-TEST_F(PrefetchPlanTest, ListThatJustFitsFits) {
+TEST_F(PrefetchPlanTest, ListThatJustFitsIsFetched) {
   set_tag("a", add_image({"layer"}));
   make_room_for(std::string("layerconfig of layer").size());
   set_list({image({"a"})});
@@ -166,7 +166,7 @@ TEST_F(PrefetchPlanTest, ListThatJustFitsFits) {
   EXPECT_EQ(state("a"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchPlanTest, PlanTellsHowMuchTheWholeListTakesEachBlobOnce) {
+TEST_F(PrefetchPlanTest, PlanCountsEachBlobOfTheListOnce) {
   const std::string base(5000, 'x');
   set_tag("a", add_image({base}));
   set_tag("b", add_image({base, "more"}));
@@ -180,7 +180,7 @@ TEST_F(PrefetchPlanTest, PlanTellsHowMuchTheWholeListTakesEachBlobOnce) {
   EXPECT_EQ(planned_.list_bytes, base.size() + 4 + configs);
 }
 
-TEST_F(PrefetchPlanTest, NothingIsTooLargeWhileTheDiskIsNotKnown) {
+TEST_F(PrefetchPlanTest, NothingIsTooLargeWhileTheDiskSizeIsUnknown) {
   store_.reported_usage().disk_free_bytes = 0;
   store_.reported_usage().disk_total_bytes = 0;
   set_tag("a", add_image({"layer"}));
@@ -248,7 +248,7 @@ TEST_F(PrefetchPlanTest, NewListStopsTheRun) {
   EXPECT_EQ(report().tags.size(), 1u);
 }
 
-TEST_F(PrefetchPlanTest, NewListEndsAPlanWithWhatIsKnown) {
+TEST_F(PrefetchPlanTest, NewListEndsAPlanWithAPartialReport) {
   add_tagged("3.12", "a");
   add_tagged("3.13", "b");
   set_list({image({"3.12", "3.13"})});
@@ -262,7 +262,7 @@ TEST_F(PrefetchPlanTest, NewListEndsAPlanWithWhatIsKnown) {
   EXPECT_TRUE(upstream_->pending().empty());
 }
 
-TEST_F(PrefetchPlanTest, PlanThatWasToldIsNotToldAgain) {
+TEST_F(PrefetchPlanTest, PlanIsReportedOnlyOnce) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   plan(false);
@@ -272,7 +272,7 @@ TEST_F(PrefetchPlanTest, PlanThatWasToldIsNotToldAgain) {
   EXPECT_EQ(times_told_, 1);
 }
 
-TEST_F(PrefetchPlanTest, CacheMayGoInTheMiddleOfAPlan) {
+TEST_F(PrefetchPlanTest, CacheMayBeDestroyedDuringAPlan) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});
   plan(true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose turn it is in a prefetch when pulls are few: one image after the other, and one
-// upstream's limit is no other's.
+// The order of images in a run when pulls are few: one image after the other. The limit of one
+// upstream doesn't stop another upstream.
 
 #include <gtest/gtest.h>
 
@@ -18,10 +18,10 @@ namespace {
 
 using testing::TestManifest;
 
-// More than are looked at while one pull comes back.
+// More images than a run checks while one pull renews.
 constexpr std::size_t kImages = 12;
 
-// In which one of 100 pulls in six hours comes back.
+// The time in which one pull of 100 in six hours renews.
 constexpr seconds kRenewal{216};
 
 struct TestImage {
@@ -50,7 +50,7 @@ class PrefetchTurnsTest : public CacheTest {
     image.choice.platforms.push_back(*oci::parse_platform("linux/amd64"));
     return image;
   }
-  // All images of Docker Hub, and one that is elsewhere.
+  // Starts a run with all images of Docker Hub and one of another registry.
   void start() {
     PrefetchList list;
     for (std::size_t i = 0; i < kImages; ++i) {
@@ -66,7 +66,7 @@ class PrefetchTurnsTest : public CacheTest {
         {100, seconds(21'600)}, {pulls, seconds(21'600)}, "192.0.2.1", clock_.wall_now()});
   }
 
-  // Says what the tags are to all who ask, until nobody asks any more.
+  // Answers tag checks until none is pending.
   void answer_checks(testing::FakeUpstream& upstream) {
     for (bool any = true; std::exchange(any, false);) {
       for (const auto& request : upstream.pending()) {
@@ -118,7 +118,7 @@ class PrefetchTurnsTest : public CacheTest {
   std::vector<TestImage> images_;
 };
 
-TEST_F(PrefetchTurnsTest, ALimitThatIsUsedUpStopsNoOtherUpstream) {
+TEST_F(PrefetchTurnsTest, UsedUpLimitDoesNotStopAnotherUpstream) {
   set_left(0);
   start();
   answer_checks(*upstream_);
@@ -128,8 +128,8 @@ TEST_F(PrefetchTurnsTest, ALimitThatIsUsedUpStopsNoOtherUpstream) {
             std::vector<std::string>{images_[0].index.digest.str()});
 }
 
-TEST_F(PrefetchTurnsTest, WhilePullsAreFewOneImageIsWholeBeforeTheNextBegins) {
-  set_left(30);  // 20 are for people, and the last quarter of the others is paced.
+TEST_F(PrefetchTurnsTest, ImagesAreFetchedOneByOneWhilePullsAreFew) {
+  set_left(30);  // 20 pulls are for people; the last quarter of the other 80 is paced.
   start();
   answer_checks(*upstream_);
   for (const TestImage& image : {images_[0], images_[1]}) {
@@ -142,7 +142,7 @@ TEST_F(PrefetchTurnsTest, WhilePullsAreFewOneImageIsWholeBeforeTheNextBegins) {
   }
 }
 
-TEST_F(PrefetchTurnsTest, AnImageThatIsGoneLeavesItsTurnToTheNext) {
+TEST_F(PrefetchTurnsTest, MissingImageLeavesItsTurnToTheNext) {
   set_left(30);
   start();
   answer_checks(*upstream_);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a run stays behind: clients come first, its rate is kept, and it ends when it is
-// told to; and what it does about failures, throttling, a pull limit that is near and a
-// link that is down.
+// When a run waits: clients come first, the run keeps to its rate, and it ends when it is
+// told to. Also failures, throttling, a pull limit that is near, and a link that is down.
 
 #include "cache/prefetch_test.h"
 
@@ -44,7 +43,7 @@ class PrefetchWaitsTest : public PrefetchTest {
 
 // -- clients come first
 
-TEST_F(PrefetchWaitsTest, ClientJoinsTheFillAndMakesItItsOwn) {
+TEST_F(PrefetchWaitsTest, ClientMakesTheRunsFillItsOwn) {
   const Request blob = start_blob();
   ASSERT_EQ(cache_->fills().size(), 1u);
   EXPECT_TRUE(cache_->fills()[0].background);
@@ -62,7 +61,7 @@ TEST_F(PrefetchWaitsTest, ClientJoinsTheFillAndMakesItItsOwn) {
   EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 2u);
 }
 
-TEST_F(PrefetchWaitsTest, ClientsBlobPausesTheRunsUntilItIsThere) {
+TEST_F(PrefetchWaitsTest, ClientsBlobPausesTheRunsBlobUntilItHasCome) {
   const Request blob = start_blob();
   BlobAsker client;
   open_python(client, add_blob("a client's"));
@@ -89,7 +88,7 @@ TEST_F(PrefetchWaitsTest, ClientsBlobThatFailsEndsThePause) {
   EXPECT_FALSE(blob->paused());
 }
 
-TEST_F(PrefetchWaitsTest, BlobThatIsBegunWhileAClientWaitsBeginsPaused) {
+TEST_F(PrefetchWaitsTest, BlobBegunWhileAClientWaitsBeginsPaused) {
   BlobAsker client;
   open_python(client, add_blob("a client's"));
   const Request of_client = upstream_->only_pending();
@@ -102,14 +101,14 @@ TEST_F(PrefetchWaitsTest, BlobThatIsBegunWhileAClientWaitsBeginsPaused) {
   EXPECT_FALSE(asked(UpstreamKind::kBlobGet)->paused());
 }
 
-TEST_F(PrefetchWaitsTest, ClientsBlobThatIsThereAlreadyPausesNothing) {
+TEST_F(PrefetchWaitsTest, ClientsStoredBlobPausesNothing) {
   const Request blob = start_blob();
   BlobAsker client;
   open_python(client, store_.add_blob("stored"));
   EXPECT_FALSE(blob->paused());
 }
 
-TEST_F(PrefetchWaitsTest, RunTakesWhatClientsFetchMeanwhile) {
+TEST_F(PrefetchWaitsTest, RunUsesWhatClientsFetchMeanwhile) {
   const Request blob = start_blob();
   const oci::Digest other = digest_of(blob) == oci::Digest::of(layer_)
                                 ? oci::Digest::of("config of " + layer_)
@@ -129,7 +128,7 @@ TEST_F(PrefetchWaitsTest, RateIsKeptByPausing) {
   blob->send(bytes_of(blob).substr(0, 400));
   EXPECT_TRUE(blob->paused());
   timers_.advance(milliseconds(250));
-  EXPECT_TRUE(blob->paused()) << "a tenth of a second may be saved up";
+  EXPECT_TRUE(blob->paused()) << "the burst is a tenth of a second";
   timers_.advance(milliseconds(150));
   EXPECT_FALSE(blob->paused());
 }
@@ -147,7 +146,7 @@ TEST_F(PrefetchWaitsTest, ClientsFillIsNotHeldToTheRate) {
   EXPECT_FALSE(blob->paused());
 }
 
-TEST_F(PrefetchWaitsTest, NewRateForgetsWhatTheOldOneWaitsFor) {
+TEST_F(PrefetchWaitsTest, NewRateEndsTheWaitOfTheOldRate) {
   list_.max_rate = 1;
   set_list({image({"a"})});
   const Request blob = start_blob();
@@ -161,7 +160,7 @@ TEST_F(PrefetchWaitsTest, NewRateForgetsWhatTheOldOneWaitsFor) {
 
 // -- the end
 
-TEST_F(PrefetchWaitsTest, StopEndsTransfersAndKeepsWhatCame) {
+TEST_F(PrefetchWaitsTest, StopEndsTransfersAndKeepsTheirBytes) {
   const Request blob = start_blob();
   blob->send(bytes_of(blob).substr(0, 200));
   timers_.run();
@@ -173,12 +172,12 @@ TEST_F(PrefetchWaitsTest, StopEndsTransfersAndKeepsWhatCame) {
   EXPECT_TRUE(report().over);
   EXPECT_FALSE(prefetcher().running());
   timers_.advance(seconds(120));
-  EXPECT_EQ(times_ended_, 0) << "it did not end by itself";
+  EXPECT_EQ(times_ended_, 0) << "on_ended() is not called after stop()";
   EXPECT_TRUE(upstream_->pending().empty());
   EXPECT_TRUE(cache_->fills().empty());
 }
 
-TEST_F(PrefetchWaitsTest, NextRunGoesOnWhereItWasStopped) {
+TEST_F(PrefetchWaitsTest, NextRunGoesOnWhereTheLastStopped) {
   const Request blob = start_blob();
   blob->send(bytes_of(blob).substr(0, 200));
   timers_.run();
@@ -190,10 +189,10 @@ TEST_F(PrefetchWaitsTest, NextRunGoesOnWhereItWasStopped) {
   EXPECT_EQ(again->offset, 200u);
   serve();
   EXPECT_EQ(state("a"), PrefetchState::kDone);
-  EXPECT_EQ(report().pulls_spent, 0u) << "the manifest is there";
+  EXPECT_EQ(report().pulls_spent, 0u) << "the manifest is already stored";
 }
 
-TEST_F(PrefetchWaitsTest, StopLeavesAClientItsBlob) {
+TEST_F(PrefetchWaitsTest, StopDoesNotEndAClientsBlob) {
   const Request blob = start_blob();
   BlobAsker client;
   open_python(client, digest_of(blob));
@@ -204,7 +203,7 @@ TEST_F(PrefetchWaitsTest, StopLeavesAClientItsBlob) {
   EXPECT_TRUE(store_.has_blob(digest_of(blob)));
 }
 
-TEST_F(PrefetchWaitsTest, StopLeavesABlobThatIsFetchedToItsEndAnyhow) {
+TEST_F(PrefetchWaitsTest, StopDoesNotEndABlobFetchedForAnotherReason) {
   const Request blob = start_blob();
   cache_->fetch_blob(hub(), "library/python", digest_of(blob));
   prefetcher().stop();
@@ -226,7 +225,7 @@ TEST_F(PrefetchWaitsTest, StopEndsChecksAndLists) {
 
 // -- failures
 
-TEST_F(PrefetchWaitsTest, BlobThatFailsIsTriedAgainAfterGrowingWaits) {
+TEST_F(PrefetchWaitsTest, FailedBlobIsRetriedWithGrowingBackoff) {
   const Request first = start_blob();
   first->fail(ErrorCode::kCorrupt, "nonsense");
   for (const seconds pause : {seconds(10), seconds(20), seconds(40), seconds(80)}) {
@@ -246,7 +245,7 @@ TEST_F(PrefetchWaitsTest, BlobThatFailsIsTriedAgainAfterGrowingWaits) {
   EXPECT_TRUE(report().failed());
 }
 
-TEST_F(PrefetchWaitsTest, SuccessBeginsTheCountOfFailuresAnew) {
+TEST_F(PrefetchWaitsTest, SuccessResetsTheCountOfFailures) {
   const Request first = start_blob();
   first->fail(ErrorCode::kCorrupt);
   for (const seconds pause : {seconds(10), seconds(20), seconds(40)}) {
@@ -261,7 +260,7 @@ TEST_F(PrefetchWaitsTest, SuccessBeginsTheCountOfFailuresAnew) {
   EXPECT_EQ(state("a"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchWaitsTest, ChecksAndManifestsAreTriedAgainToo) {
+TEST_F(PrefetchWaitsTest, ChecksAndManifestsAreRetriedToo) {
   prefetcher().start();
   asked(UpstreamKind::kManifestHead)->fail(ErrorCode::kCorrupt);
   timers_.advance(seconds(10));
@@ -274,7 +273,7 @@ TEST_F(PrefetchWaitsTest, ChecksAndManifestsAreTriedAgainToo) {
   EXPECT_EQ(report().pulls_spent, 2u);
 }
 
-TEST_F(PrefetchWaitsTest, RefusalsFailAtOnceAndOthersGoOn) {
+TEST_F(PrefetchWaitsTest, RefusedImageFailsAtOnceAndOthersGoOn) {
   for (const char* tag : {"b", "c", "d"}) set_tag(tag, add_image({tag}));
   list_.concurrency = 64;
   set_list({image({"a", "b", "c", "d"})});
@@ -296,14 +295,14 @@ TEST_F(PrefetchWaitsTest, RefusalsFailAtOnceAndOthersGoOn) {
   EXPECT_FALSE(prefetcher().running());
 }
 
-TEST_F(PrefetchWaitsTest, CheckThatNamesNoDigestFailsAtOnce) {
+TEST_F(PrefetchWaitsTest, CheckWithoutADigestFailsAtOnce) {
   prefetcher().start();
   asked(UpstreamKind::kManifestHead)->answer_manifest_head(ManifestHead{});
   timers_.run();
   EXPECT_EQ(state("a"), PrefetchState::kFailed);
 }
 
-TEST_F(PrefetchWaitsTest, BlobThatCannotBeKeptFailsAtOnce) {
+TEST_F(PrefetchWaitsTest, BlobThatCannotBeStoredFailsAtOnce) {
   store_.fail(Step::kWrite, {ErrorCode::kNoSpace, "the disk is full"});
   prefetcher().start();
   serve();
@@ -313,7 +312,7 @@ TEST_F(PrefetchWaitsTest, BlobThatCannotBeKeptFailsAtOnce) {
 
 // -- throttling and the pull limit
 
-TEST_F(PrefetchWaitsTest, ThrottledBlobWaitsForAsLongAsItIsAskedTo) {
+TEST_F(PrefetchWaitsTest, ThrottledBlobWaitsForTheStatedTime) {
   Request blob = start_blob();
   for (int i = 0; i < 7; ++i) {
     blob->fail(Error{ErrorCode::kThrottled, "too many requests", seconds(90)});
@@ -328,7 +327,7 @@ TEST_F(PrefetchWaitsTest, ThrottledBlobWaitsForAsLongAsItIsAskedTo) {
   EXPECT_EQ(state("a"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchWaitsTest, ThrottledPullsLeaveTheRest) {
+TEST_F(PrefetchWaitsTest, ThrottledPullsDoNotStopBlobs) {
   set_tag("b", add_image({"layer of b"}));
   set_list({image({"a", "b"})});
   prefetcher().start();
@@ -337,7 +336,7 @@ TEST_F(PrefetchWaitsTest, ThrottledPullsLeaveTheRest) {
   set_quota(0);
   asked(UpstreamKind::kManifestGet)->fail(Error{ErrorCode::kThrottled, "429", seconds(3600)});
   serve();
-  EXPECT_EQ(state("a"), PrefetchState::kDone) << "its blobs are no pulls";
+  EXPECT_EQ(state("a"), PrefetchState::kDone) << "blobs do not count as pulls";
   EXPECT_EQ(upstream_->count(UpstreamKind::kManifestGet), 2u);
   set_quota(100);
   timers_.advance(seconds(3600));
@@ -347,15 +346,15 @@ TEST_F(PrefetchWaitsTest, ThrottledPullsLeaveTheRest) {
   EXPECT_EQ(state("b"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchWaitsTest, NearTheReserveItWaitsAndAsksForTheLimitAnew) {
+TEST_F(PrefetchWaitsTest, RunNearTheReserveWaitsAndThenChecksTheLimitAgain) {
   set_quota(20);
   prefetcher().start();
   serve();
   EXPECT_EQ(upstream_->count(UpstreamKind::kManifestGet), 0u);
-  const std::string reason = "what is left of the pull limit of docker.io is for people";
+  const std::string reason = "the rest of the pull limit of docker.io is reserved for people";
   EXPECT_EQ(report().waits_for, reason);
   timers_.advance(seconds(150));
-  EXPECT_EQ(report().waits_for, reason) << "it still does";
+  EXPECT_EQ(report().waits_for, reason) << "the run still waits for the same reason";
   EXPECT_EQ(upstream_->requests().size(), 1u);
   timers_.advance(seconds(66));
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestHead);
@@ -364,7 +363,7 @@ TEST_F(PrefetchWaitsTest, NearTheReserveItWaitsAndAsksForTheLimitAnew) {
   EXPECT_EQ(state("a"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchWaitsTest, ItGoesOnWaitingWhenTheLimitIsStillNear) {
+TEST_F(PrefetchWaitsTest, RunGoesOnWaitingWhileTheLimitIsNear) {
   set_quota(20);
   prefetcher().start();
   serve();
@@ -410,7 +409,7 @@ TEST_F(PrefetchWaitsTest, RunWaitsWhileTheLinkIsDown) {
   EXPECT_EQ(state("a"), PrefetchState::kDone);
 }
 
-TEST_F(PrefetchWaitsTest, RunsShareOfTheMinuteIsHalf) {
+TEST_F(PrefetchWaitsTest, RunUsesHalfOfTheRequestsAMinute) {
   guard_rules_.requests_per_minute = 4;
   make_cache();
   set_list({image({"a"})});

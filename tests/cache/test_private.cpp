@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Content of repositories that need an account: given in others only where upstream
-// has it too. ghcr.io is asked with an account here, Docker Hub is not.
+// Content of repositories that need an account. Another repository gives it only where
+// upstream has it there too. Here ghcr.io is asked with an account, Docker Hub without one.
 
 #include "cache/cache_test.h"
 #include "layby/oci/manifest.h"
@@ -20,7 +20,7 @@ class PrivateTest : public CacheTest {
   void open_at(AskerOf& asker, const Origin& origin, const std::string& repository) {
     asker.handle = cache_->open_blob(origin, repository, digest_, asker.done());
   }
-  // The blob is stored, and came from ghcr.io's acme/tool.
+  // Stores the blob, by a pull from acme/tool of ghcr.io.
   void store_private() {
     BlobAsker asker;
     open_at(asker, other(), "acme/tool");
@@ -46,7 +46,7 @@ TEST_F(PrivateTest, SameRepositoryIsServedFromTheStore) {
   EXPECT_EQ(other_upstream_->requests().size(), 1u);
 }
 
-TEST_F(PrivateTest, AnotherRepositoryIsAskedAndRemembered) {
+TEST_F(PrivateTest, AnotherRepositoryIsAskedOnce) {
   store_private();
   BlobAsker first, second;
   open_at(first, other(), "acme/other");
@@ -78,7 +78,7 @@ TEST_F(PrivateTest, HeadGivesNoMoreThanGet) {
   EXPECT_EQ(asker.error(), ErrorCode::kDenied);
 }
 
-TEST_F(PrivateTest, WhoCantBeAskedGivesNothing) {
+TEST_F(PrivateTest, UnreachableUpstreamGivesNothing) {
   store_private();
   rules_.retry.max_attempts = 1;
   make_cache();
@@ -88,7 +88,7 @@ TEST_F(PrivateTest, WhoCantBeAskedGivesNothing) {
   EXPECT_EQ(asker.error(), ErrorCode::kUnavailable);
 }
 
-TEST_F(PrivateTest, FillUnderWayIsNotJoinedUnasked) {
+TEST_F(PrivateTest, FillIsNotJoinedBeforeUpstreamIsAsked) {
   BlobAsker owner, stranger;
   open_at(owner, other(), "acme/tool");
   timers_.run();
@@ -102,7 +102,7 @@ TEST_F(PrivateTest, FillUnderWayIsNotJoinedUnasked) {
   EXPECT_TRUE(stranger.reading());
 }
 
-TEST_F(PrivateTest, AskerMayLeaveWhileItIsAsked) {
+TEST_F(PrivateTest, AskerMayLeaveWhileUpstreamIsAsked) {
   store_private();
   BlobAsker asker;
   open_at(asker, other(), "acme/other");
@@ -111,7 +111,7 @@ TEST_F(PrivateTest, AskerMayLeaveWhileItIsAsked) {
   EXPECT_FALSE(asker.answered());
 }
 
-TEST_F(PrivateTest, ManifestByDigestIsAskedByHead) {
+TEST_F(PrivateTest, ManifestByDigestIsCheckedByHead) {
   Asker<ManifestAnswer> owner, stranger;
   const oci::Digest digest = oci::Digest::of(index_);
   owner.handle = cache_->get_manifest(other(), "acme/tool", digest, false, owner.done());
@@ -123,7 +123,7 @@ TEST_F(PrivateTest, ManifestByDigestIsAskedByHead) {
   EXPECT_EQ(stranger.error(), ErrorCode::kNotFound);
 }
 
-TEST_F(PrivateTest, ContentOfOpenRepositoriesIsSharedUnasked) {
+TEST_F(PrivateTest, ContentOfOpenRepositoriesIsSharedWithoutAsking) {
   store_.add_blob(blob_);
   BlobAsker asker;
   open_at(asker, other(), "acme/tool");
@@ -131,7 +131,7 @@ TEST_F(PrivateTest, ContentOfOpenRepositoriesIsSharedUnasked) {
   EXPECT_TRUE(other_upstream_->requests().empty());
 }
 
-TEST_F(PrivateTest, OfficialImagesAreEverybodys) {
+TEST_F(PrivateTest, OfficialImagesAreNeverPrivate) {
   Origin hub{"docker.io", {"*"}, nullptr};
   hub.is_private = true;
   EXPECT_FALSE(hub.guards("library/debian"));

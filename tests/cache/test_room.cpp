@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Room: who is admitted, what is evicted for them, and what happens when others fill the
-// disk. The cache may take 1,000 bytes here and leaves 100 free.
+// Room: which requests are admitted, what is evicted for them, and what happens when others
+// fill the disk. Here the cache may take 1,000 bytes and must leave 100 free.
 
 #include "cache/room.h"
 
@@ -32,7 +32,7 @@ class RoomTest : public ::testing::Test {
   void add_blob(std::size_t size, char fill) {
     store_.add_evictable(store_.add_blob(std::string(size, fill)));
   }
-  // The answer to who asks for `bytes`; none while it waits.
+  // Asks for `bytes`. The answer is empty while the request waits.
   std::shared_ptr<std::optional<bool>> ask(std::uint64_t bytes) {
     auto answer = std::make_shared<std::optional<bool>>();
     handles_.push_back(room_.make(bytes, [this, answer, bytes](bool room) {
@@ -52,13 +52,13 @@ class RoomTest : public ::testing::Test {
   std::vector<Handle> handles_;
 };
 
-TEST_F(RoomTest, WhatFitsIsAdmittedAtOnce) {
+TEST_F(RoomTest, RequestThatFitsIsAdmittedAtOnce) {
   add_blob(400, 'a');
   EXPECT_EQ(*ask(600), true);
   EXPECT_TRUE(store_.evictions().empty());
 }
 
-TEST_F(RoomTest, WhatOthersWillTakeIsCounted) {
+TEST_F(RoomTest, ReservedBytesAreCounted) {
   EXPECT_EQ(*ask(600), true);
   const auto second = ask(600);
   timers_.run();
@@ -66,7 +66,7 @@ TEST_F(RoomTest, WhatOthersWillTakeIsCounted) {
   EXPECT_TRUE(room_.full());
 }
 
-TEST_F(RoomTest, TheLeastValuableGoesForWhatComes) {
+TEST_F(RoomTest, LeastValuableBlobIsEvictedForARequest) {
   add_blob(400, 'a');
   add_blob(400, 'b');
   const auto answer = ask(500);
@@ -77,22 +77,22 @@ TEST_F(RoomTest, TheLeastValuableGoesForWhatComes) {
   EXPECT_FALSE(room_.full());
 }
 
-TEST_F(RoomTest, NothingGoesForWhatCouldNeverFit) {
+TEST_F(RoomTest, NothingIsEvictedForARequestThatCanNeverFit) {
   add_blob(400, 'a');
   EXPECT_EQ(*ask(1'001), false);
   EXPECT_TRUE(store_.evictions().empty());
   EXPECT_EQ(store_.usage().blob_bytes, 400u);
 }
 
-TEST_F(RoomTest, WhenNothingMayGoItIsRefusedAndNotTriedForEver) {
-  store_.add_blob(std::string(900, 'p'));  // Pinned, say.
+TEST_F(RoomTest, RequestIsRefusedAfterOneTryWhenNothingIsEvictable) {
+  store_.add_blob(std::string(900, 'p'));  // Not evictable, as a pinned blob.
   const auto answer = ask(500);
   timers_.run();
   EXPECT_EQ(*answer, false);
   EXPECT_EQ(store_.evictions().size(), 1u);
 }
 
-TEST_F(RoomTest, ThoseWhoWaitAreServedInTurnByOneEviction) {
+TEST_F(RoomTest, OneEvictionServesAllWaitingRequests) {
   add_blob(900, 'a');
   const auto first = ask(200);
   const auto second = ask(300);
@@ -102,7 +102,7 @@ TEST_F(RoomTest, ThoseWhoWaitAreServedInTurnByOneEviction) {
   EXPECT_EQ(store_.evictions().size(), 1u);
 }
 
-TEST_F(RoomTest, ARefusalOfOneIsNotThatOfTheNext) {
+TEST_F(RoomTest, RefusalOfOneRequestDoesNotRefuseTheNext) {
   store_.add_blob(std::string(700, 'p'));
   const auto large = ask(400);
   const auto small = ask(300);
@@ -112,7 +112,7 @@ TEST_F(RoomTest, ARefusalOfOneIsNotThatOfTheNext) {
   EXPECT_FALSE(room_.full());
 }
 
-TEST_F(RoomTest, WhoHasGoneIsNotAnswered) {
+TEST_F(RoomTest, DroppedRequestIsNotAnswered) {
   add_blob(900, 'a');
   const auto gone = ask(200);
   handles_.clear();
@@ -120,7 +120,7 @@ TEST_F(RoomTest, WhoHasGoneIsNotAnswered) {
   EXPECT_FALSE(*gone);
 }
 
-TEST_F(RoomTest, PartialFilesAndTheIndexTakeRoom) {
+TEST_F(RoomTest, PartialFilesAndTheIndexAreCounted) {
   store_.reported_usage().partial_bytes = 500;
   store_.reported_usage().index_bytes = 300;
   const auto answer = ask(201);
@@ -129,7 +129,7 @@ TEST_F(RoomTest, PartialFilesAndTheIndexTakeRoom) {
   EXPECT_EQ(*ask(200), true);
 }
 
-TEST_F(RoomTest, OtherBytesOnTheDiskDriveStoredOnesOutWithinSeconds) {
+TEST_F(RoomTest, ForeignFilesOnTheDiskCauseEviction) {
   add_blob(300, 'a');
   add_blob(300, 'b');
   store_.reported_usage().disk_free_bytes = 50;
@@ -138,17 +138,17 @@ TEST_F(RoomTest, OtherBytesOnTheDiskDriveStoredOnesOutWithinSeconds) {
   EXPECT_GE(store_.usage().disk_free_bytes, 100u);
 }
 
-TEST_F(RoomTest, WhenOthersTookMoreThanTheCacheHasNothingGoes) {
+TEST_F(RoomTest, NothingIsEvictedWhenThatCannotFreeEnough) {
   add_blob(300, 'a');
   reserved_ = 2'000;
   store_.reported_usage().disk_free_bytes = 50;
   timers_.advance(seconds(5));
   EXPECT_TRUE(store_.evictions().empty());
   EXPECT_TRUE(room_.full());
-  EXPECT_EQ(overdrawn_, 1) << "fills under way have to stop taking";
+  EXPECT_EQ(overdrawn_, 1) << "fills under way must stop storing";
 }
 
-TEST_F(RoomTest, ItIsNotFullAnyMoreWhenThereIsRoomAgain) {
+TEST_F(RoomTest, FullEndsWhenThereIsRoomAgain) {
   store_.reported_usage().disk_free_bytes = 50;
   timers_.advance(seconds(5));
   EXPECT_TRUE(room_.full());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests by tag: fresh ones as they are, older ones after a HEAD, moved ones
-// fetched, and the cached one with its age when upstream can't say. The clock is the
-// test's; a tag is fresh for a minute.
+// Manifests by tag: a fresh tag is served from the cache, an older tag after a HEAD, and a moved
+// tag after a fetch. When upstream fails, the cached manifest is served with its age. The test
+// sets the clock; a tag is fresh for a minute.
 
 #include "cache/cache_test.h"
 #include "layby/oci/manifest.h"
@@ -31,7 +31,7 @@ class TagsTest : public CacheTest {
   UpstreamKind asked() const { return upstream_->only_pending()->kind; }
   StoredTag indexed() { return *store_.find_tag(key_); }
 
-  // The whole way of a checked tag whose digest is still `old_digest_`.
+  // Checks the tag, whose digest is still `old_digest_`.
   void check_unchanged() {
     Asker<ManifestAnswer> asker;
     get(asker, tag_);
@@ -39,7 +39,7 @@ class TagsTest : public CacheTest {
     EXPECT_TRUE(asker.ok());
     timers_.run();
   }
-  // Asks; upstream fails with `code`.
+  // Asks for the tag. Upstream fails with `code`.
   void check_failing(Asker<ManifestAnswer>& asker, ErrorCode code) {
     get(asker, tag_);
     upstream_->only_pending()->fail(code);
@@ -60,7 +60,7 @@ class TagsTest : public CacheTest {
   WallTime first_check_;
 };
 
-TEST_F(TagsTest, FreshOneIsGivenAsItIs) {
+TEST_F(TagsTest, FreshTagIsServedWithoutACheck) {
   cache_old(seconds(59));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -70,7 +70,7 @@ TEST_F(TagsTest, FreshOneIsGivenAsItIs) {
   EXPECT_EQ(counters_.manifest_hits, 1u);
 }
 
-TEST_F(TagsTest, OldOneIsCheckedByHead) {
+TEST_F(TagsTest, OldTagIsCheckedByHead) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -79,7 +79,7 @@ TEST_F(TagsTest, OldOneIsCheckedByHead) {
   EXPECT_EQ(counters_.tag_revalidations, 1u);
 }
 
-TEST_F(TagsTest, UnchangedOneIsGivenFromTheStore) {
+TEST_F(TagsTest, UnchangedTagIsServedFromTheStore) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -90,7 +90,7 @@ TEST_F(TagsTest, UnchangedOneIsGivenFromTheStore) {
   EXPECT_EQ(counters_.manifest_hits, 1u);
 }
 
-TEST_F(TagsTest, UnchangedOneIsFreshAgain) {
+TEST_F(TagsTest, UnchangedTagIsFreshAgain) {
   cache_old(seconds(60));
   check_unchanged();
   clock_.advance(seconds(59));
@@ -112,7 +112,7 @@ TEST_F(TagsTest, AskersShareOneCheck) {
   EXPECT_EQ(counters_.tag_revalidations, 1u);
 }
 
-TEST_F(TagsTest, TagsOfDifferentRepositoriesAreCheckedApart) {
+TEST_F(TagsTest, TagsOfDifferentRepositoriesAreCheckedSeparately) {
   Asker<ManifestAnswer> first, second;
   get(first, tag_);
   second.handle = cache_->get_manifest(hub(), "library/python", tag_, false, second.done());
@@ -126,7 +126,7 @@ TEST_F(TagsTest, SameTagOfAnotherUpstreamIsAnotherTag) {
   EXPECT_EQ(other_upstream_->only_pending()->kind, UpstreamKind::kManifestHead);
 }
 
-TEST_F(TagsTest, FirstAskerLeavesAndOthersAreAnswered) {
+TEST_F(TagsTest, OthersAreAnsweredWhenTheFirstAskerLeaves) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> first, second;
   get(first, tag_);
@@ -137,20 +137,20 @@ TEST_F(TagsTest, FirstAskerLeavesAndOthersAreAnswered) {
   expect_old(second, ManifestSource::kChecked);
 }
 
-TEST_F(TagsTest, CachedOneIsCheckedWithLittlePatience) {
+TEST_F(TagsTest, CheckOfACachedTagHasAShortTimeout) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   EXPECT_EQ(upstream_->only_pending()->deadline, rules_.revalidate_timeout);
 }
 
-TEST_F(TagsTest, UnknownOneIsCheckedWithPatience) {
+TEST_F(TagsTest, CheckOfAnUnknownTagHasTheFullTimeout) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   EXPECT_EQ(upstream_->only_pending()->deadline, rules_.request_timeout);
 }
 
-TEST_F(TagsTest, MovedOneIsFetchedByItsNewDigest) {
+TEST_F(TagsTest, MovedTagIsFetchedByItsNewDigest) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -165,7 +165,7 @@ TEST_F(TagsTest, MovedOneIsFetchedByItsNewDigest) {
   EXPECT_EQ(counters_.manifest_misses, 1u);
 }
 
-TEST_F(TagsTest, MovedOneIsConfirmedOnlyWhenItsManifestIsStored) {
+TEST_F(TagsTest, MovedTagIsWrittenAfterItsManifestIsStored) {
   cache_old(seconds(60));
   store_.hold(Step::kPutManifest);
   Asker<ManifestAnswer> asker;
@@ -181,7 +181,7 @@ TEST_F(TagsTest, MovedOneIsConfirmedOnlyWhenItsManifestIsStored) {
   EXPECT_EQ(counters_.tag_moves, 1u);
 }
 
-TEST_F(TagsTest, MovedOneWhoseManifestCannotBeStoredStaysWhatItWas) {
+TEST_F(TagsTest, TagDoesNotMoveWhenItsManifestCannotBeStored) {
   cache_old(seconds(60));
   store_.fail(Step::kPutManifest, {ErrorCode::kNoSpace, "full"});
   Asker<ManifestAnswer> asker;
@@ -194,7 +194,7 @@ TEST_F(TagsTest, MovedOneWhoseManifestCannotBeStoredStaysWhatItWas) {
   EXPECT_EQ(counters_.tag_moves, 1u);
 }
 
-TEST_F(TagsTest, MovedToAManifestThatIsStoredNeedsNoFetch) {
+TEST_F(TagsTest, MoveToAStoredManifestNeedsNoFetch) {
   cache_old(seconds(60));
   store_.add_manifest(new_, std::string(oci::kOciIndex));
   Asker<ManifestAnswer> asker;
@@ -208,7 +208,7 @@ TEST_F(TagsTest, MovedToAManifestThatIsStoredNeedsNoFetch) {
   EXPECT_EQ(counters_.tag_moves, 1u);
 }
 
-TEST_F(TagsTest, UnknownOneIsFetchedAndKnownAfterwards) {
+TEST_F(TagsTest, UnknownTagIsFetchedAndThenKnown) {
   Asker<ManifestAnswer> first, second;
   get(first, tag_);
   answer_head(new_digest_);
@@ -237,7 +237,7 @@ TEST_F(TagsTest, TwoTagsOfOneManifestShareItsFetch) {
             (std::vector<std::string>{"12", tag_}));
 }
 
-TEST_F(TagsTest, TagOfAManifestThatIsBeingStoredNeedsNoSecondFetch) {
+TEST_F(TagsTest, TagOfAManifestBeingStoredNeedsNoSecondFetch) {
   store_.hold(Step::kPutManifest);
   Asker<ManifestAnswer> by_digest, by_tag;
   get(by_digest, new_digest_);
@@ -273,7 +273,7 @@ TEST_F(TagsTest, HeadIsAnsweredFromUpstreamsHead) {
   EXPECT_EQ(asker.value().source, ManifestSource::kFetched);
 }
 
-TEST_F(TagsTest, ManifestIsFetchedBehindAnAnsweredHead) {
+TEST_F(TagsTest, ManifestIsFetchedAfterAnAnsweredHead) {
   Asker<ManifestAnswer> asker, late;
   head(asker, tag_);
   answer_head(new_digest_);
@@ -286,7 +286,7 @@ TEST_F(TagsTest, ManifestIsFetchedBehindAnAnsweredHead) {
   EXPECT_EQ(late.value().source, ManifestSource::kHit);
 }
 
-TEST_F(TagsTest, HeadBehindAnAnsweredHeadIsAnsweredAtOnce) {
+TEST_F(TagsTest, HeadAfterAnAnsweredHeadIsAnsweredAtOnce) {
   Asker<ManifestAnswer> first, late;
   head(first, tag_);
   answer_head(new_digest_);
@@ -296,7 +296,7 @@ TEST_F(TagsTest, HeadBehindAnAnsweredHeadIsAnsweredAtOnce) {
   EXPECT_EQ(late.value().digest, new_digest_);
 }
 
-TEST_F(TagsTest, GetBehindAnAnsweredHeadWaitsForTheFetchUnderWay) {
+TEST_F(TagsTest, GetAfterAnAnsweredHeadWaitsForTheFetch) {
   Asker<ManifestAnswer> first, late;
   head(first, tag_);
   answer_head(new_digest_);
@@ -319,7 +319,7 @@ TEST_F(TagsTest, HeadWithoutASizeWaitsForTheManifest) {
   EXPECT_EQ(asker.value().size_bytes, new_.size());
 }
 
-TEST_F(TagsTest, WithoutADigestItIsFetchedByTag) {
+TEST_F(TagsTest, HeadWithoutADigestIsFollowedByAFetchByTag) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -333,7 +333,7 @@ TEST_F(TagsTest, WithoutADigestItIsFetchedByTag) {
   EXPECT_EQ(indexed().digest, new_digest_);
 }
 
-TEST_F(TagsTest, BytesThatAreNoManifestAreRefusedByTag) {
+TEST_F(TagsTest, FetchByTagRefusesBytesThatAreNotAManifest) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   upstream_->answer_manifest_head(ManifestHead{});
@@ -345,7 +345,7 @@ TEST_F(TagsTest, BytesThatAreNoManifestAreRefusedByTag) {
 
 class TagFailureTest : public TagsTest, public ::testing::WithParamInterface<ErrorCode> {};
 
-TEST_P(TagFailureTest, CachedOneIsGivenWithItsAge) {
+TEST_P(TagFailureTest, CachedTagIsServedWithItsAge) {
   cache_old(seconds(3600));
   Asker<ManifestAnswer> asker;
   check_failing(asker, GetParam());
@@ -356,7 +356,7 @@ TEST_P(TagFailureTest, CachedOneIsGivenWithItsAge) {
   EXPECT_EQ(counters_.manifest_hits, 1u);
 }
 
-TEST_P(TagFailureTest, UnknownOneIsAnErrorInTheEnd) {
+TEST_P(TagFailureTest, UnknownTagFailsAfterItsRetries) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   while (!upstream_->pending().empty()) {
@@ -371,7 +371,7 @@ INSTANTIATE_TEST_SUITE_P(Codes, TagFailureTest,
                                            ErrorCode::kThrottled, ErrorCode::kCorrupt),
                          [](const auto& param) { return std::string(to_string(param.param)); });
 
-TEST_F(TagsTest, UnknownOneIsTriedAgain) {
+TEST_F(TagsTest, UnknownTagIsRetried) {
   Asker<ManifestAnswer> asker;
   check_failing(asker, ErrorCode::kUnavailable);
   EXPECT_FALSE(asker.answered());
@@ -382,28 +382,28 @@ TEST_F(TagsTest, UnknownOneIsTriedAgain) {
   EXPECT_EQ(counters_.upstream_retries, 1u);
 }
 
-TEST_F(TagsTest, DeletedOneIsNotFoundThoughItIsCached) {
+TEST_F(TagsTest, DeletedTagIsNotFoundThoughItIsCached) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   check_failing(asker, ErrorCode::kNotFound);
   EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
 }
 
-TEST_F(TagsTest, DeniedOneIsDeniedThoughItIsCached) {
+TEST_F(TagsTest, DeniedTagIsDeniedThoughItIsCached) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   check_failing(asker, ErrorCode::kDenied);
   EXPECT_EQ(asker.error(), ErrorCode::kDenied);
 }
 
-TEST_F(TagsTest, RefusalIsNoReasonToSpareUpstream) {
+TEST_F(TagsTest, RefusalKeepsTheLinkClosed) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   check_failing(asker, ErrorCode::kNotFound);
   EXPECT_EQ(guard_->status().link, policy::Breaker::State::kClosed);
 }
 
-TEST_F(TagsTest, FetchThatFailsAfterTheHeadGivesTheOldOne) {
+TEST_F(TagsTest, FailedFetchAfterTheHeadServesTheOldManifest) {
   cache_old(seconds(3600));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
@@ -414,7 +414,7 @@ TEST_F(TagsTest, FetchThatFailsAfterTheHeadGivesTheOldOne) {
   EXPECT_EQ(indexed().digest, old_digest_);
 }
 
-TEST_F(TagsTest, FetchThatFailsAfterTheHeadOfAnUnknownOneIsAnError) {
+TEST_F(TagsTest, FailedFetchAfterTheHeadOfAnUnknownTagIsAnError) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
   answer_head(new_digest_);
@@ -422,7 +422,7 @@ TEST_F(TagsTest, FetchThatFailsAfterTheHeadOfAnUnknownOneIsAnError) {
   EXPECT_EQ(asker.error(), ErrorCode::kThrottled);
 }
 
-TEST_F(TagsTest, AskerMayAskAnewInItsError) {
+TEST_F(TagsTest, AskerMayAskAgainInsideItsError) {
   rules_.retry.max_attempts = 1;
   make_cache();
   Asker<ManifestAnswer> first, second;
@@ -435,7 +435,7 @@ TEST_F(TagsTest, AskerMayAskAnewInItsError) {
   EXPECT_TRUE(second.ok());
 }
 
-TEST_F(TagsTest, FailureSparesTheNextCheck) {
+TEST_F(TagsTest, FailureSkipsTheNextCheck) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> first, second;
   check_failing(first, ErrorCode::kTimedOut);
@@ -446,14 +446,14 @@ TEST_F(TagsTest, FailureSparesTheNextCheck) {
   EXPECT_EQ(counters_.stale_served, 2u);
 }
 
-TEST_F(TagsTest, FailureOfOneOriginDoesNotSpareTheOther) {
+TEST_F(TagsTest, FailureOfOneOriginDoesNotAffectAnother) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   check_failing(asker, ErrorCode::kTimedOut);
   EXPECT_EQ(other_guard_->status().link, policy::Breaker::State::kClosed);
 }
 
-TEST_F(TagsTest, DoubtDoesNotKeepUnknownTagsFromUpstream) {
+TEST_F(TagsTest, UnknownTagIsAskedForOnADoubtfulLink) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> first, second;
   check_failing(first, ErrorCode::kTimedOut);
@@ -461,7 +461,7 @@ TEST_F(TagsTest, DoubtDoesNotKeepUnknownTagsFromUpstream) {
   EXPECT_EQ(asked(), UpstreamKind::kManifestHead);
 }
 
-TEST_F(TagsTest, CheckIsMadeAgainWhenUpstreamAnswersAPing) {
+TEST_F(TagsTest, TagIsCheckedAgainAfterAGoodPing) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> first, second;
   check_failing(first, ErrorCode::kTimedOut);
@@ -483,7 +483,7 @@ TEST_F(TagsTest, AnyAnswerEndsTheDoubt) {
   EXPECT_EQ(asked(), UpstreamKind::kManifestHead);
 }
 
-TEST_F(TagsTest, UnchangedOneIsNotWrittenWithinTheHour) {
+TEST_F(TagsTest, UnchangedTagIsNotWrittenWithinAnHour) {
   cache_old(seconds(60));
   check_unchanged();
   clock_.advance(seconds(3539));
@@ -491,14 +491,14 @@ TEST_F(TagsTest, UnchangedOneIsNotWrittenWithinTheHour) {
   EXPECT_EQ(indexed().checked_at, first_check_ - seconds(60));
 }
 
-TEST_F(TagsTest, UnchangedOneIsWrittenAfterAnHour) {
+TEST_F(TagsTest, UnchangedTagIsWrittenAfterAnHour) {
   cache_old(seconds(60));
   clock_.advance(seconds(3540));
   check_unchanged();
   EXPECT_EQ(indexed().checked_at, clock_.wall_now());
 }
 
-TEST_F(TagsTest, ConfirmationsOfOneHourAreForgottenByARestart) {
+TEST_F(TagsTest, RestartForgetsUnwrittenConfirmations) {
   cache_old(seconds(60));
   check_unchanged();
   make_cache();
@@ -507,7 +507,7 @@ TEST_F(TagsTest, ConfirmationsOfOneHourAreForgottenByARestart) {
   EXPECT_EQ(asked(), UpstreamKind::kManifestHead);
 }
 
-TEST_F(TagsTest, TagThatCannotBeWrittenIsKnownUntilTheRestart) {
+TEST_F(TagsTest, TagThatCannotBeWrittenIsKnownInMemory) {
   cache_old(seconds(7200));
   store_.fail(Step::kPutTag, {ErrorCode::kNoSpace, "full"});
   check_unchanged();
@@ -516,7 +516,7 @@ TEST_F(TagsTest, TagThatCannotBeWrittenIsKnownUntilTheRestart) {
   expect_old(asker, ManifestSource::kHit);
 }
 
-TEST_F(TagsTest, MoveThatCouldNotBeWrittenIsWrittenAtTheNextCheck) {
+TEST_F(TagsTest, UnwrittenMoveIsWrittenAtTheNextCheck) {
   cache_old(seconds(60));
   store_.add_manifest(new_, std::string(oci::kOciIndex));
   store_.fail(Step::kPutTag, {ErrorCode::kNoSpace, "full"});
@@ -529,7 +529,7 @@ TEST_F(TagsTest, MoveThatCouldNotBeWrittenIsWrittenAtTheNextCheck) {
   EXPECT_EQ(indexed().digest, new_digest_);
 }
 
-TEST_F(TagsTest, ClockThatWasSetBackMakesATagOld) {
+TEST_F(TagsTest, TagIsOldAfterTheClockWasSetBack) {
   cache_old(seconds(0));
   clock_.set_wall(clock_.wall_now() - seconds(3600));
   Asker<ManifestAnswer> asker;
@@ -537,7 +537,7 @@ TEST_F(TagsTest, ClockThatWasSetBackMakesATagOld) {
   EXPECT_EQ(asked(), UpstreamKind::kManifestHead);
 }
 
-TEST_F(TagsTest, ClockThatWasSetBackALittleMakesATagOldToo) {
+TEST_F(TagsTest, TagIsOldAfterTheClockWasSetBackALittle) {
   cache_old(seconds(0));
   clock_.set_wall(clock_.wall_now() - milliseconds(500));
   Asker<ManifestAnswer> asker;
@@ -555,7 +555,7 @@ TEST_F(TagsTest, CheckAfterTheClockWasSetBackIsWritten) {
   expect_old(asker, ManifestSource::kHit);
 }
 
-TEST_F(TagsTest, FreshnessBelowASecondIsKeptTo) {
+TEST_F(TagsTest, FreshForBelowASecondIsHonoured) {
   rules_.fresh_for = milliseconds(500);
   make_cache();
   cache_old(seconds(0));
@@ -565,7 +565,7 @@ TEST_F(TagsTest, FreshnessBelowASecondIsKeptTo) {
   EXPECT_EQ(asked(), UpstreamKind::kManifestHead);
 }
 
-TEST_F(TagsTest, DestroyedWhileOneIsChecked) {
+TEST_F(TagsTest, CacheMayBeDestroyedDuringACheck) {
   cache_old(seconds(60));
   Asker<ManifestAnswer> asker;
   get(asker, tag_);
