@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was read is dropped from the page cache again, unless it was there before: a
-// check of everything shouldn't push out what clients ask for.
+// Each piece is dropped from the page cache after reading, unless it was cached before: a
+// check of all blobs shouldn't displace the blobs that clients ask for.
 
 #include "store/blob_check.h"
 
@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -31,13 +32,13 @@ bool is_cached(int fd, std::uint64_t offset) {
 
 }  // namespace
 
-// Used by one helper at a time.
+// Runs on helper threads, one piece at a time; ends once.
 class BlobCheck::Job {
  public:
   Job(std::shared_ptr<Core> core, oci::Digest digest)
       : core_(std::move(core)), digest_(std::move(digest)), sha_(digest_.kind()) {}
 
-  // Returns how many bytes were read; fewer than a piece when over() is set.
+  // Reads the next piece and returns its bytes. Not to be called after over().
   std::uint64_t read_piece();
   bool over() const { return over_; }
   CheckedBlob result() const { return {state_, size_bytes_, inode_}; }
@@ -58,9 +59,10 @@ class BlobCheck::Job {
 };
 
 bool BlobCheck::Job::open() {
+  assert(size_bytes_ == 0);
   Result<UniqueFd> fd = core_->files.open_published(digest_);
   if (!fd) {
-    // No open file to spare, say: that is no word about the bytes.
+    // For example too many open files: the error says nothing about the bytes.
     log::error("{}", fd.error().message);
     end(BlobState::kGone, 0);
     return false;
@@ -77,6 +79,7 @@ bool BlobCheck::Job::open() {
 }
 
 std::uint64_t BlobCheck::Job::read_piece() {
+  assert(!over_);
   if (!fd_ && !open()) return 0;
   std::vector<char> buffer(kReadBytes);
   const std::uint64_t from = size_bytes_;
@@ -105,8 +108,9 @@ std::uint64_t BlobCheck::Job::read_piece() {
   return size_bytes_ - from;
 }
 
-// A damaged file may have been replaced while it was read.
+// A file that was replaced while it was read counts as gone, not as damaged.
 std::uint64_t BlobCheck::Job::end(BlobState state, std::uint64_t read_bytes) {
+  assert(!over_);
   over_ = true;
   state_ = state == BlobState::kDamaged && fd_ && !still_there() ? BlobState::kGone : state;
   return read_bytes;
@@ -143,7 +147,7 @@ void BlobCheck::on_piece(std::uint64_t read_bytes, bool over) {
   const std::chrono::milliseconds wait = pace_(read_bytes);
   const auto go_on = [this, over] {
     if (!over) return read_piece();
-    const Done done = done_;  // It may destroy this.
+    const Done done = done_;  // A copy: `done` may destroy this object.
     done(job_->result());
   };
   if (wait.count() == 0) return go_on();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One stored blob, read and hashed again a piece at a time on the helpers, so that a
-// large one neither holds a thread nor wakes a slow disk for long. Loop thread.
+// Reads and hashes one stored blob again, a piece at a time on the helper threads, so that
+// a large blob neither occupies a thread nor keeps a slow disk busy for long. At most one
+// piece is being read at any time. Loop thread.
 
 #ifndef LAYBY_STORE_BLOB_CHECK_H_
 #define LAYBY_STORE_BLOB_CHECK_H_
@@ -16,9 +17,9 @@
 namespace layby::store {
 
 enum class BlobState {
-  kGood,     // The digest holds.
-  kDamaged,  // It doesn't, or the file can't be read.
-  kGone,     // There is no such file, or another since, or it can't be looked at now.
+  kGood,     // The bytes match the digest.
+  kDamaged,  // The bytes don't match the digest, or the disk can't read them.
+  kGone,     // The file is missing, was replaced meanwhile, or can't be opened or read now.
 };
 
 struct CheckedBlob {
@@ -29,12 +30,12 @@ struct CheckedBlob {
 
 class BlobCheck {
  public:
-  // May be asked before each piece how long to wait; `read_bytes` were read since.
+  // Called after each piece of `read_bytes`: how long to wait before going on.
   using Pace = std::function<std::chrono::milliseconds(std::uint64_t read_bytes)>;
   using Done = std::function<void(const CheckedBlob&)>;
 
-  // `done` is called once, later; it may destroy the check. Destroying it earlier drops
-  // the callback.
+  // Calls `done` once, after the constructor has returned; `done` may destroy the check.
+  // Destroying the check earlier drops the callback.
   BlobCheck(std::shared_ptr<Core> core, event::Workers& workers, const oci::Digest& digest,
             Pace pace, Done done);
   ~BlobCheck();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plain POSIX calls with their errors. A name is durable when the directory that holds
-// it is synced, and a directory's own name when its parent is.
+// Plain POSIX calls with their errors. A file's name is durable after a sync of its
+// directory, and a directory's name after a sync of its parent.
 
 #include "store/blob_files.h"
 
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -29,7 +30,7 @@ struct CloseDirectory {
 };
 using DirectoryPtr = std::unique_ptr<DIR, CloseDirectory>;
 
-// Reading a blob shouldn't write its inode; the kernel allows that to the file's owner.
+// O_NOATIME, since reading a blob shouldn't write its inode. Only the file's owner may use it.
 int open_for_reading(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOATIME);
   if (fd >= 0 || errno != EPERM) return fd;
@@ -38,7 +39,7 @@ int open_for_reading(const char* path) {
 
 constexpr std::size_t kMaxQuarantined = 16;
 
-// "sha256-9f86d0…" as a digest.
+// The digest that a file name like "sha256-9f86d0…" stands for.
 std::optional<oci::Digest> digest_of_name(std::string name) {
   const auto dash = name.find('-');
   if (dash == std::string::npos) return std::nullopt;
@@ -115,7 +116,7 @@ Result<UniqueFd> BlobFiles::open_partial(const oci::Digest& digest) const {
 
 Status BlobFiles::sync_data(int fd, const std::string& path) const {
   if (calls_.sync_data(fd) == 0) return {};
-  return disk_error("write to the disk", path, errno);
+  return disk_error("sync", path, errno);
 }
 
 Status BlobFiles::publish(const oci::Digest& digest) {
@@ -134,7 +135,7 @@ Status BlobFiles::quarantine(const oci::Digest& digest, std::uint64_t inode) con
   if (!info || info->st_ino != inode) return {};
   const std::string folder = data_dir_ + "/quarantine";
   if (Status made = make_directories(folder); !made) return made;
-  std::vector<std::tuple<time_t, long, std::string>> kept;  // By when they came.
+  std::vector<std::tuple<time_t, long, std::string>> kept;  // Sorted by age.
   each_file(folder, [&](const std::string& name) {
     const std::string path = folder + "/" + name;
     const auto old = look_at(path);
@@ -165,8 +166,8 @@ Status BlobFiles::sync_published_name(const oci::Digest& digest) {
   return sync_directory(shelf_path(digest));
 }
 
-// Whoever made the folder, its name is synced once a run, and again when it was deleted
-// and made anew.
+// Syncs the shelf's name once a run, even if an earlier run made the folder, and again
+// whenever the folder is made anew.
 Status BlobFiles::make_shelf(const oci::Digest& digest) {
   const std::string path = shelf_path(digest);
   const bool made = ::mkdir(path.c_str(), 0750) == 0;
@@ -188,7 +189,7 @@ Status BlobFiles::sync_directory(const std::string& path) const {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return disk_error("open directory", path, errno);
   if (calls_.sync_directory(fd.get()) == 0) return {};
-  return disk_error("write to the disk the directory", path, errno);
+  return disk_error("sync directory", path, errno);
 }
 
 Status BlobFiles::remove_published(const oci::Digest& digest) const {
@@ -199,7 +200,7 @@ Status BlobFiles::sync_shelves(const std::vector<oci::Digest>& digests) const {
   std::set<std::string> shelves;
   for (const oci::Digest& digest : digests) shelves.insert(shelf_path(digest));
   for (const std::string& shelf : shelves) {
-    if (::access(shelf.c_str(), F_OK) != 0) continue;  // Nothing was ever in it.
+    if (::access(shelf.c_str(), F_OK) != 0) continue;  // A missing shelf holds no names.
     if (Status synced = sync_directory(shelf); !synced) return synced;
   }
   return {};
@@ -210,7 +211,7 @@ Status BlobFiles::remove_partial(const oci::Digest& digest) {
   const auto info = look_at(path);
   if (Status gone = remove_file(path); !gone) return gone;
   if (!info) return {};
-  // A file that others put there was never added.
+  // Clamped: the bytes of a file that others put there were never added.
   const auto size = static_cast<std::uint64_t>(info->st_size);
   std::uint64_t sum = partial_bytes_;
   while (!partial_bytes_.compare_exchange_weak(sum, sum - std::min(sum, size))) {
@@ -223,7 +224,7 @@ Status BlobFiles::remove_partial_older_than(const oci::Digest& digest, WallTime 
   const std::string path = partial_path(digest);
   const auto info = look_at(path);
   if (!info || written_at(*info) >= before) return {};
-  log::info("deleting {}, which nobody has taken up again", path);
+  log::info("deleting the old partial file {}: no fill has resumed it", path);
   if (info->st_nlink > 1 && !indexed) {
     if (Status gone = remove_published(digest); !gone) return gone;
   }
@@ -260,6 +261,7 @@ std::vector<PartialFile> BlobFiles::list_partials(WallTime before) const {
 }
 
 std::vector<oci::Digest> BlobFiles::list_shelf(ShaKind kind, int number) const {
+  assert(number >= 0 && number < kShelves);
   std::vector<oci::Digest> found;
   constexpr std::string_view kHex = "0123456789abcdef";
   const std::string algorithm = kind == ShaKind::kSha256 ? "sha256" : "sha512";

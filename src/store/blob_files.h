@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where blob files are: published ones under blobs/, half-written ones under partial/,
-// damaged ones under quarantine/. A file gets a second name in blobs/ when its bytes are
-// verified and durable, so what stands there was whole once; its name in partial/ goes
-// when the index knows it, so that a crash between the two is found without looking
-// through blobs/. Work on one digest is in order (the store's lanes see to that);
-// everything may block but open_published, which the loop calls.
+// The blob files: published files are in blobs/, half-written files in partial/, damaged
+// files in quarantine/. A file gets its name in blobs/ only after its bytes are verified and
+// durable. Its name in partial/ is removed only after the index has committed the blob, so
+// a start finds every interrupted publishing by listing partial/. Callers do the work on one
+// digest in order (the store's lanes see to that). Every call on files may block; after the
+// start, the loop thread makes only one of them, open_published().
 
 #ifndef LAYBY_STORE_BLOB_FILES_H_
 #define LAYBY_STORE_BLOB_FILES_H_
@@ -27,7 +27,7 @@
 
 namespace layby::store {
 
-// The calls of publishing that no test can make fail on a sound disk.
+// The system calls of publishing. Tests replace them, since a sound disk doesn't fail.
 struct DiskCalls {
   int (*sync_data)(int fd);
   int (*sync_directory)(int fd);
@@ -51,7 +51,7 @@ struct PartialFile {
   oci::Digest digest;
   std::uint64_t size_bytes = 0;
   WallTime written_at;
-  bool linked = false;  // It has its name in blobs/ too, or had it.
+  bool linked = false;  // The file has a second link: its publishing has begun.
 };
 
 class BlobFiles {
@@ -64,40 +64,40 @@ class BlobFiles {
   std::string published_path(const oci::Digest& digest) const;
   std::string partial_path(const oci::Digest& digest) const;
 
-  // An empty UniqueFd when there is no such file.
+  // An empty UniqueFd when the file is missing.
   Result<UniqueFd> open_published(const oci::Digest& digest) const;
-  // For reading and writing; made if it isn't there.
+  // For reading and writing. Creates a missing file.
   Result<UniqueFd> open_partial(const oci::Digest& digest) const;
 
   Status sync_data(int fd, const std::string& path) const;
-  // Gives the partial file its published name besides; durable when it returns Ok.
+  // Links the partial file to its published name as well; durable when Ok.
   Status publish(const oci::Digest& digest);
-  // Moves a published file to quarantine/, where the last few are kept; only if it is
-  // still the one with that inode.
+  // Moves a published file to quarantine/, which keeps the last few. Does nothing when the
+  // published file has another inode or is missing.
   Status quarantine(const oci::Digest& digest, std::uint64_t inode) const;
   // Makes sure that the name of a published file is durable.
   Status sync_published_name(const oci::Digest& digest);
 
-  // Fine if there is no such file.
+  // Ok if the file is missing.
   Status remove_published(const oci::Digest& digest) const;
   Status remove_partial(const oci::Digest& digest);
   // Makes the deletion of published files durable.
   Status sync_shelves(const std::vector<oci::Digest>& digests) const;
-  // Only if nobody has written to it since `before`. A published name that it has
-  // besides goes too, unless `indexed`.
+  // Does nothing if somebody wrote to the file at `before` or later. The published name of
+  // the same file is removed too, unless `indexed`.
   Status remove_partial_older_than(const oci::Digest& digest, WallTime before, bool indexed);
 
-  // What is in partial/. What isn't a partial file is deleted when it was last written
-  // before `before`.
+  // All partial files. Deletes other files in partial/ that were last written before
+  // `before`.
   std::vector<PartialFile> list_partials(WallTime before) const;
-  // The digests that files in blobs/ are named by, in shelf `number` (0 to kShelves - 1)
-  // of an algorithm.
+  // The digests of the files in one shelf of blobs/: `number` (0 to kShelves - 1) is the
+  // first byte of the digests.
   static constexpr int kShelves = 256;
   std::vector<oci::Digest> list_shelf(ShaKind kind, int number) const;
-  // Deletes what is in quarantine/.
+  // Deletes all files in quarantine/.
   void clear_quarantine() const;
 
-  // Bytes of all partial files; whoever writes to one adds, deleting subtracts.
+  // Bytes of all partial files. Writers add the bytes they write; deleting subtracts.
   std::atomic<std::uint64_t>& partial_bytes() { return partial_bytes_; }
 
  private:

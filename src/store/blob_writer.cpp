@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Jobs: open, then some blocks of bytes at a time, then verify, publish and commit. The
-// first failure ends it all, but for one of the disk while bytes are still coming: they
-// go on in memory.
+// The jobs are: open, write a few blocks at a time, then verify, publish and commit. The
+// first failure ends the writing and is reported once. Only a failure of the disk before
+// verifying doesn't end it: the later bytes go to memory.
 
 #include "store/blob_writer.h"
 
 #include <atomic>
+#include <cassert>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -17,7 +18,7 @@
 namespace layby::store {
 namespace {
 
-// What one blob writes before other work of its helper thread has its turn.
+// Blocks that one blob writes before its helper thread turns to other work.
 constexpr int kTurnBlocks = 8;
 
 }  // namespace
@@ -33,7 +34,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
         file_(core_->files, digest, indexed_bytes, stopped_) {}
   ~Jobs();
 
-  // These four are for the loop thread.
+  // These five are called on the loop thread.
   void open() { submit(&Jobs::run_open); }
   void append(std::string_view bytes) {
     if (queue_.push(bytes)) submit(&Jobs::run_write);
@@ -64,8 +65,9 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> keep_ = true;
   WriteQueue queue_;
-  FillFile file_;                      // For the lane's work only, and so are these.
-  std::atomic<int>* users_ = nullptr;  // Of the lane, where this one is counted.
+  // The members below are used only by jobs in the lane, and by the destructor.
+  FillFile file_;
+  std::atomic<int>* users_ = nullptr;  // The lane's user count that includes this writer.
   bool failed_ = false;
   bool unkept_told_ = false;
 };
@@ -77,10 +79,13 @@ void DiskBlobWriter::Jobs::submit(std::function<void(Jobs&)> job) {
 }
 
 DiskBlobWriter::Jobs::~Jobs() {
-  if (users_ != nullptr) --*users_;
+  if (users_ == nullptr) return;
+  [[maybe_unused]] const int left = --*users_;
+  assert(left >= 0);
 }
 
 void DiskBlobWriter::Jobs::run_open() {
+  assert(users_ == nullptr);
   if (Status opened = file_.open(); !opened) return fail(std::move(opened).error());
   users_ = file_.uses_published() ? &lane_->published_users : &lane_->partial_users;
   ++*users_;
@@ -98,13 +103,15 @@ void DiskBlobWriter::Jobs::run_write() {
   submit(&Jobs::run_write);
 }
 
-// False when there is nothing to write, or it failed.
+// Returns false when there is nothing to write or writing has ended.
 bool DiskBlobWriter::Jobs::write_next() {
   std::optional<WriteQueue::Block> block = queue_.pop();
   if (!block || failed_ || stopped_) return false;
+  assert(users_ != nullptr);  // run_open() came before, or stopped_ is set.
   const std::uint64_t before = file_.size_bytes();
   const std::uint64_t on_disk_before = file_.disk_bytes_written();
   Status written = write(block->bytes());
+  assert(!written.ok() || file_.size_bytes() == before + block->bytes().size());
   queue_.give_back(*std::move(block));
   count(core_->counters.store_bytes_written, file_.disk_bytes_written() - on_disk_before);
   if (!written) {
@@ -126,7 +133,7 @@ Status DiskBlobWriter::Jobs::write(std::string_view bytes) {
   return file_.write(bytes);
 }
 
-// Before the bytes that are in memory are told of.
+// Reports on_unkept() before on_written() reports any byte that is in memory.
 void DiskBlobWriter::Jobs::tell_unkept() {
   if (!file_.tail() || unkept_told_) return;
   unkept_told_ = true;
@@ -136,12 +143,14 @@ void DiskBlobWriter::Jobs::tell_unkept() {
   });
 }
 
-// Once the digest holds it goes on to the end, with or without a writer.
+// After the digest has matched, publishing runs to its end even if the writer is destroyed.
 void DiskBlobWriter::Jobs::run_finish(WallTime now) {
-  // A turn of writing that was over before the queue was empty goes on behind this.
+  // A run_write() that ran out of its turn is queued after this job, so the rest of the
+  // bytes is written here.
   while (write_next()) {
   }
   if (failed_ || stopped_) return;
+  assert(users_ != nullptr);
   if (Status verified = file_.verify(); !verified) return fail(std::move(verified).error());
   tell([](DiskBlobWriter& writer) { writer.events_.on_verified(); });
   if (file_.tail()) return;
@@ -150,8 +159,9 @@ void DiskBlobWriter::Jobs::run_finish(WallTime now) {
 }
 
 void DiskBlobWriter::Jobs::commit(WallTime now) {
+  assert(!file_.tail());
   const BlobRecord record{file_.size_bytes(), now};
-  // Holding itself, it holds the lane: a later writer's work waits in the same one.
+  // The entry keeps this object, and so the lane, alive: a later writer uses the same lane.
   CommitQueue::Entry entry;
   entry.write = [self = shared_from_this(), record](WriteTxn& txn) {
     return self->put_record(txn, record);
@@ -183,6 +193,7 @@ void DiskBlobWriter::Jobs::tell(std::function<void(DiskBlobWriter&)> call) {
 }
 
 void DiskBlobWriter::Jobs::fail(Error error) {
+  assert(!failed_);
   failed_ = true;
   if (error.code == ErrorCode::kCancelled) return;
   if (error.code != ErrorCode::kCorrupt) count(core_->counters.store_errors);
@@ -220,16 +231,19 @@ void DiskBlobWriter::finish() { jobs_->finish(clock_.wall_now()); }
 
 void DiskBlobWriter::on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes,
                               bool whole) {
+  assert(!file_);
   file_ = std::move(file);
   events_.on_writer_ready(kept_bytes, whole);
 }
 
 void DiskBlobWriter::on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason) {
+  assert(file_);
   file_->go_on_in(std::move(tail));
   events_.on_unkept(reason);
 }
 
 void DiskBlobWriter::on_block(std::uint64_t block_bytes, std::uint64_t total_bytes) {
+  assert(file_ && block_bytes <= queued_bytes_);
   queued_bytes_ -= block_bytes;
   events_.on_written(total_bytes);
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A writer's two sides. DiskBlobWriter lives on the loop thread and belongs to the
-// caller; its Jobs run one at a time in the lane of the digest and outlive it. Jobs
-// report by posts that find the writer or, when it is gone, nothing.
+// Writes one blob. DiskBlobWriter lives on the loop thread and belongs to the caller. Its
+// Jobs run one at a time in the digest's lane and may outlive the writer. Jobs report by
+// posting to the loop; a report to a destroyed writer is dropped. Invariants: on_ready()
+// comes first, and queued_bytes_ are exactly the appended bytes that on_block() has not
+// reported.
 
 #ifndef LAYBY_STORE_BLOB_WRITER_H_
 #define LAYBY_STORE_BLOB_WRITER_H_
@@ -22,7 +24,7 @@ namespace layby::store {
 
 class DiskBlobWriter final : public cache::BlobWriter {
  public:
-  // `indexed_bytes` is the size of the blob when the index has it.
+  // `indexed_bytes` is the blob's size in the index, empty when the index doesn't know it.
   DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<DigestLane> lane,
                  const oci::Digest& digest, std::optional<std::uint64_t> indexed_bytes,
                  const Clock& clock, cache::BlobWriterEvents& events);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A blob's size is taken from the index where it is stored, else from who names it.
+// A stored blob's size is taken from the index; a missing blob's size is taken from the
+// descriptor in the manifest. Invariant: every blob of a listed image is in blobs_ and has
+// at least one user.
 
 #include "store/catalog.h"
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 #include <set>
 #include <utility>
@@ -17,7 +20,7 @@ namespace {
 struct Blob {
   std::uint64_t size_bytes = 0;
   bool stored = false;
-  int users = 0;  // Images that have it.
+  int users = 0;  // Images that use the blob.
 };
 
 class Listing {
@@ -42,7 +45,7 @@ class Listing {
   const Txn& txn_;
   const TouchMap& touches_;
   std::vector<Entry> entries_;
-  std::set<cache::TagKey> names_;  // Of the entries.
+  std::set<cache::TagKey> names_;  // The tags of entries_.
   std::vector<cache::TagKey> waiting_pins_;
   std::map<oci::Digest, Blob> blobs_;
 };
@@ -87,7 +90,7 @@ Status Listing::find_used(cache::CachedImage& image) const {
   return {};
 }
 
-// A tag whose manifest is gone is no image.
+// Skips a tag whose manifest isn't stored.
 Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   const Result<bool> pinned = txn_.is_pinned(key);
   if (!pinned) return pinned.error();
@@ -111,7 +114,7 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   return {};
 }
 
-// A pin by digest is an image of its own when its manifest is there.
+// Lists a pin by digest as an image when its manifest is stored.
 Status Listing::add_pin(const cache::TagKey& key) {
   const auto digest = oci::Digest::parse(key.tag);
   if (!digest || names_.contains(key)) return {};
@@ -144,6 +147,7 @@ cache::Catalog Listing::finish(const Counts& counts) {
   for (Entry& entry : entries_) {
     for (const oci::Digest& digest : entry.blobs) {
       const Blob& blob = blobs_.at(digest);
+      assert(blob.users > 0);
       if (blob.stored && blob.users > 1) entry.image.shared_bytes += blob.size_bytes;
     }
     catalog.images.push_back(std::move(entry.image));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One job in the lane commits everything that is waiting when it begins.
+// Each run() commits all entries that are waiting when it begins.
 
 #include "store/commit_queue.h"
 
+#include <cassert>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -15,6 +16,7 @@ CommitQueue::CommitQueue(std::unique_ptr<Index> index, event::Lane lane, event::
     : index_(std::move(index)), lane_(std::move(lane)), loop_(loop), counters_(counters) {}
 
 void CommitQueue::add(Entry entry) {
+  assert(entry.write);
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
@@ -38,6 +40,7 @@ void CommitQueue::run() {
     const std::lock_guard lock(mutex_);
     batch.swap(waiting_);
   }
+  assert(!batch.empty());
   recover_if_needed();
   if (Status all = commit(batch); !all) {
     recover_if_needed();
@@ -45,7 +48,7 @@ void CommitQueue::run() {
   }
   for (Entry& entry : batch) {
     if (entry.result.ok() && entry.committed) entry.committed();
-    // What is held for the write and after it isn't held until the loop turns.
+    // Released now, so that lanes and files they hold don't wait for the loop's next turn.
     entry.write = nullptr;
     entry.committed = nullptr;
   }
@@ -67,7 +70,7 @@ void CommitQueue::recover_if_needed() {
   if (on_recovered_) loop_.post(on_recovered_);
 }
 
-// After a batch failed: the guilty one fails alone.
+// After a failed batch: commits each entry alone, so that only the faulty entry fails.
 void CommitQueue::commit_each(Batch& batch) {
   for (Entry& entry : batch) {
     entry.result = commit({&entry, 1});

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes to the index, in order and in batches: whatever queued up while the last
-// commit synced goes into the next one, with a single sync. A write that fails takes
-// only itself down. An index that reports damage is opened again here, between two
-// commits. Held by shared_ptr, since work in its lane outlives the store.
+// Writes to the index, in order and in batches: all writes that queued up during one commit
+// share the next commit and its single sync. A failing write fails alone. An index that
+// reports damage is opened again here, between two commits. Held by shared_ptr, since work
+// in the queue's lane outlives the store. Invariant: one run() is in the lane while waiting_
+// is not empty.
 
 #ifndef LAYBY_STORE_COMMIT_QUEUE_H_
 #define LAYBY_STORE_COMMIT_QUEUE_H_
 
 #include <atomic>
+#include <cassert>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -28,23 +30,26 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   using Done = std::function<void(Status)>;
 
   struct Entry {
-    Write write;                      // Runs on a helper, maybe twice.
-    std::function<void()> committed;  // Runs on the helper when it is on the disk.
-    Done done;                        // Runs on the loop, last.
+    Write write;                      // Runs on a helper, at most twice.
+    std::function<void()> committed;  // Runs on the helper after a durable commit.
+    Done done;                        // Runs once on the loop, last.
     Status result;
   };
 
   CommitQueue(std::unique_ptr<Index> index, event::Lane lane, event::Loop& loop,
               Counters& counters);
 
-  // From any thread. Any but `write` may be empty.
+  // From any thread. `committed` and `done` may be empty.
   void add(Entry entry);
   void add(Write write, Done done) { add({std::move(write), nullptr, std::move(done), {}}); }
 
-  // Opens a damaged index again, soon.
+  // Queues the reopening of a damaged index.
   void recover();
-  // Called on the loop thread after a recovery. Set before the first add().
-  void on_recovered(std::function<void()> call) { on_recovered_ = std::move(call); }
+  // Called on the loop thread after each recovery. Set once, before the first add().
+  void on_recovered(std::function<void()> call) {
+    assert(!on_recovered_);
+    on_recovered_ = std::move(call);
+  }
 
   Index& index() { return *index_; }
 
@@ -61,9 +66,9 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   event::Loop& loop_;
   Counters& counters_;
   std::function<void()> on_recovered_;
-  std::atomic<bool> recovering_ = false;  // A recovery is in the lane.
+  std::atomic<bool> recovering_ = false;  // A recovery is queued in the lane.
   std::mutex mutex_;
-  Batch waiting_;  // Guarded by mutex_. When not empty, run() is in the lane.
+  Batch waiting_;  // Guarded by mutex_.
 };
 
 }  // namespace layby::store

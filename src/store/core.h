@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What work on the helper threads needs of a store. That work holds it by shared_ptr,
-// so the folder stays locked and the index open until the last of it is done, though
-// the store itself may be gone.
+// The part of a store that work on the helper threads uses. Work holds the Core by
+// shared_ptr, so the folder stays locked and the index open until the last work is done,
+// even after the store is destroyed.
 
 #ifndef LAYBY_STORE_CORE_H_
 #define LAYBY_STORE_CORE_H_
 
 #include <atomic>
+#include <cassert>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,12 +23,12 @@
 
 namespace layby::store {
 
-// All file work on one digest, in order.
+// Runs all file work on one digest in order. Invariant: no user count is negative.
 struct DigestLane {
   explicit DigestLane(event::Lane made) : lane(std::move(made)) {}
   event::Lane lane;
-  // Writers that have the partial or the published file open, whether or not anything is
-  // coming: it must stay where it is.
+  // Writers that have the partial file, or the published file, open. A file with users must
+  // stay in its place, even if no bytes are coming.
   std::atomic<int> partial_users = 0;
   std::atomic<int> published_users = 0;
   Grants grants;
@@ -43,15 +44,16 @@ class Core {
         counters(the_counters) {}
 
  private:
-  const UniqueFd lock_;  // First in, last out.
+  const UniqueFd lock_;  // Declared first: released after all other members.
 
  public:
   BlobFiles files;
-  // These two are set once, while the store opens.
+  // Both are set once, in DiskStore::open().
   std::shared_ptr<CommitQueue> commits;
   bool private_after_rebuild = false;
-  // Grants are lost and the files not looked through: anything may be private.
+  // During a rebuild: the grants are lost, so any content may be private.
   bool anything_may_be_private() const {
+    assert(commits);
     return private_after_rebuild && commits->index().needs_rebuild();
   }
   event::Loop& loop;

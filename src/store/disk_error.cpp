@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What to do about each errno that an edge box's disk gives.
+// Advice for each errno that file system calls return.
 
 #include "store/disk_error.h"
 
@@ -20,19 +20,19 @@ const char* advice_for(int errno_value) {
     case EPERM:
       return "make it readable and writable for the user that runs layby";
     case EIO:
-      return "the disk fails: see the kernel's log";
+      return "the disk failed; see the kernel's log";
     case EMFILE:
     case ENFILE:
       return "raise the limit of open files";
     case EFBIG:
       return "raise the file size limit";
     case ENOENT:
-      return "something removed it; don't change files under layby's data_dir";
+      return "another program removed it; don't change files under layby's data_dir";
     case ENOTDIR:
     case EISDIR:
     case EEXIST:
     case ELOOP:
-      return "something else is in its place; move that away";
+      return "another file or folder is in its place; move that one away";
     default:
       return "see the kernel's log";
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Failures of file system calls as Errors that say what failed, on what path, and what
-// to do about it.
+// Turns failures of file system calls into Errors that say what failed, on which path, and
+// what to do.
 
 #ifndef LAYBY_STORE_DISK_ERROR_H_
 #define LAYBY_STORE_DISK_ERROR_H_
@@ -12,8 +12,8 @@
 
 namespace layby::store {
 
-// kNoSpace for a full disk or quota, else kIo: a file of ours that is missing is a
-// failure, not an answer.
+// kNoSpace for a full disk or quota, else kIo. A missing file is kIo too, not kNotFound:
+// callers ask only for files that should exist.
 Error disk_error(const std::string& what, const std::string& path, int errno_value);
 
 }  // namespace layby::store

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// statvfs waits for the disk on some file systems, so it is asked by the helpers.
+// statvfs waits for the disk on some file systems, so helper threads call it.
 
 #include "store/disk_space.h"
 
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <utility>
 
@@ -22,8 +23,8 @@ struct DiskSpace::Answer {
   Space space;
   std::uint64_t written_before = 0;
 
-  // Bytes written while the file system answers count as not seen by it: too little room
-  // is the better error.
+  // Read before statvfs: bytes that are written meanwhile are subtracted twice at worst. It
+  // is better to report too little room than too much.
   static Answer ask(const std::string& path, const Counters& counters) {
     const std::uint64_t written = counters.store_bytes_written;
     struct statvfs info {};
@@ -48,12 +49,14 @@ DiskSpace::DiskSpace(std::string path, event::Loop& loop, event::Workers& worker
 
 Space DiskSpace::get() {
   if (!asking_ && clock_.steady_now() - asked_at_ >= kFreshFor) ask_again();
+  assert(counters_.store_bytes_written >= written_before_);
   Space now = space_;
   now.free_bytes -= std::min(now.free_bytes, counters_.store_bytes_written - written_before_);
   return now;
 }
 
 void DiskSpace::ask_again() {
+  assert(!asking_);
   asking_ = true;
   refresh([this] { asking_ = false; });
 }
@@ -61,7 +64,7 @@ void DiskSpace::ask_again() {
 void DiskSpace::refresh(std::function<void()> then) {
   workers_.submit([path = path_, &loop = loop_, &counters = counters_, weak = std::weak_ptr(self_),
                    then = std::move(then)]() mutable {
-    // What `then` holds is the loop's: it must not end here.
+    // Moved on: the objects that `then` holds must be destroyed on the loop thread.
     loop.post([answer = Answer::ask(path, counters), weak, then = std::move(then)] {
       const auto self = weak.lock();
       if (!self) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much room the disk has, at most a few seconds old, less what was written since.
-// Asking costs nothing; when the answer has become old a helper thread asks the file
-// system again. Loop thread.
+// How much room the disk has: an answer of the file system that is at most a few seconds
+// old, minus the bytes written since. get() never waits; when the answer is old, a helper
+// thread asks the file system again. Loop thread.
 
 #ifndef LAYBY_STORE_DISK_SPACE_H_
 #define LAYBY_STORE_DISK_SPACE_H_
@@ -20,17 +20,17 @@
 namespace layby::store {
 
 struct Space {
-  std::uint64_t free_bytes = 0;  // For a process without privileges.
+  std::uint64_t free_bytes = 0;  // Free for a process without privileges.
   std::uint64_t total_bytes = 0;
 };
 
 class DiskSpace {
  public:
-  // Asks once, and waits for that. The loop and the workers outlive it.
+  // Asks the file system and waits for the answer. The loop and the workers outlive this.
   DiskSpace(std::string path, event::Loop& loop, event::Workers& workers, const Clock& clock,
             const Counters& counters);
   Space get();
-  // Asks now; calls `then` when get() knows the answer.
+  // Asks the file system now; calls `then` on the loop when get() returns the answer.
   void refresh(std::function<void()> then);
 
  private:
@@ -44,7 +44,7 @@ class DiskSpace {
   const Clock& clock_;
   const Counters& counters_;
   Space space_;
-  std::uint64_t written_before_ = 0;  // Bytes, when space_ was asked for.
+  std::uint64_t written_before_ = 0;  // The bytes written when space_ was asked for.
   SteadyTime asked_at_;
   bool asking_ = false;
   std::shared_ptr<DiskSpace*> self_ = std::make_shared<DiskSpace*>(this);

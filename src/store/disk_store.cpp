@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening the folder in order (lock, folders, index, what a crash left), and the store's
-// calls over index, files and writers. What is found damaged is dropped, so that it is
-// fetched again.
+// Opens the folder in order (lock, folders, index, leftovers of a crash), and implements the
+// store's calls over index, files and writers. Damaged records and files are dropped, so that
+// they are fetched again. Invariant: a callback of a job never runs after the store is
+// destroyed (alive_).
 
 #include "layby/store/disk_store.h"
 
 #include <sys/stat.h>
 
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
@@ -26,14 +28,14 @@
 namespace layby::store {
 namespace {
 
-// A use that isn't written yet costs nothing but a place in the order of eviction, and
-// writing it wears the disk.
+// Writing uses wears the disk, and losing an unwritten use costs only a place in the order
+// of eviction.
 constexpr std::chrono::hours kTouchesStay{6};
 
-// Readers leave their entries behind; looking through them now and then is enough.
+// Entries of closed files stay in open_ until it has this many entries.
 constexpr std::size_t kOpenBeforePurge = 256;
 
-// What can't be looked up counts as indexed, so that nothing is deleted for it.
+// A failed lookup counts as indexed, so that it deletes nothing.
 bool is_indexed(Core& core, const oci::Digest& digest) {
   Result<ReadTxn> txn = core.commits->index().snapshot();
   if (!txn) return true;
@@ -41,8 +43,9 @@ bool is_indexed(Core& core, const oci::Digest& digest) {
   return !record || record->has_value();
 }
 
-// A fill that was killed between publishing its file and telling the index. What the
-// index doesn't know goes back to being a partial file. Whether the partial file is gone.
+// Settles a file with both names, left by a fill that was killed between linking the file
+// and removing its partial name. If the index knows the blob, the partial name goes, else the
+// published name. Returns whether the partial file is gone.
 bool settle_linked(Core& core, const oci::Digest& digest) {
   const bool known = is_indexed(core, digest);
   const Status removed =
@@ -108,7 +111,7 @@ void DiskStore::on_failed_lookup(const std::string& what, const Error& error) co
   if (core_->commits->index().needs_recovery()) core_->commits->recover();
 }
 
-// What can't be read counts as absent; the caller then fetches it.
+// A record that can't be read counts as absent; the caller then fetches it.
 template <typename T>
 std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::string& what) const {
   if (found.ok()) return *std::move(found);
@@ -155,8 +158,8 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
   return cache::StoredBlob{std::move(file), record->size_bytes};
 }
 
-// In the digest's lane, so it can't meet a writer's publishing; looks again there,
-// since one may have published between the lookup and now.
+// Runs in the digest's lane, so that it can't interfere with a writer that publishes. Checks
+// the file again there, since a writer may have published the blob after the lookup.
 void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes) {
   const std::shared_ptr<DigestLane> lane = lane_of(digest);
   lane->lane.submit([core = core_, lane, digest, expected_bytes] {
@@ -168,7 +171,7 @@ void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_b
       return;
     }
     count(core->counters.store_errors);
-    log::warn("{} {}; it is dropped and fetched again when it is asked for", path,
+    log::warn("{} {}; layby fetches the blob again when a client asks for it", path,
               there ? "has a wrong size" : "is missing");
     if (Status removed = core->files.remove_published(digest); !removed) {
       log::error("{}", removed.error().message);
@@ -247,8 +250,9 @@ std::unique_ptr<cache::BlobWriter> DiskStore::write_blob(const oci::Digest& dige
                                           events);
 }
 
-// There are few of them: one for each fill that was under way. Deleting a large file may
-// take a while, so that is done in its lane, behind a writer that takes it up meanwhile.
+// Partial files are few: one for each fill that was under way. Deleting a large file may
+// take a while, so that is done in the digest's lane, after the work of a writer that resumes
+// the file meanwhile.
 void DiskStore::sweep_partials(std::chrono::hours keep_for) {
   const WallTime before = clock_.wall_now() - keep_for;
   std::vector<oci::Digest> stale;
@@ -258,13 +262,14 @@ void DiskStore::sweep_partials(std::chrono::hours keep_for) {
     if (partial.written_at < before) stale.push_back(partial.digest);
   }
   if (stale.empty()) return;
-  // Whoever takes one up at once comes first.
+  // Posted, so that a writer that is made right after the start comes first.
   core_->loop.post([this, stale, before, weak = std::weak_ptr(alive_)] {
     if (!weak.expired()) remove_idle(stale, before, [] {});
   });
 }
 
-// Those that no writer has. Then calls `then`, on the loop.
+// Removes the partial files that no writer has and nobody has written to since `before`,
+// then calls `then` on the loop.
 void DiskStore::remove_idle(const std::vector<oci::Digest>& digests, WallTime before,
                             std::function<void()> then) {
   if (digests.empty()) return then();
@@ -280,6 +285,7 @@ void DiskStore::remove_idle(const std::vector<oci::Digest>& digests, WallTime be
         if (!removed) log::warn("{}", removed.error().message);
       }
       core->loop.post([weak, left, all_done = std::move(all_done)] {
+        assert(*left > 0);
         if (!weak.expired() && --*left == 0) (*all_done)();
       });
     });
@@ -296,8 +302,8 @@ void DiskStore::revoke_open(const oci::Digest& digest) {
   if (const auto file = open->second.lock()) file->revoke();
 }
 
-// Readers of the bad bytes are cut off when they next send. The index forgets the blob
-// before its file moves away, so that nobody opens it in between.
+// Readers of the damaged file are cut off before they send more of it. The index forgets
+// the blob before its file moves away, so that nobody opens the blob in between.
 void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
                           std::function<void()> then) {
   count(core_->counters.damaged_blobs);
@@ -312,8 +318,8 @@ void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
         return txn.trash_blob(digest);
       },
       while_alive([this, digest, inode, user, then = std::move(then)](const Status&) {
-        revoke_open(digest);  // Somebody may have come before the index forgot it.
-        // A record that couldn't be erased is one of a missing file then.
+        revoke_open(digest);  // A reader may have opened it before the index forgot it.
+        // If the commit failed, the record is now of a missing file, and open_blob() drops it.
         move_away(digest, inode, [this, digest, user, then] {
           forget_trash({digest});
           if (on_damaged_) on_damaged_(digest, *user);
@@ -413,7 +419,7 @@ void DiskStore::list_images(Given<cache::Catalog> done) {
     Result<ReadTxn> txn = index.snapshot();
     auto catalog =
         txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
-    // What `done` holds is the loop's: it must not end here.
+    // Moved on: the objects that `done` holds must be destroyed on the loop thread.
     core->loop.post([catalog = std::move(catalog), weak, done = std::move(done)] {
       if (!weak.expired()) done(catalog);
     });

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How content leaves the disk. The index forgets a blob and notes it as trash in one
-// commit; then its file is deleted, and the note when the deletion is durable. A crash
-// in between leaves notes, which the next start works off. On a disk so full that the
-// index can't be written, a few files go first, and their records are taken for what
-// they are: of missing files.
+// How content leaves the disk. One commit erases a blob's record and notes the blob as
+// trash; then its file is deleted, and the note is erased when the deletion is durable. A
+// crash in between leaves notes; the next start deletes their files. On a disk so full that
+// the index can't be written, a few files are deleted first; a crash then leaves records of
+// missing files, which open_blob() drops. Invariants of a Removal: files are being deleted
+// or a commit is under way, never both, and `done` is called once.
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <set>
 #include <utility>
 
@@ -23,30 +25,30 @@
 namespace layby::store {
 namespace {
 
-// What was used or stored within it goes last: it belongs to a pull under way.
+// Content that was used or stored this recently is evicted last: its pull may be under way.
 constexpr std::chrono::minutes kInUse{2};
 
-// A left partial file may be taken up again soon; it goes when nothing else can.
+// A partial file that was written this recently stays: a fill may resume it soon.
 constexpr std::chrono::minutes kPartialInUse{5};
 
 }  // namespace
 
-// One eviction on its way: steps of choosing, committing and deleting until there is
-// enough.
+// One eviction under way. It repeats the steps choose, commit and delete until enough is
+// freed.
 struct DiskStore::Removal {
   std::uint64_t wanted_bytes = 0;
-  std::optional<cache::TagKey> image;  // Instead of the lowest ranks.
+  std::optional<cache::TagKey> image;  // When set: evicts this image, in one step.
   EvictionOrder order;
   Given<cache::EvictedSum> done;
   cache::EvictedSum sum;
-  Evicted step;  // Chosen in the commit under way.
-  bool files_first = false;
+  Evicted step;              // Chosen by the last commit, or the commit under way.
+  bool files_first = false;  // The files of `step` go before its commit: the disk is full.
   std::size_t files_left = 0;
-  std::vector<oci::Digest> removed;  // Of the step: their files are gone.
+  std::vector<oci::Digest> removed;  // Blobs of `step` whose files are deleted.
 };
 
 void DiskStore::evict(std::uint64_t bytes, Given<cache::EvictedSum> done) {
-  write_touches();  // The commits are in order: this one counts.
+  write_touches();  // Commits run in order, so the eviction sees these uses.
   auto removal = std::make_shared<Removal>();
   removal->wanted_bytes = bytes;
   removal->done = std::move(done);
@@ -62,6 +64,8 @@ void DiskStore::evict_image(const cache::TagKey& key, Given<cache::EvictedSum> d
 }
 
 void DiskStore::commit_eviction(const std::shared_ptr<Removal>& removal) {
+  assert(removal->files_left == 0);
+  assert(removal->sum.blob_bytes <= removal->wanted_bytes);
   removal->order.bytes = removal->wanted_bytes - removal->sum.blob_bytes;
   removal->order.spare.clear();
   for (const auto& [digest, file] : open_) {
@@ -79,7 +83,7 @@ void DiskStore::commit_eviction(const std::shared_ptr<Removal>& removal) {
     if (weak.expired()) return;
     const bool full = !status.ok() && status.error().code == ErrorCode::kNoSpace;
     if (full && !removal->files_first && !removal->step.blobs.empty()) {
-      removal->files_first = true;  // Once: then there is room to commit.
+      removal->files_first = true;  // Tried once: afterwards there is room to commit.
       return remove_files(removal);
     }
     if (!status.ok()) return removal->done(status.error());
@@ -91,6 +95,7 @@ void DiskStore::commit_eviction(const std::shared_ptr<Removal>& removal) {
 }
 
 void DiskStore::remove_files(const std::shared_ptr<Removal>& removal) {
+  assert(removal->files_left == 0);
   removal->removed.clear();
   removal->files_left = removal->step.blobs.size();
   if (removal->files_left == 0) return finish_removal(removal);
@@ -98,15 +103,16 @@ void DiskStore::remove_files(const std::shared_ptr<Removal>& removal) {
     const auto lane = lane_of(digest);
     lane->lane.submit([this, weak = std::weak_ptr(alive_), core = core_, lane, digest,
                        removal = removal]() mutable {
-      // A fill that took the file for its own puts it back into the index. Should it not
-      // come to that, the file is trash until the next start.
+      // A fill that uses the file puts the blob back into the index. If the fill ends early,
+      // the file stays trash until the next start.
       const bool free = lane->published_users == 0;
       const Status removed = free ? core->files.remove_published(digest) : Status();
       if (!removed) log::error("{}", removed.error().message);
-      // What the removal holds is the loop's: it must not end here.
+      // Moved on: the objects that the removal holds must be destroyed on the loop thread.
       core->loop.post(
           [this, weak, digest, gone = free && removed.ok(), removal = std::move(removal)] {
             if (weak.expired()) return;
+            assert(removal->files_left > 0);
             if (gone) removal->removed.push_back(digest);
             if (--removal->files_left == 0) finish_removal(removal);
           });
@@ -115,6 +121,7 @@ void DiskStore::remove_files(const std::shared_ptr<Removal>& removal) {
 }
 
 void DiskStore::finish_removal(const std::shared_ptr<Removal>& removal) {
+  assert(removal->files_left == 0 && removal->removed.size() <= removal->step.blobs.size());
   if (removal->files_first) return commit_eviction(removal);
   const Evicted step = std::exchange(removal->step, {});
   removal->sum.blobs += step.blobs.size();
@@ -134,7 +141,7 @@ void DiskStore::report_removal(const std::shared_ptr<Removal>& removal) {
   space_->refresh([removal] { removal->done(removal->sum); });
 }
 
-// What nobody would miss: leftovers of fills, and what was set aside.
+// Frees what no client needs: old partial files and the quarantine.
 void DiskStore::remove_idle_partials(std::function<void()> then) {
   const WallTime before = clock_.wall_now() - kPartialInUse;
   workers_.submit(
@@ -150,8 +157,8 @@ void DiskStore::remove_idle_partials(std::function<void()> then) {
       });
 }
 
-// The names must be gone for good before the notes are, and with these the grants; those
-// that came meanwhile stay.
+// Erases the notes of deleted files, and their grants, after the deletions are durable.
+// Grants that were given meanwhile are put again.
 void DiskStore::forget_trash(std::vector<oci::Digest> digests) {
   if (digests.empty()) return;
   std::vector<std::shared_ptr<DigestLane>> lanes;
@@ -173,7 +180,7 @@ void DiskStore::forget_trash(std::vector<oci::Digest> digests) {
   });
 }
 
-// What an earlier run evicted and did not delete.
+// Deletes the files that an earlier run evicted and did not delete.
 void DiskStore::empty_trash() {
   std::vector<oci::Digest> trash;
   Result<ReadTxn> txn = core_->commits->index().read();
@@ -184,7 +191,7 @@ void DiskStore::empty_trash() {
   });
   if (!read || trash.empty()) return;
   auto removal = std::make_shared<Removal>();
-  removal->image.emplace();  // One step.
+  removal->image.emplace();  // So that the removal ends after one step.
   removal->step.blobs = std::move(trash);
   removal->done = [](const Result<cache::EvictedSum>&) {};
   remove_files(removal);

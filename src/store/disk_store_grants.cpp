@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may have private content. A grant holds from the call on: it is in the lane of its
-// digest until the index has it, and the lane is looked at first. What can't be told
-// counts as private.
+// Which repositories may serve private content. A grant holds from the call of grant() on:
+// the digest's lane keeps it until the index has committed it, and access() looks at the
+// lane first. Access that can't be looked up counts as kUnknown.
 
 #include <utility>
 
@@ -38,8 +38,8 @@ cache::Access DiskStore::indexed_access(const oci::Digest& digest,
   return lost ? cache::Access::kUnknown : access;
 }
 
-// A grant is never taken for written because an earlier one is: an eviction may be
-// queued in between.
+// Each grant is written, even if an equal grant was written before: an eviction between the
+// two may erase the earlier grant.
 void DiskStore::grant(const oci::Digest& digest, const cache::RepositoryKey& repository) {
   const std::shared_ptr<DigestLane> lane = lane_of(digest);
   lane->grants.add(repository);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads as much of the table of ranks as it takes, and the pinned images' manifests.
+// Reads the table of ranks from its lowest end, as far as needed, and the manifests of the
+// pinned images.
 
 #include "store/eviction.h"
 
+#include <cassert>
 #include <utility>
 
 #include "store/reach.h"
@@ -13,7 +15,7 @@ namespace {
 
 struct Candidate {
   Ranked ranked;
-  std::optional<UsageRecord> usage;  // None: a rank that was left behind.
+  std::optional<UsageRecord> usage;  // None: no usage record names this rank.
 };
 
 Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes,
@@ -27,8 +29,9 @@ Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes
   return txn.trash_blob(content.digest);
 }
 
-// The lowest ranks that may go, enough for the order; what was used of late only when
-// `used_too`.
+// The lowest ranks that may be evicted, enough for the order. Recently used content is
+// chosen only when `used_too`. Sets `all` when every rank was looked at and the order still
+// isn't met.
 Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& order,
                                       const std::set<Content>& pinned, bool used_too, bool& all) {
   std::vector<Candidate> chosen;
@@ -55,6 +58,7 @@ Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& 
   if (!read) return read.error();
   if (!looked) return looked.error();
   if (bytes >= order.bytes) all = false;
+  assert(chosen.size() <= kEvictionStep);
   return chosen;
 }
 
@@ -86,6 +90,7 @@ Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
     const Content& content = candidate.ranked.content;
     if (Status gone = txn.take_rank(candidate.ranked.rank, content); !gone) return gone.error();
     if (!candidate.usage) continue;
+    assert(candidate.usage->rank == candidate.ranked.rank);
     Status gone = evict_one(txn, content, candidate.usage->size_bytes, evicted);
     if (!gone) return gone.error();
     txn.advance_clock(candidate.ranked.rank);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes are written and hashed in the same pass, while they are in the CPU's cache.
+// Writes and hashes bytes in the same pass, while they are in the CPU's cache.
 
 #include "store/fill_file.h"
 
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -20,7 +21,7 @@ namespace layby::store {
 namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
-// Small enough that the last sync waits little, large enough for long writes.
+// Small enough that the final sync is short, large enough for long writes.
 constexpr std::uint64_t kWritebackBytes = 8 << 20;
 
 }  // namespace
@@ -33,8 +34,9 @@ FillFile::FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint
       stopped_(stopped),
       sha_(digest_.kind()) {}
 
-// Whoever wants the blob gets it, with or without a disk.
+// If the disk fails, the blob goes to memory, so that its clients still get it.
 Status FillFile::open() {
+  assert(!file_ && !tail_ && size_bytes_ == 0);
   Status opened = open_on_disk();
   if (opened.ok() || opened.error().code == ErrorCode::kCancelled) return opened;
   file_.reset();
@@ -53,7 +55,7 @@ Status FillFile::open_on_disk() {
   }
   Result<UniqueFd> partial = files_.open_partial(digest_);
   if (!partial) return std::move(partial).error();
-  // A fresh time keeps it from the sweep of old ones.
+  // The new modification time protects the file from the deletion of old partial files.
   if (::futimens(partial->get(), nullptr) != 0) return disk_error("touch", path(), errno);
   return open_existing(*std::move(partial));
 }
@@ -104,15 +106,17 @@ Status FillFile::write(std::string_view bytes) {
     if (written.ok()) return written;
     if (Status turned = stop_keeping(written.error()); !turned) return turned;
   }
+  assert(tail_ && tail_->first_byte() <= size_bytes_);
   sha_.update(bytes);
   if (Status written = tail_->write(bytes, size_bytes_); !written) return unkept_reason_;
   size_bytes_ += bytes.size();
   return {};
 }
 
-// Takes what was written off `bytes`. Size and hash keep in step with the file even when
-// the disk takes only a part.
+// Removes the written bytes from the front of `bytes`. Size and hash match the file even
+// when the disk takes only a part.
 Status FillFile::write_to_disk(std::string_view& bytes) {
+  assert(file_ && !tail_ && place_ == Place::kPartial);
   while (!bytes.empty()) {
     const ssize_t written =
         ::pwrite(file_->fd(), bytes.data(), bytes.size(), static_cast<off_t>(size_bytes_));
@@ -142,8 +146,9 @@ bool FillFile::is_whole() const {
   return size_bytes_ > 0 && !tail_ && sha_.hex_so_far() == digest_.hex();
 }
 
-// Advice: whether it works shows at the sync.
+// Only a hint to the kernel: publish() finds errors when it syncs.
 void FillFile::start_writeback() {
+  assert(writeback_bytes_ <= size_bytes_);
   if (size_bytes_ - writeback_bytes_ < kWritebackBytes) return;
   ::sync_file_range(file_->fd(), static_cast<off_t>(writeback_bytes_),
                     static_cast<off_t>(size_bytes_ - writeback_bytes_), SYNC_FILE_RANGE_WRITE);
@@ -157,14 +162,15 @@ Status FillFile::verify() {
   discard();
   return Error{ErrorCode::kCorrupt, "the " + std::to_string(size_bytes_) + " bytes written as " +
                                         digest_.str() + " have the digest " + hex +
-                                        "; they are deleted, fetch them again"};
+                                        "; they are deleted, so fetch the blob again"};
 }
 
 Status FillFile::publish() {
+  assert(file_ && !tail_);
   if (place_ == Place::kIndexed) return {};
   if (Status synced = files_.sync_data(file_->fd(), path()); !synced) {
-    // The kernel reports a failed write once and may then think the page clean, so these
-    // bytes may look right and not be on the disk.
+    // The kernel reports a failed write once and may then call the page clean, so the file
+    // may read back correctly and still not be on the disk.
     discard();
     return synced;
   }
@@ -172,7 +178,7 @@ Status FillFile::publish() {
   return files_.publish(digest_);
 }
 
-// An earlier try may have left a partial name to a file that was taken up published.
+// Also for a file that open() found in blobs/: an earlier fill may have left its partial name.
 void FillFile::settle() {
   if (Status removed = files_.remove_partial(digest_); !removed) {
     log::warn("{}", removed.error().message);
@@ -184,7 +190,7 @@ void FillFile::discard() {
     const Status removed = files_.remove_published(digest_);
     if (!removed) log::warn("{}", removed.error().message);
   }
-  settle();  // A published file may have its partial name still.
+  settle();  // A published file may still have its partial name.
 }
 
 std::string FillFile::path() const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// flock and not fcntl: LMDB and others may open and close files of this process freely
-// without giving the lock away.
+// flock and not fcntl: an fcntl lock is lost when any code of the process closes a descriptor
+// of the file.
 
 #include "store/folder_lock.h"
 
@@ -22,7 +22,7 @@ Error held_by_other(const std::string& data_dir, const std::string& path) {
   const bool known = holder.ok() && !holder->empty();
   return {ErrorCode::kUnavailable,
           "another layby" + (known ? " (process " + *holder + ")" : std::string()) + " uses " +
-              data_dir + "; stop it, or give this one another data_dir"};
+              data_dir + "; stop that layby, or give this one another data_dir"};
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ Result<UniqueFd> lock_folder(const std::string& data_dir) {
     return disk_error("lock", path, errno);
   }
   if (::ftruncate(fd.get(), 0) != 0) return disk_error("write", path, errno);
-  // The number only helps the reader of an error; a full disk must not stop a start.
+  // The process id only helps the reader of an error, so a full disk must not stop a start.
   [[maybe_unused]] const Status named = write_at(fd.get(), std::to_string(::getpid()), 0);
   return fd;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The right to use a data_dir: a flock on its file `lock`, which also names the process
-// that has it. The kernel gives it back when the process ends, however it ends.
+// The lock on a data_dir: a flock on its file `lock`, which also names the process that holds
+// the lock. The kernel releases the lock when the process ends, even by a crash.
 
 #ifndef LAYBY_STORE_FOLDER_LOCK_H_
 #define LAYBY_STORE_FOLDER_LOCK_H_
@@ -13,7 +13,7 @@
 
 namespace layby::store {
 
-// Held as long as the descriptor is open. kUnavailable when somebody else has it.
+// Held while the descriptor is open. kUnavailable when another process has the lock.
 Result<UniqueFd> lock_folder(const std::string& data_dir);
 
 }  // namespace layby::store

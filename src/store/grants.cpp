@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nobody waits for the disk under the mutex: the loop takes it.
+// No thread waits for the disk while it holds the mutex, since the loop takes it too.
 
 #include "store/grants.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The repositories that a digest was granted to since somebody has work on it. They hold
-// before the index has them, and whoever writes or erases what the index knows of the
-// digest puts them again, so that no private content is there without its grant. Any
-// thread.
+// The repositories that one digest was granted to while its lane has been alive. Grants hold
+// before the index has committed them. Every write that puts or erases a record of the digest
+// also puts these grants again, so that the index never has private content without its
+// grants. Any thread.
 
 #ifndef LAYBY_STORE_GRANTS_H_
 #define LAYBY_STORE_GRANTS_H_
@@ -19,7 +19,7 @@ namespace layby::store {
 class Grants {
  public:
   void add(const cache::RepositoryKey& repository);
-  // kOpen says that there are none.
+  // kOpen when there are no grants.
   cache::Access access(const cache::RepositoryKey& repository) const;
   Status put(WriteTxn& txn, const oci::Digest& digest) const;
 

@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Released memory is a hole in the memfd: offsets stay what they are.
+// Released memory becomes a hole in the memfd, so offsets stay the same.
 
 #include "store/growing_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
 namespace layby::store {
 namespace {
 
-// Holes begin and end at pages; punching fewer and larger ones costs less.
+// A multiple of the page size. Few large holes cost less than many small ones.
 constexpr std::uint64_t kHoleBytes = 256 * 1024;
 
 }  // namespace
 
 Result<std::shared_ptr<MemoryTail>> MemoryTail::make(std::uint64_t first_byte) {
   UniqueFd fd(::memfd_create("layby-unkept", MFD_CLOEXEC));
-  if (!fd) return errno_error("get memory for a blob that isn't kept", errno);
+  if (!fd) return errno_error("create a memory file for a blob that isn't kept", errno);
   return std::shared_ptr<MemoryTail>(new MemoryTail(std::move(fd), first_byte));
 }
 
 Status MemoryTail::write(std::string_view bytes, std::uint64_t offset) {
+  assert(offset >= first_byte_);
   return write_at(fd_.get(), bytes, offset);
 }
 
@@ -32,6 +34,7 @@ void MemoryTail::release(std::uint64_t offset) {
   const std::uint64_t from = released_ / kHoleBytes * kHoleBytes;
   const std::uint64_t to = offset / kHoleBytes * kHoleBytes;
   if (to <= from) return;
+  assert(to > released_);
   ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
               static_cast<off_t>(to - from));
   released_ = to;

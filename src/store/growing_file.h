@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file of a blob that is being written, as its readers see it: on the disk, or,
-// from the byte on where the disk took no more, in a window of memory that moves along
-// with them. Loop thread, but for MemoryTail::write.
+// A blob that is being written, as its readers see it. Its bytes are in a file on the disk.
+// From the first byte that isn't kept, they are in a window of memory that moves along with
+// the readers. Every byte has one place: the disk, or the tail. Loop thread, except for
+// MemoryTail::write().
 
 #ifndef LAYBY_STORE_GROWING_FILE_H_
 #define LAYBY_STORE_GROWING_FILE_H_
 
+#include <cassert>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -17,8 +19,8 @@
 
 namespace layby::store {
 
-// Bytes of a blob from `first_byte` on, at their offsets in the blob; a memfd(2), so that
-// they are sent like those of a file.
+// The bytes of a blob from `first_byte` on, at their offsets in the blob. They are in a
+// memfd(2), so that they can be sent with sendfile like the bytes of a file.
 class MemoryTail {
  public:
   static Result<std::shared_ptr<MemoryTail>> make(std::uint64_t first_byte);
@@ -26,7 +28,7 @@ class MemoryTail {
   int fd() const { return fd_.get(); }
   std::uint64_t first_byte() const { return first_byte_; }
   Status write(std::string_view bytes, std::uint64_t offset);
-  // Gives the memory of what lies below `offset` back.
+  // Frees the memory of the bytes below `offset`.
   void release(std::uint64_t offset);
 
  private:
@@ -35,19 +37,25 @@ class MemoryTail {
 
   const UniqueFd fd_;
   const std::uint64_t first_byte_;
-  std::uint64_t released_;
+  std::uint64_t released_;  // Never falls.
 };
 
 class GrowingFile final : public cache::BlobFile {
  public:
-  // Either may be null.
+  // Either may be null, but not both. Without a disk file the tail begins at byte 0.
   GrowingFile(std::shared_ptr<cache::BlobFile> disk, std::shared_ptr<MemoryTail> tail)
-      : disk_(std::move(disk)), tail_(std::move(tail)) {}
+      : disk_(std::move(disk)), tail_(std::move(tail)) {
+    assert(disk_ || (tail_ && tail_->first_byte() == 0));
+  }
 
   int fd() const override { return disk_ ? disk_->fd() : -1; }
   cache::BlobPart part_at(std::uint64_t offset) const override;
 
-  void go_on_in(std::shared_ptr<MemoryTail> tail) { tail_ = std::move(tail); }
+  // Later bytes go to `tail`. Calling this again with the same tail does nothing.
+  void go_on_in(std::shared_ptr<MemoryTail> tail) {
+    assert(tail && (!tail_ || tail_ == tail));
+    tail_ = std::move(tail);
+  }
   void release(std::uint64_t offset);
 
  private:

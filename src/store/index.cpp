@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening the environment and its tables, setting a damaged one aside, and the
-// transactions' common part. LMDB runs in its default mode: a read-only map, pwrite and
-// one fdatasync a commit, so a full disk is an error code and not a SIGBUS.
+// Opens the environment and its tables, sets a damaged index aside, and begins and commits
+// transactions. LMDB runs in its default mode: a read-only map, pwrite and one fdatasync a
+// commit, so a full disk is an error code and not a SIGBUS. Invariants: read_txn_ and every
+// transaction end before env_ closes, and env_ is only replaced under open_mutex_.
 
 #include "store/index.h"
 
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -24,7 +26,7 @@ constexpr std::string_view kVersionKey = "format";
 constexpr std::string_view kTotalsKey = "totals";
 constexpr MDB_dbi kMaxTables = 16;
 
-// LMDB found its own structure damaged, or gave up after a failed write.
+// LMDB found its own structure damaged, or refuses to go on after a failed write.
 bool is_damage(int code) {
   switch (code) {
     case MDB_PAGE_NOTFOUND:
@@ -35,14 +37,14 @@ bool is_damage(int code) {
     case MDB_PAGE_FULL:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_DBI:
-    case MDB_BAD_TXN:  // Damage that it met on the way to a table.
+    case MDB_BAD_TXN:  // An earlier call in the transaction found damage.
       return true;
     default:
       return false;
   }
 }
 
-// Whether there is address space for so much.
+// Whether the process has this much free address space.
 bool can_map(std::uint64_t bytes) {
   void* map = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (map == MAP_FAILED) return false;
@@ -66,7 +68,7 @@ Status Index::open_or_set_aside() {
   return make_anew(opened.error());
 }
 
-// On a full disk a new index is worth more than the damaged one.
+// On a full disk the damaged index is deleted to make room for the new one.
 Status Index::make_anew(const Error& reason) {
   if (Status moved = set_aside(reason); !moved) return moved;
   Status opened = open_now();
@@ -103,7 +105,7 @@ void Index::close() {
 }
 
 Status Index::recover() {
-  log::error("the index {} is opened again", directory_);
+  log::error("opening the index {} again", directory_);
   const std::unique_lock lock(open_mutex_);
   const bool damaged = damage_reported_;
   close();
@@ -117,48 +119,53 @@ Status Index::recover() {
   return opened;
 }
 
-// One generation is kept, for whoever wants to know what happened to it.
+// Keeps only the last damaged index, for people who look for the cause.
 Status Index::set_aside(const Error& reason) {
   close();
-  log::error("{}; it is set aside as {} and made anew from the blob files", reason.message,
-             path("damaged.mdb"));
+  log::error("{}; setting it aside as {} and making a new index from the blob files",
+             reason.message, path("damaged.mdb"));
   const std::string from = path("data.mdb");
   const std::string to = path("damaged.mdb");
   if (std::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) {
     return disk_error("set aside", from, errno);
   }
   ++generation_;
-  ::unlink(path("lock.mdb").c_str());  // Says nothing about the new one.
+  ::unlink(path("lock.mdb").c_str());  // Belongs to the index that was set aside.
   ::unlink(path("checking").c_str());
   ::unlink(path("suspect").c_str());
   return {};
 }
 
 Status Index::open_env(unsigned flags) {
+  assert(!env_ && !read_txn_);
   MDB_env* env = nullptr;
-  if (const int code = mdb_env_create(&env)) return error("prepare the index", code);
+  if (const int code = mdb_env_create(&env)) return error("open the index", code);
   env_.reset(env);
-  if (const int code = mdb_env_set_mapsize(env, map_bytes_)) return error("size the index", code);
-  if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) return error("size the index", code);
+  if (const int code = mdb_env_set_mapsize(env, map_bytes_)) {
+    return error("set the size of the index", code);
+  }
+  if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) {
+    return error("set the tables of the index", code);
+  }
   if (int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS | flags, 0640)) {
-    // A damaged length of the file asks for a map that no address space has.
+    // A damaged length in the file asks LMDB for a map larger than the address space.
     if (code == ENOMEM && can_map(map_bytes_)) code = MDB_CORRUPTED;
     return error("open the index", code);
   }
-  // Slots of a process that was killed would keep its pages for ever.
+  // The reader slots of a killed process would keep LMDB from ever reusing its pages.
   if (const int code = mdb_reader_check(env, nullptr)) return error("check the index", code);
   return {};
 }
 
-// Reading a page that the file has lost would be a SIGBUS.
+// Checks the length of the file, since reading a page beyond its end would be a SIGBUS.
 Status Index::check_whole() const {
   MDB_envinfo info{};
   MDB_stat stat{};
-  if (const int code = mdb_env_info(env_.get(), &info)) return error("look at the index", code);
-  if (const int code = mdb_env_stat(env_.get(), &stat)) return error("look at the index", code);
+  if (const int code = mdb_env_info(env_.get(), &info)) return error("read the index", code);
+  if (const int code = mdb_env_stat(env_.get(), &stat)) return error("read the index", code);
   const std::string file_path = path("data.mdb");
   struct stat file {};
-  if (::stat(file_path.c_str(), &file) != 0) return error("look at the index", errno);
+  if (::stat(file_path.c_str(), &file) != 0) return error("read the index", errno);
   const bool used = stat.ms_entries != 0;
   const auto needed = (std::uint64_t{info.me_last_pgno} + 1) * stat.ms_psize;
   if (used && static_cast<std::uint64_t>(file.st_size) < needed) {
@@ -167,7 +174,7 @@ Status Index::check_whole() const {
   return {};
 }
 
-// With MDB_RDONLY they must be there.
+// With MDB_RDONLY the tables must exist; otherwise missing tables are made.
 Status Index::open_tables(unsigned flags) {
   Result<TxnPtr> txn = begin(flags);
   if (!txn) return std::move(txn).error();
@@ -177,7 +184,7 @@ Status Index::open_tables(unsigned flags) {
       {"usage", &tables_.usage},         {"ranks", &tables_.ranks},
       {"pins", &tables_.pins},           {"list_pins", &tables_.list_pins},
       {"trash", &tables_.trash},         {"grants", &tables_.grants}};
-  // A newer version's tables are none of this one's business: the version comes first.
+  // The version is checked after `meta`, before a table of an unknown version is touched.
   for (const auto& [name, table] : names) {
     if (const int code = mdb_dbi_open(txn->get(), name, flags == 0 ? MDB_CREATE : 0, table)) {
       return error("open a table of the index", code);
@@ -195,7 +202,7 @@ Status Index::open_tables(unsigned flags) {
     return error("read a table of the index", code);
   }
   has_grants_ = grants.ms_entries > 0;
-  if (const int code = mdb_txn_commit(txn->release())) return error("make the index", code);
+  if (const int code = mdb_txn_commit(txn->release())) return error("create the index", code);
   {
     const std::lock_guard lock(mutex_);
     counts_ = *counts;
@@ -207,7 +214,7 @@ Status Index::open_tables(unsigned flags) {
   return {};
 }
 
-// A new index may belong to blobs that are there already.
+// A new index gets the note for a rebuild, since blob files may exist already.
 Status Index::check_version(MDB_txn* txn) {
   Result<std::optional<std::string_view>> value = get(txn, tables_.meta, kVersionKey);
   if (!value) return std::move(value).error();
@@ -220,7 +227,7 @@ Status Index::check_version(MDB_txn* txn) {
     key = to_val(kRebuildNote);
     data = to_val("");
     if (code == 0) code = mdb_put(txn, tables_.meta, &key, &data, 0);
-    return code == 0 ? Status() : Status(error("make the index", code));
+    return code == 0 ? Status() : Status(error("create the index", code));
   }
   Result<std::uint32_t> version = decode_version(**value);
   if (!version) return std::move(version).error();
@@ -228,7 +235,8 @@ Status Index::check_version(MDB_txn* txn) {
   if (*version >= kOldestVersion && *version <= kFormatVersion) return {};
   return Error{ErrorCode::kInvalid,
                "the index " + directory_ + " has format " + std::to_string(*version) +
-                   " and this layby knows " + std::to_string(kFormatVersion) +
+                   ", and this layby knows formats " + std::to_string(kOldestVersion) + " to " +
+                   std::to_string(kFormatVersion) +
                    "; run the layby that wrote it, or give this one another data_dir"};
 }
 
@@ -236,7 +244,7 @@ Result<TxnPtr> Index::begin(unsigned flags) {
   MDB_txn* txn = nullptr;
   if (!env_) return Error{ErrorCode::kIo, "the index " + directory_ + " is closed"};
   if (const int code = mdb_txn_begin(env_.get(), nullptr, flags, &txn)) {
-    return error("begin in the index", code);
+    return error("begin a transaction in the index", code);
   }
   return TxnPtr(txn);
 }
@@ -267,7 +275,7 @@ Result<Counts> Index::read_counts(MDB_txn* txn) {
   int code = mdb_stat(txn, tables_.manifests, &manifests);
   if (code == 0) code = mdb_stat(txn, tables_.tags, &tags);
   if (code == 0) code = mdb_env_info(env_.get(), &info);
-  if (code != 0) return error("count entries of the index", code);
+  if (code != 0) return error("count the entries of the index", code);
   return Counts{*totals, manifests.ms_entries, tags.ms_entries,
                 (std::uint64_t{info.me_last_pgno} + 1) * manifests.ms_psize};
 }
@@ -281,7 +289,10 @@ Error Index::error(const char* what, int code) const {
 Result<ReadTxn> Index::read() {
   std::shared_lock open(open_mutex_);
   if (!read_txn_) return Error{ErrorCode::kIo, "the index " + directory_ + " is closed"};
-  if (const int code = mdb_txn_renew(read_txn_.get())) return error("read the index", code);
+  if (const int code = mdb_txn_renew(read_txn_.get())) {
+    assert(code != EINVAL);  // The transaction of an earlier read() is still open.
+    return error("read the index", code);
+  }
   return ReadTxn(*this, std::move(open), read_txn_.get());
 }
 
@@ -309,13 +320,14 @@ Counts Index::counts() const {
   return counts_;
 }
 
-// A commit that leaves the content alone shouldn't write a page for it.
+// Writes the totals only if they changed: each written page costs a disk write.
 Status WriteTxn::put_totals() {
   if (totals_ == totals_before_) return {};
   return put(index_.tables_.meta, kTotalsKey, encode(totals_), "write totals to the index");
 }
 
 Status WriteTxn::commit() {
+  assert(own_);
   if (Status kept = put_totals(); !kept) return kept;
   Result<Counts> counts = index_.read_counts(txn_);
   if (!counts) return std::move(counts).error();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index: typed transactions over LMDB. Readers see the last commit and never wait,
-// but for the moment in which a damaged index is opened again. Index::read() is for the
-// loop thread, one at a time, within one lookup; Index::snapshot() for any thread. A
-// reader that stays open keeps old pages from being used again. WriteTxn is for whoever
-// holds the commit lane: begun, committed and destroyed on one thread, one at a time.
+// The index: typed transactions over LMDB. Readers see the last commit. They wait only while
+// a damaged index is opened again. Index::read() is for the loop thread, one transaction at
+// a time, within one lookup. Index::snapshot() is for any thread. A transaction that stays
+// open keeps LMDB from reusing old pages. A WriteTxn belongs to the commit lane: it is begun,
+// committed and destroyed on one thread, one at a time, and not used after commit().
 
 #ifndef LAYBY_STORE_INDEX_H_
 #define LAYBY_STORE_INDEX_H_
@@ -34,7 +34,7 @@ struct Counts {
   Totals totals;
   std::uint64_t manifests = 0;
   std::uint64_t tags = 0;
-  std::uint64_t file_bytes = 0;  // Of the index itself.
+  std::uint64_t file_bytes = 0;  // Size of the index's own file.
 };
 
 // The named databases of the environment.
@@ -53,7 +53,7 @@ struct Tables {
 
 class Index;
 
-// The lookups that both kinds of transaction have.
+// The lookups of both kinds of transaction.
 class Txn {
  public:
   Txn(Txn&&) noexcept = default;
@@ -71,21 +71,21 @@ class Txn {
   Result<std::vector<std::string>> list_tags(std::string_view upstream,
                                              std::string_view repository) const;
 
-  // These visit in the order of the keys until `visit` returns false. Records that can't
-  // be read are left out.
+  // These visit the entries in the order of their keys until `visit` returns false. Damaged
+  // records are left out.
   Status each_tag(
       const std::function<bool(const cache::TagKey&, const cache::StoredTag&)>& visit) const;
   Status each_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_list_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_ranked(const std::function<bool(const Ranked&)>& visit) const;
   Status each_trash(const std::function<bool(const oci::Digest&)>& visit) const;
-  // From the first one behind `after` on, if that is given.
+  // Begins with the first key after `after`, if `after` is given.
   Status each_blob(const std::optional<oci::Digest>& after,
                    const std::function<bool(const oci::Digest&, const BlobRecord&)>& visit) const;
   Status each_manifest(
       const std::function<bool(const oci::Digest&, const ManifestRecord&)>& visit) const;
 
-  // A value of `meta` that one of the store's jobs keeps there.
+  // A value of the table `meta`.
   Result<std::optional<std::string>> find_note(std::string_view name) const;
 
  protected:
@@ -100,7 +100,7 @@ class Txn {
   Result<bool> is_in_pins(MDB_dbi table, const cache::TagKey& key) const;
 
   Index& index_;
-  std::shared_lock<std::shared_mutex> open_;  // The index isn't closed meanwhile.
+  std::shared_lock<std::shared_mutex> open_;  // Keeps the index from being closed.
   MDB_txn* txn_;
 };
 
@@ -120,46 +120,46 @@ class ReadTxn : public Txn {
   TxnPtr own_;  // Null when the index owns the transaction and uses it again.
 };
 
-// Aborts when it is destroyed without commit(). After an error of any put or erase it
-// can only be aborted.
+// Destroying it without commit() aborts it. After an error of any put or erase, the caller
+// must not commit.
 class WriteTxn : public Txn {
  public:
   WriteTxn(WriteTxn&&) noexcept = default;
   WriteTxn& operator=(WriteTxn&&) = delete;
 
-  // A new blob or manifest has been used once, at the record's time; one that is
-  // replaced keeps its usage.
+  // A new blob or manifest counts as used once, at the record's time. A replaced one keeps
+  // its usage.
   Status put_blob(const oci::Digest& digest, const BlobRecord& record);
   Status put_manifest(const oci::Digest& digest, const ManifestRecord& record);
   Status put_tag(const cache::TagKey& key, const cache::StoredTag& tag);
   Status put_pin(const cache::TagKey& key, WallTime since);
-  // Instead of those that are there. One that stays keeps its time.
+  // Replaces all list pins. A pin that stays keeps its time.
   Status set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since);
-  // Nothing is written for what is there.
+  // Writes nothing if the grant is there already.
   Status put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository);
-  // Private, though no repository is known to have it.
+  // Makes the digest private without granting it to any repository.
   Status mark_private(const oci::Digest& digest);
-  // `hits` more, the last at `used_at`. Fine if it isn't there.
+  // Adds `hits`, the last of them at `used_at`. Ok if the content isn't there.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
-  // The erasures are fine if it isn't there. Grants go with the last of a digest's blob,
-  // manifest and trash.
+  // The erasures return Ok if the record isn't there. A digest's grants are erased with the
+  // last of its entries in blobs, manifests and trash.
   Status erase_blob(const oci::Digest& digest);
   Status erase_manifest(const oci::Digest& digest);
   Status erase_tag(const cache::TagKey& key);
   Status erase_pin(const cache::TagKey& key);
-  // Erases a blob whose file is to be deleted; its digest stays in the table of trash
-  // until clear_trash() or until it is put anew.
+  // Erases a blob whose file is to be deleted. Its digest stays in the table `trash` until
+  // clear_trash() or put_blob().
   Status trash_blob(const oci::Digest& digest);
   Status clear_trash(const oci::Digest& digest);
-  // Takes a place out of the ranks that each_ranked() came by.
+  // Erases an entry of the table `ranks` that each_ranked() has visited.
   Status take_rank(std::uint64_t rank, const Content& content);
-  // Eviction's clock, after something of `rank` went.
+  // Raises the clock of eviction after content of `rank` was evicted.
   void advance_clock(std::uint64_t rank);
 
   Status put_note(std::string_view name, std::string_view value);
   Status erase_note(std::string_view name);
 
-  // Durable when it returns Ok.
+  // Once. Durable when it returns Ok.
   Status commit();
 
  private:
@@ -193,8 +193,8 @@ class WriteTxn : public Txn {
 
 class Index {
  public:
-  // Opens or makes the index in `directory`, which exists. One of an older version is
-  // brought to the present one. One that is damaged is set aside as damaged.mdb. Blocks.
+  // Opens or makes the index in `directory`, which exists. Converts an index of an older
+  // version to the present one. Sets a damaged index aside as damaged.mdb. Blocks.
   static Result<std::unique_ptr<Index>> open(const std::string& directory, std::uint64_t map_bytes);
   ~Index();
 
@@ -205,22 +205,22 @@ class Index {
   // From any thread.
   Counts counts() const;
 
-  // The index was made anew, at opening or by recover(), and the blob files have not
-  // all been looked through since: note_rebuilt() has not been committed.
+  // The index was made anew, at opening or by recover(), and not all blob files have been
+  // read for it: note_rebuilt() has not been called.
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
-  // Whether the index may have a grant, which saves looking for one. Says nothing of those that
+  // False when the table `grants` is empty, which saves a lookup. Knows nothing of grants that
   // aren't written yet, or were lost with an index.
   bool has_grants() const { return has_grants_; }
 
-  // How often the index was set aside since it was opened.
+  // How often this process has set the index aside.
   int generation() const { return generation_; }
 
   // LMDB has reported damage, or has closed itself, or the last recovery failed.
   bool needs_recovery() const { return needs_recovery_; }
-  // Opens the index again, or makes it anew when damage was reported. On a disk that
-  // can't be written lookups go on. For whoever holds the commit lane.
+  // Opens the index again, or makes it anew when damage was reported. When the disk can't be
+  // written, the index is opened for lookups only. For the commit lane.
   Status recover();
 
   // Names of notes.
@@ -252,31 +252,31 @@ class Index {
   Status begin_checking();
   Status end_checking();
   Status check_sound();
-  // Like snapshot() and write(), for whoever opens the index.
+  // Like snapshot() and write(), for use during opening, when the lock is held already.
   Result<ReadTxn> begin_read(std::shared_lock<std::shared_mutex> open);
   Result<WriteTxn> begin_write(std::shared_lock<std::shared_mutex> open);
   Result<TxnPtr> begin(unsigned flags);
   Result<std::optional<std::string_view>> get(MDB_txn* txn, MDB_dbi table, std::string_view key);
   Result<Totals> read_totals(MDB_txn* txn);
   Result<Counts> read_counts(MDB_txn* txn);
-  // Notes what kind of error it is, for needs_recovery().
+  // The Error for an LMDB code. Remembers damage, for needs_recovery() and recover().
   Error error(const char* what, int code) const;
   std::string path(const char* name) const { return directory_ + "/" + name; }
 
   const std::string directory_;
   const std::uint64_t map_bytes_;
-  std::shared_mutex open_mutex_;  // Exclusively by whoever closes env_.
+  std::shared_mutex open_mutex_;  // Shared by transactions; exclusive while env_ is replaced.
   EnvPtr env_;
-  std::optional<Error> unwritable_;  // Why the last recovery could only open it for reading.
+  std::optional<Error> unwritable_;  // Why the last recovery failed to open it for writing.
   Tables tables_;
-  TxnPtr read_txn_;  // Reset between lookups. Goes before env_.
+  TxnPtr read_txn_;  // Reset between lookups. Closed before env_.
   mutable std::atomic<bool> needs_recovery_ = false;
   mutable std::atomic<bool> damage_reported_ = false;
   std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
-  std::atomic<bool> has_grants_ = true;  // Stays so until the index is opened again.
+  std::atomic<bool> has_grants_ = true;  // Once true, stays true until reopening.
   std::uint32_t found_version_ = 0;
-  bool checking_ = false;  // The index is read from end to end before it is used.
+  bool checking_ = false;  // Opening must read the index from end to end.
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.
 };

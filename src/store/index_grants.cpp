@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of grants: which repositories have private content. A digest with any entry
-// is private. Its entries stay while anything of the digest is on the disk.
+// The table `grants`: which repositories may serve private content. A digest with any entry
+// is private. Its entries stay while the digest has an entry in blobs, manifests or trash.
 
 #include <utility>
 #include <vector>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the transactions read and write in each table.
+// What the transactions read and write in each table. Invariants of every commit: content
+// has one usage record, each usage record has one rank, and the totals are the sums.
 
 #include <algorithm>
+#include <cassert>
 #include <set>
 #include <utility>
 
@@ -41,7 +43,7 @@ Result<std::optional<cache::StoredManifest>> Txn::find_manifest(const oci::Diges
 
 Result<std::optional<cache::StoredTag>> Txn::find_tag(const cache::TagKey& key) const {
   Result<std::string> wanted = tag_key(key);
-  if (!wanted) return std::optional<cache::StoredTag>();  // Too long to be in there.
+  if (!wanted) return std::optional<cache::StoredTag>();  // The name is too long to be stored.
   auto value = index_.get(txn_, index_.tables_.tags, *wanted);
   if (!value) return std::move(value).error();
   if (!value->has_value()) return std::optional<cache::StoredTag>();
@@ -83,6 +85,7 @@ Result<std::optional<std::string>> Txn::find_note(std::string_view name) const {
 }
 
 Status Txn::scan(MDB_dbi table, std::string_view from, const Visit& visit) const {
+  assert(txn_ != nullptr);
   MDB_cursor* raw = nullptr;
   if (const int code = mdb_cursor_open(txn_, table, &raw)) {
     return index_.error("read a table of the index", code);
@@ -174,6 +177,7 @@ Status Txn::each_manifest(
 
 Status WriteTxn::put(MDB_dbi table, std::string_view key, std::string_view value,
                      const char* what) {
+  assert(own_ && !key.empty() && key.size() <= kMaxKeyBytes);
   MDB_val at = to_val(key);
   MDB_val data = to_val(value);
   const int code = mdb_put(txn_, table, &at, &data, 0);
@@ -181,13 +185,14 @@ Status WriteTxn::put(MDB_dbi table, std::string_view key, std::string_view value
 }
 
 Status WriteTxn::erase(MDB_dbi table, std::string_view key, const char* what) {
+  assert(own_);
   MDB_val at = to_val(key);
   const int code = mdb_del(txn_, table, &at, nullptr);
   return code == 0 || code == MDB_NOTFOUND ? Status() : Status(index_.error(what, code));
 }
 
-// Takes the blob that `key` stands for out of the totals. A record that can't be read
-// counted with an unknown size; the totals are then too high until a rebuild.
+// Subtracts the blob of `key` from the totals. The size of a damaged record is unknown, so
+// the totals stay too high by that size until a rebuild.
 Status WriteTxn::subtract_blob(std::string_view key) {
   auto value = index_.get(txn_, index_.tables_.blobs, key);
   if (!value) return std::move(value).error();
@@ -251,7 +256,7 @@ Status WriteTxn::put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime si
              "write a pin to the index");
 }
 
-// Touches only what changes, so that the same list again leaves nothing to commit.
+// Writes only the changes, so that setting the same list again writes nothing to the disk.
 Status WriteTxn::set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since) {
   const std::set<cache::TagKey> wanted(keys.begin(), keys.end());
   std::set<cache::TagKey> there;
@@ -304,7 +309,8 @@ Status WriteTxn::erase_pin(const cache::TagKey& key) {
   return at ? erase(index_.tables_.pins, *at, "erase a pin from the index") : Status();
 }
 
-// Trash first: it keeps the grants, since a fill may take the file up again.
+// The entry in trash comes first, so that erase_blob() keeps the grants: a fill may use the
+// file again.
 Status WriteTxn::trash_blob(const oci::Digest& digest) {
   const std::string key = digest_key(digest);
   if (Status put = this->put(index_.tables_.trash, key, "", "write to the index"); !put) return put;
@@ -320,8 +326,8 @@ void WriteTxn::advance_clock(std::uint64_t rank) {
   totals_.clock = policy::clock_after(totals_.clock, rank);
 }
 
-// Keeps the usage of what is put again; a record that can't be read begins anew, and
-// its old rank, which leads nowhere, is skipped and erased by eviction.
+// Content that is put again keeps its usage. A damaged usage record is replaced by a new
+// one; eviction skips and erases its old rank, which no usage record names.
 Status WriteTxn::store_usage(const Content& content, std::uint64_t size_bytes, WallTime now) {
   Result<std::optional<UsageRecord>> before = find_usage(content);
   if (!before && before.error().code != ErrorCode::kCorrupt) return std::move(before).error();
@@ -362,8 +368,8 @@ Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
   return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
 }
 
-// A key that a walk came by and a search doesn't find stands in the wrong place. Going on
-// would meet it for ever.
+// A key that a walk visited and a search doesn't find is in the wrong place in the tree. That
+// is damage: without an error, eviction would visit the key again for ever.
 Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
   const std::string key = rank_key(rank, content);
   MDB_val at = to_val(key);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What happens to an index between opening it and using it: one of an older version is
-// brought to the present one, and one in whose use the process crashed is read from end
-// to end first. LMDB has no checksums, so a damaged page shows as an error, or as a
-// crash when it leads astray. A handler of fatal signals then leaves the file `suspect`
-// (suspicion_path in layby/store/disk_store.h); it is renamed to `checking` while the
-// index is read, and a start that finds that name knows that the reading crashed too.
+// The work between opening an index and using it. An index of an older version is converted
+// to the present one. After a crash the index is read from end to end first: LMDB has no
+// checksums, so a damaged page causes an error or a crash when it is read. A handler of fatal
+// signals leaves the file `suspect` (suspicion_path in layby/store/disk_store.h). The file is
+// renamed to `checking` while the index is read, and a start that finds `checking` knows that
+// the reading crashed too.
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -21,17 +22,17 @@
 namespace layby::store {
 namespace {
 
-// So many in one transaction: LMDB holds its dirty pages in RAM.
+// Entries in one transaction. The number is limited, since LMDB keeps dirty pages in RAM.
 constexpr std::size_t kMigrationBatch = 10'000;
 
 }  // namespace
 
-// Before anything is read of it: opening it may be what crashes.
+// Runs before LMDB opens the index, since opening a damaged index may crash.
 Status Index::begin_checking() {
   const std::string suspect = path("suspect");
   const std::string checking = path("checking");
   if (::access(checking.c_str(), F_OK) == 0) {
-    return Error{ErrorCode::kCorrupt, "reading the index " + directory_ + " crashed twice"};
+    return Error{ErrorCode::kCorrupt, "layby crashed while it checked the index " + directory_};
   }
   checking_ = std::rename(suspect.c_str(), checking.c_str()) == 0;
   if (checking_ || errno == ENOENT) return {};
@@ -40,15 +41,15 @@ Status Index::begin_checking() {
 
 Status Index::end_checking() {
   if (!checking_) return {};
-  log::warn("layby crashed; reading the whole index {} to see that it is sound", directory_);
+  log::warn("layby crashed in an earlier run; checking the whole index {}", directory_);
   if (Status sound = check_sound(); !sound) return sound;
   ::unlink(path("checking").c_str());
   checking_ = false;
   return {};
 }
 
-// Reads every page that is in use, those of LMDB's own two tables too. LMDB aborts on
-// some damage: then the next start finds `checking`.
+// Reads every page that is in use, including the pages of LMDB's own two tables. LMDB aborts
+// the process on some kinds of damage; the next start then finds `checking`.
 Status Index::check_sound() {
   constexpr MDB_dbi kFreePages = 0;
   constexpr MDB_dbi kTableOfTables = 1;
@@ -75,10 +76,11 @@ Status Index::check_sound() {
   return {};
 }
 
-// Version 2 had no grants, and nothing private.
+// Version 2 had no grants: none of its content is private.
 Status Index::migrate(std::uint32_t version) {
+  assert(version >= kOldestVersion && version <= kFormatVersion);
   if (version == kFormatVersion) return {};
-  log::info("bringing the index {} from format {} to {}", directory_, version, kFormatVersion);
+  log::info("converting the index {} from format {} to {}", directory_, version, kFormatVersion);
   if (version == 1) {
     if (Status migrated = migrate_from_1(); !migrated) return migrated;
   }
@@ -88,8 +90,9 @@ Status Index::migrate(std::uint32_t version) {
   return txn->commit();
 }
 
-// Version 1 had no usage and no ranks. What was published last is taken to have been
-// used last. Stopped in the middle, it is begun again and finds some of it done.
+// Version 1 had no usage and no ranks. The time of publishing is taken as the time of the
+// last use. An interrupted conversion begins again at the next start; converting an entry
+// twice does no harm.
 Status Index::migrate_from_1() {
   std::vector<std::pair<Content, UsageRecord>> found;
   {

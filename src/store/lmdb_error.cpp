@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LMDB's return codes: negative ones are its own, positive ones are errno.
+// LMDB's return codes: negative codes are its own, positive codes are errno values.
 
 #include <sys/statvfs.h>
 
@@ -23,16 +23,16 @@ bool is_full(const std::string& path) {
 const char* advice_for(int code) {
   switch (code) {
     case MDB_MAP_FULL:
-      return "the index has reached its largest size; remove what isn't needed";
+      return "the index has reached its largest size; remove images that aren't needed";
     case MDB_PANIC:
-      return "a write failed earlier; see the kernel's log for the disk";
+      return "an earlier write failed; look for disk errors in the kernel's log";
     case MDB_VERSION_MISMATCH:
       return "another LMDB version wrote it";
     case MDB_READERS_FULL:
     case MDB_BAD_RSLOT:
       return "this is a fault in layby; please report it";
     default:
-      return "it is damaged, or none of layby's";
+      return "it is damaged, or layby didn't write it";
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of LMDB's handles, and its errors as ours. Only this module includes it.
+// Owners of LMDB's handles, and LMDB's errors as Errors. Only this module includes this file.
 
 #ifndef LAYBY_STORE_LMDB_PTR_H_
 #define LAYBY_STORE_LMDB_PTR_H_
@@ -36,9 +36,9 @@ inline std::string_view to_view(const MDB_val& value) {
   return {static_cast<const char*>(value.mv_data), value.mv_size};
 }
 
-// The Error for a return code other than MDB_SUCCESS, with what to do about it. `what`
-// is what was tried, `path` the index's folder, whose free space tells a full disk from
-// a broken one: LMDB reports a short write as EIO.
+// The Error for a return code other than MDB_SUCCESS, with advice. `what` names the failed
+// action. `path` is the folder of the index: LMDB reports a short write as EIO, and the free
+// space there tells a full disk from a broken one.
 Error lmdb_error(const std::string& what, const std::string& path, int code);
 
 }  // namespace layby::store

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Indexes may name themselves or each other, so what was visited is not visited again.
+// Indexes may name themselves or each other, so each manifest is visited once.
 
 #include "store/reach.h"
 
@@ -10,7 +10,8 @@
 namespace layby::store {
 namespace {
 
-// An index of indexes is allowed and never seen; deeper is not followed.
+// The specification allows nested indexes, but registries hardly have any. Deeper manifests
+// are ignored.
 constexpr int kMaxDepth = 4;
 
 struct Walk {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Reader that can't run past the end, a few lines for each record, and nothing else.
+// Encodes and decodes each record. All decoding goes through a Reader that can't run past the
+// end of the value.
 
 #include "store/records.h"
 
@@ -35,11 +36,12 @@ void put_time(std::string& out, WallTime time) {
 }
 
 void put_string16(std::string& out, std::string_view text) {
+  assert(text.size() <= UINT16_MAX);
   put(out, static_cast<std::uint16_t>(text.size()));
   out += text;
 }
 
-// Takes a value apart from the front. After a read beyond the end everything is empty
+// Reads a value from its front. After a read beyond the end, all reads return empty values
 // and ok() is false.
 class Reader {
  public:
@@ -75,7 +77,7 @@ class Reader {
   std::string_view rest() { return std::exchange(rest_, {}); }
 
   void fail() { ok_ = false; }
-  // Everything was there and nothing is left over.
+  // No read went beyond the end, and no bytes are left over.
   bool ok() const { return ok_ && rest_.empty(); }
 
  private:
@@ -88,19 +90,19 @@ Error damaged(const char* what, std::string_view value) {
                                    std::to_string(value.size()) + " bytes)"};
 }
 
-// Four bytes from eight digits of 0 to 9 and a to f, all at once, a digit in each byte of a
-// word: what a letter has in its lowest four bits is 1 to 6.
+// Converts eight digits of 0 to 9 and a to f to four bytes at once. Each byte of `word` holds
+// one digit. The lowest four bits of a letter are 1 to 6, and its bit 6 is set, which adds 9.
 std::uint32_t four_bytes(const char* digits) {
   static_assert(std::endian::native == std::endian::little);
   std::uint64_t word = 0;
   std::memcpy(&word, digits, sizeof word);
   word = (word & 0x0f0f0f0f0f0f0f0f) + 9 * (word >> 6 & 0x0101010101010101);
-  word = (word << 4 | word >> 8) & 0x00ff00ff00ff00ff;  // Of two neighbours.
+  word = (word << 4 | word >> 8) & 0x00ff00ff00ff00ff;  // Joins two neighbours.
   word = (word | word >> 8) & 0x0000ffff0000ffff;
   return static_cast<std::uint32_t>(word | word >> 16);
 }
 
-// `hex` is a digest's, so that their number is a multiple of eight.
+// `hex` is the text of a whole digest, so its length is a multiple of eight.
 void put_hex(std::string& out, std::string_view hex) {
   assert(hex.size() % 8 == 0);
   const std::size_t start = out.size();
@@ -167,7 +169,7 @@ Result<Content> decode_content_key(std::string_view key) {
   const auto kind = static_cast<ContentKind>(reader.integer<std::uint8_t>());
   std::optional<oci::Digest> digest = read_digest(reader);
   const bool known = kind == ContentKind::kBlob || kind == ContentKind::kManifest;
-  if (!digest || !known || !reader.ok()) return damaged("content's key", key);
+  if (!digest || !known || !reader.ok()) return damaged("content key", key);
   return Content{kind, *std::move(digest)};
 }
 
@@ -195,6 +197,7 @@ std::string tag_prefix(std::string_view upstream, std::string_view repository) {
   sha.update(repository);
   std::string prefix;
   put_hex(prefix, sha.finish_hex());
+  assert(prefix.size() == kTagPrefixBytes);
   return prefix;
 }
 
@@ -211,7 +214,7 @@ Result<std::string> tag_key(const cache::TagKey& key) {
   constexpr std::size_t kMaxNameBytes = 0xffff;
   if (key.tag.size() > kMaxKeyBytes - kTagPrefixBytes || key.upstream.size() > kMaxNameBytes ||
       key.repository.size() > kMaxNameBytes) {
-    return Error{ErrorCode::kInvalid, "the name of a tag is too long to keep it"};
+    return Error{ErrorCode::kInvalid, "the name of a tag is too long to store"};
   }
   return tag_prefix(key.upstream, key.repository) + key.tag;
 }
@@ -234,7 +237,7 @@ Result<BlobRecord> decode_blob(std::string_view value) {
 
 Result<std::string> encode(const ManifestRecord& record) {
   if (record.media_type.size() > 0xffff) {
-    return Error{ErrorCode::kInvalid, "the media type of a manifest is too long to keep it"};
+    return Error{ErrorCode::kInvalid, "the media type of a manifest is too long to store"};
   }
   std::string value;
   value.reserve(record.bytes.size() + record.media_type.size() + 16);
@@ -328,7 +331,7 @@ Result<ScrubNote> decode_scrub(std::string_view value) {
   const WallTime ended = reader.time();
   if (ended != WallTime()) note.ended = ended;
   if (value.size() > kTimesBytes) note.last = read_digest(reader);
-  if (!reader.ok()) return damaged("note of the check of blobs", value);
+  if (!reader.ok()) return damaged("progress note of the blob check", value);
   return note;
 }
 

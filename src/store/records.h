@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keys and values of the index as bytes; FORMAT.md is their specification. Pure
-// functions. Integers are little-endian with a fixed width. Decoding trusts nothing:
-// a value that can't be one is kCorrupt.
+// functions. Integers are little-endian with a fixed width. Decoding trusts nothing: bytes
+// that aren't a valid value are kCorrupt.
 
 #ifndef LAYBY_STORE_RECORDS_H_
 #define LAYBY_STORE_RECORDS_H_
@@ -20,9 +20,9 @@
 namespace layby::store {
 
 inline constexpr std::uint32_t kFormatVersion = 3;
-// The oldest that is brought to the present one when it is opened.
+// The oldest version that opening converts to the present one.
 inline constexpr std::uint32_t kOldestVersion = 1;
-inline constexpr std::size_t kMaxKeyBytes = 511;  // LMDB's, as it is compiled everywhere.
+inline constexpr std::size_t kMaxKeyBytes = 511;  // LMDB's limit in its default build.
 
 struct BlobRecord {
   std::uint64_t size_bytes = 0;
@@ -33,7 +33,7 @@ struct BlobRecord {
 struct ManifestRecord {
   WallTime stored_at;
   std::string media_type;
-  std::string_view bytes;  // Points into what it was decoded from.
+  std::string_view bytes;  // Points into the decoded value.
 };
 
 struct TagRecord {
@@ -42,12 +42,12 @@ struct TagRecord {
   std::string repository;
 };
 
-// What eviction goes by.
+// The facts by which eviction ranks content.
 struct UsageRecord {
   std::uint64_t size_bytes = 0;
   WallTime used_at;
-  std::uint32_t hits = 1;  // Being stored is the first.
-  std::uint64_t rank = 0;  // policy::rank; the object's place in the table of ranks.
+  std::uint32_t hits = 1;  // Storing the content is the first hit.
+  std::uint64_t rank = 0;  // From policy::rank; the content's key in the table `ranks`.
   bool operator==(const UsageRecord&) const = default;
 };
 
@@ -66,14 +66,14 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
-// How far the check of stored blobs is.
+// The progress of the check of stored blobs.
 struct ScrubNote {
   WallTime began;
-  std::optional<WallTime> ended;    // The last pass that was whole.
-  std::optional<oci::Digest> last;  // None: no pass is under way.
+  std::optional<WallTime> ended;    // End of the last whole pass.
+  std::optional<oci::Digest> last;  // Last blob checked; none between passes.
 };
 
-// What is stored and may be evicted. A digest may be both, fetched as either.
+// The kinds of content that eviction handles. The same digest may be stored as both kinds.
 enum class ContentKind : char { kBlob = 1, kManifest = 2 };
 
 struct Content {
@@ -90,7 +90,7 @@ Result<oci::Digest> decode_digest_key(std::string_view key);
 std::string content_key(const Content& content);
 Result<Content> decode_content_key(std::string_view key);
 
-// The rank, high byte first so that keys sort by it, then the content's key.
+// The rank, high byte first so that keys sort by rank, then the content's key.
 std::string rank_key(std::uint64_t rank, const Content& content);
 struct Ranked {
   std::uint64_t rank;
@@ -98,12 +98,12 @@ struct Ranked {
 };
 Result<Ranked> decode_rank_key(std::string_view key);
 
-// The digest's key, then the first half of the repository's prefix as below.
+// The digest's key, then the first half of the repository's tag_prefix().
 std::string grant_key(const oci::Digest& digest, const cache::RepositoryKey& repository);
-// Sorts before all grants of the digest: it is private, whoever has it.
+// Marks the digest as private without naming a repository. Sorts before all its grants.
 std::string private_key(const oci::Digest& digest);
 
-// All tags of a repository begin with its prefix and sort by name behind it. A name
+// The keys of a repository's tags begin with the same prefix and sort by tag name. A name
 // that doesn't fit in a key is kInvalid.
 inline constexpr std::size_t kTagPrefixBytes = 32;
 std::string tag_prefix(std::string_view upstream, std::string_view repository);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One blob at a time, and one step under way: what begins another walk cancels it. A cursor left
-// open would keep old pages of the index from being used again, so a few hundred digests are taken
-// ahead by a short transaction.
+// Checks one blob at a time, in steps of which at most one is under way; beginning another
+// walk cancels it. A cursor that stays open would keep LMDB from reusing old pages, so a short
+// transaction reads a few hundred digests ahead.
 
 #include "store/scrub.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 #include <vector>
 
@@ -18,13 +19,14 @@ namespace {
 
 constexpr std::size_t kAhead = 256;
 
-// Each time writes a few pages, and what wasn't saved is read again after a crash.
+// Saving the position writes a few pages; after a crash, blobs since the last save are read
+// again.
 constexpr std::uint64_t kSaveEveryBlobs = 512;
 constexpr std::uint64_t kSaveEveryBytes = 1 << 30;
 constexpr std::chrono::seconds kBusyWait{1};
 constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
 
-// The digests of the files that interrupted fills left, for an index that was made anew.
+// Marks the digests of all partial files as private, for an index that was made anew.
 Status mark_partials_private(const Core& core, WriteTxn& txn) {
   if (!core.private_after_rebuild) return {};
   for (const PartialFile& partial : core.files.list_partials(WallTime())) {
@@ -42,7 +44,7 @@ Scrub::Scrub(const ScrubOptions& options, Context context)
       traffic_seen_at_(context_.clock.steady_now()),
       paced_until_(context_.clock.steady_now()) {}
 
-// The next run goes on from here.
+// Saves the position, so that the next run resumes here.
 Scrub::~Scrub() {
   if (walk_ == Walk::kIndex && unsaved_blobs_ > 0) save();
 }
@@ -73,6 +75,7 @@ void Scrub::start() {
   };
   ask_helper(read_note, [](Scrub& self, const std::optional<ScrubNote>& note) {
     if (!note) return self.save(), self.wait_for_next_pass();
+    assert(self.walk_ == Walk::kNone);
     self.pass_began_ = note->began;
     self.pass_ended_ = note->ended;
     if (!note->last) return self.wait_for_next_pass();
@@ -117,7 +120,7 @@ void Scrub::begin_pass() {
 }
 
 void Scrub::begin_files() {
-  log::info("looking through the blob files for a new index");
+  log::info("rebuilding the index from the blob files");
   begin_walk(Walk::kFiles);
   shelf_ = 0;
   generation_ = context_.core->commits->index().generation();
@@ -125,6 +128,7 @@ void Scrub::begin_files() {
 }
 
 void Scrub::next() {
+  assert(walk_ != Walk::kNone && !check_);
   if (ahead_.empty()) return refill();
   const oci::Digest digest = ahead_.front();
   ahead_.pop_front();
@@ -132,11 +136,13 @@ void Scrub::next() {
 }
 
 void Scrub::refill() {
+  assert(ahead_.empty());
   if (walk_ == Walk::kFiles) return refill_from_files();
   if (walk_ == Walk::kIndex) return refill_from_index();
 }
 
 void Scrub::refill_from_files() {
+  assert(shelf_ <= 2 * BlobFiles::kShelves);
   if (shelf_ == 2 * BlobFiles::kShelves) return end_files();
   const auto list = [shelf = shelf_++](Core& core) {
     const ShaKind kind = shelf < BlobFiles::kShelves ? ShaKind::kSha256 : ShaKind::kSha512;
@@ -175,6 +181,7 @@ void Scrub::refill_from_index() {
 }
 
 void Scrub::check(const oci::Digest& digest) {
+  assert(!check_);
   check_ = std::make_unique<BlobCheck>(
       context_.core, context_.workers, digest,
       [this](std::uint64_t read_bytes) { return pace(read_bytes); },
@@ -182,6 +189,7 @@ void Scrub::check(const oci::Digest& digest) {
 }
 
 void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
+  assert(walk_ != Walk::kNone && check_);
   over_ = std::move(check_);
   if (walk_ == Walk::kIndex) done_ = digest;
   if (checked.state != BlobState::kGone) {
@@ -205,7 +213,7 @@ void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
   next();
 }
 
-// A file that can't be looked at now may be taken up later, so it is marked too.
+// Marks a file that can't be read now as private too, since a fill may use it later.
 void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
   const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
   context_.core->commits->add(
@@ -220,6 +228,7 @@ void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
 }
 
 void Scrub::end_pass() {
+  assert(walk_ == Walk::kIndex);
   log::info("checked {} stored blobs, {} bytes: {} damaged", checked_blobs_, checked_bytes_,
             bad_blobs_);
   walk_ = Walk::kNone;
@@ -231,9 +240,10 @@ void Scrub::end_pass() {
   wait_for_next_pass();
 }
 
-// It is over when what was found is in the index, and the index knows that that is all;
-// unless the index was set aside meanwhile.
+// The walk of the files ends with a commit after the commits of all found blobs. This commit
+// erases the note for a rebuild, unless the index was set aside meanwhile.
 void Scrub::end_files() {
+  assert(walk_ == Walk::kFiles);
   context_.core->commits->add(
       [core = context_.core, generation = generation_](WriteTxn& txn) -> Status {
         if (core->commits->index().generation() != generation) return {};
@@ -247,8 +257,9 @@ void Scrub::end_files() {
 }
 
 void Scrub::on_files_done(bool noted) {
-  log::info("the index knows {} blobs again; {} were damaged", checked_blobs_ - bad_blobs_,
-            bad_blobs_);
+  assert(walk_ == Walk::kFiles && bad_blobs_ <= checked_blobs_);
+  log::info("rebuilt the index from the blob files: {} blobs added, {} damaged",
+            checked_blobs_ - bad_blobs_, bad_blobs_);
   if (noted) context_.core->commits->index().note_rebuilt();
   walk_ = Walk::kNone;
   pass_ended_ = pass_began_ = context_.clock.wall_now();
@@ -261,7 +272,7 @@ void Scrub::wait_for_next_pass() {
   if (options_.every.count() == 0) return;
   const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(
       context_.clock.wall_now() - pass_began_);
-  // A clock that was set back begins the period anew.
+  // If the clock was set back, the period begins anew.
   const auto wait = since.count() < 0 ? options_.every : options_.every - since;
   timer_ = context_.core->loop.after(std::max(wait, std::chrono::milliseconds(1000)), [this] {
     if (walk_ == Walk::kNone) begin_pass();
@@ -275,7 +286,7 @@ void Scrub::save() {
       [note](WriteTxn& txn) { return txn.put_note(Index::kScrubNote, note); }, nullptr);
 }
 
-// How long to wait for the rate to be kept.
+// How long to wait before the next piece, so that the pass keeps its rate.
 std::chrono::milliseconds Scrub::pace(std::uint64_t read_bytes) {
   if (on_demand_ || walk_ == Walk::kFiles) return std::chrono::milliseconds(0);
   const auto now = context_.clock.steady_now();
@@ -293,6 +304,7 @@ bool Scrub::busy() {
   const auto elapsed =
       std::chrono::duration_cast<std::chrono::milliseconds>(now - traffic_seen_at_);
   if (elapsed.count() <= 0) return false;
+  assert(traffic >= traffic_seen_);
   const std::uint64_t moved = traffic - std::exchange(traffic_seen_, traffic);
   traffic_seen_at_ = now;
   return moved * 1000 / static_cast<std::uint64_t>(elapsed.count()) > kBusyBytesPerSecond;

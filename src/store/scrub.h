@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads all stored blobs again, over and over, one pass in each period: bytes that sit
-// on a card rot. Slowly, and slower still while clients pull; at full speed when
-// somebody asks for it. Where it is and when the pass began is kept in the index. The
-// same walk, over the files instead of the index, puts blobs back into an index that
-// was made anew. Loop thread.
+// Reads and verifies all stored blobs again, one pass in each period, since flash cards lose
+// bits. A pass is slow, and slower while clients pull; on demand it runs at full speed. The
+// index keeps the pass's position and its start. The same walk over the files, instead of the
+// index, puts blobs back into an index that was made anew. Loop thread. Invariants: at most
+// one step of one walk is under way, and the answer to an earlier walk's step is dropped.
 
 #ifndef LAYBY_STORE_SCRUB_H_
 #define LAYBY_STORE_SCRUB_H_
@@ -35,20 +35,20 @@ class Scrub {
     std::shared_ptr<Core> core;
     event::Workers& workers;
     const Clock& clock;
-    // Takes a damaged blob, the file of that inode, out of service, then calls `then`.
+    // Takes a damaged blob, whose file has that inode, out of service, then calls `then`.
     std::function<void(const oci::Digest&, std::uint64_t inode, std::function<void()> then)>
         set_aside;
-    // Looks again for the file of a blob that the index has, and drops it without one.
+    // Checks again whether an indexed blob has its file, and drops the blob if it hasn't.
     std::function<void(const oci::Digest&)> look_again;
   };
 
   Scrub(const ScrubOptions& options, Context context);
   ~Scrub();
 
-  // Goes on with the pass that the index tells of, or waits for the next. First come the
-  // files, when the index was made anew.
+  // Resumes the pass that the index has noted, or waits for the next pass. If the index was
+  // made anew, walks the files first.
   void start();
-  // A pass at full speed, from the beginning.
+  // Starts a pass at full speed, from the beginning; after the walk of the files, if any.
   void run_now();
 
   cache::ScrubStatus status() const;
@@ -57,9 +57,9 @@ class Scrub {
   Scrub& operator=(const Scrub&) = delete;
 
  private:
-  // What is being walked.
+  // What the scrub is walking.
   enum class Walk {
-    kNone,   // Waits for the next pass.
+    kNone,   // Nothing: it waits for the next pass.
     kFiles,  // All shelves, for a new index.
     kIndex,  // All blobs of the index.
   };
@@ -87,13 +87,13 @@ class Scrub {
   const ScrubOptions options_;
   const Context context_;
   Walk walk_ = Walk::kNone;
-  std::uint64_t walk_number_ = 0;  // Answers to an earlier one are dropped.
+  std::uint64_t walk_number_ = 0;  // Answers for an earlier walk are dropped.
   bool on_demand_ = false;
   std::deque<oci::Digest> ahead_;
-  std::optional<oci::Digest> last_;  // Of the index, that was taken ahead.
-  std::optional<oci::Digest> done_;  // The last that was checked.
-  int shelf_ = 0;                    // Of the files, the next to list.
-  int generation_ = 0;               // Of the index that the files are for.
+  std::optional<oci::Digest> last_;  // kIndex: the last digest that was put into ahead_.
+  std::optional<oci::Digest> done_;  // kIndex: the last digest that was checked.
+  int shelf_ = 0;                    // kFiles: the next shelf to list.
+  int generation_ = 0;               // kFiles: the generation of the index being rebuilt.
   WallTime pass_began_;
   std::optional<WallTime> pass_ended_;
   std::uint64_t checked_blobs_ = 0;
@@ -105,7 +105,7 @@ class Scrub {
   SteadyTime traffic_seen_at_;
   SteadyTime paced_until_;
   std::unique_ptr<BlobCheck> check_;
-  std::unique_ptr<BlobCheck> over_;  // Destroyed a turn later.
+  std::unique_ptr<BlobCheck> over_;  // The last finished check; its callback may be running.
   cache::Handle timer_;
   std::shared_ptr<Scrub*> self_ = std::make_shared<Scrub*>(this);
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses of stored content, gathered in RAM and written to the index many at a time, so
-// that serving wears no flash. A power cut loses those that were not written yet, and
-// with them no more than an order of eviction. Loop thread, but for apply().
+// Uses of stored content, gathered in RAM and written to the index many at a time, so that
+// serving wears no flash. A power cut loses unwritten uses, which only changes the order of
+// eviction. Loop thread, except for apply().
 
 #ifndef LAYBY_STORE_TOUCHES_H_
 #define LAYBY_STORE_TOUCHES_H_
@@ -25,18 +25,18 @@ using TouchMap = std::map<Content, Touch>;
 class Touches {
  public:
   void add(const Content& content, WallTime now);
-  // All of them; there are none afterwards.
+  // Returns all uses and forgets them.
   TouchMap take();
   const TouchMap& all() const { return touches_; }
-  // They should be written, for the RAM they take.
+  // So many that they should be written, to free their RAM.
   bool many() const;
 
  private:
   TouchMap touches_;
 };
 
-// A use of an image's manifest counts for its blobs too: a client that has a layer
-// already doesn't ask for it, and needs it no less.
+// A use of an image's manifest also counts for its blobs: a client that has a layer already
+// doesn't ask for the layer, but needs it all the same.
 Status apply(WriteTxn& txn, const TouchMap& touches);
 
 }  // namespace layby::store

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The copy is under the lock: it is short beside a write, and nobody else waits for it.
+// push() copies under the lock: a copy is short beside a write, and only the taker waits for
+// the lock.
 
 #include "store/write_queue.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
 namespace layby::store {
 namespace {
 
-// As many as a fast upstream has queued at most.
+// About as many blocks as a fast upstream has queued at a time.
 constexpr std::size_t kMaxSpareBlocks = 8;
 
 }  // namespace
@@ -20,11 +22,13 @@ void WriteQueue::Block::take_from(std::string_view& bytes) {
   const std::size_t taken = std::min(bytes.size(), kBlockBytes - size_);
   std::memcpy(data_.get() + size_, bytes.data(), taken);
   size_ += taken;
+  assert(size_ <= kBlockBytes);
   bytes.remove_prefix(taken);
 }
 
 bool WriteQueue::push(std::string_view bytes) {
   const std::lock_guard lock(mutex_);
+  assert(sent_ || waiting_.empty());
   if (!waiting_.empty()) waiting_.back().take_from(bytes);
   while (!bytes.empty()) {
     add_block();
@@ -35,10 +39,12 @@ bool WriteQueue::push(std::string_view bytes) {
 
 std::optional<WriteQueue::Block> WriteQueue::pop() {
   const std::lock_guard lock(mutex_);
+  assert(sent_ || waiting_.empty());
   sent_ = !waiting_.empty();
   if (!sent_) return std::nullopt;
   Block block = std::move(waiting_.front());
   waiting_.pop_front();
+  assert(!block.bytes().empty());
   return block;
 }
 
@@ -53,7 +59,8 @@ void WriteQueue::add_block() {
     waiting_.emplace_back();
     return;
   }
-  // The one that was used last: its memory is the most likely to be in the CPU's cache.
+  // The last used spare block: its memory is the most likely to be in the CPU's cache.
+  assert(spare_.back().bytes().empty());
   waiting_.push_back(std::move(spare_.back()));
   spare_.pop_back();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A blob's bytes on their way from the loop thread to its lane. Upstream's come in pieces
-// of some kilobytes; they are put together in blocks, so that the disk gets long writes.
-// Blocks are used again: the kernel takes longer to give fresh memory than to fill it.
+// A blob's bytes on their way from the loop thread to the blob's lane. Upstream sends pieces
+// of some kilobytes; the queue joins them into blocks, so that the disk gets long writes.
+// Blocks are reused, since getting fresh memory from the kernel takes longer than filling it.
+// Invariants: no waiting block is empty, and while blocks wait, a taker is on the way.
 
 #ifndef LAYBY_STORE_WRITE_QUEUE_H_
 #define LAYBY_STORE_WRITE_QUEUE_H_
@@ -27,7 +28,7 @@ class WriteQueue {
 
     std::string_view bytes() const { return {data_.get(), size_}; }
     void clear() { size_ = 0; }
-    // Copies what there is room for, and takes it off `bytes`.
+    // Copies as much as fits, and removes it from the front of `bytes`.
     void take_from(std::string_view& bytes);
 
    private:
@@ -35,19 +36,20 @@ class WriteQueue {
     std::size_t size_ = 0;
   };
 
-  // True when nobody is on the way to pop() it: somebody must be sent.
+  // Returns true when no taker is on the way: the caller must send one, which calls pop()
+  // until it returns nothing.
   [[nodiscard]] bool push(std::string_view bytes);
-  // The oldest block. Without one, whoever was sent is done, and the next push() says so.
+  // The oldest block. Returning none ends the taker's way: the next push() asks for a new one.
   std::optional<Block> pop();
   void give_back(Block block);
 
  private:
   void add_block();
 
-  std::mutex mutex_;  // Guards all that follows.
+  std::mutex mutex_;  // Guards all members below.
   std::deque<Block> waiting_;
   std::vector<Block> spare_;
-  bool sent_ = false;
+  bool sent_ = false;  // A taker is on the way.
 };
 
 }  // namespace layby::store

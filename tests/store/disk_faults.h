@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A disk that fails on demand, for the store and for LMDB in it: an executable whose one
-// source file includes this calls these functions instead of libc's, and they fail for
-// files whose path has a given part. From any thread.
+// A disk that fails on demand, for the store and for LMDB. An executable that includes this
+// header in its one source file calls the functions below instead of libc's. They fail for
+// files whose path contains a given part. From any thread.
 
 #ifndef LAYBY_TESTS_STORE_DISK_FAULTS_H_
 #define LAYBY_TESTS_STORE_DISK_FAULTS_H_
@@ -24,7 +24,8 @@ namespace layby::testing {
 
 enum class DiskCall { kWrite, kSyncData, kSyncFolder, kLink };
 
-// While it lives, `call` on a file whose path has `path_part` in it ends with `code`.
+// While a DiskFault lives, `call` on a file whose path contains `path_part` fails with `code`;
+// a write only if it has at most `max_bytes`.
 class DiskFault {
  public:
   DiskFault(DiskCall call, std::string path_part, int code, std::size_t max_bytes = SIZE_MAX)
@@ -39,13 +40,13 @@ class DiskFault {
   DiskFault(const DiskFault&) = delete;
   DiskFault& operator=(const DiskFault&) = delete;
 
-  // How often it struck.
+  // How many calls it made fail.
   int hits() const {
     const std::lock_guard lock(mutex());
     return hits_;
   }
 
-  // The errno that a call ends with; 0 if it may go on. `bytes` are those to write.
+  // The errno of a call that must fail, else 0. `bytes` is the length of a write.
   static int find(DiskCall call, std::string_view path, std::size_t bytes) {
     const std::lock_guard lock(mutex());
     for (DiskFault* fault : all()) {
@@ -64,7 +65,7 @@ class DiskFault {
   }
 
  private:
-  // Both outlive the static objects of others.
+  // Never destroyed, so that static objects may use them until the process ends.
   static std::mutex& mutex() {
     static auto* const mutex = new std::mutex;
     return *mutex;
@@ -82,7 +83,7 @@ class DiskFault {
   std::list<DiskFault*>::iterator place_;
 };
 
-// What a write of LMDB's last step is at most: a page is larger.
+// The last write of an LMDB commit has at most this many bytes; every page is larger.
 inline constexpr std::size_t kMetaBytes = 1024;
 
 namespace faults {
@@ -96,8 +97,7 @@ inline bool strikes(DiskCall call, int fd, std::size_t bytes = 0) {
 }  // namespace faults
 }  // namespace layby::testing
 
-// With large files the compiler calls pwrite64 where the source says pwrite; libraries
-// may call either.
+// With large file support the compiler calls pwrite64 for pwrite; libraries may call either.
 extern "C" {
 ssize_t layby_pwrite(int fd, const void* data, size_t size, off_t offset) __asm__("pwrite");
 ssize_t layby_pwrite64(int fd, const void* data, size_t size, off_t offset) __asm__("pwrite64");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A DiskStore on a real disk with a real loop and helpers, for the contract suite and
-// the disk's own tests. reopen() is a clean restart.
+// A DiskStore on a real disk with a real loop and helper threads, for the contract suite and
+// the tests of the disk. reopen() is a clean restart.
 
 #ifndef LAYBY_TESTS_STORE_DISK_HARNESS_H_
 #define LAYBY_TESTS_STORE_DISK_HARNESS_H_
@@ -33,7 +33,7 @@ inline void turn_loop_until(event::Loop& loop, const std::function<bool()>& cond
   if (held) return;
   timer = loop.after(std::chrono::milliseconds(0), look);
   loop.run();
-  if (!held) ADD_FAILURE() << "what the test waits for didn't come";
+  if (!held) ADD_FAILURE() << "the test waited for a condition that never held";
 }
 
 class DiskHarness {
@@ -55,7 +55,7 @@ class DiskHarness {
     if (change_options_) change_options_(options);
     return options;
   }
-  // For the stores that are opened from now on.
+  // Changes the options of stores that are opened later.
   void change_options(std::function<void(store::Options&)> change) {
     change_options_ = std::move(change);
   }
@@ -66,7 +66,7 @@ class DiskHarness {
   Result<std::unique_ptr<store::DiskStore>> open() {
     return store::DiskStore::open(options(), *loop_, *workers_, clock_, counters_);
   }
-  // What is queued is done; then the folder is free.
+  // Finishes all queued work; then the folder is free.
   void close() {
     store_.reset();
     workers_.reset();
@@ -83,7 +83,7 @@ class DiskHarness {
   }
 
  private:
-  const std::unique_ptr<TempDir> folder_;  // Null where the test gives the folder.
+  const std::unique_ptr<TempDir> folder_;  // Null when the test gives a folder.
   const std::string data_dir_;
   std::function<void(store::Options&)> change_options_;
   FakeClock clock_;

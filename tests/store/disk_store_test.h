@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fixture over a DiskStore: images in it, its files, and calls that wait for their
-// answers.
+// A fixture over a DiskStore: adds images to the store, finds its files, and waits for the
+// answers to its calls.
 
 #ifndef LAYBY_TESTS_STORE_DISK_STORE_TEST_H_
 #define LAYBY_TESTS_STORE_DISK_STORE_TEST_H_
@@ -49,7 +49,7 @@ class DiskTest : public StoreTest<DiskHarness> {
   }
   std::size_t blob_files() const { return files_in(data("blobs")); }
 
-  // Goes on behind what is kept, as a fill does.
+  // Appends after the kept bytes, as a fill does.
   WriterLog fill(const std::string& bytes) {
     WriterLog log;
     const auto writer = store().write_blob(oci::Digest::of(bytes), log);
@@ -59,7 +59,7 @@ class DiskTest : public StoreTest<DiskHarness> {
     turn_until([&] { return log.ended(); });
     return log;
   }
-  // Publishes it.
+  // Publishes a blob.
   oci::Digest add_blob(const std::string& bytes) {
     const oci::Digest digest = oci::Digest::of(bytes);
     const WriterLog log = fill(bytes);
@@ -99,7 +99,7 @@ class DiskTest : public StoreTest<DiskHarness> {
   cache::Catalog catalog() {
     return *answer<cache::Catalog>([&](auto done) { store().list_images(done); });
   }
-  // What is stored by now isn't part of a pull under way any more.
+  // After this, content stored so far doesn't count as part of a pull under way.
   void let_time_pass() { harness_.clock().advance(std::chrono::minutes(10)); }
 
   bool has(const oci::Digest& digest) { return store().open_blob(digest).has_value(); }

@@ -19,14 +19,14 @@ class CatalogTest : public DiskTest {
   const std::string config_ = "a config";
 };
 
-TEST_F(CatalogTest, AnEmptyStoreHasNone) {
+TEST_F(CatalogTest, AnEmptyStoreListsNoImages) {
   const cache::Catalog catalog = this->catalog();
   EXPECT_TRUE(catalog.images.empty());
   EXPECT_TRUE(catalog.waiting_pins.empty());
   EXPECT_EQ(catalog.blob_bytes, 0u);
 }
 
-TEST_F(CatalogTest, AnImageHasItsBlobsAndItsTimes) {
+TEST_F(CatalogTest, AnImageIsListedWithItsBytesAndTimes) {
   const TestManifest image = make_manifest(config_, {blob(1), blob(2)});
   for (const std::string& bytes : {config_, blob(1), blob(2)}) add_blob(bytes);
   add_manifest(image);
@@ -69,7 +69,7 @@ TEST_F(CatalogTest, SharedLayersCountForEachImageAndOnceInTheStore) {
   EXPECT_EQ(catalog.untagged_bytes, 0u);
 }
 
-TEST_F(CatalogTest, AnIndexHasThosePlatformsWhoseManifestsAreThere) {
+TEST_F(CatalogTest, AnIndexListsThePlatformsWhoseManifestsAreStored) {
   const TestManifest amd64 = make_manifest(config_, {blob(1), blob(2)});
   const TestManifest arm64 = make_manifest(config_, {blob(2), blob(3), blob(3)});
   const TestManifest s390x = make_manifest(config_, {blob(4)});
@@ -87,18 +87,19 @@ TEST_F(CatalogTest, AnIndexHasThosePlatformsWhoseManifestsAreThere) {
   EXPECT_EQ(image.platforms[0].missing_bytes, config_.size());
   EXPECT_EQ(image.platforms[1].platform, "linux/arm64");
   EXPECT_EQ(image.platforms[1].bytes, 2000u);
-  EXPECT_EQ(image.platforms[1].missing_bytes, 3000 + config_.size()) << "a layer twice is one blob";
+  EXPECT_EQ(image.platforms[1].missing_bytes, 3000 + config_.size())
+      << "a layer that is named twice is one blob";
   EXPECT_EQ(image.bytes, 3000u);
   EXPECT_EQ(image.missing_bytes, 3000 + config_.size());
-  EXPECT_EQ(image.shared_bytes, 0u) << "platforms of one image share nothing with another";
+  EXPECT_EQ(image.shared_bytes, 0u) << "platforms of one image don't count as other images";
 }
 
-TEST_F(CatalogTest, ATagWhoseManifestIsGoneIsNoImage) {
+TEST_F(CatalogTest, ATagWithoutItsManifestIsNotListed) {
   add_tag("t", digest_);
   EXPECT_TRUE(catalog().images.empty());
 }
 
-TEST_F(CatalogTest, BlobsThatNoImageHasAreUntagged) {
+TEST_F(CatalogTest, BlobsOfNoImageCountAsUntagged) {
   const TestManifest image = make_manifest(config_, {blob(1)});
   add_manifest(image);
   for (unsigned number : {1, 2}) add_blob(blob(number));
@@ -107,7 +108,7 @@ TEST_F(CatalogTest, BlobsThatNoImageHasAreUntagged) {
   EXPECT_EQ(catalog().untagged_bytes, 2000u);
 }
 
-TEST_F(CatalogTest, PinsAreShownAtTheirImagesOrWait) {
+TEST_F(CatalogTest, APinIsListedWithItsImageOrAsWaiting) {
   const TestManifest image = make_manifest(config_, {blob(1)});
   add_manifest(image);
   add_blob(blob(1));
@@ -121,7 +122,7 @@ TEST_F(CatalogTest, PinsAreShownAtTheirImagesOrWait) {
   EXPECT_EQ(catalog.waiting_pins, (std::vector<cache::TagKey>{key("later"), key(digest_.str())}));
 }
 
-TEST_F(CatalogTest, APinnedDigestThatIsThereIsAnImage) {
+TEST_F(CatalogTest, AStoredPinnedDigestIsListedAsAnImage) {
   const TestManifest image = make_manifest(config_, {blob(1)});
   add_manifest(image);
   add_blob(blob(1));
@@ -135,7 +136,7 @@ TEST_F(CatalogTest, APinnedDigestThatIsThereIsAnImage) {
   EXPECT_EQ(catalog.untagged_bytes, 0u);
 }
 
-TEST_F(CatalogTest, TheLastUseIsShownWrittenOrNot) {
+TEST_F(CatalogTest, TheLastUseIsListedBeforeAndAfterItIsWritten) {
   const TestManifest image = make_manifest(config_, {});
   add_manifest(image);
   add_tag("t", image.digest);
@@ -146,7 +147,7 @@ TEST_F(CatalogTest, TheLastUseIsShownWrittenOrNot) {
   EXPECT_EQ(catalog().images[0].used_at, harness_.clock().wall_now());
 }
 
-TEST_F(CatalogTest, AManifestThatNobodyUnderstandsIsNoImage) {
+TEST_F(CatalogTest, AManifestThatCannotBeParsedIsNotListed) {
   TestManifest strange = make_manifest(config_, {});
   strange.bytes = "not json";
   strange.digest = oci::Digest::of(strange.bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches: order, results, and that one bad write leaves the rest of its batch alone.
+// Batches: their order and results, and that one failing write doesn't fail its batch.
 
 #include "store/commit_queue.h"
 
@@ -69,7 +69,7 @@ TEST_F(CommitQueueTest, EachWriteGetsItsResult) {
   EXPECT_EQ(runs_, 3);
 }
 
-TEST_F(CommitQueueTest, AWriteThatFailsFailsAlone) {
+TEST_F(CommitQueueTest, AFailingWriteDoesNotFailTheRestOfItsBatch) {
   block_helper();
   queue_->add(put("a"), log_result());
   queue_->add(
@@ -89,7 +89,7 @@ TEST_F(CommitQueueTest, AWriteThatFailsFailsAlone) {
   EXPECT_EQ(counters_.store_errors, 1u);
 }
 
-TEST_F(CommitQueueTest, ATagThatIsTooLongIsRefusedAndTheRestKept) {
+TEST_F(CommitQueueTest, ATooLongTagIsRefusedAndTheRestIsCommitted) {
   block_helper();
   queue_->add(put(std::string(500, 't')), log_result());
   queue_->add(put("a"), log_result());
@@ -99,7 +99,7 @@ TEST_F(CommitQueueTest, ATagThatIsTooLongIsRefusedAndTheRestKept) {
   EXPECT_TRUE(results_[1].ok());
 }
 
-TEST_F(CommitQueueTest, WhatIsQueuedIsCommittedThoughTheQueueIsGone) {
+TEST_F(CommitQueueTest, QueuedWritesAreCommittedAfterTheQueueIsReleased) {
   block_helper();
   queue_->add(put("a"), nullptr);
   queue_.reset();

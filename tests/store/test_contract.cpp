@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract of cache::Store on the disk and on the fake.
+// The contract suite of cache::Store, run on the disk and on the fake.
 
 #include <deque>
 #include <functional>
@@ -13,7 +13,7 @@
 namespace layby::testing {
 namespace {
 
-// A fake that runs its callbacks itself.
+// A fake store that runs its callbacks itself.
 class FakeHarness {
  public:
   cache::Store& store() { return store_; }
@@ -26,7 +26,7 @@ class FakeHarness {
   FakeStore store_;
 };
 
-// A fake whose callbacks are deferred by the test's timers.
+// A fake store whose callbacks the test's timers defer.
 class FakeTimersHarness {
  public:
   cache::Store& store() { return store_; }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kill -9 of a process that writes to the store, at moments given by its progress.
-// Afterwards everything it reported as published is there and whole, everything the
-// index knows is whole, and what was half written goes on from where it was.
+// Kills a process that writes to the store, at moments given by its progress. Afterwards every
+// blob that it reported as published is stored and whole, every blob in the index is whole,
+// and a half-written blob is resumed.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -28,8 +28,8 @@ constexpr std::size_t kPieceBytes = 20'000;
 
 std::string blob(unsigned number) { return some_bytes(kBlobBytes, number); }
 
-// In the child: publishes blob after blob from `number` on, a byte to `report` for each
-// piece that is written ('w') and each blob that is published ('p').
+// In the child: publishes blob after blob from `number` on. Reports each written piece ('w')
+// and each published blob ('p') as a byte to `report`.
 [[noreturn]] void write_for_ever(const std::string& data_dir, unsigned number, int report) {
   const auto say = [report](char what) {
     if (::write(report, &what, 1) != 1) std::_Exit(1);
@@ -76,7 +76,7 @@ unsigned run_and_kill(const std::string& data_dir, unsigned number, int pieces) 
   while (take()) published += what == 'p' ? 1 : 0;
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFSIGNALED(status)) << "the writing process ended by itself";
+  EXPECT_TRUE(WIFSIGNALED(status)) << "the writing process ended before it was killed";
   return published;
 }
 
@@ -90,7 +90,7 @@ void expect_whole(DiskHarness& harness, unsigned number, bool must_be_there) {
   EXPECT_TRUE(read_all(found->file->fd()) == bytes) << number;
 }
 
-TEST(Crash, WhatWasPublishedOutlivesKillsAtAnyPiece) {
+TEST(Crash, PublishedBlobsSurviveKillsAtAnyPiece) {
   const TempDir folder;
   const std::string data_dir = folder.path() + "/data";
   unsigned published = 0;
@@ -98,14 +98,14 @@ TEST(Crash, WhatWasPublishedOutlivesKillsAtAnyPiece) {
     published += run_and_kill(data_dir, published, pieces);
     DiskHarness harness(data_dir);
     for (unsigned i = 0; i < published; ++i) expect_whole(harness, i, true);
-    // It may have been published and not yet reported.
+    // The blob under way may have been published and not yet reported.
     expect_whole(harness, published, false);
     EXPECT_EQ(harness.counters().store_errors, 0u);
   }
   EXPECT_GE(published, 5u);
 }
 
-TEST(Crash, AFillGoesOnFromWhereItWasKilled) {
+TEST(Crash, AFillResumesWhereTheKillStoppedIt) {
   const TempDir folder;
   const std::string data_dir = folder.path() + "/data";
   ASSERT_EQ(run_and_kill(data_dir, 0, 7), 0u);

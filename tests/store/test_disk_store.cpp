@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a store on a disk has beyond the contract: restarts, files that others changed,
-// two of them on one folder, old litter.
+// The behaviour of a store on a disk beyond the contract: restarts, files that other programs
+// changed, two stores on one folder, old litter.
 
 #include "layby/store/disk_store.h"
 
@@ -36,7 +36,7 @@ class DiskStoreTest : public StoreTest<DiskHarness> {
            std::string(digest.hex());
   }
   void publish() { ASSERT_TRUE(write(digest_, bytes_).published()); }
-  // Writes `count` bytes, and leaves it at that.
+  // Writes `count` bytes and destroys the writer.
   void write_some(std::size_t count) {
     WriterLog log;
     const auto writer = store().write_blob(digest_, log);
@@ -58,7 +58,7 @@ class DiskStoreTest : public StoreTest<DiskHarness> {
   std::uint64_t errors() { return harness_.counters().store_errors; }
 };
 
-TEST_F(DiskStoreTest, EverythingIsThereAfterARestart) {
+TEST_F(DiskStoreTest, StoredContentSurvivesARestart) {
   publish();
   put_tag({"u", "r", "t"}, {digest_, time_});
   harness_.reopen();
@@ -68,13 +68,13 @@ TEST_F(DiskStoreTest, EverythingIsThereAfterARestart) {
   EXPECT_EQ(store().usage().tags, 1u);
 }
 
-TEST_F(DiskStoreTest, APartialFileIsTakenUpAfterARestart) {
+TEST_F(DiskStoreTest, APartialFileIsResumedAfterARestart) {
   write_some(1234);
   harness_.reopen();
   EXPECT_EQ(kept_by_next_writer(), 1234u);
 }
 
-TEST_F(DiskStoreTest, WhatIsQueuedAtTheEndIsCommittedAndNotReported) {
+TEST_F(DiskStoreTest, WritesQueuedAtDestructionAreCommittedWithoutACallback) {
   bool done = false;
   store().put_tag({"u", "r", "t"}, {digest_, time_}, [&](const Status&) { done = true; });
   harness_.reopen();
@@ -83,14 +83,14 @@ TEST_F(DiskStoreTest, WhatIsQueuedAtTheEndIsCommittedAndNotReported) {
   EXPECT_TRUE(store().find_tag({"u", "r", "t"}));
 }
 
-TEST_F(DiskStoreTest, TheSizeOfABlobIsAskedOfTheIndexOnly) {
+TEST_F(DiskStoreTest, FindBlobReadsOnlyTheIndex) {
   publish();
   fs::remove(published_path(digest_));
   EXPECT_EQ(store().find_blob(digest_), bytes_.size());
   EXPECT_EQ(errors(), 0u);
 }
 
-TEST_F(DiskStoreTest, AFileThatIsMissingIsDroppedAndFetchedAgain) {
+TEST_F(DiskStoreTest, AMissingFileIsDroppedAndFetchedAgain) {
   publish();
   fs::remove(published_path(digest_));
   EXPECT_FALSE(store().open_blob(digest_));
@@ -104,14 +104,14 @@ TEST_F(DiskStoreTest, AFileOfTheWrongSizeIsDroppedAndFetchedAgain) {
   publish();
   fs::resize_file(published_path(digest_), 99);
   EXPECT_FALSE(store().open_blob(digest_));
-  const WriterLog log = write(digest_, bytes_);  // At once, before the index has forgotten it.
+  const WriterLog log = write(digest_, bytes_);  // Before the index has erased the record.
   EXPECT_EQ(log.kept, 0u);
   EXPECT_TRUE(log.published());
   EXPECT_TRUE(stored(digest_) == bytes_);
   EXPECT_EQ(store().usage().blobs, 1u);
 }
 
-TEST_F(DiskStoreTest, ALinkInTheBlobsPlaceIsNotFollowed) {
+TEST_F(DiskStoreTest, ASymlinkInPlaceOfABlobIsNotFollowed) {
   publish();
   fs::rename(published_path(digest_), harness_.data_dir() + "/moved");
   fs::create_symlink(harness_.data_dir() + "/moved", published_path(digest_));
@@ -127,7 +127,7 @@ TEST_F(DiskStoreTest, AnOpenBlobStaysReadableWhenItsFileIsDeleted) {
   EXPECT_TRUE(read_all(blob->file->fd()) == bytes_);
 }
 
-TEST_F(DiskStoreTest, APublishedFileThatTheIndexLostIsIndexedAgainWithoutWriting) {
+TEST_F(DiskStoreTest, APublishedFileThatTheIndexLostIsIndexedWithoutRewriting) {
   publish();
   harness_.close();
   fs::remove_all(harness_.data_dir() + "/index");
@@ -158,7 +158,7 @@ TEST_F(DiskStoreTest, ASecondStoreOnTheFolderIsRefused) {
   EXPECT_NE(message.find(std::to_string(::getpid())), std::string::npos) << message;
 }
 
-TEST_F(DiskStoreTest, AFolderThatCannotBeMadeIsAnErrorThatNamesIt) {
+TEST_F(DiskStoreTest, AFailedOpenNamesTheFolder) {
   harness_.close();
   fs::remove_all(harness_.data_dir());
   std::ofstream(harness_.data_dir()) << "in the way";
@@ -183,12 +183,12 @@ TEST_F(DiskStoreTest, OldPartialFilesAndLitterAreSweptAtStart) {
   EXPECT_TRUE(fs::exists(fresh));
 }
 
-TEST_F(DiskStoreTest, AnOldPartialFileThatIsTakenUpIsNotSwept) {
+TEST_F(DiskStoreTest, AnOldPartialFileThatAFillResumesIsNotSwept) {
   write_some(100);
   harness_.close();
   set_age(partial_path(digest_), std::chrono::hours(25));
   harness_.open_again();
-  // The writer's work is in the lane before the loop hears of the sweep.
+  // The writer's work is in the lane before the work of the sweep.
   WriterLog log;
   const auto writer = store().write_blob(digest_, log);
   writer->append(bytes_.substr(100));
@@ -198,7 +198,7 @@ TEST_F(DiskStoreTest, AnOldPartialFileThatIsTakenUpIsNotSwept) {
   EXPECT_TRUE(stored(digest_) == bytes_);
 }
 
-TEST_F(DiskStoreTest, AFailedPublishIsReportedAndTakenUpAgain) {
+TEST_F(DiskStoreTest, AFailedPublishIsReportedAndTheNextWriterPublishes) {
   const std::string shelf = fs::path(published_path(digest_)).parent_path();
   std::ofstream(shelf) << "in the way";
   const WriterLog log = write(digest_, bytes_);
@@ -214,7 +214,7 @@ TEST_F(DiskStoreTest, AFailedPublishIsReportedAndTakenUpAgain) {
   EXPECT_TRUE(next_log.published());
 }
 
-TEST_F(DiskStoreTest, AShelfThatIsDeletedIsMadeAgain) {
+TEST_F(DiskStoreTest, ADeletedShelfIsMadeAgain) {
   publish();
   fs::remove_all(harness_.data_dir() + "/blobs/sha256/" + std::string(digest_.hex().substr(0, 2)));
   EXPECT_FALSE(store().open_blob(digest_));
@@ -222,14 +222,14 @@ TEST_F(DiskStoreTest, AShelfThatIsDeletedIsMadeAgain) {
   EXPECT_TRUE(stored(digest_) == bytes_);
 }
 
-TEST_F(DiskStoreTest, ABlobThatCannotBeOpenedPassesThroughVerified) {
+TEST_F(DiskStoreTest, ABlobWhoseFileCannotBeOpenedPassesThroughVerified) {
   fs::create_directory(partial_path(digest_));
   const WriterLog log = write(digest_, bytes_);
   EXPECT_EQ(log.calls, (std::vector<std::string>{"ready", "unkept", "written", "verified"}));
   EXPECT_FALSE(store().open_blob(digest_));
 }
 
-TEST_F(DiskStoreTest, ANewWriterWaitsForWhatTheOldOneHasUnderWay) {
+TEST_F(DiskStoreTest, ANewWriterWaitsForTheOldWritersQueuedWork) {
   for (int round = 0; round < 50; ++round) {
     WriterLog old_log;
     auto old_writer = store().write_blob(digest_, old_log);
@@ -248,7 +248,7 @@ TEST_F(DiskStoreTest, ANewWriterWaitsForWhatTheOldOneHasUnderWay) {
   }
 }
 
-TEST_F(DiskStoreTest, AWriterDestroyedWhilePublishingLeavesAWholeBlobOrAPartialOne) {
+TEST_F(DiskStoreTest, AWriterDestroyedWhilePublishingLeavesAWholeOrAPartialBlob) {
   for (int round = 0; round < 30; ++round) {
     const std::string bytes = some_bytes(10'000, static_cast<unsigned>(round) + 100);
     WriterLog log;
@@ -270,7 +270,7 @@ TEST_F(DiskStoreTest, AWriterDestroyedWhilePublishingLeavesAWholeBlobOrAPartialO
   EXPECT_EQ(errors(), 0u);
 }
 
-TEST_F(DiskStoreTest, FilesAreNotReadableForEveryone) {
+TEST_F(DiskStoreTest, FilesAreNotReadableByOthers) {
   publish();
   struct stat info {};
   ASSERT_EQ(::stat(published_path(digest_).c_str(), &info), 0);

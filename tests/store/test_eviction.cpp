@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Making room: what goes first, what stays, and that the disk has the bytes back; then
-// what crashes and fills that come in between leave.
+// Making room: which content goes first, which content stays, and that the disk has its bytes
+// back; then crashes and fills in the middle of an eviction.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -54,7 +54,7 @@ class EvictionTest : public DiskTest {
   }
 };
 
-TEST_F(EvictionTest, TheLeastUsedGoesFirst) {
+TEST_F(EvictionTest, TheLeastUsedBlobIsEvictedFirst) {
   const auto digests = add_blobs(3);
   store().touch_blob(digests[0]);
   store().touch_blob(digests[2]);
@@ -67,21 +67,21 @@ TEST_F(EvictionTest, TheLeastUsedGoesFirst) {
   EXPECT_TRUE(has(digests[2]));
 }
 
-TEST_F(EvictionTest, WhatWasUsedLongAgoIsOvertakenByWhatComesLater) {
+TEST_F(EvictionTest, AFavouriteThatIsNotUsedAgainIsEvictedInTheEnd) {
   const oci::Digest favourite = add_blob(some_bytes(kBlobBytes, 99));
   store().touch_blob(favourite);
-  // Each eviction lifts the clock.
+  // Each eviction raises the clock.
   unsigned number = 1;
   for (; number < 40 && has(favourite); ++number) {
     add_blob(blob(number));
     let_time_pass();
     evict(1);
   }
-  EXPECT_GT(number, 3u) << "a use again counts for something";
+  EXPECT_GT(number, 3u) << "the second use keeps the blob for a while";
   EXPECT_LT(number, 40u);
 }
 
-TEST_F(EvictionTest, TheDiskHasTheBytesBackAndTheFiguresSaySo) {
+TEST_F(EvictionTest, EvictionFreesTheDiskAndUpdatesTheFigures) {
   add_blobs(5);
   let_time_pass();
   const cache::EvictedSum evicted = evict(3 * kBlobBytes);
@@ -95,7 +95,7 @@ TEST_F(EvictionTest, TheDiskHasTheBytesBackAndTheFiguresSaySo) {
   EXPECT_EQ(trash(), 0u);
 }
 
-TEST_F(EvictionTest, EverythingGoesWhenThatIsAskedFor) {
+TEST_F(EvictionTest, EverythingIsEvictedOnRequest) {
   add_image("t", 1);
   let_time_pass();
   const cache::EvictedSum evicted = evict(UINT64_MAX);
@@ -106,7 +106,7 @@ TEST_F(EvictionTest, EverythingGoesWhenThatIsAskedFor) {
   EXPECT_EQ(store().usage().manifest_bytes, 0u);
 }
 
-TEST_F(EvictionTest, MoreThanOneStepIsTaken) {
+TEST_F(EvictionTest, ALargeEvictionTakesSeveralSteps) {
   for (int i = 0; i < 300; ++i) {
     const oci::Digest digest = oci::Digest::of(std::to_string(i));
     store().put_manifest(digest, {std::make_shared<const std::string>(std::to_string(i)), "m"},
@@ -119,7 +119,7 @@ TEST_F(EvictionTest, MoreThanOneStepIsTaken) {
   EXPECT_EQ(evicted.blobs, 1u);
 }
 
-TEST_F(EvictionTest, NothingIsEvictedForNothingAndNothingFromAnEmptyStore) {
+TEST_F(EvictionTest, AnEmptyRequestOrAnEmptyStoreEvictsNothing) {
   EXPECT_EQ(evict(1000).blobs, 0u);
   add_blobs(1);
   let_time_pass();
@@ -127,7 +127,7 @@ TEST_F(EvictionTest, NothingIsEvictedForNothingAndNothingFromAnEmptyStore) {
   EXPECT_EQ(blob_files(), 1u);
 }
 
-TEST_F(EvictionTest, WhatIsBeingReadStays) {
+TEST_F(EvictionTest, ABlobThatIsBeingReadStays) {
   const auto digests = add_blobs(3);
   let_time_pass();
   const auto reading = store().open_blob(digests[1]);
@@ -136,7 +136,7 @@ TEST_F(EvictionTest, WhatIsBeingReadStays) {
   EXPECT_TRUE(read_all(reading->file->fd()) == blob(2));
 }
 
-TEST_F(EvictionTest, WhatWasUsedOfLateGoesLast) {
+TEST_F(EvictionTest, RecentlyUsedBlobsAreEvictedLast) {
   const auto digests = add_blobs(2);
   let_time_pass();
   store().touch_blob(digests[0]);
@@ -145,14 +145,14 @@ TEST_F(EvictionTest, WhatWasUsedOfLateGoesLast) {
   EXPECT_EQ(evict(1).blobs, 1u);
   EXPECT_FALSE(has(digests[1]));
   EXPECT_TRUE(has(fresh));
-  EXPECT_EQ(evict(2 * kBlobBytes).blobs, 2u) << "but it goes when nothing else is left";
+  EXPECT_EQ(evict(2 * kBlobBytes).blobs, 2u) << "recently used blobs go when nothing else is left";
 }
 
 TEST_F(EvictionTest, APinnedTagKeepsItsImage) {
   const TestManifest image = add_image("t", 1);
   const auto other = add_blob(blob(7));
   EXPECT_FALSE(pin("t"));
-  EXPECT_TRUE(pin("t")) << "it was pinned before";
+  EXPECT_TRUE(pin("t")) << "the tag was pinned before";
   let_time_pass();
   evict(UINT64_MAX);
   EXPECT_TRUE(has(image));
@@ -166,7 +166,7 @@ TEST_F(EvictionTest, APinnedTagKeepsItsImage) {
   EXPECT_EQ(blob_files(), 0u);
 }
 
-TEST_F(EvictionTest, APinOfADigestKeepsIt) {
+TEST_F(EvictionTest, APinOfADigestKeepsItsImage) {
   const TestManifest image = add_image("t", 1);
   pin(image.digest.str());
   let_time_pass();
@@ -179,7 +179,7 @@ TEST_F(EvictionTest, APinOfAnIndexKeepsItsPlatforms) {
   const TestManifest amd64 = make_manifest("config a", {blob(1), blob(2)});
   const TestManifest arm64 = make_manifest("config b", {blob(2), blob(3)});
   const TestManifest index = make_index({{amd64, "amd64"}, {arm64, "arm64"}});
-  for (const TestManifest& manifest : {amd64, index}) add_manifest(manifest);  // arm64 isn't there.
+  for (const TestManifest& manifest : {amd64, index}) add_manifest(manifest);  // Not arm64.
   for (unsigned number : {1, 2, 3, 4}) add_blob(blob(number));
   add_tag("t", index.digest);
   pin("t");
@@ -189,7 +189,7 @@ TEST_F(EvictionTest, APinOfAnIndexKeepsItsPlatforms) {
   EXPECT_TRUE(has(amd64));
   EXPECT_TRUE(has(oci::Digest::of(blob(1))));
   EXPECT_TRUE(has(oci::Digest::of(blob(2))));
-  EXPECT_FALSE(has(oci::Digest::of(blob(3)))) << "nothing that is stored names it";
+  EXPECT_FALSE(has(oci::Digest::of(blob(3)))) << "no stored manifest names it";
 }
 
 TEST_F(EvictionTest, APinFollowsItsTag) {
@@ -207,7 +207,7 @@ TEST_F(EvictionTest, APinFollowsItsTag) {
   EXPECT_TRUE(has(oci::Digest::of(blob(2))));
 }
 
-TEST_F(EvictionTest, PinsOutliveARestart) {
+TEST_F(EvictionTest, PinsSurviveARestart) {
   const TestManifest image = add_image("t", 1);
   pin("t");
   harness_.reopen();
@@ -216,7 +216,7 @@ TEST_F(EvictionTest, PinsOutliveARestart) {
   EXPECT_TRUE(has(image));
 }
 
-TEST_F(EvictionTest, AnImageTakesWithItWhatNothingElseNeeds) {
+TEST_F(EvictionTest, EvictingAnImageRemovesContentThatNothingElseNeeds) {
   const TestManifest a = make_manifest("config a", {blob(1), blob(2)});
   const TestManifest b = make_manifest("config b", {blob(2), blob(3)});
   for (const TestManifest& manifest : {a, b}) add_manifest(manifest);
@@ -238,7 +238,7 @@ TEST_F(EvictionTest, AnImageTakesWithItWhatNothingElseNeeds) {
   EXPECT_EQ(blob_files(), 0u);
 }
 
-TEST_F(EvictionTest, AnImageThatAnotherTagNamesTooKeepsItsContent) {
+TEST_F(EvictionTest, EvictingATagKeepsAnImageThatAnotherTagNames) {
   const TestManifest image = add_image("a", 1);
   add_tag("b", image.digest);
   EXPECT_EQ(evict_image("a")->blobs, 0u);
@@ -247,14 +247,14 @@ TEST_F(EvictionTest, AnImageThatAnotherTagNamesTooKeepsItsContent) {
   EXPECT_EQ(evict_image("b")->blobs, 2u);
 }
 
-TEST_F(EvictionTest, AnImageKeepsWhatAPinNeeds) {
+TEST_F(EvictionTest, EvictingAnImageKeepsContentThatAPinNeeds) {
   const TestManifest image = add_image("a", 1);
   pin(image.digest.str());
   EXPECT_EQ(evict_image("a")->blobs, 0u);
   EXPECT_TRUE(has(image));
 }
 
-TEST_F(EvictionTest, AnUntaggedImageGoesByItsDigest) {
+TEST_F(EvictionTest, AnUntaggedImageIsEvictedByItsDigest) {
   const TestManifest image = make_manifest("config", {blob(1)});
   add_manifest(image);
   add_blob(blob(1));
@@ -273,7 +273,7 @@ TEST_F(EvictionTest, AnUnknownImageIsNotFoundAndAPinnedOneIsDenied) {
   EXPECT_TRUE(store().find_tag(key("t")));
 }
 
-TEST_F(EvictionTest, WhatIsEvictedIsFetchedAndStoredAgain) {
+TEST_F(EvictionTest, AnEvictedBlobCanBeStoredAgain) {
   const auto digest = add_blob(blob(1));
   let_time_pass();
   for (int round = 0; round < 3; ++round) {
@@ -286,7 +286,7 @@ TEST_F(EvictionTest, WhatIsEvictedIsFetchedAndStoredAgain) {
   EXPECT_EQ(counters().store_errors, 0u);
 }
 
-TEST_F(EvictionTest, AFillThatMeetsAnEvictionEndsWithTheBlobStored) {
+TEST_F(EvictionTest, AFillDuringAnEvictionPublishesItsBlob) {
   const auto digest = add_blob(blob(1));
   for (int round = 0; round < 30; ++round) {
     let_time_pass();
@@ -303,7 +303,7 @@ TEST_F(EvictionTest, AFillThatMeetsAnEvictionEndsWithTheBlobStored) {
     turn_until([&] { return log.ended() && evicted; });
     ASSERT_TRUE(log.published()) << log.error->message;
     writer.reset();
-    // An eviction that came behind the fill took it again.
+    // If the eviction came after the fill, it evicted the blob again.
     if (has(digest)) {
       EXPECT_TRUE(stored(digest) == blob(1));
     } else {
@@ -314,7 +314,7 @@ TEST_F(EvictionTest, AFillThatMeetsAnEvictionEndsWithTheBlobStored) {
   }
 }
 
-TEST_F(EvictionTest, AFileThatAFillHeldAndLeftGoesAtTheNextStart) {
+TEST_F(EvictionTest, AnEvictedFileThatAFillHeldIsDeletedAtTheNextStart) {
   const auto digest = add_blob(blob(1));
   let_time_pass();
   WriterLog log;
@@ -328,7 +328,7 @@ TEST_F(EvictionTest, AFileThatAFillHeldAndLeftGoesAtTheNextStart) {
   EXPECT_FALSE(has(digest));
 }
 
-TEST_F(EvictionTest, LeftPartialFilesGoWhenNothingElseCan) {
+TEST_F(EvictionTest, OldPartialFilesAreDeletedWhenNothingElseCanGo) {
   const std::string bytes = blob(1);
   const oci::Digest digest = oci::Digest::of(bytes);
   WriterLog log;
@@ -345,7 +345,7 @@ TEST_F(EvictionTest, LeftPartialFilesGoWhenNothingElseCan) {
   EXPECT_EQ(store().usage().partial_bytes, 0u);
 }
 
-TEST_F(EvictionTest, QuarantineGoesWhenNothingElseCan) {
+TEST_F(EvictionTest, QuarantineIsClearedWhenNothingElseCanGo) {
   fs::create_directories(data("quarantine"));
   std::ofstream(data("quarantine/sha256-x")) << "damaged";
   add_blobs(1);
@@ -356,7 +356,7 @@ TEST_F(EvictionTest, QuarantineGoesWhenNothingElseCan) {
   EXPECT_EQ(files_in(data("quarantine")), 0u);
 }
 
-// As a crash between the commit and the deletion leaves it.
+// A crash between the commit and the deletion leaves such trash.
 TEST_F(EvictionTest, TrashOfAnEarlierRunIsDeletedAtStart) {
   const auto digests = add_blobs(2);
   harness_.close();
@@ -374,7 +374,7 @@ TEST_F(EvictionTest, TrashOfAnEarlierRunIsDeletedAtStart) {
 }
 
 TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
-  // Else the walk for a new index may take what is evicted for what it doesn't know.
+  // Otherwise the rebuild of the new index may find the evicted blob's file.
   turn_until([&] { return !store().scrub().running; });
   const auto digest = add_blob(blob(1));
   let_time_pass();
@@ -385,7 +385,7 @@ TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
   EXPECT_EQ(trash(), 1u);
 }
 
-TEST_F(EvictionTest, NotesStayWhileTheDeletionIsNotDurable) {
+TEST_F(EvictionTest, TrashNotesStayUntilTheDeletionIsDurable) {
   add_blobs(1);
   let_time_pass();
   {
@@ -398,7 +398,7 @@ TEST_F(EvictionTest, NotesStayWhileTheDeletionIsNotDurable) {
   EXPECT_EQ(blob_files(), 0u);
 }
 
-TEST_F(EvictionTest, TouchesOutliveACleanStopAndCountBeforeAnEviction) {
+TEST_F(EvictionTest, TouchesSurviveACleanStopAndCountInTheNextEviction) {
   const auto digests = add_blobs(2);
   store().touch_blob(digests[0]);
   harness_.reopen();
@@ -419,7 +419,7 @@ TEST_F(EvictionTest, AUseOfAnImagesManifestCountsForItsBlobs) {
   EXPECT_TRUE(has(oci::Digest::of("config of t")));
 }
 
-TEST_F(EvictionTest, AStoreThatIsDestroyedDropsTheAnswersAndFreesTheFolder) {
+TEST_F(EvictionTest, ADestroyedStoreDropsItsCallbacksAndFreesTheFolder) {
   add_blobs(3);
   let_time_pass();
   bool answered = false;
@@ -454,7 +454,7 @@ TEST_F(EvictionTest, AStoreThatIsDestroyedDropsTheAnswersAndFreesTheFolder) {
   }
 }
 
-TEST(EvictionCrash, KillsWhileEvictingLeaveNoLitterBehindTheNextStart) {
+TEST(EvictionCrash, TheNextStartCleansUpAfterAKillDuringEviction) {
   const TempDir folder;
   const std::string data_dir = folder.path() + "/data";
   for (const int turns : {1, 2, 3, 9, 14, 20}) {
@@ -484,7 +484,7 @@ TEST(EvictionCrash, KillsWhileEvictingLeaveNoLitterBehindTheNextStart) {
   }
 }
 
-// A disk that is full to the last page.
+// On a disk that is full to the last page.
 class FullDiskEvictionTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -513,7 +513,7 @@ class FullDiskEvictionTest : public ::testing::Test {
   std::optional<DiskHarness> harness_;
 };
 
-TEST_F(FullDiskEvictionTest, FilesGoFirstWhereTheIndexCannotBeWritten) {
+TEST_F(FullDiskEvictionTest, FilesAreDeletedFirstWhenTheIndexCannotBeWritten) {
   for (unsigned i = 1; i <= 10; ++i) ASSERT_TRUE(write(blob(i)).published());
   harness_->clock().advance(std::chrono::minutes(10));
   const auto free = [&] { return fs::space(folder_.path()).available; };

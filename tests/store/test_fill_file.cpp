@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every step of writing and publishing a blob, done and failing, without a thread.
-// After each failure: what is left, and that the next try makes it whole.
+// Every step of writing and publishing a blob, succeeding and failing, without a thread.
+// After each failure the tests check the files that are left, and that the next try publishes
+// the blob.
 
 #include "store/fill_file.h"
 
@@ -39,7 +40,7 @@ int fail_link(const char*, const char*) {
   return -1;
 }
 
-// Files can't grow beyond `bytes` while it lives.
+// While a FileSizeLimit lives, files can't grow beyond `bytes`.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {
@@ -64,7 +65,7 @@ class FillFileTest : public ::testing::Test {
  protected:
   void SetUp() override { use(DiskCalls::real()); }
 
-  // A new store's files and a new writer, as after a restart.
+  // New BlobFiles and a new FillFile, as after a restart.
   void use(DiskCalls calls, std::optional<std::uint64_t> indexed_bytes = std::nullopt) {
     fill_.reset();
     files_ = std::make_unique<BlobFiles>(folder_.path(), calls);
@@ -83,7 +84,7 @@ class FillFileTest : public ::testing::Test {
     fill_->settle();
     return {};
   }
-  // Has passed through memory from byte `from` on, verified, for a reason of `path`.
+  // All steps pass the blob through memory from byte `from` on, and the reason names `path`.
   void expect_passed_through(std::uint64_t from, const std::string& path) {
     expect_error(all_steps(), ErrorCode::kIo, path);
     ASSERT_TRUE(fill_->tail());
@@ -126,7 +127,7 @@ class FillFileTest : public ::testing::Test {
   std::unique_ptr<FillFile> fill_;
 };
 
-TEST_F(FillFileTest, ABlobGoesThroughPartialToItsPlace) {
+TEST_F(FillFileTest, ABlobIsWrittenToPartialAndThenPublished) {
   ASSERT_TRUE(fill_->open().ok());
   ASSERT_TRUE(fill_->write(bytes_).ok());
   EXPECT_TRUE(content(partial_) == bytes_);
@@ -138,7 +139,7 @@ TEST_F(FillFileTest, ABlobGoesThroughPartialToItsPlace) {
   EXPECT_FALSE(fs::exists(partial_));
 }
 
-TEST_F(FillFileTest, KeptBytesAreHashedAndGoneOnFrom) {
+TEST_F(FillFileTest, KeptBytesAreHashedAndResumed) {
   put_file(partial_, bytes_.substr(0, 70'000));
   ASSERT_TRUE(fill_->open().ok());
   EXPECT_EQ(fill_->size_bytes(), 70'000u);
@@ -147,21 +148,21 @@ TEST_F(FillFileTest, KeptBytesAreHashedAndGoneOnFrom) {
   EXPECT_TRUE(content(published_) == bytes_);
 }
 
-TEST_F(FillFileTest, KeptBytesThatAreWrongAreDeletedAtTheEnd) {
+TEST_F(FillFileTest, WrongKeptBytesAreDeletedByVerify) {
   put_file(partial_, std::string(70'000, '\0'));
   expect_error(all_steps(), ErrorCode::kCorrupt, digest_.str());
   EXPECT_FALSE(fs::exists(partial_));
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, HashingKeptBytesEndsWhenNobodyWantsThem) {
+TEST_F(FillFileTest, HashingKeptBytesEndsWhenTheFillIsStopped) {
   put_file(partial_, bytes_);
   stopped_ = true;
   EXPECT_EQ(fill_->open().error().code, ErrorCode::kCancelled);
   EXPECT_TRUE(content(partial_) == bytes_);
 }
 
-TEST_F(FillFileTest, APublishedFileTheIndexDoesNotKnowIsTakenUpWhereItStands) {
+TEST_F(FillFileTest, AnUnindexedPublishedFileIsUsedInPlace) {
   put_file(published_, bytes_);
   ASSERT_TRUE(fill_->open().ok());
   EXPECT_EQ(fill_->size_bytes(), bytes_.size());
@@ -170,20 +171,20 @@ TEST_F(FillFileTest, APublishedFileTheIndexDoesNotKnowIsTakenUpWhereItStands) {
   EXPECT_TRUE(content(published_) == bytes_);
 }
 
-TEST_F(FillFileTest, APublishedFileThatRottedIsDeleted) {
+TEST_F(FillFileTest, ADamagedPublishedFileIsDeleted) {
   put_file(published_, std::string(bytes_.size(), 'x'));
   expect_error(all_steps(), ErrorCode::kCorrupt, digest_.str());
   EXPECT_FALSE(fs::exists(published_));
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, APublishedFileThatLostItsEndIsDeleted) {
+TEST_F(FillFileTest, ATruncatedPublishedFileIsDeleted) {
   put_file(published_, bytes_.substr(0, 500));
   expect_error(all_steps(), ErrorCode::kCorrupt, published_);
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndTakesNoMore) {
+TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndRefusesMoreBytes) {
   put_file(published_, std::string(bytes_.size(), 'x'));  // Hashing would notice.
   use(DiskCalls::real(), bytes_.size());
   ASSERT_TRUE(fill_->open().ok());
@@ -193,7 +194,7 @@ TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndTakesNoMore) {
   EXPECT_TRUE(fill_->publish().ok());
 }
 
-TEST_F(FillFileTest, ItPassesThroughWhenPartialIsAFile) {
+TEST_F(FillFileTest, ABlobPassesThroughWhenThePartialFolderIsAFile) {
   fs::remove(folder_.path() + "/partial");
   put_file(folder_.path() + "/partial", "in the way");
   expect_passed_through(0, partial_);
@@ -201,7 +202,7 @@ TEST_F(FillFileTest, ItPassesThroughWhenPartialIsAFile) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, ItPassesThroughWhenTheFileIsAFolderOrALink) {
+TEST_F(FillFileTest, ABlobPassesThroughWhenItsFileIsAFolderOrALink) {
   fs::create_directory(partial_);
   expect_passed_through(0, partial_);
   fs::remove(partial_);
@@ -212,13 +213,13 @@ TEST_F(FillFileTest, ItPassesThroughWhenTheFileIsAFolderOrALink) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, ItPassesThroughWhenTheFolderIsGone) {
+TEST_F(FillFileTest, ABlobPassesThroughWhenThePartialFolderIsMissing) {
   fs::remove(folder_.path() + "/partial");
-  expect_passed_through(0, partial_);  // kIo, not kNotFound: that is an answer.
+  expect_passed_through(0, partial_);  // kIo: a missing folder isn't kNotFound.
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, AWriteThatFailsKeepsWhatFitted) {
+TEST_F(FillFileTest, AFailedWriteKeepsTheBytesThatFitted) {
   {
     const FileSizeLimit limit(60'000);
     expect_error(all_steps(), ErrorCode::kIo, partial_);  // Memory files are limited too.
@@ -227,7 +228,7 @@ TEST_F(FillFileTest, AWriteThatFailsKeepsWhatFitted) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, ASyncThatFailsDeletesTheFile) {
+TEST_F(FillFileTest, AFailedSyncDeletesTheFile) {
   DiskCalls calls = DiskCalls::real();
   calls.sync_data = fail_io;
   use(calls);
@@ -237,7 +238,7 @@ TEST_F(FillFileTest, ASyncThatFailsDeletesTheFile) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, ASyncThatFindsTheDiskFullIsNoSpace) {
+TEST_F(FillFileTest, ASyncOnAFullDiskReportsNoSpace) {
   DiskCalls calls = DiskCalls::real();
   calls.sync_data = fail_no_space;
   use(calls);
@@ -253,7 +254,7 @@ TEST_F(FillFileTest, PublishingFailsWhenTheShelfIsAFile) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, ALinkThatFailsKeepsThePartialFile) {
+TEST_F(FillFileTest, AFailedLinkKeepsThePartialFile) {
   DiskCalls calls = DiskCalls::real();
   calls.link = fail_link;
   use(calls);
@@ -262,7 +263,7 @@ TEST_F(FillFileTest, ALinkThatFailsKeepsThePartialFile) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, AFolderSyncThatFailsIsAnErrorAndTheNextTryTakesItUp) {
+TEST_F(FillFileTest, AFailedFolderSyncIsReportedAndTheNextTryPublishes) {
   DiskCalls calls = DiskCalls::real();
   calls.sync_directory = fail_io;
   use(calls);
@@ -270,7 +271,7 @@ TEST_F(FillFileTest, AFolderSyncThatFailsIsAnErrorAndTheNextTryTakesItUp) {
   expect_published_by_another_try();
 }
 
-TEST_F(FillFileTest, WhatIsPublishedKeepsItsPartialNameUntilTheIndexKnowsIt) {
+TEST_F(FillFileTest, APublishedFileKeepsItsPartialNameUntilItIsSettled) {
   ASSERT_TRUE(fill_->open().ok());
   ASSERT_TRUE(fill_->write(bytes_).ok());
   ASSERT_TRUE(fill_->verify().ok());
@@ -283,7 +284,7 @@ TEST_F(FillFileTest, WhatIsPublishedKeepsItsPartialNameUntilTheIndexKnowsIt) {
   EXPECT_EQ(files_->partial_bytes(), 0u);
 }
 
-TEST_F(FillFileTest, AWholePartialFileSaysSo) {
+TEST_F(FillFileTest, AWholePartialFileIsRecognized) {
   put_file(partial_, bytes_.substr(0, 99'999));
   ASSERT_TRUE(fill_->open().ok());
   EXPECT_FALSE(fill_->is_whole());
@@ -292,13 +293,13 @@ TEST_F(FillFileTest, AWholePartialFileSaysSo) {
   EXPECT_TRUE(fill_->verify().ok());
 }
 
-TEST_F(FillFileTest, WhatPassesThroughIsVerifiedAllTheSame) {
+TEST_F(FillFileTest, BytesThatPassThroughAreVerifiedToo) {
   ASSERT_TRUE(fill_->open().ok());
   ASSERT_TRUE(fill_->write(bytes_.substr(0, 50'000)).ok());
   ASSERT_TRUE(fill_->stop_keeping({ErrorCode::kNoSpace, "full"}).ok());
   ASSERT_TRUE(fill_->write(std::string(50'000, 'x')).ok());
   EXPECT_EQ(fill_->verify().error().code, ErrorCode::kCorrupt);
-  EXPECT_FALSE(fs::exists(partial_)) << "the kept part may be the wrong one";
+  EXPECT_FALSE(fs::exists(partial_)) << "the wrong bytes may be in the kept part";
   EXPECT_EQ(files_->partial_bytes(), 0u);
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A disk that is full in earnest: a tmpfs of 2 MiB, which takes root to mount. Warm
-// blobs go on being served, failures are kNoSpace, and room is used again when there
-// is some.
+// A disk that is really full: a tmpfs of 2 MiB, which only root can mount. Stored blobs are
+// still served, failures are kNoSpace, and writes work again when there is room.
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -43,7 +42,7 @@ class FullDiskTest : public ::testing::Test {
   }
 
   std::string ballast() const { return folder_.path() + "/ballast"; }
-  // Somebody else's bytes, but for `left` bytes at most.
+  // Fills the disk with other bytes, except for about `left` bytes.
   void fill_disk(std::uint64_t left) {
     const std::uint64_t free = fs::space(folder_.path()).available;
     std::ofstream(ballast()) << std::string(free - left, 'x');
@@ -71,7 +70,7 @@ class FullDiskTest : public ::testing::Test {
   std::optional<DiskHarness> harness_;
 };
 
-TEST_F(FullDiskTest, ABlobThatDoesNotFitPassesThroughAndGoesOnWhenThereIsRoom) {
+TEST_F(FullDiskTest, ABlobThatDoesNotFitPassesThroughAndIsStoredWhenThereIsRoom) {
   const std::string warm = some_bytes(50'000);
   ASSERT_TRUE(write(warm).published());
   fill_disk(100'000);
@@ -92,7 +91,7 @@ TEST_F(FullDiskTest, ABlobThatDoesNotFitPassesThroughAndGoesOnWhenThereIsRoom) {
   EXPECT_TRUE(again.published());
 }
 
-TEST_F(FullDiskTest, AnIndexThatDoesNotFitIsNoSpaceAndWorksAgainWhenThereIsRoom) {
+TEST_F(FullDiskTest, IndexWritesFailWithNoSpaceUntilThereIsRoom) {
   const std::string small = "a small manifest";
   ASSERT_TRUE(put_manifest(small).ok());
   fill_disk(100'000);
@@ -109,7 +108,7 @@ TEST_F(FullDiskTest, AnIndexThatDoesNotFitIsNoSpaceAndWorksAgainWhenThereIsRoom)
   EXPECT_TRUE(harness_->store().find_manifest(oci::Digest::of(large)));
 }
 
-TEST_F(FullDiskTest, ARestartOnAFullDiskServesWhatIsThere) {
+TEST_F(FullDiskTest, ARestartOnAFullDiskServesStoredBlobs) {
   const std::string warm = some_bytes(50'000);
   ASSERT_TRUE(write(warm).published());
   harness_->close();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may have private content: that no step of storing, evicting, crashing or
-// recovering makes it open, and that grants go with what they are for.
+// Grants for private content: no step of storing, evicting, crashing or recovering makes
+// private content open, and grants are erased with their content.
 
 #include <gtest/gtest.h>
 
@@ -49,7 +49,7 @@ class GrantsIndexTest : public ::testing::Test {
     });
   }
 
-  // As if they had never been made.
+  // Leaves the index as if these tables had never been made.
   void drop_tables(const std::vector<const char*>& names) {
     index_.reset();
     MDB_env* raw = nullptr;
@@ -77,7 +77,7 @@ class GrantsIndexTest : public ::testing::Test {
   const cache::RepositoryKey theirs_{"u", "r2"};
 };
 
-TEST_F(GrantsIndexTest, AreKeptForTheirDigestAndRepository) {
+TEST_F(GrantsIndexTest, GrantsHoldForTheirDigestAndRepository) {
   change([&](store::WriteTxn& txn) { return txn.put_grant(digest_, mine_); });
   reopen();
   EXPECT_EQ(access(digest_, mine_), Access::kGranted);
@@ -85,7 +85,7 @@ TEST_F(GrantsIndexTest, AreKeptForTheirDigestAndRepository) {
   EXPECT_EQ(access(other_, mine_), Access::kOpen);
 }
 
-TEST_F(GrantsIndexTest, WhatIsMarkedPrivateIsNobodysUntilItIsGranted) {
+TEST_F(GrantsIndexTest, APrivateDigestIsUnknownToAllUntilItIsGranted) {
   change([&](store::WriteTxn& txn) { return txn.mark_private(digest_); });
   EXPECT_EQ(access(digest_, mine_), Access::kUnknown);
   change([&](store::WriteTxn& txn) { return txn.put_grant(digest_, mine_); });
@@ -93,7 +93,7 @@ TEST_F(GrantsIndexTest, WhatIsMarkedPrivateIsNobodysUntilItIsGranted) {
   EXPECT_EQ(access(digest_, theirs_), Access::kUnknown);
 }
 
-TEST_F(GrantsIndexTest, GoWithTheLastOfBlobAndManifest) {
+TEST_F(GrantsIndexTest, GrantsGoWithTheLastRecordOfTheirDigest) {
   put_both();
   change([&](store::WriteTxn& txn) { return txn.erase_blob(digest_); });
   EXPECT_EQ(access(digest_, mine_), Access::kGranted);
@@ -106,7 +106,7 @@ TEST_F(GrantsIndexTest, GoWithTheLastOfBlobAndManifest) {
   EXPECT_EQ(access(digest_, theirs_), Access::kOpen);
 }
 
-TEST_F(GrantsIndexTest, StayWhileTheFileIsTrash) {
+TEST_F(GrantsIndexTest, GrantsStayWhileTheFileIsTrash) {
   put_both();
   change([&](store::WriteTxn& txn) { return txn.trash_blob(digest_); });
   change([&](store::WriteTxn& txn) { return txn.erase_manifest(digest_); });
@@ -115,7 +115,7 @@ TEST_F(GrantsIndexTest, StayWhileTheFileIsTrash) {
   EXPECT_EQ(access(digest_, theirs_), Access::kOpen);
 }
 
-TEST_F(GrantsIndexTest, ErasingLeavesThoseOfOtherDigests) {
+TEST_F(GrantsIndexTest, ErasingADigestKeepsTheGrantsOfOtherDigests) {
   const oci::Digest longer = oci::Digest::of("{}", ShaKind::kSha512);
   for (const oci::Digest& digest : {digest_, other_, longer}) {
     change([&](store::WriteTxn& txn) { return txn.put_grant(digest, mine_); });
@@ -126,7 +126,7 @@ TEST_F(GrantsIndexTest, ErasingLeavesThoseOfOtherDigests) {
   EXPECT_EQ(access(longer, mine_), Access::kGranted);
 }
 
-TEST_F(GrantsIndexTest, AnIndexOfVersion2HasNoneAndKeepsWhatItHas) {
+TEST_F(GrantsIndexTest, AVersion2IndexKeepsItsContentAndHasNoGrants) {
   change([&](store::WriteTxn& txn) {
     if (Status put = txn.put_blob(digest_, {2, time_}); !put) return put;
     return txn.put_note("format", store::encode_version(2));
@@ -149,7 +149,7 @@ class GrantsTest : public DiskTest {
     return store().access(digest, {"u", repository});
   }
   void grant(const oci::Digest& digest) { store().grant(digest, {"u", "r"}); }
-  // As whoever fetches private content does.
+  // Grants before it stores, as a fetch of private content does.
   oci::Digest add_private(const std::string& bytes) {
     grant(oci::Digest::of(bytes));
     return add_blob(bytes);
@@ -158,7 +158,7 @@ class GrantsTest : public DiskTest {
     EXPECT_EQ(access(digest), Access::kGranted);
     EXPECT_EQ(access(digest, "r2"), Access::kUnknown);
   }
-  // Once all writes are done that were queued.
+  // Returns after all queued writes are done.
   void settle() { add_tag("settled", digest_); }
   void lose_index() {
     harness_.close();
@@ -170,7 +170,7 @@ class GrantsTest : public DiskTest {
   }
 };
 
-TEST_F(GrantsTest, OutliveARestart) {
+TEST_F(GrantsTest, GrantsSurviveARestart) {
   const auto blob = add_private("blob");
   const TestManifest manifest = make_manifest("config", {"layer"});
   grant(manifest.digest);
@@ -180,7 +180,7 @@ TEST_F(GrantsTest, OutliveARestart) {
   expect_private(manifest.digest);
 }
 
-TEST_F(GrantsTest, GoWithWhatIsEvicted) {
+TEST_F(GrantsTest, EvictionErasesGrants) {
   const auto blob = add_private("blob");
   const TestManifest manifest = make_manifest("config", {"layer"});
   grant(manifest.digest);
@@ -191,7 +191,7 @@ TEST_F(GrantsTest, GoWithWhatIsEvicted) {
   EXPECT_EQ(access(manifest.digest), Access::kOpen);
 }
 
-TEST_F(GrantsTest, GoWithWhatIsDamaged) {
+TEST_F(GrantsTest, GrantsGoWithADamagedBlob) {
   const auto blob = add_private(some_bytes(20'000));
   flip_byte(published_path(blob));
   store().verify();
@@ -199,7 +199,7 @@ TEST_F(GrantsTest, GoWithWhatIsDamaged) {
   EXPECT_FALSE(has(blob));
 }
 
-TEST_F(GrantsTest, WhatIsEvictedWhileAFillHasItsFileStaysPrivate) {
+TEST_F(GrantsTest, ABlobEvictedDuringItsFillStaysPrivate) {
   const auto blob = add_private("blob");
   let_time_pass();
   WriterLog log;
@@ -217,13 +217,13 @@ TEST_F(GrantsTest, WhatIsEvictedWhileAFillHasItsFileStaysPrivate) {
   expect_private(blob);
 }
 
-TEST_F(GrantsTest, AnErasureInBetweenDoesNotTakeThoseOfAFillUnderWay) {
+TEST_F(GrantsTest, AnErasureKeepsTheGrantsOfAFillUnderWay) {
   const auto blob = add_private("blob");
   fs::remove(published_path(blob));
   WriterLog log;
   auto writer = store().write_blob(blob, log);
   grant(blob);
-  EXPECT_FALSE(store().open_blob(blob));  // It is missing: the index forgets it, later.
+  EXPECT_FALSE(store().open_blob(blob));  // The file is missing: the record is erased later.
   turn_until([&] { return log.ready() && !store().find_blob(blob); });
   expect_private(blob);
   writer->append("blob");
@@ -235,7 +235,7 @@ TEST_F(GrantsTest, AnErasureInBetweenDoesNotTakeThoseOfAFillUnderWay) {
   expect_private(blob);
 }
 
-TEST_F(GrantsTest, AnErasureInBetweenDoesNotOpenWhatAnEarlyEndLeaves) {
+TEST_F(GrantsTest, AnErasureKeepsThePartialFileOfAnEndedFillPrivate) {
   const auto blob = add_private("blob");
   fs::remove(published_path(blob));
   WriterLog log;
@@ -249,7 +249,7 @@ TEST_F(GrantsTest, AnErasureInBetweenDoesNotOpenWhatAnEarlyEndLeaves) {
   expect_private(blob);
 }
 
-TEST_F(GrantsTest, OneThatCannotBeWrittenHoldsAndIsWrittenWithTheContent) {
+TEST_F(GrantsTest, AnUnwrittenGrantHoldsAndIsWrittenWithItsContent) {
   const oci::Digest blob = oci::Digest::of("blob");
   {
     const DiskFault fault(DiskCall::kWrite, "data.mdb", ENOSPC);
@@ -277,7 +277,7 @@ TEST_F(GrantsTest, APartialFileIsAsPrivateAsItsBlob) {
   expect_private(blob);
 }
 
-TEST_F(GrantsTest, ARebuildLosesThemWhereNothingIsPrivate) {
+TEST_F(GrantsTest, ARebuildLosesGrantsUnlessItMarksBlobsPrivate) {
   const auto blob = add_private("blob");
   lose_index();
   wait_for_rebuild();
@@ -293,14 +293,15 @@ class PrivateRebuildTest : public GrantsTest {
   }
 };
 
-TEST_F(PrivateRebuildTest, WhatComesBackIsNobodysUntilItIsGranted) {
+TEST_F(PrivateRebuildTest, RebuiltBlobsAreUnknownToAllUntilTheyAreGranted) {
   const auto open = add_blob("open");
   const auto secret = add_private("secret");
   EXPECT_EQ(access(open), Access::kOpen);
   lose_index();
   EXPECT_TRUE(store().scrub().rebuilding);
   EXPECT_EQ(access(secret), Access::kUnknown);
-  EXPECT_EQ(access(oci::Digest::of("anything")), Access::kUnknown) << "it may be in a file";
+  EXPECT_EQ(access(oci::Digest::of("anything")), Access::kUnknown)
+      << "the rebuild may still find it in a file";
   wait_for_rebuild();
   for (const oci::Digest& digest : {open, secret}) {
     EXPECT_TRUE(has(digest));
@@ -314,7 +315,7 @@ TEST_F(PrivateRebuildTest, WhatComesBackIsNobodysUntilItIsGranted) {
   EXPECT_EQ(access(add_blob("new")), Access::kOpen);
 }
 
-TEST_F(PrivateRebuildTest, ABlobThatAFillTakesUpBeforeTheRebuildReachesItIsPrivate) {
+TEST_F(PrivateRebuildTest, ABlobRefilledBeforeTheRebuildReachesItIsPrivate) {
   const auto secret = add_private("secret");
   lose_index();
   add_blob("secret");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index by itself: what transactions see and keep, totals, versions, damage.
+// The index alone: what transactions see and keep, totals, versions, damage.
 
 #include "store/index.h"
 
@@ -50,7 +50,7 @@ class IndexTest : public ::testing::Test {
   std::optional<BlobRecord> find(const oci::Digest& digest) {
     return *index_->read()->find_blob(digest);
   }
-  // Writes raw values, past the typed transactions. No table is the one of tables.
+  // Opens a table without the typed transactions. A null name is LMDB's table of tables.
   template <typename Use>
   void with_raw(const char* table, Use use) {
     index_.reset();
@@ -93,8 +93,7 @@ class IndexTest : public ::testing::Test {
     EXPECT_TRUE(read.ok());
     return found;
   }
-  // Whether everything that is stored has its usage, all usage its one rank, and the
-  // totals are the sums.
+  // All stored content has usage, each usage record has one rank, and the totals are the sums.
   void expect_consistent() {
     auto txn = index_->snapshot();
     ASSERT_TRUE(txn.ok());
@@ -131,7 +130,7 @@ class IndexTest : public ::testing::Test {
     sums.clock = index_->counts().totals.clock;
     EXPECT_EQ(index_->counts().totals, sums);
   }
-  // By another look at the same file.
+  // Counts the entries in a copy of the file, without Index.
   std::size_t entries_of(const char* table) {
     const testing::TempDir copy;
     fs::copy(folder_.path() + "/data.mdb", copy.path() + "/data.mdb");
@@ -150,7 +149,7 @@ class IndexTest : public ::testing::Test {
     return stat.ms_entries;
   }
   enum class Leaf { kFirst, kLast };
-  // Zeroes the page of the first or last records of blobs, in the file as it is.
+  // Zeroes the page of the first or last records of blobs, in the present file.
   void damage(Leaf which) {
     const std::string path = folder_.path() + "/data.mdb";
     std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
@@ -160,7 +159,7 @@ class IndexTest : public ::testing::Test {
     std::set<std::string> keys;
     for (int i = 0; i < 1'500; ++i) keys.insert(digest_key(oci::Digest::of(std::to_string(i))));
     const std::string entry = (which == Leaf::kFirst ? *keys.begin() : *keys.rbegin()) + record;
-    // A page that was split may have a copy that isn't used any more.
+    // A page that was split may have left an unused copy.
     int zeroed = 0;
     for (auto at = bytes.find(entry); at != std::string::npos; at = bytes.find(entry, at + 1)) {
       file.seekp(static_cast<std::streamoff>(at / 4096 * 4096));
@@ -194,14 +193,14 @@ class IndexTest : public ::testing::Test {
   const WallTime time_{std::chrono::seconds(1'700'000'000)};
 };
 
-TEST_F(IndexTest, WhatIsCommittedIsThereAfterReopening) {
+TEST_F(IndexTest, CommittedRecordsSurviveReopening) {
   put_blob(digest_, 7);
   reopen();
   EXPECT_EQ(find(digest_), (BlobRecord{7, time_}));
   EXPECT_EQ(index_->counts().totals, (Totals{1, 7}));
 }
 
-TEST_F(IndexTest, WhatIsNotCommittedIsGone) {
+TEST_F(IndexTest, UncommittedRecordsAreDropped) {
   {
     WriteTxn txn = begin();
     ASSERT_TRUE(txn.put_blob(digest_, {7, time_}).ok());
@@ -210,7 +209,7 @@ TEST_F(IndexTest, WhatIsNotCommittedIsGone) {
   EXPECT_EQ(index_->counts().totals, Totals{});
 }
 
-TEST_F(IndexTest, AReaderSeesTheLastCommitAndNotTheTransactionUnderWay) {
+TEST_F(IndexTest, AReaderSeesOnlyTheLastCommit) {
   WriteTxn txn = begin();
   ASSERT_TRUE(txn.put_blob(digest_, {7, time_}).ok());
   EXPECT_FALSE(find(digest_));
@@ -243,7 +242,7 @@ TEST_F(IndexTest, ManifestsAndTagsAreCounted) {
   EXPECT_EQ(index_->counts().tags, 2u);
 }
 
-TEST_F(IndexTest, AFullMapIsNoSpaceAndKeepsWhatWasThere) {
+TEST_F(IndexTest, AFullMapReportsNoSpaceAndKeepsItsRecords) {
   put_blob(digest_, 7);
   reopen(std::uint64_t{256} << 10);
   WriteTxn txn = begin();
@@ -255,7 +254,7 @@ TEST_F(IndexTest, AFullMapIsNoSpaceAndKeepsWhatWasThere) {
   EXPECT_TRUE(find(digest_));
 }
 
-TEST_F(IndexTest, ANewerFormatIsRefusedByNameAndLeftAlone) {
+TEST_F(IndexTest, ANewerFormatIsRefusedAndLeftUnchanged) {
   put_blob(digest_, 7);
   put_raw("meta", "format", encode_version(kFormatVersion + 1));
   const Error error = open_error();
@@ -302,7 +301,7 @@ TEST_F(IndexTest, UsageAndRanksFollowPutsTouchesReplacementsAndErasures) {
   EXPECT_EQ(index_->counts().totals, Totals{});
 }
 
-TEST_F(IndexTest, ManyChangesAtRandomKeepTheTablesConsistent) {
+TEST_F(IndexTest, RandomChangesKeepTheTablesConsistent) {
   std::minstd_rand random(7);
   for (int round = 0; round < 40; ++round) {
     change([&](WriteTxn& txn) {
@@ -345,7 +344,7 @@ TEST_F(IndexTest, ManyChangesAtRandomKeepTheTablesConsistent) {
   expect_consistent();
 }
 
-TEST_F(IndexTest, ATouchOfWhatIsNotThereChangesNothing) {
+TEST_F(IndexTest, ATouchOfMissingContentChangesNothing) {
   const Content content{ContentKind::kBlob, digest_};
   change([&](WriteTxn& txn) { return txn.touch(content, 1, time_); });
   EXPECT_FALSE(usage(content));
@@ -360,7 +359,7 @@ TEST_F(IndexTest, HitsDoNotOverflowAndTimesDoNotGoBack) {
   EXPECT_EQ(usage(content)->used_at, time_);
 }
 
-TEST_F(IndexTest, DamagedUsageIsReplacedByThatOfTheNextPut) {
+TEST_F(IndexTest, TheNextPutReplacesDamagedUsage) {
   put_blob(digest_, 7);
   const Content content{ContentKind::kBlob, digest_};
   put_raw("usage", content_key(content), "short");
@@ -372,7 +371,7 @@ TEST_F(IndexTest, DamagedUsageIsReplacedByThatOfTheNextPut) {
   EXPECT_FALSE(usage(content));
 }
 
-TEST_F(IndexTest, TheClockRaisesRanksAndStaysAfterReopening) {
+TEST_F(IndexTest, TheClockRaisesRanksAndSurvivesReopening) {
   change([&](WriteTxn& txn) {
     txn.advance_clock(500);
     txn.advance_clock(100);
@@ -407,7 +406,7 @@ TEST_F(IndexTest, PinsAreKeptAndListed) {
   EXPECT_FALSE(*index_->read()->is_pinned(pin));
 }
 
-TEST_F(IndexTest, TrashIsWhatWasErasedUntilItIsClearedOrPutAgain) {
+TEST_F(IndexTest, ABlobStaysInTrashUntilItIsClearedOrPutAgain) {
   const oci::Digest other = oci::Digest::of("b");
   put_blob(digest_, 7);
   put_blob(other, 8);
@@ -432,7 +431,7 @@ TEST_F(IndexTest, TagsAreErased) {
   EXPECT_FALSE(index_->read()->find_tag(key)->has_value());
 }
 
-TEST_F(IndexTest, BlobsAreListedFromBehindTheGivenOne) {
+TEST_F(IndexTest, BlobsAreListedAfterTheGivenDigest) {
   std::vector<oci::Digest> all;
   for (int i = 0; i < 5; ++i) put_blob(oci::Digest::of(std::to_string(i)), 1);
   const auto list = [&](const std::optional<oci::Digest>& after) {
@@ -452,7 +451,7 @@ TEST_F(IndexTest, BlobsAreListedFromBehindTheGivenOne) {
   EXPECT_TRUE(list(all[4]).empty());
 }
 
-TEST_F(IndexTest, ASnapshotSeesItsOwnTime) {
+TEST_F(IndexTest, ASnapshotDoesNotSeeLaterCommits) {
   put_blob(digest_, 7);
   const auto snapshot = index_->snapshot();
   ASSERT_TRUE(snapshot.ok());
@@ -479,7 +478,7 @@ TEST_F(IndexTest, ADamagedBlobRecordCanBeReplaced) {
   EXPECT_EQ(find(digest_), (BlobRecord{9, time_}));
 }
 
-TEST_F(IndexTest, ANewIndexAsksForARebuildUntilItIsDone) {
+TEST_F(IndexTest, ANewIndexNeedsARebuildUntilItIsDone) {
   EXPECT_TRUE(index_->needs_rebuild());
   reopen();
   EXPECT_TRUE(index_->needs_rebuild());
@@ -490,7 +489,7 @@ TEST_F(IndexTest, ANewIndexAsksForARebuildUntilItIsDone) {
   EXPECT_FALSE(index_->needs_rebuild());
 }
 
-// Each leaves a file that isn't an index any more.
+// Each test damages the index, or says that it may be damaged.
 class DamagedIndexTest : public IndexTest {
  protected:
   void SetUp() override {
@@ -513,7 +512,7 @@ class DamagedIndexTest : public IndexTest {
     reopen();
     EXPECT_TRUE(find(digest_));
   }
-  // Zeroes whole pages behind the two that say where everything is.
+  // Zeroes all pages after LMDB's two meta pages.
   void zero_pages() {
     std::fstream file(data(), std::ios::binary | std::ios::in | std::ios::out);
     file.seekp(2 * 4096);
@@ -522,41 +521,41 @@ class DamagedIndexTest : public IndexTest {
   }
 };
 
-TEST_F(DamagedIndexTest, DamagedTotals) {
+TEST_F(DamagedIndexTest, SetsAsideDamagedTotals) {
   put_raw("meta", "totals", "short");
   reopen();
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, AFileThatIsNoIndex) {
+TEST_F(DamagedIndexTest, SetsAsideAFileThatIsNoIndex) {
   index_.reset();
   std::ofstream(data(), std::ios::trunc) << std::string(20'000, 'z');
   reopen();
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, AFileThatLostItsEnd) {
+TEST_F(DamagedIndexTest, SetsAsideATruncatedFile) {
   index_.reset();
   fs::resize_file(data(), fs::file_size(data()) - 4096);
   reopen();
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, AFileThatIsShorterThanItsHead) {
+TEST_F(DamagedIndexTest, SetsAsideAFileShorterThanItsHead) {
   index_.reset();
   fs::resize_file(data(), 100);
   reopen();
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, AFileThatIsZerosInTheMiddle) {
+TEST_F(DamagedIndexTest, SetsAsideAFileWithZeroedPages) {
   index_.reset();
   zero_pages();
   reopen();
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, ATableInAForeignFormat) {
+TEST_F(DamagedIndexTest, SetsAsideATableInAForeignFormat) {
   index_.reset();
   fs::remove(data());
   put_raw(nullptr, "blobs", "this is no table");
@@ -564,7 +563,7 @@ TEST_F(DamagedIndexTest, ATableInAForeignFormat) {
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, AMissingOrEmptyFileIsAnIndexMadeAnew) {
+TEST_F(DamagedIndexTest, AMissingOrEmptyFileBecomesANewIndex) {
   for (const bool missing : {true, false}) {
     index_.reset();
     fs::resize_file(data(), 0);
@@ -576,7 +575,7 @@ TEST_F(DamagedIndexTest, AMissingOrEmptyFileIsAnIndexMadeAnew) {
   }
 }
 
-TEST_F(DamagedIndexTest, OnlyTheLastDamagedOneIsKept) {
+TEST_F(DamagedIndexTest, OnlyTheLastDamagedIndexIsKept) {
   for (const char letter : {'x', 'y'}) {
     index_.reset();
     std::ofstream(data(), std::ios::trunc) << std::string(20'000, letter);
@@ -588,7 +587,7 @@ TEST_F(DamagedIndexTest, OnlyTheLastDamagedOneIsKept) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), {}), 3);
 }
 
-TEST_F(DamagedIndexTest, ASoundIndexOutlivesASuspicion) {
+TEST_F(DamagedIndexTest, ASoundIndexIsKeptAfterASuspicion) {
   index_.reset();
   std::ofstream(folder_.path() + "/suspect") << "";
   reopen();
@@ -598,7 +597,7 @@ TEST_F(DamagedIndexTest, ASoundIndexOutlivesASuspicion) {
   EXPECT_FALSE(fs::exists(folder_.path() + "/checking"));
 }
 
-TEST_F(DamagedIndexTest, ASuspicionFindsADamagedPageThatNobodyAskedFor) {
+TEST_F(DamagedIndexTest, TheCheckFindsADamagedPageThatOpeningMisses) {
   index_.reset();
   damage(Leaf::kFirst);
   reopen();
@@ -611,9 +610,9 @@ TEST_F(DamagedIndexTest, ASuspicionFindsADamagedPageThatNobodyAskedFor) {
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, DamageThatCrashesTheCheckIsSetAsideByTheNextStart) {
+TEST_F(DamagedIndexTest, TheNextStartSetsAsideAnIndexWhoseCheckCrashed) {
   index_.reset();
-  damage(Leaf::kLast);  // LMDB aborts when it walks from a leaf to one that is none.
+  damage(Leaf::kLast);  // LMDB aborts when a walk meets a page that is no leaf.
   std::ofstream(folder_.path() + "/suspect") << "";
   EXPECT_EXIT(static_cast<void>(Index::open(folder_.path(), kMapBytes)),
               ::testing::KilledBySignal(SIGABRT), "");
@@ -622,7 +621,7 @@ TEST_F(DamagedIndexTest, DamageThatCrashesTheCheckIsSetAsideByTheNextStart) {
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, ACheckThatCrashedEndsIt) {
+TEST_F(DamagedIndexTest, AFileNamedCheckingSetsTheIndexAside) {
   index_.reset();
   std::ofstream(folder_.path() + "/checking") << "";
   reopen();
@@ -630,7 +629,7 @@ TEST_F(DamagedIndexTest, ACheckThatCrashedEndsIt) {
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, DamageThatIsFoundWhileRunningIsSetAsideByARecovery) {
+TEST_F(DamagedIndexTest, RecoverySetsAsideDamageFoundWhileRunning) {
   damage(Leaf::kLast);
   int damaged = 0;
   for (int i = 0; i < 1'500; ++i) {
@@ -644,7 +643,7 @@ TEST_F(DamagedIndexTest, DamageThatIsFoundWhileRunningIsSetAsideByARecovery) {
   expect_made_anew();
 }
 
-TEST_F(DamagedIndexTest, ARecoveryOfASoundIndexKeepsIt) {
+TEST_F(DamagedIndexTest, RecoveryKeepsASoundIndex) {
   ASSERT_TRUE(index_->recover().ok());
   EXPECT_EQ(index_->generation(), 0);
   EXPECT_TRUE(find(oci::Digest::of("7")));
@@ -653,7 +652,7 @@ TEST_F(DamagedIndexTest, ARecoveryOfASoundIndexKeepsIt) {
   EXPECT_FALSE(was_set_aside());
 }
 
-TEST_F(DamagedIndexTest, ASuspicionThatComesUpWhileRunningIsLookedIntoByARecovery) {
+TEST_F(DamagedIndexTest, RecoveryChecksASuspectIndexAndKeepsIt) {
   std::ofstream(folder_.path() + "/suspect") << "";
   ASSERT_TRUE(index_->recover().ok());
   EXPECT_TRUE(find(oci::Digest::of("7")));
@@ -687,15 +686,15 @@ class OldIndexTest : public IndexTest {
   const oci::Digest manifest_ = oci::Digest::of("{\"a\":1}");
 };
 
-TEST_F(OldIndexTest, IsBroughtToThePresentFormatWithAllItHas) {
+TEST_F(OldIndexTest, AnOldIndexIsConvertedWithItsContent) {
   reopen();
   expect_migrated();
   reopen();
   expect_migrated();
 }
 
-TEST_F(OldIndexTest, GoesOnAfterAMigrationThatStoppedHalfWay) {
-  // What one batch commits: usage and rank of some, and totals in their present form.
+TEST_F(OldIndexTest, AnInterruptedMigrationIsFinished) {
+  // As after one committed batch: some usage and ranks, and totals in the present format.
   const Content done{ContentKind::kManifest, manifest_};
   const UsageRecord usage{7, time_, 1, policy::rank(0, 1, 7)};
   put_raw("usage", content_key(done), encode(usage));
@@ -716,14 +715,14 @@ TEST_F(OldIndexTest, MoreThanOneBatchIsMigrated) {
   EXPECT_EQ(*index_->read()->find_note("format"), encode_version(kFormatVersion));
 }
 
-TEST_F(OldIndexTest, WithDamagedRecordsIsMigratedWithoutThem) {
+TEST_F(OldIndexTest, MigrationLeavesOutDamagedRecords) {
   put_raw("blobs", digest_key(oci::Digest::of("c")), "short");
   reopen();
   EXPECT_EQ(find(digest_), (BlobRecord{7, time_}));
   expect_consistent();
 }
 
-TEST_F(IndexTest, AMapOfManyGibibytesCostsNoDisk) {
+TEST_F(IndexTest, ALargeMapCostsNoDisk) {
   reopen(std::uint64_t{sizeof(void*) >= 8 ? 64 : 1} << 30);
   put_blob(digest_, 7);
   EXPECT_LT(std::filesystem::file_size(folder_.path() + "/data.mdb"), 1u << 20);

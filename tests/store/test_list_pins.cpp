@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pins of the operator's list: kept as a whole, written only when they change, and
-// eviction keeps to them.
+// The pins of the operator's list: they are replaced as a whole, written only when they
+// change, and respected by eviction.
 
 #include <gtest/gtest.h>
 
@@ -42,7 +42,7 @@ class ListPinsIndexTest : public ::testing::Test {
     EXPECT_TRUE(read.ok());
     return found;
   }
-  // Every commit that changes anything changes the file.
+  // The bytes of the index. Every commit that changes anything changes them.
   std::string file_bytes() const {
     std::ifstream file(folder_.path() + "/data.mdb", std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -56,7 +56,7 @@ class ListPinsIndexTest : public ::testing::Test {
   const cache::TagKey c_{"u", "r", "c"};
 };
 
-TEST_F(ListPinsIndexTest, AreReplacedAsAWholeAndKept) {
+TEST_F(ListPinsIndexTest, TheListIsReplacedAsAWholeAndSurvivesReopening) {
   set({b_, a_, b_});
   reopen();
   EXPECT_EQ(pins(), (std::vector<cache::TagKey>{a_, b_}));
@@ -69,7 +69,7 @@ TEST_F(ListPinsIndexTest, AreReplacedAsAWholeAndKept) {
   EXPECT_TRUE(pins().empty());
 }
 
-TEST_F(ListPinsIndexTest, TheSameListAgainIsNotWritten) {
+TEST_F(ListPinsIndexTest, AnUnchangedListIsNotWritten) {
   set({a_, b_});
   const std::string before = file_bytes();
   set({b_, a_}, std::chrono::hours(1));
@@ -78,7 +78,7 @@ TEST_F(ListPinsIndexTest, TheSameListAgainIsNotWritten) {
   EXPECT_FALSE(file_bytes() == before);
 }
 
-TEST_F(ListPinsIndexTest, ANameThatDoesNotFitIsRefused) {
+TEST_F(ListPinsIndexTest, ATooLongNameIsRefused) {
   auto txn = index_->write();
   const Status put = txn->set_list_pins({{"u", "r", std::string(500, 't')}}, time_);
   ASSERT_FALSE(put.ok());
@@ -99,8 +99,8 @@ class ListPinsTest : public DiskTest {
   const std::string layer_ = some_bytes(10'000);
 };
 
-TEST_F(ListPinsTest, ATagOfTheListKeepsItsImage) {
-  set_list_pins({key("t")});  // Before there is such a tag.
+TEST_F(ListPinsTest, AListedTagKeepsItsImage) {
+  set_list_pins({key("t")});  // Before the tag exists.
   const TestManifest image = add_image("t");
   const auto other = add_blob("other");
   harness_.reopen();
@@ -116,7 +116,7 @@ TEST_F(ListPinsTest, ATagOfTheListKeepsItsImage) {
   EXPECT_EQ(blob_files(), 0u);
 }
 
-TEST_F(ListPinsTest, AnotherImageLeavesWhatAListedOneNeeds) {
+TEST_F(ListPinsTest, EvictingAnImageKeepsContentOfAListedImage) {
   add_image("a");
   const TestManifest listed = add_image("b");
   set_list_pins({key(listed.digest.str())});
@@ -127,7 +127,7 @@ TEST_F(ListPinsTest, AnotherImageLeavesWhatAListedOneNeeds) {
   EXPECT_FALSE(has(oci::Digest::of("config of a")));
 }
 
-TEST_F(ListPinsTest, AListedImageIsDeniedWithWhatToDo) {
+TEST_F(ListPinsTest, EvictingAListedImageIsDeniedWithAdvice) {
   add_image("t");
   set_list_pins({key("t")});
   const auto evicted = evict_image("t");
@@ -137,14 +137,14 @@ TEST_F(ListPinsTest, AListedImageIsDeniedWithWhatToDo) {
   EXPECT_TRUE(store().find_tag(key("t")));
 }
 
-TEST_F(ListPinsTest, TheListIsShownApartFromPinsByHand) {
+TEST_F(ListPinsTest, ListPinsAreShownApartFromPinsByHand) {
   const TestManifest image = add_image("both");
   for (const char* tag : {"hand", "list"}) add_tag(tag, image.digest);
   pin("both");
   pin("hand");
   set_list_pins({key("both"), key("list"), key("later"), key(image.digest.str())});
   const cache::Catalog catalog = this->catalog();
-  EXPECT_TRUE(catalog.waiting_pins.empty()) << "only those by hand are told of";
+  EXPECT_TRUE(catalog.waiting_pins.empty()) << "only pins by hand are listed as waiting";
   std::vector<std::string> notes;
   for (const cache::CachedImage& one : catalog.images) {
     notes.push_back(one.tag.tag + (one.pinned ? ", pinned" : "") + (one.listed ? ", listed" : ""));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A disk that fails at each step of publishing a blob, and while an index is opened
-// again: nothing that was stored is lost, the client has its bytes, and the next try
-// stores them.
+// The disk fails at each step of publishing a blob, and while an index is opened again. No
+// stored blob is lost, the client gets its bytes, and the next try stores the blob.
 
 #include <gtest/gtest.h>
 
@@ -28,7 +27,7 @@ class PublishingTest : public DiskTest {
     warm_ = add_blob(some_bytes(5'000, 7));
   }
   void expect_nothing_lost() { EXPECT_TRUE(stored(warm_) == some_bytes(5'000, 7)); }
-  // The disk works again.
+  // For a disk that works again.
   void expect_stored_by_another_try() {
     EXPECT_FALSE(has(digest_));
     const WriterLog log = fill(bytes_);
@@ -40,7 +39,7 @@ class PublishingTest : public DiskTest {
     EXPECT_EQ(store().usage().partial_bytes, 0u);
     EXPECT_EQ(blob_files(), 2u);
   }
-  // Verified, and an error instead of being published.
+  // The blob was verified, and publishing it failed.
   void expect_served_and_not_stored(const WriterLog& log, int code) {
     EXPECT_EQ(log.calls, (std::vector<std::string>{"ready", "written", "verified", "error"}));
     ASSERT_TRUE(log.error);
@@ -52,7 +51,7 @@ class PublishingTest : public DiskTest {
 
 constexpr int kCodes[] = {ENOSPC, EDQUOT, EIO, EROFS};
 
-TEST_F(PublishingTest, AWriteThatFailsPassesThrough) {
+TEST_F(PublishingTest, ABlobPassesThroughWhenAWriteFails) {
   for (const int code : kCodes) {
     {
       const DiskFault fault(DiskCall::kWrite, "/partial/", code);
@@ -72,7 +71,7 @@ TEST_F(PublishingTest, AWriteThatFailsPassesThrough) {
 class EachStep : public PublishingTest,
                  public ::testing::WithParamInterface<std::tuple<DiskCall, const char*, int>> {};
 
-TEST_P(EachStep, IsServedAndStoredByAnotherTry) {
+TEST_P(EachStep, AFailureServesTheBlobAndTheNextTryStoresIt) {
   const auto [call, path, code] = GetParam();
   {
     const DiskFault fault(call, path, code);
@@ -83,7 +82,7 @@ TEST_P(EachStep, IsServedAndStoredByAnotherTry) {
   expect_stored_by_another_try();
 }
 
-TEST_P(EachStep, IsTakenUpAfterARestart) {
+TEST_P(EachStep, ABlobIsStoredAfterARestart) {
   const auto [call, path, code] = GetParam();
   {
     const DiskFault fault(call, path, code);
@@ -110,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(Commit, EachStep,
                                             ::testing::Values("/index/data.mdb"),
                                             ::testing::ValuesIn(kCodes)));
 
-TEST_F(PublishingTest, ACommitThatFailsLeavesBothNamesAndNoneTooMany) {
+TEST_F(PublishingTest, AFailedCommitLeavesBothNamesForTheNextTry) {
   {
     const DiskFault fault(DiskCall::kWrite, "/index/data.mdb", ENOSPC);
     expect_served_and_not_stored(fill(bytes_), ENOSPC);
@@ -120,10 +119,10 @@ TEST_F(PublishingTest, ACommitThatFailsLeavesBothNamesAndNoneTooMany) {
   EXPECT_EQ(store().usage().partial_bytes, bytes_.size());
   const std::uint64_t written = counters().store_bytes_written;
   expect_stored_by_another_try();
-  EXPECT_EQ(counters().store_bytes_written, written) << "it is taken up as it is";
+  EXPECT_EQ(counters().store_bytes_written, written) << "the file is used as it is";
 }
 
-TEST_F(PublishingTest, WhatACommitLeftGoesWithBothNamesWhenRoomIsNeeded) {
+TEST_F(PublishingTest, TheFileOfAFailedCommitLosesBothNamesWhenRoomIsNeeded) {
   {
     const DiskFault fault(DiskCall::kWrite, "/index/data.mdb", ENOSPC);
     expect_served_and_not_stored(fill(bytes_), ENOSPC);
@@ -135,7 +134,7 @@ TEST_F(PublishingTest, WhatACommitLeftGoesWithBothNamesWhenRoomIsNeeded) {
   EXPECT_EQ(store().usage().partial_bytes, 0u);
 }
 
-// A crash between the link and the commit, or between the commit and the end.
+// As after a crash between link and commit, and after a crash between commit and unlink.
 TEST_F(PublishingTest, BothNamesAreSettledAtStart) {
   add_blob(bytes_);
   const oci::Digest unknown = oci::Digest::of("half way");
@@ -146,10 +145,10 @@ TEST_F(PublishingTest, BothNamesAreSettledAtStart) {
   fs::create_directories(folder);
   fs::create_hard_link(partial_path(unknown), published_path(unknown));
   harness_.open_again();
-  EXPECT_FALSE(fs::exists(partial_path(digest_))) << "the index knows it";
+  EXPECT_FALSE(fs::exists(partial_path(digest_))) << "the index knows the blob";
   EXPECT_TRUE(stored(digest_) == bytes_);
   EXPECT_TRUE(fs::exists(partial_path(unknown)));
-  EXPECT_FALSE(fs::exists(published_path(unknown))) << "the index does not";
+  EXPECT_FALSE(fs::exists(published_path(unknown))) << "the index doesn't know the blob";
   EXPECT_EQ(store().usage().partial_bytes, 8u);
   const WriterLog log = fill("half way");
   EXPECT_EQ(log.kept, 8u);
@@ -157,7 +156,7 @@ TEST_F(PublishingTest, BothNamesAreSettledAtStart) {
   EXPECT_TRUE(log.published());
 }
 
-TEST_F(PublishingTest, PartialBytesAreThoseInTheFolder) {
+TEST_F(PublishingTest, PartialBytesMatchTheFilesInTheFolder) {
   const auto expect_right = [&] {
     std::uint64_t bytes = 0;
     for (const auto& entry : fs::directory_iterator(data("partial"))) bytes += entry.file_size();
@@ -171,7 +170,7 @@ TEST_F(PublishingTest, PartialBytesAreThoseInTheFolder) {
   writer.reset();
   harness_.reopen();
   expect_right();
-  // Wrong bytes behind it: the file goes.
+  // Wrong bytes after the kept bytes: the file is deleted.
   WriterLog wrong;
   writer = store().write_blob(digest_, wrong);
   writer->append("wrong");
@@ -180,7 +179,7 @@ TEST_F(PublishingTest, PartialBytesAreThoseInTheFolder) {
   EXPECT_EQ(wrong.error->code, ErrorCode::kCorrupt);
   expect_right();
   EXPECT_EQ(store().usage().partial_bytes, 0u);
-  // A disk that fails on the way, then wrong bytes from memory.
+  // The disk fails during the fill, then wrong bytes go to memory.
   WriterLog unkept;
   {
     writer = store().write_blob(digest_, unkept);
@@ -198,7 +197,7 @@ TEST_F(PublishingTest, PartialBytesAreThoseInTheFolder) {
   EXPECT_EQ(store().usage().partial_bytes, 0u);
 }
 
-TEST_F(PublishingTest, WhatIsUnkeptIsReadFromMemoryAndReleased) {
+TEST_F(PublishingTest, UnkeptBytesAreReadFromMemoryAndReleased) {
   WriterLog log;
   const auto writer = store().write_blob(digest_, log);
   writer->append(bytes_.substr(0, 100'000));
@@ -217,14 +216,14 @@ TEST_F(PublishingTest, WhatIsUnkeptIsReadFromMemoryAndReleased) {
   EXPECT_TRUE(bytes == bytes_.substr(100'000));
   writer->release(bytes_.size());
   ASSERT_EQ(::pread(tail.fd, bytes.data(), 1000, 100'000), 1000);
-  EXPECT_EQ(bytes.substr(0, 1000), std::string(1000, '\0')) << "its memory is given back";
+  EXPECT_EQ(bytes.substr(0, 1000), std::string(1000, '\0')) << "the memory is freed";
   writer->finish();
   turn_until([&] { return log.ended(); });
   EXPECT_EQ(log.calls.back(), "verified");
-  EXPECT_EQ(counters().store_errors, 0u) << "that was asked for";
+  EXPECT_EQ(counters().store_errors, 0u) << "stop_keeping() is no error";
 }
 
-TEST_F(PublishingTest, AnIndexThatClosedItselfAnswersAgainThoughWritesStillFail) {
+TEST_F(PublishingTest, AFailedIndexAnswersLookupsAgainWhileWritesStillFail) {
   {
     const DiskFault fault(DiskCall::kWrite, "/index/data.mdb", EIO, kMetaBytes);
     for (unsigned i = 20; i < 23; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keys and values byte by byte, as FORMAT.md has them, and what damaged ones give.
+// Keys and values byte by byte, as FORMAT.md specifies them, and errors for damaged values.
 
 #include "store/records.h"
 
@@ -22,7 +22,7 @@ const std::string kRaw =
     "\x27\xae\x41\xe4\x64\x9b\x93\x4c\xa4\x95\x99\x1b\x78\x52\xb8\x55"s;
 const std::string kTimeBytes = "\x05\x04\x03\x02\x01\0\0\0"s;
 
-// Every value of `whole` that is cut short, and one that is too long.
+// Decodes `whole`, and refuses every shorter value and a value with one byte more.
 template <typename Decode>
 void expect_only_whole(const std::string& whole, Decode decode) {
   EXPECT_TRUE(decode(whole).ok());
@@ -41,7 +41,7 @@ TEST(Records, ADigestIsItsAlgorithmAndItsRawBytes) {
   EXPECT_EQ(wide[0], 2);
 }
 
-TEST(Records, DigestKeysComeBack) {
+TEST(Records, DigestKeysRoundTrip) {
   for (const ShaKind kind : {ShaKind::kSha256, ShaKind::kSha512}) {
     const auto digest = oci::Digest::of("content", kind);
     EXPECT_EQ(*decode_digest_key(digest_key(digest)), digest);
@@ -61,12 +61,12 @@ TEST(Records, ABlobIsSizeAndTime) {
   expect_only_whole(encode(record), decode_blob);
 }
 
-TEST(Records, TimesBeforeTheEpochComeBack) {
+TEST(Records, TimesBeforeTheEpochRoundTrip) {
   const BlobRecord record{1, WallTime(milliseconds(-5))};
   EXPECT_EQ(decode_blob(encode(record))->published_at, record.published_at);
 }
 
-TEST(Records, ATimeBeyondTheClockIsDamage) {
+TEST(Records, ATimeBeyondTheClocksRangeIsDamage) {
   const std::string most = "\xff\xff\xff\xff\xff\xff\xff\x7f"s;
   const std::string least = "\0\0\0\0\0\0\0\x80"s;
   EXPECT_FALSE(decode_blob(std::string(8, '\0') + most).ok());
@@ -84,7 +84,7 @@ TEST(Records, AManifestIsTimeMediaTypeAndContent) {
   EXPECT_EQ(decoded->bytes, "{}");
 }
 
-TEST(Records, AManifestWithoutItsHeadIsDamage) {
+TEST(Records, ATruncatedManifestHeadIsDamage) {
   const std::string value = *encode(ManifestRecord{kTime, "a/b", ""});
   EXPECT_TRUE(decode_manifest(value).ok());
   for (std::size_t size = 0; size < value.size(); ++size) {
@@ -92,7 +92,7 @@ TEST(Records, AManifestWithoutItsHeadIsDamage) {
   }
 }
 
-TEST(Records, AMediaTypeWithoutBoundIsRefused) {
+TEST(Records, ATooLongMediaTypeIsRefused) {
   EXPECT_EQ(encode(ManifestRecord{kTime, std::string(70'000, 'm'), ""}).error().code,
             ErrorCode::kInvalid);
 }
@@ -110,7 +110,7 @@ TEST(Records, ATagIsTimeTargetAndNames) {
   expect_only_whole(value, decode_tag);
 }
 
-TEST(Records, TotalsAndVersionComeBack) {
+TEST(Records, TotalsAndVersionRoundTrip) {
   const Totals totals{2, 258, 3, 0x0400};
   const std::string of_version_1 = "\x02\0\0\0\0\0\0\0\x02\x01\0\0\0\0\0\0"s;
   EXPECT_EQ(encode(totals), of_version_1 + "\x03\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0"s);
@@ -139,7 +139,7 @@ TEST(Records, APinIsTimeAndNames) {
   expect_only_whole(value, decode_pin);
 }
 
-TEST(Records, TheNoteOfTheScrubHasADigestWhileAPassIsUnderWay) {
+TEST(Records, TheScrubNoteHasADigestDuringAPass) {
   const std::string none = encode(ScrubNote{kTime, std::nullopt, std::nullopt});
   EXPECT_EQ(none, kTimeBytes + std::string(8, '\0'));
   EXPECT_FALSE(decode_scrub(none)->ended);
@@ -176,17 +176,17 @@ TEST(Records, RanksSortAsNumbers) {
   EXPECT_FALSE(decode_rank_key("short").ok());
 }
 
-TEST(Records, ATagsKeyIsTheHashOfItsRepositoryAndItsName) {
+TEST(Records, ATagKeyIsARepositoryHashAndTheTagName) {
   const std::string key = *tag_key({"up", "repo", "1.0"});
   EXPECT_EQ(key, tag_prefix("up", "repo") + "1.0");
   EXPECT_EQ("\x01" + tag_prefix("up", "repo"), digest_key(oci::Digest::of("up\0repo"s)));
 }
 
-TEST(Records, NamesThatJoinAlikeHaveOtherKeys) {
+TEST(Records, NamesWithTheSameConcatenationHaveDifferentKeys) {
   EXPECT_NE(tag_prefix("a", "bc"), tag_prefix("ab", "c"));
 }
 
-TEST(Records, TheLongestTagFitsAndALongerOneIsRefused) {
+TEST(Records, TheLongestTagFitsAndALongerTagIsRefused) {
   const std::string name(300, 'n');
   EXPECT_EQ(tag_key({name, name, std::string(479, 't')})->size(), kMaxKeyBytes);
   EXPECT_EQ(tag_key({name, name, std::string(480, 't')}).error().code, ErrorCode::kInvalid);

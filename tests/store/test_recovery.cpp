@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store whose index is lost or damaged, at start and while it runs: it opens, and its
+// A store whose index is lost or damaged, at start and while it runs: the store opens, and its
 // blobs come back from the files.
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ class RecoveryTest : public DiskTest {
   void zero_pages() {
     overwrite(index_file(), 8192, std::string(fs::file_size(index_file()) - 8192, '\0'));
   }
-  // By an index that may be one made anew, even if that is done already.
+  // Whether the index knows all blobs, also when a rebuild has added them.
   bool are_all_known() {
     return std::all_of(blobs_.begin(), blobs_.end(), [this](const oci::Digest& digest) {
       return store().find_blob(digest).has_value();
@@ -60,7 +60,7 @@ class RecoveryTest : public DiskTest {
   std::vector<oci::Digest> blobs_;
 };
 
-TEST_F(RecoveryTest, AMissingIndexIsMadeFromTheFiles) {
+TEST_F(RecoveryTest, AMissingIndexIsRebuiltFromTheFiles) {
   harness_.close();
   fs::remove_all(data("index"));
   harness_.open_again();
@@ -72,7 +72,7 @@ TEST_F(RecoveryTest, AMissingIndexIsMadeFromTheFiles) {
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, ATruncatedOneIsSetAside) {
+TEST_F(RecoveryTest, ATruncatedIndexIsSetAside) {
   harness_.close();
   fs::resize_file(index_file(), fs::file_size(index_file()) - 4096);
   harness_.open_again();
@@ -80,7 +80,7 @@ TEST_F(RecoveryTest, ATruncatedOneIsSetAside) {
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, AZeroedOneIsSetAside) {
+TEST_F(RecoveryTest, AZeroedIndexIsSetAside) {
   harness_.close();
   zero_pages();
   harness_.open_again();
@@ -88,7 +88,7 @@ TEST_F(RecoveryTest, AZeroedOneIsSetAside) {
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, AnythingElseIsSetAside) {
+TEST_F(RecoveryTest, AFileThatIsNoIndexIsSetAside) {
   harness_.close();
   std::ofstream(index_file(), std::ios::trunc) << std::string(50'000, 'z');
   harness_.open_again();
@@ -96,7 +96,7 @@ TEST_F(RecoveryTest, AnythingElseIsSetAside) {
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, ADamagedBlobFileDoesNotComeBack) {
+TEST_F(RecoveryTest, ARebuildLeavesOutADamagedBlobFile) {
   harness_.close();
   fs::remove_all(data("index"));
   flip_byte(published_path(blobs_[2]));
@@ -111,7 +111,7 @@ TEST_F(RecoveryTest, ADamagedBlobFileDoesNotComeBack) {
   EXPECT_TRUE(has(blobs_[2]));
 }
 
-TEST_F(RecoveryTest, ABlobThatIsAskedForBeforeTheRebuildReachesItIsThere) {
+TEST_F(RecoveryTest, ABlobCanBeFilledBeforeTheRebuildReachesIt) {
   harness_.close();
   fs::remove_all(data("index"));
   harness_.open_again();
@@ -123,11 +123,11 @@ TEST_F(RecoveryTest, ABlobThatIsAskedForBeforeTheRebuildReachesItIsThere) {
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, ARebuildGoesOnAfterARestart) {
+TEST_F(RecoveryTest, ARebuildBeginsAgainAfterARestart) {
   harness_.close();
   fs::remove_all(data("index"));
   harness_.open_again();
-  harness_.close();  // The loop has not turned, so it can't be done.
+  harness_.close();  // The loop has not run, so the rebuild can't have ended.
   {
     auto index = store::Index::open(data("index"), std::uint64_t{64} << 20);
     EXPECT_TRUE((*index)->needs_rebuild());
@@ -137,7 +137,7 @@ TEST_F(RecoveryTest, ARebuildGoesOnAfterARestart) {
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, VerifyDuringARebuildComesAfterIt) {
+TEST_F(RecoveryTest, VerifyDuringARebuildRunsAfterIt) {
   harness_.close();
   fs::remove_all(data("index"));
   harness_.open_again();
@@ -147,7 +147,7 @@ TEST_F(RecoveryTest, VerifyDuringARebuildComesAfterIt) {
   EXPECT_FALSE(store().scrub().on_demand);
 }
 
-TEST_F(RecoveryTest, ASoundIndexOutlivesACrash) {
+TEST_F(RecoveryTest, ASoundIndexIsKeptAfterACrash) {
   harness_.close();
   std::ofstream(store::suspicion_path(harness_.data_dir())) << "";
   harness_.open_again();
@@ -157,7 +157,7 @@ TEST_F(RecoveryTest, ASoundIndexOutlivesACrash) {
   EXPECT_FALSE(fs::exists(store::suspicion_path(harness_.data_dir())));
 }
 
-TEST_F(RecoveryTest, DamageUnderTheRunningProcessIsHealedWithoutARestart) {
+TEST_F(RecoveryTest, DamageFoundByALookupIsHealedWithoutARestart) {
   zero_pages();
   EXPECT_FALSE(store().open_blob(blobs_[0]));
   turn_until([&] { return counters().index_recoveries == 1 && are_all_known(); });
@@ -167,7 +167,7 @@ TEST_F(RecoveryTest, DamageUnderTheRunningProcessIsHealedWithoutARestart) {
   EXPECT_TRUE(store().find_tag(key("t2")));
 }
 
-TEST_F(RecoveryTest, DamageThatAWriteFindsIsHealedAndTheWriteDone) {
+TEST_F(RecoveryTest, DamageFoundByAWriteIsHealedAndTheWriteIsDone) {
   zero_pages();
   add_tag("t2", blobs_[0]);
   EXPECT_TRUE(store().find_tag(key("t2")));
@@ -176,17 +176,17 @@ TEST_F(RecoveryTest, DamageThatAWriteFindsIsHealedAndTheWriteDone) {
   expect_all_back();
 }
 
-// Not while a helper reads: LMDB aborts when a page changes under its cursor.
-TEST_F(RecoveryTest, DamageThatTheScrubFindsIsHealed) {
+// Damages the pages before a helper reads: LMDB aborts when a page changes under its cursor.
+TEST_F(RecoveryTest, DamageFoundByTheScrubIsHealed) {
   zero_pages();
   store().verify();
   turn_until([&] { return counters().index_recoveries >= 1 && store().usage().blobs == 6; });
   expect_all_back();
 }
 
-TEST_F(RecoveryTest, AnIndexThatClosedItselfIsOpenedAgainWithAllItHas) {
+TEST_F(RecoveryTest, AnIndexIsOpenedAgainWithItsContentAfterAFailedWrite) {
   {
-    // The last write of a commit: LMDB takes no more and answers nothing after it failed.
+    // Fails the last write of a commit: afterwards LMDB refuses all reads and writes.
     const DiskFault fault(DiskCall::kWrite, "/index/data.mdb", EIO, kMetaBytes);
     std::optional<Status> put;
     store().put_tag(key("t2"), {blobs_[1], time_}, [&](const Status& status) { put = status; });
@@ -203,8 +203,8 @@ TEST_F(RecoveryTest, AnIndexThatClosedItselfIsOpenedAgainWithAllItHas) {
   expect_all_back();
 }
 
-// What others see of a folder turns read-only, as it does when the kernel gives a failing
-// disk up; files that are open stay as they are.
+// Makes a folder read-only for new opens, as the kernel does with a failing disk. Open files
+// stay writable.
 class ReadOnlyFolder {
  public:
   explicit ReadOnlyFolder(std::string path) : path_(std::move(path)) {
@@ -225,7 +225,7 @@ class ReadOnlyFolder {
   bool read_only_ = false;
 };
 
-TEST_F(RecoveryTest, OnADiskThatTurnedReadOnlyWhatIsStoredIsServed) {
+TEST_F(RecoveryTest, StoredContentIsServedFromADiskThatTurnedReadOnly) {
   const auto put_tag_fails = [&] {
     std::optional<Status> put;
     store().put_tag(key("t2"), {blobs_[1], time_}, [&](const Status& status) { put = status; });

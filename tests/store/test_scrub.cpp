@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The check of stored blobs: what it finds, what happens then, and when it runs.
+// The check of stored blobs: what it finds, what it does about damage, and when it runs.
 
 #include "store/scrub.h"
 
@@ -34,7 +34,7 @@ class ScrubTest : public DiskTest {
     EXPECT_TRUE(store().scrub().on_demand);
     wait_for_end();
   }
-  // Reads or changes the notes of the index while no store has it.
+  // Reads or changes the notes of the index while no store uses it.
   template <typename Use>
   void with_index(Use use) {
     harness_.close();
@@ -62,7 +62,7 @@ class ScrubTest : public DiskTest {
   std::vector<oci::Digest> add_blobs(unsigned count) {
     std::vector<oci::Digest> digests;
     for (unsigned i = 1; i <= count; ++i) digests.push_back(add_blob(blob(i)));
-    std::sort(digests.begin(), digests.end());  // As the index has them.
+    std::sort(digests.begin(), digests.end());  // The order of the index.
     return digests;
   }
 };
@@ -79,7 +79,7 @@ TEST_F(ScrubTest, SoundBlobsStay) {
   for (const oci::Digest& digest : digests) EXPECT_TRUE(has(digest));
 }
 
-TEST_F(ScrubTest, AFlippedByteIsFoundReportedAndMovedAway) {
+TEST_F(ScrubTest, ABlobWithAFlippedByteIsReportedAndQuarantined) {
   const TestManifest image = make_manifest("config", {blob(1)});
   const auto digest = add_blob(blob(1));
   const auto sound = add_blob(blob(2));
@@ -87,7 +87,7 @@ TEST_F(ScrubTest, AFlippedByteIsFoundReportedAndMovedAway) {
   add_tag("t", image.digest);
   std::vector<std::pair<oci::Digest, std::optional<cache::TagKey>>> reports;
   harness_.disk_store().on_damaged([&](const auto& bad, const auto& user) {
-    EXPECT_FALSE(has(bad)) << "it is out of service by then";
+    EXPECT_FALSE(has(bad)) << "the blob is out of service before the report";
     reports.emplace_back(bad, user);
   });
   const auto reading = store().open_blob(digest);
@@ -112,7 +112,7 @@ TEST_F(ScrubTest, AFlippedByteIsFoundReportedAndMovedAway) {
   EXPECT_TRUE(read_all(again->file->fd()) == blob(1));
 }
 
-TEST_F(ScrubTest, ADamagedBlobThatNoTagHasIsReportedWithoutOne) {
+TEST_F(ScrubTest, ADamagedBlobWithoutATagIsReportedWithoutATag) {
   const auto digest = add_blob(blob(1));
   bool reported = false;
   harness_.disk_store().on_damaged([&](const auto& bad, const auto& user) {
@@ -125,7 +125,7 @@ TEST_F(ScrubTest, ADamagedBlobThatNoTagHasIsReportedWithoutOne) {
   EXPECT_TRUE(reported);
 }
 
-TEST_F(ScrubTest, AReportMayBeginAnotherPass) {
+TEST_F(ScrubTest, TheDamageCallbackMayBeginAnotherPass) {
   const auto digests = add_blobs(3);
   int reports = 0;
   harness_.disk_store().on_damaged([&](const auto&, const auto&) {
@@ -151,7 +151,7 @@ TEST_F(ScrubTest, ABlobOfSeveralPiecesIsReadWhole) {
   EXPECT_EQ(store().scrub().bad_blobs, 1u);
 }
 
-TEST_F(ScrubTest, AFileThatLostItsEndIsDamaged) {
+TEST_F(ScrubTest, ATruncatedFileIsDamaged) {
   const auto digest = add_blob(blob(1));
   fs::resize_file(published_path(digest), 100);
   verify();
@@ -168,7 +168,7 @@ TEST_F(ScrubTest, ARecordWithoutAFileIsDropped) {
   EXPECT_FALSE(fs::exists(data("quarantine")));
 }
 
-TEST_F(ScrubTest, QuarantineKeepsTheLastSixteen) {
+TEST_F(ScrubTest, QuarantineKeepsTheLastSixteenFiles) {
   std::vector<oci::Digest> digests;
   for (unsigned i = 1; i <= 18; ++i) {
     digests.push_back(add_blob(blob(i)));
@@ -180,7 +180,7 @@ TEST_F(ScrubTest, QuarantineKeepsTheLastSixteen) {
   EXPECT_TRUE(fs::exists(quarantine_path(digests[16])));
 }
 
-TEST_F(ScrubTest, VerifyTwiceIsOnePassFromTheBeginning) {
+TEST_F(ScrubTest, ASecondVerifyBeginsThePassAgain) {
   add_blobs(5);
   store().verify();
   turn_until([&] { return store().scrub().checked_blobs > 0; });
@@ -190,7 +190,7 @@ TEST_F(ScrubTest, VerifyTwiceIsOnePassFromTheBeginning) {
   EXPECT_EQ(store().scrub().checked_blobs, 5u);
 }
 
-TEST_F(ScrubTest, APassGoesOnAfterARestartFromWhereItWas) {
+TEST_F(ScrubTest, APassResumesAfterARestart) {
   const auto digests = add_blobs(6);
   const WallTime began = harness_.clock().wall_now() - hours(3);
   put_note({began, std::nullopt, digests[3]});
@@ -199,23 +199,23 @@ TEST_F(ScrubTest, APassGoesOnAfterARestartFromWhereItWas) {
   EXPECT_FALSE(store().scrub().on_demand);
 }
 
-TEST_F(ScrubTest, ACleanStopKeepsThePlace) {
+TEST_F(ScrubTest, ACleanStopSavesThePositionOfThePass) {
   const auto digests = add_blobs(5);
   harness_.change_options([](store::Options& options) { options.scrub_rate = 200'000; });
   put_note({harness_.clock().wall_now(), std::nullopt, digests[0]});
   turn_until([&] { return store().scrub().checked_blobs >= 1; });
   harness_.change_options(nullptr);
-  ASSERT_EQ(store().scrub().checked_blobs, 1u) << "it takes a tenth of a second a blob";
+  ASSERT_EQ(store().scrub().checked_blobs, 1u) << "a blob takes a tenth of a second";
   EXPECT_EQ(note().last, digests[1]);
 }
 
-TEST_F(ScrubTest, ThePeriodIsKept) {
+TEST_F(ScrubTest, APassBeginsWhenThePeriodIsOver) {
   add_blobs(1);
   const WallTime now = harness_.clock().wall_now();
   const WallTime ended = now - hours(24 * 29);
   put_note({ended, ended, std::nullopt});
   turn_until([&] { return store().scrub().last_ended.has_value(); });
-  EXPECT_EQ(store().scrub().last_ended, ended) << "it isn't time yet";
+  EXPECT_EQ(store().scrub().last_ended, ended) << "the period isn't over yet";
   EXPECT_FALSE(store().scrub().running);
 
   put_note({now - hours(24 * 31), now - hours(24 * 31), std::nullopt});
@@ -224,7 +224,7 @@ TEST_F(ScrubTest, ThePeriodIsKept) {
   EXPECT_EQ(note().ended, now);
 }
 
-TEST_F(ScrubTest, WithoutAPeriodItRunsOnDemandOnly) {
+TEST_F(ScrubTest, WithoutAPeriodPassesRunOnDemandOnly) {
   harness_.change_options(
       [](store::Options& options) { options.scrub_every = std::chrono::milliseconds(0); });
   const WallTime now = harness_.clock().wall_now();
@@ -235,7 +235,7 @@ TEST_F(ScrubTest, WithoutAPeriodItRunsOnDemandOnly) {
 }
 
 // The clock stands still, so the pace shows as real waiting.
-TEST_F(ScrubTest, ThePaceIsThatOfTheOptionsAndNoneOnDemand) {
+TEST_F(ScrubTest, ThePaceFollowsTheOptionsExceptOnDemand) {
   const auto digests = add_blobs(2);
   harness_.change_options([](store::Options& options) { options.scrub_rate = 200'000; });
   const auto began = std::chrono::steady_clock::now();
@@ -249,7 +249,7 @@ TEST_F(ScrubTest, ThePaceIsThatOfTheOptionsAndNoneOnDemand) {
   EXPECT_EQ(store().scrub().checked_blobs, 2u);
 }
 
-TEST_F(ScrubTest, TheStoreMayGoInTheMiddleOfACheck) {
+TEST_F(ScrubTest, TheStoreMayBeDestroyedDuringACheck) {
   add_blobs(3);
   for (int i = 0; i < 10; ++i) {
     store().verify();

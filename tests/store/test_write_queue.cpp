@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pieces come out in order and in blocks, and whoever is to take them is sent once.
+// Pieces come out in order and in blocks, and push() asks for a taker only once.
 
 #include "store/write_queue.h"
 
@@ -31,7 +31,7 @@ std::string pop_all(WriteQueue& queue) {
   return all;
 }
 
-TEST(WriteQueue, PutsPiecesTogether) {
+TEST(WriteQueue, JoinsPieces) {
   WriteQueue queue;
   EXPECT_TRUE(queue.push("one "));
   EXPECT_FALSE(queue.push("two"));
@@ -41,7 +41,7 @@ TEST(WriteQueue, PutsPiecesTogether) {
   EXPECT_FALSE(queue.pop());
 }
 
-TEST(WriteQueue, SplitsWhatIsLargerThanABlock) {
+TEST(WriteQueue, SplitsPiecesLargerThanABlock) {
   WriteQueue queue;
   const std::string bytes = noise(2 * kBlock + 10);
   EXPECT_TRUE(queue.push(bytes));
@@ -51,7 +51,7 @@ TEST(WriteQueue, SplitsWhatIsLargerThanABlock) {
   EXPECT_FALSE(queue.pop());
 }
 
-TEST(WriteQueue, ABlockThatIsUsedAgainIsEmpty) {
+TEST(WriteQueue, AReusedBlockIsEmpty) {
   WriteQueue queue;
   EXPECT_TRUE(queue.push(noise(kBlock)));
   EXPECT_EQ(pop_all(queue), noise(kBlock));
@@ -59,11 +59,11 @@ TEST(WriteQueue, ABlockThatIsUsedAgainIsEmpty) {
   EXPECT_EQ(pop_all(queue), "short");
 }
 
-TEST(WriteQueue, SendsSomebodyOnlyWhenNobodyIsOnTheWay) {
+TEST(WriteQueue, AsksForATakerOnlyWhenNoneIsOnTheWay) {
   WriteQueue queue;
   EXPECT_TRUE(queue.push("a"));
   EXPECT_TRUE(queue.pop());
-  EXPECT_FALSE(queue.push("b"));  // Whoever took "a" comes again.
+  EXPECT_FALSE(queue.push("b"));  // The taker of "a" calls pop() again.
   EXPECT_TRUE(queue.pop());
   EXPECT_FALSE(queue.pop());
   EXPECT_TRUE(queue.push("c"));

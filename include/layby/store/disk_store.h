@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The store on a disk: one folder with an LMDB index, published blob files and
-// half-written ones. A blob is in the index only when its bytes are verified and
-// durable, so whatever the index knows survives a power cut. Lookups are answered on
-// the loop thread; files are written, hashed, synced and committed by the helpers. An
-// index that is lost or damaged is made anew, and gets its blobs back from the files.
-// src/store/FORMAT.md says every byte.
+// half-written blob files. A blob is in the index only when its bytes are verified and
+// durable, so every blob in the index survives a power cut. The loop thread answers
+// lookups; helper threads write, hash and sync files and commit to the index. A lost or
+// damaged index is made anew, and gets its blobs back from the files.
+// src/store/FORMAT.md specifies every byte.
 
 #ifndef LAYBY_STORE_DISK_STORE_H_
 #define LAYBY_STORE_DISK_STORE_H_
@@ -29,21 +29,22 @@ namespace layby::store {
 
 struct Options {
   std::string data_dir;
-  // Address space for the index, not memory or disk; it can't grow beyond.
+  // The largest size of the index. It costs address space, not memory or disk.
   std::uint64_t index_map_bytes =
       sizeof(void*) >= 8 ? std::uint64_t{64} << 30 : std::uint64_t{1} << 29;
-  // A half-written blob that nobody took up for so long is deleted at start.
+  // A partial file that nobody has written to for this long is deleted at start.
   std::chrono::hours keep_partials_for{24};
-  // Each blob is read and hashed again once in this time; 0 for never by itself.
+  // Each blob is read and hashed again once in this time; 0 checks only on demand.
   std::chrono::milliseconds scrub_every{std::chrono::hours(24 * 30)};
   std::uint64_t scrub_rate = 8 << 20;  // Bytes a second.
-  // Grants are lost with the index. When set, what then comes back from the files counts
-  // as private, with nobody who has it.
+  // Grants are lost with the index. When set, blobs that a rebuild finds in the files count
+  // as private and are granted to no repository.
   bool private_after_rebuild = false;
 };
 
-// A process that crashes while it uses the index should leave this file behind: the next
-// one reads the whole index before it trusts it. The folder is there once a store is open.
+// A process that crashes while it uses the index should create this file: the next start
+// then reads the whole index before it uses the index. The file's folder exists once a store
+// has been opened.
 std::string suspicion_path(const std::string& data_dir);
 
 class Core;
@@ -55,13 +56,13 @@ struct BlobRecord;
 struct Content;
 struct DigestLane;
 
-// Destroy it before the workers, and these before the loop. Callbacks that are due
-// when it is destroyed are dropped; writes that are queued still reach the disk, and
-// the folder is free for another store when the workers have done them.
+// Destroy the store before the workers, and the workers before the loop. Destroying the
+// store drops its pending callbacks. Queued writes still reach the disk, and the folder is
+// free for another store when the workers have done them.
 class DiskStore final : public cache::Store {
  public:
-  // Blocks; for start-up. Fails when another process has the folder (kUnavailable), when
-  // a newer layby wrote it (kInvalid) and when the folder can't be used (kIo, kNoSpace).
+  // Blocks; for start-up. Fails when another process uses the folder (kUnavailable), when
+  // a newer layby wrote the index (kInvalid) and when the disk fails (kIo, kNoSpace).
   static Result<std::unique_ptr<DiskStore>> open(const Options& options, event::Loop& loop,
                                                  event::Workers& workers, const Clock& clock,
                                                  Counters& counters);
@@ -81,8 +82,8 @@ class DiskStore final : public cache::Store {
                        const cache::RepositoryKey& repository) const override;
   void grant(const oci::Digest& digest, const cache::RepositoryKey& repository) override;
 
-  // A blob that is published already comes as a writer with all its bytes kept: finish()
-  // then reports it published without writing anything.
+  // The writer of a published blob reports all bytes as kept; its finish() reports the blob
+  // as published without writing anything.
   std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
                                                 cache::BlobWriterEvents& events) override;
 
@@ -99,8 +100,8 @@ class DiskStore final : public cache::Store {
   void verify() override;
   cache::ScrubStatus scrub() const override;
 
-  // Called when a stored blob was found damaged and taken out of service, with a tag
-  // whose image has it, if there is one: it should be fetched again.
+  // Called after a damaged blob was taken out of service, so that it can be fetched again.
+  // The tag is one whose image has the blob, if there is any.
   using OnDamaged = std::function<void(const oci::Digest&, const std::optional<cache::TagKey>&)>;
   void on_damaged(OnDamaged call) { on_damaged_ = std::move(call); }
 
@@ -140,12 +141,12 @@ class DiskStore final : public cache::Store {
   event::Workers& workers_;
   const Clock& clock_;
   const std::unique_ptr<DiskSpace> space_;
-  // All file work on one digest is in order: it goes through the same lane as long as
-  // somebody has work there.
+  // All file work on one digest runs in order, through one lane, which lives as long as it
+  // has work or users.
   std::unordered_map<oci::Digest, std::weak_ptr<DigestLane>> lanes_;
-  // Those with grants that could not be written: they hold until they can.
+  // Lanes with grants that could not be written. The grants hold while their lane lives.
   std::unordered_map<oci::Digest, std::shared_ptr<DigestLane>> unwritten_grants_;
-  // Stored blobs that are open, for all their readers and for eviction to spare them.
+  // Open stored blobs: readers share the file, and eviction spares the blob.
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;
   cache::Handle touch_timer_;
