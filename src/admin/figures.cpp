@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The figures. Ratios and sums are made here from the counters, so that /stats
-// answers the questions people ask without arithmetic of their own.
+// The figures of /stats. Ratios and sums are computed here from the counters, so that a
+// reader of /stats needs no arithmetic.
 
 #include "admin/figures.h"
+
+#include <cassert>
 
 namespace layby::admin {
 namespace {
@@ -29,7 +31,7 @@ Value hit_ratio(const Snapshot& s) {
   return static_cast<double>(spared) / static_cast<double>(all);
 }
 
-// Fills may be ahead of their readers, so the difference can be negative for a while.
+// 0 while fills are so far ahead of their readers that more was fetched than sent.
 std::uint64_t bytes_saved(const Snapshot& s) {
   const std::uint64_t sent =
       load(s.counters->blob_bytes_from_cache) + load(s.counters->blob_bytes_from_fills);
@@ -50,6 +52,7 @@ Value optional_value(const std::optional<T>& value) {
 }
 
 Value seconds_value(std::chrono::seconds duration) {
+  assert(duration.count() >= 0);
   return static_cast<std::uint64_t>(duration.count());
 }
 
@@ -78,28 +81,33 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
   using S = const Snapshot&;
   static const std::vector<Figure<Snapshot>> figures{
       {"version", "", "", "The program's version.", [](S s) -> Value { return s.version; }},
-      {"uptime_seconds", "seconds", "uptime_seconds", "Since the start of the daemon.",
+      {"uptime_seconds", "seconds", "uptime_seconds", "Time since the daemon started.",
        [](S s) { return seconds_value(s.uptime); }},
-      {"listen", "", "", "The address that is listened on.", [](S s) -> Value { return s.listen; }},
+      {"listen", "", "", "The address that clients connect to.",
+       [](S s) -> Value { return s.listen; }},
       {"connections", "connections", "connections", "Client connections open now.",
        [](S s) -> Value { return s.connections; }},
-      {"resident_bytes", "bytes", "resident_bytes", "Memory of the daemon that is in RAM.",
+      {"resident_bytes", "bytes", "resident_bytes", "Memory of the daemon in RAM.",
        [](S s) -> Value { return s.resident_bytes; }},
 
       {"requests.total", "requests", "", "Requests that were answered.",
        [](S s) -> Value { return load(s.counters->requests); }},
-      {"requests.errors", "requests", "", "Of these, answered with a status of 400 or more.",
+      {"requests.errors", "requests", "",
+       "Requests that were answered with a status of 400 or more.",
        [](S s) -> Value { return load(s.counters->request_errors); }},
 
       {"cache.hits", "requests", "", "Blobs and manifests served from the store.",
        [](S s) -> Value { return hits(s); }},
       {"cache.misses", "requests", "", "Blobs and manifests that had to be asked for upstream.",
        [](S s) -> Value { return misses(s); }},
-      {"cache.shared", "requests", "", "Requests that joined what was asked for already.",
+      {"cache.shared", "requests", "",
+       "Requests that joined an upstream request already in flight.",
        [](S s) -> Value { return shared(s); }},
       {"cache.hit_ratio", "ratio", "cache_hit_ratio",
-       "Hits and shared requests among all of these, 0 to 1; null before the first.", hit_ratio},
-      {"cache.stale_served", "requests", "", "Tags served as known because upstream failed.",
+       "Share of hits and shared requests among all hits, misses and shared requests, 0 to 1; "
+       "null before the first request.",
+       hit_ratio},
+      {"cache.stale_served", "requests", "", "Tags served from the cache because upstream failed.",
        [](S s) -> Value { return load(s.counters->stale_served); }},
       {"cache.bytes_from_cache", "bytes", "", "Blob bytes sent from stored blobs.",
        [](S s) -> Value { return load(s.counters->blob_bytes_from_cache); }},
@@ -108,99 +116,107 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
       {"cache.bytes_from_upstream", "bytes", "", "Bytes received from upstream.",
        [](S s) -> Value { return load(s.counters->upstream_bytes); }},
       {"cache.bytes_saved", "bytes", "",
-       "Blob bytes sent to clients that the link upstream did not carry.",
+       "Blob bytes sent to clients without using the link to upstream.",
        [](S s) -> Value { return bytes_saved(s); }},
 
       {"upstream.requests", "requests", "", "Requests sent upstream, of all kinds.",
        [](S s) -> Value { return upstream_requests(s); }},
-      {"upstream.manifest_gets", "requests", "", "Manifests; these count as pulls.",
+      {"upstream.manifest_gets", "requests", "", "Manifest requests; these count as pulls.",
        [](S s) -> Value { return load(s.counters->upstream_manifest_gets); }},
-      {"upstream.manifest_heads", "requests", "", "Checks of tags; free of the pull limit.",
+      {"upstream.manifest_heads", "requests", "", "Tag checks; these don't count as pulls.",
        [](S s) -> Value { return load(s.counters->upstream_manifest_heads); }},
-      {"upstream.blob_gets", "requests", "", "Blobs, the resumed ones again.",
+      {"upstream.blob_gets", "requests", "", "Blob requests; a resumed blob counts again.",
        [](S s) -> Value { return load(s.counters->upstream_blob_gets); }},
-      {"upstream.blob_heads", "requests", "", "Sizes of blobs.",
+      {"upstream.blob_heads", "requests", "", "Requests for the size of a blob.",
        [](S s) -> Value { return load(s.counters->upstream_blob_heads); }},
-      {"upstream.token_gets", "requests", "", "Tokens.",
+      {"upstream.token_gets", "requests", "", "Token requests.",
        [](S s) -> Value { return load(s.counters->upstream_token_gets); }},
-      {"upstream.other_gets", "requests", "", "Tag lists and referrers.",
+      {"upstream.other_gets", "requests", "", "Requests for tag lists and referrers.",
        [](S s) -> Value { return load(s.counters->upstream_other_gets); }},
       {"upstream.failures", "requests", "", "Requests that got no answer, a 429 or a 5xx.",
        [](S s) -> Value { return load(s.counters->upstream_failures); }},
-      {"upstream.retries", "requests", "", "Requests made again after a failure.",
+      {"upstream.retries", "requests", "", "Requests repeated after a failure.",
        [](S s) -> Value { return load(s.counters->upstream_retries); }},
-      {"upstream.throttled", "requests", "", "Answers of 429.",
+      {"upstream.throttled", "requests", "", "Answers with status 429.",
        [](S s) -> Value { return load(s.counters->upstream_throttled); }},
 
       {"store.blobs", "blobs", "store_blobs", "Blobs stored.",
        [](S s) -> Value { return s.blobs; }},
-      {"store.blob_bytes", "bytes", "store_blob_bytes", "Their size.",
+      {"store.blob_bytes", "bytes", "store_blob_bytes", "Size of the stored blobs.",
        [](S s) -> Value { return s.blob_bytes; }},
       {"store.manifests", "manifests", "store_manifests", "Manifests stored.",
        [](S s) -> Value { return s.manifests; }},
-      {"store.tags", "tags", "store_tags", "Tags known.", [](S s) -> Value { return s.tags; }},
-      {"store.manifest_bytes", "bytes", "store_manifest_bytes", "Size of the manifests.",
+      {"store.tags", "tags", "store_tags", "Known tags.", [](S s) -> Value { return s.tags; }},
+      {"store.manifest_bytes", "bytes", "store_manifest_bytes", "Size of the stored manifests.",
        [](S s) -> Value { return s.manifest_bytes; }},
-      {"store.partial_bytes", "bytes", "store_partial_bytes",
-       "Bytes of blobs that are not whole yet.", [](S s) -> Value { return s.partial_bytes; }},
+      {"store.partial_bytes", "bytes", "store_partial_bytes", "Bytes of incomplete blobs.",
+       [](S s) -> Value { return s.partial_bytes; }},
       {"store.index_bytes", "bytes", "store_index_bytes",
-       "Size of the index's file, with the manifests in it.",
+       "Size of the index file, which includes the manifests.",
        [](S s) -> Value { return s.index_bytes; }},
       {"store.full", "", "store_full",
-       "True while new blobs pass through without being stored, for there is no room.",
+       "True while there is no room: new blobs pass through without being stored.",
        [](S s) -> Value { return s.full; }},
       {"store.evicted_bytes", "bytes", "", "Size of the blobs that were deleted to make room.",
        [](S s) -> Value { return load(s.counters->evicted_bytes); }},
       {"store.disk_free_bytes", "bytes", "store_disk_free_bytes",
-       "Free on the store's file system.", [](S s) -> Value { return s.disk_free_bytes; }},
-      {"store.disk_total_bytes", "bytes", "store_disk_total_bytes", "Size of that file system.",
-       [](S s) -> Value { return s.disk_total_bytes; }},
+       "Free space on the store's file system.", [](S s) -> Value { return s.disk_free_bytes; }},
+      {"store.disk_total_bytes", "bytes", "store_disk_total_bytes",
+       "Size of the store's file system.", [](S s) -> Value { return s.disk_total_bytes; }},
       {"store.bytes_written", "bytes", "", "Bytes written to the disk for blobs.",
        [](S s) -> Value { return load(s.counters->store_bytes_written); }},
       {"store.disk_bytes_written", "bytes", "store_disk_bytes_written",
-       "Bytes written to the disk for everything, as the kernel counts them; null where it "
-       "doesn't.",
+       "All bytes that the daemon wrote to the disk, as the kernel counts them; null if the "
+       "kernel doesn't.",
        [](S s) { return optional_value(s.disk_bytes_written); }},
       {"store.write_ratio", "ratio", "store_write_ratio",
-       "Bytes written to the disk for each byte received from upstream; null before the first.",
+       "Bytes written to the disk for each byte received from upstream; null before the first "
+       "byte.",
        write_ratio},
 
       {"prefetch.state", "", "",
-       "off (no list), idle, running, or waiting (in a run that can't go on).",
+       "off (no list), idle, running, or waiting (a run that can't continue now).",
        [](S s) -> Value { return s.prefetch.state; }},
-      {"prefetch.reason", "", "", "Why it waits, or is off.",
+      {"prefetch.reason", "", "", "Why prefetch waits or is off.",
        [](S s) -> Value { return s.prefetch.reason; }},
-      {"prefetch.result", "", "", "What the last run came to: done, failed or stopped.",
+      {"prefetch.result", "", "", "Result of the last run: done, failed or stopped.",
        [](S s) -> Value { return s.prefetch.result; }},
-      {"prefetch.next_run_seconds", "seconds", "", "Until the next run; null when none is due.",
+      {"prefetch.next_run_seconds", "seconds", "",
+       "Time until the next run; null if none is planned.",
        [](S s) -> Value {
          return s.prefetch.next_run ? seconds_value(*s.prefetch.next_run) : Value();
        }},
-      {"prefetch.images", "images", "prefetch_images", "Tags in the present run, or the last one.",
+      {"prefetch.images", "images", "prefetch_images", "Tags in the present or last run.",
        [](S s) -> Value { return static_cast<std::uint64_t>(s.prefetch.report.tags.size()); }},
-      {"prefetch.failed", "images", "prefetch_failed_images", "Of these, failed ones.",
+      {"prefetch.failed", "images", "prefetch_failed_images",
+       "Tags that failed in the present or last run.",
        [](S s) -> Value { return failed_images(s); }},
-      {"prefetch.bytes_total", "bytes", "prefetch_bytes", "What that run has to fetch.",
+      {"prefetch.bytes_total", "bytes", "prefetch_bytes",
+       "Bytes that the present or last run has to fetch.",
        [](S s) -> Value { return s.prefetch.report.bytes_total; }},
-      {"prefetch.bytes_done", "bytes", "prefetch_bytes_done", "What of it is here.",
+      {"prefetch.bytes_done", "bytes", "prefetch_bytes_done",
+       "Bytes that the present or last run has fetched.",
        [](S s) -> Value { return s.prefetch.report.bytes_done; }},
-      {"prefetch.faults", "", "prefetch_list_faults", "Faults of the list.",
+      {"prefetch.faults", "", "prefetch_list_faults", "Faults of the prefetch list.",
        [](S s) -> Value { return static_cast<std::uint64_t>(s.prefetch.faults.size()); }},
 
-      {"scrub.running", "", "", "Whether stored blobs are being verified at present.",
+      {"scrub.running", "", "", "Whether stored blobs are being verified now.",
        [](S s) -> Value { return s.scrub.running; }},
-      {"scrub.on_demand", "", "", "Whether somebody asked for it; it is at full speed then.",
+      {"scrub.on_demand", "", "",
+       "Whether `layby verify` started the pass, which then runs at full speed.",
        [](S s) -> Value { return s.scrub.on_demand; }},
-      {"scrub.rebuilding", "", "", "Whether an index that was lost gets its blobs back.",
+      {"scrub.rebuilding", "", "",
+       "Whether the stored blobs are being put back into an index that was lost.",
        [](S s) -> Value { return s.scrub.rebuilding; }},
-      {"scrub.checked_blobs", "blobs", "", "Blobs verified in this pass, or in the last one.",
+      {"scrub.checked_blobs", "blobs", "", "Blobs verified in the present or last pass.",
        [](S s) -> Value { return s.scrub.checked_blobs; }},
-      {"scrub.checked_bytes", "bytes", "", "Their size.",
+      {"scrub.checked_bytes", "bytes", "", "Size of the verified blobs.",
        [](S s) -> Value { return s.scrub.checked_bytes; }},
-      {"scrub.bad_blobs", "blobs", "scrub_bad_blobs", "Of these, damaged ones.",
+      {"scrub.bad_blobs", "blobs", "scrub_bad_blobs",
+       "Damaged blobs found in the present or last pass.",
        [](S s) -> Value { return s.scrub.bad_blobs; }},
       {"scrub.last_pass_seconds", "seconds", "scrub_last_pass_seconds",
-       "Since the last pass ended; null before the first.", since_last_pass},
+       "Time since the last pass ended; null if none has ended.", since_last_pass},
   };
   return figures;
 }
@@ -210,28 +226,30 @@ const std::vector<Figure<UpstreamState>>& upstream_figures() {
   static const std::vector<Figure<UpstreamState>> figures{
       {"name", "", "", "The upstream's name in the configuration.",
        [](U u) -> Value { return u.name; }},
-      {"url", "", "", "Its address.", [](U u) -> Value { return u.url; }},
+      {"url", "", "", "The upstream's address.", [](U u) -> Value { return u.url; }},
       {"reachable", "", "upstream_reachable",
-       "False while it is taken for down; what is cached is then served as it is known.",
+       "False while the upstream is considered down; cached tags are then served unchecked.",
        [](U u) -> Value { return u.link != "down"; }},
-      {"link", "", "", "up, doubtful (it failed a moment ago) or down.",
+      {"link", "", "", "up, doubtful (a request failed a moment ago) or down.",
        [](U u) -> Value { return std::string(u.link); }},
-      {"link_seconds", "seconds", "", "Since when it isn't up; 0 when it is.",
+      {"link_seconds", "seconds", "", "How long the link hasn't been up; 0 while it is up.",
        [](U u) -> Value { return seconds_value(u.link_seconds); }},
       {"throttled_seconds", "seconds", "upstream_throttled_seconds",
-       "How long it asked not to be asked for anything (429).",
+       "How long no request is sent to the upstream, because it answered 429.",
        [](U u) -> Value { return seconds_value(u.throttled); }},
       {"pulls_throttled_seconds", "seconds", "upstream_pulls_throttled_seconds",
-       "The same for manifests, when its pull limit is used up.",
+       "How long no manifest is requested, because the pull limit is used up.",
        [](U u) -> Value { return seconds_value(u.pulls_throttled); }},
-      {"parent_link", "", "", "The link to its parent; null where it has none.",
+      {"parent_link", "", "",
+       "The link to the parent: up, doubtful or down; null without a parent.",
        [](U u) -> Value { return u.parent_link ? Value(std::string(*u.parent_link)) : Value(); }},
       {"quota.limit", "pulls", "upstream_quota_limit",
-       "Pulls that it allows in a window; null when it states no limit.",
+       "Pulls that the upstream allows in a window; null if it states no limit.",
        [](U u) { return optional_value(u.quota_limit); }},
-      {"quota.remaining", "pulls", "upstream_quota_remaining", "Pulls left of these.",
+      {"quota.remaining", "pulls", "upstream_quota_remaining", "Pulls left in the window.",
        [](U u) { return optional_value(u.quota_remaining); }},
-      {"quota.window_seconds", "seconds", "", "The window's length; null when it isn't stated.",
+      {"quota.window_seconds", "seconds", "",
+       "Length of the window; null if the upstream doesn't state it.",
        [](U u) -> Value {
          return u.quota_window.count() > 0 ? seconds_value(u.quota_window) : Value();
        }},
@@ -244,19 +262,22 @@ const std::vector<Figure<FillProgress>>& fill_figures() {
   static const std::vector<Figure<FillProgress>> figures{
       {"upstream", "", "", "The upstream that the blob comes from.",
        [](F f) -> Value { return f.upstream; }},
-      {"repository", "", "", "The repository that it was first asked for in.",
+      {"repository", "", "", "The repository in which the blob was first requested.",
        [](F f) -> Value { return f.repository; }},
-      {"digest", "", "", "The blob.", [](F f) -> Value { return f.digest; }},
-      {"state", "", "", "What the download is doing.", [](F f) -> Value { return f.state; }},
-      {"received_bytes", "bytes", "", "Received, written and hashed.",
+      {"digest", "", "", "The blob's digest.", [](F f) -> Value { return f.digest; }},
+      {"state", "", "", "The state of the download.", [](F f) -> Value { return f.state; }},
+      {"received_bytes", "bytes", "", "Bytes received, written and hashed.",
        [](F f) -> Value { return f.received_bytes; }},
       {"size_bytes", "bytes", "", "The blob's size; null until upstream has answered.",
        [](F f) { return optional_value(f.size_bytes); }},
-      {"readers", "clients", "", "Clients that read along.",
-       [](F f) -> Value { return static_cast<std::uint64_t>(f.readers); }},
-      {"kept", "", "", "False when it passes through without being stored.",
+      {"readers", "clients", "", "Clients that read the blob during the download.",
+       [](F f) -> Value {
+         assert(f.readers >= 0);
+         return static_cast<std::uint64_t>(f.readers);
+       }},
+      {"kept", "", "", "False if the blob passes through without being stored.",
        [](F f) -> Value { return f.kept; }},
-      {"background", "", "", "True while no client waits for it.",
+      {"background", "", "", "True while no client waits for the blob.",
        [](F f) -> Value { return f.background; }},
   };
   return figures;
@@ -266,11 +287,13 @@ const std::vector<Figure<MoveState>>& move_figures() {
   using M = const MoveState&;
   static const std::vector<Figure<MoveState>> figures{
       {"image", "", "", "The image and its tag.", [](M m) -> Value { return m.image; }},
-      {"from", "", "", "What the tag stood for.", [](M m) -> Value { return m.from; }},
-      {"to", "", "", "What it stands for upstream.", [](M m) -> Value { return m.to; }},
-      {"bytes", "bytes", "", "What there was to fetch for it; null where that isn't known.",
+      {"from", "", "", "The digest that the tag pointed to before.",
+       [](M m) -> Value { return m.from; }},
+      {"to", "", "", "The digest that the tag points to upstream.",
+       [](M m) -> Value { return m.to; }},
+      {"bytes", "bytes", "", "Bytes to fetch for the new image; null if unknown.",
        [](M m) { return optional_value(m.fetch_bytes); }},
-      {"seconds_ago", "seconds", "", "Since it was seen.",
+      {"seconds_ago", "seconds", "", "Time since the move was seen.",
        [](M m) -> Value { return seconds_value(m.ago); }},
   };
   return figures;

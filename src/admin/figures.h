@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of figures in /stats, each declared once: where it stands, its unit, its
-// sentence, its gauge in /metrics and how it comes from a Snapshot. The counters have
-// their own table in layby/base/counters.h.
+// The table of the figures in /stats. Each figure is declared once: its path, its unit, its
+// gauge in /metrics, its sentence and the function that computes it. The counters have their
+// own table in layby/base/counters.h.
 
 #ifndef LAYBY_SRC_ADMIN_FIGURES_H_
 #define LAYBY_SRC_ADMIN_FIGURES_H_
@@ -18,14 +18,14 @@
 
 namespace layby::admin {
 
-// A value of /stats; std::monostate is null: not known.
+// A value of /stats. std::monostate is JSON's null: the value is unknown.
 using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string>;
 
-// A figure of a whole (Snapshot) or of one of many (UpstreamState, FillProgress,
-// MoveState).
+// A figure of the whole daemon (Snapshot), or of one upstream, fill or move (UpstreamState,
+// FillProgress, MoveState).
 template <typename Of>
 struct Figure {
-  std::string_view path;   // "cache.hits": an object's member; no deeper than that.
+  std::string_view path;   // "version" or "cache.hits"; never more than one dot.
   std::string_view unit;   // "bytes", "requests"; empty for texts.
   std::string_view gauge;  // "connections" for layby_connections; empty for none.
   std::string_view text;   // One sentence.

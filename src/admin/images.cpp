@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fields are named as the command's table names them.
+// Renders the store's catalog: sizes in bytes, ages in seconds.
 
 #include "layby/admin/images.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // GET /metrics: Prometheus text exposition format 0.0.4. Counters are named
-// layby_<counter>_total. Figures that follow from counters have no gauge of their
-// own: Prometheus sums and divides better over time.
+// layby_<counter>_total. Most figures that follow from counters have no gauge, because
+// Prometheus computes sums and rates over time itself.
 
+#include <cassert>
 #include <sstream>
 
 #include "admin/figures.h"
@@ -11,7 +12,7 @@
 namespace layby::admin {
 namespace {
 
-// In a label's value: backslash, quote and line feed.
+// Escapes backslash, quote and line feed for a label's value.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -30,7 +31,7 @@ std::string number_text(const Value& value) {
     text << *real;
     return text.str();
   }
-  return "";  // Not known, or not a number: no sample.
+  return "";  // Unknown, or not a number: no sample.
 }
 
 void write_head(std::ostream& out, const std::string& name, std::string_view text,
@@ -59,6 +60,7 @@ void write_upstreams(std::ostream& out, const Snapshot& snapshot) {
 }  // namespace
 
 std::string metrics_text(const Snapshot& snapshot) {
+  assert(snapshot.counters != nullptr);
   std::ostringstream out;
   out.imbue(std::locale::classic());
   for_each_counter(*snapshot.counters,

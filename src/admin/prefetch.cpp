@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A plan's sums are what a run would do at the least: an image whose manifests aren't
-// here is taken to be as large as the one that its tag stands for.
+// The sums of a plan are lower bounds or estimates. An image whose manifests aren't cached
+// counts with the size of the cached image that its tag points to, or with 0 bytes if there
+// is none.
 
 #include "layby/admin/prefetch.h"
 
@@ -42,7 +43,7 @@ std::string_view planned_state(const PrefetchTag& tag) {
   return tag.before == tag.now ? "incomplete" : "moved";
 }
 
-// What it takes, and whether that is a guess; nullopt where there is nothing to go by.
+// The bytes that a run would fetch for the tag, perhaps an estimate; nullopt if unknown.
 std::optional<std::uint64_t> planned_bytes(const PrefetchTag& tag) {
   if (tag.bytes_known || tag.state == PrefetchState::kFailed) return tag.bytes_total;
   if (tag.before_bytes > 0) return tag.before_bytes;

@@ -14,11 +14,11 @@ constexpr const char* kIntroduction = R"(# Stats and metrics
 <!-- Printed by `layby status --reference` from src/admin/figures.cpp and
      include/layby/base/counters.h; change it there. -->
 
-`GET /stats` is one JSON object, `GET /metrics` the same figures for Prometheus, and
-`layby status` shows them on the terminal. Counts and sums begin at zero when the daemon
-starts. A figure with no gauge of its own comes to Prometheus as the counters it is made of.
-`notices` of the object is a list of lines from the file that `layby serve --notices` names:
-what is to be seen to on the box.
+`GET /stats` returns one JSON object. `GET /metrics` returns the same figures for Prometheus,
+and `layby status` shows them on the terminal. Counts and sums begin at zero when the daemon
+starts. For most figures without a gauge, Prometheus gets the counters that the figure is computed
+from. The field `notices` lists the lines of the file that `layby serve --notices` names: things
+on the box that need attention.
 )";
 
 template <typename Of>
@@ -39,8 +39,9 @@ std::string stats_reference() {
   write_figures(out, "The daemon", snapshot_figures());
   write_figures(out, "Each of `upstreams` (label `upstream`)", upstream_figures());
   write_figures(out, "Each of `fills`: downloads in flight", fill_figures());
-  out << "\n`layby_fills_in_flight` is their number, `layby_info` has the version as a label.\n"
-      << "\n## `counters`\n\nIn `/metrics` each is `layby_<counter>_total`.\n\n"
+  out << "\n`layby_fills_in_flight` is the number of fills. `layby_info` has the version as a "
+         "label.\n"
+      << "\n## `counters`\n\nIn `/metrics` each counter is named `layby_<counter>_total`.\n\n"
       << "| counter | unit | |\n| --- | --- | --- |\n";
   for_each_counter(Counters{},
                    [&](const char* name, const char* unit, const char* text, std::uint64_t) {

@@ -2,6 +2,7 @@
 //
 // GET /stats: the figures as one JSON object, then every counter by its name.
 
+#include <cassert>
 #include <nlohmann/json.hpp>
 
 #include "admin/figures.h"
@@ -29,6 +30,7 @@ Json object_of(const std::vector<Figure<Of>>& figures, const Of& source) {
   for (const Figure<Of>& figure : figures) {
     const std::size_t dot = figure.path.find('.');
     const std::string name(figure.path.substr(dot == std::string_view::npos ? 0 : dot + 1));
+    assert(name.find('.') == std::string::npos);
     Json& parent =
         dot == std::string_view::npos ? object : object[std::string(figure.path.substr(0, dot))];
     parent[name] = to_json(figure.value(source));
@@ -46,6 +48,7 @@ Json list_of(const std::vector<Figure<Of>>& figures, const std::vector<Of>& sour
 }  // namespace
 
 std::string stats_json(const Snapshot& snapshot) {
+  assert(snapshot.counters != nullptr);
   Json root = object_of(snapshot_figures(), snapshot);
   root["upstreams"] = list_of(upstream_figures(), snapshot.upstreams);
   root["fills"] = list_of(fill_figures(), snapshot.fills);
@@ -54,7 +57,7 @@ std::string stats_json(const Snapshot& snapshot) {
   Json& counters = root["counters"] = Json::object();
   for_each_counter(*snapshot.counters, [&](const char* name, const char*, const char*,
                                            std::uint64_t value) { counters[name] = value; });
-  // `replace`: a text from outside that isn't UTF-8 must not cost the whole page.
+  // `replace`: a text from outside that isn't UTF-8 must not spoil the whole page.
   return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Wires the daemon, from the floor up, and takes it down in the reverse order: the
-// members of Appliance stand in the order in which they may use each other.
+// Wires the daemon from the bottom up and takes it down in the reverse order. Invariant: a
+// member of Appliance is built from members declared before it. Callbacks reach later members
+// only while the loop runs, after start() has built them all.
 
 #include "layby/app/appliance.h"
 
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -44,7 +46,7 @@
 namespace layby::app {
 namespace {
 
-// As many open files as the system lets us have: each client and each blob is one.
+// Allows as many open files as the system permits: each client and each blob needs one.
 void raise_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -61,8 +63,8 @@ std::uint64_t resident_bytes() {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// What this process gave the disk to write, as the kernel counts it (proc(5)); not known
-// where it doesn't.
+// Bytes that this process had written to disks, as the kernel counts them (proc(5)); nullopt
+// if the kernel doesn't count them.
 std::optional<std::uint64_t> disk_bytes_written() {
   constexpr std::string_view kName = "\nwrite_bytes: ";
   const Result<std::string> text = read_file("/proc/self/io", 4096);
@@ -72,7 +74,7 @@ std::optional<std::uint64_t> disk_bytes_written() {
   return parse_number(text->substr(from, text->find('\n', from) - from));
 }
 
-// What whoever runs the box has to say, a line each. It may say nothing any moment.
+// The lines of the notices file. The file may disappear at any moment.
 std::vector<std::string> notices(const std::string& file) {
   constexpr std::uint64_t kMaxBytes = 16 << 10;
   std::vector<std::string> lines;
@@ -156,13 +158,14 @@ class Appliance {
   std::unique_ptr<Pages> pages_;
   std::unique_ptr<server::HttpServer> server_;
   std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
-  std::string listen_;             // What is really bound.
+  std::string listen_;             // The address really bound.
   std::vector<cache::Handle> signals_;
   std::unique_ptr<ServiceManager> manager_;
   cache::Handle grace_;
 };
 
 Status Appliance::start() {
+  assert(!loop_);  // Starts once.
   raise_open_files();
   auto loop = event::Loop::create();
   if (!loop.ok()) return loop.error();
@@ -182,7 +185,7 @@ Status Appliance::start_cache() {
   options.scrub_every = config_.scrub.every;
   options.scrub_rate = config_.scrub.max_rate;
   options.private_after_rebuild = has_private_upstream(config_);
-  // Opening a damaged index may be what crashes.
+  // Before the index is opened: a damaged index may crash the process there.
   mark_crashes(store::suspicion_path(config_.data_dir));
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
   if (!store.ok()) return store.error();
@@ -240,14 +243,14 @@ Status Appliance::start_tls() {
 }
 
 void Appliance::watch_signals() {
-  // A client that is gone shows as EPIPE where it is written to.
+  // A write to a client that has gone then fails with EPIPE.
   std::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGTERM, SIGINT}) {
     signals_.push_back(loop_->on_signal(number, [this] { shut_down(); }));
   }
   signals_.push_back(loop_->on_signal(SIGHUP, [this] {
     log::info(
-        "SIGHUP: the prefetch list and the certificate are read again; the configuration "
+        "SIGHUP: reading the prefetch list and the certificate again; a changed configuration "
         "needs a restart");
     prefetching_->reload();
     if (tls_) tls_->reload();
@@ -255,7 +258,8 @@ void Appliance::watch_signals() {
 }
 
 void Appliance::shut_down() {
-  if (grace_) return loop_->stop();  // Asked a second time.
+  assert(server_ && manager_);       // Signals come only while the loop runs.
+  if (grace_) return loop_->stop();  // A second signal.
   log::info("stopping; {} connections have {} ms to end", server_->connections(),
             config_.shutdown_grace.count());
   manager_->stopping(config_.shutdown_grace);
@@ -264,6 +268,7 @@ void Appliance::shut_down() {
 }
 
 admin::Snapshot Appliance::snapshot() const {
+  assert(server_ && prefetching_ && cache_ && upstreams_ && store_);
   admin::Snapshot s;
   s.version = version();
   s.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.steady_now() - started_at_);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading a configuration: JSON to a tree, each member of the tree to its key, then
-// what concerns several keys together, then the files that it names. Each step adds
-// its faults and goes on, so that one reading finds them all.
+// Reads a configuration in four steps: the JSON becomes a tree, each member of the tree goes
+// to its key, several keys are checked together, the named files are checked. Each step adds
+// its faults and continues, so that one reading finds all faults.
 
 #include "layby/app/config.h"
 
@@ -33,11 +33,13 @@ void check_account(const UpstreamConfig& upstream, const std::string& path, Faul
                           describe({JsonValue::Kind::kText, upstream.username, {}, {}})});
   }
   if (upstream.username.empty() && !upstream.password_file.empty()) {
-    faults.push_back({path + ".username", "is missing; write the account of that password_file"});
+    faults.push_back(
+        {path + ".username", "is missing; write the account that password_file belongs to"});
   }
 }
 
-// A pattern that is well formed and can't match what its writer means.
+// The complaint about a well-formed pattern that can't match what its writer means; empty for
+// other patterns.
 std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pattern) {
   if (pattern.starts_with(upstream.name + "/")) {
     return "begins with the registry; write \"" +
@@ -66,7 +68,8 @@ void check_addresses(const UpstreamConfig& upstream, const JsonValue& object,
     faults.push_back({path + ".parent", "is the same as \"url\"; write the other Layby's address"});
   }
   if (upstream.parent.empty() && !upstream.parent_ca_file.empty()) {
-    faults.push_back({path + ".parent", "is missing; write the address of that parent_ca_file"});
+    faults.push_back(
+        {path + ".parent", "is missing; write the address that parent_ca_file is for"});
   }
 }
 
@@ -79,11 +82,11 @@ void check_upstreams(const Config& config, const JsonValue& root, Faults& faults
     const UpstreamConfig& upstream = config.upstreams[i];
     const std::string path = "upstreams[" + std::to_string(i) + "]";
     const JsonValue& object = list->value.items[i];
-    if (object.kind != JsonValue::Kind::kObject) continue;  // Reported; like no other's.
+    if (object.kind != JsonValue::Kind::kObject) continue;  // Already reported; has no name.
     if (!names.insert(upstream.name).second) {
       faults.push_back(
           {path + ".name", "is " + describe({JsonValue::Kind::kText, upstream.name, {}, {}}) +
-                               " like an earlier one's; write another"});
+                               " like that of an earlier upstream; write another name"});
     }
     check_addresses(upstream, object, path, faults);
     check_account(upstream, path, faults);
@@ -98,24 +101,24 @@ void check_upstreams(const Config& config, const JsonValue& root, Faults& faults
 void check_tls(const Config& config, Faults& faults) {
   const auto& tls = config.tls;
   if (!tls.certificate_file.empty() && tls.key_file.empty()) {
-    faults.push_back({"tls.key_file", "is missing; write the file with that certificate's key"});
+    faults.push_back({"tls.key_file", "is missing; write the path of the certificate's key"});
   }
   if (tls.certificate_file.empty() && !tls.key_file.empty()) {
     faults.push_back(
-        {"tls.certificate_file", "is missing; write the file with that key's certificate"});
+        {"tls.certificate_file", "is missing; write the path of the key's certificate"});
   }
 }
 
 void check_readable(const std::string& path, const std::string& file, std::uint64_t max_bytes,
                     Faults& faults) {
-  if (!file.starts_with('/')) return;  // None, or reported already.
+  if (!file.starts_with('/')) return;  // No file, or already reported.
   const Result<std::string> content = read_file(file, max_bytes);
   if (!content) {
     faults.push_back({path, content.error().message +
-                                "; make the file and let the user that runs layby read it"});
+                                "; create the file and let the user that runs layby read it"});
   } else if (std::all_of(content->begin(), content->end(),
                          [](unsigned char c) { return std::isspace(c) != 0; })) {
-    faults.push_back({path, file + " is empty; write into it what it is for"});
+    faults.push_back({path, file + " is empty; write the password, key or certificates into it"});
   }
 }
 
@@ -146,7 +149,8 @@ ConfigOutcome parse_config(std::string_view json) {
 ConfigOutcome load_config(const std::string& path) {
   const Result<std::string> text = read_file(path, kMaxConfigBytes);
   if (!text) {
-    return {{}, {{path, text.error().message + "; give a readable file, or none for defaults"}}};
+    return {{},
+            {{path, text.error().message + "; name a readable file, or none to use the defaults"}}};
   }
   ConfigOutcome outcome = parse_config(*text);
   Faults files;

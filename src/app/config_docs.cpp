@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is printed from the tables of keys: the configuration in effect, the references
-// in Markdown, the JSON schemas. Defaults are those of a default Config.
+// Everything that is printed from the tables of keys: the configuration in effect, the
+// references in Markdown, the JSON schemas. The defaults are the values of a new Config and a
+// new PrefetchListConfig.
 
+#include <cassert>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -16,7 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
-// What a reader is told of each kind, and what a schema says.
+// How the reference names a kind, and how a JSON schema describes it.
 struct KindWords {
   const char* text;
   Json schema;
@@ -110,7 +112,7 @@ KindWords words_of(const Key& key) {
   return {"", Json::object()};
 }
 
-// A value as its file would write it.
+// A value as its file writes it.
 struct ToJson {
   const Key& key;
   Slot slot;
@@ -142,6 +144,7 @@ std::string name_of(const Key& key) {
 }
 
 Json objects_json(const Keys& keys, const Key& list, Slot slot) {
+  assert(list.kind == Kind::kObjects);
   const std::string prefix = std::string(list.path) + "[].";
   Json objects = Json::array();
   for (slot.item = 0; slot.item < std::get<Objects>(list.field).count(slot); ++slot.item) {
@@ -155,8 +158,9 @@ Json objects_json(const Keys& keys, const Key& list, Slot slot) {
   return objects;
 }
 
-// The place for `key` in an object of sections.
+// The place of `key` in `root`, inside the object of the key's section if it has one.
 Json& member(Json& root, const Key& key) {
+  assert(objects_prefix(key.path).empty());
   const std::string section = section_of(key);
   return section.empty() ? root[name_of(key)] : root[section][name_of(key)];
 }
@@ -166,7 +170,8 @@ Json value_json(const Keys& keys, const Key& key, Slot slot) {
                                     : std::visit(ToJson{key, slot}, key.field);
 }
 
-// Defaults of both documents, with one object in each list so that its members have theirs.
+// The defaults of both documents. Each list has one object, so that the keys of its objects
+// have defaults too.
 struct Defaults {
   Config config;
   PrefetchListConfig list;
@@ -185,7 +190,7 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// "10ms to 1h", or nothing where any value will do.
+// ", 10ms to 1h", or nothing if every value is valid.
 std::string range_text(const Key& key) {
   const auto text = [&](std::uint64_t value) {
     if (key.kind == Kind::kDuration || key.kind == Kind::kLifetime) {
@@ -208,13 +213,14 @@ constexpr const char* kIntroduction = R"(# Configuration
 
 <!-- Printed by `layby config reference` from src/app/config_keys.cpp; change it there. -->
 
-`layby serve` reads one JSON file: the one that `--config` names, else
-`/etc/layby/layby.json` if it is there, else none. Comments (`//` and `/* */`) are fine.
-Every key has a default that suits an edge box, so a file holds only what differs:
+`layby serve` reads one JSON file: the file that `--config` names. Without `--config`, it reads
+`/etc/layby/layby.json`; if that file is missing, the defaults apply. Comments (`//` and
+`/* */`) are allowed. Every key has a default that suits an edge box, so a file contains only
+the values that differ:
 
 ```json
 {
-  // The disk is shared with others.
+  // Other programs use the same disk.
   "cache": {"max_bytes": "50%", "min_free_bytes": "5GiB"},
   "upstreams": [
     {"name": "docker.io", "allow": ["library/*", "grafana/grafana"]}
@@ -222,14 +228,14 @@ Every key has a default that suits an edge box, so a file holds only what differ
 }
 ```
 
-- `layby config check --config FILE` reports everything that is wrong with a file at
-  once; `layby serve` starts with a file that has no faults or not at all.
+- `layby config check --config FILE` reports all faults of a file at once. `layby serve`
+  starts only with a file that has no faults.
 - `layby config show --config FILE` prints the configuration in effect.
 - `layby config schema` prints a JSON schema for editors.
 
 A *size* is a number of bytes, or text with a unit: `"64KiB"`, `"1.5GiB"` (powers of
 1024), `"2MB"` (powers of 1000). A *share* is a percentage of the file system: `"80%"`.
-A *rate* is a size a second: `"2MB/s"`. A *duration* is text with a unit: `"500ms"`,
+A *rate* is a size per second: `"2MB/s"`. A *duration* is text with a unit: `"500ms"`,
 `"60s"`, `"5m"`, `"6h"`, `"7d"`.
 )";
 
@@ -237,9 +243,9 @@ constexpr const char* kListIntroduction = R"(# Prefetch
 
 <!-- Printed by `layby config reference --prefetch` from src/app/; change it there. -->
 
-Layby fetches the images of a list before anyone asks for them, keeps them current, and
-does so behind the pulls of clients. The list is a JSON file, `/etc/layby/prefetch.json`
-unless the configuration says otherwise; comments (`//` and `/* */`) are fine:
+Layby fetches the images of a list before anyone asks for them and keeps them current. Pulls
+of clients go first. The list is a JSON file, `/etc/layby/prefetch.json` unless the
+configuration says otherwise. Comments (`//` and `/* */`) are allowed:
 
 ```json
 {
@@ -253,47 +259,47 @@ unless the configuration says otherwise; comments (`//` and `/* */`) are fine:
 }
 ```
 
-Saving the file is enough: it is looked at every other second, and on SIGHUP. A list with
-faults is reported in the log and by `layby config check`, and the last good one stays.
+Saving the file is enough: Layby checks it every two seconds and on SIGHUP. Faults of a list
+are reported in the log and by `layby config check`, and the last good list stays in force.
 
-- `layby prefetch --plan` says what a run would fetch, and what that costs in bytes and in
-  pulls, without fetching anything.
-- `layby prefetch` runs the list now, whatever the window, and shows how it goes.
-- `layby status` and `/stats` say what the last run came to and when the next is.
+- `layby prefetch --plan` shows what a run would fetch, and what the run would cost in bytes
+  and in pulls, without fetching anything.
+- `layby prefetch` runs the list now, even outside the window, and shows the progress.
+- `layby status` and `/stats` show the result of the last run and the time of the next run.
 
 ## What is fetched
 
-| tags | which are meant |
+| tags | meaning |
 | --- | --- |
-| `3.13-slim` | this one |
+| `3.13-slim` | this tag |
 | `3.12-*` | `*` stands for any characters |
 | `>=3.12 <3.14` | a range of versions, without variants such as `-slim` |
-| `>=3.12 <3.14 -slim` | the same with this variant; `*` in it works as above |
-| `>=3.12 <3.14 -*` | with any variant, and with none |
+| `>=3.12 <3.14 -slim` | the same range with this variant; `*` in it stands for any characters |
+| `>=3.12 <3.14 -*` | the same range with any variant, and without one |
 
-A range takes tags that are as precise as it is itself: `>=3.12` takes `3.12` and `3.13`,
-not `3.12.4`; and never a pre-release such as `3.14-rc` or `3.14.0b1`. Patterns and ranges
-are looked up in the registry's list of tags at each run.
+A range matches only tags that are as precise as the range: `>=3.12` matches `3.12` and
+`3.13`, not `3.12.4`. A range never matches a pre-release such as `3.14-rc` or `3.14.0b1`.
+Each run looks up patterns and ranges in the registry's list of tags.
 
-Of an index, the manifests of the listed platforms are fetched with their blobs. The index
-itself is served whole: a platform that isn't listed comes when somebody pulls it.
+From an index, a run fetches the manifests of the listed platforms and their blobs. Clients
+still see the whole index: a platform that isn't listed is fetched when somebody pulls it.
 
-An image is whole before its tag moves to it. While it isn't, pulls of the tag get the old
-image (with `Warning: 110`), for at most `hold`.
+After a tag has moved, pulls of the tag get the old image (with `Warning: 110`) until the new
+image is complete, for at most `hold`.
 
 ## What it costs
 
-Docker Hub counts each manifest that is fetched as a pull, and nothing else: looking whether
-a tag has moved is free, and so are blobs. An image of one platform is two pulls when it is
-new (the index and the manifest) and none when it hasn't changed. A run keeps `quota.reserve` of
-the pull limit for people: it slows down before that and stops there until the limit has
-renewed itself. It sends at most half of `requests_per_minute`, stops at once while a client's
-pull needs the link, and goes on where it was.
+Docker Hub counts each manifest that is fetched as a pull. Blobs are free, and so is checking
+whether a tag has moved. An image of one platform costs two pulls when it is new (the index and
+the manifest) and none when it hasn't changed. A run leaves `quota.reserve` of the pull limit
+for people: it slows down near the reserve and pauses at the reserve until the limit has renewed
+itself. A run sends at most half of `requests_per_minute`. It pauses at once while a client's
+pull needs the link, and then continues where it was.
 
-What a stopped run has fetched stays, and the next run goes on there.
+A stopped run keeps what it has fetched, and the next run continues from there.
 )";
 
-// What stands under a section's title in the reference.
+// The title of a section in the reference.
 std::string section_title(const std::string& section) {
   if (section.empty()) return "Top level";
   if (!section.ends_with("[]")) return "`" + section + "`";
@@ -337,13 +343,15 @@ Json schema_of(const Keys& keys, const Key& key, Defaults& defaults) {
   return schema;
 }
 
-// The object that holds a key: the root, a section, or each of a list.
+// The schema of the object that holds a key: the root, a section, or an object of a list.
 Json& holder_of(Json& root, const std::string& section) {
   if (section.empty()) return root;
   if (section.ends_with("[]")) {
     const std::string list = section.substr(0, section.size() - 2);
     const std::size_t dot = list.rfind('.');
     Json& outer = holder_of(root, dot == std::string::npos ? "" : list.substr(0, dot));
+    // The tables declare a list before the keys of its objects.
+    assert(outer["properties"].contains(list.substr(dot + 1)));
     return outer["properties"][list.substr(dot + 1)]["items"];
   }
   Json& object = root["properties"][section];

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tree is built from nlohmann's SAX events: its own document keeps the last of
-// two equal keys in silence, and a configuration in which a key stands twice is
-// one that somebody misreads. Events stop at the first fault of syntax. They come without
-// a place, so the text is read through an iterator that leaves one.
+// Builds the tree from nlohmann's SAX events. nlohmann's own document silently keeps the last
+// of two equal keys, but a configuration with a key twice misleads its reader. Events stop at
+// the first syntax fault. Events have no position, so the parser reads the text through an
+// iterator that records how far it got. Invariant: open_ is the path of lists and objects
+// from the root to the one being read, at most kMaxJsonDepth long.
 
 #include "app/config_json.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -22,7 +24,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Reads characters and tells how far it got.
+// Reads characters and records how far it got.
 class Cursor {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -45,7 +47,7 @@ class Cursor {
   const char** reached_;
 };
 
-// "line 3, column 7" of the byte before `position`, which is where reading stopped.
+// "line 3, column 7" for byte number `position`, counted from 1, at which reading stopped.
 std::string place_of(std::string_view text, std::size_t position) {
   const std::string_view before =
       text.substr(0, std::min(position, text.size() + 1) - (position > 0 ? 1 : 0));
@@ -56,7 +58,7 @@ std::string place_of(std::string_view text, std::size_t position) {
   return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
-// Drops nlohmann's preamble and its echo of the text that it had read.
+// Drops nlohmann's preamble and its echo of the text.
 std::string plain_message(std::string message) {
   const std::size_t dash = message.find(" - ");
   if (dash != std::string::npos) message.erase(0, dash + 3);
@@ -75,7 +77,7 @@ std::string plain_message(std::string message) {
 
 class TreeBuilder final : public nlohmann::json_sax<Json> {
  public:
-  // Events come when `reached` is behind what they are about.
+  // At each event, `reached` points past the event's text.
   TreeBuilder(std::string_view text, const char* const& reached)
       : text_(text), reached_(reached), counted_(text.data()) {}
 
@@ -95,17 +97,19 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return add(JsonValue::Kind::kNumber, written);
   }
   bool string(string_t& value) override { return add(JsonValue::Kind::kText, std::move(value)); }
-  bool binary(binary_t&) override { return false; }  // Not in text.
+  bool binary(binary_t&) override { return false; }  // Never in JSON text.
   bool start_object(std::size_t) override { return open(JsonValue::Kind::kObject); }
   bool start_array(std::size_t) override { return open(JsonValue::Kind::kList); }
   bool end_array() override { return close(); }
 
   bool key(string_t& name) override {
+    assert(!open_.empty() && open_.back()->kind == JsonValue::Kind::kObject);
     open_.back()->members.push_back({std::move(name), {}, line()});
     return true;
   }
 
   bool end_object() override {
+    assert(!open_.empty() && open_.back()->kind == JsonValue::Kind::kObject);
     report_duplicates(*open_.back());
     return close();
   }
@@ -123,17 +127,24 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
  private:
-  // The place that the next value goes to.
+  // The node that the next value is stored in.
   JsonValue& next() {
+    assert(!open_.empty() || !seen_);  // A text has one root.
     seen_ = true;
     if (open_.empty()) return outcome_.root;
     JsonValue& parent = *open_.back();
-    if (parent.kind == JsonValue::Kind::kObject) return parent.members.back().value;
+    if (parent.kind == JsonValue::Kind::kObject) {
+      assert(!parent.members.empty());  // key() comes before its value.
+      return parent.members.back().value;
+    }
+    assert(parent.kind == JsonValue::Kind::kList);
     return parent.items.emplace_back();
   }
 
-  // Of the last character of what the event is about. Behind a number one more is read.
+  // The line on which the event's text ends. The last character that was read isn't counted:
+  // for a number it is the character after the number.
   int line() {
+    assert(counted_ <= reached_);
     for (; counted_ + 1 < reached_; ++counted_) line_ += *counted_ == '\n' ? 1 : 0;
     return line_;
   }
@@ -149,10 +160,10 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   bool open(JsonValue::Kind kind) {
     if (open_.size() == kMaxJsonDepth) {
       outcome_.broken = true;
-      outcome_.faults.push_back({path(), "is nested too deep; no key goes this far down"});
+      outcome_.faults.push_back({path(), "is nested too deep; no key is this deep"});
       return false;
     }
-    // Stable: a parent's vector grows only when this value is closed.
+    // The pointer stays valid: a parent's vector grows only after this value is closed.
     JsonValue& value = next();
     value.kind = kind;
     value.line = line();
@@ -161,11 +172,12 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
   }
 
   bool close() {
+    assert(!open_.empty());
     open_.pop_back();
     return true;
   }
 
-  // Where the reader stands: "upstreams[1]".
+  // The path of the innermost open value: "upstreams[1]".
   std::string path() const {
     std::string path;
     for (std::size_t i = 0; i + 1 < open_.size(); ++i) {
@@ -186,18 +198,18 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     for (std::size_t i = 1; i < names.size(); ++i) {
       const bool again = names[i] == names[i - 1] && (i == 1 || names[i] != names[i - 2]);
       if (again) {
-        outcome_.faults.push_back({join_path(path(), names[i]), "stands here twice; keep one"});
+        outcome_.faults.push_back({join_path(path(), names[i]), "appears here twice; keep one"});
       }
     }
   }
 
   std::string_view text_;
   const char* const& reached_;
-  const char* counted_;  // Before it, line_ - 1 lines end.
+  const char* counted_;  // line_ - 1 lines end before this character.
   int line_ = 1;
   JsonOutcome outcome_;
-  std::vector<JsonValue*> open_;
-  bool seen_ = false;
+  std::vector<JsonValue*> open_;  // Within outcome_.root, outermost first.
+  bool seen_ = false;             // A value has begun.
 };
 
 const JsonMember* find_member(const JsonValue& object, std::string_view shown_name) {
@@ -215,10 +227,11 @@ JsonOutcome read_json(std::string_view text) {
   Json::sax_parse(Cursor(text.data(), reached), Cursor(text.data() + text.size(), reached),
                   &builder, Json::input_format_t::json, true, true);
   JsonOutcome outcome = builder.take();
+  assert(!outcome.broken || !outcome.faults.empty());
   if (!outcome.broken && outcome.root.kind != JsonValue::Kind::kObject) {
     outcome.broken = true;
-    outcome.faults.push_back({"line 1, column 1", "a file of this kind is an object, { … }, not " +
-                                                      describe(outcome.root)});
+    outcome.faults.push_back(
+        {"line 1, column 1", "the file must be an object, { … }, not " + describe(outcome.root)});
   }
   return outcome;
 }
@@ -252,7 +265,7 @@ int line_of(const JsonValue& root, std::string_view path) {
       line = value->line;
       path.remove_prefix(std::min(end + 1, path.size()));
     } else {
-      // A name may have dots in it, which is a fault of its own.
+      // A name may contain dots. That is a fault, and the fault needs its line.
       const JsonMember* found = find_member(*value, path);
       const std::size_t end = found != nullptr ? path.size() : path.find_first_of(".[");
       if (found == nullptr) found = find_member(*value, path.substr(0, end));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON with // and /* */ comments as a plain tree. What the syntax allows and a
-// configuration must not have is a fault here: a key that stands twice in one object,
-// nesting without end. Pure; the depth limit bounds every recursion over the tree.
+// JSON with // and /* */ comments as a plain tree. A key that appears twice in one object and
+// nesting deeper than kMaxJsonDepth are faults too. Pure; the depth limit bounds every
+// recursion over the tree.
 
 #ifndef LAYBY_SRC_APP_CONFIG_JSON_H_
 #define LAYBY_SRC_APP_CONFIG_JSON_H_
@@ -22,20 +22,20 @@ struct JsonMember;
 struct JsonValue {
   enum class Kind { kNull, kBoolean, kNumber, kText, kList, kObject };
   Kind kind = Kind::kNull;
-  std::string text;  // A text's characters; a number or boolean as it is written.
+  std::string text;  // The characters of a text; a number or boolean as written.
   std::vector<JsonValue> items;
   std::vector<JsonMember> members;
-  int line = 0;  // On which it stands; of a list or an object, on which it begins.
+  int line = 0;  // The line of the value; for a list or an object, its first line.
 };
 
 struct JsonMember {
   std::string name;
   JsonValue value;
-  int line = 0;  // That of the name.
+  int line = 0;  // The line of the name.
 };
 
-// `root` is an object and complete unless `broken`: then a fault says where reading
-// stopped. Text of nothing but space and comments is an empty object.
+// `root` is a complete object unless `broken`. If `broken`, a fault says where reading
+// stopped. A text of only spaces and comments is an empty object.
 struct JsonOutcome {
   JsonValue root;
   bool broken = false;
@@ -43,11 +43,11 @@ struct JsonOutcome {
 };
 JsonOutcome read_json(std::string_view text);
 
-// "60", "\"80%\"", "a list": how a message names a value that is wrong.
+// How a message names a wrong value: "60", "\"80%\"", "a list".
 std::string describe(const JsonValue& value);
 
-// The line of what `path` ("upstreams[1].url") names, or of what it would stand in; 0 when
-// that is all of the text.
+// The line of the value that `path` ("upstreams[1].url") names. If the value is missing, the
+// line of the innermost list or object on the path; 0 for the root.
 int line_of(const JsonValue& root, std::string_view path);
 
 // "cache" and "max_bytes" as "cache.max_bytes", fit for a terminal.

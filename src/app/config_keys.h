@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tables of keys, of the configuration and of the prefetch list: each key is
-// declared once, with its path, what it holds, where it goes, its bounds and one
-// sentence. The parser, the reference, the JSON schema and `config show` all walk these
-// tables and no other.
+// The tables of the keys of the configuration and of the prefetch list. Each key is declared
+// once, with its path, its kind, its place, its range and one sentence. The parser, the
+// reference, the JSON schema and `config show` all use these tables and no other. Invariants:
+// a list is declared before the keys of its objects, and the objects of a list hold no list.
 
 #ifndef LAYBY_SRC_APP_CONFIG_KEYS_H_
 #define LAYBY_SRC_APP_CONFIG_KEYS_H_
@@ -30,8 +30,8 @@ enum class Kind {
   kFile,            // An absolute path, or empty for none; may be missing.
   kReadableFile,    // An absolute path, or empty for none; load_config reads it.
   kUrl,             // An http or https address, perhaps with a path.
-  kOptionalUrl,     // The same, or empty for none.
-  kName,            // An upstream's name, as clients say it in ?ns=.
+  kOptionalUrl,     // An http or https address, or empty for none.
+  kName,            // An upstream's name, as clients send it in ?ns=.
   kUser,            // A user's name, or empty for none.
   kLevel,           // "debug", "info", "warn", "error"
   kPatterns,        // A list of patterns of repository names.
@@ -40,7 +40,7 @@ enum class Kind {
   kPlatforms,       // A list of platforms.
   kImage,           // An image's name without a tag.
   kWindow,          // "01:00-05:00"
-  kOptionalWindow,  // The same, or empty for the whole day.
+  kOptionalWindow,  // A window, or empty for the whole day.
   kFlag,
   kCount,       // A whole number.
   kCountLimit,  // A whole number, or a share.
@@ -49,10 +49,10 @@ enum class Kind {
   kSizeLimit,   // A size, or a share of the file system.
   kDuration,
   kLifetime,  // A duration, or "forever".
-  kObjects,   // A list of objects; their members' paths begin with this one's and "[].".
+  kObjects,   // A list of objects. The paths of their keys begin with the list's path and "[].".
 };
 
-// What the keys are of, and whose turn it is of the objects of a list.
+// The documents that keys refer to, and the index of the current object of a list.
 struct Slot {
   Config& config;
   PrefetchListConfig& list;
@@ -62,10 +62,10 @@ struct Slot {
 template <typename T>
 using Place = T& (*)(Slot);
 
-// A list of objects, whatever they are.
+// A list of objects of any type.
 struct Objects {
   std::size_t (*count)(Slot);
-  void (*make)(Slot, std::size_t);  // That many, with their defaults, instead of those there.
+  void (*make)(Slot, std::size_t);  // Replaces all by so many defaults.
 };
 
 using Field = std::variant<Place<std::string>, Place<bool>, Place<int>, Place<std::uint64_t>,
@@ -84,15 +84,15 @@ struct Key {
   Field field;
   Range range;
   std::string_view text;
-  bool required = false;  // In each object of a list.
+  bool required = false;  // Each object of the list must have this key.
 };
 using Keys = std::vector<Key>;
 
-// In the order of the reference; a section's keys stand together.
+// In the order of the reference. The keys of a section are adjacent.
 const Keys& config_keys();
 const Keys& prefetch_keys();
 
-// "upstreams[]." of the members of upstreams, "" of others.
+// "upstreams[]." for a key of the objects in upstreams, "" for a key outside of lists.
 std::string_view objects_prefix(std::string_view path);
 
 inline constexpr std::uint64_t kLeastRate = 64 << 10;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nearness is Damerau's distance in its restricted form, over the key's path, and over
-// its last part alone for a key that is right but stands in the wrong section.
+// The distance is Damerau and Levenshtein's, in its restricted form. It is taken over the
+// key's path, and over the last part of the path for a key in the wrong section.
 
 #include "app/config_nearest.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <vector>
 
@@ -19,7 +20,7 @@ std::string_view last_part(std::string_view path) {
   return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
-// One edit in three characters is a slip; more is another word.
+// One edit in three characters is a typing mistake; more edits make another word.
 std::size_t tolerance(std::string_view word) { return std::max<std::size_t>(1, word.size() / 3); }
 
 }  // namespace
@@ -40,6 +41,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
       if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
+  assert(row[b.size()] <= std::max(a.size(), b.size()));
   return row[b.size()];
 }
 
@@ -49,7 +51,7 @@ std::string suggestion(const Keys& keys, const std::string& unknown_path) {
   std::size_t least = tolerance(name) + 1;
   for (const Key& key : keys) {
     if (unknown_path.size() > kLongestGuess) break;
-    // Elsewhere is a step further than misspelt.
+    // A key in another section counts one edit more than a misspelt key.
     const std::size_t distance = std::min(edit_distance(unknown_path, key.path),
                                           edit_distance(name, last_part(key.path)) + 1);
     if (distance >= least) continue;
@@ -58,7 +60,7 @@ std::string suggestion(const Keys& keys, const std::string& unknown_path) {
   }
   if (best.empty())
     return std::string("; `layby config reference") +
-           (&keys == &prefetch_keys() ? " --prefetch" : "") + "` lists them all";
+           (&keys == &prefetch_keys() ? " --prefetch" : "") + "` lists all keys";
   return "; did you mean \"" + std::string(best) + "\"?";
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The key that somebody meant who wrote one that isn't there. Pure.
+// Guesses which key an unknown key was meant to be. Pure.
 
 #ifndef LAYBY_SRC_APP_CONFIG_NEAREST_H_
 #define LAYBY_SRC_APP_CONFIG_NEAREST_H_
@@ -12,10 +12,11 @@
 
 namespace layby::app {
 
-// Insertions, removals, replacements and swaps of neighbours that turn `a` into `b`.
+// How many insertions, removals, replacements and swaps of neighbours turn `a` into `b`.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-// "; did you mean \"cache.max_bytes\"?" for a path of the table, or where to look.
+// How a message about an unknown key ends: "; did you mean \"cache.max_bytes\"?", or else the
+// command that lists all keys.
 std::string suggestion(const Keys& keys, const std::string& unknown_path);
 
 }  // namespace layby::app

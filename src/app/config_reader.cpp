@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A place has two names: the one in the table ("upstreams[].url") and the one in the
-// file ("upstreams[1].url").
+// A value has two paths: one in the table of keys ("upstreams[].url") and one in the file
+// ("upstreams[1].url").
 
 #include "app/config_reader.h"
 
 #include <algorithm>
+#include <cassert>
 #include <string>
 
 #include "app/config_nearest.h"
@@ -69,7 +70,9 @@ class Reader {
       return fault(path, "must be a list" + least + ", [{ … }], not " +
                              (is_list ? std::string("empty") : describe(list)));
     }
+    assert(slot_.item == 0);  // The objects of a list hold no list.
     std::get<Objects>(key.field).make(slot_, list.items.size());
+    assert(std::get<Objects>(key.field).count(slot_) == list.items.size());
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       slot_.item = i;
       read_item(key, list.items[i], path + "[" + std::to_string(i) + "]");
@@ -102,8 +105,8 @@ class Reader {
 JsonValue read_document(std::string_view text, const Keys& keys, Slot slot,
                         std::vector<ConfigFault>& faults) {
   if (text.size() > kMaxConfigBytes) {
-    faults.push_back({"size", "is more than " + bytes_text(kMaxConfigBytes) +
-                                  "; this is not the file that was meant"});
+    faults.push_back(
+        {"size", "is more than " + bytes_text(kMaxConfigBytes) + "; is it the right file?"});
     return {};
   }
   JsonOutcome read = read_json(text);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a tree of JSON into what a table of keys describes. Pure.
+// Reads JSON into the documents that a table of keys describes. Pure.
 
 #ifndef LAYBY_SRC_APP_CONFIG_READER_H_
 #define LAYBY_SRC_APP_CONFIG_READER_H_
@@ -13,12 +13,12 @@
 
 namespace layby::app {
 
-// Reads `text` and puts each member where its key has its place, or adds what is wrong.
-// Gives the tree, which has nothing in it when it can't be read.
+// Reads `text`, stores each value in the place of its key and adds what is wrong to `faults`.
+// Returns the tree, which is empty if `text` can't be read.
 JsonValue read_document(std::string_view text, const Keys& keys, Slot slot,
                         std::vector<ConfigFault>& faults);
 
-// Gives each fault the line that its path stands on.
+// Sets the line of each fault by its path.
 void set_lines(const JsonValue& root, std::vector<ConfigFault>& faults);
 
 }  // namespace layby::app

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each check answers with a complaint that says what to write. Names and patterns
-// follow the reference grammar that Docker and OCI share: lower case, digits,
-// separators; a pattern has '*' on top of it.
+// Each check returns a complaint that says what to write, or an empty string. Names and
+// patterns follow the reference grammar that Docker and OCI share: lower case, digits,
+// separators. A pattern may contain '*' as well.
 
 #include "app/config_text.h"
 
@@ -41,7 +41,7 @@ std::string check_address(const std::string& text) {
 
 std::string check_path(const std::string& text) {
   if (has_control(text)) return "has control characters in it; write a plain path";
-  if (!text.starts_with('/')) return "is not an absolute path; write it from / on";
+  if (!text.starts_with('/')) return "is not an absolute path; begin it with /";
   return "";
 }
 
@@ -58,7 +58,7 @@ std::string check_url(const std::string& text) {
   if (!url) return log::printable(url.error().message) + "; write \"https://registry.example\"";
   if (!url->query.empty()) return "has a query; write \"" + url->origin() + "\"";
   if (url->path == "/v2" || url->path == "/v2/") {
-    return "ends in /v2, which is added to it; write \"" + url->origin() + "\"";
+    return "ends in /v2, which Layby adds itself; write \"" + url->origin() + "\"";
   }
   return "";
 }
@@ -114,7 +114,7 @@ std::string check_window(const std::string& text) {
 std::string check_image(const std::string& text) {
   const auto name = oci::parse_image_name(text);
   if (!name) return "is not an image; write it as for `docker pull`, such as \"python\"";
-  const std::string last = text.substr(text.rfind('/') + 1);  // All of it, without a slash.
+  const std::string last = text.substr(text.rfind('/') + 1);  // The whole text if it has no slash.
   const bool tagged = last.find_first_of(":@") != std::string::npos;
   return tagged ? "names a tag or a digest; write that under \"tags\"" : "";
 }
@@ -157,7 +157,7 @@ std::string check_text(Kind kind, const std::string& text) {
     case Kind::kImage:
       return check_image(text);
     default:
-      return "";  // Not a text.
+      return "";  // Values of other kinds are no texts.
   }
 }
 

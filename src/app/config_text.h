@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What texts of the configuration must look like, kind by kind. Pure.
+// Checks the texts of the configuration by their kind. Pure.
 
 #ifndef LAYBY_SRC_APP_CONFIG_TEXT_H_
 #define LAYBY_SRC_APP_CONFIG_TEXT_H_
@@ -14,7 +14,7 @@ namespace layby::app {
 // What is wrong with `text` and what to write instead; empty when it is fine.
 std::string check_text(Kind kind, const std::string& text);
 
-// `text` in the one form that the program uses: URLs without a slash at their end.
+// `text` in the form that the program uses: a URL has no slash at its end.
 std::string normal_text(Kind kind, const std::string& text);
 
 }  // namespace layby::app

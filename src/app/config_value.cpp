@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values are checked one by one, without a look at their neighbours. A text that is
-// wrong is stored all the same: what is checked later between keys then finds it
-// there and doesn't report it missing as well.
+// Each value is checked by itself. A wrong text is stored nevertheless, so that later checks
+// over several keys don't report it as missing as well.
 
 #include "app/config_value.h"
 
 #include <array>
+#include <cassert>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -67,6 +68,7 @@ class Setter {
         value_.kind == JsonValue::Kind::kNumber ? parse_number(value_.text) : std::nullopt;
     if (!number) return expected("a whole number");
     if (outside(*number)) return out_of_range(as_number);
+    assert(*number <= std::numeric_limits<int>::max());  // The range of a count fits in an int.
     place(slot_) = static_cast<int>(*number);
   }
 
@@ -81,6 +83,7 @@ class Setter {
         value_.kind == JsonValue::Kind::kNumber ? parse_number(value_.text) : std::nullopt;
     if (!number) return expected("\"20%\", or a whole number");
     if (outside(*number)) return out_of_range(as_number);
+    assert(*number <= std::numeric_limits<int>::max());
     place(slot_) = static_cast<int>(*number);
   }
 
@@ -116,6 +119,7 @@ class Setter {
     if (value_.kind != JsonValue::Kind::kText) return expected(kWanted);
     const Result<milliseconds> duration = parse_duration(value_.text);
     if (!duration) return expected(kWanted);
+    assert(duration->count() >= 0);
     if (outside(static_cast<std::uint64_t>(duration->count()))) return out_of_range(as_duration);
     place(slot_) = *duration;
   }
@@ -135,7 +139,7 @@ class Setter {
     }
     if (texts.size() < key_.range.least) {
       fault(key_.kind == Kind::kPatterns ? "allows nothing; write [\"*\"] to allow everything"
-                                         : "is empty; write one at least, or leave it out");
+                                         : "is empty; write at least one, or leave it out");
     }
     place(slot_) = std::move(texts);
   }
@@ -148,10 +152,10 @@ class Setter {
     return duration_text(milliseconds(static_cast<std::int64_t>(value)));
   }
 
-  // No limit is 0, so one range can't say what the least is else.
+  // 0 means no limit, so a Range can't express the least rate.
   void set_rate(std::uint64_t& rate) {
     const std::optional<std::uint64_t> bytes = read_bytes(value_, "/s");
-    if (!bytes) return expected("a size such as \"2MB/s\", or a number of bytes, a second");
+    if (!bytes) return expected("a rate such as \"2MB/s\", or a number of bytes a second");
     rate = *bytes;
     if (rate == 0 || rate >= kLeastRate) return;
     fault("must be 0 for no limit, or at least " + bytes_text(kLeastRate) + " a second, not " +
@@ -182,6 +186,7 @@ class Setter {
 
 void set_value(const Key& key, const JsonValue& value, Slot slot, const std::string& path,
                std::vector<ConfigFault>& faults) {
+  assert(key.kind != Kind::kObjects);
   std::visit(Setter(key, value, slot, path, faults), key.field);
 }
 
@@ -196,11 +201,12 @@ std::string bytes_text(std::uint64_t bytes) {
   return std::to_string(bytes);
 }
 
-// The largest unit that comes out even and at more than one, so that a minute stays "60s".
+// Uses the largest unit of which the duration is a multiple above 1: a minute stays "60s".
 std::string duration_text(milliseconds duration) {
   if (duration == policy::kForever) return "forever";
   constexpr std::array<Unit, 4> kUnits{
       {{86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1'000, "s"}}};
+  assert(duration.count() >= 0);
   const auto count = static_cast<std::uint64_t>(duration.count());
   if (count == 0) return "0s";
   for (const Unit& unit : kUnits) {

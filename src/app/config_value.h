@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One value of the configuration, from JSON into its place and back. Pure.
+// Converts one value of the configuration from JSON and back. Pure.
 
 #ifndef LAYBY_SRC_APP_CONFIG_VALUE_H_
 #define LAYBY_SRC_APP_CONFIG_VALUE_H_
@@ -15,12 +15,12 @@
 
 namespace layby::app {
 
-// Puts `value` where `key` has its place, or adds to `faults` what is wrong with it.
-// `path` is where it stands in the file. Not for Kind::kObjects.
+// Stores `value` in the place of `key`, and adds to `faults` what is wrong with it. `path` is
+// the path of the value in the file. Not for Kind::kObjects.
 void set_value(const Key& key, const JsonValue& value, Slot slot, const std::string& path,
                std::vector<ConfigFault>& faults);
 
-// As a configuration would write them, exactly: "64KiB", "1000000"; "60s", "2h"; "80%".
+// Values as a configuration writes them, exact: "64KiB", "1000000"; "60s", "2h"; "80%".
 std::string bytes_text(std::uint64_t bytes);
 std::string duration_text(std::chrono::milliseconds duration);
 std::string limit_text(const SizeLimit& limit);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store answers later, and whether or not the one who asked is still there.
+// The store answers later, even if the client has gone by then. Waiting drops such an answer.
 
 #include "app/control.h"
 
+#include <cassert>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -43,17 +44,21 @@ server::Response failure_answer(const Error& error) {
   return error_answer(status, error.message);
 }
 
-// Drops an answer when the client has gone.
+// A request that waits for its answer. It is destroyed when the client has gone; a later answer
+// is then dropped.
 class Waiting final : public cache::Operation {
  public:
   explicit Waiting(server::Handler::Respond respond)
       : respond_(std::make_shared<server::Handler::Respond>(std::move(respond))) {}
   ~Waiting() override { *respond_ = nullptr; }
 
-  // What is under way for it, and ends with it.
-  void hold(cache::Handle work) { work_ = std::move(work); }
+  // Keeps the work that makes the answer; destroying this cancels the work.
+  void hold(cache::Handle work) {
+    assert(!work_);
+    work_ = std::move(work);
+  }
 
-  // May be called once.
+  // The function that answers. Only its first call has an effect.
   std::function<void(server::Response)> answer() const {
     return [respond = respond_](server::Response response) {
       if (const auto call = std::exchange(*respond, nullptr)) call(std::move(response));
@@ -85,7 +90,7 @@ std::optional<cache::TagKey> Control::image_of(const server::Request& request,
   const std::string text = http::query_value(request.query, "image").value_or("");
   const auto name = oci::parse_image_name(text);
   if (!name) {
-    respond(error_answer(400, "\"" + text + "\" is no image; write it as for docker, " +
+    respond(error_answer(400, "\"" + text + "\" is not an image; write it as for docker, " +
                                   "such as debian:12 or python@sha256:…"));
     return std::nullopt;
   }
@@ -99,6 +104,7 @@ std::optional<cache::TagKey> Control::image_of(const server::Request& request,
 }
 
 cache::Handle Control::handle(const server::Request& request, Respond respond) {
+  assert(takes(request));
   if (request.path == "/prefetch") {
     prefetch(request, respond);
     return nullptr;
@@ -106,7 +112,7 @@ cache::Handle Control::handle(const server::Request& request, Respond respond) {
   const bool plans = request.path == "/prefetch/plan";
   const bool lists = request.path == "/images" || plans;
   if (request.method != (lists ? "GET" : "POST")) {
-    respond(error_answer(405, std::string("this is for ") + (lists ? "GET" : "POST")));
+    respond(error_answer(405, std::string("use the method ") + (lists ? "GET" : "POST")));
     return nullptr;
   }
   if (plans) return plan(request, std::move(respond));
@@ -183,7 +189,7 @@ void Control::prefetch(const server::Request& request, const Respond& respond) {
   if (request.method == "GET" || request.method == "HEAD") {
     return respond(json_answer(200, admin::prefetch_json(prefetching_.status())));
   }
-  if (request.method != "POST") return respond(error_answer(405, "this is for GET and POST"));
+  if (request.method != "POST") return respond(error_answer(405, "use the method GET or POST"));
   if (http::query_value(request.query, "stop")) {
     prefetching_.stop();
     return respond(json_answer(200, Json{{"run", prefetching_.status().run}}));

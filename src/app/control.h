@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the CLI may do to a running daemon, over the Unix socket alone: list, pin,
-// unpin and evict images, have the stored blobs checked, and fetch the prefetch list. JSON out; an
-// error is
+// The CLI's commands to a running daemon, over the Unix socket only: list, pin, unpin and evict
+// images, verify the stored blobs, run and plan the prefetch list. Answers are JSON; an error is
 // {"error": "a sentence"}.
 
 #ifndef LAYBY_SRC_APP_CONTROL_H_
@@ -20,18 +19,18 @@ namespace layby::app {
 
 class Control final : public server::Handler {
  public:
-  // All outlive this.
+  // What is passed by reference outlives this.
   Control(const cache::Cache& cache, cache::Store& store, Prefetching& prefetching,
           const Clock& clock)
       : cache_(cache), store_(store), prefetching_(prefetching), clock_(clock) {}
 
-  // Whether `request` is one of these: by its path, and by the way it came.
+  // Whether `request` is a command: it came over the Unix socket and has a command's path.
   static bool takes(const server::Request& request);
 
   cache::Handle handle(const server::Request& request, Respond respond) override;
 
  private:
-  // The image that the query names. Null after it was refused.
+  // The image that the query names; nullopt after `respond` was called with an error.
   std::optional<cache::TagKey> image_of(const server::Request& request,
                                         const Respond& respond) const;
 

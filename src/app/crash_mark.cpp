@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A handler may do no more than open and close a file, whose name is there already.
+// A signal handler may allocate nothing (signal-safety(7)), so the path is stored beforehand.
 
 #include "app/crash_mark.h"
 
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cassert>
 #include <climits>
 #include <csignal>
 
@@ -16,8 +17,7 @@ namespace {
 
 std::array<char, PATH_MAX> g_path{};
 
-// SA_RESETHAND has put the default action back, which ends the process when the fault
-// comes again.
+// SA_RESETHAND has restored the signal's default action, so raise() ends the process.
 void on_fatal_signal(int number) {
   const int fd = ::open(g_path.data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
   if (fd >= 0) ::close(fd);
@@ -28,6 +28,7 @@ void on_fatal_signal(int number) {
 
 void mark_crashes(const std::string& path) {
 #ifndef LAYBY_SANITIZED
+  assert(g_path.front() == '\0');  // Called once: the handler may read g_path from now on.
   if (path.size() >= g_path.size()) return;
   path.copy(g_path.data(), path.size());
   struct sigaction action {};

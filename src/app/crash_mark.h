@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process that dies of a bad page of memory may have been led there by a damaged
-// index, which it would read again at each start. So its last act is to leave a mark
-// that makes the next start look first.
+// A damaged index can crash the process, and would crash it again at each start. So a process
+// that crashes leaves a mark, and the next start checks the index first.
 
 #ifndef LAYBY_SRC_APP_CRASH_MARK_H_
 #define LAYBY_SRC_APP_CRASH_MARK_H_
@@ -11,8 +10,9 @@
 
 namespace layby::app {
 
-// From now on a SIGSEGV, SIGBUS or SIGABRT makes an empty file at `path` before it ends
-// the process. Does nothing under the sanitizers, which report these themselves.
+// From now on a SIGSEGV, SIGBUS or SIGABRT creates an empty file at `path` before it ends the
+// process. May be called once. Does nothing under the sanitizers, which report these signals
+// themselves.
 void mark_crashes(const std::string& path);
 
 }  // namespace layby::app

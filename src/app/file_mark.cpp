@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One stat.
+// A mark costs one stat(2).
 
 #include "app/file_mark.h"
 

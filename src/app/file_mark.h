@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it is seen that a file has changed: by its times, not by inotify, for editors replace
-// files, and folders come and go with the disks that they are on.
+// Detects that a file has changed, by its inode, size and time. inotify doesn't fit: editors
+// replace files, and folders come and go with their disks.
 
 #ifndef LAYBY_APP_FILE_MARK_H_
 #define LAYBY_APP_FILE_MARK_H_
@@ -12,10 +12,10 @@
 
 namespace layby::app {
 
-// How often files are looked at.
+// How often files are checked.
 inline constexpr std::chrono::seconds kFileLook{2};
 
-// What a file is known by: it is read again when that changes.
+// Identifies a version of a file. The file is read again when its mark changes.
 struct FileMark {
   bool there = false;
   std::int64_t changed_ns = 0;
@@ -24,7 +24,7 @@ struct FileMark {
   bool operator==(const FileMark&) const = default;
 };
 
-// Blocks on the disk. A file that can't be looked at, and an empty path, are not there.
+// Blocks on the disk. An empty path and a file that stat() fails on are not `there`.
 FileMark mark_of(const std::string& path);
 
 }  // namespace layby::app

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The program. What it does is up to its first argument, see src/cli; `layby serve`
-// is the daemon, whose parts src/app/appliance.cpp puts together.
+// The program. The first argument chooses a command of src/cli; `layby serve` is the daemon,
+// which src/app/appliance.cpp wires.
 
 #include "layby/cli/cli.h"
 
@@ -11,8 +11,9 @@
 
 int main(int argc, char** argv) {
 #ifdef LAYBY_STATIC
-  // Names come from /etc/hosts and DNS, which glibc has built in, whatever nsswitch.conf
-  // says: others are shared libraries, and of another glibc than the one in here.
+  // Host names come from /etc/hosts and DNS only, whatever nsswitch.conf says. Both are built
+  // into glibc; other sources are shared libraries of the system's glibc, which may have
+  // another version.
   __nss_configure_lookup("hosts", "files dns");
 #endif
   return layby::cli::run(argc, argv);

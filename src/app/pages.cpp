@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pages are small and made anew for each request.
+// The pages are small and are made anew for each request.
 
 #include "app/pages.h"
 
@@ -28,16 +28,16 @@ std::string front_page(const server::Request& request, const std::vector<std::st
   const std::string host(request.headers.get("Host").value_or("this-host:5000"));
   std::string to_be_seen_to;
   for (const std::string& line : notices) {
-    to_be_seen_to += (to_be_seen_to.empty() ? "\nTo be seen to:\n\n  " : "  ") + line + "\n";
+    to_be_seen_to += (to_be_seen_to.empty() ? "\nNeeds attention:\n\n  " : "  ") + line + "\n";
   }
   return std::string("layby ") + version() +
          ": a pull-through cache of Docker Hub's official images\n\n"
-         "Docker, in /etc/docker/daemon.json:\n\n"
+         "For Docker, in /etc/docker/daemon.json:\n\n"
          "  {\"registry-mirrors\": [\"http://" +
          host +
          "\"]}\n\n"
-         "/healthz   200 when it serves\n"
-         "/stats     what it does, as JSON\n"
+         "/healthz   200 while the daemon serves\n"
+         "/stats     its statistics, as JSON\n"
          "/metrics   the same for Prometheus\n" +
          to_be_seen_to;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the listener serves beside /v2: /healthz, /stats, /metrics, and a page at / that
-// tells a person what this is. Read-only. Everything under /v2 goes to the registry's
-// API, and what the CLI asks over the Unix socket to Control.
+// The pages beside /v2: /healthz, /stats, /metrics, and a page at / that tells a person what
+// this is. The pages are read-only. Requests under /v2 go to the registry's API, and the
+// CLI's commands over the Unix socket go to Control.
 
 #ifndef LAYBY_SRC_APP_PAGES_H_
 #define LAYBY_SRC_APP_PAGES_H_

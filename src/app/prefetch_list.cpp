@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading a prefetch list. What it has in common with the configuration is done by the
-// table of its keys.
+// Reads a prefetch list by the table of its keys, like the configuration.
 
 #include "layby/app/prefetch_list.h"
 
@@ -20,14 +19,14 @@ namespace {
 
 std::string why_unserved(const std::string& image, const Config& config) {
   const auto name = oci::parse_image_name(image);
-  if (!name) return "";  // A fault of its own.
+  if (!name) return "";  // The parser reports this.
   const auto at = std::find_if(
       config.upstreams.begin(), config.upstreams.end(), [&](const UpstreamConfig& upstream) {
         return upstream.name == name->registry ||
                (oci::is_docker_hub(upstream.name) && oci::is_docker_hub(name->registry));
       });
   if (at == config.upstreams.end()) {
-    return "is of " + name->registry + ", which is none of the configuration's \"upstreams\"";
+    return "belongs to " + name->registry + ", which is not in the configuration's \"upstreams\"";
   }
   const bool served =
       policy::allows(at->allow, name->repository) && !policy::allows(at->deny, name->repository);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A list that can't be used leaves the last good one in force.
+// Invariants: at most one reading of the file is under way, while reading_ is true; schedule_ is
+// set exactly while the list in force has images, and a run is under way only then.
 
 #include "app/prefetching.h"
 
 #include <algorithm>
+#include <cassert>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -16,7 +18,7 @@
 namespace layby::app {
 namespace {
 
-// The clock on the wall may be set meanwhile.
+// The schedule is checked this often, because the wall clock may be set.
 constexpr std::chrono::seconds kScheduleLook{20};
 constexpr std::size_t kMostLogged = 20;
 
@@ -48,7 +50,9 @@ void log_difference(const char* what, const std::set<std::string>& of,
 cache::PrefetchImage to_image(const PrefetchImageConfig& from, const cache::Cache& cache) {
   cache::PrefetchImage image;
   const auto name = oci::parse_image_name(from.image);
+  assert(name);  // The list has no faults, so its names, tags and platforms can be parsed.
   image.origin = cache.find_origin(name->registry);
+  assert(image.origin != nullptr);  // unserved() found no fault.
   image.repository = name->repository;
   for (const std::string& tag : from.tags) image.tags.push_back(*policy::TagPattern::parse(tag));
   for (const std::string& platform : from.platforms) {
@@ -77,8 +81,6 @@ Prefetching::~Prefetching() {
   prefetcher_.on_moved(nullptr);
 }
 
-// -- the file
-
 Prefetching::Reading Prefetching::read(const std::string& path,
                                        const std::optional<FileMark>& known) {
   Reading reading;
@@ -105,6 +107,7 @@ void Prefetching::reload() {
 }
 
 void Prefetching::on_read(Reading reading) {
+  assert(reading_);
   reading_ = false;
   if (!reading.list) return;
   mark_ = reading.mark;
@@ -117,15 +120,16 @@ void Prefetching::on_read(Reading reading) {
   if (faults_.empty()) {
     take_list(reading.list->list);
   } else {
-    log::error("{}: the list before it stays in force", context_.config.prefetch);
+    log::error("{}: the last good list stays in force", context_.config.prefetch);
   }
 }
 
 void Prefetching::take_list(const PrefetchListConfig& list) {
+  assert(faults_.empty());
   const auto before = entries(list_);
   const auto after = entries(list);
-  log_difference("more:", after, before);
-  log_difference("less:", before, after);
+  log_difference("added:", after, before);
+  log_difference("removed:", before, after);
   if (prefetcher_.running()) result_ = "stopped";
   list_ = list;
   cache::PrefetchList taken;
@@ -136,6 +140,7 @@ void Prefetching::take_list(const PrefetchListConfig& list) {
     taken.images.push_back(to_image(image, context_.cache));
   }
   prefetcher_.set_list(std::move(taken));
+  assert(!prefetcher_.running());
   schedule_.reset();
   if (!list.images.empty()) {
     const auto window = policy::DayWindow::parse(list.window);
@@ -143,8 +148,6 @@ void Prefetching::take_list(const PrefetchListConfig& list) {
   }
   keep_schedule();
 }
-
-// -- runs
 
 std::chrono::seconds Prefetching::time_of_day() const {
   return local_time_of_day(context_.clock.wall_now());
@@ -159,7 +162,7 @@ void Prefetching::keep_schedule() {
   if (!schedule_) return;
   const SteadyTime now = context_.clock.steady_now();
   if (prefetcher_.running() && !asked_for_ && !schedule_->may_run(time_of_day())) {
-    log::info("prefetch: its window is over; the rest comes in the next");
+    log::info("prefetch: the window is over; the rest follows in the next window");
     stop();
     schedule_->want_soon();
   }
@@ -179,12 +182,13 @@ void Prefetching::keep_schedule() {
 }
 
 void Prefetching::on_ended() {
+  assert(!prefetcher_.running() && schedule_);
   const cache::PrefetchReport report = prefetcher_.report();
   result_ = report.failed() ? "failed" : "done";
   log::info("prefetch: run {} is over: {} images, {} bytes fetched, {} pulls{}", prefetcher_.run(),
             report.tags.size(), report.bytes_done, report.pulls_spent,
             report.failed() ? "; some failed" : "");
-  if (schedule_) schedule_->on_ended(context_.clock.steady_now(), report.failed());
+  schedule_->on_ended(context_.clock.steady_now(), report.failed());
   keep_schedule_soon();
 }
 
@@ -194,12 +198,14 @@ std::optional<Error> Prefetching::why_not() const {
     return Error{ErrorCode::kDenied, path + " has faults; see `layby config check`"};
   }
   if (schedule_) return std::nullopt;
-  return Error{ErrorCode::kDenied, path.empty() ? "the configuration names no prefetch list"
-                                                : "there are no images to fetch; write " + path};
+  return Error{ErrorCode::kDenied, path.empty()
+                                       ? "the configuration names no prefetch list"
+                                       : "the prefetch list has no images; add some to " + path};
 }
 
 Result<std::uint64_t> Prefetching::start() {
   if (auto error = why_not()) return *error;
+  assert(schedule_);
   asked_for_ = true;
   if (prefetcher_.running()) return prefetcher_.run();
   result_.clear();
@@ -238,6 +244,7 @@ admin::PrefetchStatus Prefetching::status() const {
   }
   status.report = prefetcher_.report();
   if (!schedule_) {
+    assert(!prefetcher_.running() && why_not());
     status.reason = why_not()->message;
     return status;
   }
@@ -249,7 +256,7 @@ admin::PrefetchStatus Prefetching::status() const {
   status.state = "idle";
   const auto wait = schedule_->wait(context_.clock.steady_now(), time_of_day());
   status.next_run = std::chrono::ceil<std::chrono::seconds>(wait);
-  if (!schedule_->may_run(time_of_day())) status.reason = "its window is " + list_.window;
+  if (!schedule_->may_run(time_of_day())) status.reason = "the window is " + list_.window;
   return status;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The prefetch list while the daemon runs: its file is watched, what is on it is fetched
-// when it is due, and whoever asks is told how it goes. A list with faults changes
-// nothing: the last good one stays. Lives on the loop thread.
+// Runs the prefetch list in the daemon: watches the file of the list, begins runs when they
+// are due, and reports their progress. A list with faults changes nothing: the last good list
+// stays in force. Lives on the loop thread; a helper thread reads the file.
 
 #ifndef LAYBY_SRC_APP_PREFETCHING_H_
 #define LAYBY_SRC_APP_PREFETCHING_H_
@@ -39,28 +39,29 @@ class Prefetching {
   explicit Prefetching(const Context& context);
   ~Prefetching();
 
-  // Reads the file now, whether or not it looks changed.
+  // Reads the file again, even if it looks unchanged.
   void reload();
 
   admin::PrefetchStatus status() const;
-  // Begins a run, or gives the number of the one under way. kDenied says why there is
-  // nothing to run.
+  // Begins a run unless a run is under way. Returns the number of the run. kDenied says why
+  // no run can begin.
   Result<std::uint64_t> start();
   void stop();
-  // Calls `done` with what a run would do: admin::plan_json. Errors are those of start().
+  // Calls `done` with what a run would do, as admin::plan_json writes it. The errors are those
+  // of start(), and come inside this call.
   cache::Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:
   struct Reading {
     FileMark mark;
-    std::optional<PrefetchListOutcome> list;  // When the mark has changed.
+    std::optional<PrefetchListOutcome> list;  // Set if the mark has changed.
   };
   static Reading read(const std::string& path, const std::optional<FileMark>& known);
 
   void look_at_file();
   void on_read(Reading reading);
   void take_list(const PrefetchListConfig& list);
-  // Begins and stops runs as the schedule has it.
+  // Begins and stops runs by the schedule.
   void keep_schedule();
   void keep_schedule_soon();
   void on_ended();
@@ -69,12 +70,12 @@ class Prefetching {
 
   const Context context_;
   cache::Prefetcher& prefetcher_;
-  PrefetchListConfig list_;  // The last good one.
+  PrefetchListConfig list_;  // The last list without faults.
   std::vector<ConfigFault> faults_;
   std::optional<FileMark> mark_;
   bool reading_ = false;
-  std::optional<policy::RunSchedule> schedule_;  // While the list has images.
-  bool asked_for_ = false;                       // The run under way: it heeds no window.
+  std::optional<policy::RunSchedule> schedule_;  // Set while the list has images.
+  bool asked_for_ = false;                       // By start(): the run ignores the window.
   std::string result_;
   cache::Handle file_timer_;
   cache::Handle schedule_timer_;

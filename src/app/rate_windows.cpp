@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The clock on the wall is looked at now and then, for it can be set and summer time
-// begins: a timer to the window's beginning would miss both.
+// The wall clock is checked every kLook. A timer until the window's beginning would miss a
+// change of the clock and the change to summer time.
 
 #include "app/rate_windows.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limit on what blobs take from the link, as it changes over the day. Lives on the
-// loop thread.
+// The rate limit of blob downloads, which may change over the day. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_RATE_WINDOWS_H_
 #define LAYBY_SRC_APP_RATE_WINDOWS_H_
@@ -19,12 +18,12 @@ namespace layby::app {
 
 class RateWindows {
  public:
-  // `set_rate` is called at once, and whenever another window begins. What is passed by
-  // reference outlives this.
+  // Calls `set_rate` at once. If there are windows, calls it again every few seconds with the
+  // rate then in force. What is passed by reference outlives this.
   RateWindows(const Config& config, cache::Timers& timers, const Clock& clock,
               std::function<void(std::uint64_t)> set_rate);
 
-  // At this time of day, in bytes a second; 0 for no limit.
+  // The rate at this time of day, in bytes a second; 0 for no limit.
   std::uint64_t rate_at(std::chrono::seconds time_of_day) const;
 
  private:

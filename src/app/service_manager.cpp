@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing waits for the manager. When its queue is full, a sign of life is lost and the next one
-// does; that the daemon is ready is told again.
+// Nothing waits for the manager. When its queue is full, WATCHDOG and STOPPING messages are
+// dropped, and READY is sent again later. Invariant: fd_ is open only if the socket's name fits
+// in a sockaddr_un.
 
 #include "app/service_manager.h"
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +29,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kAgain{500};
-// What the end of the process may take after the grace for transfers.
+// How long the process may take to end after the grace for transfers.
 constexpr milliseconds kEnd{10'000};
 constexpr std::uint64_t kLongestWatchdog = 24 * 3600 * 1'000'000ull;
 
@@ -57,7 +59,8 @@ ServiceManager::ServiceManager(Request request, cache::Timers& timers)
   if (request_.socket.empty()) return;
   const char first = request_.socket.front();
   if ((first != '/' && first != '@') || request_.socket.size() >= sizeof(sockaddr_un::sun_path)) {
-    log::warn("NOTIFY_SOCKET is {}, which is no path: nobody is told how it goes", request_.socket);
+    log::warn("NOTIFY_SOCKET is {}, which names no socket; the service manager gets no messages",
+              request_.socket);
     return;
   }
   fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -77,9 +80,10 @@ void ServiceManager::stopping(milliseconds grace) {
   tell("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(microseconds(grace + kEnd).count()));
 }
 
-// False when it may go better later.
+// False if the manager's queue is full, so that a later call may succeed.
 bool ServiceManager::tell(const std::string& message) {
   if (!fd_) return true;
+  assert(!request_.socket.empty() && request_.socket.size() < sizeof(sockaddr_un::sun_path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   request_.socket.copy(address.sun_path, request_.socket.size());
@@ -91,12 +95,14 @@ bool ServiceManager::tell(const std::string& message) {
     return true;
   }
   if (is_full(errno)) return false;
-  log::warn("the service manager at {} can't be told: {}", request_.socket, std::strerror(errno));
+  log::warn("sending to the service manager at {} failed: {}", request_.socket,
+            std::strerror(errno));
   return true;
 }
 
-// At half of what the manager waits, so that one may be lost.
+// Sends a sign of life every half of the watchdog's time, so that one may be lost.
 void ServiceManager::beat() {
+  assert(fd_ && request_.watchdog);
   tell("WATCHDOG=1");
   const auto half = std::chrono::duration_cast<milliseconds>(*request_.watchdog / 2);
   next_beat_ = timers_.after(std::max(half, milliseconds(1)), [this] { beat(); });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the daemon tells the service manager that started it (sd_notify(3)): that it serves,
-// that it stops, and, where a watchdog is set, that its loop still turns. Each is one datagram
-// to $NOTIFY_SOCKET; without that nothing is told. Lives on the loop thread.
+// Tells the service manager that started the daemon (sd_notify(3)) when the daemon serves, when
+// it stops and, if a watchdog is set, that its loop still turns. Each message is one datagram
+// to $NOTIFY_SOCKET; without this variable nothing is sent. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_SERVICE_MANAGER_H_
 #define LAYBY_SRC_APP_SERVICE_MANAGER_H_
@@ -20,20 +20,22 @@ namespace layby::app {
 
 class ServiceManager {
  public:
-  // What the manager said in the environment.
+  // What the manager asked for in the environment.
   struct Request {
-    std::string socket;  // A path, or a name after '@'. Empty: nobody wants to be told.
-    std::optional<std::chrono::microseconds> watchdog;  // How long it waits for a sign of life.
+    std::string socket;  // A path, or a name after '@'; empty for no messages.
+    std::optional<std::chrono::microseconds> watchdog;  // The longest time between signs of life.
   };
-  // $NOTIFY_SOCKET, $WATCHDOG_USEC and $WATCHDOG_PID; a watchdog for another process is none.
+  // From $NOTIFY_SOCKET, $WATCHDOG_USEC and $WATCHDOG_PID. A watchdog for another process is
+  // ignored.
   static Request asked_for();
 
   // `timers` outlives this.
   ServiceManager(Request request, cache::Timers& timers);
 
-  // From now on the daemon serves, as `status` says, and gives signs of life.
+  // Says that the daemon serves, with `status` as one line to show, and begins to send signs of
+  // life.
   void ready(std::string status);
-  // It ends within `grace`, for which the manager waits.
+  // Says that the daemon stops, and asks the manager to wait for `grace` and 10 s more.
   void stopping(std::chrono::milliseconds grace);
 
  private:

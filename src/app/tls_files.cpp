@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A certificate and its key are two files, so a renewal may be seen half done: the pair
-// then doesn't fit, and is read again at the next change.
+// A certificate and its key are two files, so half of a renewal may be read. Such a pair
+// doesn't match; it is refused, and read again at the next change. Invariants: identity_ is set
+// after load(); at most one reading is under way, while reading_ is true.
 
 #include "app/tls_files.h"
 
+#include <cassert>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -23,6 +25,7 @@ Result<std::unique_ptr<TlsFiles>> TlsFiles::load(const Context& context,
   auto made =
       std::unique_ptr<TlsFiles>(new TlsFiles(context, std::move(files), std::move(on_changed)));
   Reading first = read(made->files_, std::nullopt, nullptr);
+  assert(first.identity);  // Nothing was known, so the files were read.
   if (!first.identity->ok()) return first.identity->error();
   made->identity_ = **std::move(first.identity);
   made->marks_ = first.marks;
@@ -66,11 +69,12 @@ void TlsFiles::reload() {
 }
 
 void TlsFiles::on_read(Reading reading) {
+  assert(reading_ && identity_);
   reading_ = false;
   if (!reading.identity) return;
   marks_ = reading.marks;
   if (!reading.identity->ok()) {
-    log::error("tls: {}; the certificate before it stays in force",
+    log::error("tls: {}; the last good certificate stays in force",
                reading.identity->error().message);
     return;
   }
@@ -81,11 +85,13 @@ void TlsFiles::on_read(Reading reading) {
 }
 
 void TlsFiles::warn_of_end() {
+  assert(identity_);
   warned_at_ = context_.clock.steady_now();
   const auto left = identity_->expires_at() - context_.clock.wall_now();
   if (left > kWarnBefore) return;
   const auto days = std::chrono::floor<std::chrono::days>(left).count();
-  log::warn("tls: the certificate in {} {}; clients refuse it then", files_.certificate_file,
+  log::warn("tls: the certificate in {} {}; clients refuse an expired certificate",
+            files_.certificate_file,
             days < 0 ? "has expired" : "expires in " + std::to_string(days) + " days");
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The certificate and the key that HTTPS is served with: loaded at the start, and again
-// when a file has changed, on a helper thread. What can't be used leaves the last good pair
-// in force. Lives on the loop thread.
+// The certificate and the key for HTTPS. They are loaded at the start, and on a helper thread
+// again when a file has changed. Files that can't be used leave the last good pair in force.
+// Lives on the loop thread.
 
 #ifndef LAYBY_APP_TLS_FILES_H_
 #define LAYBY_APP_TLS_FILES_H_
@@ -28,13 +28,13 @@ class TlsFiles {
     const Clock& clock;
   };
 
-  // Loads them once; blocks on the disk. `on_changed` gets each later identity.
+  // Loads both files; blocks on the disk. `on_changed` gets each later identity.
   static Result<std::unique_ptr<TlsFiles>> load(const Context& context,
                                                 server::TlsIdentity::Files files,
                                                 std::function<void(Identity)> on_changed);
 
   const Identity& identity() const { return identity_; }
-  // Reads them now, changed or not.
+  // Reads both files again, even if they look unchanged.
   void reload();
 
  private:
@@ -45,7 +45,7 @@ class TlsFiles {
   };
   struct Reading {
     Marks marks;
-    std::optional<Result<Identity>> identity;  // When the marks have changed.
+    std::optional<Result<Identity>> identity;  // Set if the marks have changed.
   };
 
   TlsFiles(const Context& context, server::TlsIdentity::Files files,
@@ -56,7 +56,7 @@ class TlsFiles {
                       const Identity& before);
   void look();
   void on_read(Reading reading);
-  // Says it in the log when the certificate ends soon.
+  // Logs a warning if the certificate expires soon.
   void warn_of_end();
 
   const Context context_;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A parent gets no credentials: it has its own. It is no registry that blocks those who
-// ask often, so it has no limit of requests.
+// A parent gets no credentials, because it has its own. Requests to a parent have no limit,
+// because a parent doesn't block frequent clients as a registry does.
 
 #include "app/upstreams.h"
 
+#include <cassert>
 #include <string>
 #include <utility>
 
@@ -114,6 +115,7 @@ Result<Upstreams> Upstreams::make(const Config& config, upstream::Multi& multi,
 std::vector<admin::UpstreamState> Upstreams::states() const {
   std::vector<admin::UpstreamState> states;
   for (const Watched& watched : watched_) {
+    assert(watched.registry != nullptr);
     const cache::GuardStatus status = watched.registry->status();
     admin::UpstreamState state;
     state.name = watched.name;

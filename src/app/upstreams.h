@@ -6,6 +6,7 @@
 #ifndef LAYBY_SRC_APP_UPSTREAMS_H_
 #define LAYBY_SRC_APP_UPSTREAMS_H_
 
+#include <cassert>
 #include <memory>
 #include <vector>
 
@@ -25,14 +26,17 @@ policy::QuotaReserve quota_reserve(const CountLimit& limit);
 
 class Upstreams {
  public:
-  // Reads the passwords' files. What is passed by reference outlives the origins.
+  // Reads the password files. What is passed by reference outlives the origins.
   static Result<Upstreams> make(const Config& config, upstream::Multi& multi, cache::Timers& timers,
                                 const Clock& clock, Counters& counters);
 
-  // Once; this keeps looking at them.
-  std::vector<cache::Origin> take_origins() { return std::move(origins_); }
+  // May be called once. states() keeps looking at the origins.
+  std::vector<cache::Origin> take_origins() {
+    assert(origins_.size() == watched_.size());
+    return std::move(origins_);
+  }
 
-  // Only while the origins live.
+  // May be called only while the origins live.
   std::vector<admin::UpstreamState> states() const;
 
  private:
@@ -40,7 +44,7 @@ class Upstreams {
     std::string name;
     std::string url;
     const cache::Guard* registry = nullptr;
-    const cache::Guard* parent = nullptr;  // Null where there is none.
+    const cache::Guard* parent = nullptr;  // Null without a parent.
   };
 
   std::vector<cache::Origin> origins_;

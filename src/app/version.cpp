@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The version comes from CMake's project(); this is the only file that is compiled
-// again when it changes.
+// The version comes from CMake's project(). Only this file is compiled again when the version
+// changes.
 
 #include "layby/app/version.h"
 

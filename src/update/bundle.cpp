@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Every step reads the file by pread, so steps share no position in it.
 
 #include "layby/update/bundle.h"
 
@@ -7,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <functional>
 #include <optional>
@@ -26,7 +29,8 @@ constexpr std::size_t kMaxKeyBytes = 4096;
 
 Error no_bundle(const std::string& why) { return {ErrorCode::kInvalid, "no bundle: " + why}; }
 
-// Takes "NAME=VALUE\n" off the front of `text`; the value, or nullopt.
+// Removes "NAME=VALUE\n" from the front of `text` and returns the value; nullopt if `text`
+// begins with something else.
 std::optional<std::string_view> take_line(std::string_view& text, std::string_view name) {
   const std::size_t end = text.find('\n');
   if (end == std::string_view::npos || !text.starts_with(name)) return std::nullopt;
@@ -48,6 +52,7 @@ bool is_hex(std::string_view text, std::size_t size) {
 }
 
 std::string from_hex(std::string_view text) {
+  assert(text.size() % 2 == 0 && is_hex(text, text.size()));
   std::string bytes;
   for (std::size_t i = 0; i < text.size(); i += 2) {
     bytes += static_cast<char>(digit(text[i]) * 16 + digit(text[i + 1]));
@@ -55,8 +60,8 @@ std::string from_hex(std::string_view text) {
   return bytes;
 }
 
-// Hands out `size` bytes from `offset` on, a piece after the other. kCorrupt when the file ends
-// before.
+// Reads `size` bytes from `offset` on and passes them to `take`, piece by piece, each with its
+// position among these bytes. kCorrupt if the file ends too early.
 Status for_each_piece(int fd, std::uint64_t offset, std::uint64_t size,
                       const std::function<Status(std::string_view, std::uint64_t)>& take) {
   std::vector<char> piece(kPieceBytes);
@@ -71,10 +76,11 @@ Status for_each_piece(int fd, std::uint64_t offset, std::uint64_t size,
     if (Status status = take(bytes, done); !status) return status;
     done += bytes.size();
   }
+  assert(done == size);
   return {};
 }
 
-// Whether the bytes from `offset` on are those of `facts`.
+// Checks that the bytes from `offset` on have the size and the hash of `facts`.
 Status check_bytes(int fd, std::uint64_t offset, const BundleFacts& facts) {
   Sha sha(ShaKind::kSha256);
   Status read =
@@ -84,7 +90,7 @@ Status check_bytes(int fd, std::uint64_t offset, const BundleFacts& facts) {
       });
   if (!read) return read;
   if (sha.finish_hex() != facts.sha256) {
-    return Error{ErrorCode::kCorrupt, "its bytes aren't those that were signed"};
+    return Error{ErrorCode::kCorrupt, "its bytes differ from the signed ones"};
   }
   return {};
 }
@@ -95,7 +101,7 @@ Result<BundleHead> parse_head(std::string_view text) {
   std::string_view rest = text;
   if (!rest.starts_with(kMagic)) {
     return no_bundle(rest.starts_with(kAnyMagic) ? "its format is newer than this program"
-                                                 : "it doesn't begin as one");
+                                                 : "it doesn't begin like a bundle");
   }
   rest.remove_prefix(kMagic.size());
   const auto board = take_line(rest, "board");
@@ -111,7 +117,7 @@ Result<BundleHead> parse_head(std::string_view text) {
   const auto seconds = parse_number(*built);
   const auto bytes = parse_number(*size);
   if (!seconds || !bytes || !is_hex(*sha256, 64) || !is_hex(*signature, 2 * kSignatureBytes)) {
-    return no_bundle("its head has a number that is none");
+    return no_bundle("its head has an invalid number");
   }
   return BundleHead{
       {std::string(*board), std::string(*version), *seconds, *bytes, std::string(*sha256)},
@@ -131,6 +137,8 @@ Result<Bundle> Bundle::open(const std::string& path, const std::string& key_file
   text.resize(static_cast<std::size_t>(n));
   const auto head = parse_head(text);
   if (!head) return head.error();
+  assert(head->size_bytes <= text.size());
+  assert(head->signature.size() == kSignatureBytes);
   if (Status status = check_signature(*key, head->signed_text, head->signature); !status) {
     return status.error();
   }
@@ -141,20 +149,21 @@ Result<Bundle> Bundle::open(const std::string& path, const std::string& key_file
 }
 
 Status Bundle::write_to(const std::string& device) const {
+  assert(file_);  // open() gives no Bundle without a file.
   const UniqueFd slot(::open(device.c_str(), O_RDWR | O_CLOEXEC));
   if (!slot) return errno_error(device, errno);
   const off_t room = ::lseek(slot.get(), 0, SEEK_END);
   struct stat about {};
   if (::fstat(slot.get(), &about) != 0) return errno_error(device, errno);
   if (S_ISBLK(about.st_mode) && static_cast<std::uint64_t>(room) < facts_.size_bytes) {
-    return Error{ErrorCode::kNoSpace, device + " is too small for it"};
+    return Error{ErrorCode::kNoSpace, device + " is too small for the bundle"};
   }
   Status written = for_each_piece(
       file_.get(), begins_at_, facts_.size_bytes,
       [&](std::string_view piece, std::uint64_t at) { return write_at(slot.get(), piece, at); });
   if (!written) return written;
   if (::fsync(slot.get()) != 0) return errno_error(device, errno);
-  // From the medium, not from memory, as far as the kernel lets go of it.
+  // The check reads from the medium, not from memory, as far as the kernel drops its pages.
   ::posix_fadvise(slot.get(), 0, 0, POSIX_FADV_DONTNEED);
   if (!check_bytes(slot.get(), 0, facts_)) {
     return Error{ErrorCode::kCorrupt,

@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include <cassert>
+#include <climits>
 #include <memory>
 
 namespace layby::update {
@@ -27,6 +29,8 @@ const unsigned char* bytes_of(std::string_view text) {
 
 Status check_signature(const std::string& key_pem, std::string_view text,
                        std::string_view signature) {
+  assert(signature.size() == kSignatureBytes);
+  assert(key_pem.size() <= INT_MAX);
   const Owned<BIO> pem(BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())));
   const Owned<EVP_PKEY> key(pem ? PEM_read_bio_PUBKEY(pem.get(), nullptr, nullptr, nullptr)
                                 : nullptr);

@@ -14,8 +14,9 @@ namespace layby::update {
 
 inline constexpr std::size_t kSignatureBytes = 64;
 
-// Whether `signature` is of `text`, by the key whose public half `key_pem` is. kInvalid: that
-// is no such key; kDenied: it isn't.
+// Checks that `signature`, of kSignatureBytes, is the signature of `text` by the key whose
+// public half is `key_pem`. kInvalid: `key_pem` is no public Ed25519 key; kDenied: the
+// signature is wrong.
 Status check_signature(const std::string& key_pem, std::string_view text,
                        std::string_view signature);
 

@@ -35,7 +35,7 @@ class ImagesTest : public ::testing::Test {
   const oci::Digest digest_ = oci::Digest::of("manifest");
 };
 
-TEST_F(ImagesTest, AnImageHasItsNameSizesAgesAndPlatforms) {
+TEST_F(ImagesTest, ImageHasItsNameSizesAgesAndPlatforms) {
   const cache::Catalog catalog{{image("12")}, {}, 1'000, 700};
   const Json json = Json::parse(images_json(catalog, now_));
   const Json expected = {{"image", "debian:12"},
@@ -60,14 +60,14 @@ TEST_F(ImagesTest, AnImageHasItsNameSizesAgesAndPlatforms) {
   EXPECT_EQ(json.at("untagged_bytes"), 700);
 }
 
-TEST_F(ImagesTest, AnImageThatWasNeverUsedHasNoAgeOfUse) {
+TEST_F(ImagesTest, UnusedImageHasNoAgeOfUse) {
   cache::CachedImage unused = image("12");
   unused.used_at.reset();
   const Json json = Json::parse(images_json({{unused}, {}, 0, 0}, now_));
   EXPECT_TRUE(json.at("images").at(0).at("used_seconds").is_null());
 }
 
-TEST_F(ImagesTest, AnImageOfTheListSaysSo) {
+TEST_F(ImagesTest, ListedImageIsMarked) {
   cache::CachedImage listed = image("12");
   listed.pinned = false;
   listed.listed = true;
@@ -76,7 +76,7 @@ TEST_F(ImagesTest, AnImageOfTheListSaysSo) {
   EXPECT_EQ(json.at("images").at(0).at("listed"), true);
 }
 
-TEST_F(ImagesTest, ATimeInTheFutureIsNow) {
+TEST_F(ImagesTest, FutureTimeHasAgeZero) {
   const Json json = Json::parse(images_json({{image("12")}, {}, 0, 0}, now_ - seconds(3'600)));
   EXPECT_EQ(json.at("images").at(0).at("checked_seconds"), 0);
 }
@@ -87,7 +87,7 @@ TEST_F(ImagesTest, PinsThatWaitForTheirImageAreListed) {
   EXPECT_EQ(json.at("pins"), Json::parse(R"([{"image": "ghcr.io/acme/tool:1", "cached": false}])"));
 }
 
-TEST_F(ImagesTest, APinOfADigestIsNamedByIt) {
+TEST_F(ImagesTest, PinnedDigestIsPartOfTheName) {
   EXPECT_EQ(image_name({"docker.io", "library/debian", digest_.str()}), "debian@" + digest_.str());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby prefetch` is told: the run, and the plan with what it costs.
+// The answers to `layby prefetch`: the run, and the plan with its costs.
 
 #include "layby/admin/prefetch.h"
 
@@ -42,7 +42,7 @@ class PrefetchJsonTest : public ::testing::Test {
   cache::PrefetchReport report_;
 };
 
-TEST_F(PrefetchJsonTest, RunIsToldWithItsImages) {
+TEST_F(PrefetchJsonTest, RunIsReportedWithItsImages) {
   PrefetchStatus status;
   status.list = "/l.json";
   status.state = "running";
@@ -65,7 +65,7 @@ TEST_F(PrefetchJsonTest, RunIsToldWithItsImages) {
   EXPECT_EQ(json["images"][0]["bytes_done"], 40);
 }
 
-TEST_F(PrefetchJsonTest, BytesAreUnknownWhileOneImagesAre) {
+TEST_F(PrefetchJsonTest, BytesAreUnknownUntilEveryImageIsSized) {
   PrefetchStatus status;
   status.report.tags = {sized(tag("3.13", PrefetchState::kFetching), 100),
                         tag("3.12", PrefetchState::kManifests)};
@@ -74,7 +74,7 @@ TEST_F(PrefetchJsonTest, BytesAreUnknownWhileOneImagesAre) {
   EXPECT_TRUE(json["next_run_seconds"].is_null());
 }
 
-TEST_F(PrefetchJsonTest, PlanTellsWhatEachImageNeeds) {
+TEST_F(PrefetchJsonTest, PlanShowsWhatEachImageNeeds) {
   PrefetchTag current = sized(tag("a", PrefetchState::kCurrent), 0);
   current.before = new_;
   PrefetchTag moved = tag("b", PrefetchState::kManifests);
@@ -104,7 +104,7 @@ TEST_F(PrefetchJsonTest, PlanTellsWhatEachImageNeeds) {
   EXPECT_EQ(json["unknown_images"], 1);
 }
 
-TEST_F(PrefetchJsonTest, TagThatMovedToWhatIsHereHasMoved) {
+TEST_F(PrefetchJsonTest, TagThatMovedToACachedImageIsMoved) {
   PrefetchTag moved = sized(tag("a", PrefetchState::kCurrent), 0);
   moved.before = old_;
   report_.tags = {moved};

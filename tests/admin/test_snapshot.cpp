@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// /stats and /metrics from a snapshot that the test fills.
+// /stats and /metrics of a snapshot that the test fills.
 
 #include "layby/admin/snapshot.h"
 
@@ -62,7 +62,7 @@ class SnapshotTest : public ::testing::Test {
   Snapshot snapshot_;
 };
 
-TEST_F(SnapshotTest, StatsHoldTheHouse) {
+TEST_F(SnapshotTest, StatsDescribeTheDaemon) {
   const Json json = stats();
   EXPECT_EQ(json["version"], "1.2.3");
   EXPECT_EQ(json["uptime_seconds"], 90);
@@ -77,12 +77,12 @@ TEST_F(SnapshotTest, SharedRequestsCountAsHitsInTheRatio) {
   EXPECT_DOUBLE_EQ(stats()["cache"]["hit_ratio"].get<double>(), 0.875);
 }
 
-TEST_F(SnapshotTest, TheRatioOfNothingIsNull) {
+TEST_F(SnapshotTest, HitRatioIsNullBeforeTheFirstRequest) {
   EXPECT_TRUE(stats()["cache"]["hit_ratio"].is_null());
   EXPECT_EQ(metrics_text(snapshot_).find("\nlayby_cache_hit_ratio "), std::string::npos);
 }
 
-TEST_F(SnapshotTest, SavedBytesAreWhatUpstreamDidNotSend) {
+TEST_F(SnapshotTest, SavedBytesDidNotComeFromUpstream) {
   counters_.blob_bytes_from_cache = 300;
   counters_.blob_bytes_from_fills = 100;
   counters_.upstream_bytes = 150;
@@ -111,7 +111,7 @@ TEST_F(SnapshotTest, FillsCarryTheirProgress) {
   EXPECT_TRUE(fills[1]["size_bytes"].is_null());
 }
 
-TEST_F(SnapshotTest, EveryCounterIsThereByName) {
+TEST_F(SnapshotTest, StatsHaveEveryCounterByName) {
   counters_.cold_reads = 42;
   const Json json = stats();
   EXPECT_EQ(json["counters"]["cold_reads"], 42);
@@ -123,7 +123,7 @@ TEST_F(SnapshotTest, EveryCounterIsThereByName) {
   EXPECT_EQ(json["counters"].size(), count);
 }
 
-TEST_F(SnapshotTest, TextThatIsNotUtf8CostsNoPage) {
+TEST_F(SnapshotTest, TextThatIsNotUtf8KeepsThePageValid) {
   snapshot_.fills.push_back({"docker.io", "\xff\xfe", "sha256:ab", "streaming", 5, 10, 3});
   EXPECT_TRUE(Json::accept(stats_json(snapshot_)));
 }
@@ -155,7 +155,7 @@ TEST_F(SnapshotTest, CountersAndGaugesHaveTheirNames) {
   EXPECT_TRUE(has_sample("layby_info{version=\"1.2.3\"} 1"));
 }
 
-TEST_F(SnapshotTest, TheReferenceIsTheOneInDocs) {
+TEST_F(SnapshotTest, DocsMatchTheReference) {
   std::ifstream file(LAYBY_SOURCE_DIR "/docs/stats.md");
   const std::string docs{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   EXPECT_EQ(docs, stats_reference())

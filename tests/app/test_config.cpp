@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The configuration: defaults, each kind of value, each kind of fault, all at once.
+// The configuration: its defaults, each kind of value and each kind of fault.
 
 #include "layby/app/config.h"
 
@@ -61,7 +61,7 @@ class ConfigTest : public ::testing::Test {
   testing::TempDir folder_;
 };
 
-TEST_F(ConfigTest, NothingIsTheDefaults) {
+TEST_F(ConfigTest, EmptyTextGivesTheDefaults) {
   const std::string defaults = config_json(Config{});
   for (const char* text : {"", "  \n", "{}", "// none\n", "/* none */"}) {
     EXPECT_EQ(config_json(whole(text)), defaults) << text;
@@ -84,7 +84,7 @@ TEST_F(ConfigTest, EveryKindOfValueIsRead) {
   EXPECT_EQ(config.log_level, "debug");
 }
 
-TEST_F(ConfigTest, UpstreamsReplaceTheDefaultOne) {
+TEST_F(ConfigTest, UpstreamsReplaceTheDefaultUpstream) {
   const Config config = whole(R"({"upstreams": [
     {"name": "docker.io", "allow": ["*"]},
     {"name": "ghcr.io", "url": "http://ghcr.io:8080/", "proxy": "http://proxy:3128"}]})");
@@ -108,32 +108,33 @@ TEST_F(ConfigTest, AllFaultsAreReportedAtOnce) {
                        "tags.fresh_for", "upstreams[0].alow", "upstreams[0].url", "upstreams[1]"}));
 }
 
-TEST_F(ConfigTest, UnknownKeysNameTheNearest) {
+TEST_F(ConfigTest, UnknownKeySuggestsTheNearestKey) {
   EXPECT_EQ(fault_of(R"({"lissten": 1})"), "lissten: is not a key; did you mean \"listen\"?");
   EXPECT_EQ(fault_of(R"({"max_bytes": 1})"),
             "max_bytes: is not a key; did you mean \"cache.max_bytes\"?");
   EXPECT_EQ(fault_of(R"({"cache": {"mxa_bytes": 1}})"),
             "cache.mxa_bytes: is not a key; did you mean \"cache.max_bytes\"?");
   EXPECT_EQ(fault_of(R"({"zzzzzzzz": 1})"),
-            "zzzzzzzz: is not a key; `layby config reference` lists them all");
+            "zzzzzzzz: is not a key; `layby config reference` lists all keys");
 }
 
-TEST_F(ConfigTest, AnEmptyKeyHasAPlaceToo) {
+TEST_F(ConfigTest, EmptyKeyIsShownAsQuotes) {
   EXPECT_EQ(fault_of(R"({"": 1})").substr(0, 18), "\"\": is not a key; ");
 }
 
-TEST_F(ConfigTest, DottedKeysAreNoKeys) {
+TEST_F(ConfigTest, KeysWithDotsAreFaults) {
   EXPECT_NE(fault_of(R"({"cache.max_bytes": "1%"})").find("write a section as an object"),
             std::string::npos);
   EXPECT_NE(fault_of(R"({"upstreams[]": {"name": "x"}})").find("is not a key"), std::string::npos);
 }
 
 TEST_F(ConfigTest, DuplicateKeysAreFaults) {
-  EXPECT_EQ(fault_of(R"({"listen": ":1", "listen": ":2"})"), "listen: stands here twice; keep one");
+  EXPECT_EQ(fault_of(R"({"listen": ":1", "listen": ":2"})"),
+            "listen: appears here twice; keep one");
   EXPECT_EQ(fault_of(R"({"tags": {"fresh_for": "1s", "fresh_for": "2s", "fresh_for": "3s"}})"),
-            "tags.fresh_for: stands here twice; keep one");
+            "tags.fresh_for: appears here twice; keep one");
   EXPECT_EQ(upstream_fault(R"("allow": ["*"], "allow": ["*"])"),
-            "upstreams[0].allow: stands here twice; keep one");
+            "upstreams[0].allow: appears here twice; keep one");
 }
 
 TEST_F(ConfigTest, SyntaxFaultsNameLineAndColumn) {
@@ -146,7 +147,7 @@ TEST_F(ConfigTest, SyntaxFaultsNameLineAndColumn) {
 
 TEST_F(ConfigTest, OnlyAnObjectIsAConfiguration) {
   for (const char* text : {"null", "3", "[]", "\"x\""}) {
-    EXPECT_NE(fault_of(text).find("a file of this kind is an object"), std::string::npos) << text;
+    EXPECT_NE(fault_of(text).find("the file must be an object"), std::string::npos) << text;
   }
 }
 
@@ -171,7 +172,7 @@ TEST_F(ConfigTest, WrongKindsOfValuesAreNamed) {
   EXPECT_NE(upstream_fault(R"("allow": [3])").find("upstreams[0].allow[0]"), std::string::npos);
 }
 
-TEST_F(ConfigTest, RangesAreHeld) {
+TEST_F(ConfigTest, ValuesOutOfRangeAreFaults) {
   EXPECT_EQ(fault_of(R"({"helper_threads": 0})"),
             "helper_threads: must be between 1 and 64, not 0");
   EXPECT_EQ(fault_of(R"({"limits": {"request_timeout": "2h"}})"),
@@ -185,7 +186,7 @@ TEST_F(ConfigTest, RangesAreHeld) {
             "cache.max_bytes: must be at least 1MiB, not 5");
 }
 
-TEST_F(ConfigTest, ARateIsNoLimitOrOneThatWorks) {
+TEST_F(ConfigTest, RateIsZeroOrAtLeast64KiB) {
   EXPECT_EQ(whole("").upstream.max_rate, 0U);
   EXPECT_EQ(whole(R"({"upstream": {"max_rate": 0}})").upstream.max_rate, 0U);
   EXPECT_EQ(whole(R"({"upstream": {"max_rate": "2MB"}})").upstream.max_rate, 2'000'000U);
@@ -193,7 +194,7 @@ TEST_F(ConfigTest, ARateIsNoLimitOrOneThatWorks) {
   EXPECT_EQ(whole(R"({"upstream": {"max_rate": "64KiB"}})").upstream.max_rate, 64U << 10);
   EXPECT_EQ(fault_of(R"({"upstream": {"max_rate": 65535}})"),
             "upstream.max_rate: must be 0 for no limit, or at least 64KiB a second, not 65535");
-  EXPECT_NE(fault_of(R"({"upstream": {"max_rate": "50%"}})").find("must be a size"),
+  EXPECT_NE(fault_of(R"({"upstream": {"max_rate": "50%"}})").find("must be a rate"),
             std::string::npos);
 }
 
@@ -210,15 +211,16 @@ TEST_F(ConfigTest, UrlsAreChecked) {
   EXPECT_NE(upstream_fault(R"("url": "ftp://x")").find("upstreams[0].url: "), std::string::npos);
   EXPECT_NE(upstream_fault(R"("url": "https://u:p@x")").find("password"), std::string::npos);
   EXPECT_EQ(upstream_fault(R"("url": "https://x/v2/")"),
-            "upstreams[0].url: ends in /v2, which is added to it; write \"https://x\"");
+            "upstreams[0].url: ends in /v2, which Layby adds itself; write \"https://x\"");
   EXPECT_NE(upstream_fault(R"("url": "https://x?a=b")").find("has a query"), std::string::npos);
   EXPECT_EQ(whole(R"({"upstreams": [{"url": "http://x"}]})").upstreams[0].url, "http://x");
 }
 
-TEST_F(ConfigTest, UpstreamsAreToldApart) {
+TEST_F(ConfigTest, UpstreamsNeedUniqueValidNames) {
   const std::string twice = R"({"upstreams": [{"name": "docker.io"}, {"name": "docker.io"}]})";
-  EXPECT_EQ(fault_of(twice),
-            "upstreams[1].name: is \"docker.io\" like an earlier one's; write another");
+  EXPECT_EQ(
+      fault_of(twice),
+      "upstreams[1].name: is \"docker.io\" like that of an earlier upstream; write another name");
   EXPECT_NE(upstream_fault(R"("name": "Docker.io", "url": "http://x")").find("lower case"),
             std::string::npos);
   EXPECT_NE(upstream_fault(R"("name": "ghcr.io")").find("upstreams[0].url: is missing"),
@@ -238,19 +240,19 @@ TEST_F(ConfigTest, PatternsThatMatchNothingAreFaults) {
   EXPECT_NE(upstream_fault(R"("allow": [])").find("allows nothing"), std::string::npos);
 }
 
-TEST_F(ConfigTest, AnAccountIsWholeOrNone) {
+TEST_F(ConfigTest, UsernameAndPasswordFileNeedEachOther) {
   EXPECT_EQ(upstream_fault(R"("username": "me")"),
             "upstreams[0].password_file: is missing; write the path of a file with the password "
             "of \"me\"");
   EXPECT_EQ(upstream_fault(R"("password_file": "/p")"),
-            "upstreams[0].username: is missing; write the account of that password_file");
+            "upstreams[0].username: is missing; write the account that password_file belongs to");
 }
 
-TEST_F(ConfigTest, ACertificateAndItsKeyAreBothThereOrNeither) {
+TEST_F(ConfigTest, CertificateAndKeyNeedEachOther) {
   EXPECT_EQ(fault_of(R"({"tls": {"certificate_file": "/c.pem"}})"),
-            "tls.key_file: is missing; write the file with that certificate's key");
+            "tls.key_file: is missing; write the path of the certificate's key");
   EXPECT_EQ(fault_of(R"({"tls": {"key_file": "/k.pem"}})"),
-            "tls.certificate_file: is missing; write the file with that key's certificate");
+            "tls.certificate_file: is missing; write the path of the key's certificate");
   const Config both = whole(R"({"tls": {"certificate_file": "/c.pem", "key_file": "/k.pem"}})");
   EXPECT_EQ(both.tls.listen, "0.0.0.0:5443");
   EXPECT_TRUE(whole(R"({"tls": {"listen": "127.0.0.1:1"}})").tls.certificate_file.empty());
@@ -315,7 +317,7 @@ TEST_F(ConfigTest, ObjectsOfListsAreChecked) {
   EXPECT_EQ(fault_of(R"({"tags": {"rules": [{"images": ["a:b"]}]}})"),
             "tags.rules[0].fresh_for: is missing; it has no default");
   EXPECT_EQ(fault_of(R"({"upstream": {"windows": [{"window": "", "max_rate": 0}]}})"),
-            "upstream.windows[0].window: is no window of the day, such as \"01:00-05:00\"");
+            "upstream.windows[0].window: is not a window of the day, such as \"01:00-05:00\"");
   EXPECT_NE(fault_of(R"({"tags": {"rules": [{"images": ["a:b"], "fresh_fr": "1s",
                       "fresh_for": "1s"}]}})")
                 .find("\"tags.rules[].fresh_for\""),
@@ -330,7 +332,7 @@ TEST_F(ConfigTest, QuotaReserveIsAShareOrANumber) {
             std::string::npos);
 }
 
-TEST_F(ConfigTest, AParentIsAnotherLayby) {
+TEST_F(ConfigTest, ParentHasAnAddressOfItsOwn) {
   EXPECT_NE(upstream_fault(R"("url": "http://a", "parent": "http://a/")").find("is the same as"),
             std::string::npos);
   EXPECT_NE(upstream_fault(R"("parent_ca_file": "/a.pem")").find("upstreams[0].parent: is missing"),
@@ -347,7 +349,7 @@ TEST_F(ConfigTest, AMissingFileIsAFault) {
   EXPECT_EQ(outcome.faults[0].path, folder_.path() + "/none.json");
 }
 
-TEST_F(ConfigTest, FilesThatItNamesMustBeReadable) {
+TEST_F(ConfigTest, NamedFilesMustBeReadable) {
   const std::string missing = folder_.path() + "/none";
   const std::string empty = write("empty", "\n");
   const ConfigOutcome outcome =
@@ -367,21 +369,21 @@ TEST_F(ConfigTest, APasswordIsNeverShown) {
   EXPECT_EQ(config_json(outcome.config).find("hunter2"), std::string::npos);
 }
 
-TEST_F(ConfigTest, WhatIsShownReadsBack) {
+TEST_F(ConfigTest, ShownConfigurationReadsBack) {
   const Config config = whole(R"({"tags": {"fresh_for": "1500ms"}, "shutdown_grace": "0s",
     "cache": {"max_bytes": 1048577, "min_free_bytes": 0}, "upstreams": [{"allow": ["a/b"]}]})");
   const std::string shown = config_json(config);
   EXPECT_EQ(config_json(whole(shown)), shown);
 }
 
-TEST_F(ConfigTest, TheReferenceIsTheOneInDocs) {
+TEST_F(ConfigTest, DocsMatchTheReference) {
   std::ifstream file(LAYBY_SOURCE_DIR "/docs/configuration.md");
   const std::string docs{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   EXPECT_EQ(docs, config_reference())
       << "run: build/release/layby config reference > docs/configuration.md";
 }
 
-TEST_F(ConfigTest, TheSchemaIsJsonAndNamesKeys) {
+TEST_F(ConfigTest, SchemaNamesTheKeys) {
   const std::string schema = config_schema();
   EXPECT_NE(schema.find("\"fresh_for\""), std::string::npos);
   EXPECT_NE(schema.find("\"additionalProperties\": false"), std::string::npos);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The prefetch list: its defaults, each kind of fault with its line, what a
+// The prefetch list: its defaults, each kind of fault with its line, and images that the
 // configuration doesn't serve.
 
 #include "layby/app/prefetch_list.h"
@@ -45,7 +45,7 @@ class PrefetchListTest : public ::testing::Test {
   testing::TempDir folder_;
 };
 
-TEST_F(PrefetchListTest, NothingIsAnEmptyList) {
+TEST_F(PrefetchListTest, EmptyTextIsAnEmptyList) {
   const PrefetchListConfig list = whole("");
   EXPECT_TRUE(list.images.empty());
   EXPECT_EQ(list.every, hours(6));
@@ -93,7 +93,7 @@ TEST_F(PrefetchListTest, FaultsHaveTheirLine) {
   EXPECT_EQ(outcome.faults[2].path, "images[1].image");
 }
 
-TEST_F(PrefetchListTest, SyntaxFaultsSayTheirPlaceThemselves) {
+TEST_F(PrefetchListTest, SyntaxFaultsHaveTheirPlaceInThePath) {
   EXPECT_EQ(fault_of("{\n \"every\": \n}").substr(0, 19), "0 line 3, column 1:");
 }
 
@@ -123,11 +123,11 @@ TEST_F(PrefetchListTest, MissingFileIsAnEmptyList) {
   EXPECT_TRUE(outcome.list.images.empty());
 }
 
-TEST_F(PrefetchListTest, FolderInItsPlaceIsAFault) {
+TEST_F(PrefetchListTest, FolderInPlaceOfTheFileIsAFault) {
   EXPECT_EQ(load_prefetch_list(folder_.path()).faults.size(), 1u);
 }
 
-TEST_F(PrefetchListTest, WhatNoUpstreamServesIsToldWithItsLine) {
+TEST_F(PrefetchListTest, UnservedImagesAreReportedWithTheirLine) {
   Config config;
   config.upstreams[0].deny = {"library/redis"};
   const PrefetchListConfig list = whole(R"({"images": [
@@ -144,14 +144,14 @@ TEST_F(PrefetchListTest, WhatNoUpstreamServesIsToldWithItsLine) {
   EXPECT_EQ(faults[2].line, 5);
 }
 
-TEST_F(PrefetchListTest, TheReferenceIsTheOneInDocs) {
+TEST_F(PrefetchListTest, DocsMatchTheReference) {
   std::ifstream file(LAYBY_SOURCE_DIR "/docs/prefetch.md");
   const std::string docs{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   EXPECT_EQ(docs, prefetch_list_reference())
       << "run: build/release/layby config reference --prefetch > docs/prefetch.md";
 }
 
-TEST_F(PrefetchListTest, TheSchemaNamesWhatIsRequired) {
+TEST_F(PrefetchListTest, SchemaNamesRequiredKeys) {
   const std::string schema = prefetch_list_schema();
   EXPECT_NE(schema.find("\"platforms\""), std::string::npos);
   EXPECT_NE(schema.find("\"required\""), std::string::npos);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate of the link over a day that passes by a clock which the test turns.
+// The rate limit over a day. The test moves the clock.
 
 #include "app/rate_windows.h"
 
@@ -38,7 +38,7 @@ class RateWindowsTest : public ::testing::Test {
   std::vector<std::uint64_t> rates_;
 };
 
-TEST_F(RateWindowsTest, FirstWindowThatItIsInCounts) {
+TEST_F(RateWindowsTest, FirstWindowThatContainsTheTimeCounts) {
   const RateWindows windows(config_, timers_, clock_, [](std::uint64_t) {});
   EXPECT_EQ(windows.rate_at(hours(0)), 2'000'000u);
   EXPECT_EQ(windows.rate_at(hours(2)), 0u);

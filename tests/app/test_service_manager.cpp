@@ -33,7 +33,7 @@ class ServiceManagerTest : public ::testing::Test {
     for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) unsetenv(name);
   }
 
-  // The same kind of name as in $NOTIFY_SOCKET.
+  // `name` is written as in $NOTIFY_SOCKET.
   void listen(const std::string& name) {
     name_ = name;
     fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -66,14 +66,14 @@ class ServiceManagerTest : public ::testing::Test {
   UniqueFd fd_;
 };
 
-TEST_F(ServiceManagerTest, ReadyIsToldWithAStatus) {
+TEST_F(ServiceManagerTest, ReadyIsSentWithAStatus) {
   ServiceManager manager(asked(), timers_);
   EXPECT_EQ(told(), Messages{});
   manager.ready("Serving on [::]:5000");
   EXPECT_EQ(told(), Messages{"READY=1\nSTATUS=Serving on [::]:5000"});
 }
 
-TEST_F(ServiceManagerTest, AbstractSocketIsTold) {
+TEST_F(ServiceManagerTest, AbstractSocketGetsMessages) {
   listen("@layby-test-" + std::to_string(::getpid()));
   ServiceManager manager(asked(), timers_);
   manager.ready("fine");
@@ -86,7 +86,7 @@ TEST_F(ServiceManagerTest, StoppingAsksForTheGraceAndSomeMore) {
   EXPECT_EQ(told(), Messages{"STOPPING=1\nEXTEND_TIMEOUT_USEC=40000000"});
 }
 
-TEST_F(ServiceManagerTest, SignsOfLifeComeAtHalfOfTheWatchdogsTime) {
+TEST_F(ServiceManagerTest, SignsOfLifeComeEveryHalfWatchdogTime) {
   ServiceManager manager(asked(seconds(60)), timers_);
   timers_.advance(seconds(100));
   EXPECT_EQ(told(), Messages{});
@@ -106,14 +106,14 @@ TEST_F(ServiceManagerTest, NoSignOfLifeWithoutAWatchdog) {
   EXPECT_EQ(timers_.waiting(), 0u);
 }
 
-TEST_F(ServiceManagerTest, NobodyWhoWantsToKnowIsTold) {
+TEST_F(ServiceManagerTest, NothingIsSentWithoutASocket) {
   ServiceManager manager({"", seconds(60)}, timers_);
   manager.ready("fine");
   manager.stopping(seconds(1));
   EXPECT_EQ(timers_.waiting(), 0u);
 }
 
-TEST_F(ServiceManagerTest, WhatIsNoSocketIsLeftAlone) {
+TEST_F(ServiceManagerTest, InvalidSocketNameIsIgnored) {
   for (const std::string& name : {std::string("vsock:2:1234"), "/" + std::string(200, 'x')}) {
     ServiceManager manager({name, seconds(60)}, timers_);
     manager.ready("fine");
@@ -121,14 +121,14 @@ TEST_F(ServiceManagerTest, WhatIsNoSocketIsLeftAlone) {
   }
 }
 
-TEST_F(ServiceManagerTest, ManagerThatIsGoneStopsNothing) {
+TEST_F(ServiceManagerTest, MissingManagerDoesNoHarm) {
   ServiceManager manager(asked(seconds(60)), timers_);
   fd_.reset();
   manager.ready("fine");
   manager.stopping(seconds(1));
 }
 
-TEST_F(ServiceManagerTest, ReadyIsToldAgainWhenTheQueueWasFull) {
+TEST_F(ServiceManagerTest, ReadyIsSentAgainAfterAFullQueue) {
   ServiceManager filler(asked(), timers_);
   constexpr int kMoreThanAQueue = 5000;  // net.unix.max_dgram_qlen is 10, or systemd's 512.
   for (int i = 0; i < kMoreThanAQueue; ++i) filler.stopping(seconds(0));
@@ -140,7 +140,7 @@ TEST_F(ServiceManagerTest, ReadyIsToldAgainWhenTheQueueWasFull) {
   EXPECT_EQ(told(), (Messages{"READY=1\nSTATUS=fine", "WATCHDOG=1"}));
 }
 
-TEST_F(ServiceManagerTest, EnvironmentSaysWhatIsAskedFor) {
+TEST_F(ServiceManagerTest, RequestComesFromTheEnvironment) {
   EXPECT_EQ(ServiceManager::asked_for().socket, "");
   EXPECT_EQ(ServiceManager::asked_for().watchdog, std::nullopt);
   setenv("NOTIFY_SOCKET", "/run/systemd/notify", 1);
@@ -150,13 +150,13 @@ TEST_F(ServiceManagerTest, EnvironmentSaysWhatIsAskedFor) {
   EXPECT_EQ(ServiceManager::asked_for().watchdog, seconds(60));
 }
 
-TEST_F(ServiceManagerTest, WatchdogOfAnotherProcessIsNone) {
+TEST_F(ServiceManagerTest, WatchdogOfAnotherProcessIsIgnored) {
   setenv("WATCHDOG_USEC", "60000000", 1);
   setenv("WATCHDOG_PID", "1", 1);
   EXPECT_EQ(ServiceManager::asked_for().watchdog, std::nullopt);
 }
 
-TEST_F(ServiceManagerTest, WatchdogThatIsNoTimeIsNone) {
+TEST_F(ServiceManagerTest, InvalidWatchdogTimeIsIgnored) {
   for (const char* text : {"", "0", "soon", "-5", "99999999999999999999999"}) {
     setenv("WATCHDOG_USEC", text, 1);
     EXPECT_EQ(ServiceManager::asked_for().watchdog, std::nullopt) << text;

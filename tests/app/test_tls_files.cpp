@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The certificate's files: read at the start, taken up anew when they change, and left alone
-// while they don't fit each other. The loop is real; a test turns it until something holds.
+// The certificate's files: read at the start, loaded again when they change, and refused while
+// they don't match. The loop is real; a test turns it until a condition holds.
 
 #include "app/tls_files.h"
 
@@ -38,7 +38,7 @@ class TlsFilesTest : public ::testing::Test {
     workers_.reset();
   }
 
-  // A pair of its own, whose files have marks that none before it had.
+  // Writes a new pair. Its files have marks that no earlier file had.
   void write(const std::string& name) {
     testing::write_certificate(files_.certificate_file, files_.key_file, name);
     mark_anew(files_.certificate_file);
@@ -69,12 +69,12 @@ class TlsFilesTest : public ::testing::Test {
   }
   std::string in_force() const { return name_of(*tls_->identity()); }
 
-  // Reads the files now, and turns the loop until what they gave has been dealt with.
+  // Reads the files now, and turns the loop until the result has been handled.
   void reload() {
     tls_->reload();
     settle();
   }
-  // The loop runs what the one helper thread posts in order, and it posts this last.
+  // There is one helper thread and the loop keeps the order of posts, so this post comes last.
   void settle() {
     bool settled = false;
     workers_->submit([this, &settled] {
@@ -87,7 +87,7 @@ class TlsFilesTest : public ::testing::Test {
     loop_->run();
     ASSERT_TRUE(settled);
   }
-  // Whether `changes_` becomes so many by what is looked at every kFileLook.
+  // Waits until the checks every kFileLook have found `count` changes; false after 20 s.
   bool changes_become(std::size_t count) {
     bool late = false;
     const cache::Handle deadline = loop_->after(milliseconds(20'000), [&] { late = true; });
@@ -109,20 +109,20 @@ class TlsFilesTest : public ::testing::Test {
   time_t second_ = 1'700'000'000;
 };
 
-TEST_F(TlsFilesTest, ThePairIsLoadedAtTheStart) {
+TEST_F(TlsFilesTest, PairIsLoadedAtTheStart) {
   ASSERT_TRUE(load());
   EXPECT_EQ(in_force(), "first");
   EXPECT_TRUE(changes_.empty());
 }
 
-TEST_F(TlsFilesTest, APairThatCannotBeUsedIsNoStart) {
+TEST_F(TlsFilesTest, UnusablePairPreventsTheStart) {
   fill(files_.key_file, "nonsense");
   const Status status = load();
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().message.find(files_.key_file), std::string::npos);
 }
 
-TEST_F(TlsFilesTest, AChangedPairIsTakenUpByItself) {
+TEST_F(TlsFilesTest, ChangedPairIsLoadedByItself) {
   ASSERT_TRUE(load());
   write("second");
   EXPECT_TRUE(changes_become(1));
@@ -130,14 +130,14 @@ TEST_F(TlsFilesTest, AChangedPairIsTakenUpByItself) {
   EXPECT_EQ(in_force(), "second");
 }
 
-TEST_F(TlsFilesTest, AReloadTakesUpAChangeAtOnce) {
+TEST_F(TlsFilesTest, ReloadLoadsAChangedPairAtOnce) {
   ASSERT_TRUE(load());
   write("second");
   reload();
   EXPECT_EQ(changes_, std::vector<std::string>{"second"});
 }
 
-TEST_F(TlsFilesTest, HalfARenewalLeavesTheOldPairUntilItIsWhole) {
+TEST_F(TlsFilesTest, OldPairStaysUntilARenewalIsComplete) {
   ASSERT_TRUE(load());
   const std::string beside = folder_.path() + "/beside.pem";
   testing::write_certificate(files_.certificate_file, beside, "second");
@@ -151,7 +151,7 @@ TEST_F(TlsFilesTest, HalfARenewalLeavesTheOldPairUntilItIsWhole) {
   EXPECT_EQ(in_force(), "second");
 }
 
-TEST_F(TlsFilesTest, FilesThatAreGoneOrNonsenseLeaveTheOldPair) {
+TEST_F(TlsFilesTest, OldPairStaysWhileFilesAreMissingOrInvalid) {
   ASSERT_TRUE(load());
   std::filesystem::remove(files_.key_file);
   reload();
@@ -166,7 +166,7 @@ TEST_F(TlsFilesTest, FilesThatAreGoneOrNonsenseLeaveTheOldPair) {
   EXPECT_EQ(changes_, std::vector<std::string>{"mended"});
 }
 
-TEST_F(TlsFilesTest, ItMayEndWhileTheFilesAreRead) {
+TEST_F(TlsFilesTest, DestructionDuringAReadingIsSafe) {
   ASSERT_TRUE(load());
   write("second");
   tls_->reload();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bundles as they come: whole, cut, changed, signed by others, and for slots that are too
-// small or don't keep what is written.
+// Bundles: whole, truncated, changed, signed by others, and written to slots that are missing
+// or full.
 
 #include "layby/update/bundle.h"
 
@@ -78,7 +78,7 @@ class BundleTest : public ::testing::Test {
   std::string slot_ = std::string(300'000, '\0');
 };
 
-TEST_F(BundleTest, IsReadAndWrittenWhole) {
+TEST_F(BundleTest, ReadsAndWritesAWholeBundle) {
   save(signed_head() + slot_);
   const auto bundle = open();
   ASSERT_TRUE(bundle.ok()) << bundle.error().message;
@@ -95,7 +95,7 @@ TEST_F(BundleTest, IsReadAndWrittenWhole) {
   EXPECT_EQ(bytes[slot_.size()], 'o');
 }
 
-TEST_F(BundleTest, RefusesWhatIsNone) {
+TEST_F(BundleTest, RefusesFilesThatAreNoBundle) {
   for (const std::string& bytes : {std::string(), std::string("hello"),
                                    std::string("layby-bundle 2\nboard=x86_64\n"), head()}) {
     save(bytes);
@@ -103,7 +103,7 @@ TEST_F(BundleTest, RefusesWhatIsNone) {
   }
 }
 
-TEST_F(BundleTest, RefusesAnotherSignersAndAnUnsignedOne) {
+TEST_F(BundleTest, RefusesASignatureByAnotherKey) {
   const Key other = new_key();
   save(head() + signature_line(other.get(), head()) + slot_);
   EXPECT_EQ(refusal(), ErrorCode::kDenied);
@@ -125,7 +125,7 @@ TEST_F(BundleTest, RefusesAChangedSlot) {
   EXPECT_EQ(refusal(), ErrorCode::kCorrupt);
 }
 
-TEST_F(BundleTest, RefusesACutOneWhereverItIsCut) {
+TEST_F(BundleTest, RefusesATruncatedBundle) {
   const std::string whole = signed_head() + slot_;
   for (std::size_t size = 0; size < signed_head().size(); ++size) {
     save(whole.substr(0, size));
@@ -137,13 +137,13 @@ TEST_F(BundleTest, RefusesACutOneWhereverItIsCut) {
   }
 }
 
-TEST_F(BundleTest, NamesAKeyThatIsNone) {
+TEST_F(BundleTest, RefusesAnInvalidKey) {
   save(signed_head() + slot_);
   std::ofstream(key_file_) << "no key";
   EXPECT_EQ(refusal(), ErrorCode::kInvalid);
 }
 
-TEST_F(BundleTest, SaysWhenTheSlotCantBeWritten) {
+TEST_F(BundleTest, ReportsASlotThatCannotBeWritten) {
   save(signed_head() + slot_);
   const auto bundle = open();
   ASSERT_TRUE(bundle.ok());

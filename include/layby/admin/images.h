@@ -12,10 +12,10 @@
 
 namespace layby::admin {
 
-// The shortest name for docker: "debian:12".
+// The shortest name that docker understands: "debian:12".
 std::string image_name(const cache::TagKey& key);
 
-// Ages are counted from `now`; a time in the future (a clock that was set back) is 0.
+// Ages are counted from `now`. A time in the future, after a clock was set back, has age 0.
 std::string images_json(const cache::Catalog& catalog, WallTime now);
 
 }  // namespace layby::admin

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby prefetch` asks the daemon over the Unix socket, as JSON. Pure.
+// The daemon's answers to `layby prefetch`, which asks over the Unix socket. JSON; pure.
 
 #ifndef LAYBY_ADMIN_PREFETCH_H_
 #define LAYBY_ADMIN_PREFETCH_H_
@@ -16,7 +16,7 @@
 
 namespace layby::admin {
 
-// What is wrong with the list.
+// One mistake in the prefetch list.
 struct ListFault {
   int line = 0;
   std::string path;
@@ -26,9 +26,9 @@ struct ListFault {
 struct PrefetchStatus {
   std::string list;           // The file; empty for none.
   std::string state = "off";  // "off", "idle", "running", "waiting"
-  std::string reason;         // Why it waits.
-  std::uint64_t run = 0;      // The present one or the last; 0 before the first.
-  std::string result;         // Of that: "", "done", "failed", "stopped"
+  std::string reason;         // Why prefetch waits or is off; empty for no reason.
+  std::uint64_t run = 0;      // Number of the present or last run; 0 before the first.
+  std::string result;         // Of the last run: "", "done", "failed", "stopped"
   std::optional<std::chrono::seconds> next_run;
   std::vector<ListFault> faults;
   cache::PrefetchReport report;

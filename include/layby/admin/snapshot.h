@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the daemon knows of itself at one moment, as plain values, and its renderings.
-// Gathered on the loop thread by the app; pure from here on. Each figure that is
-// shown is declared once, in src/admin/figures.cpp.
+// The state of the daemon at one moment, as plain values, and its renderings. The app gathers
+// a Snapshot on the loop thread; the renderings are pure. src/admin/figures.cpp declares each
+// figure once.
 
 #ifndef LAYBY_ADMIN_SNAPSHOT_H_
 #define LAYBY_ADMIN_SNAPSHOT_H_
@@ -29,11 +29,11 @@ struct FillProgress {
   std::uint64_t received_bytes = 0;         // Written and hashed.
   std::optional<std::uint64_t> size_bytes;  // Known once upstream has answered.
   int readers = 0;
-  bool kept = true;  // It will be stored.
+  bool kept = true;  // The blob will be stored.
   bool background = false;
 };
 
-// A tag that was found to stand for another image.
+// A tag that was found to point to another image than before.
 struct MoveState {
   std::string image;
   std::string from;
@@ -45,12 +45,12 @@ struct MoveState {
 struct UpstreamState {
   std::string name;
   std::string url;
-  std::string_view link = "up";          // "doubtful" after a failure, "down"
-  std::chrono::seconds link_seconds{0};  // Since when it isn't up.
-  // How long it asked not to be asked, for anything or for manifests.
+  std::string_view link = "up";          // "up", "doubtful" after a failure, or "down".
+  std::chrono::seconds link_seconds{0};  // How long the link hasn't been up.
+  // How long a 429 still holds back all requests, or only the requests for manifests.
   std::chrono::seconds throttled{0};
   std::chrono::seconds pulls_throttled{0};
-  std::optional<std::string_view> parent_link;  // Where it has a parent.
+  std::optional<std::string_view> parent_link;  // nullopt without a parent.
   std::optional<std::uint64_t> quota_limit;
   std::optional<std::uint64_t> quota_remaining;
   std::chrono::seconds quota_window{0};
@@ -69,14 +69,14 @@ struct Snapshot {
   std::uint64_t partial_bytes = 0;
   std::uint64_t index_bytes = 0;
   bool full = false;
-  std::optional<std::uint64_t> disk_bytes_written;  // Where the kernel counts them.
+  std::optional<std::uint64_t> disk_bytes_written;  // nullopt if not counted.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t disk_total_bytes = 0;
   std::uint64_t resident_bytes = 0;
   std::vector<UpstreamState> upstreams;
   std::vector<FillProgress> fills;
   std::vector<MoveState> moves;      // Oldest first.
-  std::vector<std::string> notices;  // Lines about the box, which are not Layby's own.
+  std::vector<std::string> notices;  // Lines of the file of `layby serve --notices`.
   PrefetchStatus prefetch;
   cache::ScrubStatus scrub;
   WallTime now;

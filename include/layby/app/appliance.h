@@ -13,8 +13,8 @@
 namespace layby::app {
 
 // Serves until SIGTERM or SIGINT, then drains for config.shutdown_grace at most. The lines of
-// `notices_file`, read anew each time, are shown as what is to be seen to; empty, or where there
-// is no such file, nothing is. An error says why it could not start.
+// `notices_file` are shown as things that need attention. The file is read anew each time; an
+// empty path or a missing file shows nothing. An error says why the daemon could not start.
 Status serve(const Config& config, const std::string& notices_file = "");
 
 }  // namespace layby::app

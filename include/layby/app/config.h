@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The configuration: one JSON file with comments. Every key has a default that suits
-// an edge box, so an empty file, or none, is a whole configuration. The values here
-// are the defaults; src/app/config_keys.cpp declares each key with its path, its
-// kind and its sentence, and the parser and all its documents come from there.
+// an edge box, so an empty file, or none, is a complete configuration. The values here
+// are the defaults. src/app/config_keys.cpp declares each key with its path, its kind and
+// its sentence; the parser and all documents of the keys come from there.
 
 #ifndef LAYBY_APP_CONFIG_H_
 #define LAYBY_APP_CONFIG_H_
@@ -19,10 +19,10 @@
 
 namespace layby::app {
 
-// Where `layby serve` looks when it is given no file.
+// The file that `layby serve` reads if none is named and this one exists.
 inline constexpr const char* kConfigPath = "/etc/layby/layby.json";
 
-// A configuration is a page or two; whatever is larger is another file.
+// A configuration is a page or two. A larger file was named by mistake.
 inline constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 
 // A share of the file system, in percent, or a number of bytes.
@@ -43,9 +43,9 @@ struct UpstreamConfig {
   std::string ca_file;
   std::string proxy;
   std::vector<std::string> deny;  // Stronger than allow.
-  std::string parent;             // Another Layby that is asked first: its address.
+  std::string parent;             // The address of another Layby, which is asked first.
   std::string parent_ca_file;
-  int max_downloads = 32;         // Blobs at one time.
+  int max_downloads = 32;         // Blobs at a time.
   int requests_per_minute = 300;  // 0 for no limit.
 };
 
@@ -55,7 +55,7 @@ struct TagRuleConfig {
   std::chrono::milliseconds fresh_for{60'000};  // policy::kForever: they never change.
 };
 
-// Another rate in a part of the day.
+// Another max_rate for a part of the day.
 struct RateWindowConfig {
   std::string window;          // policy::DayWindow
   std::uint64_t max_rate = 0;  // As upstream.max_rate.
@@ -87,7 +87,7 @@ struct Config {
     std::chrono::milliseconds stale_while_revalidate{0};
     std::chrono::milliseconds keep_fresh{600'000};  // 0 for never.
     std::chrono::milliseconds unknown_for{10'000};
-    std::vector<TagRuleConfig> rules;  // The first that matches counts.
+    std::vector<TagRuleConfig> rules;  // The first rule that matches counts.
   } tags;
   struct {
     CountLimit reserve = Percent{20};  // Of the pull limit.
@@ -97,9 +97,9 @@ struct Config {
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds request_timeout{30'000};
     std::chrono::milliseconds stall_timeout{30'000};
-    std::uint64_t max_rate = 0;             // Of all blobs, bytes a second; 0 for no limit.
-    std::vector<RateWindowConfig> windows;  // The first that it is in counts.
-    int attempts = 4;  // Of one upstream request or fill step, the first one included.
+    std::uint64_t max_rate = 0;  // Of all blobs together, bytes a second; 0 for no limit.
+    std::vector<RateWindowConfig> windows;  // The first window that contains the time counts.
+    int attempts = 4;  // For one upstream request or fill step, the first attempt included.
   } upstream;
   struct {
     int max_connections = 4096;
@@ -107,7 +107,7 @@ struct Config {
     std::uint64_t header_bytes = 16 << 10;
     std::chrono::milliseconds request_timeout{20'000};  // For a whole request head.
     std::chrono::milliseconds idle_timeout{75'000};     // Between requests.
-    std::chrono::milliseconds stall_timeout{60'000};    // A client that takes no byte.
+    std::chrono::milliseconds stall_timeout{60'000};    // For a client that takes no byte.
   } limits;
   struct {
     std::uint64_t send_buffer_bytes = 256 << 10;
@@ -116,27 +116,27 @@ struct Config {
   std::string prefetch = "/etc/layby/prefetch.json";
 };
 
-// One thing that is wrong: where ("upstreams[0].url", "line 3, column 7" for JSON that
-// can't be read, or the file's own path) and what to write instead.
+// One mistake: its place ("upstreams[0].url", "line 3, column 7" for a syntax error, or the
+// file's own path) and what to write instead.
 struct ConfigFault {
   std::string path;
   std::string message;
-  int line = 0;  // From 1 on; 0 where it has none, or the path says it.
+  int line = 0;  // From 1; 0 if unknown, or if the path states the line.
 };
 
-// Reads a configuration. All faults of the text, at once; none means `config` is whole.
+// A configuration and all faults of its text. `config` is complete if there are no faults.
 struct ConfigOutcome {
   Config config;
   std::vector<ConfigFault> faults;
 };
 ConfigOutcome parse_config(std::string_view json);
 
-// The same for a file. That file, and those that it names (password_file, ca_file),
-// must be readable; one that isn't is a fault. Blocks on the disk.
+// Reads a configuration from a file. An unreadable file is a fault, and so is an unreadable
+// or empty file that the configuration names (password_file, ca_file). Blocks on the disk.
 ConfigOutcome load_config(const std::string& path);
 
-// The configuration in effect, as JSON that parse_config reads back to the same. It
-// names the password files and holds nothing of what is in them.
+// The configuration in effect, as JSON from which parse_config reads the same configuration.
+// The JSON names the password files but contains no passwords.
 std::string config_json(const Config& config);
 
 // docs/configuration.md, and a JSON Schema (draft 2020-12) for editors.

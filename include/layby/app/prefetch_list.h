@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The list of images that are kept at hand: a JSON file with comments, beside the
-// configuration and read as it is (layby/app/config.h). A file that isn't there is an
-// empty list.
+// The prefetch list: the images that are fetched before anyone asks for them. It is a JSON
+// file with comments and is read like the configuration (layby/app/config.h). A missing file
+// is an empty list.
 
 #ifndef LAYBY_APP_PREFETCH_LIST_H_
 #define LAYBY_APP_PREFETCH_LIST_H_
@@ -18,13 +18,13 @@
 namespace layby::app {
 
 struct PrefetchImageConfig {
-  // As `docker pull` has it, without a tag: "python", "acme/tool", "ghcr.io/acme/tool".
+  // As for `docker pull`, without a tag: "python", "acme/tool", "ghcr.io/acme/tool".
   std::string image;
   std::vector<std::string> tags{"latest"};            // policy::TagPattern
   std::vector<std::string> platforms{"linux/amd64"};  // oci::parse_platform
   bool attestations = false;
   bool pin = false;
-  int line = 0;  // Of `image` in the file.
+  int line = 0;  // The line of `image` in the file.
 };
 
 struct PrefetchListConfig {
@@ -36,18 +36,18 @@ struct PrefetchListConfig {
   std::vector<PrefetchImageConfig> images;
 };
 
-// Reads a list. All faults of the text, at once; none means `list` is whole.
+// A list and all faults of its text. `list` is complete if there are no faults.
 struct PrefetchListOutcome {
   PrefetchListConfig list;
   std::vector<ConfigFault> faults;
 };
 PrefetchListOutcome parse_prefetch_list(std::string_view json);
 
-// The same for a file; an empty list where there is none. Blocks on the disk.
+// Reads a list from a file. A missing file is an empty list. Blocks on the disk.
 PrefetchListOutcome load_prefetch_list(const std::string& path);
 
-// What of the list a configuration doesn't serve: unknown upstreams, and repositories that
-// they don't allow.
+// A fault for each image of the list that the configuration doesn't serve: its upstream is
+// unknown, or the upstream doesn't allow the repository.
 std::vector<ConfigFault> unserved(const PrefetchListConfig& list, const Config& config);
 
 // The reference of the list's keys, in Markdown, and its JSON schema.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which version of the program this is.
+// The version of this program.
 
 #ifndef LAYBY_APP_VERSION_H_
 #define LAYBY_APP_VERSION_H_

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file that updates an appliance: a head of text that says what it is for, signed, and
-// behind it what a root slot holds. docs/appliance.md has the format. Nothing of a bundle
-// is believed before its signature is checked, and no slot is touched before all its bytes
-// are. Blocks; not for the daemon's loop.
+// A bundle: the file that updates an appliance. A signed text head says what the bundle is
+// for; the contents of a root slot follow. docs/appliance.md has the format. A Bundle exists
+// only after its signature and all its bytes have been checked, so no slot is written from an
+// unchecked file. Blocks; not for the daemon's loop.
 
 #ifndef LAYBY_UPDATE_BUNDLE_H_
 #define LAYBY_UPDATE_BUNDLE_H_
@@ -19,38 +19,38 @@ namespace layby::update {
 
 // What the head says.
 struct BundleFacts {
-  std::string board;             // As a folder of board/ is named.
+  std::string board;             // The name of a folder of board/.
   std::string version;           // "0.1.0"
-  std::uint64_t built = 0;       // Seconds since 1970; what is newer has more.
-  std::uint64_t size_bytes = 0;  // Of the slot.
-  std::string sha256;            // Of the slot, lower-case hexadecimal.
+  std::uint64_t built = 0;       // Seconds since 1970; larger in a newer bundle.
+  std::uint64_t size_bytes = 0;  // Of the slot's contents.
+  std::string sha256;            // Of the slot's contents, lower-case hexadecimal.
   bool operator==(const BundleFacts&) const = default;
 };
 
-// A head of which `text` is the beginning.
+// The head at the beginning of `text`, the argument of parse_head.
 struct BundleHead {
   BundleFacts facts;
   std::string_view signed_text;  // Within `text`.
   std::string signature;         // 64 bytes.
-  std::size_t size_bytes = 0;    // Of the head; the slot begins there.
+  std::size_t size_bytes = 0;    // Of the head; the slot's contents begin there.
 };
 
 inline constexpr std::size_t kMaxHeadBytes = 1024;
 
-// kInvalid: it isn't a bundle, or of a format that is newer than this program.
+// kInvalid: `text` is no bundle, or its format is newer than this program.
 Result<BundleHead> parse_head(std::string_view text);
 
 class Bundle {
  public:
-  // The bundle in the file `path`, which is whole and signed with the key whose public half
-  // (PEM, Ed25519) is in `key_file`. kInvalid: no bundle; kDenied: signed by somebody else,
-  // or by nobody; kCorrupt: it isn't what was signed.
+  // Opens the bundle in the file `path` and checks all of it. `key_file` has the signer's
+  // public key (PEM, Ed25519). kInvalid: the file is no bundle, or the key is none; kDenied:
+  // the signature isn't by this key; kCorrupt: the bytes aren't the signed ones.
   static Result<Bundle> open(const std::string& path, const std::string& key_file);
 
   const BundleFacts& facts() const { return facts_; }
 
-  // Writes the slot to the block device or file `device` and reads it back from the medium.
-  // kNoSpace: it is larger; kCorrupt: what comes back isn't what was written.
+  // Writes the slot's contents to `device`, a block device or a file, and reads them back from
+  // the medium. kNoSpace: `device` is too small; kCorrupt: `device` gives back other bytes.
   Status write_to(const std::string& device) const;
 
  private:
