@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing here throws: what is not of the wanted type reads as missing.
+// Nothing here throws: a value of another type than the caller asks for reads as missing.
+// Every path is a JSON pointer that this program wrote, never text from outside.
 
 #include "cli/answer.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
@@ -30,6 +32,7 @@ Result<Json> parse_answer(std::string_view body) {
 
 const Json& at(const Json& object, const std::string& path) {
   static const Json kNull;
+  assert(path.empty() || path.front() == '/');
   const Json::json_pointer pointer(path);
   return object.contains(pointer) ? object.at(pointer) : kNull;
 }
@@ -61,7 +64,7 @@ std::string text(const Json& object, const std::string& path) {
 }
 
 std::string sentence(const Json& object, const std::string& path) {
-  constexpr std::size_t kPiece = 100;  // printable() cuts longer ones.
+  constexpr std::size_t kPiece = 100;  // printable() cuts longer text.
   constexpr std::size_t kLongest = 2000;
   const Json& value = at(object, path);
   if (!value.is_string()) return "";
@@ -114,6 +117,7 @@ std::string percent(double share) {
 }
 
 std::string bar(double share, int columns) {
+  assert(columns >= 0);
   const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * columns);
   return "[" + std::string(full, '#') + std::string(columns - full, '-') + "]";
 }

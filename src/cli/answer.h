@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures and text out of the daemon's JSON, shown for people. A figure that the
-// answer lacks (a daemon of another version) reads as 0, "-" or an empty list: a page
-// with a gap is more use than none. Text goes through printable(), since names come
-// from whoever asks the daemon. Paths are JSON pointers, e.g. "/cache/hits".
+// Figures and text from the daemon's JSON, shown for people. A figure that the answer
+// lacks (from a daemon of another version) reads as 0, "-" or an empty list: a page with
+// a gap is more use than no page. Text goes through printable(), since any client of the
+// daemon may choose names. Paths are JSON pointers, e.g. "/cache/hits".
 
 #ifndef LAYBY_SRC_CLI_ANSWER_H_
 #define LAYBY_SRC_CLI_ANSWER_H_
@@ -20,10 +20,10 @@ namespace layby::cli {
 
 using Json = nlohmann::json;
 
-// kInvalid when `body` is no JSON object.
+// kInvalid when `body` is not a JSON object.
 Result<Json> parse_answer(std::string_view body);
 
-// The member at `path`; null when there is none.
+// The member at `path`; null when the member is missing.
 const Json& at(const Json& object, const std::string& path);
 
 std::uint64_t number(const Json& object, const std::string& path);
@@ -33,7 +33,7 @@ const Json& list(const Json& object, const std::string& path);
 
 // Text of at most 200 characters, then "...".
 std::string text(const Json& object, const std::string& path);
-// The same for a sentence that must be read to its end: up to 2000 characters.
+// The same for a whole sentence: at most 2000 characters; "" when there is none.
 std::string sentence(const Json& object, const std::string& path);
 
 std::string bytes(const Json& object, const std::string& path);
@@ -45,16 +45,16 @@ std::string how_many(std::uint64_t number, const std::string& thing);
 // "3m 20s".
 std::string duration(std::uint64_t seconds);
 
-// "3 h": one unit, for what is scanned.
+// "3 h": one unit, for tables.
 std::string age(std::uint64_t seconds);
 
-// "3 h 20 min", "6 h", "40 s": for a sentence.
+// "3 h 20 min", "6 h", "40 s": for sentences.
 std::string spelled_duration(std::uint64_t seconds);
 
 // "31.2%".
 std::string percent(double share);
 
-// "[####------]", with `columns` between the brackets; they are not negative.
+// "[####------]", with `columns` >= 0 characters between the brackets.
 std::string bar(double share, int columns);
 
 // `part` of `whole`, from 0 to 1.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parser and what all commands share. CLI11 reports wrong usage by exception;
-// run() turns it into an exit code, and nothing passes beyond it.
+// The parser, and the functions that all commands share. CLI11 reports wrong usage by
+// exception; run() turns each exception into an exit code, so that none leaves run().
 
 #include "layby/cli/cli.h"
 
@@ -22,9 +22,9 @@ constexpr const char* kDescription =
     "Start it with `layby serve`, then set it as a registry mirror in daemon.json.";
 
 constexpr const char* kFooter =
-    "\nExit codes: 0 fine, 1 it failed, 2 wrong arguments or a configuration with faults.";
+    "\nExit codes: 0 success, 1 failure, 2 wrong arguments or a configuration with faults.";
 
-// CLI11's own code for wrong usage depends on the fault; ours is one.
+// CLI11 has an exit code for each kind of wrong usage; Layby has one for all.
 int parse(CLI::App& app, int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
@@ -40,7 +40,7 @@ int run(int argc, const char* const* argv) {
   CLI::App app(kDescription, "layby");
   int exit_code = kFine;
   app.set_version_flag("--version", std::string("layby ") + app::version());
-  app.set_help_flag("-h,--help", "Say what there is, and stop");
+  app.set_help_flag("-h,--help", "Print this help and exit");
   app.footer(kFooter);
   app.require_subcommand(1);
   add_serve(app, exit_code);

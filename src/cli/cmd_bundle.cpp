@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby bundle`: what an appliance's update is taken from. Says what a bundle is for, or
-// writes it to a slot; which one, and whether it will be booted, is up to who calls.
+// `layby bundle`: the signed bundles that appliances are updated from. Shows the facts of
+// a bundle, or writes the bundle to a slot. The caller chooses the slot and the next boot.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -31,7 +31,8 @@ int failed(const std::string& subject, const Error& error) {
   return kFailed;
 }
 
-// Opens the bundle, whole and signed, if it is meant for here; nullopt when it has complained.
+// The bundle, if it is whole, signed and meant for this machine; else nullopt, with the
+// reason on stderr.
 std::optional<update::Bundle> open(const BundleOptions& options) {
   auto bundle = update::Bundle::open(options.source, options.key);
   if (!bundle) {
@@ -40,11 +41,12 @@ std::optional<update::Bundle> open(const BundleOptions& options) {
   }
   const update::BundleFacts& facts = bundle->facts();
   if (!options.board.empty() && facts.board != options.board) {
-    complain(options.source + ": it is for " + facts.board + ", and this is " + options.board);
+    complain(options.source + ": the bundle is for " + facts.board + ", but this is " +
+             options.board);
     return std::nullopt;
   }
   if (options.newer_than > 0 && facts.built <= options.newer_than) {
-    complain(options.source + ": it is not newer than what runs here");
+    complain(options.source + ": the bundle is not newer than the running system");
     return std::nullopt;
   }
   return std::move(bundle).value();
@@ -75,18 +77,20 @@ int fetch(const BundleOptions& options) {
 
 void add_bundle(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<BundleOptions>();
-  CLI::App* command = app.add_subcommand("bundle", "What appliances are updated from");
+  CLI::App* command =
+      app.add_subcommand("bundle", "Check, write or download an update of an appliance");
   command->require_subcommand(1);
 
-  CLI::App* showing = command->add_subcommand("show", "Check a bundle and say what it is for");
+  CLI::App* showing =
+      command->add_subcommand("show", "Check a bundle and show its board, version and build time");
   CLI::App* writing = command->add_subcommand("write", "Check a bundle and write it to a slot");
   for (CLI::App* each : {showing, writing}) {
     each->add_option("FILE", options->source, "The bundle")->required();
-    each->add_option("--key", options->key, "The public key that has to have signed it")
+    each->add_option("--key", options->key, "The public key that verifies the bundle's signature")
         ->capture_default_str();
-    each->add_option("--board", options->board, "Refuse one for another board");
+    each->add_option("--board", options->board, "Refuse a bundle for another board");
     each->add_option("--newer-than", options->newer_than,
-                     "Refuse one that wasn't built later: seconds since 1970");
+                     "Refuse a bundle that was not built after this time, in seconds since 1970");
   }
   showing->callback([options, &exit_code] { exit_code = show(*options); });
 
@@ -94,7 +98,7 @@ void add_bundle(CLI::App& app, int& exit_code) {
   writing->callback([options, &exit_code] { exit_code = write(*options); });
 
   CLI::App* fetching = command->add_subcommand("fetch", "Download a bundle");
-  fetching->add_option("URL", options->source, "Where it is, http or https")->required();
+  fetching->add_option("URL", options->source, "The bundle's address, http or https")->required();
   fetching->add_option("--to", options->to, "The file to write")->required();
   fetching->callback([options, &exit_code] { exit_code = fetch(*options); });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby config check|show|reference|schema`: what is in a configuration, and what
-// can be.
+// `layby config check|show|reference|schema`: the content of a configuration, and the
+// keys that a configuration may have.
 
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ namespace layby::cli {
 namespace {
 
 constexpr const char* kFileHelp =
-    "Configuration file (without: /etc/layby/layby.json if it is there, else the defaults)";
+    "Configuration file (default: /etc/layby/layby.json if it exists, else all defaults)";
 
 int check_list(const app::Config& config) {
   const std::string& path = config.prefetch;
@@ -51,17 +51,17 @@ int print(const std::string& text) {
   return kFine;
 }
 
-// A command that reads a file, named by --config or given by itself.
+// A command that reads one file, given with --config or as an argument.
 void add_with_file(CLI::App& parent, const char* name, const char* help, int& exit_code,
                    int (*command)(const std::string&)) {
   CLI::App* sub = parent.add_subcommand(name, help);
   const auto path = std::make_shared<std::string>();
   CLI::Option* option = sub->add_option("--config", *path, kFileHelp);
-  sub->add_option("file", *path, "The same")->excludes(option);
+  sub->add_option("file", *path, "The same as --config")->excludes(option);
   sub->callback([path, command, &exit_code] { exit_code = command(*path); });
 }
 
-// What is printed of the configuration, and of the prefetch list.
+// A text about the configuration, and the same kind of text about the prefetch list.
 struct Printed {
   const char* name;
   const char* help;
@@ -72,7 +72,7 @@ struct Printed {
 void add_print(CLI::App& parent, const Printed& printed, int& exit_code) {
   CLI::App* sub = parent.add_subcommand(printed.name, printed.help);
   const auto of_list = std::make_shared<bool>(false);
-  sub->add_flag("--prefetch", *of_list, "That of the prefetch list");
+  sub->add_flag("--prefetch", *of_list, "For the prefetch list instead");
   sub->callback([printed, of_list, &exit_code] {
     exit_code = print(*of_list ? printed.of_list() : printed.of_config());
   });
@@ -83,8 +83,7 @@ void add_print(CLI::App& parent, const Printed& printed, int& exit_code) {
 void add_config(CLI::App& app, int& exit_code) {
   CLI::App* config = app.add_subcommand("config", "Check or show a configuration");
   config->require_subcommand(1);
-  add_with_file(*config, "check", "Report everything that is wrong with a file, at once", exit_code,
-                check);
+  add_with_file(*config, "check", "Report all faults of a file at once", exit_code, check);
   add_with_file(*config, "show", "Print the configuration in effect, defaults included", exit_code,
                 show);
   add_print(*config,

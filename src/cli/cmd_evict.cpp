@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby evict`: removes images by name, or whatever is worth least by size.
+// `layby evict`: removes images by name, or the least valuable blobs by size.
 
 #include <CLI/CLI.hpp>
+#include <cassert>
 #include <cstdint>
 #include <iostream>
 #include <memory>
@@ -32,6 +33,7 @@ std::string evicted_line(const Json& answer) {
 }
 
 int evict_bytes(const EvictOptions& options) {
+  assert(options.bytes > 0);
   const std::optional<std::string> socket = socket_of(options.daemon);
   if (!socket) return kMisused;
   const std::string path = "/evict?bytes=" + std::to_string(options.bytes);
@@ -44,7 +46,8 @@ int evict_bytes(const EvictOptions& options) {
     print_answer(*body);
   } else {
     std::cout << freed(*answer) << " freed"
-              << (enough ? "" : "; that is all, what is left is pinned or in use") << "\n";
+              << (enough ? "" : "; nothing more can go, since the rest is pinned or in use")
+              << "\n";
   }
   return enough ? kFine : kFailed;
 }
@@ -59,7 +62,7 @@ int evict(const EvictOptions& options) {
                           options.daemon);
 }
 
-// What CLI11 says of a wrong --bytes; empty for a right one.
+// The complaint about a wrong --bytes; empty for a valid size.
 std::string fault_of_size(const std::string& text) {
   const Result<std::uint64_t> size = parse_bytes(text);
   if (!size) return size.error().message;
@@ -74,13 +77,13 @@ void add_evict(CLI::App& app, int& exit_code) {
   add_daemon_options(*command, options->daemon, kImageJsonHelp);
   CLI::Option* images = command->add_option("image", options->images, kImageHelp);
   const auto take_size = [options](const std::string& text) {
-    options->bytes = *parse_bytes(text);  // fault_of_size() saw it.
+    options->bytes = *parse_bytes(text);  // fault_of_size() has accepted it.
   };
   command
       ->add_option_function<std::string>(
           "--bytes", take_size,
-          "Free this much instead (2GiB, 500MB), what is worth least first;\n"
-          "exit code 1 when less than that may go")
+          "Free this much instead (2GiB, 500MB), the least valuable blobs first;\n"
+          "exit code 1 when less can be freed")
       ->check(fault_of_size)
       ->type_name("SIZE")
       ->excludes(images);

@@ -42,10 +42,10 @@ void add_ls(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("ls", "List the images in the cache");
   const auto options = std::make_shared<LsOptions>();
   CLI::Option* json =
-      add_daemon_options(*command, options->daemon, "Print what GET /images says, as it is");
+      add_daemon_options(*command, options->daemon, "Print the answer to GET /images unchanged");
   command
       ->add_option("pattern", options->pattern,
-                   "Only images with this in their name; with a '*', whole names (\"debian:*\")")
+                   "Only images whose name contains this; a '*' matches whole names (\"debian:*\")")
       ->excludes(json);
   command->callback([options, &exit_code] { exit_code = ls(*options); });
 }

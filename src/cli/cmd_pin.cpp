@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby pin`: images that are never evicted.
+// `layby pin`: marks images that are never evicted.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -22,7 +22,7 @@ struct PinOptions {
 std::string pinned_line(const Json& answer) {
   const std::string image = text(answer, "/image");
   if (flag(answer, "/cached")) return image + " is pinned";
-  return image + " is pinned; it isn't cached yet, and stays from its first pull on";
+  return image + " is pinned; it isn't cached yet, and will be kept after its first pull";
 }
 
 int pin(const PinOptions& options) {
@@ -32,7 +32,7 @@ int pin(const PinOptions& options) {
 }  // namespace
 
 void add_pin(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("pin", "Keep images in the cache, whatever comes");
+  CLI::App* command = app.add_subcommand("pin", "Keep images in the cache: they are never evicted");
   const auto options = std::make_shared<PinOptions>();
   add_daemon_options(*command, options->daemon, kImageJsonHelp);
   command->add_option("image", options->images, kImageHelp)->required();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby prefetch`: has the daemon fetch the list of images to keep at hand, and
-// follows it; or shows what that would take; or stops it. The daemon does the work:
-// only Ctrl-C and --stop end it, not the loss of this program.
+// `layby prefetch`: starts a run of the daemon over the prefetch list and follows the
+// run; or shows what a run would fetch; or stops a run. The daemon does the work: Ctrl-C
+// and --stop end the run, but the loss of this program does not.
 
 #include <CLI/CLI.hpp>
+#include <cassert>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -32,11 +33,12 @@ using std::chrono::steady_clock;
 constexpr milliseconds kRedrawEvery{500};
 constexpr milliseconds kLookEvery{1'000};
 
-// A plan asks upstream for each tag, and with sizes for each manifest.
+// A plan asks upstream for each tag, and with --sizes for each manifest too.
 constexpr std::chrono::seconds kPlanPatience{600};
 
 constexpr const char* kStopPath = "/prefetch?stop=1";
-constexpr const char* kStopped = "stopped; what came is kept, and the next run goes on there";
+constexpr const char* kStopped =
+    "stopped; fetched data is kept, and the next run continues from there";
 
 struct PrefetchOptions {
   DaemonOptions daemon;
@@ -52,7 +54,8 @@ Result<PrefetchLook> look_at(const std::string& socket) {
   return read_prefetch(*answer);
 }
 
-// What is printed while a run goes on, and how.
+// Prints the progress of a run: as live lines on a terminal, else as a log. With --json,
+// only the last answer.
 class Output {
  public:
   explicit Output(bool as_json) : as_json_(as_json) {}
@@ -63,7 +66,7 @@ class Output {
 
   void show(const PrefetchLook& look, milliseconds elapsed) {
     if (as_json_) return;
-    const Screen screen = screen_of_stdout();  // Each time, since it may be resized.
+    const Screen screen = screen_of_stdout();  // Asked each time, since a terminal may be resized.
     std::cout << (screen.is_terminal
                       ? live_.draw(display_.lines(look, elapsed, screen), screen.columns)
                       : log_.lines(look, elapsed))
@@ -75,7 +78,8 @@ class Output {
     if (screen.is_terminal && !as_json_) std::cout << live_.clear(screen.columns) << std::flush;
   }
 
-  // After clear(): what went wrong where only the display told it so far, and the sum.
+  // Call after clear(). The log has printed each failed image already; the live lines are
+  // gone, so a terminal gets the failed images again.
   void end(const PrefetchLook& look) const {
     if (as_json_) return print_answer(look.json);
     if (screen_of_stdout().is_terminal) {
@@ -114,8 +118,8 @@ class Follower {
  private:
   Error lost() const {
     return {ErrorCode::kCancelled,
-            "how run " + std::to_string(run_) +
-                " ended is not known, since the daemon was started again or another run began; "
+            "the end of run " + std::to_string(run_) +
+                " is not known: the daemon was restarted or another run began; "
                 "run `layby prefetch` again"};
   }
 
@@ -134,6 +138,7 @@ class Follower {
   }
 
   int end(const PrefetchLook& look) {
+    assert(look.run == run_ && !look.result.empty());
     output_.clear();
     output_.end(look);
     return all_fine(look) ? kFine : kFailed;
@@ -145,8 +150,8 @@ class Follower {
   Output output_;
 };
 
-// The daemon refuses when there is no list, or one with faults; which, it tells apart
-// from the refusal.
+// Reports a refusal. The daemon refuses when there is no list, or when the list has
+// faults; GET /prefetch names the faults, the refusal does not.
 int refused(const std::string& socket, const Error& error, bool as_json) {
   if (error.code != ErrorCode::kDenied) return fail(error);
   const Result<PrefetchLook> look = look_at(socket);
@@ -161,7 +166,7 @@ int refused(const std::string& socket, const Error& error, bool as_json) {
 
 int detach(const std::string& socket, const PrefetchOptions& options) {
   if (!options.daemon.json) {
-    std::cout << "the run has begun; `layby status` shows how far it is\n";
+    std::cout << "the run has begun; `layby status` shows its progress\n";
     return kFine;
   }
   const Result<PrefetchLook> look = look_at(socket);
@@ -170,13 +175,13 @@ int detach(const std::string& socket, const PrefetchOptions& options) {
   return kFine;
 }
 
-// The number of the run that the daemon has begun.
+// The number of the run that the daemon's answer to POST /prefetch names.
 Result<std::uint64_t> run_of(const std::string& body) {
   const Result<Json> answer = parse_answer(body);
   if (!answer) return answer.error();
   if (const std::optional<std::uint64_t> run = known_number(*answer, "/run")) return *run;
   return Error{ErrorCode::kInvalid,
-               "the daemon's answer tells no run to follow; is it of another version?"};
+               "the daemon's answer names no run to follow; is the daemon of another version?"};
 }
 
 int begin(const std::string& socket, const PrefetchOptions& options) {
@@ -225,20 +230,20 @@ int prefetch(const PrefetchOptions& options) {
 }  // namespace
 
 void add_prefetch(CLI::App& app, int& exit_code) {
-  CLI::App* command =
-      app.add_subcommand("prefetch", "Fetch the list of images to keep at hand, now");
+  CLI::App* command = app.add_subcommand("prefetch", "Fetch the images of the prefetch list now");
   const auto options = std::make_shared<PrefetchOptions>();
   add_daemon_options(*command, options->daemon,
-                     "Print what the daemon says, as it is; of a run, when it has ended");
+                     "Print the daemon's answer unchanged; for a run, after its end");
   CLI::Option* detach =
       command->add_flag("--detach", options->detach, "Start the run and don't wait for its end");
   CLI::Option* plan = command->add_flag("--plan", options->plan,
                                         "Show what a run would fetch, and whether limits allow it");
   command
       ->add_flag("--sizes", options->sizes,
-                 "With --plan: fetch the manifests, which counts as pulls, to know all sizes")
+                 "With --plan: fetch the manifests to learn all sizes; this counts as pulls")
       ->needs(plan);
-  CLI::Option* stop = command->add_flag("--stop", options->stop, "Stop the run; what came is kept");
+  CLI::Option* stop =
+      command->add_flag("--stop", options->stop, "Stop the run; fetched data is kept");
   detach->excludes(plan)->excludes(stop);
   plan->excludes(stop);
   command->callback([options, &exit_code] { exit_code = prefetch(*options); });

@@ -29,12 +29,12 @@ void add_serve(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("serve", "Serve images in the foreground until SIGTERM");
   const auto path = std::make_shared<std::string>();
   command->add_option("--config", *path,
-                      "Configuration file (without: /etc/layby/layby.json if it is there, else "
-                      "the defaults)");
+                      "Configuration file (default: /etc/layby/layby.json if it exists, else "
+                      "all defaults)");
   const auto notices_file = std::make_shared<std::string>();
   command->add_option("--notices", *notices_file,
-                      "A file of lines to show on the page and in the status, such as what is "
-                      "wrong with the box");
+                      "A file of lines to show on the page and in the status, such as faults "
+                      "of this machine");
   command->callback([=, &exit_code] { exit_code = serve(*path, *notices_file); });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby status`: how the daemon is doing, asked over its Unix socket.
+// `layby status`: shows how the daemon is doing; asks over the daemon's Unix socket.
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -46,7 +46,7 @@ int status(const StatusOptions& options) {
 void add_status(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("status", "Show how the daemon is doing");
   const auto options = std::make_shared<StatusOptions>();
-  add_daemon_options(*command, options->daemon, "Print what GET /stats says, as it is");
+  add_daemon_options(*command, options->daemon, "Print the answer to GET /stats unchanged");
   command->add_flag("--reference", options->reference, "Print docs/stats.md: all figures");
   command->callback([options, &exit_code] { exit_code = status(*options); });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby unpin`: images that may be evicted again.
+// `layby unpin`: lets pinned images be evicted again.
 
 #include <CLI/CLI.hpp>
 #include <memory>

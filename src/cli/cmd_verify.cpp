@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby verify`: has the daemon check all stored blobs against their digests, and
-// follows it. The daemon does the work; leaving here does not stop it.
+// `layby verify`: starts the daemon's check of all stored blobs against their digests,
+// and follows the check. The daemon does the work; Ctrl-C here does not stop the check.
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -44,8 +44,8 @@ class Follower {
           return end();
         case VerifyProgress::State::kLost:
           return stop({ErrorCode::kCancelled,
-                       "the check did not reach its end, since the daemon was started again or "
-                       "another check began; run `layby verify` again"});
+                       "the check was lost: the daemon was restarted or another check began; "
+                       "run `layby verify` again"});
         case VerifyProgress::State::kRunning:
           break;
       }
@@ -72,7 +72,7 @@ class Follower {
 
   int leave() const {
     show(progress_.clear());
-    complain("the check goes on in the daemon; `layby status` shows how far it is");
+    complain("the check goes on in the daemon; `layby status` shows its progress");
     return kFailed;
   }
 
@@ -97,7 +97,7 @@ int verify(const VerifyOptions& options) {
   if (options.daemon.json) {
     print_answer(*answer);
   } else {
-    std::cout << "the check has begun; `layby status` shows how far it is\n";
+    std::cout << "the check has begun; `layby status` shows its progress\n";
   }
   return kFine;
 }
@@ -109,7 +109,7 @@ void add_verify(CLI::App& app, int& exit_code) {
       app.add_subcommand("verify", "Check all stored blobs against their digests, now");
   const auto options = std::make_shared<VerifyOptions>();
   add_daemon_options(*command, options->daemon,
-                     "Print the daemon's figures of the check when it has ended");
+                     "Print the daemon's figures of the check after its end");
   command->add_flag("--detach", options->detach, "Start the check and don't wait for its end");
   command->callback([options, &exit_code] { exit_code = verify(*options); });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the commands share: each adds itself to the parser, and its callback leaves
-// the exit code where run() reads it.
+// The commands, and the functions that they share. Each add_ function adds one command to
+// the parser; the command's callback stores the exit code for run().
 
 #ifndef LAYBY_SRC_CLI_COMMANDS_H_
 #define LAYBY_SRC_CLI_COMMANDS_H_
@@ -35,15 +35,14 @@ void add_prefetch(CLI::App& app, int& exit_code);
 void add_bundle(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 
-// The configuration of `path`, or of /etc/layby/layby.json if `path` is empty and that
-// is there, else the defaults. Where it has faults, prints them all to stderr and
-// gives nullopt.
+// The configuration in `path`; if `path` is empty, /etc/layby/layby.json if it exists, else
+// the defaults. Prints all faults of the file to stderr and gives nullopt when it has any.
 std::optional<app::Config> read_config(const std::string& path);
 
-// "FILE has 2 faults:" and a line for each, to stderr.
+// Prints "FILE has 2 faults:" and a line for each fault to stderr.
 void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults);
 
-// One sentence to stderr, with the program's name before it.
+// Prints one sentence to stderr, after the program's name.
 void complain(const std::string& sentence);
 
 }  // namespace layby::cli

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP over the Unix socket by libcurl. Bounded in time and in bytes: whoever runs
-// `layby status` is looking at a sick box, and must get the prompt back.
+// HTTP over the Unix socket by libcurl. Each exchange is bounded in time and in bytes: a
+// user who runs `layby status` on a sick box must get the prompt back.
 
 #include "cli/daemon_client.h"
 
 #include <curl/curl.h>
 
+#include <cassert>
 #include <cstddef>
 
 #include "cli/answer.h"
@@ -16,7 +17,7 @@
 namespace layby::cli {
 namespace {
 
-// An image of twelve platforms is 3 KiB of `layby ls`.
+// In GET /images, an image of twelve platforms takes 3 KiB.
 constexpr std::size_t kMaxAnswer = 64 << 20;
 
 enum class Method { kGet, kPost };
@@ -39,7 +40,7 @@ Error failure_of(const Question& question, CURL* curl, CURLcode code) {
   if (code == CURLE_OPERATION_TIMEDOUT) {
     return {ErrorCode::kTimedOut, "no answer at " + question.socket + " within " +
                                       format_duration(question.patience) +
-                                      "; the daemon may still be at it"};
+                                      "; the daemon may still be working on it"};
   }
   if (code != CURLE_COULDNT_CONNECT) {
     return {ErrorCode::kInvalid,
@@ -56,21 +57,22 @@ ErrorCode kind_of(long status) {
   return status < 500 ? ErrorCode::kDenied : ErrorCode::kIo;
 }
 
-// The daemon's own sentence, or that this isn't our daemon.
+// The daemon's own sentence; without one, the answer came from another program.
 Error refusal_of(const Question& question, long status, const std::string& body) {
   const Result<Json> answer = parse_answer(body);
   const std::string words = answer ? sentence(*answer, "/error") : "";
   if (!words.empty()) return {kind_of(status), words};
-  return {ErrorCode::kInvalid, "what listens at " + question.socket + " answered " +
+  return {ErrorCode::kInvalid, "the program at " + question.socket + " answered " +
                                    std::to_string(status) + " for " + question.path +
                                    "; is it another program, or another version?"};
 }
 
 void prepare(const Question& question, CURL* curl, std::string& body) {
-  const std::string url = "http://layby" + question.path;  // The host is a form only.
+  const std::string url =
+      "http://layby" + question.path;  // HTTP needs a host name; the socket decides.
   curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, question.socket.c_str());
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // Whatever the environment says.
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // Ignore http_proxy.
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(kShortPatience.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT, static_cast<long>(question.patience.count()));
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -83,6 +85,8 @@ void prepare(const Question& question, CURL* curl, std::string& body) {
 }
 
 Result<std::string> exchange(const Question& question) {
+  assert(question.path.starts_with('/'));
+  assert(question.patience.count() > 0);  // To curl, 0 means no timeout.
   const CurlPtr curl(curl_easy_init());
   if (!curl) return Error{ErrorCode::kIo, "libcurl could not be started"};
   std::string body;

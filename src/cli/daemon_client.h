@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One question or one order to the daemon, over its Unix socket. Blocks.
+// One GET or one POST to the daemon, over its Unix socket. Blocks.
 //
-// Both give the answer's body. They fail with kUnavailable when no daemon answers at
-// `socket`, kTimedOut after `patience`, kInvalid when something answers that is none.
-// What the daemon itself refuses comes as its own sentence: kNotFound (404), kDenied
-// (other 4xx), kIo (5xx).
+// Both functions give the answer's body. They fail with kUnavailable when no daemon
+// answers at `socket`, with kTimedOut after `patience`, and with kInvalid when another
+// program answers. A refusal of the daemon keeps the daemon's own sentence: kNotFound
+// (404), kDenied (other 4xx), kIo (5xx).
 
 #ifndef LAYBY_SRC_CLI_DAEMON_CLIENT_H_
 #define LAYBY_SRC_CLI_DAEMON_CLIENT_H_
@@ -17,11 +17,11 @@
 
 namespace layby::cli {
 
-// What the loop answers from memory. Short: whoever asks is looking at a sick box.
+// For answers that the loop has in memory. Short, since the user may have a sick box.
 inline constexpr std::chrono::seconds kShortPatience{10};
-// What has to read the index or commit to it.
+// For requests that read the index or commit to it.
 inline constexpr std::chrono::seconds kDiskPatience{60};
-// What removes files, on a slow card by the thousand.
+// For requests that remove files: thousands of files on a slow card.
 inline constexpr std::chrono::seconds kRemovalPatience{1800};
 
 // GET `path`.

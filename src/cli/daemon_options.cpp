@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --socket wins over --config, since it needs no readable configuration.
+// --socket wins over --config, since --socket needs no readable configuration.
 
 #include "cli/daemon_options.h"
 

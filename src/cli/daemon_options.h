@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every command that talks to the daemon takes, and how it reports failure.
+// The options of every command that talks to the daemon, and the report of a failure.
 
 #ifndef LAYBY_SRC_CLI_DAEMON_OPTIONS_H_
 #define LAYBY_SRC_CLI_DAEMON_OPTIONS_H_
@@ -23,20 +23,20 @@ struct DaemonOptions {
   bool json = false;
 };
 
-// Adds --socket, --config and --json; gives the last, for what it excludes. `options`
-// outlives the parser.
+// Adds --socket, --config and --json. Returns --json, so that the caller can exclude other
+// options. `options` outlives the parser.
 CLI::Option* add_daemon_options(CLI::App& command, DaemonOptions& options,
                                 const std::string& json_help);
 
-// The daemon's socket; nullopt when the configuration that names it has faults, which
-// are then on stderr (the exit code is kMisused).
+// The daemon's socket. nullopt when the configuration that names the socket has faults: the
+// faults are then on stderr, and the exit code is kMisused.
 std::optional<std::string> socket_of(const DaemonOptions& options);
 
-// What the daemon said, as it is but with a line's end, to stdout.
+// Prints the daemon's answer to stdout, unchanged except for a final line break.
 void print_answer(const std::string& body);
 
-// Says on stderr what failed, about what if that is named, and how to start a daemon
-// where there is none. Gives kFailed.
+// Prints `error` to stderr, after `what` unless that is empty, and how to start a daemon
+// when no daemon answered. Returns kFailed.
 int fail(const Error& error, const std::string& what = "");
 
 }  // namespace layby::cli

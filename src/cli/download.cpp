@@ -13,9 +13,9 @@
 namespace layby::cli {
 namespace {
 
-// A slot's 64 MiB, and what stands before it.
+// A slot of 64 MiB, and 1 MiB for the bundle's head.
 constexpr std::uint64_t kMaxBytes = 65U << 20;
-constexpr long kSilentSeconds = 60;
+constexpr long kSilentSeconds = 60;  // Without a byte received.
 constexpr long kConnectSeconds = 30;
 
 struct Target {
@@ -23,7 +23,7 @@ struct Target {
   std::uint64_t room_bytes;
 };
 
-// Writes none of what is too much, which ends the transfer.
+// Refuses a piece that exceeds the room that is left; a refusal ends the transfer.
 std::size_t write(const char* data, std::size_t size, std::size_t count, void* into) {
   auto& target = *static_cast<Target*>(into);
   if (size * count > target.room_bytes) return 0;
@@ -55,7 +55,7 @@ Status download(const std::string& url, const std::string& path) {
   const CURLcode code = curl_easy_perform(curl.get());
   if (code == CURLE_WRITE_ERROR) {
     if (std::ferror(file.get()) != 0) return errno_error(path, errno);
-    return Error{ErrorCode::kInvalid, "it is larger than a bundle can be"};
+    return Error{ErrorCode::kInvalid, "the file is larger than a bundle can be"};
   }
   if (code != CURLE_OK) {
     const std::string reason = why[0] != '\0' ? why.data() : curl_easy_strerror(code);

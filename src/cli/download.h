@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One file from the web, at once.
+// Downloads one file from the web. Blocks.
 
 #ifndef LAYBY_SRC_CLI_DOWNLOAD_H_
 #define LAYBY_SRC_CLI_DOWNLOAD_H_
@@ -11,8 +11,8 @@
 
 namespace layby::cli {
 
-// Writes what is at `url` (http or https, redirects followed) to the file `path`. Fails when
-// no byte comes for a minute, or when it is larger than a root slot can be.
+// Writes the content of `url` (http or https, redirects followed) to the file `path`. Fails
+// when no byte arrives for a minute, or when the content is larger than a bundle can be.
 Status download(const std::string& url, const std::string& path);
 
 }  // namespace layby::cli

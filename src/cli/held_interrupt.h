@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ctrl-C as something to look at between two steps, for commands that follow the
-// daemon and have a last word to say.
+// Holds Ctrl-C back until a command asks for it. Commands that follow the daemon can thus
+// print a last line.
 
 #ifndef LAYBY_SRC_CLI_HELD_INTERRUPT_H_
 #define LAYBY_SRC_CLI_HELD_INTERRUPT_H_
@@ -13,7 +13,7 @@
 
 namespace layby::cli {
 
-// While it lives, Ctrl-C waits until it is asked for.
+// Blocks SIGINT during the object's life; comes_within() takes a pending SIGINT.
 class HeldInterrupt {
  public:
   HeldInterrupt() {
@@ -25,7 +25,7 @@ class HeldInterrupt {
   HeldInterrupt& operator=(const HeldInterrupt&) = delete;
   ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
-  // Pauses for `pause`; true, and at once, if there was a Ctrl-C.
+  // Waits for `pause`. Returns true at once when Ctrl-C is pending or arrives.
   bool comes_within(std::chrono::milliseconds pause) const {
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(pause);
     const std::chrono::nanoseconds rest = pause - whole;

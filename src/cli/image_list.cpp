@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A row for each image, by name, then one line of totals, then pins that wait for
-// their first pull.
+// A row for each image, sorted by name, then one line of totals, then the pinned images
+// that wait for their first pull.
 
 #include "cli/image_list.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -20,15 +21,15 @@ namespace layby::cli {
 namespace {
 
 constexpr const char* kHowImagesCome =
-    "No images are cached yet. They come with the first pull through Layby: set it as a\n"
-    "registry mirror where images are pulled, then for instance `docker pull debian:12`.\n";
+    "No images are cached yet. The first pull through Layby caches an image: set Layby as\n"
+    "the registry mirror of a machine, then run for instance `docker pull debian:12` there.\n";
 
 std::string age_or(const Json& image, const std::string& path, const std::string& unknown) {
   const std::optional<std::uint64_t> seconds = known_number(image, path);
   return seconds ? age(*seconds) : unknown;
 }
 
-// "amd64, arm64/v8, windows/amd64": Linux goes without saying.
+// "amd64, arm64/v8, windows/amd64": "linux/" is left out.
 std::string platforms(const Json& image) {
   constexpr std::string_view kLinux = "linux/";
   std::string names;
@@ -40,7 +41,7 @@ std::string platforms(const Json& image) {
   return names.empty() ? "-" : names;
 }
 
-// "75% cached", rounded down, so that what lacks a byte never shows as whole. Empty when
+// "75% cached", rounded down: an image that lacks one byte never shows as whole. Empty when
 // nothing is missing.
 std::string cached_part(const Json& image) {
   const std::uint64_t missing = number(image, "/missing_bytes");
@@ -89,9 +90,11 @@ std::string image_table(std::vector<Row> rows, const Screen& screen) {
                std::move(rows), screen);
 }
 
-// Of all images, whatever is listed: what is shared has no one owner.
+// The totals are of all images, even when a pattern lists only some: a shared layer belongs
+// to several images. `listed` is the number of rows.
 std::string totals(const Json& answer, std::size_t listed) {
   const Json& images = list(answer, "/images");
+  assert(listed <= images.size());
   const std::uint64_t stored = number(answer, "/blob_bytes");
   const std::uint64_t untagged = number(answer, "/untagged_bytes");
   std::uint64_t counted_apart = 0;

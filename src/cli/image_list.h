@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page of `layby ls`: what /images says, set out for a person. Pure.
+// The page of `layby ls`: the answer to GET /images, laid out for a person. Pure.
 
 #ifndef LAYBY_SRC_CLI_IMAGE_LIST_H_
 #define LAYBY_SRC_CLI_IMAGE_LIST_H_
@@ -13,9 +13,9 @@
 
 namespace layby::cli {
 
-// `images` is the body of GET /images; kInvalid when it can't be that. With a
-// `pattern`, only what matches is listed: whole names where it has a '*', which stands
-// for any characters, else names that have it in them.
+// `images` is the body of GET /images; kInvalid for any other text. A `pattern` limits the
+// list: a pattern with a '*' (any characters) matches whole names, a pattern without one
+// matches names that contain it.
 Result<std::string> image_list(std::string_view images, std::string_view pattern,
                                const Screen& screen);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connection an image. Each line is flushed, since the next may take minutes.
+// One connection for each image. Each line is flushed, since the next may take minutes.
 
 #include "cli/image_requests.h"
 
@@ -39,7 +39,7 @@ int request_for_each(const ImageRequest& request, const std::vector<std::string>
   for (const std::string& image : images) {
     const Status status = request_one(request, image, *socket, options.json);
     if (status) continue;
-    // Without a daemon, the other images would only repeat it.
+    // Without a daemon, each further image would fail in the same way.
     if (status.error().code == ErrorCode::kUnavailable) return fail(status.error());
     exit_code = fail(status.error(), image);
   }

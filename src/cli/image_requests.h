@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The same order for each image that a command names, on which pin, unpin and evict
-// agree: one line an image on stdout, refusals on stderr, and one refusal does not
-// keep the others from being asked for.
+// One request for each image that a command names, shared by pin, unpin and evict. Each
+// image gets a line on stdout or, when the daemon refuses, on stderr. A refusal does not
+// stop the requests for the other images.
 
 #ifndef LAYBY_SRC_CLI_IMAGE_REQUESTS_H_
 #define LAYBY_SRC_CLI_IMAGE_REQUESTS_H_
@@ -16,17 +16,18 @@
 
 namespace layby::cli {
 
-// What --help says of the images, and of --json.
-inline constexpr const char* kImageHelp = "As for docker: debian:12, ghcr.io/acme/tool:1";
-inline constexpr const char* kImageJsonHelp = "Print what the daemon says, a line an image";
+// The help for images and for --json.
+inline constexpr const char* kImageHelp =
+    "Images, named as for docker: debian:12, ghcr.io/acme/tool:1";
+inline constexpr const char* kImageJsonHelp = "Print the daemon's answers, one line for each image";
 
 struct ImageRequest {
   std::string path;  // "/pin"
   std::chrono::seconds patience;
-  std::string (*line)(const Json& answer);  // What a person is told.
+  std::string (*line)(const Json& answer);  // The line for a person, from the daemon's answer.
 };
 
-// Gives the exit code: kFailed if any failed.
+// Returns the exit code: kFailed if a request failed, kMisused if the configuration has faults.
 int request_for_each(const ImageRequest& request, const std::vector<std::string>& images,
                      const DaemonOptions& options);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each line is cleared behind its text and the rest of the screen at the end, so that
-// nothing flickers. Sequences: ECMA-48, CUU, EL and ED.
+// Each line is cleared from its text to the right edge, and the screen below the last
+// line is cleared at the end. Text is never cleared before it is rewritten, so nothing
+// flickers. Sequences: ECMA-48, CUU, EL and ED.
 
 #include "cli/live_lines.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace layby::cli {
 
@@ -13,6 +15,8 @@ std::string LiveLines::draw(const std::vector<std::string>& lines, int columns) 
   std::string out = to_their_top(columns);
   widths_.clear();
   for (const std::string& line : lines) {
+    assert(line.size() < static_cast<std::size_t>(std::max(columns, 2)));
+    assert(line.find('\n') == std::string::npos);
     out += line + "\x1b[K\n";
     widths_.push_back(line.size());
   }
@@ -25,7 +29,8 @@ std::string LiveLines::clear(int columns) {
   return out;
 }
 
-// A terminal that was made narrower meanwhile has broken lines in two.
+// Moves the cursor to the first line drawn. A terminal that has become narrower since then
+// has wrapped long lines over several rows.
 std::string LiveLines::to_their_top(int columns) const {
   const auto room = static_cast<std::size_t>(std::max(columns, 1));
   std::size_t rows = 0;

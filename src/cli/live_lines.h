@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lines on a terminal that are written again in their place. Below them stays an
-// empty line, where the cursor waits. Pure: what to write comes back as text.
+// Lines on a terminal that are rewritten in place. The cursor waits on an empty line below
+// the lines. Pure: returns the text to write.
 
 #ifndef LAYBY_SRC_CLI_LIVE_LINES_H_
 #define LAYBY_SRC_CLI_LIVE_LINES_H_
@@ -14,17 +14,18 @@ namespace layby::cli {
 
 class LiveLines {
  public:
-  // `lines` in place of those before, on a terminal that has `columns` now. They are
-  // printable ASCII, each shorter than `columns`, and fewer than the terminal's rows.
+  // Replaces the lines drawn before by `lines`, on a terminal that has `columns` now.
+  // `lines` are printable ASCII, each shorter than `columns` (or one character, on a
+  // terminal of one column), and fewer than the terminal's rows.
   std::string draw(const std::vector<std::string>& lines, int columns);
 
-  // What takes them away, to make room for other output.
+  // Removes the lines, to make room for other output.
   std::string clear(int columns);
 
  private:
   std::string to_their_top(int columns) const;
 
-  std::vector<std::size_t> widths_;  // Of the lines that stand there.
+  std::vector<std::size_t> widths_;  // Of the lines that are drawn now.
 };
 
 }  // namespace layby::cli

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The oldest sample kept is the last one from before the window, so that the rate is
-// of the whole window.
+// The oldest sample kept is the last sample before the window, so that the rate covers
+// the whole window. Invariant: neither times nor bytes fall from sample to sample.
 
 #include "cli/moving_rate.h"
+
+#include <cassert>
 
 namespace layby::cli {
 namespace {
@@ -11,11 +13,12 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kWindow{10'000};
-constexpr milliseconds kSoonest{1'000};  // What is shorter says nothing of the rest.
+constexpr milliseconds kSoonest{1'000};  // A shorter span predicts nothing.
 
 }  // namespace
 
 void MovingRate::take(std::uint64_t bytes, milliseconds at) {
+  assert(samples_.empty() || at >= samples_.back().at);
   if (!samples_.empty() && bytes < samples_.back().bytes) samples_.clear();
   samples_.push_back({bytes, at});
   while (samples_.size() > 2 && at - samples_[1].at >= kWindow) samples_.pop_front();
@@ -25,6 +28,7 @@ std::optional<std::uint64_t> MovingRate::per_second() const {
   if (samples_.empty()) return std::nullopt;
   const milliseconds span = samples_.back().at - samples_.front().at;
   if (span < kSoonest) return std::nullopt;
+  assert(samples_.back().bytes >= samples_.front().bytes);
   const std::uint64_t bytes = samples_.back().bytes - samples_.front().bytes;
   return static_cast<std::uint64_t>(static_cast<double>(bytes) * 1000.0 /
                                     static_cast<double>(span.count()));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes a second over the last ten seconds: long enough not to jump with each layer
-// that begins, short enough to show that a line has become slow. Pure.
+// Bytes per second over the last ten seconds: long enough not to jump when a layer
+// begins, short enough to show that a line has become slow. Pure.
 
 #ifndef LAYBY_SRC_CLI_MOVING_RATE_H_
 #define LAYBY_SRC_CLI_MOVING_RATE_H_
@@ -15,10 +15,11 @@ namespace layby::cli {
 
 class MovingRate {
  public:
-  // `bytes` had come at the time `at`; times rise. Fewer bytes than before begin anew.
+  // Takes the sum of `bytes` received until the time `at`. Times never fall. A smaller sum
+  // than before starts a new measurement.
   void take(std::uint64_t bytes, std::chrono::milliseconds at);
 
-  // nullopt before there is a second to tell it from.
+  // nullopt while the samples cover less than a second.
   std::optional<std::uint64_t> per_second() const;
 
  private:

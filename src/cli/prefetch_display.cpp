@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Images keep the list's order and columns the width of the whole list's names, so
-// that what is looked at does not jump. Where rows are short, failed images go before
-// those at work, and then the sums from the top, so that the reason to wait is last.
+// Images keep the order of the list, and the name column has the width of the longest name
+// in the list, so that nothing jumps. When rows are short, failed images are dropped first,
+// then images at work, then the sums from the top: the reason to wait stays longest.
+// Invariant: the lines never outnumber the rows, less one for the cursor.
 
 #include "cli/prefetch_display.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 
 #include "cli/answer.h"
@@ -29,7 +31,7 @@ std::string padded(std::string text, std::size_t width) {
 // The widths of an image's line.
 struct Columns {
   std::size_t name = 0;
-  int bar = 0;  // 0: there is none.
+  int bar = 0;  // 0: no bar.
 };
 
 Columns columns_for(const PrefetchLook& look, int screen_columns) {
@@ -45,7 +47,7 @@ Columns columns_for(const PrefetchLook& look, int screen_columns) {
 }
 
 std::string line_of(const PrefetchImage& image, const Columns& columns) {
-  constexpr std::size_t kAmount = 18;  // "45.2 MB of 1.2 GB", and often one more.
+  constexpr std::size_t kAmount = 18;  // "45.2 MB of 1.2 GB" and one spare column.
   const std::string name = padded(cut_middle(image.name, columns.name), columns.name) + "  ";
   if (image.state == State::kGivenUp) {
     return name + "failed" + (image.error.empty() ? "" : ": " + image.error);
@@ -65,7 +67,7 @@ std::string total_line(const PrefetchLook& look, std::optional<std::uint64_t> ra
          words;
 }
 
-// At most `room` of those that are worth a line.
+// The images that get a line (at work or failed), at most `room`.
 std::vector<const PrefetchImage*> shown(const PrefetchLook& look, std::size_t room) {
   std::size_t at_work = std::min<std::size_t>(room, count_of(look, State::kAtWork));
   std::size_t failed = room - at_work;
@@ -77,16 +79,18 @@ std::vector<const PrefetchImage*> shown(const PrefetchLook& look, std::size_t ro
     --left;
     images.push_back(&image);
   }
+  assert(images.size() <= room);
   return images;
 }
 
-// Below the images, at most `room` lines.
+// The lines below the images, at most `room`.
 std::vector<std::string> sums(const PrefetchLook& look, std::string total, std::size_t room) {
   std::vector<std::string> lines{counts(look), std::move(total), why_it_waits(look)};
   std::erase(lines, "");
   if (lines.size() > room) {
     lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(room));
   }
+  assert(lines.size() <= room);
   return lines;
 }
 
@@ -105,7 +109,8 @@ std::vector<std::string> PrefetchDisplay::lines(const PrefetchLook& look,
     lines.push_back(line_of(*image, columns));
   }
   lines.insert(lines.end(), below.begin(), below.end());
-  // The last column stays free: some terminals go on to the next line from there.
+  assert(lines.size() <= rows);
+  // The last column stays free: some terminals wrap as soon as it is written.
   const auto width = static_cast<std::size_t>(std::max(screen.columns - 1, 1));
   for (std::string& line : lines) line.resize(std::min(line.size(), width));
   return lines;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby prefetch` shows of its run on a terminal: a line for each image that is
-// at work or failed, the others counted, the sum, and why it waits if it does. Never
-// more than the screen holds. Pure: a look and a time in, lines out.
+// The lines that `layby prefetch` shows on a terminal during a run: a line for each image
+// at work or failed, the number of other images, the sum, and the reason of a wait. Never
+// more lines than the screen holds. Pure: a look and a time in, lines out.
 
 #ifndef LAYBY_SRC_CLI_PREFETCH_DISPLAY_H_
 #define LAYBY_SRC_CLI_PREFETCH_DISPLAY_H_
@@ -19,8 +19,8 @@ namespace layby::cli {
 
 class PrefetchDisplay {
  public:
-  // For LiveLines: each shorter than `screen` is wide, and one row of it stays free.
-  // `elapsed` rises from look to look.
+  // Lines for LiveLines: each line is shorter than the width of `screen`, and one row of
+  // `screen` stays free. `elapsed` never falls from look to look.
   std::vector<std::string> lines(const PrefetchLook& look, std::chrono::milliseconds elapsed,
                                  const Screen& screen);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Images that were current are only counted: on most days that is all of them.
+// Current images are only counted: on most days, every image is current.
 
 #include "cli/prefetch_log.h"
 
@@ -34,7 +34,7 @@ std::string PrefetchLog::ends(const PrefetchLook& look) {
 }
 
 std::string PrefetchLog::sum(const PrefetchLook& look, std::chrono::milliseconds elapsed) {
-  // The end has a line of its own.
+  // An ended run gets verdict() instead of a sum.
   if (!look.result.empty() || elapsed - printed_at_ < kSumEvery) return "";
   printed_at_ = elapsed;
   std::string words = total(look, rate_.per_second());

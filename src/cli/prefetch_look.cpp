@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A state that this version does not know counts as work, under its own name: the
-// run goes on either way, and its end is told by "result" alone.
+// An image state that this version does not know counts as work, under its own name. This
+// is safe, since "result" alone tells that a run has ended.
 
 #include "cli/prefetch_look.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 
 #include "cli/answer.h"
 
@@ -56,7 +57,7 @@ Result<PrefetchLook> read_prefetch(const std::string& body) {
   if (!answer) return answer.error();
   if (!at(*answer, "/state").is_string()) {
     return Error{ErrorCode::kInvalid,
-                 "the daemon's /prefetch tells nothing of prefetching; is it of another version?"};
+                 "the daemon's /prefetch has no state; is the daemon of another version?"};
   }
   PrefetchLook look;
   look.list = sentence(*answer, "/list");
@@ -86,6 +87,7 @@ std::uint64_t count_of(const PrefetchLook& look, State state) {
 }
 
 bool all_fine(const PrefetchLook& look) {
+  assert(!look.result.empty());
   return look.result == "done" && count_of(look, State::kGivenUp) == 0;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One look at the daemon's prefetching: what GET /prefetch says of the list of images
-// to keep at hand and of its present or last run. Pure.
+// One look at the daemon's prefetching: the answer to GET /prefetch, with the prefetch list
+// and the present or last run. Pure.
 
 #ifndef LAYBY_SRC_CLI_PREFETCH_LOOK_H_
 #define LAYBY_SRC_CLI_PREFETCH_LOOK_H_
@@ -18,17 +18,17 @@ namespace layby::cli {
 
 struct PrefetchImage {
   enum class State {
-    kWaiting,  // For its turn.
+    kWaiting,  // Waits for its turn.
     kAtWork,   // Being checked or fetched; `doing` says which.
     kDone,     // Fetched by this run.
-    kCurrent,  // Was whole already.
-    kGivenUp,  // Failed, for `error`.
-    kStopped,  // Left as it was when the run was stopped.
+    kCurrent,  // Was already whole and up to date.
+    kGivenUp,  // Failed; `error` says why.
+    kStopped,  // Not finished when the run was stopped.
   };
 
-  std::string name;  // Here and below: printable, whatever the daemon says.
+  std::string name;  // All texts here and below have passed printable().
   State state = State::kWaiting;
-  std::string doing;  // "fetching", for a person.
+  std::string doing;  // "fetching": words for a person.
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
   std::string error;
@@ -38,27 +38,27 @@ struct PrefetchLook {
   std::string list;  // The list's file.
   std::vector<app::ConfigFault> faults;
   bool waiting = false;
-  std::string reason;        // Why it waits, or what comes next.
-  std::uint64_t run = 0;     // The number of the present or last run; 0: there was none.
+  std::string reason;        // Why the run waits, or what comes next.
+  std::uint64_t run = 0;     // The number of the present or last run; 0 before the first run.
   std::string result;        // "done", "failed", "stopped"; empty while the run goes on.
-  bool bytes_known = false;  // Whether `bytes_total` is of all images.
+  bool bytes_known = false;  // Whether `bytes_total` covers all images.
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
   std::uint64_t pulls = 0;
   std::vector<PrefetchImage> images;
-  std::string json;  // The answer itself.
+  std::string json;  // The whole answer, unchanged.
 };
 
-// kInvalid when `body` tells nothing of prefetching.
+// kInvalid when `body` is not an answer to GET /prefetch.
 Result<PrefetchLook> read_prefetch(const std::string& body);
 
-// Where a run is: going on, at its end, or gone with the daemon that made it.
+// The state of a run: going on, ended, or forgotten by the daemon (a restart or a later run).
 enum class RunState { kGoing, kEnded, kLost };
 RunState state_of_run(const PrefetchLook& look, std::uint64_t run);
 
 std::uint64_t count_of(const PrefetchLook& look, PrefetchImage::State state);
 
-// Whether the run, at its end, did all it was for.
+// Whether an ended run fetched every image.
 bool all_fine(const PrefetchLook& look);
 
 }  // namespace layby::cli

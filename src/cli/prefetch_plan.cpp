@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A table in the list's order, what can't be fetched and why, then sums in sentences.
+// A table in the order of the list, the images that can't be fetched with the reasons, and
+// the sums as sentences.
 
 #include "cli/prefetch_plan.h"
 
@@ -19,7 +20,8 @@ namespace {
 
 bool has_failed(const Json& image) { return text(image, "/state") == "failed"; }
 
-// Of what is to be fetched, a size is sure once the image's manifests are here.
+// Whether the size to fetch is exact: the image is current or failed, or its manifests are
+// in the cache.
 bool is_sure(const Json& image) {
   if (has_failed(image) || text(image, "/state") == "current") return true;
   return known_number(image, "/bytes").has_value() && !flag(image, "/estimated");
@@ -88,13 +90,13 @@ std::string fit(const Json& plan) {
     return takes + "it does not fit. Shorten it, or give the cache more room (cache.max_bytes).\n";
   }
   const bool unknown = number(plan, "/unknown_images") > 0;
-  return takes + (unknown ? "what is known of it fits.\n" : "it fits.\n");
+  return takes + (unknown ? "the sizes known so far fit.\n" : "it fits.\n");
 }
 
 // "76 are left, 20 of them kept for people"
 std::string left(const Json& quota) {
   const std::optional<std::uint64_t> remaining = known_number(quota, "/remaining");
-  if (!remaining) return "how many are left is not known";
+  if (!remaining) return "the number left is not known";
   const std::uint64_t reserve = number(quota, "/reserve");
   std::string words = std::to_string(*remaining) + (*remaining == 1 ? " is" : " are") + " left";
   if (reserve == 0 || *remaining == 0) return words;
@@ -105,14 +107,14 @@ std::string left(const Json& quota) {
 std::string quota_sentence(const Json& quota) {
   const std::string name = text(quota, "/upstream");
   const std::optional<std::uint64_t> limit = known_number(quota, "/limit");
-  if (!limit) return name + " states no limit of pulls.\n";
+  if (!limit) return name + " states no pull limit.\n";
   const std::uint64_t window = number(quota, "/window_seconds");
   std::string words = name + " allows " + how_many(*limit, "pull");
   if (window > 0) words += " in " + spelled_duration(window);
   words += "; " + left(quota) + ": ";
-  if (flag(quota, "/suffices")) return words + "it suffices.\n";
+  if (flag(quota, "/suffices")) return words + "that is enough.\n";
   const std::uint64_t needed = number(quota, "/seconds_needed");
-  if (needed == 0) return words + "it does not suffice.\n";
+  if (needed == 0) return words + "that is not enough.\n";
   return words + "it takes about " + spelled_duration(needed) + ".\n";
 }
 
@@ -126,7 +128,7 @@ std::string hint_of_sizes(const Json& plan) {
   }
   if (unsure == 0) return "";
   return "\n`layby prefetch --plan --sizes` fetches the manifests (" + how_many(pulls, "pull") +
-         ") to know all sizes.\n";
+         ") to learn all sizes.\n";
 }
 
 std::string page_of(const Json& plan, bool with_sizes, const Screen& screen) {
@@ -147,7 +149,7 @@ Result<PrefetchPlan> prefetch_plan(const std::string& plan, bool with_sizes, con
   if (!answer) return answer.error();
   if (!at(*answer, "/images").is_array()) {
     return Error{ErrorCode::kInvalid,
-                 "the daemon's /prefetch/plan tells of no images; is it of another version?"};
+                 "the daemon's /prefetch/plan has no images; is the daemon of another version?"};
   }
   const Json& images = list(*answer, "/images");
   return PrefetchPlan{page_of(*answer, with_sizes, screen),

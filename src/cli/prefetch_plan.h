@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page of `layby prefetch --plan`: what a run would fetch, whether the cache holds
-// it and how long the upstreams' pull limits make it take. Pure.
+// The page of `layby prefetch --plan`: what a run would fetch, whether the cache has room,
+// and how long the run takes under the upstreams' pull limits. Pure.
 
 #ifndef LAYBY_SRC_CLI_PREFETCH_PLAN_H_
 #define LAYBY_SRC_CLI_PREFETCH_PLAN_H_
@@ -18,8 +18,8 @@ struct PrefetchPlan {
   bool all_found = true;  // Whether every image of the list can be fetched.
 };
 
-// `plan` is the body of GET /prefetch/plan, asked `with_sizes` or without; kInvalid
-// when it can't be that.
+// `plan` is the body of GET /prefetch/plan, asked `with_sizes` or without; kInvalid for any
+// other text.
 Result<PrefetchPlan> prefetch_plan(const std::string& plan, bool with_sizes, const Screen& screen);
 
 }  // namespace layby::cli

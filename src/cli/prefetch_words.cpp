@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Until the manifests of all images are read, the bytes are a lower bound: then there
-// is no share and no time left, since both would jump.
+// Until the manifests of all images are read, the total is a lower bound. Share and time
+// left would jump, so they are left out.
 
 #include "cli/prefetch_words.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <utility>
 
 #include "cli/answer.h"
@@ -58,18 +59,20 @@ std::string why_it_waits(const PrefetchLook& look) {
 }
 
 std::string end_of(const PrefetchImage& image) {
+  assert(image.state == State::kDone || image.state == State::kGivenUp);
   if (image.state == State::kDone) return image.name + ": done, " + format_bytes(image.bytes_done);
   return image.name + ": failed" + (image.error.empty() ? "" : ": " + image.error);
 }
 
 std::string verdict(const PrefetchLook& look) {
+  assert(!look.result.empty());
   std::string words = counts(look);
   if (words.empty()) words = "no images";
   words += look.bytes_done == 0 ? "; nothing was fetched"
                                 : "; " + format_bytes(look.bytes_done) + " fetched";
   if (look.pulls > 0) words += ", " + how_many(look.pulls, "pull");
   if (look.result == "stopped") return "stopped: " + words;
-  // Failed images are counted; a run can also fail as a whole.
+  // The counts already show failed images; only a run that failed as a whole needs words.
   if (look.result != "failed" || count_of(look, State::kGivenUp) > 0) return words;
   return "failed: " + (look.reason.empty() ? "" : look.reason + "; ") + words;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernel says of stdout.
+// Asks the kernel about stdout.
 
 #include "cli/screen.h"
 
@@ -14,7 +14,7 @@ Screen screen_of_stdout() {
   screen.is_terminal = ::isatty(STDOUT_FILENO) == 1;
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return screen;
-  // A serial console says 0 for what it doesn't know.
+  // A serial console reports 0 for an unknown size.
   if (size.ws_col > 0) screen.columns = size.ws_col;
   if (size.ws_row > 0) screen.rows = size.ws_row;
   return screen;

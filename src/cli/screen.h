@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a command's output goes.
+// The place where a command's output goes.
 
 #ifndef LAYBY_SRC_CLI_SCREEN_H_
 #define LAYBY_SRC_CLI_SCREEN_H_

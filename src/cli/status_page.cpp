@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page, section by section.
+// The page, with one function for each section.
 
 #include "cli/status_page.h"
 
@@ -46,7 +46,7 @@ class Page {
     out_ << "  " << label << value << "\n";
   }
 
-  // "[######----] ", or nothing where it would only be in the way.
+  // "[######----] "; empty in a file or a pipe.
   std::string bar(double share) const {
     if (!screen_.is_terminal) return "";
     return cli::bar(share, std::clamp(screen_.columns / 4, 10, 30)) + " ";
@@ -62,7 +62,7 @@ class Page {
   void notices() {
     const Json& lines = list(stats_, "/notices");
     if (lines.empty()) return;
-    heading("To be seen to");
+    heading("Needs attention");
     for (const Json& each : lines)
       out_ << "  " << (each.is_string() ? each.get<std::string>() : "") << "\n";
   }
@@ -80,8 +80,8 @@ class Page {
     line("requests", count(stats_, "/requests/total") + ", " + count(stats_, "/requests/errors") +
                          " answered with an error");
     if (number(stats_, "/cache/stale_served") > 0) {
-      line("stale",
-           count(stats_, "/cache/stale_served") + " tags served as known, upstream failed");
+      line("stale", count(stats_, "/cache/stale_served") +
+                        " tags served from the cache because upstream failed");
     }
   }
 
@@ -101,7 +101,7 @@ class Page {
   void one_upstream(const Json& upstream) {
     const Json& reachable = at(upstream, "/reachable");
     const bool down = reachable.is_boolean() && !reachable.get<bool>();
-    heading(text(upstream, "/name") + (down ? " - not reachable, serving what is here" : ""));
+    heading(text(upstream, "/name") + (down ? " - not reachable, serving from the cache" : ""));
     line("address", text(upstream, "/url"));
     link(upstream);
     const std::optional<std::uint64_t> limit = known_number(upstream, "/quota/limit");
@@ -113,7 +113,7 @@ class Page {
                            (window > 0 ? " in " + duration(window) : ""));
   }
 
-  // Nothing of a link that is as it should be.
+  // Shows a link only when it has trouble.
   void link(const Json& upstream) {
     const std::string state = text(upstream, "/link");
     std::string words;
@@ -146,7 +146,7 @@ class Page {
     if (next) line("next run", "in " + spelled_duration(*next));
   }
 
-  // The latest first.
+  // The five latest moves, latest first.
   void moves() {
     constexpr std::size_t kShown = 5;
     const Json& moved = list(stats_, "/moves");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page of `layby status`: what /stats says, set out for a person. Pure.
+// The page of `layby status`: the answer to GET /stats, laid out for a person. Pure.
 
 #ifndef LAYBY_SRC_CLI_STATUS_PAGE_H_
 #define LAYBY_SRC_CLI_STATUS_PAGE_H_
@@ -13,7 +13,7 @@
 
 namespace layby::cli {
 
-// `stats` is the body of GET /stats; kInvalid when it can't be that.
+// `stats` is the body of GET /stats; kInvalid for any other text.
 Result<std::string> status_page(std::string_view stats, const Screen& screen);
 
 }  // namespace layby::cli

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Widths are found first, then cut to the screen, then all lines are written alike.
+// Finds the width of each column, cuts the widths to the screen, then writes the lines.
+// Invariant: each row has a cell for each column, and each column has a width.
 
 #include "cli/table.h"
 
 #include <algorithm>
+#include <cassert>
 #include <numeric>
 
 namespace layby::cli {
@@ -16,6 +18,8 @@ class Table {
  public:
   Table(std::vector<Column> columns, std::vector<Row> rows)
       : columns_(std::move(columns)), rows_(std::move(rows)) {
+    assert(std::all_of(rows_.begin(), rows_.end(),
+                       [this](const Row& row) { return row.size() == columns_.size(); }));
     for (std::size_t i = 0; i < columns_.size(); ++i) widths_.push_back(natural_width(i));
   }
 
@@ -25,6 +29,7 @@ class Table {
     const std::vector<std::size_t> least = least_widths();
     for (std::size_t i = widths_.size(); i-- > 0;) {
       const std::size_t excess = width_with(widths_) - std::min(width_with(widths_), width);
+      assert(least[i] <= widths_[i]);
       widths_[i] -= std::min(excess, widths_[i] - least[i]);
     }
   }
@@ -57,7 +62,7 @@ class Table {
     return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
   }
 
-  // The last column that can be missed; false when all that are left matter.
+  // Drops the last column that can be missed; false when there is no such column.
   bool drop_one() {
     for (std::size_t i = columns_.size(); i-- > 0;) {
       if (!columns_[i].can_be_missed) continue;
@@ -71,6 +76,7 @@ class Table {
   }
 
   std::string line(const Row& row) const {
+    assert(row.size() == widths_.size());
     std::string out;
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string cell = cut_middle(row[i], widths_[i]);

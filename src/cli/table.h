@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A table for people. On a terminal it is made to fit: columns that can be missed go,
-// the last one first, then long cells lose their middle. Into a file or a pipe it
-// goes whole. Pure.
+// A table for people. On a terminal the table is cut to fit: columns that can be missed
+// go, the last of them first, then long cells lose their middle. In a file or a pipe the
+// table stays whole. Pure.
 
 #ifndef LAYBY_SRC_CLI_TABLE_H_
 #define LAYBY_SRC_CLI_TABLE_H_
@@ -17,13 +17,13 @@ namespace layby::cli {
 
 struct Column {
   std::string heading;
-  std::size_t least = 0;  // Cells may be cut to this many characters; 0: they stay whole.
+  std::size_t least = 0;  // Cells may be cut to this many characters; 0: cells stay whole.
   bool is_number = false;
   bool can_be_missed = false;
 };
 
-// Each row has a cell for each column: printable ASCII, so that a byte is a column of
-// the terminal.
+// Each row has a cell for each column. Cells are printable ASCII, so that a byte takes one
+// column of the terminal.
 using Row = std::vector<std::string>;
 std::string table(std::vector<Column> columns, std::vector<Row> rows, const Screen& screen);
 

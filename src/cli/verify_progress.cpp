@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate is the mean since the first look: blobs are counted when they are done, so
-// that a rate over a few seconds would jump.
+// The rate is the mean since the first look: the daemon counts a blob after its check, so
+// a rate over a few seconds would jump. Invariants: first_ is set with the first accepted
+// look, last_ with each one; last_ is never older or less far than first_.
 
 #include "cli/verify_progress.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "cli/answer.h"
 #include "layby/base/bytes.h"
@@ -16,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPlainLineEvery{10'000};
-constexpr milliseconds kSoonestRate{1'000};  // What is shorter says nothing of the rest.
+constexpr milliseconds kSoonestRate{1'000};  // A shorter span predicts nothing.
 
 std::uint64_t rate(std::uint64_t checked_bytes, milliseconds elapsed) {
   return static_cast<std::uint64_t>(static_cast<double>(checked_bytes) * 1000.0 /
@@ -30,8 +32,9 @@ Result<Check> read_check(std::string_view stats) {
   if (!answer) return answer.error();
   const Json& scrub = at(*answer, "/scrub");
   if (!scrub.is_object()) {
-    return Error{ErrorCode::kInvalid,
-                 "the daemon's /stats tells nothing of a check; is it of another version?"};
+    return Error{
+        ErrorCode::kInvalid,
+        "the daemon's /stats has no figures of a check; is the daemon of another version?"};
   }
   Check check;
   check.running = flag(scrub, "/running") && flag(scrub, "/on_demand");
@@ -45,7 +48,9 @@ Result<Check> read_check(std::string_view stats) {
 }
 
 VerifyProgress::State VerifyProgress::take(const Check& check, milliseconds elapsed) {
-  // A pass counts up. Fewer blobs, or a daemon that is younger, is another one.
+  assert(elapsed >= last_at_);
+  // A check counts up. Fewer checked blobs mean another check; a shorter uptime means that
+  // the daemon was restarted.
   if (last_ && (check.checked_blobs < last_->checked_blobs ||
                 check.daemon_uptime_seconds < last_->daemon_uptime_seconds)) {
     return State::kLost;
@@ -60,6 +65,8 @@ VerifyProgress::State VerifyProgress::take(const Check& check, milliseconds elap
 }
 
 std::string VerifyProgress::words() const {
+  assert(first_ && last_);
+  assert(last_->checked_blobs >= first_->checked_blobs && last_at_ >= first_at_);
   const std::uint64_t checked = last_->checked_bytes;
   const std::uint64_t stored = std::max(last_->stored_bytes, checked);
   std::string words = percent(share_of(checked, stored)) + "  " + format_bytes(checked) + " of " +
@@ -77,7 +84,7 @@ std::string VerifyProgress::words() const {
 
 std::string VerifyProgress::line() {
   if (screen_.is_terminal) {
-    // The last column stays free: some terminals go on to the next line from there.
+    // The last column stays free: some terminals wrap as soon as it is written.
     const auto room = static_cast<std::size_t>(std::max(screen_.columns - 1, 1));
     return "\r" + words().substr(0, room) + "\x1b[K";
   }
@@ -89,11 +96,12 @@ std::string VerifyProgress::line() {
 std::string VerifyProgress::clear() const { return screen_.is_terminal ? "\r\x1b[K" : ""; }
 
 std::string VerifyProgress::verdict() const {
+  assert(last_ && !last_->running);
   const std::string all =
       how_many(last_->checked_blobs, "blob") + ", " + format_bytes(last_->checked_bytes) + ", ";
   if (all_good()) return all + "all good\n";
   return all + std::to_string(last_->bad_blobs) + " bad\n" +
-         "What is bad was set aside and is fetched again when it is next pulled.\n";
+         "Bad blobs were set aside; the next pull fetches them again.\n";
 }
 
 }  // namespace layby::cli

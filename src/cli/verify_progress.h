@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby verify` shows of a check of all stored blobs: how far it is, and in the
-// end what came of it. Pure: the figures come from /stats, the time from the caller.
+// The output of `layby verify`: the progress of a check of all stored blobs, and the
+// verdict at the end. Pure: the figures come from /stats, the time from the caller.
 
 #ifndef LAYBY_SRC_CLI_VERIFY_PROGRESS_H_
 #define LAYBY_SRC_CLI_VERIFY_PROGRESS_H_
@@ -17,9 +17,9 @@
 
 namespace layby::cli {
 
-// One look at the check, out of /stats.
+// One look at the check, from /stats.
 struct Check {
-  bool running = false;  // As was asked for; the slow one that goes on by itself is not ours.
+  bool running = false;  // Only for a check on demand, not for the slow background check.
   std::uint64_t checked_blobs = 0;
   std::uint64_t checked_bytes = 0;
   std::uint64_t bad_blobs = 0;
@@ -28,27 +28,28 @@ struct Check {
   std::string json;  // The member "scrub", on one line.
 };
 
-// kInvalid when `stats` tells nothing of checks.
+// kInvalid when `stats` has no figures of a check.
 Result<Check> read_check(std::string_view stats);
 
 class VerifyProgress {
  public:
-  // Where the check is: at work, at its end, or gone with the daemon that ran it.
+  // The state of the check: running, ended, or lost (the daemon was restarted, or another
+  // check began).
   enum class State { kRunning, kDone, kLost };
 
   explicit VerifyProgress(const Screen& screen) : screen_(screen) {}
 
-  // Takes a look, `elapsed` after the check was asked for.
+  // Takes a look, `elapsed` after the check was asked for. `elapsed` never falls.
   State take(const Check& check, std::chrono::milliseconds elapsed);
 
-  // What to print after it: on a terminal the line again, in its place; elsewhere a
-  // line every ten seconds, and nothing between.
+  // The text to print after a look: on a terminal the rewritten line, elsewhere a line every
+  // ten seconds and else nothing.
   std::string line();
 
-  // What makes room on a terminal for other lines.
+  // The text that clears the line on a terminal, before other output.
   std::string clear() const;
 
-  // Of the last look.
+  // The outcome in the last look, at which the check had ended.
   std::string verdict() const;
   bool all_good() const { return last_->bad_blobs == 0; }
   const std::string& json() const { return last_->json; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers of GET /prefetch, for the tests of what is made of them.
+// Answers to GET /prefetch for tests.
 
 #ifndef LAYBY_TESTS_CLI_PREFETCH_JSON_H_
 #define LAYBY_TESTS_CLI_PREFETCH_JSON_H_
@@ -18,13 +18,13 @@ inline std::string image_json(const std::string& image, const std::string& state
          error + R"("})";
 }
 
-// Run 7, with these members and images.
+// The answer about run 7, with these members and images.
 inline std::string prefetch_json(const std::string& members, const std::string& images) {
   return R"({"list": "/l.json", "run": 7, "faults": [], )" + members + R"(, "images": [)" + images +
          "]}";
 }
 
-// Bytes known or not, while the run goes on.
+// The answer during a run. `known`: `total` covers all images.
 inline std::string running_json(std::uint64_t done, std::uint64_t total, bool known,
                                 const std::string& images) {
   return prefetch_json(R"("state": "running", "reason": "", "result": "", "pulls": 2, )"
@@ -34,7 +34,7 @@ inline std::string running_json(std::uint64_t done, std::uint64_t total, bool kn
                        images);
 }
 
-// At its end.
+// The answer after the run has ended.
 inline std::string ended_json(const std::string& result, std::uint64_t done,
                               const std::string& images, const std::string& reason = "") {
   return prefetch_json(R"("state": "idle", "reason": ")" + reason + R"(", "result": ")" + result +

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The built program, run as a user runs it, and a thread that plays the daemon it
-// asks on the Unix socket.
+// Runs the built program as a user does, against a thread that plays the daemon on the
+// Unix socket.
 
 #ifndef LAYBY_TESTS_CLI_PROGRAM_H_
 #define LAYBY_TESTS_CLI_PROGRAM_H_
@@ -27,14 +27,13 @@
 
 namespace layby::cli {
 
-// One request of the program, which runs as process `pid`.
+// One request from the program; `pid` is the program's process.
 struct Asked {
   std::string line;  // "GET /stats"
   pid_t pid = 0;
 };
 
-// Answers one connection after another, one request each, until it is destroyed. What
-// the program asked is whole once the program has ended.
+// Answers one request on each connection, one connection at a time, until destruction.
 class PlayedDaemon {
  public:
   using Answer = std::function<std::string(const Asked&)>;
@@ -52,7 +51,7 @@ class PlayedDaemon {
       }
     });
   }
-  // The same answer to everything.
+  // Gives the same answer to every request.
   PlayedDaemon(const std::string& path, std::string answer)
       : PlayedDaemon(path, [answer = std::move(answer)](const Asked&) { return answer; }) {}
   PlayedDaemon(const PlayedDaemon&) = delete;
@@ -61,7 +60,7 @@ class PlayedDaemon {
 
   bool listening() const { return listening_; }
 
-  // Ends the thread; then, what was asked, in order.
+  // Ends the thread and returns all requests in order. Call after the program has ended.
   std::vector<std::string> asked() {
     stop();
     return asked_;
@@ -69,7 +68,7 @@ class PlayedDaemon {
 
  private:
   void stop() {
-    ::shutdown(listener_.get(), SHUT_RDWR);  // Ends an accept that nobody came to.
+    ::shutdown(listener_.get(), SHUT_RDWR);  // Ends a pending accept().
     if (thread_.joinable()) thread_.join();
   }
 
@@ -99,7 +98,7 @@ class PlayedDaemon {
   }
 
   Answer answer_;
-  std::vector<std::string> asked_;  // The thread's, until it has ended.
+  std::vector<std::string> asked_;  // Only the thread touches it until the thread has ended.
   UniqueFd listener_;
   bool listening_ = false;
   std::thread thread_;
@@ -129,7 +128,7 @@ class ProgramTest : public ::testing::Test {
     return outcome;
   }
 
-  // On a terminal of 24 rows and 80 columns.
+  // Runs the program on a terminal of 24 rows and 80 columns.
   static Outcome run_on_terminal(std::vector<std::string> arguments) {
     winsize size{};
     size.ws_row = 24;
@@ -148,7 +147,7 @@ class ProgramTest : public ::testing::Test {
     const UniqueFd screen(terminal);
     Outcome outcome;
     std::array<char, 4096> buffer{};
-    // The kernel gives EIO, not an end, once the program has gone.
+    // After the program has ended, read() fails with EIO instead of returning 0.
     while (true) {
       const ssize_t got = ::read(screen.get(), buffer.data(), buffer.size());
       if (got <= 0) break;

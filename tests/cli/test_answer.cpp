@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures as words.
+// Ages, durations and bars as text.
 
 #include "cli/answer.h"
 

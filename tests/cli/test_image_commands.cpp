@@ -31,22 +31,22 @@ TEST_F(ImageCommandsTest, LsTakesAPattern) {
   EXPECT_TRUE(says(run_there("ls redis"), "No cached image matches \"redis\""));
 }
 
-TEST_F(ImageCommandsTest, LsGivesTheJsonAsItIs) {
+TEST_F(ImageCommandsTest, LsPrintsTheJsonUnchanged) {
   const PlayedDaemon daemon(socket(), http("200 OK", "{\"images\":[]}"));
   EXPECT_EQ(run_there("ls --json").output, "{\"images\":[]}\n");
 }
 
-TEST_F(ImageCommandsTest, LsOfAPatternGivesNoJson) {
+TEST_F(ImageCommandsTest, LsRefusesJsonWithAPattern) {
   EXPECT_EQ(run_there("ls --json redis").exit_code, 2);
 }
 
-TEST_F(ImageCommandsTest, EachAsksForImages) {
+TEST_F(ImageCommandsTest, PinUnpinAndEvictRequireAnImage) {
   for (const char* command : {"pin", "unpin", "evict"}) {
     EXPECT_EQ(run_there(command).exit_code, 2) << command;
   }
 }
 
-TEST_F(ImageCommandsTest, WithoutADaemonEachSaysOnceHowToStartOne) {
+TEST_F(ImageCommandsTest, WithoutADaemonEachCommandSaysOnceHowToStartOne) {
   for (const char* command : {"ls", "pin a b", "unpin a b", "evict a b", "evict --bytes 1"}) {
     const Outcome outcome = run_there(command);
     EXPECT_EQ(outcome.exit_code, 1) << command;
@@ -66,13 +66,13 @@ TEST_F(ImageCommandsTest, PinPinsEachImage) {
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.output,
             "debian:12 is pinned\n"
-            "ghcr.io/acme/tool:1 is pinned; it isn't cached yet, and stays from its first pull "
-            "on\n");
+            "ghcr.io/acme/tool:1 is pinned; it isn't cached yet, and will be kept after its first "
+            "pull\n");
   EXPECT_EQ(daemon.asked(),
             (Lines{"POST /pin?image=debian%3A12", "POST /pin?image=ghcr.io%2Facme%2Ftool%3A1"}));
 }
 
-TEST_F(ImageCommandsTest, WhatAnImageIsCalledCantReachIntoTheRequest) {
+TEST_F(ImageCommandsTest, AnImageNameIsEscapedInTheRequest) {
   PlayedDaemon daemon(socket(), http("400 Bad Request", R"({"error": "name an image"})"));
   EXPECT_EQ(run_there("pin 'a&image=b c%#?'").exit_code, 1);
   EXPECT_EQ(daemon.asked(), Lines{"POST /pin?image=a%26image%3Db%20c%25%23%3F"});
@@ -107,7 +107,7 @@ TEST_F(ImageCommandsTest, EvictGoesOnAfterARefusal) {
   EXPECT_EQ(daemon.asked().size(), 3U);
 }
 
-TEST_F(ImageCommandsTest, JsonIsALineAnImage) {
+TEST_F(ImageCommandsTest, JsonHasOneLineForEachImage) {
   const PlayedDaemon daemon(socket(), http("200 OK", R"({"blobs":1})"));
   EXPECT_EQ(run_there("evict --json a b").output, "{\"blobs\":1}\n{\"blobs\":1}\n");
 }
@@ -120,14 +120,15 @@ TEST_F(ImageCommandsTest, EvictBySizeTakesUnits) {
   EXPECT_EQ(daemon.asked(), Lines{"POST /evict?bytes=2147483648"});
 }
 
-TEST_F(ImageCommandsTest, EvictThatFreesLessSaysSoAndFails) {
+TEST_F(ImageCommandsTest, EvictFailsWhenItFreesLessThanAsked) {
   const PlayedDaemon daemon(socket(), http("200 OK", R"({"blobs": 0, "bytes": 0})"));
   const Outcome outcome = run_there("evict --bytes 1");
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_EQ(outcome.output, "0 blobs, 0 B freed; that is all, what is left is pinned or in use\n");
+  EXPECT_EQ(outcome.output,
+            "0 blobs, 0 B freed; nothing more can go, since the rest is pinned or in use\n");
 }
 
-TEST_F(ImageCommandsTest, ASizeThatIsNoneIsMisuse) {
+TEST_F(ImageCommandsTest, AnInvalidSizeIsMisuse) {
   for (const char* size : {"lots", "0", "''", "-1"}) {
     const Outcome outcome = run_there(std::string("evict --bytes ") + size);
     EXPECT_EQ(outcome.exit_code, 2) << size << ": " << outcome.output;
@@ -135,11 +136,11 @@ TEST_F(ImageCommandsTest, ASizeThatIsNoneIsMisuse) {
   EXPECT_TRUE(says(run_there("evict --bytes lots"), "write 4096, 64KiB, 1.5GiB or 2MB"));
 }
 
-TEST_F(ImageCommandsTest, EvictTakesImagesOrASize) {
+TEST_F(ImageCommandsTest, EvictRefusesImagesTogetherWithASize) {
   EXPECT_EQ(run_there("evict --bytes 1GB debian:12").exit_code, 2);
 }
 
-TEST_F(ImageCommandsTest, ALongSentenceOfTheDaemonIsShownWhole) {
+TEST_F(ImageCommandsTest, ALongErrorOfTheDaemonIsShownWhole) {
   const std::string sentence = std::string(300, 'x') + "; do that";
   const PlayedDaemon daemon(socket(),
                             http("503 Service Unavailable", R"({"error": ")" + sentence + "\"}"));
@@ -153,7 +154,7 @@ TEST_F(ImageCommandsTest, AnErrorCantSteerTheTerminal) {
   EXPECT_EQ(run_there("pin $(printf '\\033')").output, "layby: \\x1b: \\x1b[2J\n");
 }
 
-TEST_F(ImageCommandsTest, AnotherProgramIsTakenForOne) {
+TEST_F(ImageCommandsTest, AnotherProgramOnTheSocketIsReported) {
   const PlayedDaemon other(socket(), http("404 Not Found", R"({"errors": []})"));
   EXPECT_TRUE(says(run_there("ls"), "answered 404 for /images; is it another program"));
 }

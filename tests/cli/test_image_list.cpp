@@ -38,7 +38,7 @@ class ImageListTest : public ::testing::Test {
   }
 };
 
-TEST_F(ImageListTest, ImagesAreListedByName) {
+TEST_F(ImageListTest, ImagesAreSortedByName) {
   EXPECT_EQ(
       page(kImages),
       "IMAGE                PLATFORMS           SIZE   SHARED   USED  CHECKED  NOTES\n"
@@ -53,7 +53,7 @@ TEST_F(ImageListTest, ImagesAreListedByName) {
       "  redis:7\n");
 }
 
-TEST_F(ImageListTest, WhatTheListPinsIsNoted) {
+TEST_F(ImageListTest, ImagesOfThePrefetchListAreNoted) {
   const std::string text = page(R"({"images": [
     {"image": "a:1", "listed": true},
     {"image": "b:1", "pinned": true, "listed": true, "bytes": 1, "missing_bytes": 1}]})");
@@ -61,7 +61,7 @@ TEST_F(ImageListTest, WhatTheListPinsIsNoted) {
   EXPECT_TRUE(shows(text, "  -  pinned, listed, 50% cached\n")) << text;
 }
 
-TEST_F(ImageListTest, APatternIsPartOfAName) {
+TEST_F(ImageListTest, APatternMatchesPartOfAName) {
   const std::string text = page(kImages, "acme");
   EXPECT_TRUE(shows(text, "ghcr.io/acme/tool:1")) << text;
   EXPECT_FALSE(shows(text, "debian")) << text;
@@ -69,7 +69,7 @@ TEST_F(ImageListTest, APatternIsPartOfAName) {
   EXPECT_TRUE(shows(text, "\n1 of 3 images, 156 MB stored in all")) << text;
 }
 
-TEST_F(ImageListTest, APatternWithAStarIsAWholeName) {
+TEST_F(ImageListTest, APatternWithAStarMatchesTheWholeName) {
   const std::string text = page(kImages, "*:3*");
   EXPECT_TRUE(shows(text, "python:3.13-slim")) << text;
   EXPECT_TRUE(shows(text, "alpine:3")) << text;
@@ -77,7 +77,7 @@ TEST_F(ImageListTest, APatternWithAStarIsAWholeName) {
   EXPECT_TRUE(shows(page(kImages, "ebian*"), "No cached image matches \"ebian*\".")) << text;
 }
 
-TEST_F(ImageListTest, AnEmptyCacheSaysHowImagesCome) {
+TEST_F(ImageListTest, AnEmptyCacheSaysHowToFillIt) {
   const std::string text = page(R"({"images": [], "pins": [{"image": "redis:7"}]})");
   EXPECT_TRUE(shows(text, "No images are cached yet.")) << text;
   EXPECT_TRUE(shows(text, "docker pull debian:12")) << text;
@@ -96,7 +96,7 @@ TEST_F(ImageListTest, MissingFiguresLeaveGaps) {
   EXPECT_TRUE(shows(text, "2 images, 0 B stored\n")) << text;
 }
 
-TEST_F(ImageListTest, AnImageThatIsAloneIsNoMultitude) {
+TEST_F(ImageListTest, OneImageIsCountedInTheSingular) {
   EXPECT_TRUE(shows(page(R"({"images": [{"image": "a:1"}]})"), "\n1 image, 0 B stored\n"));
 }
 
@@ -108,7 +108,7 @@ TEST_F(ImageListTest, TextFromOutsideCantSteerTheTerminal) {
   EXPECT_FALSE(shows(page(kImages, "\x1b[2J"), "\x1b"));
 }
 
-TEST_F(ImageListTest, WhatIsNoJsonIsRefused) {
+TEST_F(ImageListTest, NonJsonIsRefused) {
   EXPECT_FALSE(image_list("<html>", "", {}).ok());
   EXPECT_FALSE(image_list("[1]", "", {}).ok());
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The built program: what it makes of its arguments and its configuration, and
-// `layby status`.
+// The built program: its arguments, its configuration, and `layby status`.
 
 #include "cli/program.h"
 
@@ -54,7 +53,7 @@ TEST_F(LaybyProgramTest, StatusWithoutADaemonSaysHowToStartOne) {
   EXPECT_NE(outcome.output.find("layby serve"), std::string::npos) << outcome.output;
 }
 
-TEST_F(LaybyProgramTest, StatusShowsWhatTheDaemonSays) {
+TEST_F(LaybyProgramTest, StatusShowsTheDaemonsFigures) {
   PlayedDaemon daemon(socket(), http("200 OK", R"({"version": "9.9.9"})"));
   ASSERT_TRUE(daemon.listening());
   const Outcome outcome = run("status --config " + write(R"({"socket": ")" + socket() + "\"}"));
@@ -63,12 +62,12 @@ TEST_F(LaybyProgramTest, StatusShowsWhatTheDaemonSays) {
   EXPECT_EQ(daemon.asked(), std::vector<std::string>{"GET /stats"});
 }
 
-TEST_F(LaybyProgramTest, StatusGivesTheJsonAsItIs) {
+TEST_F(LaybyProgramTest, StatusPrintsTheJsonUnchanged) {
   const PlayedDaemon daemon(socket(), http("200 OK", "{\"version\":\"9.9.9\"}\n"));
   EXPECT_EQ(run("status --json --socket " + socket()).output, "{\"version\":\"9.9.9\"}\n");
 }
 
-TEST_F(LaybyProgramTest, StatusFailsWhereSomethingElseListens) {
+TEST_F(LaybyProgramTest, StatusFailsWhenAnotherProgramListens) {
   const PlayedDaemon other(socket(), http("404 Not Found", "no"));
   const Outcome outcome = run("status --socket " + socket());
   EXPECT_EQ(outcome.exit_code, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is written so that lines on a terminal replace those before.
+// The text that replaces lines on a terminal.
 
 #include "cli/live_lines.h"
 
@@ -17,23 +17,23 @@ class LiveLinesTest : public ::testing::Test {
   LiveLines lines_;
 };
 
-TEST_F(LiveLinesTest, TheFirstLinesGoWhereTheCursorIs) {
+TEST_F(LiveLinesTest, FirstLinesStartAtTheCursor) {
   EXPECT_EQ(lines_.draw({"a", "b"}, 80), "\ra\x1b[K\nb\x1b[K\n\x1b[J");
 }
 
-TEST_F(LiveLinesTest, TheNextOnesGoOverThem) {
+TEST_F(LiveLinesTest, NextLinesReplaceTheLinesBefore) {
   lines_.draw({"a", "b"}, 80);
   EXPECT_EQ(lines_.draw({"c"}, 80), "\r\x1b[2Ac\x1b[K\n\x1b[J");
   EXPECT_EQ(lines_.draw({"d", "e", "f"}, 80), "\r\x1b[1Ad\x1b[K\ne\x1b[K\nf\x1b[K\n\x1b[J");
 }
 
-TEST_F(LiveLinesTest, ClearedTheyLeaveNothing) {
+TEST_F(LiveLinesTest, ClearRemovesAllLines) {
   lines_.draw({"a", "b"}, 80);
   EXPECT_EQ(lines_.clear(80), "\r\x1b[2A\x1b[J");
   EXPECT_EQ(lines_.clear(80), "\r\x1b[J");
 }
 
-TEST_F(LiveLinesTest, LinesThatANarrowerTerminalBrokeAreAllReplaced) {
+TEST_F(LiveLinesTest, LinesWrappedByANarrowerTerminalAreAllCleared) {
   lines_.draw({"0123456789", "", "01234"}, 80);
   EXPECT_EQ(lines_.clear(5), "\r\x1b[4A\x1b[J");
 }

@@ -20,7 +20,7 @@ class MovingRateTest : public ::testing::Test {
   MovingRate rate_;
 };
 
-TEST_F(MovingRateTest, LessThanASecondTellsNothing) {
+TEST_F(MovingRateTest, LessThanASecondGivesNoRate) {
   EXPECT_EQ(rate_.per_second(), std::nullopt);
   rate_.take(0, seconds(0));
   rate_.take(500, milliseconds(999));
@@ -29,13 +29,13 @@ TEST_F(MovingRateTest, LessThanASecondTellsNothing) {
   EXPECT_EQ(rate_.per_second(), 1000U);
 }
 
-TEST_F(MovingRateTest, WhatHadComeBeforeTheFirstLookDoesNotCount) {
+TEST_F(MovingRateTest, BytesBeforeTheFirstLookDoNotCount) {
   rate_.take(1'000'000, seconds(50));
   rate_.take(1'000'200, seconds(52));
   EXPECT_EQ(rate_.per_second(), 100U);
 }
 
-TEST_F(MovingRateTest, TenSecondsAreLookedBackAt) {
+TEST_F(MovingRateTest, TheRateCoversTheLastTenSeconds) {
   for (int second = 0; second <= 20; ++second) rate_.take(second * 1000, seconds(second));
   for (int second = 21; second <= 25; ++second) rate_.take(20'000, seconds(second));
   EXPECT_EQ(rate_.per_second(), 500U);
@@ -43,7 +43,7 @@ TEST_F(MovingRateTest, TenSecondsAreLookedBackAt) {
   EXPECT_EQ(rate_.per_second(), 0U);
 }
 
-TEST_F(MovingRateTest, FewerBytesBeginAnew) {
+TEST_F(MovingRateTest, AFallingSumStartsANewMeasurement) {
   rate_.take(5000, seconds(0));
   rate_.take(100, seconds(5));
   EXPECT_EQ(rate_.per_second(), std::nullopt);

@@ -15,7 +15,7 @@ class PrefetchTest : public ProgramTest {
  protected:
   static std::string ok(const std::string& body) { return http("200 OK", body); }
 
-  // Takes the order as run 7, says once that it runs, then `end`.
+  // Accepts the order as run 7, reports it once as running, then gives `end`.
   PlayedDaemon::Answer runs_to(const std::string& end) {
     return [this, end](const Asked& asked) {
       if (asked.line == "POST /prefetch") return http("202 Accepted", R"({"run": 7})");
@@ -24,7 +24,7 @@ class PrefetchTest : public ProgramTest {
     };
   }
 
-  // Refuses the order; `look` says why.
+  // Refuses the order; GET /prefetch gives `look`, which says why.
   static PlayedDaemon::Answer refuses(const std::string& look) {
     return [look](const Asked& asked) {
       if (asked.line == "GET /prefetch") return ok(look);
@@ -49,7 +49,7 @@ TEST_F(PrefetchTest, ARunIsFollowedToItsEnd) {
             (std::vector<std::string>{"POST /prefetch", "GET /prefetch", "GET /prefetch"}));
 }
 
-TEST_F(PrefetchTest, AFailedImageFailsIt) {
+TEST_F(PrefetchTest, AFailedImageFailsTheCommand) {
   const PlayedDaemon daemon(
       socket(), runs_to(ended_json("done", 0, image_json("a:1", "failed", 0, 0, "no tag"))));
   const Outcome outcome = prefetch();
@@ -58,7 +58,7 @@ TEST_F(PrefetchTest, AFailedImageFailsIt) {
       << outcome.output;
 }
 
-TEST_F(PrefetchTest, ARunThatSomebodyStoppedFailsIt) {
+TEST_F(PrefetchTest, AStoppedRunFailsTheCommand) {
   const PlayedDaemon daemon(socket(),
                             runs_to(ended_json("stopped", 0, image_json("a:1", "stopped"))));
   const Outcome outcome = prefetch();
@@ -66,14 +66,14 @@ TEST_F(PrefetchTest, ARunThatSomebodyStoppedFailsIt) {
   EXPECT_TRUE(says(outcome, "stopped: 1 stopped")) << outcome.output;
 }
 
-TEST_F(PrefetchTest, JsonIsTheLastLook) {
+TEST_F(PrefetchTest, JsonIsTheLastAnswer) {
   const PlayedDaemon daemon(socket(), runs_to(done_));
   const Outcome outcome = prefetch("--json");
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.output, done_ + "\n");
 }
 
-TEST_F(PrefetchTest, DetachedItOnlyBegins) {
+TEST_F(PrefetchTest, DetachStartsTheRunAndReturns) {
   PlayedDaemon daemon(socket(), runs_to(done_));
   const Outcome outcome = prefetch("--detach");
   EXPECT_EQ(outcome.exit_code, 0);
@@ -81,7 +81,7 @@ TEST_F(PrefetchTest, DetachedItOnlyBegins) {
   EXPECT_EQ(daemon.asked(), std::vector<std::string>{"POST /prefetch"});
 }
 
-TEST_F(PrefetchTest, DetachedJsonIsTheFirstLook) {
+TEST_F(PrefetchTest, JsonOfADetachedRunIsTheFirstAnswer) {
   const PlayedDaemon daemon(socket(), runs_to(done_));
   EXPECT_EQ(prefetch("--detach --json").output,
             running_json(0, 5000, true, image_json("a:1", "fetching", 0, 5000)) + "\n");
@@ -96,16 +96,17 @@ TEST_F(PrefetchTest, AnInterruptStopsTheRun) {
   });
   const Outcome outcome = prefetch();
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_EQ(outcome.output, "layby: stopped; what came is kept, and the next run goes on there\n");
+  EXPECT_EQ(outcome.output,
+            "layby: stopped; fetched data is kept, and the next run continues from there\n");
   EXPECT_EQ(daemon.asked(),
             (std::vector<std::string>{"POST /prefetch", "GET /prefetch", "POST /prefetch?stop=1"}));
 }
 
-TEST_F(PrefetchTest, ADaemonThatForgotTheRunFailsIt) {
+TEST_F(PrefetchTest, ARunForgottenByTheDaemonFailsTheCommand) {
   const PlayedDaemon daemon(socket(), runs_to(R"({"state": "idle", "run": 0})"));
   const Outcome outcome = prefetch();
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_TRUE(says(outcome, "how run 7 ended is not known")) << outcome.output;
+  EXPECT_TRUE(says(outcome, "the end of run 7 is not known")) << outcome.output;
 }
 
 TEST_F(PrefetchTest, AListWithFaultsIsReportedWhole) {
@@ -123,14 +124,14 @@ TEST_F(PrefetchTest, AListWithFaultsIsReportedWhole) {
   }
 }
 
-TEST_F(PrefetchTest, WithoutAListTheDaemonSaysSo) {
+TEST_F(PrefetchTest, AMissingListIsReported) {
   const PlayedDaemon daemon(socket(), refuses(R"({"state": "off"})"));
   const Outcome outcome = prefetch();
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.output, "layby: there is no list at /l.json\n");
 }
 
-TEST_F(PrefetchTest, ADaemonWithoutPrefetchingIsTold) {
+TEST_F(PrefetchTest, ADaemonWithoutPrefetchingIsReported) {
   const PlayedDaemon daemon(socket(), http("404 Not Found", R"({"error": "no such path"})"));
   const Outcome outcome = prefetch();
   EXPECT_EQ(outcome.exit_code, 1);
@@ -156,11 +157,12 @@ TEST_F(PrefetchTest, APlanWithAFailedImageFails) {
   EXPECT_EQ(outcome.output, plan + "\n");
 }
 
-TEST_F(PrefetchTest, ItIsStopped) {
+TEST_F(PrefetchTest, StopStopsTheRun) {
   PlayedDaemon daemon(socket(), ok(R"({"run": 7})"));
   const Outcome outcome = prefetch("--stop");
   EXPECT_EQ(outcome.exit_code, 0);
-  EXPECT_EQ(outcome.output, "stopped; what came is kept, and the next run goes on there\n");
+  EXPECT_EQ(outcome.output,
+            "stopped; fetched data is kept, and the next run continues from there\n");
   EXPECT_EQ(daemon.asked(), std::vector<std::string>{"POST /prefetch?stop=1"});
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby prefetch` shows on a terminal, from looks and times that the test states.
+// The lines of `layby prefetch` on a terminal, from looks and times that the test states.
 
 #include "cli/prefetch_display.h"
 
@@ -39,7 +39,7 @@ class PrefetchDisplayTest : public ::testing::Test {
   PrefetchDisplay display_;
 };
 
-TEST_F(PrefetchDisplayTest, ImagesAtWorkAndFailedHaveALineTheOthersAreCounted) {
+TEST_F(PrefetchDisplayTest, ImagesAtWorkOrFailedHaveALineAndOthersAreCounted) {
   const std::string images = image_json("alpine:3", "current") + "," +
                              image_json("python:3.12-slim", "fetching", 30'000'000, 120'000'000) +
                              "," + image_json("foo:1", "failed", 0, 0, "no such tag") + "," +
@@ -54,7 +54,7 @@ TEST_F(PrefetchDisplayTest, ImagesAtWorkAndFailedHaveALineTheOthersAreCounted) {
                    "[#####---------------] 25.0%  50.0 MB of 200 MB, 10.0 MB/s, 15s left"}));
 }
 
-TEST_F(PrefetchDisplayTest, WhyItWaitsIsTheLastLine) {
+TEST_F(PrefetchDisplayTest, TheReasonToWaitIsTheLastLine) {
   const PrefetchLook look = read(
       prefetch_json(R"("state": "waiting", "reason": "docker.io's pulls are used up, 3 h to go",)"
                     R"("result": "", "bytes_done": 5, "bytes_total": 10)",
@@ -64,7 +64,7 @@ TEST_F(PrefetchDisplayTest, WhyItWaitsIsTheLastLine) {
                    "waiting: docker.io's pulls are used up, 3 h to go"}));
 }
 
-TEST_F(PrefetchDisplayTest, ALowScreenShowsWhatIsAtWorkFirst) {
+TEST_F(PrefetchDisplayTest, AShortScreenDropsFailedImagesFirst) {
   const Lines lines = display_.lines(many(), seconds(0), screen(80, 8));
   EXPECT_EQ(lines, (Lines{"image:0   failed: x", "image:1   failed: x", "image:8   checking",
                           "image:9   checking", "image:10  checking", "8 failed, 29 waiting",
@@ -98,7 +98,7 @@ TEST_F(PrefetchDisplayTest, ANarrowScreenCutsNamesAndHasNoBars) {
       (Lines{"regist...ame:tag  1.0 kB of 2.0 kB    fetching", "50.0%  1.0 kB of 2.0 kB"}));
 }
 
-TEST_F(PrefetchDisplayTest, AFetchedImageMayBeLargerThanItWasSaidToBe) {
+TEST_F(PrefetchDisplayTest, AnImageMayExceedItsStatedSize) {
   const PrefetchLook look = read(running_json(9, 2, true, image_json("a:1", "fetching", 9, 2)));
   EXPECT_EQ(display_.lines(look, seconds(0), screen(50, 24)).back(), "100.0%  9 B of 9 B");
 }

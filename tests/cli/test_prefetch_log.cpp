@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby prefetch` tells into a file, from looks and times that the test states.
+// The lines of `layby prefetch` in a file, from looks and times that the test states.
 
 #include "cli/prefetch_log.h"
 
@@ -27,14 +27,14 @@ class PrefetchLogTest : public ::testing::Test {
   PrefetchLog log_;
 };
 
-TEST_F(PrefetchLogTest, AnImageIsToldOnceWhenItEnds) {
+TEST_F(PrefetchLogTest, AnEndedImageIsReportedOnce) {
   EXPECT_EQ(told(running_json(0, 0, true, image_json("a", "fetching")), 0), "");
   EXPECT_EQ(told(running_json(0, 0, true, image_json("a", "done", 3000, 3000)), 1),
             "a: done, 3.0 kB\n");
   EXPECT_EQ(told(running_json(0, 0, true, image_json("a", "done", 3000, 3000)), 2), "");
 }
 
-TEST_F(PrefetchLogTest, AFailureIsToldAgainAfterAnotherTry) {
+TEST_F(PrefetchLogTest, AFailureIsReportedAgainAfterARetry) {
   const std::string failed = running_json(0, 0, true, image_json("a", "failed", 0, 0, "no tag"));
   EXPECT_EQ(told(failed, 0), "a: failed: no tag\n");
   EXPECT_EQ(told(running_json(0, 0, true, image_json("a", "checking")), 1), "");
@@ -59,7 +59,7 @@ TEST_F(PrefetchLogTest, TheSumComesEveryTenSeconds) {
             "50.0%  20.0 kB of 40.0 kB, 1.0 kB/s, 20s left\n");
 }
 
-TEST_F(PrefetchLogTest, ALongWaitIsToldOnce) {
+TEST_F(PrefetchLogTest, ALongWaitIsReportedOnce) {
   const std::string waiting =
       prefetch_json(R"("state": "waiting", "reason": "night comes", "bytes_total": 9)",
                     image_json("a", "waiting"));
@@ -68,7 +68,7 @@ TEST_F(PrefetchLogTest, ALongWaitIsToldOnce) {
   EXPECT_EQ(lines, "0 B of at least 9 B; 1 waiting; waiting: night comes\n");
 }
 
-TEST_F(PrefetchLogTest, TheEndLeavesTheSumToTheVerdict) {
+TEST_F(PrefetchLogTest, AnEndedRunPrintsNoSum) {
   EXPECT_EQ(told(ended_json("done", 5, image_json("a", "done", 5, 5)), 30), "a: done, 5 B\n");
 }
 

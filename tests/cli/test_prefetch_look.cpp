@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is read out of GET /prefetch, and the words for it.
+// The values read from GET /prefetch, and the words for them.
 
 #include "cli/prefetch_look.h"
 
@@ -26,7 +26,7 @@ class PrefetchLookTest : public ::testing::Test {
   }
 };
 
-TEST_F(PrefetchLookTest, EachStateHasItsMeaning) {
+TEST_F(PrefetchLookTest, EachImageStateIsRead) {
   const PrefetchLook look =
       read(running_json(0, 0, false,
                         image_json("a", "waiting") + "," + image_json("b", "checking") + "," +
@@ -43,7 +43,7 @@ TEST_F(PrefetchLookTest, EachStateHasItsMeaning) {
   EXPECT_EQ(counts(look), "1 current, 1 done, 1 failed, 1 stopped, 1 waiting");
 }
 
-TEST_F(PrefetchLookTest, FaultsTellTheirPlace) {
+TEST_F(PrefetchLookTest, FaultsHaveALineAndAPath) {
   const PrefetchLook look = read(R"({"state": "off", "list": "/l.json", "faults": [
       {"line": 5, "path": "images[0].tags[1]", "message": "is no tag"},
       {"path": "images", "message": "is missing"}]})");
@@ -69,7 +69,7 @@ TEST_F(PrefetchLookTest, OnlyADoneRunWithoutFailedImagesIsFine) {
   EXPECT_FALSE(all_fine(read(ended_json("failed", 0, ""))));
 }
 
-TEST_F(PrefetchLookTest, TheTotalSaysWhatIsKnown) {
+TEST_F(PrefetchLookTest, TheTotalShowsOnlyKnownFigures) {
   EXPECT_EQ(total(read(running_json(0, 0, false, "")), 5), "sizes are not known yet");
   EXPECT_EQ(total(read(running_json(0, 0, true, "")), 5), "nothing to fetch");
   EXPECT_EQ(total(read(running_json(1000, 4000, false, "")), 100),
@@ -81,7 +81,7 @@ TEST_F(PrefetchLookTest, TheTotalSaysWhatIsKnown) {
             "25.0%  1.0 kB of 4.0 kB");
 }
 
-TEST_F(PrefetchLookTest, WhileItWaitsThereIsNoRateButAReason) {
+TEST_F(PrefetchLookTest, AWaitingRunShowsAReasonAndNoRate) {
   const PrefetchLook look =
       read(prefetch_json(R"("state": "waiting", "reason": "the pulls are used up", "result": "",)"
                          R"("bytes_known": true, "bytes_done": 1000, "bytes_total": 4000)",
@@ -90,7 +90,7 @@ TEST_F(PrefetchLookTest, WhileItWaitsThereIsNoRateButAReason) {
   EXPECT_EQ(why_it_waits(look), "waiting: the pulls are used up");
 }
 
-TEST_F(PrefetchLookTest, TheVerdictSumsUp) {
+TEST_F(PrefetchLookTest, TheVerdictSumsUpTheRun) {
   const std::string images = image_json("a", "current") + "," + image_json("b", "done");
   EXPECT_EQ(verdict(read(ended_json("done", 3000, images))),
             "1 current, 1 done; 3.0 kB fetched, 2 pulls");

@@ -39,38 +39,39 @@ class PrefetchPlanTest : public ::testing::Test {
     return plan(R"({"images": [{"image": "a:1", "state": "current"}], )" + members + "}").page;
   }
 
-  // What is said of one upstream's limit.
+  // The sentence about one upstream's limit.
   static std::string sentence(const std::string& members) {
     const std::string page = page_with(R"("quotas": [{"upstream": "docker.io", )" + members + "}]");
     return page.substr(page.find("docker.io"));
   }
 };
 
-TEST_F(PrefetchPlanTest, ThePageTellsAllOfAPlan) {
-  EXPECT_EQ(plan(kPlan).page,
-            "IMAGE             STATE       PULLS   TO FETCH\n"
-            "python:3.12-slim  moved           3  ~ 45.0 MB\n"
-            "alpine:3          current         0          -\n"
-            "redis:7           new             2          ?\n"
-            "foo:1             failed          0          -\n"
-            "debian:12         incomplete      1     1.2 kB\n"
-            "\n"
-            "foo:1 failed: no such tag\n"
-            "ghcr.io does not answer\n"
-            "\n"
-            "5 images, 6 pulls, at least 45.0 MB to fetch; the size of 1 image is not known yet\n"
-            "The whole list takes 12.0 GB of the cache's 50.0 GB: what is known of it fits.\n"
-            "docker.io allows 100 pulls in 6 h; 76 are left, 20 of them kept for people: "
-            "it suffices.\n"
-            "\n"
-            "`layby prefetch --plan --sizes` fetches the manifests (5 pulls) to know all sizes.\n");
+TEST_F(PrefetchPlanTest, ThePageShowsTheWholePlan) {
+  EXPECT_EQ(
+      plan(kPlan).page,
+      "IMAGE             STATE       PULLS   TO FETCH\n"
+      "python:3.12-slim  moved           3  ~ 45.0 MB\n"
+      "alpine:3          current         0          -\n"
+      "redis:7           new             2          ?\n"
+      "foo:1             failed          0          -\n"
+      "debian:12         incomplete      1     1.2 kB\n"
+      "\n"
+      "foo:1 failed: no such tag\n"
+      "ghcr.io does not answer\n"
+      "\n"
+      "5 images, 6 pulls, at least 45.0 MB to fetch; the size of 1 image is not known yet\n"
+      "The whole list takes 12.0 GB of the cache's 50.0 GB: the sizes known so far fit.\n"
+      "docker.io allows 100 pulls in 6 h; 76 are left, 20 of them kept for people: "
+      "that is enough.\n"
+      "\n"
+      "`layby prefetch --plan --sizes` fetches the manifests (5 pulls) to learn all sizes.\n");
 }
 
-TEST_F(PrefetchPlanTest, WithSizesThereIsNoHint) {
+TEST_F(PrefetchPlanTest, APlanWithSizesHasNoHint) {
   EXPECT_EQ(plan(kPlan, true).page.find("--sizes"), std::string::npos);
 }
 
-TEST_F(PrefetchPlanTest, WithAllSizesKnownThereIsNoHint) {
+TEST_F(PrefetchPlanTest, APlanWithAllSizesKnownHasNoHint) {
   const std::string page = page_with(R"("fits": true, "list_bytes": 1, "capacity_bytes": 2)");
   EXPECT_NE(page.find("of the cache's 2 B: it fits.\n"), std::string::npos) << page;
   const std::string known = plan(R"({"images": [{"state": "new", "pulls": 2, "bytes": 5}]})").page;
@@ -88,19 +89,19 @@ TEST_F(PrefetchPlanTest, AListThatDoesNotFitSaysWhatToDo) {
       << page;
 }
 
-TEST_F(PrefetchPlanTest, ALimitThatDoesNotSufficeTellsTheTime) {
+TEST_F(PrefetchPlanTest, AnInsufficientLimitShowsTheTimeNeeded) {
   EXPECT_EQ(sentence(R"("limit": 100, "remaining": 1, "reserve": 0, "window_seconds": 21600,
                         "suffices": false, "seconds_needed": 12000)"),
             "docker.io allows 100 pulls in 6 h; 1 is left: it takes about 3 h 20 min.\n");
   EXPECT_EQ(sentence(R"("limit": 100, "remaining": 10, "reserve": 20, "suffices": false)"),
             "docker.io allows 100 pulls; 10 are left and kept for people: "
-            "it does not suffice.\n");
+            "that is not enough.\n");
 }
 
-TEST_F(PrefetchPlanTest, WhatALimitDoesNotTellIsSaid) {
-  EXPECT_EQ(sentence(R"("limit": null)"), "docker.io states no limit of pulls.\n");
+TEST_F(PrefetchPlanTest, UnknownFiguresOfALimitAreNamed) {
+  EXPECT_EQ(sentence(R"("limit": null)"), "docker.io states no pull limit.\n");
   EXPECT_EQ(sentence(R"("limit": 100, "remaining": null, "suffices": true)"),
-            "docker.io allows 100 pulls; how many are left is not known: it suffices.\n");
+            "docker.io allows 100 pulls; the number left is not known: that is enough.\n");
 }
 
 TEST_F(PrefetchPlanTest, AnEmptyListSaysSo) {

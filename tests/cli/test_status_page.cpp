@@ -43,7 +43,7 @@ TEST_F(StatusPageTest, FiguresAreShownForPeople) {
   EXPECT_TRUE(shows(text, "50.0%  50 B of 100 B, streaming, 1 client\n")) << text;
 }
 
-TEST_F(StatusPageTest, ACheckOfTheStoreIsShownWhileItRunsAndAfter) {
+TEST_F(StatusPageTest, ACheckOfTheStoreIsShownDuringAndAfterTheCheck) {
   const std::string store = R"({"store": {"blob_bytes": 200}, "scrub": {"checked_bytes": 50, )";
   EXPECT_TRUE(shows(page(store + R"("running": true, "bad_blobs": 1, "last_pass_seconds": null}})"),
                     "25.0% of the running check, 1 bad"));
@@ -52,7 +52,7 @@ TEST_F(StatusPageTest, ACheckOfTheStoreIsShownWhileItRunsAndAfter) {
   EXPECT_FALSE(shows(page(store + R"("running": false, "last_pass_seconds": null}})"), "check "));
 }
 
-TEST_F(StatusPageTest, AFullStoreSaysWhatThatMeans) {
+TEST_F(StatusPageTest, AFullStoreExplainsTheConsequence) {
   const std::string text = page(R"({"store": {"full": true, "evicted_bytes": 2000000000}})");
   EXPECT_TRUE(shows(text, "pass through without being stored")) << text;
   EXPECT_TRUE(shows(text, "2.0 GB evicted")) << text;
@@ -73,16 +73,16 @@ TEST_F(StatusPageTest, PrefetchingIsShown) {
       << text;
 }
 
-TEST_F(StatusPageTest, PrefetchingThatIsOffIsOneLine) {
+TEST_F(StatusPageTest, DisabledPrefetchingIsOneLine) {
   const std::string text =
       page(R"({"prefetch": {"state": "off", "reason": "there is no list", "result": "",
                "next_run_seconds": null, "images": 0, "failed": 0}})");
   EXPECT_TRUE(shows(text, "\nPrefetch\n  state         off: there is no list\n\nStore\n")) << text;
 }
 
-TEST_F(StatusPageTest, WhatIsToBeSeenToComesFirst) {
+TEST_F(StatusPageTest, NoticesComeFirst) {
   const std::string text = page(R"({"notices": ["layby.json has mistakes", "  line 3"]})");
-  EXPECT_TRUE(shows(text, "\nTo be seen to\n  layby.json has mistakes\n    line 3\n\nCache\n"))
+  EXPECT_TRUE(shows(text, "\nNeeds attention\n  layby.json has mistakes\n    line 3\n\nCache\n"))
       << text;
 }
 
@@ -102,7 +102,7 @@ TEST_F(StatusPageTest, TheLatestMovesAreShown) {
       << text;
 }
 
-TEST_F(StatusPageTest, AnUpstreamTellsWhatAilsItsLink) {
+TEST_F(StatusPageTest, AnUpstreamShowsTheTroubleOfItsLink) {
   const auto upstream = [](const std::string& members) {
     return page(R"({"upstreams": [{"name": "docker.io", )" + members + "}]}");
   };
@@ -115,7 +115,7 @@ TEST_F(StatusPageTest, AnUpstreamTellsWhatAilsItsLink) {
       shows(upstream(R"("link": "up", "link_seconds": 9, "throttled_seconds": 0)"), "link "));
 }
 
-TEST_F(StatusPageTest, AnOlderDaemonHasNoSectionsOfPrefetching) {
+TEST_F(StatusPageTest, AnOlderDaemonHasNoPrefetchSections) {
   const std::string text = page(kStats);
   EXPECT_FALSE(shows(text, "Prefetch")) << text;
   EXPECT_FALSE(shows(text, "Moved tags")) << text;
@@ -142,7 +142,7 @@ TEST_F(StatusPageTest, TextFromOutsideCantSteerTheTerminal) {
   EXPECT_FALSE(shows(text, "\x1b"));
 }
 
-TEST_F(StatusPageTest, WhatIsNoJsonIsRefused) {
+TEST_F(StatusPageTest, NonJsonIsRefused) {
   EXPECT_FALSE(status_page("<html>", {}).ok());
   EXPECT_FALSE(status_page("[1]", {}).ok());
 }

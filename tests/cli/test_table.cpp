@@ -24,7 +24,7 @@ class TableTest : public ::testing::Test {
   }
 };
 
-TEST_F(TableTest, ColumnsAreAlignedAndLinesEndWithTheirText) {
+TEST_F(TableTest, ColumnsAreAlignedWithoutTrailingSpaces) {
   EXPECT_EQ(drawn(false, 10),
             "NAME             SIZE  AGE  NOTE\n"
             "abcdefghijklmno   1 B  3 h  x\n"
@@ -42,14 +42,14 @@ TEST_F(TableTest, LongCellsLoseTheirMiddleOnANarrowTerminal) {
             "b            20 B  2 d\n");
 }
 
-TEST_F(TableTest, WhatCanBeMissedGoesWhenCuttingIsNotEnough) {
+TEST_F(TableTest, OptionalColumnsGoWhenCuttingIsNotEnough) {
   EXPECT_EQ(drawn(true, 25),
             "\x1b[1mNAME           SIZE  NOTE\x1b[0m\n"
             "abcde...klmno   1 B  x\n"
             "b              20 B\n");
 }
 
-TEST_F(TableTest, WhatMattersStaysOnTheNarrowestTerminal) {
+TEST_F(TableTest, RequiredColumnsStayOnTheNarrowestTerminal) {
   EXPECT_EQ(drawn(true, 1),
             "\x1b[1mNAME       SIZE  NOTE\x1b[0m\n"
             "abc...mno   1 B  x\n"

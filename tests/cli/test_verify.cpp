@@ -24,7 +24,7 @@ class VerifyTest : public ProgramTest {
     return http("200 OK", body);
   }
 
-  // Begins a check, says twice that it runs, then that it has ended.
+  // Starts a check, reports it twice as running, then as ended.
   PlayedDaemon::Answer checks_with(int bad_blobs) {
     return [this, bad_blobs](const Asked& asked) {
       if (asked.line == "POST /verify") return http("202 Accepted", "{}");
@@ -45,14 +45,14 @@ TEST_F(VerifyTest, ACheckIsFollowedToItsEnd) {
             (std::vector<std::string>{"POST /verify", "GET /stats", "GET /stats", "GET /stats"}));
 }
 
-TEST_F(VerifyTest, BadBlobsFailIt) {
+TEST_F(VerifyTest, BadBlobsFailTheCommand) {
   const PlayedDaemon daemon(socket(), checks_with(2));
   const Outcome outcome = run("verify --socket " + socket());
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_TRUE(says(outcome, "4 blobs, 4.0 kB, 2 bad\nWhat is bad was set aside")) << outcome.output;
+  EXPECT_TRUE(says(outcome, "4 blobs, 4.0 kB, 2 bad\nBad blobs were set aside")) << outcome.output;
 }
 
-TEST_F(VerifyTest, JsonIsTheFiguresOfTheCheck) {
+TEST_F(VerifyTest, JsonHasTheFiguresOfTheCheck) {
   const PlayedDaemon daemon(socket(), checks_with(2));
   const Outcome outcome = run("verify --json --socket " + socket());
   EXPECT_EQ(outcome.exit_code, 1);
@@ -62,7 +62,7 @@ TEST_F(VerifyTest, JsonIsTheFiguresOfTheCheck) {
             "\n");
 }
 
-TEST_F(VerifyTest, DetachedItOnlyBegins) {
+TEST_F(VerifyTest, DetachStartsTheCheckAndReturns) {
   PlayedDaemon daemon(socket(), checks_with(0));
   const Outcome outcome = run("verify --detach --socket " + socket());
   EXPECT_EQ(outcome.exit_code, 0);
@@ -81,7 +81,7 @@ TEST_F(VerifyTest, AnInterruptLeavesTheCheckToTheDaemon) {
   EXPECT_TRUE(says(outcome, "the check goes on in the daemon")) << outcome.output;
 }
 
-TEST_F(VerifyTest, ADaemonThatForgotTheCheckFailsIt) {
+TEST_F(VerifyTest, ACheckForgottenByTheDaemonFailsTheCommand) {
   const PlayedDaemon daemon(socket(), [this](const Asked& asked) {
     if (asked.line == "POST /verify") return http("202 Accepted", "{}");
     return ++looks_ == 1 ? stats(true, 2, 0) : stats(false, 0, 0);
@@ -91,7 +91,7 @@ TEST_F(VerifyTest, ADaemonThatForgotTheCheckFailsIt) {
   EXPECT_TRUE(says(outcome, "run `layby verify` again")) << outcome.output;
 }
 
-TEST_F(VerifyTest, ARefusalIsTold) {
+TEST_F(VerifyTest, ARefusalIsReported) {
   const PlayedDaemon daemon(socket(), http("503 Service Unavailable", R"({"error": "not now"})"));
   const Outcome outcome = run("verify --socket " + socket());
   EXPECT_EQ(outcome.exit_code, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `layby verify` shows, from figures and times that the test states.
+// The output of `layby verify`, from figures and times that the test states.
 
 #include "cli/verify_progress.h"
 
@@ -33,7 +33,7 @@ class VerifyProgressTest : public ::testing::Test {
   static constexpr Screen kTerminal{true, 80};
 };
 
-TEST_F(VerifyProgressTest, ATerminalGetsTheLineAgainInItsPlace) {
+TEST_F(VerifyProgressTest, ATerminalLineIsRewrittenInPlace) {
   VerifyProgress progress(kTerminal);
   EXPECT_EQ(progress.take(check(0), milliseconds(5)), State::kRunning);
   EXPECT_EQ(progress.line(), "\r0.0%  0 B of 400 MB\x1b[K");
@@ -41,9 +41,9 @@ TEST_F(VerifyProgressTest, ATerminalGetsTheLineAgainInItsPlace) {
   EXPECT_EQ(progress.line(), "\r25.0%  100 MB of 400 MB, 50.0 MB/s, 6.0s left, 2 bad\x1b[K");
 }
 
-TEST_F(VerifyProgressTest, TheRateIsOfWhatWasSeen) {
+TEST_F(VerifyProgressTest, TheRateCountsFromTheFirstLook) {
   VerifyProgress progress(kTerminal);
-  // The check had come this far before anybody looked.
+  // The check had reached 200 MB before the first look.
   ASSERT_EQ(progress.take(check(200'000'000), seconds(10)), State::kRunning);
   ASSERT_EQ(progress.take(check(300'000'000), seconds(20)), State::kRunning);
   EXPECT_NE(progress.line().find("10.0 MB/s, 10s left"), std::string::npos);
@@ -69,29 +69,29 @@ TEST_F(VerifyProgressTest, APipeGetsALineEveryTenSeconds) {
   EXPECT_EQ(progress.clear(), "");
 }
 
-TEST_F(VerifyProgressTest, BlobsThatWentMeanwhileMakeNoMoreThanAll) {
+TEST_F(VerifyProgressTest, TheShareNeverExceedsAll) {
   VerifyProgress progress(kTerminal);
   ASSERT_EQ(progress.take(check(500'000'000), seconds(1)), State::kRunning);
   EXPECT_EQ(progress.line(), "\r100.0%  500 MB of 500 MB\x1b[K");
 }
 
-TEST_F(VerifyProgressTest, TheEndSaysThatAllIsGood) {
+TEST_F(VerifyProgressTest, TheVerdictSaysThatAllIsGood) {
   VerifyProgress progress(kPipe);
   EXPECT_EQ(progress.take(check(400'000'000, 0, false), seconds(1)), State::kDone);
   EXPECT_TRUE(progress.all_good());
   EXPECT_EQ(progress.verdict(), "400 blobs, 400 MB, all good\n");
 }
 
-TEST_F(VerifyProgressTest, TheEndSaysWhatBecomesOfTheBad) {
+TEST_F(VerifyProgressTest, TheVerdictSaysWhatHappensToBadBlobs) {
   VerifyProgress progress(kPipe);
   EXPECT_EQ(progress.take(check(1'000'000, 1, false), seconds(1)), State::kDone);
   EXPECT_FALSE(progress.all_good());
   EXPECT_EQ(progress.verdict(),
             "1 blob, 1.0 MB, 1 bad\n"
-            "What is bad was set aside and is fetched again when it is next pulled.\n");
+            "Bad blobs were set aside; the next pull fetches them again.\n");
 }
 
-TEST_F(VerifyProgressTest, ADaemonStartedAgainHasLostTheCheck) {
+TEST_F(VerifyProgressTest, ARestartedDaemonHasLostTheCheck) {
   VerifyProgress progress(kPipe);
   ASSERT_EQ(progress.take(check(0), seconds(1)), State::kRunning);
   Check later = check(0, 0, false);
@@ -99,7 +99,7 @@ TEST_F(VerifyProgressTest, ADaemonStartedAgainHasLostTheCheck) {
   EXPECT_EQ(progress.take(later, seconds(2)), State::kLost);
 }
 
-TEST_F(VerifyProgressTest, ACountThatFallsIsAnotherCheck) {
+TEST_F(VerifyProgressTest, AFallingCountIsAnotherCheck) {
   VerifyProgress progress(kPipe);
   ASSERT_EQ(progress.take(check(9'000'000), seconds(1)), State::kRunning);
   EXPECT_EQ(progress.take(check(1'000'000, 0, false), seconds(2)), State::kLost);
@@ -118,7 +118,7 @@ TEST_F(VerifyProgressTest, FiguresAreReadFromStats) {
   EXPECT_EQ(check->daemon_uptime_seconds, 7U);
 }
 
-TEST_F(VerifyProgressTest, TheSlowCheckIsNotTheOneAskedFor) {
+TEST_F(VerifyProgressTest, TheBackgroundCheckIsNotACheckOnDemand) {
   const Result<Check> check = read_check(R"({"scrub": {"running": true, "on_demand": false}})");
   ASSERT_TRUE(check.ok());
   EXPECT_FALSE(check->running);
