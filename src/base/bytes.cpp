@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sizes and durations to and from text, in integers throughout: a double would lose
-// bytes above 2^53 and would print by locale. Every multiplication is checked or
-// bounded, because the text comes from a configuration.
+// Sizes and durations to and from text, in integers only: a double would lose bytes above
+// 2^53 and would print by locale. Every multiplication is checked or bounded, because the
+// text comes from a configuration.
 
 #include "layby/base/bytes.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -96,7 +97,9 @@ std::optional<std::uint64_t> fraction_of(std::string_view fraction, std::uint64_
   return *digits * factor / scale;
 }
 
+// a * b + c; nullopt above 2^64 - 1.
 std::optional<std::uint64_t> multiply_add(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+  assert(b > 0);
   if (a > (kMax - c) / b) return std::nullopt;
   return a * b + c;
 }
@@ -119,14 +122,15 @@ std::string with_unit(std::uint64_t number, std::string_view unit) {
   return std::to_string(number).append(unit);
 }
 
-// "3.8", "29.8", "162": three digits at most, but for 999.95 and above.
+// "3.8", "29.8", "162": at most three digits for less than 999.5.
 std::string three_digits(std::uint64_t tenths) {
   if (tenths >= 1000) return std::to_string((tenths + 5) / 10);
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
 }
 
-// `bytes` in tenths of `unit`, rounded. Sound for units up to 10^18.
+// `bytes` in tenths of `unit`, rounded. A unit above 10^18 would overflow.
 std::uint64_t tenths_of(std::uint64_t bytes, std::uint64_t unit) {
+  assert(unit > 0 && unit <= 1'000'000'000'000'000'000);
   return bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit;
 }
 
@@ -151,7 +155,7 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const std::optional<std::uint64_t> number = parse_number(quantity.whole);
   const std::optional<std::uint64_t> factor = factor_of(kDurationUnits, quantity.unit);
   if (quantity.has_fraction || !number || !factor) return not_a_duration(text);
-  // Within what clocks that count nanoseconds can add: 292 years.
+  // A clock in nanoseconds holds at most 292 years.
   if (*number > kLongest / *factor) return not_a_duration(text);
   return std::chrono::milliseconds(static_cast<std::int64_t>(*number * *factor));
 }
@@ -169,14 +173,15 @@ std::string format_bytes(std::uint64_t bytes) {
     // 9995 tenths would print as "1000": the next unit says "1.0".
     if (tenths < 9995) return three_digits(tenths) + std::string(unit.name);
   }
-  return "";  // Not reached: 2^64 bytes are 18.4 EB.
+  assert(false && "2^64 bytes are 18.4 EB");
+  return "";
 }
 
 std::string format_duration(std::chrono::milliseconds duration) {
   constexpr std::array<Unit, 4> kUnits{
       {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}}};
   if (duration.count() < 0) {
-    // The lowest duration has no positive twin: one above it is as good to a reader.
+    // The lowest duration has no positive counterpart: show the duration above it instead.
     const auto lowest = -std::chrono::milliseconds::max();
     return std::string("-").append(format_duration(-std::max(duration, lowest)));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine's clock, and its time zone as the C library knows it.
+// The machine's clock, and the time zone of the C library.
 
 #include "layby/base/clock.h"
 

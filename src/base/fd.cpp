@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whole-file calls over POSIX descriptors. Each retries what a signal interrupted
-// and names the path in its error. They may block: helper threads and start-up only.
+// Whole-file calls over POSIX descriptors. Each call retries after a signal, and names the
+// path in its error if it has one. The calls may block: helper threads and start-up only.
 
 #include "layby/base/fd.h"
 
@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 
@@ -24,14 +25,14 @@ bool is_directory(const std::string& path) {
 
 Status make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0750) == 0) return {};
-  // Whoever made it first, it is there. Asked after every failure and not only after
-  // EEXIST: a read-only parent says EROFS or EACCES for a directory that exists.
+  // An existing directory is fine, whoever made it. Checked after every failure and not
+  // only after EEXIST: a read-only parent gives EROFS or EACCES for an existing directory.
   const int failure = errno;
   if (is_directory(path)) return {};
   return errno_error("make directory " + path, failure);
 }
 
-// One read(), again after a signal.
+// One read(), retried after a signal.
 ssize_t read_some(int fd, char* buffer, std::size_t size) {
   ssize_t got = 0;
   do {
@@ -43,7 +44,9 @@ ssize_t read_some(int fd, char* buffer, std::size_t size) {
 }  // namespace
 
 void UniqueFd::reset(int fd) {
-  // On Linux the descriptor is gone even when close() says EINTR: never call it twice.
+  assert(fd < 0 || fd != fd_);
+  // On Linux, close() frees the descriptor even when it fails with EINTR. A second close()
+  // could close a descriptor of another thread.
   if (fd_ >= 0) ::close(fd_);
   fd_ = fd;
 }

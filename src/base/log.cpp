@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The process's log over spdlog: "2026-03-01T12:00:00.000Z info text", in UTC
-// (ISO 8601) since an edge box's time zone is seldom set. No colours: the reader is
+// The log of the process over spdlog: "2026-03-01T12:00:00.000Z info text". Times are in
+// UTC (ISO 8601), since few edge boxes have their time zone set. No colours: the reader is
 // journald or `docker logs`. The sink locks, so any thread may log.
 
 #include "layby/base/log.h"

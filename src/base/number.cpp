@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decimal numbers over std::from_chars, which knows no locale and tells overflow
-// apart. Leading zeros are fine: RFC 9110 allows them in every number it has.
+// Decimal numbers over std::from_chars, which ignores the locale and reports overflow.
+// Leading zeros are accepted, since RFC 9110 allows them in every number.
 
 #include "layby/base/number.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of error codes, and the one place where errno becomes an ErrorCode.
-// Only those values that change what the daemon does next have a code of their own:
-// a full disk stops storing, a missing file is an answer. The rest is kIo.
+// Only an errno that changes the daemon's next step has an ErrorCode of its own: a full
+// disk stops storing, a missing file is an answer. Every other errno is kIo.
 
 #include "layby/base/result.h"
 
@@ -52,7 +52,7 @@ const char* to_string(ErrorCode code) {
   return "unknown";
 }
 
-// generic_category is strerror without its shared buffer: helper threads fail too.
+// strerror() has a buffer that all threads share; generic_category() has none.
 Error errno_error(const std::string& what, int errno_value) {
   return {code_of(errno_value), what + ": " + std::generic_category().message(errno_value)};
 }

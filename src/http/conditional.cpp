@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// If-None-Match and If-Range (RFC 9110 sections 13.1.2 and 13.1.5). What can't be
-// read never matches: the cost of that is a body sent again, not a wrong one kept.
+// If-None-Match and If-Range (RFC 9110 sections 13.1.2 and 13.1.5). An unreadable tag never
+// matches: the body is then sent again, and the client never keeps a wrong body.
 
 #include "layby/http/conditional.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <optional>
 
@@ -23,14 +24,15 @@ std::string_view opaque_part(std::string_view etag) {
   return etag;
 }
 
-// Takes the next member off `list`, without its quotes; nullopt at the end or at a
-// quote that never closes. A comma inside the quotes belongs to the tag.
+// Removes the next member from `list` and returns it without its quotes; nullopt at the
+// end or at a quote that never closes. A comma inside the quotes belongs to the tag.
 std::optional<std::string_view> take_tag(std::string_view& list) {
   list.remove_prefix(std::min(list.find_first_not_of(" \t,"), list.size()));
   if (list.empty()) return std::nullopt;
   const std::size_t quote = list.starts_with("W/\"") ? 2 : 0;
   if (list[quote] != '"') {
     const std::size_t end = std::min(list.find(','), list.size());
+    assert(end > 0);  // Each call shortens the list.
     const std::string_view bare = trim(list.substr(0, end));
     list.remove_prefix(end);
     return bare;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header fields (RFC 9110 section 5). Comparison is ASCII only, never by locale.
+// Header fields (RFC 9110 section 5). Comparison is ASCII only, never by locale. Invariant:
+// the fields cover text_ without gaps, in order.
 
 #include "layby/http/headers.h"
 
 #include <algorithm>
+#include <cassert>
+#include <limits>
 
 namespace layby::http {
 namespace {
 
-// What most heads need.
+// Enough for most heads.
 constexpr std::size_t kUsualTextBytes = 448;
 constexpr std::size_t kUsualFields = 8;
 
@@ -22,6 +25,7 @@ void Headers::begin(std::string_view name) {
     text_.reserve(kUsualTextBytes);
     fields_.reserve(kUsualFields);
   }
+  assert(text_.size() + name.size() <= std::numeric_limits<std::uint32_t>::max());
   fields_.push_back(
       {static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()), 0});
   text_.append(name);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Range and Content-Range (RFC 9110 sections 14.1.2 and 14.4). Invariant: a ByteRange
-// that leaves here has length >= 1 and ends within the body. Whatever can't be read
-// as one range is no error: the RFC lets a server ignore Range, so it gets the whole.
+// Range and Content-Range (RFC 9110 sections 14.1.2 and 14.4). Invariant: each ByteRange
+// from resolve_range() has length >= 1 and ends within the body. An unreadable Range is no
+// error: the RFC lets a server ignore Range, so such a request gets the whole body.
 
 #include "layby/http/range.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <limits>
 
@@ -16,12 +17,13 @@
 namespace layby::http {
 namespace {
 
-// A position of any number of digits: one beyond 2^64 is beyond every body as well.
+// A position of any number of digits. A position beyond 2^64 is beyond every body, so the
+// largest number stands for it.
 std::uint64_t parse_saturated(std::string_view digits) {
   return parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
 }
 
-// A position in an answer, at most what off_t holds, so that last + 1 can't wrap.
+// A position in an answer. At most the largest off_t, so that last + 1 can't wrap.
 std::optional<std::uint64_t> parse_position(std::string_view digits) {
   const std::optional<std::uint64_t> position = parse_number(digits);
   if (!position || *position > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
@@ -30,7 +32,7 @@ std::optional<std::uint64_t> parse_position(std::string_view digits) {
   return position;
 }
 
-// What follows "bytes" and `separator`; nullopt for another unit.
+// The text after "bytes" and `separator`; nullopt for another unit.
 std::optional<std::string_view> after_unit(std::string_view value, char separator) {
   const std::size_t end = value.find(separator);
   if (end == std::string_view::npos) return std::nullopt;
@@ -38,15 +40,22 @@ std::optional<std::string_view> after_unit(std::string_view value, char separato
   return trim(value.substr(end + 1));
 }
 
+// Whether `range` is not empty and ends within a body of `size_bytes`.
+[[maybe_unused]] bool lies_within(const ByteRange& range, std::uint64_t size_bytes) {
+  return range.length > 0 && range.length <= size_bytes && range.first <= size_bytes - range.length;
+}
+
 // "-500": the last 500 bytes.
 RangeDecision resolve_suffix(std::string_view digits, std::uint64_t size_bytes) {
   if (!is_digits(digits)) return WholeBody{};
   const std::uint64_t wanted = parse_saturated(digits);
   if (wanted == 0) return Unsatisfiable{};
-  // An empty body has a last nothing, which no Content-Range can state.
+  // The last bytes of an empty body are an empty range, which no Content-Range can state.
   if (size_bytes == 0) return WholeBody{};
   const std::uint64_t length = std::min(wanted, size_bytes);
-  return ByteRange{size_bytes - length, length};
+  const ByteRange range{size_bytes - length, length};
+  assert(lies_within(range, size_bytes));
+  return range;
 }
 
 }  // namespace
@@ -66,10 +75,13 @@ RangeDecision resolve_range(std::optional<std::string_view> value, std::uint64_t
       to.empty() ? std::numeric_limits<std::uint64_t>::max() : parse_saturated(to);
   if (first > last) return WholeBody{};
   if (first >= size_bytes) return Unsatisfiable{};
-  return ByteRange{first, std::min(last, size_bytes - 1) - first + 1};
+  const ByteRange range{first, std::min(last, size_bytes - 1) - first + 1};
+  assert(lies_within(range, size_bytes));
+  return range;
 }
 
 std::string format_content_range(const ByteRange& range, std::uint64_t size_bytes) {
+  assert(lies_within(range, size_bytes));
   return "bytes " + std::to_string(range.first) + "-" +
          std::to_string(range.first + range.length - 1) + "/" + std::to_string(size_bytes);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// URLs by RFC 3986, read strictly: only what a registry or a CDN sends. A parsed Url
-// holds printable ASCII only, so none can carry a line break into a request, and its
-// host is a name or an address, never something that two readers take differently.
+// URLs by RFC 3986, read strictly: only the forms that a registry or a CDN sends.
+// Invariants: a parsed Url is printable ASCII, so that it can't carry a line break into a
+// request; its host is a name or an address that every reader takes for the same host.
 
 #include "layby/http/url.h"
 
@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 
 #include "layby/base/number.h"
@@ -21,7 +22,7 @@ constexpr std::string_view kUnreserved =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 constexpr std::size_t kMaxHost = 253;
 
-// Shows neither the query, where signatures stand, nor anything that may hold a password.
+// Quotes neither the query, which may hold a signature, nor a user's name and password.
 Error bad_url(std::string_view text, const char* why) {
   std::string_view shown = text.substr(0, std::min<std::size_t>(text.find('?'), 200));
   if (text.find('@') != std::string_view::npos) shown = shown.substr(0, shown.find(':'));
@@ -69,7 +70,8 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
-// "host", "host:port", "[v6]", "[v6]:port" as host and the text after the colon.
+// "host", "host:port", "[v6]" or "[v6]:port", split into the host and the text after the
+// colon.
 struct Authority {
   std::string host;
   bool bracketed = false;
@@ -96,7 +98,7 @@ std::optional<Authority> split_authority(std::string_view text) {
   return authority;
 }
 
-// Fills host and port of `url`; false when the authority can't be one.
+// Sets host and port of `url`; false when `text` is not a valid authority.
 bool read_authority(std::string_view text, Url& url) {
   const std::optional<Authority> authority = split_authority(text);
   if (!authority) return false;
@@ -118,8 +120,9 @@ int hex_value(char c) {
   return -1;
 }
 
-// The byte that "%XX" at the front of `text` stands for; nullopt if it is none.
+// The byte of the "%XX" at the front of `text`; nullopt for a broken escape or %00.
 std::optional<char> decode_escape(std::string_view text) {
+  assert(text.starts_with('%'));
   if (text.size() < 3) return std::nullopt;
   const int high = hex_value(text[1]);
   const int low = hex_value(text[2]);
@@ -156,6 +159,8 @@ Result<Url> parse_url(std::string_view text) {
   const std::size_t question = std::min(rest.find('?'), rest.size());
   url.path = rest.substr(path, question - path);
   if (question < rest.size()) url.query = rest.substr(question + 1);
+  assert(!url.host.empty() && url.port != 0);
+  assert(url.path.empty() || url.path.front() == '/');
   return url;
 }
 

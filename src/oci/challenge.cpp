@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Challenges, tokens, and to whom credentials may go. All of it comes from the
-// network and some of it goes back into requests, so a token is printable ASCII and
-// a life has bounds.
+// Challenges, tokens, and the rule for where credentials may go. All input comes from the
+// network, and tokens go back into requests: a token is visible ASCII, and its life has
+// bounds.
 
 #include "layby/oci/challenge.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -21,10 +22,10 @@ namespace layby::oci {
 namespace {
 
 constexpr std::chrono::seconds kShortestLife{60};
-// Asking again after a day costs nothing, and no sum with it overflows.
+// A new token each day costs nothing, and no sum with this life overflows.
 constexpr std::chrono::seconds kLongestLife{86400};
 
-// Walks over a header value. Every call moves on or says that there is nothing.
+// Walks over a header value. Every call that takes something shortens rest_.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : rest_(text) {}
@@ -38,7 +39,7 @@ class Scanner {
     rest_.remove_prefix(1);
     return true;
   }
-  // A token, or a token68 without its padding; empty if none stands here.
+  // A token, or a token68 without its padding; empty if neither comes next.
   std::string_view word() {
     constexpr std::string_view kWord =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~/";
@@ -47,7 +48,7 @@ class Scanner {
     rest_.remove_prefix(length);
     return taken;
   }
-  // A quoted string after its opening quote; nullopt if it never closes.
+  // A quoted string, after its opening quote; nullopt if the closing quote is missing.
   std::optional<std::string> quoted() {
     std::string text;
     while (!rest_.empty()) {
@@ -72,8 +73,8 @@ struct RawChallenge {
   std::vector<Parameter> parameters;
 };
 
-// Splits a value into challenges. A word before '=' is a parameter of the challenge
-// it stands in, any other word begins the next one. Stops at what isn't either.
+// Splits a value into challenges. A word before '=' is a parameter of the current
+// challenge; any other word begins the next challenge. Stops at anything else.
 std::vector<RawChallenge> split_challenges(std::string_view value) {
   constexpr std::string_view kSpace = " \t";
   std::vector<RawChallenge> challenges;
@@ -88,7 +89,7 @@ std::vector<RawChallenge> split_challenges(std::string_view value) {
       continue;
     }
     scanner.skip(kSpace);
-    scanner.skip("=");  // The rest of a token68's padding.
+    scanner.skip("=");  // More padding of a token68.
     std::optional<std::string> text =
         scanner.take('"') ? scanner.quoted() : std::string(scanner.word());
     if (!text) return challenges;
@@ -114,6 +115,7 @@ std::chrono::seconds token_life(const nlohmann::json& answer) {
   const auto longest = static_cast<std::uint64_t>(kLongestLife.count());
   const std::chrono::seconds life(
       static_cast<std::int64_t>(std::min(seconds.value_or(0), longest)));
+  assert(life <= kLongestLife);
   return std::max(life, kShortestLife);
 }
 
@@ -127,14 +129,15 @@ std::vector<std::string_view> labels_of(std::string_view host) {
   }
 }
 
-// Also what a resolver might take for an address: "127.1", "0x7f.1", "2130706433".
+// Also true for texts that a resolver may take for an address: "127.1", "0x7f.1",
+// "2130706433".
 bool is_address(std::string_view host) {
   if (host.find(':') != std::string_view::npos) return true;
   const std::string_view last = host.substr(std::min(host.rfind('.') + 1, host.size()));
   return is_digits(last) || last.starts_with("0x") || last.starts_with("0X");
 }
 
-// How many labels a registrable domain has at the end of `labels`.
+// The number of labels of the registrable domain at the end of `labels`.
 std::size_t registrable_length(const std::vector<std::string_view>& labels) {
   constexpr std::array<std::string_view, 6> kSecondLevels{"co", "com", "org", "net", "ac", "gov"};
   if (labels.size() < 2 || labels.back().size() != 2) return 2;
@@ -145,7 +148,7 @@ std::size_t registrable_length(const std::vector<std::string_view>& labels) {
   return is_shared ? 3 : 2;
 }
 
-// "docker.io" of "auth.docker.io"; empty when the host is not below one.
+// "docker.io" for "auth.docker.io"; empty when the host has too few labels or an empty one.
 std::string_view registrable_domain(std::string_view host) {
   const std::vector<std::string_view> labels = labels_of(host);
   const std::size_t length = registrable_length(labels);
@@ -155,6 +158,7 @@ std::string_view registrable_domain(std::string_view host) {
     if (labels[i].empty()) return {};
     characters += labels[i].size();
   }
+  assert(characters <= host.size());
   return host.substr(host.size() - characters);
 }
 

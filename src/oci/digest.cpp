@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Digests. One table of the registered algorithms says which names and lengths are
-// valid; blob paths are made of these parts, so nothing else may pass.
+// Digests. A table of the registered algorithms holds the valid names and lengths. Blob
+// paths are built from these parts, so nothing else may pass. Invariant: text_ is the name
+// of the algorithm, a colon and exactly hex_length lower-case hexadecimal digits.
 
 #include "layby/oci/digest.h"
 
@@ -26,9 +27,9 @@ const Algorithm& algorithm_of(ShaKind kind) {
   return kAlgorithms[kind == ShaKind::kSha256 ? 0 : 1];
 }
 
-// Whether eight characters are all of 0 to 9 and a to f. Adding to a byte what is missing
-// from some character to 0x80 sets its high bit from that character on. Bytes above 0x7f come
-// out as neither, and what they carry into the next byte changes nothing any more.
+// Whether all eight characters are 0 to 9 or a to f. from(c) adds 0x80 - c to each byte, which
+// sets the high bit of each byte from c to 0x7f. A byte above 0x7f passes neither test. Its
+// carry may spoil the next byte, but the answer is false already.
 bool are_hex(const char* digits) {
   constexpr auto in_each_byte = [](std::uint64_t byte) { return byte * 0x0101010101010101; };
   std::uint64_t word = 0;
@@ -42,7 +43,7 @@ bool are_hex(const char* digits) {
   return ((is_digit | is_letter) & kHighBits) == kHighBits;
 }
 
-// `digits` are a digest's, so that their number is a multiple of eight.
+// The length of `digits` is a hex_length, so it is a multiple of eight.
 bool is_hex(std::string_view digits) {
   assert(digits.size() % 8 == 0);
   while (!digits.empty() && are_hex(digits.data())) digits.remove_prefix(8);
@@ -74,6 +75,7 @@ Digest Digest::from_hex(ShaKind kind, std::string_view hex) {
 std::string_view Digest::algorithm() const { return algorithm_of(kind_).name; }
 
 std::string_view Digest::hex() const {
+  assert(text_.size() == algorithm().size() + 1 + algorithm_of(kind_).hex_length);
   return std::string_view(text_).substr(algorithm().size() + 1);
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One table for the distribution API's errors. Messages may quote a client's bytes,
-// so what isn't UTF-8 is replaced and not refused.
+// The table of the distribution API's errors. Messages may quote a client's bytes, so
+// invalid UTF-8 is replaced, not refused.
 
 #include "layby/oci/error_body.h"
 
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -35,7 +36,7 @@ constexpr std::array<Entry, 13> kEntries{{
     {ApiErrorCode::kUnavailable, 503, "UNAVAILABLE"},
 }};
 
-// The table stands in the order of the enumeration, which this checks.
+// The table has the order of the enumeration, so that a code is its index.
 constexpr bool is_in_order() {
   for (std::size_t i = 0; i < kEntries.size(); ++i) {
     if (static_cast<std::size_t>(kEntries[i].code) != i) return false;
@@ -44,7 +45,10 @@ constexpr bool is_in_order() {
 }
 static_assert(is_in_order());
 
-const Entry& entry_of(ApiErrorCode code) { return kEntries[static_cast<std::size_t>(code)]; }
+const Entry& entry_of(ApiErrorCode code) {
+  assert(static_cast<std::size_t>(code) < kEntries.size());
+  return kEntries[static_cast<std::size_t>(code)];
+}
 
 }  // namespace
 

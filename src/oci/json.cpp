@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A look over the raw text for depth and number of values, then nlohmann's parser with
-// exceptions off. The look only has to be right for valid JSON: invalid text fails in
-// the parser.
+// Scans the raw text for its depth and number of values, then runs nlohmann's parser with
+// exceptions off. The scan needs to be right for valid JSON only: invalid text fails in the
+// parser.
 
 #include "oci/json.h"
 
@@ -11,21 +11,21 @@
 namespace layby::oci {
 namespace {
 
-// A manifest's deepest member, manifests[i].platform["os.features"][j], is at 5.
-// Annotations and artifact configs leave that far below this.
+// The deepest member of a manifest, manifests[i].platform["os.features"][j], has depth 5.
+// Annotations and artifact configs stay far below 32 too.
 constexpr int kMaxDepth = 32;
 
-// A manifest of 4 MiB full of descriptors has half as many. Without this, 4 MiB of
-// "{},{},{}" would take 140 MB.
+// A manifest of 4 MiB full of descriptors has half as many values. Without this bound, 4 MiB
+// of "{},{},{}" would take 140 MB.
 constexpr int kMaxValues = 1 << 18;
 
-// The index of the quote that ends the string which begins before `at`.
+// The index of the quote that ends the string whose content begins at `at`.
 std::size_t end_of_string(std::string_view text, std::size_t at) {
   while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
   return at;
 }
 
-// Every value but the first comes after one of these.
+// Every value except the outermost follows one of these characters.
 bool begins_value(char c) { return c == ',' || c == '[' || c == '{'; }
 
 bool is_modest(std::string_view text) {

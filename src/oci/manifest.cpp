@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests into values. Strict where the cache acts on a field (digests, sizes, the
-// kind of document), blind to the rest. A document that is both a manifest and an
-// index is refused, since two readers could take it for different images
-// (CVE-2021-41190).
+// Reads manifests into values. Strict for the fields that the cache acts on (digests,
+// sizes, the kind of document); ignores the rest. Refuses a document that is both a
+// manifest and an index, since two readers could take it for different images
+// (CVE-2021-41190). Invariant: a parsed index has no config and no layers; a parsed image
+// has a config and no children.
 
 #include "layby/oci/manifest.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <limits>
 #include <utility>
@@ -56,7 +58,7 @@ Result<Digest> read_digest(const json& object, const std::string& field) {
   return *std::move(digest);
 }
 
-// At most what off_t holds, so that sums and offsets made of it stay sound.
+// A size is at most the largest off_t, so that sums and offsets made from it stay valid.
 Result<std::uint64_t> read_size(const json& object, const std::string& field) {
   constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
   const json* value = member(object, "size");
@@ -65,8 +67,8 @@ Result<std::uint64_t> read_size(const json& object, const std::string& field) {
   return *size;
 }
 
-// The image that an attestation belongs to, as BuildKit marks it (its attestation
-// storage, vnd.docker.reference.*). What else annotations say is no matter here.
+// The image that an attestation belongs to, by BuildKit's annotations
+// vnd.docker.reference.* (its "attestation storage"). Other annotations don't matter here.
 std::optional<Digest> read_attested(const json& object) {
   const json* annotations = member(object, "annotations");
   if (annotations == nullptr || !annotations->is_object()) return std::nullopt;
@@ -95,7 +97,7 @@ Result<Descriptor> read_descriptor(const json& value, const std::string& field) 
   return descriptor;
 }
 
-// The list must be there, but may be null: so Go writes an empty one.
+// The list must be present but may be null: Go writes an empty list as null.
 Result<std::vector<Descriptor>> read_descriptors(const json& object, const char* key) {
   if (!object.contains(key)) return bad_field(key, "is missing");
   std::vector<Descriptor> descriptors;
@@ -111,7 +113,7 @@ Result<std::vector<Descriptor>> read_descriptors(const json& object, const char*
   return descriptors;
 }
 
-// Whether `key` holds something that a document of the other kind can't hold.
+// Whether the member `key` is present and not empty.
 bool holds_any(const json& object, const char* key) {
   const json* value = member(object, key);
   return value != nullptr && !value->empty();
@@ -150,7 +152,7 @@ Status read_subject(const json& object, Manifest& manifest) {
   return {};
 }
 
-// The media type inside, else `content_type` without its parameters.
+// The "mediaType" of the document, else `content_type` without its parameters.
 Result<std::string> read_media_type(const json& object, std::string_view content_type) {
   Result<std::string> inside = read_string(object, "mediaType", "mediaType");
   if (!inside) return inside;
@@ -159,7 +161,7 @@ Result<std::string> read_media_type(const json& object, std::string_view content
     media_type = http::trim(content_type.substr(0, content_type.find(';')));
   }
   if (std::find(kMediaTypes.begin(), kMediaTypes.end(), media_type) == kMediaTypes.end()) {
-    return bad_field("mediaType", "is no manifest or index that registries serve today");
+    return bad_field("mediaType", "is not the type of a manifest or an index");
   }
   return media_type;
 }
@@ -201,6 +203,8 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view content_
       is_index(manifest.media_type) ? read_index(*object, manifest) : read_image(*object, manifest);
   if (read.ok()) read = read_subject(*object, manifest);
   if (!read) return read.error();
+  assert(is_index(manifest.media_type) != manifest.config.has_value());
+  assert(manifest.layers.empty() || manifest.manifests.empty());
   return manifest;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Platforms as text. Their parts are Go's GOOS and GOARCH words (image-index.md), so
-// letters, digits, '.', '_' and '-' are all that can stand in them.
+// Platforms as text. The parts of a platform are Go's GOOS and GOARCH words
+// (image-index.md), made of letters, digits, '.', '_' and '-' only.
 
 #include "layby/oci/platform.h"
 
@@ -18,7 +18,7 @@ bool is_word(std::string_view text) {
              std::string_view::npos;
 }
 
-// Takes the text up to the next slash, and that slash, off `text`.
+// Removes the part before the next slash, and the slash, from `text`; returns the part.
 std::string_view take_part(std::string_view& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string_view part = text.substr(0, slash);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The grammars of names and tags by hand, one pass each: std::regex recurses on long
-// input. A repository that passes here holds no "..", no empty part and no leading
-// slash, which is what makes it safe as a key and in an upstream path.
+// Hand-written grammars of names and tags, one pass each: std::regex recurses on long
+// input. A valid repository has no "..", no empty part and no leading slash, so it is safe
+// as a key and in an upstream path.
 
 #include "layby/oci/reference.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 
 namespace layby::oci {
@@ -27,7 +28,7 @@ bool is_separator(std::string_view text) {
 
 // [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*
 bool is_name_component(std::string_view text) {
-  std::size_t run = 0;  // Where the present run of separator characters began.
+  std::size_t run = 0;  // Where the current run of separator characters began.
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (is_lower_alphanumeric(text[i])) {
       if (run < i && !is_separator(text.substr(run, i - run))) return false;
@@ -44,15 +45,16 @@ bool is_port(std::string_view text) {
          text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// "registry.example:5000", the port left out or not.
+// "registry.example:5000", with or without the port.
 bool is_lower_case_host(std::string_view text) {
   const std::size_t colon = std::min(text.find(':'), text.size());
   return text.size() <= kMaxRepository && is_name_component(text.substr(0, colon)) &&
          (colon == text.size() || is_port(text.substr(colon + 1)));
 }
 
-// Good enough to look an upstream up by.
+// A loose check, enough to look an upstream up by name. `text` is not empty.
 bool is_host(std::string_view text) {
+  assert(!text.empty());
   const auto is_part = [](char c) { return is_tag_start(c) && c != '_'; };
   return is_part(text.front()) && std::all_of(text.begin(), text.end(), [&](char c) {
            return is_part(c) || c == '.' || c == '-' || c == ':';
@@ -125,7 +127,7 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
     name.registry = is_docker_hub(first) ? "docker.io" : std::string(first);
     text.remove_prefix(slash + 1);
   }
-  // A tag beside a digest says nothing more.
+  // A digest wins over a tag beside it.
   if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
     const auto digest = Digest::parse(text.substr(at + 1));
     if (!digest) return std::nullopt;
@@ -147,7 +149,7 @@ std::string to_string(const ImageName& name) {
   constexpr std::string_view kLibrary = "library/";
   std::string text;
   if (name.registry != "docker.io") text = name.registry + "/";
-  // "library/a/b" without its beginning would be another repository.
+  // "library/a/b" without "library/" would name another repository.
   const bool official = text.empty() && name.repository.starts_with(kLibrary) &&
                         name.repository.find('/', kLibrary.size()) == std::string::npos;
   text += official ? name.repository.substr(kLibrary.size()) : name.repository;

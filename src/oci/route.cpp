@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Paths under /v2/, split from the right, since a repository may itself have parts
-// called "manifests" or "blobs". Escapes are undone before anything is judged and
-// every part is then held to its grammar, so "%2e%2e" or "%2F" can't mean more than
-// the bytes they stand for.
+// Paths under /v2/, split from the right, since a repository may have parts called
+// "manifests" or "blobs". Escapes are decoded first, and every part is then checked against
+// its grammar: "%2e%2e" and "%2F" mean no more than the bytes that they encode.
 
 #include "layby/oci/route.h"
 
+#include <cassert>
 #include <cstddef>
 #include <cstring>
 #include <optional>
@@ -19,10 +19,10 @@ namespace {
 
 constexpr std::string_view kPrefix = "/v2/";
 
-// Takes the last part off `path`, with the slash before it.
+// Removes the last part of `path`, and the slash before it; returns the part.
 std::string_view take_last(std::string_view& path) {
   if (path.empty()) return {};
-  const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() looks at each byte.
+  const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() tests byte by byte.
   if (slash == nullptr) return std::exchange(path, {});
   const auto length = static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());
   const std::string_view part = path.substr(length + 1);
@@ -52,6 +52,7 @@ Route digest_route(std::string_view name, std::string_view text) {
 
 // `rest` is the path after "/v2/", not empty.
 Route parse_endpoint(std::string_view rest) {
+  assert(!rest.empty());
   std::string_view name = rest;
   const std::string_view last = take_last(name);
   const std::string_view kind = take_last(name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tag lists, read leniently and written strictly: what leaves here holds only tags.
+// Tag lists. The reader is lenient: it keeps the valid tags and skips all other entries.
 
 #include "layby/oci/tag_list.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sizes and durations: what a configuration may say, what is refused, and what a
-// person is shown.
+// Sizes and durations: valid and refused texts of a configuration, and the texts for people.
 
 #include "layby/base/bytes.h"
 
@@ -24,7 +23,7 @@ class BytesTest : public ::testing::Test {
   void SetUp() override {}
   void TearDown() override {}
 
-  // The parsed size, or nothing: so that one line states one expectation.
+  // The parsed size, or nullopt, so that one line states one expectation.
   static std::optional<std::uint64_t> size_of(std::string_view text) {
     const Result<std::uint64_t> size = parse_bytes(text);
     return size ? std::optional(*size) : std::nullopt;
@@ -116,7 +115,7 @@ TEST_F(BytesTest, LargeSizesAreShownWithoutFraction) {
   EXPECT_EQ(format_bytes(162'400'000), "162 MB");
 }
 
-TEST_F(BytesTest, RoundingUpGoesOnToTheNextUnit) { EXPECT_EQ(format_bytes(999'999), "1.0 MB"); }
+TEST_F(BytesTest, RoundingUpMovesToTheNextUnit) { EXPECT_EQ(format_bytes(999'999), "1.0 MB"); }
 
 TEST_F(BytesTest, LargestSizeIsShown) { EXPECT_EQ(format_bytes(UINT64_MAX), "18.4 EB"); }
 

@@ -32,19 +32,19 @@ class ClockTest : public ::testing::Test {
   const WallTime noon_{hours(24 * 20000) + hours(12) + minutes(34) + seconds(56)};
 };
 
-TEST_F(ClockTest, WallClockIsThatOfTheMachine) {
+TEST_F(ClockTest, WallClockIsTheSystemClock) {
   const WallTime before = std::chrono::system_clock::now();
   const WallTime now = SystemClock().wall_now();
   EXPECT_GE(now, before - seconds(1));
   EXPECT_LE(now, std::chrono::system_clock::now());
 }
 
-TEST_F(ClockTest, TimeOfDayIsSinceMidnight) {
+TEST_F(ClockTest, TimeOfDayCountsFromMidnight) {
   set_zone("UTC0");
   EXPECT_EQ(local_time_of_day(noon_), hours(12) + minutes(34) + seconds(56));
 }
 
-TEST_F(ClockTest, TimeOfDayIsThatOfTheTimeZone) {
+TEST_F(ClockTest, TimeOfDayFollowsTheTimeZone) {
   set_zone("EST5");
   EXPECT_EQ(local_time_of_day(noon_), hours(7) + minutes(34) + seconds(56));
 }

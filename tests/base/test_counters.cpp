@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The list of counters: /metrics, /stats and the docs are generated from it, so its
-// names and texts have a form to keep.
+// The list of counters. /metrics, /stats and the docs are generated from the list, so the
+// tests check the form of its names and texts.
 
 #include "layby/base/counters.h"
 
@@ -33,7 +33,7 @@ TEST_F(CountersTest, CountAddsOneByDefault) {
   EXPECT_EQ(counters_.requests.load(), 1U);
 }
 
-TEST_F(CountersTest, CountAddsWhatItIsTold) {
+TEST_F(CountersTest, CountAddsTheGivenAmount) {
   count(counters_.client_bytes_sent, 4096);
   EXPECT_EQ(counters_.client_bytes_sent.load(), 4096U);
 }

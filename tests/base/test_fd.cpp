@@ -62,7 +62,7 @@ TEST_F(FdTest, MoveLeavesTheSourceEmpty) {
   EXPECT_EQ(from.get(), -1);
 }
 
-TEST_F(FdTest, MoveAssignmentClosesWhatWasHeld) {
+TEST_F(FdTest, MoveAssignmentClosesTheOldDescriptor) {
   UniqueFd held = open_file();
   const int raw = held.get();
   held = UniqueFd();
@@ -144,7 +144,7 @@ TEST_F(FdTest, MakeDirectoriesKeepsOthersOut) {
   EXPECT_EQ(info.st_mode & 07, 0U);
 }
 
-TEST_F(FdTest, MakeDirectoriesAcceptsWhatIsThere) {
+TEST_F(FdTest, MakeDirectoriesAcceptsAnExistingFolder) {
   EXPECT_TRUE(make_directories(dir_->path()).ok());
 }
 
@@ -162,7 +162,7 @@ TEST_F(FdTest, MakeDirectoriesReportsAFileInTheWay) {
 
 TEST_F(FdTest, MakeDirectoriesRefusesAnEmptyPath) { EXPECT_FALSE(make_directories("").ok()); }
 
-TEST_F(FdTest, MakeDirectoriesToleratesOthersMakingTheSame) {
+TEST_F(FdTest, MakeDirectoriesToleratesARace) {
   const std::string path = dir_->path() + "/a/b/c/d/e/f";
   std::atomic<int> failures{0};
   std::vector<std::jthread> makers;

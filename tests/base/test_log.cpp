@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a line of the log looks like, and that text from outside can't forge one.
+// The form of a log line. Text from outside can't forge a line.
 
 #include "layby/base/log.h"
 

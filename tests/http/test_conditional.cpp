@@ -27,7 +27,7 @@ TEST_F(ConditionalTest, WeakTagHits) { EXPECT_TRUE(none_match_hits("W/\"sha256:a
 
 TEST_F(ConditionalTest, StarHits) { EXPECT_TRUE(none_match_hits(" * ", kEtag)); }
 
-TEST_F(ConditionalTest, StarInAListIsNoStar) { EXPECT_FALSE(none_match_hits("\"x\", *", kEtag)); }
+TEST_F(ConditionalTest, StarInAListDoesNotHit) { EXPECT_FALSE(none_match_hits("\"x\", *", kEtag)); }
 
 TEST_F(ConditionalTest, OneOfSeveralHits) {
   EXPECT_TRUE(none_match_hits("\"a\",W/\"b\" , \"sha256:abc\"", kEtag));
@@ -49,7 +49,7 @@ TEST_F(ConditionalTest, UnclosedQuoteDoesNotHit) {
 
 TEST_F(ConditionalTest, EmptyValueDoesNotHit) { EXPECT_FALSE(none_match_hits("", kEtag)); }
 
-TEST_F(ConditionalTest, EmptyListMembersArePassedOver) {
+TEST_F(ConditionalTest, EmptyListMembersAreSkipped) {
   EXPECT_TRUE(none_match_hits(",, ,\"sha256:abc\"", kEtag));
 }
 

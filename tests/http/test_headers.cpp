@@ -38,7 +38,7 @@ TEST_F(HeadersTest, JoinedOfAMissingFieldIsEmpty) { EXPECT_EQ(headers_.joined("R
 
 TEST_F(HeadersTest, CountCountsLines) { EXPECT_EQ(headers_.count("accept"), 2U); }
 
-TEST_F(HeadersTest, AllKeepsOrderAndSpelling) {
+TEST_F(HeadersTest, FieldsKeepOrderAndSpelling) {
   ASSERT_EQ(headers_.size(), 3U);
   EXPECT_EQ(headers_[2].name, "accept");
   EXPECT_EQ(headers_[2].value, "c/d, e/f");

@@ -40,7 +40,7 @@ TEST_F(UrlTest, QueryMayFollowTheHost) {
   EXPECT_EQ(parse_url("http://h?q").value(), (Url{"http", "h", 80, "", "q"}));
 }
 
-TEST_F(UrlTest, SlashInAQueryIsNoPath) {
+TEST_F(UrlTest, SlashInAQueryStaysInTheQuery) {
   EXPECT_EQ(parse_url("http://h?a/b").value(), (Url{"http", "h", 80, "", "a/b"}));
 }
 
@@ -162,7 +162,9 @@ TEST_F(UrlTest, EncodeEscapesAllButUnreserved) {
   EXPECT_EQ(percent_encode("aZ0-._~ /:\xff"), "aZ0-._~%20%2F%3A%FF");
 }
 
-TEST_F(UrlTest, EncodeKeepsWhatItIsTold) { EXPECT_EQ(percent_encode("a/b:c", "/"), "a/b%3Ac"); }
+TEST_F(UrlTest, EncodeKeepsTheGivenCharacters) {
+  EXPECT_EQ(percent_encode("a/b:c", "/"), "a/b%3Ac");
+}
 
 TEST_F(UrlTest, QueryValueIsFound) { EXPECT_EQ(query_value("n=5&last=x", "last"), "x"); }
 

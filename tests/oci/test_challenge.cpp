@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Challenges as registries send them, token answers, and where credentials may go.
+// Challenges of real registries, token answers, and the rule for where credentials may go.
 
 #include "layby/oci/challenge.h"
 
@@ -60,7 +60,7 @@ TEST_F(ChallengeTest, CaseOfNamesDoesNotMatter) {
   EXPECT_EQ(bearer("bEARER REALM=\"r\"").realm, "r");
 }
 
-TEST_F(ChallengeTest, SpacesRoundEqualsAreFine) {
+TEST_F(ChallengeTest, SpacesAroundEqualsAreFine) {
   EXPECT_EQ(bearer("Bearer realm = \"r\" , service = \"s\"").service, "s");
 }
 
@@ -72,11 +72,11 @@ TEST_F(ChallengeTest, EscapedQuoteIsAQuote) {
   EXPECT_EQ(bearer("Bearer realm=\"a\\\"b\\\\c\"").realm, "a\"b\\c");
 }
 
-TEST_F(ChallengeTest, UnknownSchemeIsPassedOver) {
+TEST_F(ChallengeTest, UnknownSchemeIsIgnored) {
   EXPECT_EQ(bearer("Negotiate abc/+d==, Bearer realm=\"r\"").realm, "r");
 }
 
-TEST_F(ChallengeTest, BearerWithoutRealmIsNone) {
+TEST_F(ChallengeTest, BearerWithoutRealmIsIgnored) {
   EXPECT_EQ(bearer("Bearer service=\"s\"").realm, "none");
 }
 
@@ -92,7 +92,7 @@ TEST_F(ChallengeTest, UnclosedQuoteEndsTheReading) {
   EXPECT_EQ(bearer("Bearer realm=\"r\",service=\"s").service, "");
 }
 
-TEST_F(ChallengeTest, ParameterWithoutSchemeIsNothing) {
+TEST_F(ChallengeTest, ParameterWithoutSchemeIsIgnored) {
   EXPECT_EQ(bearer("realm=\"r\"").realm, "none");
 }
 
@@ -104,7 +104,7 @@ TEST_F(ChallengeTest, AccessTokenIsRead) {
   EXPECT_EQ(parse_token(R"({"access_token":"abc"})")->value, "abc");
 }
 
-TEST_F(ChallengeTest, TokenGoesBeforeAccessToken) {
+TEST_F(ChallengeTest, TokenWinsOverAccessToken) {
   EXPECT_EQ(parse_token(R"({"access_token":"a","token":"t"})")->value, "t");
 }
 
@@ -116,19 +116,19 @@ TEST_F(ChallengeTest, LifeIsRead) {
   EXPECT_EQ(life(R"({"token":"a","expires_in":300})"), std::chrono::seconds(300));
 }
 
-TEST_F(ChallengeTest, MissingLifeIsAMinute) {
+TEST_F(ChallengeTest, MissingLifeBecomesAMinute) {
   EXPECT_EQ(life(R"({"token":"a"})"), std::chrono::seconds(60));
 }
 
-TEST_F(ChallengeTest, ShortLifeIsAMinute) {
+TEST_F(ChallengeTest, ShortLifeBecomesAMinute) {
   EXPECT_EQ(life(R"({"token":"a","expires_in":5})"), std::chrono::seconds(60));
 }
 
-TEST_F(ChallengeTest, NegativeLifeIsAMinute) {
+TEST_F(ChallengeTest, NegativeLifeBecomesAMinute) {
   EXPECT_EQ(life(R"({"token":"a","expires_in":-5})"), std::chrono::seconds(60));
 }
 
-TEST_F(ChallengeTest, LongLifeIsADay) {
+TEST_F(ChallengeTest, LongLifeBecomesADay) {
   EXPECT_EQ(life(R"({"token":"a","expires_in":18446744073709551615})"), std::chrono::hours(24));
 }
 
@@ -137,7 +137,7 @@ TEST_F(ChallengeTest, AnswerWithoutTokenIsInvalid) {
             ErrorCode::kInvalid);
 }
 
-TEST_F(ChallengeTest, AnswerThatIsNoJsonIsInvalid) { EXPECT_FALSE(parse_token("<html>").ok()); }
+TEST_F(ChallengeTest, NonJsonAnswerIsInvalid) { EXPECT_FALSE(parse_token("<html>").ok()); }
 
 TEST_F(ChallengeTest, AnswerThatIsAListIsInvalid) { EXPECT_FALSE(parse_token("[]").ok()); }
 
@@ -155,7 +155,7 @@ TEST_F(ChallengeTest, DockerHubsHostsAreOneSite) {
   EXPECT_TRUE(same_site("registry-1.docker.io", "auth.docker.io"));
 }
 
-TEST_F(ChallengeTest, DomainItselfIsOfTheSite) {
+TEST_F(ChallengeTest, DomainItselfBelongsToTheSite) {
   EXPECT_TRUE(same_site("a.example", "x.a.example"));
 }
 

@@ -49,7 +49,7 @@ TEST_F(DigestTest, DigestOfContentInSha512) {
   EXPECT_EQ(Digest::of("abc", ShaKind::kSha512), Digest::parse("sha512:" + hex512_));
 }
 
-TEST_F(DigestTest, FromHexIsWhatParseGives) {
+TEST_F(DigestTest, FromHexEqualsParse) {
   EXPECT_EQ(Digest::from_hex(ShaKind::kSha256, hex256_), Digest::parse("sha256:" + hex256_));
 }
 
@@ -73,7 +73,7 @@ TEST_F(DigestTest, NonHexIsRefused) {
   EXPECT_FALSE(Digest::parse("sha256:" + std::string(64, 'g')));
 }
 
-TEST_F(DigestTest, EachByteIsADigitOrRefused) {
+TEST_F(DigestTest, EveryNonDigitByteIsRefused) {
   for (const std::size_t place : {0, 7, 8, 63}) {
     for (int byte = 0; byte < 256; ++byte) {
       std::string hex = hex256_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Error answers: codes and statuses of the specification, and bodies that stay JSON
-// whatever bytes they quote.
+// Error answers: codes and statuses of the specification, and bodies that stay valid JSON
+// with any bytes in their texts.
 
 #include "layby/oci/error_body.h"
 

@@ -37,7 +37,7 @@ class ManifestTest : public ::testing::Test {
     text.replace(text.find(from), from.size(), to);
     return text;
   }
-  // The message of a refusal; "accepted" if there was none.
+  // The message of the refusal, or "accepted".
   static std::string refusal(const std::string& text, std::string_view type = kOciManifest) {
     const Result<Manifest> manifest = parse_manifest(text, type);
     return manifest ? "accepted" : manifest.error().message;
@@ -86,7 +86,7 @@ TEST_F(ManifestTest, SubjectIsRead) {
   EXPECT_EQ(manifest->subject->digest.str(), kB);
 }
 
-TEST_F(ManifestTest, ContentTypeSaysWhatItIs) {
+TEST_F(ManifestTest, ContentTypeGivesTheMediaType) {
   EXPECT_EQ(parse_manifest(image_, kDockerManifest)->media_type, kDockerManifest);
 }
 
@@ -111,7 +111,7 @@ TEST_F(ManifestTest, NullLayersAreEmpty) {
   EXPECT_EQ(refusal(with(image_, "[" + descriptor(kB) + "]", "null")), "accepted");
 }
 
-TEST_F(ManifestTest, UnknownMembersArePassedOver) {
+TEST_F(ManifestTest, UnknownMembersAreIgnored) {
   EXPECT_EQ(refusal(with(image_, "{", R"({"annotations":{"a":"b"},"x":[1,[2]],)")), "accepted");
 }
 
@@ -159,7 +159,7 @@ TEST_F(ManifestTest, LayerThatIsNoObjectIsRefused) {
   EXPECT_TRUE(names(refusal(with(image_, descriptor(kB), "7")), "layers[0]"));
 }
 
-TEST_F(ManifestTest, BadDigestIsRefusedByItsField) {
+TEST_F(ManifestTest, RefusalNamesTheFieldOfABadDigest) {
   EXPECT_TRUE(names(refusal(with(image_, kB, "sha256:bb")), "layers[0].digest"));
 }
 
@@ -199,7 +199,7 @@ TEST_F(ManifestTest, BadSubjectIsRefused) {
   EXPECT_TRUE(names(refusal(with(image_, "{", R"({"subject":[],)")), "subject"));
 }
 
-TEST_F(ManifestTest, TextThatIsNoJsonIsRefused) {
+TEST_F(ManifestTest, NonJsonIsRefused) {
   EXPECT_EQ(parse_manifest("<html>", kOciManifest).error().code, ErrorCode::kInvalid);
 }
 
@@ -232,12 +232,12 @@ TEST_F(ManifestTest, AcceptNamesAllFourKinds) {
             "application/vnd.docker.distribution.manifest.v2+json");
 }
 
-TEST_F(ManifestTest, ListsOfManifestsAreIndexes) {
+TEST_F(ManifestTest, ManifestListsAreIndexes) {
   EXPECT_TRUE(is_index(kOciIndex));
   EXPECT_TRUE(is_index(kDockerManifestList));
 }
 
-TEST_F(ManifestTest, ManifestsAreNoIndexes) {
+TEST_F(ManifestTest, ManifestsAreNotIndexes) {
   EXPECT_FALSE(is_index(kOciManifest));
   EXPECT_FALSE(is_index(kDockerManifest));
 }

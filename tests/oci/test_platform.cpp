@@ -55,7 +55,7 @@ TEST_F(PlatformTest, TextNamesTheVariant) {
   EXPECT_EQ(to_string(Platform{"linux", "arm", "v7"}), "linux/arm/v7");
 }
 
-TEST_F(PlatformTest, VariantsThatGoWithoutSaying) {
+TEST_F(PlatformTest, DefaultVariantsMayBeOmitted) {
   const auto is_for = [](std::string_view offered, std::string_view wanted) {
     return satisfies(*parse_platform(offered), *parse_platform(wanted));
   };

@@ -75,7 +75,9 @@ TEST_F(ReferenceTest, EmptyTagIsRefused) { EXPECT_FALSE(is_tag("")); }
 
 TEST_F(ReferenceTest, BareNameIsInLibrary) { EXPECT_EQ(with_library("debian"), "library/debian"); }
 
-TEST_F(ReferenceTest, NameWithNamespaceStays) { EXPECT_EQ(with_library("acme/tool"), "acme/tool"); }
+TEST_F(ReferenceTest, NameWithNamespaceStaysUnchanged) {
+  EXPECT_EQ(with_library("acme/tool"), "acme/tool");
+}
 
 TEST_F(ReferenceTest, TagIsAReference) {
   EXPECT_EQ(parse_reference("latest"), Reference(Tag("latest")));
@@ -106,14 +108,14 @@ TEST_F(ReferenceTest, SplitsOffTheRegistry) {
   EXPECT_EQ(split_registry("localhost/tool"), (QualifiedName{"localhost", "tool"}));
 }
 
-TEST_F(ReferenceTest, SplitsNothingOffWhereNoRegistryIsNamed) {
+TEST_F(ReferenceTest, SplitsOffNothingWithoutARegistry) {
   for (const char* name :
        {"debian", "library/debian", "acme/ghcr.io", "ghcr.io", "localhosts/tool"}) {
     EXPECT_EQ(split_registry(name), (QualifiedName{"", name}));
   }
 }
 
-TEST_F(ReferenceTest, AnImageNameIsOfDockerHubUnlessItSaysOtherwise) {
+TEST_F(ReferenceTest, AnImageNameWithoutARegistryIsOnDockerHub) {
   EXPECT_EQ(parse_image_name("debian:12"), image("docker.io", "library/debian", "12"));
   EXPECT_EQ(parse_image_name("library/debian:12"), image("docker.io", "library/debian", "12"));
   EXPECT_EQ(parse_image_name("docker.io/debian:12"), image("docker.io", "library/debian", "12"));
@@ -123,7 +125,7 @@ TEST_F(ReferenceTest, AnImageNameIsOfDockerHubUnlessItSaysOtherwise) {
   EXPECT_EQ(parse_image_name("10.0.0.1:5000/tool:1"), image("10.0.0.1:5000", "tool", "1"));
 }
 
-TEST_F(ReferenceTest, NameInAFolderOfLibraryIsShownWhole) {
+TEST_F(ReferenceTest, NestedNameInLibraryIsShownWhole) {
   const ImageName nested = image("docker.io", "library/a/b", "1");
   EXPECT_EQ(to_string(nested), "library/a/b:1");
   EXPECT_EQ(parse_image_name(to_string(nested)), nested);
@@ -139,7 +141,7 @@ TEST_F(ReferenceTest, ADigestInAnImageNameWinsOverATag) {
   EXPECT_EQ(parse_image_name("debian:12@" + digest_), expected);
 }
 
-TEST_F(ReferenceTest, WhatIsNoImageNameIsRefused) {
+TEST_F(ReferenceTest, InvalidImageNameIsRefused) {
   for (const char* text : {"", ":", "debian:", "Debian", "debian:a b", "debian@sha256:abc", "/a",
                            "a//b", "../a", "debian:-1", "ghcr.io/", "@"}) {
     EXPECT_EQ(parse_image_name(text), std::nullopt) << text;

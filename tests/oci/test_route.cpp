@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Paths into routes: each endpoint, names that look like endpoints, and paths that
-// try to mean something else.
+// Routes from paths: each endpoint, names that look like endpoints, and paths that try to
+// escape their part.
 
 #include "layby/oci/route.h"
 
@@ -18,7 +18,7 @@ class RouteTest : public ::testing::Test {
   void SetUp() override { digest_ = Digest::of("abc").str(); }
   void TearDown() override {}
 
-  // "manifest library/debian bookworm": a route in one line.
+  // A route as one line: "manifest library/debian bookworm".
   static std::string show(const std::string& path) {
     const Route route = parse_route(path);
     if (std::holds_alternative<PingRoute>(route)) return "ping";
@@ -57,7 +57,7 @@ TEST_F(RouteTest, ManifestRouteHoldsADigestAsADigest) {
   EXPECT_TRUE(std::holds_alternative<Digest>(std::get<ManifestRoute>(route).reference));
 }
 
-TEST_F(RouteTest, RepositoryStaysAsItWas) {
+TEST_F(RouteTest, RepositoryStaysUnchanged) {
   EXPECT_EQ(show("/v2/debian/manifests/latest"), "manifest debian latest");
 }
 
@@ -125,7 +125,7 @@ TEST_F(RouteTest, DoubleSlashAtTheStartIsNoName) {
   EXPECT_EQ(show("/v2//a/manifests/latest"), "NAME_INVALID");
 }
 
-TEST_F(RouteTest, RepositoryMayHaveARegistryBeforeIt) {
+TEST_F(RouteTest, RegistryMayComeBeforeTheRepository) {
   EXPECT_EQ(show("/v2/ghcr.io/acme/tool/tags/list"), "tags ghcr.io/acme/tool");
   EXPECT_EQ(show("/v2/registry.example:5000/tool/manifests/1"),
             "manifest registry.example:5000/tool 1");

@@ -11,18 +11,18 @@ namespace {
 
 using Tags = std::vector<std::string>;
 
-TEST(TagList, KeepsTheOrderInWhichTagsStand) {
+TEST(TagList, KeepsTheOrderOfTags) {
   const auto tags = parse_tag_list(R"({"name":"library/debian","tags":["trixie","bookworm"]})");
   ASSERT_TRUE(tags.ok());
   EXPECT_EQ(*tags, (Tags{"trixie", "bookworm"}));
 }
 
-TEST(TagList, TakesNullAndMissingForNone) {
+TEST(TagList, TreatsNullAndMissingAsEmpty) {
   EXPECT_EQ(*parse_tag_list(R"({"name":"a","tags":null})"), Tags{});
   EXPECT_EQ(*parse_tag_list(R"({"name":"a"})"), Tags{});
 }
 
-TEST(TagList, PassesOverWhatIsNoTag) {
+TEST(TagList, SkipsInvalidTags) {
   EXPECT_EQ(*parse_tag_list(R"({"tags":["a b","../x",7,"good"]})"), Tags{"good"});
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sizes and durations as people write them in a configuration, and as logs and
-// the terminal show them.
+// Sizes and durations: parsed from a configuration, formatted for logs and the terminal.
 
 #ifndef LAYBY_BASE_BYTES_H_
 #define LAYBY_BASE_BYTES_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// File descriptors that close themselves, and the few whole-file calls that more
-// than one module needs. All of these may block: not for the loop thread.
+// File descriptors that close themselves, and the whole-file calls that several modules
+// need. All calls may block, so the loop thread must not make them.
 
 #ifndef LAYBY_BASE_FD_H_
 #define LAYBY_BASE_FD_H_
@@ -43,7 +43,7 @@ Status write_at(int fd, std::string_view data, std::uint64_t offset);
 // Reads a whole file of at most `max_bytes`; kInvalid when it is larger.
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes);
 
-// Makes `path` and its missing parents with mode 0750; fine if it is there.
+// Makes `path` and its missing parents with mode 0750. Succeeds if `path` exists.
 Status make_directories(const std::string& path);
 
 }  // namespace layby

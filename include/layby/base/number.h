@@ -12,7 +12,7 @@
 
 namespace layby {
 
-// The number that all of `text` spells; nullopt when it isn't one or passes 2^64 - 1.
+// The number in `text`; nullopt when `text` holds anything else, or a number above 2^64 - 1.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
 // Whether `text` is one decimal digit or more, and nothing else.

@@ -16,31 +16,31 @@
 
 namespace layby {
 
-// What kind of failure, for the code that decides what happens next.
+// The kind of failure, for the code that decides what happens next.
 enum class ErrorCode {
-  kInvalid,      // The input is malformed; asking again gives the same.
-  kNotFound,     // The other side says that there is no such thing.
-  kDenied,       // Policy or the other side refuses it (401, 403).
-  kThrottled,    // The other side asks for patience (429); see retry_after.
+  kInvalid,      // The input is malformed; a retry gives the same.
+  kNotFound,     // The other side has no such object.
+  kDenied,       // Policy or the other side refuses the request (401, 403).
+  kThrottled,    // The other side asks for a pause (429); see retry_after.
   kUnavailable,  // The other side can't be reached or fails (5xx, refused, reset).
   kTimedOut,     // A deadline passed.
   kCorrupt,      // Bytes do not match their digest or their format.
   kNoSpace,      // ENOSPC, EDQUOT.
   kIo,           // Any other failure of the operating system or a library.
-  kCancelled,    // Nobody wants the result any more.
+  kCancelled,    // The caller gave up the result.
 };
 
 struct Error {
   ErrorCode code = ErrorCode::kIo;
   std::string message;
-  // How long the other side asked us to wait, when it did.
+  // The wait that the other side asked for, if any.
   std::optional<std::chrono::seconds> retry_after{};
 };
 
 // "not_found", "corrupt" and so on, for logs and stats.
 const char* to_string(ErrorCode code);
 
-// An Error for the present `errno`: "open /x: No space left on device".
+// An Error for `errno_value`: "open /x: No space left on device", where `what` is "open /x".
 Error errno_error(const std::string& what, int errno_value);
 
 template <typename T>

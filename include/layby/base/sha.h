@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SHA-256 and SHA-512 (FIPS 180-4) over OpenSSL's EVP. A Sha takes bytes in any
-// portions and gives the hexadecimal digest once. One thread at a time.
+// SHA-256 and SHA-512 (FIPS 180-4) over OpenSSL's EVP. A Sha takes bytes in any portions
+// and gives the final hexadecimal digest once. A Sha is used by one thread at a time.
 
 #ifndef LAYBY_BASE_SHA_H_
 #define LAYBY_BASE_SHA_H_
@@ -25,9 +25,9 @@ class Sha {
   ~Sha();
 
   void update(std::string_view data);
-  // The digest of what has come so far; more may follow.
+  // The digest of the bytes so far. More updates may follow.
   std::string hex_so_far() const;
-  // Lower-case hexadecimal. Ends this hash: neither call may follow.
+  // Lower-case hexadecimal. Ends this hash: no other call may follow.
   std::string finish_hex();
 
  private:

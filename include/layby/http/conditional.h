@@ -10,13 +10,13 @@
 
 namespace layby::http {
 
-// Whether `If-None-Match: value` names `etag` (with its quotes), or is "*": answer
-// 304. Weak comparison (section 8.8.3.2). A bare digest without quotes counts too,
-// as some registry clients send it.
+// Whether `If-None-Match: value` names `etag` (with its quotes) or is "*": then answer
+// 304. Weak comparison (section 8.8.3.2). A digest without quotes matches too, since some
+// registry clients send no quotes.
 bool none_match_hits(std::string_view value, std::string_view etag);
 
-// Whether `If-Range: value` still holds for `etag`: only then is Range honoured.
-// Strong comparison; a date never holds.
+// Whether `If-Range: value` matches `etag`; only then is Range honoured. Strong
+// comparison; a date never matches.
 bool if_range_holds(std::string_view value, std::string_view etag);
 
 }  // namespace layby::http

@@ -21,7 +21,8 @@ std::string format_date(WallTime time);
 // anything else, a wrong day of the week included.
 std::optional<WallTime> parse_date(std::string_view text);
 
-// Seconds, or a date seen from `now`: never below zero, at most a year.
+// The wait in `value`, which is a number of seconds or a date; a date counts from `now`. At
+// least zero, at most a year.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, WallTime now);
 
 }  // namespace layby::http

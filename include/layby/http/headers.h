@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header fields in the order in which they came (RFC 9110 section 5). Names compare
-// without case. Few fields, so looking through them beats a map, and one text for all of
-// them beats two strings each.
+// Header fields in the order of their arrival (RFC 9110 section 5). Names compare without
+// case. Heads have few fields: a linear search beats a map, and one text for all fields
+// beats two strings for each field.
 
 #ifndef LAYBY_HTTP_HEADERS_H_
 #define LAYBY_HTTP_HEADERS_H_
@@ -17,7 +17,7 @@
 
 namespace layby::http {
 
-// Valid until its Headers change.
+// A view, valid until the Headers change.
 struct Header {
   std::string_view name;
   std::string_view value;
@@ -26,32 +26,32 @@ struct Header {
 class Headers {
  public:
   void add(std::string_view name, std::string_view value);
-  // The value is these pieces, one behind the other.
+  // The value is the concatenation of `pieces`.
   void add(std::string_view name, std::initializer_list<std::string_view> pieces);
 
-  // The first value; nullopt if there is none.
+  // The first value of `name`; nullopt if the field is missing.
   std::optional<std::string_view> get(std::string_view name) const;
 
-  // All values of a list field in one, joined by ", " (RFC 9110 section 5.3).
+  // All values of a list field, joined by ", " (RFC 9110 section 5.3).
   std::string joined(std::string_view name) const;
 
   std::size_t count(std::string_view name) const;
   std::size_t size() const { return fields_.size(); }
-  // In any of them.
+  // Whether any name or value has a line break.
   bool has_line_break() const {
     return text_.find('\n') != std::string::npos || text_.find('\r') != std::string::npos;
   }
-  // The field that came as number `index`, from 0.
+  // The field at `index`, below size(), in the order of arrival.
   Header operator[](std::size_t index) const { return at(fields_[index]); }
   void clear();
 
  private:
   struct Field {
-    std::uint32_t begin_bytes;  // Of the name in text_; the value follows it.
+    std::uint32_t begin_bytes;  // Where the name begins in text_; the value follows the name.
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;
   };
-  void begin(std::string_view name);  // Its value is what is appended to text_.
+  void begin(std::string_view name);  // The caller then appends the value to text_.
   Header at(const Field& field) const {
     const char* name = text_.data() + field.begin_bytes;
     return {{name, field.name_bytes}, {name + field.name_bytes, field.value_bytes}};
@@ -63,10 +63,10 @@ class Headers {
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 
-// Without leading and trailing spaces and tabs.
+// `text` without leading and trailing spaces and tabs.
 std::string_view trim(std::string_view text);
 
-// Whether list field `value` holds `token`, without case ("Connection: close").
+// Whether the list in `value` has the member `token`, ignoring case ("Connection: close").
 bool list_has_token(std::string_view value, std::string_view token);
 
 }  // namespace layby::http

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Byte ranges (RFC 9110 section 14). One range is served; a request with several
-// gets the whole, which the RFC allows.
+// Byte ranges (RFC 9110 section 14). A request for one range gets the range; a request for
+// several ranges gets the whole body, which the RFC allows.
 
 #ifndef LAYBY_HTTP_RANGE_H_
 #define LAYBY_HTTP_RANGE_H_
@@ -21,7 +21,7 @@ struct ByteRange {
   bool operator==(const ByteRange&) const = default;
 };
 
-struct WholeBody {  // No range asked for, or one to be ignored: answer 200.
+struct WholeBody {  // No range, or a range to ignore: answer 200.
   bool operator==(const WholeBody&) const = default;
 };
 struct Unsatisfiable {  // Answer 416 with "Content-Range: bytes */size".
@@ -29,14 +29,15 @@ struct Unsatisfiable {  // Answer 416 with "Content-Range: bytes */size".
 };
 using RangeDecision = std::variant<WholeBody, ByteRange, Unsatisfiable>;
 
-// What `Range: value` means for a body of `size_bytes`. A malformed header, another
+// The meaning of `Range: value` for a body of `size_bytes`. A malformed header, another
 // unit or several ranges give WholeBody.
 RangeDecision resolve_range(std::optional<std::string_view> value, std::uint64_t size_bytes);
 
 // "bytes 0-99/1234"
 std::string format_content_range(const ByteRange& range, std::uint64_t size_bytes);
 
-// What a 206 answer carries: its first and last byte, and the whole size if known.
+// Content-Range of a 206 answer: its first and last byte, and the size of the whole body if
+// known.
 struct ContentRange {
   std::uint64_t first = 0;
   std::uint64_t last = 0;

@@ -21,7 +21,7 @@ struct Url {
   std::string path;   // begins with '/', or empty
   std::string query;  // without the '?'
 
-  // "https://host:port", the port left out where it is the scheme's own.
+  // "https://host:port", without the port when it is the scheme's default.
   std::string origin() const;
 
   bool operator==(const Url&) const = default;
@@ -38,13 +38,13 @@ struct HostPort {
 };
 Result<HostPort> parse_host_port(std::string_view text);
 
-// Undoes %XX; nullopt on a broken escape or on a %00.
+// Decodes %XX; nullopt for a broken escape or for %00.
 std::optional<std::string> percent_decode(std::string_view text);
 
-// Escapes all but RFC 3986's unreserved characters, and `keep`.
+// Escapes all characters except RFC 3986's unreserved characters and those in `keep`.
 std::string percent_encode(std::string_view text, std::string_view keep = "");
 
-// The first value of `key` in a query string, decoded; nullopt if it isn't there.
+// The first value of `key` in a query string, decoded; nullopt if it is missing or broken.
 std::optional<std::string> query_value(std::string_view query, std::string_view key);
 
 }  // namespace layby::http

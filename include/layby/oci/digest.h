@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Content digests "<algorithm>:<hex>" (OCI image-spec, descriptor.md#digests).
-// Only the registered algorithms exist here: sha256 and sha512. A Digest is valid
-// by construction.
+// The algorithms are the registered ones: sha256 and sha512. A Digest is valid by
+// construction.
 
 #ifndef LAYBY_OCI_DIGEST_H_
 #define LAYBY_OCI_DIGEST_H_
@@ -24,7 +24,7 @@ class Digest {
   static std::optional<Digest> parse(std::string_view text);
   // The digest of `content`.
   static Digest of(std::string_view content, ShaKind kind = ShaKind::kSha256);
-  // From a finished hash; `hex` is what Sha::finish_hex gave for `kind`.
+  // From a finished hash; `hex` is the result of Sha::finish_hex() for `kind`.
   static Digest from_hex(ShaKind kind, std::string_view hex);
 
   ShaKind kind() const { return kind_; }
@@ -46,7 +46,7 @@ class Digest {
 template <>
 struct std::hash<layby::oci::Digest> {
   std::size_t operator()(const layby::oci::Digest& digest) const noexcept {
-    constexpr std::size_t kDigits = 16;  // Of content that is there, as good as random.
+    constexpr std::size_t kDigits = 16;  // Digits of a hash are as good as random.
     return std::hash<std::string_view>{}(digest.hex().substr(0, kDigits));
   }
 };

@@ -19,7 +19,7 @@ enum class ApiErrorCode {
   kDigestInvalid,            // 400 DIGEST_INVALID
   kRangeInvalid,             // 416 RANGE_INVALID
   kPaginationNumberInvalid,  // 400 PAGINATION_NUMBER_INVALID
-  kManifestInvalid,          // 400 MANIFEST_INVALID: a reference that can't be one
+  kManifestInvalid,          // 400 MANIFEST_INVALID: neither a tag nor a digest
   kUnauthorized,             // 401 UNAUTHORIZED
   kDenied,                   // 403 DENIED
   kUnsupported,              // 405 UNSUPPORTED
@@ -30,8 +30,8 @@ enum class ApiErrorCode {
 int http_status(ApiErrorCode code);
 std::string_view to_string(ApiErrorCode code);
 
-// {"errors":[{"code":"DENIED","message":"…","detail":"…"}]}; detail is left out
-// when it is empty. Any bytes may stand in the texts.
+// {"errors":[{"code":"DENIED","message":"…","detail":"…"}]}; an empty `detail` is left
+// out. The texts may hold any bytes.
 std::string error_body(ApiErrorCode code, std::string_view message, std::string_view detail = "");
 
 }  // namespace layby::oci

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests and indexes, as far as a cache needs to know them: what they are and
-// which content they name (OCI image-spec manifest.md and image-index.md; Docker
-// schema 2 and manifest lists). The bytes themselves are served as they came.
+// Manifests and indexes, as far as a cache needs them: their kind and the content that
+// they name (OCI image-spec manifest.md and image-index.md; Docker schema 2 and manifest
+// lists). Clients get the bytes of a manifest unchanged.
 
 #ifndef LAYBY_OCI_MANIFEST_H_
 #define LAYBY_OCI_MANIFEST_H_
@@ -38,7 +38,7 @@ struct Descriptor {
   Digest digest;
   std::uint64_t size_bytes = 0;
   std::optional<Platform> platform;  // In an index.
-  std::optional<Digest> attests{};   // In an index: it is no image but tells of this one.
+  std::optional<Digest> attests{};   // In an index: an attestation of this image.
 };
 
 struct Manifest {
@@ -49,8 +49,8 @@ struct Manifest {
   std::optional<Descriptor> subject;
 };
 
-// Reads a manifest. `content_type` is what upstream called it; a "mediaType" inside
-// wins where both are there. kInvalid names the field at fault.
+// Reads a manifest. `content_type` is upstream's Content-Type; a "mediaType" in the
+// manifest wins over it. The message of a kInvalid names the field at fault.
 Result<Manifest> parse_manifest(std::string_view json, std::string_view content_type);
 
 }  // namespace layby::oci

@@ -23,9 +23,8 @@ struct Platform {
 std::optional<Platform> parse_platform(std::string_view text);
 std::string to_string(const Platform& platform);
 
-// Whether an image for `offered` is what a client of platform `wanted` pulls. Variants
-// that go without saying are the same written or not: arm64/v8, arm/v7, amd64/v1. (Those
-// are containerd's, platforms.Normalize.)
+// Whether a client of platform `wanted` pulls an image for `offered`. A missing variant
+// means the default variant: arm64/v8, arm/v7, amd64/v1 (containerd's platforms.Normalize).
 bool satisfies(const Platform& offered, const Platform& wanted);
 
 }  // namespace layby::oci

@@ -18,54 +18,54 @@ namespace layby::oci {
 // [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/…)*, at most 255 characters.
 bool is_repository(std::string_view name);
 
-// Whether the first part of a name says a registry, not a repository: it has a dot or a
-// colon or is "localhost" (docker's rule, distribution/reference).
+// Whether the first part of a name is a registry and not part of the repository: it has a
+// dot or a colon, or is "localhost" (docker's rule, distribution/reference).
 bool looks_like_registry(std::string_view part);
 
-// "ghcr.io/acme/tool" as "ghcr.io" and "acme/tool"; no registry where the first part
-// isn't one, or is all there is.
-struct QualifiedName {  // Parts of what was split.
+// "ghcr.io/acme/tool" split into "ghcr.io" and "acme/tool". The registry is empty when the
+// name has only one part, or when the first part doesn't look like a registry.
+struct QualifiedName {  // Views into the name that was split.
   std::string_view registry;
   std::string_view repository;
   bool operator==(const QualifiedName&) const = default;
 };
 QualifiedName split_registry(std::string_view name);
 
-// A repository, also with a registry in lower case before it, whose port isn't part of a
-// repository's grammar: "registry.example:5000/acme/tool".
+// A repository, alone or after a registry in lower case: "registry.example:5000/acme/tool".
+// (The grammar of a repository allows a host but no port.)
 bool is_qualified_repository(std::string_view name);
 
 // [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
 bool is_tag(std::string_view tag);
 
-// Whether a registry's name is one of Docker Hub's: "docker.io", as clients call it, or
-// a host of its own.
+// Whether `registry` is Docker Hub: "docker.io", the name for clients, or one of its hosts.
 bool is_docker_hub(std::string_view registry);
 
-// "debian" as Docker Hub means it: "library/debian". Others stay as they are.
+// The full name on Docker Hub: "library/debian" for "debian". A name with a slash stays as
+// it is.
 std::string with_library(std::string_view repository);
 
 using Tag = std::string;
 using Reference = std::variant<Tag, Digest>;
 
-// nullopt when it is neither a tag nor a digest.
+// nullopt when `text` is neither a tag nor a digest.
 std::optional<Reference> parse_reference(std::string_view text);
 
 std::string to_string(const Reference& reference);
 
-// An image as people name it for docker: "debian:12", "ghcr.io/acme/tool@sha256:…".
+// An image, named as for docker: "debian:12", "ghcr.io/acme/tool@sha256:…".
 struct ImageName {
-  std::string registry;    // "docker.io" where none is written
+  std::string registry;    // "docker.io" by default
   std::string repository;  // "library/debian"
-  Reference reference;     // "latest" where none is written
+  Reference reference;     // "latest" by default
   bool operator==(const ImageName&) const = default;
 };
 
-// nullopt when it is none. The part before the first slash is a registry when it looks
-// like one.
+// nullopt when `text` is not an image name. The part before the first slash is the registry
+// if it looks like a registry.
 std::optional<ImageName> parse_image_name(std::string_view text);
 
-// The shortest name that parses to the same.
+// The shortest name that parses to the same image and spells out the tag.
 std::string to_string(const ImageName& name);
 
 }  // namespace layby::oci

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The paths of the distribution API (OCI distribution-spec 1.1, "Endpoints"), read
-// into a value. A wrong part of a path is a wrong route with the code that the
-// specification gives it, not a missing page. A repository may have a registry before it
-// (is_qualified_repository), for a path that serves several.
+// The paths of the distribution API (OCI distribution-spec 1.1, "Endpoints"), read into a
+// value. A path with an invalid part is a BadRoute with the specification's error code, not
+// a missing page. A registry may stand before the repository (is_qualified_repository), so
+// that one server can serve several registries.
 
 #ifndef LAYBY_OCI_ROUTE_H_
 #define LAYBY_OCI_ROUTE_H_
@@ -33,7 +33,7 @@ struct ReferrersRoute {
   std::string repository;
   Digest digest;
 };
-struct UploadRoute {  // /v2/<name>/blobs/uploads/…: pushing.
+struct UploadRoute {  // /v2/<name>/blobs/uploads/…: a push.
   std::string repository;
 };
 struct BadRoute {  // Under /v2/ but not valid: answer with this code.
@@ -44,8 +44,8 @@ struct BadRoute {  // Under /v2/ but not valid: answer with this code.
 using Route = std::variant<PingRoute, ManifestRoute, BlobRoute, TagsRoute, ReferrersRoute,
                            UploadRoute, BadRoute>;
 
-// Reads the path of a request, without its query, as it stood on the wire:
-// "/v2/library/debian/manifests/bookworm". Percent escapes are undone first.
+// Reads the path of a request as sent, without the query:
+// "/v2/library/debian/manifests/bookworm". Percent escapes are decoded first.
 Route parse_route(std::string_view path);
 
 }  // namespace layby::oci
