@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of libevent's objects. Only this module includes it.
+// Owners of libevent's objects. Only this module includes libevent.
 
 #ifndef LAYBY_EVENT_LIBEVENT_PTR_H_
 #define LAYBY_EVENT_LIBEVENT_PTR_H_
@@ -16,7 +16,7 @@ struct FreeBase {
   void operator()(event_base* base) const { event_base_free(base); }
 };
 struct FreeEvent {
-  void operator()(::event* e) const { event_free(e); }  // Deletes it from its base too.
+  void operator()(::event* e) const { event_free(e); }  // Removes the event from its base too.
 };
 
 using BasePtr = std::unique_ptr<event_base, FreeBase>;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop over libevent: epoll for descriptors, its heap for timers, an eventfd that
-// other threads write to when they post. C callbacks are noexcept trampolines: a cast
-// and one call.
+// The loop over libevent: epoll for descriptors, libevent's heap for timers, and an
+// eventfd that other threads write to when they post. C callbacks are noexcept
+// trampolines: a cast and one call.
+//
+// Invariants: a callback is never empty. A one-shot timer runs its callback once. An
+// alarm's libevent timer is pending exactly while fires_at_ has a value.
 
 #include "layby/event/loop.h"
 
@@ -11,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cstdint>
 #include <mutex>
@@ -24,11 +28,13 @@
 namespace layby::event {
 namespace {
 
-// Read and write interest are two events, so that changing one leaves the other be. There
-// is one for writing only while it is wanted: most connections wait to be read from.
+// Reading and writing are two events, so that changing one leaves the other alone. The
+// event for writing exists only while it is wanted, because most connections only wait for
+// bytes to read.
 class EventIoWatch final : public IoWatch {
  public:
   EventIoWatch(event_base* base, int fd, IoHandler& handler) : handler_(handler) {
+    assert(fd >= 0);
     event_assign(&read_, base, fd, EV_READ | EV_PERSIST, on_event, this);
   }
   ~EventIoWatch() override { event_del(&read_); }
@@ -70,11 +76,13 @@ class EventIoWatch final : public IoWatch {
   bool reading_ = false;
 };
 
-// Deadlines are moved with every request and hardly ever reached, so moving one costs no
-// work on libevent's heap: a timer that fires early is set again for what is left.
+// A deadline moves with every request and is hardly ever reached, so moving a deadline to
+// later costs no work on libevent's heap: the timer fires early and is set again for the
+// rest.
 class EventAlarm final : public Alarm {
  public:
   EventAlarm(event_base* base, std::function<void()> on_alarm) : on_alarm_(std::move(on_alarm)) {
+    assert(on_alarm_);
     event_assign(&timer_, base, -1, 0, on_event, this);
   }
   ~EventAlarm() override { event_del(&timer_); }
@@ -85,13 +93,14 @@ class EventAlarm final : public Alarm {
   void arm(std::chrono::milliseconds delay) override {
     deadline_ = coarse_now() + delay;
     if (!fires_at_ || *fires_at_ > *deadline_) set_timer(delay);
+    assert(fires_at_.has_value());
   }
   void disarm() override { deadline_.reset(); }
 
  private:
   using Time = std::chrono::nanoseconds;
 
-  // Exact to a tick of the kernel's, a few milliseconds, and cheaper than the exact time.
+  // Exact to a few milliseconds (one kernel tick), and cheaper than the exact time.
   static Time coarse_now() {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -105,12 +114,13 @@ class EventAlarm final : public Alarm {
   }
 
   void on_timer() {
+    assert(fires_at_.has_value());
     fires_at_.reset();
     if (!deadline_) return;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - coarse_now());
     if (left.count() > 0) return set_timer(left);
     deadline_.reset();
-    // The callback may destroy this alarm, so it must not run from within it.
+    // The callback may destroy this alarm and with it on_alarm_, so a copy runs.
     const auto call = on_alarm_;
     call();
   }
@@ -121,21 +131,23 @@ class EventAlarm final : public Alarm {
 
   const std::function<void()> on_alarm_;
   ::event timer_{};
-  std::optional<Time> deadline_;  // None when nothing is to happen.
-  std::optional<Time> fires_at_;  // None when the timer isn't set.
+  std::optional<Time> deadline_;  // None while the alarm is disarmed.
+  std::optional<Time> fires_at_;  // None while the libevent timer isn't set.
 };
 
 class OneShot final : public cache::Operation {
  public:
   OneShot(event_base* base, std::chrono::milliseconds delay, std::function<void()> then)
       : then_(std::move(then)), timer_(event_new(base, -1, 0, on_event, this)) {
+    assert(then_);
     const timeval wait = to_timeval(delay);
     event_add(timer_.get(), &wait);
   }
 
  private:
   static void on_event(evutil_socket_t, short, void* self) noexcept {
-    const auto call = std::move(static_cast<OneShot*>(self)->then_);
+    const auto call = std::exchange(static_cast<OneShot*>(self)->then_, nullptr);
+    assert(call);
     call();  // May destroy this object.
   }
 
@@ -148,6 +160,7 @@ class SignalWatch final : public cache::Operation {
   SignalWatch(event_base* base, int number, std::function<void()> on_signal)
       : on_signal_(std::move(on_signal)),
         event_(event_new(base, number, EV_SIGNAL | EV_PERSIST, on_event, this)) {
+    assert(on_signal_);
     event_add(event_.get(), nullptr);
   }
 
@@ -171,7 +184,8 @@ struct Loop::State {
 
   void wake() const {
     const std::uint64_t one = 1;
-    // Fails only when the counter is at its maximum, and then it is readable anyway.
+    // The write fails only when the counter is at its maximum, and then the eventfd is
+    // readable anyway.
     [[maybe_unused]] const ssize_t n = ::write(wake_fd.get(), &one, sizeof one);
   }
 
@@ -189,7 +203,7 @@ struct Loop::State {
     }
     for (auto& call : calls) {
       call();
-      call = nullptr;  // What it holds goes now, not when the last of them has run.
+      call = nullptr;  // Frees its captures now, not after the last call has run.
     }
   }
 };
@@ -209,7 +223,7 @@ Result<std::unique_ptr<Loop>> Loop::create() {
 Loop::Loop(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Loop::~Loop() {
-  // Dropped calls may own operations, whose timers must go before the base does.
+  // Dropped calls may own operations, whose timers must be destroyed before the base.
   const std::vector<std::function<void()>> dropped = std::move(state_->posted);
 }
 
@@ -236,6 +250,7 @@ cache::Handle Loop::after(std::chrono::milliseconds delay, std::function<void()>
 void Loop::defer(std::function<void()> then) { post(std::move(then)); }
 
 void Loop::post(std::function<void()> call) {
+  assert(call);
   bool first = false;
   {
     const std::lock_guard lock(state_->mutex);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pool of threads over one queue of runnable items. A lane stands in that queue at
-// most once, and again only when its present item is done; that keeps its order
-// without a thread of its own.
+// A pool of threads over one queue of runnable items. A lane keeps its order without a
+// thread of its own.
+//
+// Invariants: a lane is in the pool's queue, or running, at most once (`scheduled`). A lane
+// with waiting work is always scheduled. No work is left when the threads have ended.
 
 #include "layby/event/workers.h"
 
+#include <cassert>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -23,6 +26,7 @@ struct Workers::Pool {
   std::vector<std::thread> threads;
 
   void submit(std::function<void()> work) {
+    assert(work);
     {
       const std::lock_guard lock(mutex);
       runnable.push_back(std::move(work));
@@ -51,11 +55,13 @@ struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
   std::shared_ptr<Workers::Pool> pool;
   std::mutex mutex;
   std::deque<std::function<void()>> waiting;  // Guarded by mutex.
-  bool scheduled = false;                     // Guarded by mutex: stands in the pool's queue.
+  bool scheduled = false;                     // Guarded by mutex: queued in the pool, or running.
 
   void submit(std::function<void()> work) {
+    assert(work);
     {
       const std::lock_guard lock(mutex);
+      assert(scheduled || waiting.empty());
       waiting.push_back(std::move(work));
       if (scheduled) return;
       scheduled = true;
@@ -71,6 +77,7 @@ struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
     std::function<void()> work;
     {
       const std::lock_guard lock(mutex);
+      assert(scheduled && !waiting.empty());
       work = std::move(waiting.front());
       waiting.pop_front();
     }
@@ -78,6 +85,7 @@ struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
     work = nullptr;
     {
       const std::lock_guard lock(mutex);
+      assert(scheduled);  // submit() cannot have scheduled the lane a second time.
       scheduled = !waiting.empty();
       if (!scheduled) return;
     }
@@ -90,9 +98,13 @@ Lane::Lane(Lane&&) noexcept = default;
 Lane& Lane::operator=(Lane&&) noexcept = default;
 Lane::~Lane() = default;
 
-void Lane::submit(std::function<void()> work) { queue_->submit(std::move(work)); }
+void Lane::submit(std::function<void()> work) {
+  assert(queue_ != nullptr);  // Null after a move.
+  queue_->submit(std::move(work));
+}
 
 Workers::Workers(int threads) : pool_(std::make_shared<Pool>()) {
+  assert(threads > 0);
   for (int i = 0; i < threads; ++i) {
     pool_->threads.emplace_back([pool = pool_.get()] { pool->run(); });
   }
@@ -105,6 +117,7 @@ Workers::~Workers() {
   }
   pool_->ready.notify_all();
   for (auto& thread : pool_->threads) thread.join();
+  assert(pool_->runnable.empty());
 }
 
 Lane Workers::make_lane() { return Lane(std::make_shared<Lane::Queue>(pool_)); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sizes come from upstream, so sums that overflow must not admit.
+// Sizes come from upstream, so a sum that overflows must not admit a blob.
 
 #include "layby/policy/admission.h"
 

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first probe follows the first failure at once: whether it was one request's bad
-// luck or the link is known a moment later, before the next pull.
+// The first probe follows the first failure at once. The probe tells a failed request from
+// a failed link before the next pull comes.
+//
+// Invariant: a closed breaker has counted no failed probe.
 
 #include "layby/policy/breaker.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace layby::policy {
 namespace {
 
-// Failures that cost no time, in a row, before it is taken for down.
+// This many quick failures in a row mean that the upstream is down.
 constexpr int kQuickFailures = 3;
 
 constexpr std::chrono::seconds kFirstProbe{1};
-// A link that is back should be found so before somebody is sent away once more.
+// Short enough to find a link that is back before the next client is turned away.
 constexpr std::chrono::seconds kLatestProbe{5};
-constexpr int kMaxDoublings = 3;  // 2^3 s is above the latest.
+constexpr int kMaxDoublings = 3;  // 2^3 s is above kLatestProbe.
 
 }  // namespace
 
@@ -36,7 +39,7 @@ void Breaker::on_doubt(SteadyTime now) { doubt(now); }
 void Breaker::on_time_out(SteadyTime now) { open(now); }
 
 void Breaker::on_probe_failed(SteadyTime now) {
-  if (state_ == State::kClosed) return;  // An answer came meanwhile.
+  if (state_ == State::kClosed) return;  // A request was answered during the probe.
   open(now);
   const int doublings = std::min(failed_probes_++, kMaxDoublings);
   probed_at_ = now;
@@ -44,6 +47,7 @@ void Breaker::on_probe_failed(SteadyTime now) {
 }
 
 void Breaker::on_turned_away(SteadyTime now) {
+  assert(state_ != State::kClosed);
   probe_at_ = std::min(probe_at_, std::max(now, probed_at_ + kFirstProbe));
 }
 
@@ -53,6 +57,7 @@ std::optional<SteadyTime> Breaker::probe_at() const {
 
 void Breaker::doubt(SteadyTime now) {
   if (state_ != State::kClosed) return;
+  assert(failed_probes_ == 0);
   state_ = State::kDoubtful;
   probe_at_ = since_ = now;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Windows of the day, counted from their beginning so that midnight is no special case.
+// Times are counted from the beginning of the window, so that midnight is no special case.
 
 #include "layby/policy/day_window.h"
 
@@ -29,7 +29,7 @@ std::optional<minutes> parse_time(std::string_view text) {
   return time;
 }
 
-// How long after `begin` it is at `time`.
+// How long after `begin` the time of day `time` comes, below 24 hours.
 seconds behind(seconds time, seconds begin) { return (time + kDay - begin) % seconds(kDay); }
 
 std::string format_time(minutes time) {
@@ -46,10 +46,11 @@ Result<DayWindow> DayWindow::parse(std::string_view text) {
   const auto begin = parse_time(text.substr(0, dash));
   const auto end = parse_time(dash == std::string_view::npos ? "" : text.substr(dash + 1));
   if (!begin || !end || *begin == kDay) {
-    return Error{ErrorCode::kInvalid, "is no window of the day, such as \"01:00-05:00\""};
+    return Error{ErrorCode::kInvalid, "is not a window of the day, such as \"01:00-05:00\""};
   }
   if (*begin == *end % kDay) {
-    return Error{ErrorCode::kInvalid, "begins when it ends; leave it out for the whole day"};
+    return Error{ErrorCode::kInvalid,
+                 "begins and ends at the same time; leave it out for the whole day"};
   }
   return DayWindow(*begin, *end);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ranks count in units of one use of a large blob. Sums saturate: a clock at the end of
-// its range ends the ageing, and nothing else.
+// Ranks count in units of one use of a large blob. Sums saturate: when the clock reaches
+// the end of its range, objects stop ageing, and nothing else happens.
 
 #include "layby/policy/eviction.h"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 
 namespace layby::policy {
@@ -16,18 +17,19 @@ constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
 // One use of a large blob.
 constexpr std::uint64_t kUnit = 1024;
 
-// What a request upstream costs beyond the bytes of its answer: a round trip, and for a
-// manifest one of the pulls that the registry allows. It makes small objects dear.
+// The cost of an upstream request beyond the bytes of its answer: a round trip, and for a
+// manifest one of the pulls that the registry allows. So small objects rank high.
 constexpr std::uint64_t kRequestBytes = 1 << 20;
 
-// Uses beyond this don't count, so that what was in fashion for long can go out of it.
+// Uses beyond this don't count, so that an object that was popular for long can still age.
 constexpr std::uint32_t kMostHits = 16;
 
-// What was used again once is much likelier to be used again than what came by once:
-// that first return counts as so many uses more.
+// The second use counts as this many uses more. An object that was used twice is much
+// likelier to be used again than an object that was used once.
 constexpr std::uint32_t kReturnHits = 4;
 
-// What an eviction step frees beyond what is missing, as a share of `cache.max_bytes`.
+// An eviction step frees the missing bytes and a share of `cache.max_bytes`: one part in
+// this many.
 constexpr std::uint64_t kStepsPerCache = 128;
 
 std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
@@ -69,6 +71,7 @@ std::uint64_t bytes_to_evict(const SpaceRules& rules, const SpaceUse& use,
   const std::uint64_t keep_free = rules.min_free_bytes.resolve(use.disk_total_bytes);
   const std::uint64_t missing =
       std::max(above_max(use, coming, max_bytes), missing_on_disk(use, coming, keep_free));
+  assert(missing > 0);  // Because has_room() said no.
   if (missing > use.cached_bytes) return missing;
   return std::min(saturating_sum(missing, max_bytes / kStepsPerCache), use.cached_bytes);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Freshness of tags, and the rules for it.
+// Freshness of tags, and the rules for their lifetimes.
 
 #include "layby/policy/freshness.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 
 #include "layby/policy/access.h"
@@ -16,6 +17,7 @@ constexpr std::string_view kOfficial = "library/";
 
 bool matches_image(std::string_view pattern, std::string_view repository, std::string_view tag) {
   const std::size_t colon = pattern.find(':');
+  assert(colon != std::string_view::npos);  // image_pattern_fault() found no fault.
   const std::string_view of_repository = pattern.substr(0, colon);
   if (!matches_pattern(pattern.substr(colon + 1), tag)) return false;
   if (matches_pattern(of_repository, repository)) return true;
@@ -28,7 +30,7 @@ bool matches_image(std::string_view pattern, std::string_view repository, std::s
 
 Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::milliseconds fresh_for) {
   if (checked_at > now) return Freshness::kStale;
-  // In milliseconds: fresh_for in nanoseconds could pass 64 bits.
+  // In milliseconds, because fresh_for in nanoseconds can overflow 64 bits.
   const auto age = std::chrono::floor<std::chrono::milliseconds>(now - checked_at);
   return age < fresh_for ? Freshness::kFresh : Freshness::kStale;
 }
@@ -47,17 +49,17 @@ std::chrono::milliseconds fresh_for(const std::vector<FreshnessRule>& rules,
 std::optional<std::string> image_pattern_fault(std::string_view pattern) {
   constexpr const char* kExample = ", such as \"python:*-slim\" or \"*:latest\"";
   if (pattern.find('@') != std::string_view::npos) {
-    return "is about digests, which never change and need no rule";
+    return "names digests, which never change and need no rule";
   }
   const auto colons = std::count(pattern.begin(), pattern.end(), ':');
   if (colons != 1 || pattern.starts_with(':') || pattern.ends_with(':')) {
-    return std::string("must be a pattern of repositories and one of tags with a ':' between") +
+    return std::string("must be a repository pattern and a tag pattern with a ':' between") +
            kExample;
   }
   constexpr std::string_view kCharacters =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/*:";
   if (pattern.find_first_not_of(kCharacters) != std::string_view::npos) {
-    return std::string("has a character that no image's name has; write a pattern") + kExample;
+    return std::string("has a character that no image name can have; write a pattern") + kExample;
   }
   return std::nullopt;
 }

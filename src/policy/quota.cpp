@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The registry's rate-limit headers: "<count>" or "<count>;w=<seconds>"; and arithmetic
-// with them that neither divides by a limit of 0 nor trusts a count.
+// The registry's rate-limit headers are "<count>" or "<count>;w=<seconds>". The arithmetic
+// neither divides by a limit of 0 nor trusts a count.
 
 #include "layby/policy/quota.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 
 #include "layby/base/number.h"
@@ -14,20 +15,21 @@
 namespace layby::policy {
 namespace {
 
-// Windows are hours; one above this is no window, and sums with it could overflow.
+// Real windows are hours. A larger value is refused, because sums with it could overflow.
 constexpr std::uint64_t kMaxWindowSeconds = 366ULL * 24 * 3600;
 
-// Docker Hub's, for a registry that states a limit and no window.
+// Docker Hub's window, used for a registry that states a limit without a window.
 constexpr std::chrono::seconds kUsualWindow{6 * 3600};
 
-// Below this share of what may be spent it is spent no faster than it comes back.
+// When less than one part in this many of the spendable pulls is left, pulls are sent no
+// faster than they come back.
 constexpr std::uint64_t kPacedShare = 4;
 
 std::uint64_t less(std::uint64_t from, std::uint64_t amount) {
   return from > amount ? from - amount : 0;
 }
 
-// In which one pull comes back.
+// The time in which one pull comes back.
 std::chrono::milliseconds renewal(const QuotaState& quota) {
   const std::chrono::milliseconds window =
       quota.limit.window.count() > 0 ? quota.limit.window : kUsualWindow;
@@ -52,6 +54,7 @@ std::optional<QuotaValue> parse_quota(std::string_view value) {
 
 std::uint64_t QuotaReserve::of(std::uint64_t limit) const {
   if (percent <= 0) return std::min(pulls, limit);
+  assert(percent <= 100);
   return limit / 100 * static_cast<std::uint64_t>(percent) +
          limit % 100 * static_cast<std::uint64_t>(percent) / 100;
 }
@@ -60,6 +63,7 @@ PullTurn background_pull(const QuotaReserve& reserve, const std::optional<QuotaS
                          std::uint64_t under_way, std::chrono::milliseconds since_last) {
   if (!quota) return {};
   const std::uint64_t kept = reserve.of(quota->limit.count);
+  assert(kept <= quota->limit.count);
   const std::uint64_t left = less(less(quota->remaining.count, under_way), kept);
   if (left == 0) return {PullTurn::Why::kReserved, renewal(*quota)};
   if (left > less(quota->limit.count, kept) / kPacedShare) return {};

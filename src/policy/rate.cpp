@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bucket as one point in time, as in the generic cell rate algorithm (ITU-T I.371):
-// each byte moves it by what the byte costs, and it never lags further behind the
-// present than what may be saved up.
+// The bucket is one point in time, as in the generic cell rate algorithm (ITU-T I.371):
+// each byte moves the point later by the cost of the byte.
+//
+// Invariants: the rate is above 0. spend() counts at most kSaved of the time before `now`.
 
 #include "layby/policy/rate.h"
 

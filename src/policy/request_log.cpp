@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One more may go when, with it, the last minute has fewer than the limit: when the one
-// that came `limit - 1` before it is a minute old.
+// A request may go when the last minute, with this request, still has fewer than the limit:
+// when the request that went `limit - 1` requests earlier is a minute old.
+//
+// Invariant: the times ascend.
 
 #include "layby/policy/request_log.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace layby::policy {
 namespace {
@@ -15,7 +18,7 @@ constexpr std::chrono::minutes kMinute{1};
 }  // namespace
 
 std::chrono::milliseconds RequestLog::wait_below(std::size_t limit, SteadyTime now) const {
-  // A limit of 1 could never be kept from below.
+  // Fewer than 1 would mean none, so a limit of 1 allows one request.
   const std::size_t allowed = std::max<std::size_t>(limit, 2) - 1;
   if (per_minute_ == 0 || times_.size() < allowed) return std::chrono::milliseconds(0);
   const SteadyTime free_at = times_[times_.size() - allowed] + kMinute;
@@ -25,6 +28,7 @@ std::chrono::milliseconds RequestLog::wait_below(std::size_t limit, SteadyTime n
 
 void RequestLog::note(SteadyTime now) {
   if (per_minute_ == 0) return;
+  assert(times_.empty() || times_.back() <= now);
   times_.push_back(now);
   while (times_.size() > std::max<std::size_t>(per_minute_, 2) - 1) times_.pop_front();
 }

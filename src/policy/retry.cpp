@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Exponential delays with jitter over the upper half: enough spread that the fills a
-// dead link killed together do not come back together, and never a delay near zero.
+// Exponential delays with jitter over the upper half. The spread keeps fills that failed
+// together from coming back together, and no delay is near zero.
 
 #include "layby/policy/retry.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 
 namespace layby::policy {
@@ -18,7 +19,7 @@ bool is_worth_another(const RetryRules& rules, const Error& error) {
     case ErrorCode::kCorrupt:
       return true;
     case ErrorCode::kThrottled:
-      // In seconds: retry_after in milliseconds could pass 64 bits.
+      // In seconds, because retry_after in milliseconds can overflow 64 bits.
       return error.retry_after &&
              *error.retry_after <= std::chrono::floor<std::chrono::seconds>(rules.max_delay);
     default:
@@ -38,13 +39,14 @@ std::chrono::milliseconds doubled(const RetryRules& rules, int attempts_made) {
 
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter) {
+  assert(attempts_made >= 1 && jitter >= 0 && jitter < 1);
   if (attempts_made >= rules.max_attempts || !is_worth_another(rules, error)) return std::nullopt;
   const std::chrono::milliseconds half = doubled(rules, attempts_made) / 2;
   const std::chrono::milliseconds spread(
       static_cast<std::int64_t>(static_cast<double>(half.count()) * jitter));
   const std::chrono::milliseconds delay = half + spread;
   if (!error.retry_after) return delay;
-  // A wait that upstream named is kept to, as far as our own patience goes.
+  // A wait that upstream asks for is honoured up to max_delay.
   const auto asked =
       std::min(*error.retry_after, std::chrono::floor<std::chrono::seconds>(rules.max_delay));
   return std::max<std::chrono::milliseconds>(delay, asked);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A window that has begun ends by itself, so only the beginning is waited for.
+// wait() looks only at the beginning of a window; may_run() says when a window has ended.
 
 #include "layby/policy/run_schedule.h"
 
@@ -9,7 +9,7 @@
 namespace layby::policy {
 namespace {
 
-// After a run that failed, unless it is due sooner.
+// A failed run is repeated after this time, unless the next run is due sooner.
 constexpr std::chrono::minutes kAgain{10};
 
 }  // namespace

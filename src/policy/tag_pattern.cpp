@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags are no versions to the registry, only names. What counts as one here is how
-// official images name theirs: numbers with dots, then perhaps "-variant".
+// To the registry a tag is only a name. Here a tag is a version when it looks like the tags
+// of official images: numbers with dots, then perhaps "-variant".
+//
+// Invariant: every version in a range has 1 to precision_ numbers.
 
 #include "layby/policy/tag_pattern.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "layby/base/number.h"
@@ -30,7 +33,7 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
-// "-rc1-slim", "-beta", "-dev-alpine": a version that isn't out yet.
+// Whether the variant marks an unreleased version: "-rc1-slim", "-beta", "-dev-alpine".
 bool is_prerelease(std::string_view variant) {
   constexpr std::string_view kSigns[] = {"-rc", "-alpha", "-beta", "-dev", "-pre", "-preview"};
   return std::any_of(std::begin(kSigns), std::end(kSigns), [variant](std::string_view sign) {
@@ -72,8 +75,8 @@ Result<TagPattern> TagPattern::parse(std::string_view text) {
                       text.find_first_not_of(kTagCharacters) == std::string_view::npos;
   if (!is_tag) {
     return fault(
-        "is no tag, such as \"3.13-slim\", no pattern, such as \"3.12-*\", and no range, "
-        "such as \">=3.12 <3.14\"");
+        "is neither a tag such as \"3.13-slim\", nor a pattern such as \"3.12-*\", nor a "
+        "range such as \">=3.12 <3.14\"");
   }
   return pattern;
 }
@@ -88,10 +91,11 @@ Status TagPattern::parse_range() {
 }
 
 Status TagPattern::add_word(std::string_view word) {
+  assert(!word.empty());
   if (variant_) return fault("has words after the variant \"" + *variant_ + "\"");
   if (word.front() == '-') {
     if (word.size() == 1 || word.find_first_not_of(kTagCharacters) != std::string_view::npos) {
-      return fault("has \"" + std::string(word) + "\", which is no variant, such as \"-slim\"");
+      return fault("has \"" + std::string(word) + "\", which is not a variant such as \"-slim\"");
     }
     variant_ = word;
     return {};
@@ -117,8 +121,8 @@ Result<TagPattern::Comparator> TagPattern::parse_comparator(std::string_view wor
     break;
   }
   return fault("has \"" + std::string(word) +
-               "\", which is neither a comparison, such as \">=3.12\" (no space behind the sign), "
-               "nor a variant, such as \"-slim\"");
+               "\", which is neither a comparison such as \">=3.12\" (no space after the sign), "
+               "nor a variant such as \"-slim\"");
 }
 
 std::optional<TagPattern::Version> TagPattern::take_version(std::string_view& text) {
@@ -133,6 +137,7 @@ std::optional<TagPattern::Version> TagPattern::take_version(std::string_view& te
     if (!rest.starts_with('.')) break;
     rest.remove_prefix(1);
   }
+  assert(version.count > 0);
   text = rest;
   return version;
 }
@@ -142,6 +147,7 @@ bool TagPattern::matches(std::string_view tag) const {
 }
 
 bool TagPattern::matches_range(std::string_view tag) const {
+  assert(precision_ > 0);
   if (tag.starts_with('v')) tag.remove_prefix(1);
   const std::optional<Version> version = take_version(tag);
   if (!version || version->count != precision_) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plain half is system calls and nothing else.
+// Without TLS each call is one system call and nothing else.
 
 #include "server/client_socket.h"
 
@@ -26,7 +26,7 @@ ssize_t ClientSocket::read(char* into, std::size_t size) {
 
 ssize_t ClientSocket::send(std::string_view head, std::string_view text, bool more) {
   if (tls_) return tls_->send(head, text, more);
-  // sendmsg only reads through these; its interface predates const.
+  // sendmsg only reads from these buffers; its interface has no const.
   std::array<iovec, 2> parts{{{const_cast<char*>(head.data()), head.size()},
                               {const_cast<char*>(text.data()), text.size()}}};
   msghdr message{};
@@ -43,7 +43,7 @@ ssize_t ClientSocket::send_file(int file, std::uint64_t offset, std::uint64_t le
 
 void ClientSocket::cork(bool on) {
   const int value = on ? 1 : 0;
-  // A unix socket has no segments and refuses, which is as good.
+  // A Unix socket refuses the option. It has no segments, so the result is the same.
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A window is warm when every page of it is in the page cache (cachestat, Linux 6.5), and the
-// last has been read: pages that are still on their way count as cached, and come in order.
-// Where the kernel can't count, the two ends speak for what is between them.
+// A window is warm when all its pages are in the page cache (cachestat, Linux 6.5) and its
+// last byte can be read at once. The last byte matters because pages that are still being
+// read count as cached, and they arrive in order. Where the kernel can't count pages, the
+// first and last byte decide for the whole window.
+//
+// Invariant: [warm_from_, warm_until_) is warm, or a helper is reading it in.
 
 #include "server/cold_read.h"
 
@@ -12,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <optional>
 #include <utility>
@@ -22,12 +26,13 @@
 namespace layby::server {
 namespace {
 
-// How far it is looked ahead at once.
+// How many bytes one question to the kernel covers, and one read by a helper; more when
+// the caller wants to send more.
 constexpr std::uint64_t kProbeBytes = 1 << 20;
 constexpr std::uint64_t kReadInBytes = 2 << 20;
 constexpr std::size_t kScratchBytes = 128 << 10;
 
-// cachestat(2), which the C library has no name for yet.
+// cachestat(2); the C library has no name for it.
 constexpr long kCachestat = 451;
 struct CacheRange {
   std::uint64_t offset;
@@ -41,13 +46,13 @@ struct CachePages {
   std::uint64_t recently_evicted;
 };
 
-// Nothing where the kernel can't tell.
+// Whether all pages are in the page cache; nullopt where the kernel can't tell.
 std::optional<bool> all_present(int fd, std::uint64_t offset, std::uint64_t length) {
   static const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   CacheRange range{offset, length};
   CachePages pages{};
   if (::syscall(kCachestat, fd, &range, &pages, 0) != 0) return std::nullopt;
-  if (pages.cached == 0) return std::nullopt;  // What overlayfs says of any file.
+  if (pages.cached == 0) return std::nullopt;  // overlayfs says this of any file.
   return pages.cached >= (offset + length - 1) / page_bytes - offset / page_bytes + 1;
 }
 
@@ -60,12 +65,13 @@ bool is_cached(int fd, std::uint64_t offset) {
 }
 
 bool is_warm(int fd, std::uint64_t offset, std::uint64_t length) {
+  assert(length > 0);
   const std::optional<bool> present = all_present(fd, offset, length);
   if (present ? !*present : !is_cached(fd, offset)) return false;
   return is_cached(fd, offset + length - 1);
 }
 
-// Blocks until the bytes are in the page cache, or can't be had: sendfile will tell.
+// Blocks until the bytes are in the page cache. Ignores errors, because sendfile reports them.
 void pull_in(int fd, std::uint64_t offset, std::uint64_t length) {
   ::posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
   std::vector<char> scratch(kScratchBytes);
@@ -85,9 +91,10 @@ ColdRead::ColdRead(const HttpServer::Context& context, std::function<void()> on_
 ColdRead::~ColdRead() { *on_warm_ = nullptr; }
 
 bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available) {
+  assert(length <= available);
   if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
   const std::uint64_t window = std::max(length, std::min(available, kProbeBytes));
-  // What follows on cold bytes is mostly cold, and where it isn't, a helper is done at once.
+  // Bytes after cold bytes are mostly cold too. If they are warm, the helper is done at once.
   if (was_cold_ || !is_warm(fd, offset, window)) {
     was_cold_ = true;
     read_in(fd, offset, std::max(window, kReadInBytes));
@@ -102,12 +109,12 @@ void ColdRead::read_in(int fd, std::uint64_t offset, std::uint64_t length) {
   count(context_.counters.cold_reads);
   warm_from_ = offset;
   warm_until_ = offset + length;
-  // A descriptor of its own: the client may leave and close the blob meanwhile.
+  // The helper has its own descriptor, because the client may leave and close the blob.
   auto own = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   context_.workers.submit([own, offset, length, &loop = context_.loop, then = on_warm_] {
     pull_in(own->get(), offset, length);
     loop.post([then] {
-      if (const auto call = *then) call();  // May destroy the ColdRead, and so *then.
+      if (const auto call = *then) call();  // May destroy the ColdRead, which clears *then.
     });
   });
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the loop from waiting for a disk: before blob bytes are sent, asks the kernel
-// whether they are in the page cache and, if not, has a helper thread read them in first.
-// File systems that can't tell (tmpfs, overlayfs) are taken as warm. Lives on the loop
+// Keeps the loop from waiting for a disk. Before blob bytes are sent, a ColdRead asks the
+// kernel whether they are in the page cache; if not, a helper thread reads them in first.
+// Files on file systems that can't tell (tmpfs, overlayfs) count as warm. Lives on the loop
 // thread.
 
 #ifndef LAYBY_SERVER_COLD_READ_H_
@@ -18,13 +18,13 @@ namespace layby::server {
 
 class ColdRead {
  public:
-  // `on_warm` is called when bytes that were cold have been read in.
+  // Calls `on_warm` each time a helper has read in cold bytes. `on_warm` may destroy this.
   ColdRead(const HttpServer::Context& context, std::function<void()> on_warm);
   ~ColdRead();
 
-  // Whether bytes [offset, offset + length) of `fd` can be sent now. False when a
-  // helper reads them in, to be followed by on_warm. `available` is how many there are
-  // from `offset` on: it looks that far ahead, to ask the kernel seldom.
+  // Whether bytes [offset, offset + length) of `fd` can be sent now. Returns false when a
+  // helper must read them in first; on_warm follows. `available` bytes, at least `length`,
+  // can be read from `offset` on; looking further ahead means asking the kernel less often.
   bool warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available);
 
   ColdRead(const ColdRead&) = delete;
@@ -34,9 +34,9 @@ class ColdRead {
   void read_in(int fd, std::uint64_t offset, std::uint64_t length);
 
   const HttpServer::Context& context_;
-  // Null when nobody waits any more; the helper's answer looks here.
+  // Shared with the helper's answer, and cleared when this is destroyed.
   std::shared_ptr<std::function<void()>> on_warm_;
-  // The window last found or made warm.
+  // The window that was found warm last, or given to a helper.
   std::uint64_t warm_from_ = 0;
   std::uint64_t warm_until_ = 0;
   bool was_cold_ = false;

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection's transitions. Everything that sends goes through send(), which goes
-// on until the answer is out, the socket is full, the bytes are not there yet, or the
-// turn's budget is spent; what it then waits for is kept in named flags.
+// The connection's transitions. send() sends the whole answer. It stops when the answer is
+// out, the socket is full, the next bytes are missing, or the turn's budget is spent; named
+// flags say what it waits for.
+//
+// Invariants: an exchange exists in kReading, kHandling and kSending, never in kIdle.
+// `unread_` is empty whenever bytes are read for a head, so requests keep their order.
+// Nothing is sent beyond the head and Content-Length. A closed connection has no watch, and
+// gets no call from the handler, the reader or the disk.
 
 #include "server/connection.h"
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -18,12 +24,12 @@
 namespace layby::server {
 namespace {
 
-// What one connection may send before the others get their turn.
+// The most that one connection sends before the others get their turn.
 constexpr std::uint64_t kTurnBytes = 512 << 10;
-// What one read takes; also what an idle connection may have sent in advance.
+// The most that one read takes, and the most that a client may send ahead of the answers.
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
-// A stall is seen by looking so often within stall_timeout.
+// The number of looks for a stall within stall_timeout.
 constexpr int kStallChecks = 4;
 
 }  // namespace
@@ -36,14 +42,16 @@ Connection::Connection(const Context& context, ClientSocket socket, std::string 
       on_closed_(std::move(on_closed)),
       watch_(context.server.loop.watch(socket_.fd(), *this)),
       alarm_(context.server.loop.alarm([this] { on_alarm(); })) {
-  // The first request is owed at once, not only after a pause between two.
+  // The first request must come within request_timeout, not only within idle_timeout.
   alarm_->arm(context_.limits.request_timeout);
 }
 
 Connection::~Connection() = default;
 
-// Mostly the request is there, and when it closes the connection, that was never watched.
+// Mostly the request is here already. If its answer closes the connection, the socket was
+// never watched.
 void Connection::start() {
+  assert(state_ == ConnectionState::kIdle && exchange_ == nullptr);
   read();
   want_io();
 }
@@ -54,6 +62,7 @@ void Connection::drain() {
 }
 
 void Connection::on_io(bool readable, bool writable) {
+  assert(state_ != ConnectionState::kClosed);
   if (writable && state_ == ConnectionState::kSending) {
     waits_for_socket_ = false;
     send();
@@ -64,8 +73,8 @@ void Connection::on_io(bool readable, bool writable) {
   if (readable && state_ != ConnectionState::kClosed) read();
 }
 
-// Readable while a request is handled or answered means that the client has gone, or
-// sends the next request in advance. The latter waits in unread_.
+// While a request is handled or answered, a readable socket means that the client has gone
+// or sends its next request in advance. That request waits in unread_.
 void Connection::read() {
   std::array<char, kReadBytes> buffer;
   const ssize_t n = socket_.read(buffer.data(), buffer.size());
@@ -75,6 +84,7 @@ void Connection::read() {
   switch (state_) {
     case ConnectionState::kIdle:
     case ConnectionState::kReading:
+      assert(unread_.empty());
       consume(bytes);
       if (socket_.has_unread()) want_io();
       return;
@@ -90,12 +100,15 @@ void Connection::read() {
 
 void Connection::consume(std::string_view bytes) {
   if (bytes.empty()) return;
+  assert(state_ == ConnectionState::kIdle ? exchange_ == nullptr
+                                          : state_ == ConnectionState::kReading);
   if (state_ == ConnectionState::kIdle) enter(ConnectionState::kReading);
   if (!exchange_) exchange_ = context_.spare.take(context_.limits.header_bytes);
   RequestParser& parser = exchange_->parser;
   std::size_t consumed = 0;
   const auto outcome = parser.feed(bytes, consumed);
   if (outcome == RequestParser::Outcome::kIncomplete) return;
+  assert(consumed <= bytes.size());
   unread_ = bytes.substr(consumed);
   if (outcome == RequestParser::Outcome::kRefused) return refuse(parser.refusal());
   request_ = &parser.request();
@@ -105,7 +118,7 @@ void Connection::consume(std::string_view bytes) {
 
 void Connection::on_request() {
   enter(ConnectionState::kHandling);
-  // A body is not read, so nothing can follow it on this connection.
+  // Bodies are not read, so no request can follow a body on this connection.
   keep_alive_ = request_->keep_alive && !request_->has_body && !context_.draining;
   body_wanted_ = request_->method != "HEAD";
   auto handling = context_.handler.handle(
@@ -114,6 +127,7 @@ void Connection::on_request() {
 }
 
 void Connection::refuse(const RequestParser::Refusal& refusal) {
+  assert(state_ == ConnectionState::kReading);
   keep_alive_ = false;
   body_wanted_ = true;
   Response response;
@@ -124,6 +138,8 @@ void Connection::refuse(const RequestParser::Refusal& refusal) {
 }
 
 void Connection::respond(Response given) {
+  assert(state_ == ConnectionState::kReading || state_ == ConnectionState::kHandling);
+  assert(exchange_ != nullptr);
   count(context_.server.counters.requests);
   if (given.status >= 400) count(context_.server.counters.request_errors);
   Response& response = exchange_->response = std::move(given);
@@ -137,13 +153,14 @@ void Connection::respond(Response given) {
   } else {
     auto& body = std::get<BlobBody>(response.body);
     length = body.range.length;
+    assert(body.range.first + body.range.length <= body.reader->size_bytes());
   }
   context_.head_writer.write({response.status, response.headers, length, keep_alive_},
                              exchange_->head);
   memory_sent_ = body_sent_ = 0;
   waits_for_socket_ = waits_for_disk_ = false;
   enter(ConnectionState::kSending);
-  // Last, for a reader may call back from here, and end all this.
+  // This comes last, because a reader may call back inside listen() and close the connection.
   if (auto* body = std::get_if<BlobBody>(&response.body); body != nullptr && body_wanted_) {
     body->reader->consumed(body->range.first);
     body->reader->listen(this);
@@ -152,17 +169,20 @@ void Connection::respond(Response given) {
 }
 
 void Connection::on_readable() {
+  assert(state_ == ConnectionState::kSending);
   if (!waits_for_socket_) send();
 }
 
 void Connection::on_reader_failed(const Error& error) {
-  // Short of Content-Length, so that no client takes it for a whole blob.
-  log::debug("{}: closing in mid-blob: {}", client_, error.message);
+  assert(state_ == ConnectionState::kSending);
+  // The body ends short of Content-Length, so no client takes it for a whole blob.
+  log::debug("{}: closing the connection in mid-blob: {}", client_, error.message);
   close();
 }
 
 void Connection::send() {
   if (state_ != ConnectionState::kSending) return;
+  assert(exchange_ != nullptr);
   auto& response_body = exchange_->response.body;
   auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_body);
   const bool has_text = body_wanted_ && text != nullptr;
@@ -176,9 +196,10 @@ void Connection::send() {
 bool Connection::send_memory(std::string_view text) {
   const std::string& head = exchange_->head;
   const std::uint64_t size = head.size() + text.size();
+  assert(memory_sent_ <= size);
   if (memory_sent_ == size) return true;
-  // Before a blob the head waits for the first of it, and goes in one segment. A growing
-  // blob may take its time, so its head goes at once.
+  // The head of a blob goes out in one segment with the first bytes of the blob, if some can
+  // be sent now. Otherwise the head goes out at once, because the bytes may take long.
   auto* blob = body_wanted_ ? std::get_if<BlobBody>(&exchange_->response.body) : nullptr;
   const bool more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0;
   while (memory_sent_ < size) {
@@ -189,6 +210,7 @@ bool Connection::send_memory(std::string_view text) {
     const ssize_t n = socket_.send(rest_of_head, rest, more);
     if (!on_sent(n)) return false;
     memory_sent_ += static_cast<std::uint64_t>(n);
+    assert(memory_sent_ <= size);
   }
   return true;
 }
@@ -199,12 +221,12 @@ bool Connection::send_blob(BlobBody& body) {
   cork_if_long(body);
   while (body_sent_ < body.range.length) {
     if (body.reader->revoked()) {
-      log::warn("{}: closing in mid-blob: it is damaged on the disk", client_);
+      log::warn("{}: closing the connection in mid-blob: the blob is damaged on the disk", client_);
       close();
       return false;
     }
     if (budget == 0) {
-      waits_for_socket_ = true;  // It is writable, so the next turn goes on.
+      waits_for_socket_ = true;  // The socket is writable, so the next turn goes on.
       return false;
     }
     const std::uint64_t length = sendable_bytes(body, budget);
@@ -219,6 +241,7 @@ bool Connection::send_blob(BlobBody& body) {
     }
     if (!on_sent(n)) return false;
     const auto sent = static_cast<std::uint64_t>(n);
+    assert(sent <= length);
     body_sent_ += sent;
     budget -= sent;
     body.reader->consumed(at + sent);
@@ -230,9 +253,10 @@ bool Connection::send_blob(BlobBody& body) {
   return true;
 }
 
-// Whenever the socket's buffer is full the kernel sends what there is, a segment or less,
-// and each wakes the client. What still grows goes as it comes; and so does what is encrypted
-// here for one client only, who decrypts the one record while the next is made.
+// Without a cork the kernel sends a segment or less whenever the socket's buffer is full, and
+// each segment wakes the client. A growing blob goes out without a cork, as its bytes come.
+// So does a blob that this process encrypts while it sends no other long blob, because then
+// the client can decrypt one record while the next is made.
 void Connection::cork_if_long(const BlobBody& body) {
   const std::uint64_t end = body.range.first + body.range.length;
   const std::uint64_t at = body.range.first + body_sent_;
@@ -244,7 +268,9 @@ void Connection::cork_if_long(const BlobBody& body) {
 }
 
 void Connection::end_long_blob() {
-  if (std::exchange(is_long_blob_, false)) --context_.long_blobs;
+  if (!std::exchange(is_long_blob_, false)) return;
+  --context_.long_blobs;
+  assert(context_.long_blobs >= 0);
 }
 
 std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes) {
@@ -254,6 +280,7 @@ std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t bud
       std::min(body.reader->readable_bytes(), body.range.first + body.range.length);
   if (at >= readable) return 0;
   const cache::BlobPart part = body.reader->part_at(at);
+  assert(part.end_bytes > at);
   const std::uint64_t end = std::min(readable, part.end_bytes);
   const std::uint64_t length = std::min(budget_bytes, end - at);
   if (!cold_read_) {
@@ -282,7 +309,8 @@ bool Connection::on_sent(ssize_t result) {
 }
 
 void Connection::on_response_sent() {
-  // What the client has sent and nobody has read would reset the connection.
+  assert(state_ == ConnectionState::kSending && !waits_for_socket_ && !waits_for_disk_);
+  // Closing a socket with unread bytes resets the connection; see DESIGN.md on lingering.
   const bool linger_first = !request_ || request_->has_body || !unread_.empty();
   end_long_blob();
   handling_.reset();
@@ -304,6 +332,7 @@ void Connection::next_in_advance() {
 }
 
 void Connection::linger() {
+  assert(!keep_alive_ && exchange_ == nullptr);
   socket_.end_sending();
   unread_.clear();
   enter(ConnectionState::kLingering);
@@ -324,18 +353,19 @@ void Connection::close() {
 
 void Connection::want_io() {
   if (state_ == ConnectionState::kClosed) return;
-  // What comes next is here already. It is taken up a turn later, so that a client with many
-  // requests in one packet does not hold the loop; reading waits meanwhile.
+  // The next request is here already. It is taken up a turn later, so that a client with many
+  // requests in one packet does not hold the loop. Reading waits until then.
   const bool takes = state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading;
   if (takes && (!unread_.empty() || socket_.has_unread())) return watch_->want(false, true);
-  // A client that sends far ahead of the answers is left to wait.
+  // A client that sends far ahead of the answers must wait.
   const bool readable = unread_.size() < kReadBytes;
   watch_->want(readable, waits_for_socket_);
 }
 
 void Connection::on_alarm() {
+  assert(state_ != ConnectionState::kHandling && state_ != ConnectionState::kClosed);
   if (state_ == ConnectionState::kSending) {
-    // Only a socket that takes nothing is the client's fault.
+    // The client is at fault only when the socket takes no byte.
     const bool moving = !waits_for_socket_ || sent_total_ != sent_at_last_alarm_;
     sent_at_last_alarm_ = sent_total_;
     stalled_checks_ = moving ? 0 : stalled_checks_ + 1;
@@ -346,7 +376,7 @@ void Connection::on_alarm() {
     return refuse({408, "the request's head did not come in time"});
   }
   if (state_ == ConnectionState::kSending) {
-    log::info("{}: closed, it took no byte for {} s", client_,
+    log::info("{}: closing the connection: the client took no byte for {} s", client_,
               context_.limits.stall_timeout.count() / 1000);
     count(context_.server.counters.connections_timed_out);
   }

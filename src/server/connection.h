@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One client's connection: reads a request head, has it handled, sends the answer,
-// and again. One state at a time; the diagram is in DESIGN.md. A connection never
-// destroys itself: it tells its owner, which does so later. Lives on the loop thread.
+// One client's connection: it reads a request head, lets the handler answer it, sends the
+// answer, and starts again. DESIGN.md has the diagram of the states. A connection never
+// destroys itself: it tells its owner, who destroys it later. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CONNECTION_H_
 #define LAYBY_SERVER_CONNECTION_H_
@@ -24,13 +24,13 @@
 namespace layby::server {
 
 enum class ConnectionState {
-  kIdle,       // Between requests; nothing of the next one has come.
-  kReading,    // Part of a head has come.
+  kIdle,       // Between requests; no byte of the next request has been read.
+  kReading,    // A part of a head has been read.
   kHandling,   // The handler works on the answer.
   kSending,    // The answer goes out.
-  kLingering,  // Our end is closed; what the client still sends is thrown away, so that
-               // a reset does not take the answer from it.
-  kClosed,     // Over. The owner forgets it.
+  kLingering,  // Our end is closed. The client's bytes are thrown away, so that a reset
+               // does not take the answer from the client.
+  kClosed,     // The socket is closed. The owner destroys the connection.
 };
 
 class Connection final : private event::IoHandler, private cache::BlobReader::Listener {
@@ -42,26 +42,26 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
     Handler& handler;
     HeadWriter& head_writer;
     SpareExchange& spare;
-    int& long_blobs;  // That are being sent, of more than a turn.
+    int& long_blobs;  // Blobs being sent now that take more than one turn.
     bool draining = false;
   };
 
-  // `on_closed` is called once; it must not destroy the connection.
+  // Calls `on_closed` once. `on_closed` must not destroy the connection.
   Connection(const Context& context, ClientSocket socket, std::string client,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
 
-  // Reads what has come already, and from now on. Call it once.
+  // Reads the bytes that are here already, then watches the socket. Call it once.
   void start();
 
   const std::string& client() const { return client_; }
 
-  // Ends it now if it is idle, else after the answer under way.
+  // Closes an idle connection now, and any other after its present answer.
   void drain();
 
  private:
   void on_io(bool readable, bool writable) override;
-  void on_readable() override;  // Of the blob being sent.
+  void on_readable() override;  // From the reader of the blob being sent.
   void on_reader_failed(const Error& error) override;
   void on_alarm();
 
@@ -72,19 +72,19 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
 
   void respond(Response response);
   void send();
-  // Each returns false when it must be called again later, or the connection is closed.
-  // The head, and what stands in memory behind it.
+  // send_memory() sends the head and a text body, send_blob() a blob. Each returns false when
+  // it must be called again later, or when it has closed the connection.
   bool send_memory(std::string_view text);
   bool send_blob(BlobBody& body);
-  // Full segments alone, as long as several turns have them to send.
+  // Corks the socket for a whole blob that takes several turns.
   void cork_if_long(const BlobBody& body);
   void end_long_blob();
-  // Bytes of the blob that can go out now; none while they are not there or cold.
+  // How many bytes of the blob can go out now; 0 while the next bytes are missing or cold.
   std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
-  // Counts what a system call has sent; false when it failed or would block.
+  // Counts the bytes that a system call has sent; false when it failed or would block.
   bool on_sent(ssize_t result);
   void on_response_sent();
-  // Takes up what came before the last request was answered.
+  // Takes up a request that came before the last one was answered.
   void next_in_advance();
 
   void linger();
@@ -102,21 +102,21 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
 
   ConnectionState state_ = ConnectionState::kIdle;
   std::unique_ptr<Exchange> exchange_;  // From the first byte of a head to its answer's last.
-  std::string unread_;                  // Came behind the head of the present request.
-  Request* request_ = nullptr;          // Of exchange_, when it is whole and no refusal.
+  std::string unread_;                  // Bytes after the head of the present request.
+  Request* request_ = nullptr;          // Of exchange_; null before it is whole, or if refused.
   cache::Handle handling_;
   bool keep_alive_ = false;
 
   bool body_wanted_ = false;
-  std::uint64_t memory_sent_ = 0;  // Of the head and a text body.
-  std::uint64_t body_sent_ = 0;    // Of a blob.
+  std::uint64_t memory_sent_ = 0;  // Sent bytes of the head and a text body.
+  std::uint64_t body_sent_ = 0;    // Sent bytes of a blob.
   bool is_long_blob_ = false;      // Counted in long_blobs.
   bool corked_ = false;
   std::unique_ptr<ColdRead> cold_read_;
   bool waits_for_socket_ = false;
   bool waits_for_disk_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
-  int stalled_checks_ = 0;  // In a row, without a byte taken.
+  int stalled_checks_ = 0;  // Looks in a row that saw no byte taken.
   std::uint64_t sent_total_ = 0;
 };
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a request needs from the first byte of its head to the last of its answer. One that
-// is over is kept for the next request, whoever sends it: to allocate its parts and free
-// them again would be a tenth of a small answer's instructions.
+// The state of a request from the first byte of its head to the last byte of its answer. A
+// used exchange is kept for the next request of any client, because allocating and freeing
+// its parts would take a tenth of a small answer's instructions.
 
 #ifndef LAYBY_SERVER_EXCHANGE_H_
 #define LAYBY_SERVER_EXCHANGE_H_
 
+#include <cassert>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,9 +21,9 @@ namespace layby::server {
 struct Exchange {
   explicit Exchange(std::uint64_t max_head_bytes) : parser(max_head_bytes) {}
 
-  RequestParser parser;  // And the request, once it is whole.
+  RequestParser parser;  // Also holds the request.
   Response response;
-  std::string head;  // Of the response.
+  std::string head;  // The head of the response, as bytes.
 };
 
 class SpareExchange {
@@ -31,9 +32,11 @@ class SpareExchange {
     return spare_ ? std::move(spare_) : std::make_unique<Exchange>(max_head_bytes);
   }
 
-  // Lets go of what it holds. Its memory is kept, but not what a large head made of it: many
-  // connections may take it in turn, and each holds it for as long as it likes.
+  // Destroys the request and the response. Keeps the memory for the next request, but not
+  // after a large head: otherwise many connections in turn could each grow an exchange and
+  // hold on to it.
   void give_back(std::unique_ptr<Exchange> exchange) {
+    assert(exchange != nullptr);
     const bool small = exchange->parser.head_bytes() <= kMostHeadBytes;
     if (!kKeeps || !small || spare_) return;
     exchange->parser.reset();
@@ -46,7 +49,7 @@ class SpareExchange {
 
   static constexpr std::uint64_t kMostHeadBytes = 2 << 10;
 #ifdef LAYBY_SANITIZED
-  static constexpr bool kKeeps = false;  // So that whoever uses a request that is over is found.
+  static constexpr bool kKeeps = false;  // So that sanitizers find uses of an old request.
 #else
   static constexpr bool kKeeps = true;
 #endif

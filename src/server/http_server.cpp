@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of connections and the limits on their number. Too many: a connection is
-// answered 503 at once and closed, so that its client goes on to its next mirror.
+// The table of connections and the limits on their number. A connection above a limit is
+// answered 503 and closed at once, so that its client goes on to its next mirror.
+//
+// Invariants: every open connection is in `connections` and counted once in `per_client`,
+// which has no entry of 0. A closed connection is in `over` until no connection's code runs.
 
 #include "layby/server/http_server.h"
 
 #include <sys/socket.h>
 
 #include <array>
+#include <cassert>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -20,7 +24,7 @@
 namespace layby::server {
 namespace {
 
-// When those that are over are destroyed at the latest; the next one that comes does it too.
+// Closed connections are destroyed after this time, or when the next client connects.
 constexpr std::chrono::milliseconds kSweep{100};
 
 constexpr std::string_view kTooMany =
@@ -41,7 +45,7 @@ struct HttpServer::State {
   std::shared_ptr<const TlsIdentity> identity;
   std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
   std::unordered_map<std::string, int> per_client;
-  std::vector<std::unique_ptr<Connection>> over;  // Destroyed when none is at work.
+  std::vector<std::unique_ptr<Connection>> over;  // Closed; see the top.
   cache::Handle sweep;
   std::function<void()> drained;
 
@@ -66,7 +70,8 @@ struct HttpServer::State {
 
   void accept(UniqueFd fd, std::string client, const TlsIdentity* tls) {
     int& of_client = per_client[client];
-    const bool local = client == kUnixClient;  // The operator gets in, whatever the load.
+    const bool local = client == kUnixClient;  // The operator gets in under any load.
+    assert(of_client >= 0);
     if (!local && (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
                    of_client >= limits.max_connections_per_client)) {
       if (of_client == 0) per_client.erase(client);
@@ -79,27 +84,30 @@ struct HttpServer::State {
         [this](Connection& closed) { on_closed(closed); });
     Connection& started = *connection;
     connections.emplace(&started, std::move(connection));
-    over.clear();  // No connection is at work here.
+    over.clear();  // A listener calls, so no connection's code runs now.
     started.start();
   }
 
-  // In words where the client can read them: before a TLS handshake it can't.
+  // Sends the reason where the client can read it. Before a TLS handshake it can't.
   void refuse(const UniqueFd& fd, bool in_words) const {
     count(context.counters.connections_refused);
     if (!in_words) return;
-    // Best effort: a client that can't take this much will see the close.
+    // If the socket can't take the answer, the client sees only the close.
     [[maybe_unused]] const ssize_t n =
         ::send(fd.get(), kTooMany.data(), kTooMany.size(), MSG_NOSIGNAL);
     ::shutdown(fd.get(), SHUT_WR);
-    // A request that is there already and not read would turn the close into a reset,
-    // which may take the answer from the client.
+    // An unread request would turn the close into a reset, which may take the answer from
+    // the client.
     std::array<char, 16 << 10> unread;
     [[maybe_unused]] const ssize_t r = ::recv(fd.get(), unread.data(), unread.size(), 0);
   }
 
   void on_closed(Connection& closed) {
-    if (const auto at = per_client.find(closed.client()); --at->second == 0) per_client.erase(at);
+    const auto counted = per_client.find(closed.client());
+    assert(counted != per_client.end() && counted->second > 0);
+    if (--counted->second == 0) per_client.erase(counted);
     const auto at = connections.find(&closed);
+    assert(at != connections.end());
     over.push_back(std::move(at->second));
     connections.erase(at);
     if (!sweep || drained) sweep_after(drained ? std::chrono::milliseconds(0) : kSweep);
@@ -133,12 +141,14 @@ Result<std::string> HttpServer::listen_tls(const std::string& address,
   auto listener =
       Listener::tcp(state_->context.loop, address, state_->limits, state_->on_accept_tls());
   if (!listener.ok()) return listener.error();
+  assert(identity != nullptr);
   state_->identity = std::move(identity);
   state_->listeners.push_back(std::move(*listener));
   return state_->listeners.back()->address();
 }
 
 void HttpServer::set_identity(std::shared_ptr<const TlsIdentity> identity) {
+  assert(identity != nullptr);
   state_->identity = std::move(identity);
 }
 
@@ -152,6 +162,7 @@ Status HttpServer::listen_unix(const std::string& path) {
 std::uint64_t HttpServer::connections() const { return state_->connections.size(); }
 
 void HttpServer::drain(std::function<void()> drained) {
+  assert(drained && !state_->shared.draining);
   state_->listeners.clear();
   state_->shared.draining = true;
   state_->drained = std::move(drained);

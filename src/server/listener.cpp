@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sockets are made, bound and accepted from here only.
+// Only this file makes, binds and accepts sockets.
 
 #include "server/listener.h"
 
@@ -24,7 +24,7 @@ namespace layby::server {
 namespace {
 
 constexpr int kBacklog = 1024;
-// Connections taken in one turn, so that a flood of them does not stop the others.
+// Connections accepted in one turn, so that a flood of clients does not block the others.
 constexpr int kAcceptsPerTurn = 16;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
 
@@ -34,7 +34,7 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-// An empty host is every address, IPv6 and IPv4.
+// An empty host means every address, IPv6 and IPv4.
 Result<SocketAddress> to_address(const http::HostPort& at, const std::string& text) {
   SocketAddress out;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
@@ -47,8 +47,9 @@ Result<SocketAddress> to_address(const http::HostPort& at, const std::string& te
   }
   const std::string host = at.host.empty() ? "::" : at.host;
   if (::inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) != 1) {
-    return Error{ErrorCode::kInvalid,
-                 "listen: \"" + text + "\" is no numeric address; write 0.0.0.0:5000"};
+    return Error{
+        ErrorCode::kInvalid,
+        "listen: \"" + text + "\" is not a numeric address; write one such as 0.0.0.0:5000"};
   }
   v6->sin6_family = AF_INET6;
   v6->sin6_port = htons(at.port);
@@ -84,7 +85,7 @@ std::string bound_address(int fd) {
 }
 
 void set_option(int fd, int level, int name, int value) {
-  // A kernel that does not know one of these serves all the same, only slower.
+  // Without one of these options the server still works, only slower.
   if (::setsockopt(fd, level, name, &value, sizeof value) != 0) {
     log::debug("setsockopt {}/{}: {}", level, name, std::strerror(errno));
   }
@@ -93,7 +94,7 @@ void set_option(int fd, int level, int name, int value) {
 Error listen_error(const std::string& address, int errno_value) {
   Error error = errno_error("listen on " + address, errno_value);
   if (errno_value == EADDRINUSE)
-    error.message += "; another program has it: stop that, or change \"listen\"";
+    error.message += "; another program uses it: stop that program, or change \"listen\"";
   if (errno_value == EADDRNOTAVAIL)
     error.message += "; no interface here has that address: change \"listen\"";
   if (errno_value == EACCES)
@@ -106,18 +107,18 @@ Error socket_error(const std::string& path, int errno_value) {
   const bool of_the_folder = errno_value == ENOENT || errno_value == ENOTDIR ||
                              errno_value == EACCES || errno_value == EROFS;
   if (of_the_folder)
-    error.message += "; \"socket\" needs a folder that is there and that layby may write to";
+    error.message += "; \"socket\" needs a folder that exists and that layby may write to";
   return error;
 }
 
-// Whether somebody answers on a Unix socket, or it is what a dead daemon left.
+// Whether a process listens on the Unix socket. False for a socket that a dead daemon left.
 bool is_alive(const sockaddr_un& address) {
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-         errno == EAGAIN;  // Its backlog is full.
+         errno == EAGAIN;  // The backlog of a live process is full.
 }
 
-// Whether something stands at `path` that no daemon left there.
+// Whether `path` exists and is not a socket, so that no daemon left it there.
 bool is_not_a_socket(const std::string& path) {
   struct stat found {};
   return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
@@ -150,7 +151,7 @@ Result<std::unique_ptr<Listener>> Listener::unix_socket(event::Loop& loop, const
                                                         OnAccept on_accept) {
   sockaddr_un address{};
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return Error{ErrorCode::kInvalid, "socket: \"" + path + "\" is too long for a Unix socket"};
+    return Error{ErrorCode::kInvalid, "socket: the path \"" + path + "\" must have 1 to 107 bytes"};
   }
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, path.size());
@@ -160,7 +161,7 @@ Result<std::unique_ptr<Listener>> Listener::unix_socket(event::Loop& loop, const
   }
   if (is_not_a_socket(path)) {
     return Error{ErrorCode::kInvalid,
-                 "socket: " + path + " is there and is no socket; give \"socket\" another path"};
+                 "socket: " + path + " exists and is not a socket; give \"socket\" another path"};
   }
   ::unlink(path.c_str());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -202,7 +203,7 @@ void Listener::on_io(bool, bool) {
       watch_->want(false, false);
       pause_ = loop_.after(kPauseWithoutDescriptors, [this] { watch_->want(true, false); });
     }
-    // Nobody is there any more, or the one who was has gone.
+    // Else no client waits any more, or the waiting client has gone.
     return;
   }
 }

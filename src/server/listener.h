@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A listening socket: TCP on a numeric address, or a Unix socket. What it accepts
-// inherits the buffer sizes and TCP_NODELAY that are set here, which spares a system
-// call each per connection. Lives on the loop thread.
+// A listening socket: TCP on a numeric address, or a Unix socket. Accepted sockets inherit
+// the buffer sizes and TCP_NODELAY of the listening socket, which saves system calls for
+// each connection. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_LISTENER_H_
 #define LAYBY_SERVER_LISTENER_H_
@@ -18,13 +18,13 @@
 
 namespace layby::server {
 
-// What a client is called that came by the Unix socket.
+// The name of every client on the Unix socket.
 inline constexpr std::string_view kUnixClient = "unix";
 
 class Listener final : private event::IoHandler {
  public:
   // Takes an accepted, non-blocking socket and the client's address ("10.0.0.7", or
-  // kUnixClient).
+  // kUnixClient). Must not destroy the listener.
   using OnAccept = std::function<void(UniqueFd, std::string)>;
 
   static Result<std::unique_ptr<Listener>> tcp(event::Loop& loop, const std::string& address,
@@ -33,7 +33,7 @@ class Listener final : private event::IoHandler {
                                                        OnAccept on_accept);
   ~Listener() override;
 
-  // What is bound: "127.0.0.1:5000", or the path.
+  // The bound address, such as "127.0.0.1:5000", or the path.
   const std::string& address() const { return address_; }
 
  private:
@@ -46,7 +46,7 @@ class Listener final : private event::IoHandler {
   std::string unlink_at_end_;
   const OnAccept on_accept_;
   std::unique_ptr<event::IoWatch> watch_;
-  cache::Handle pause_;  // While the process is out of descriptors.
+  cache::Handle pause_;  // The timer that resumes accepting after descriptors ran out.
 };
 
 }  // namespace layby::server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of OpenSSL's objects, and its errors in words.
+// Owners of OpenSSL's objects, and OpenSSL's errors as text.
 
 #ifndef LAYBY_SERVER_OPENSSL_PTR_H_
 #define LAYBY_SERVER_OPENSSL_PTR_H_
@@ -24,7 +24,7 @@ struct FreeSsl {
 using SslContextPtr = std::unique_ptr<SSL_CTX, FreeSslContext>;
 using SslPtr = std::unique_ptr<SSL, FreeSsl>;
 
-// The first error of this thread's queue, which is emptied.
+// Returns the first error of this thread's queue and empties the queue.
 inline std::string take_openssl_error() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a client says outright, in the query or in the path, must be right: else content
-// of one registry would be given out under another's name. Host says it only when it is
-// an upstream's name, for mostly it is the name of this box.
+// A registry that the client names in the query or in the path must be an upstream;
+// otherwise the content of one registry would be served under the name of another. The Host
+// field counts only when it is the name of an upstream, because it is mostly the name of
+// this machine.
 
 #include "server/origin_choice.h"
 
 #include <algorithm>
+#include <cassert>
 #include <string_view>
 #include <utility>
 
@@ -32,10 +34,9 @@ Response denied(const cache::Origin& origin, const std::string& repository) {
                                                  origin.name + "\" in layby's configuration");
 }
 
-// Host names compare without case, and the dot of the root may end them (RFC 9110 section
-// 4.2.3, RFC 3986 section 3.2.2). Upstreams' names are in lower case.
-//
-// The upstream called like the Host field, with its port or without. Null for none.
+// The upstream whose name is in the Host field, with the port or without; null for none.
+// Host names compare without case, and a dot may end them (RFC 9110 section 4.2.3, RFC 3986
+// section 3.2.2). The names of upstreams are in lower case.
 const cache::Origin* origin_of_host(const cache::Cache& cache, std::string_view field) {
   std::string host_port(field);
   std::transform(host_port.begin(), host_port.end(), host_port.begin(), [](char c) {
@@ -43,7 +44,7 @@ const cache::Origin* origin_of_host(const cache::Cache& cache, std::string_view 
   });
   std::size_t colon = std::min(host_port.rfind(':'), host_port.size());
   if (colon > 0 && host_port[colon - 1] == '.') host_port.erase(--colon, 1);
-  if (colon == 0) return nullptr;  // find_origin would take no host for the first.
+  if (colon == 0) return nullptr;  // find_origin("") would return the first upstream.
   const cache::Origin* with_port = cache.find_origin(host_port);
   return with_port != nullptr ? with_port
                               : cache.find_origin(std::string_view(host_port).substr(0, colon));
@@ -61,9 +62,10 @@ std::variant<Target, Response> target_of(const cache::Origin& origin, std::strin
 
 std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Request& request,
                                              const std::string& name) {
+  assert(oci::is_qualified_repository(name));
   const std::string ns = http::query_value(request.query, "ns").value_or("");
   if (!ns.empty()) {
-    // With `ns` a registry in the path is a part of the name, which it can't be with a port.
+    // With `ns` the whole path is a repository name, which can't contain a port.
     if (!oci::is_repository(name)) {
       return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which upstream a request under /v2/ means, and which repository of it. Clients say it in
-// one of these, of which the first counts:
+// Which upstream a request under /v2/ is for, and which repository of the upstream. A client
+// names the upstream in one of three ways, and the first of them counts:
 //
-//   ?ns=ghcr.io               containerd, and a Layby whose parent this is
-//   /v2/ghcr.io/acme/tool/…   an image named by this box, or a prefix in a mirror's location
-//   Host: ghcr.io             a name that resolves to this box
+//   ?ns=ghcr.io               containerd, and a Layby that has this one as its parent
+//   /v2/ghcr.io/acme/tool/…   an image name that begins with this machine, or a mirror's prefix
+//   Host: ghcr.io             a name that resolves to this machine
 //
-// A request that says nothing is for the first upstream. Nothing here waits.
+// A request that names none is for the first upstream. Nothing here waits.
 
 #ifndef LAYBY_SERVER_ORIGIN_CHOICE_H_
 #define LAYBY_SERVER_ORIGIN_CHOICE_H_
@@ -22,17 +22,18 @@ namespace layby::server {
 
 struct Target {
   const cache::Origin* origin = nullptr;
-  std::string repository;  // As the origin calls it: "library/debian".
-  std::string registry;    // That the client wrote before it; mostly none.
+  std::string repository;  // The origin's name for it: "library/debian".
+  std::string registry;    // The registry that the client wrote in the path; mostly empty.
 
-  // As the client calls it: "ghcr.io/acme/tool".
+  // The client's name for the repository: "ghcr.io/acme/tool".
   std::string client_name() const {
     return registry.empty() ? repository : registry + "/" + repository;
   }
 };
 
-// `name` is a route's repository, so that oci::is_qualified_repository holds. The answer to
-// the client when it names no upstream, or a repository which that upstream doesn't serve.
+// `name` is the repository of a route, so oci::is_qualified_repository(name) holds. Returns
+// the refusal when the client names an unknown registry, or a repository that the upstream
+// doesn't serve.
 std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Request& request,
                                              const std::string& name);
 

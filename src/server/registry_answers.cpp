@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Content named by digest never changes, so its entity tag is the digest and it may be
-// kept by whoever likes.
+// Content with a digest never changes, so its entity tag is the digest, and any cache may
+// keep a blob for ever.
 
 #include "server/registry_answers.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "layby/http/conditional.h"
@@ -121,6 +122,7 @@ Response blob_answer(const Request& request, const oci::Digest& digest,
     return response;
   }
   const auto* range = std::get_if<http::ByteRange>(&decision);
+  assert(range == nullptr || range->first + range->length <= size);
   Response response = blob_response(range != nullptr ? 206 : 200, digest);
   if (range != nullptr) {
     response.headers.add("Content-Range", http::format_content_range(*range, size));
@@ -153,7 +155,7 @@ Response tags_answer(const Request& request, const std::string& client_name,
   if (page.more && !tags.empty()) {
     std::string query = "last=" + http::percent_encode(tags.back());
     if (asked.count) query += "&n=" + std::to_string(*asked.count);
-    // The next page is of the same upstream.
+    // The next page must come from the same upstream.
     if (const auto ns = http::query_value(request.query, "ns")) {
       query += "&ns=" + http::percent_encode(*ns);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a request to a use case of the cache. Each route's function starts one, and
-// gives its result to registry_answers.
+// Turns a request into a use case of the cache. The function of each route starts the use
+// case and gives its result to registry_answers.
 
 #include "layby/server/registry_api.h"
 
@@ -27,8 +27,8 @@ Response pushes_refused() {
   return response;
 }
 
-// One request's way through the API. Lives until `respond` is called, or the client
-// goes.
+// Starts the answer to one request. Lives only until start() returns; the callbacks of the
+// cache hold copies of what they need.
 class Call {
  public:
   Call(cache::Cache& cache, const Request& request, Handler::Respond respond)
@@ -59,9 +59,9 @@ class Call {
     return nullptr;
   }
 
-  // What the client means, or nothing after it was refused.
+  // The repository that the client asks for; nullopt after a refusal was sent.
   std::optional<Target> target(const std::string& repository);
-  // Nothing after a number that is none was refused.
+  // The page that the client asks for; nullopt after a refusal was sent.
   std::optional<cache::TagPageRequest> tag_page();
 
   cache::Cache& cache_;
@@ -119,7 +119,7 @@ std::optional<cache::TagPageRequest> Call::tag_page() {
   if (count) page.count = parse_number(*count);
   if (count && !page.count) {
     respond_(error_answer(ApiErrorCode::kPaginationNumberInvalid,
-                          "n is the number of tags wanted on a page: 0 or more"));
+                          "n must be a number of tags, 0 or more"));
     return std::nullopt;
   }
   return page;

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// llhttp is paused when the head is whole, so that it never sees a body: requests with
-// one are answered and the connection is closed.
+// llhttp pauses when the head is whole, so it never sees a body. A request with a body is
+// answered, and the connection is closed.
+//
+// Invariants: nothing is fed after a whole head until reset(). head_bytes_ never passes
+// max_head_bytes_.
 
 #include "server/request_parser.h"
 
+#include <cassert>
 #include <utility>
 
 namespace layby::server {
 namespace {
 
 constexpr std::size_t kMaxHeaders = 100;
-// First byte of a TLS record that holds a handshake (RFC 8446 section 5.1).
+// The first byte of a TLS record that holds a handshake (RFC 8446 section 5.1).
 constexpr char kTlsHandshake = 0x16;
 
 }  // namespace
@@ -75,6 +79,7 @@ void RequestParser::reset() {
 }
 
 RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& consumed) {
+  assert(!whole_ && head_bytes_ <= max_head_bytes_);
   consumed = bytes.size();
   if (head_bytes_ == 0 && !bytes.empty() && bytes.front() == kTlsHandshake) {
     return refuse(400, "this port speaks plain HTTP and got a TLS handshake; use http://");
@@ -84,8 +89,9 @@ RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& 
   const std::string_view mine = bytes.substr(0, static_cast<std::size_t>(room));
   head_bytes_ += mine.size();
   const auto error = llhttp_execute(&parser_, mine.data(), mine.size());
-  // Paused behind the line feed that ends the head.
+  // llhttp has paused after the line feed that ends the head.
   if (whole_) consumed = static_cast<std::size_t>(llhttp_get_error_pos(&parser_) - bytes.data());
+  assert(!whole_ || consumed <= mine.size());
   if ((error != HPE_OK && !whole_) || !has_strict_lines(mine.substr(0, consumed))) {
     return refuse(400, "the request can't be read");
   }
@@ -128,11 +134,11 @@ RequestParser::Outcome RequestParser::check() {
     if (http::equals_ignoring_case(name, "Transfer-Encoding")) ++encodings;
   }
   const bool http11 = parser_.http_major == 1 && parser_.http_minor == 1;
-  if (parser_.http_major == 0) return refuse(400, "the request names no version of HTTP");
-  if (parser_.http_major != 1) return refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  if (parser_.http_major == 0) return refuse(400, "the request names no HTTP version");
+  if (parser_.http_major != 1) return refuse(505, "this server speaks only HTTP/1.1 and HTTP/1.0");
   if (headers.size() > kMaxHeaders) return refuse(431, "the request has too many headers");
   if (hosts > 1 || (http11 && hosts == 0)) {
-    return refuse(400, "a request needs one Host header");
+    return refuse(400, "the request needs exactly one Host header");
   }
   if (lengths > 1 || (lengths > 0 && encodings > 0)) {
     return refuse(400, "the request announces its body in two ways");

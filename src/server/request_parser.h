@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Request heads (RFC 9112 section 3) by llhttp, strict, and on top of it what a
-// server behind which nothing else checks must refuse: a missing or second Host, a
-// second Content-Length, Content-Length beside Transfer-Encoding, a header that is
-// folded or has no name, a line feed without its carriage return, a target that is not a
-// path, a head above the limit.
+// Parses request heads (RFC 9112 section 3) by llhttp in strict mode. It also refuses heads
+// that llhttp lets pass and that nothing later checks: a missing or second Host, a second
+// Content-Length, Content-Length beside Transfer-Encoding, a header that is folded or has no
+// name, a line feed without its carriage return, a target that is not a path, a head above
+// the limit.
 
 #ifndef LAYBY_SERVER_REQUEST_PARSER_H_
 #define LAYBY_SERVER_REQUEST_PARSER_H_
@@ -26,8 +26,8 @@ class RequestParser {
 
   enum class Outcome {
     kIncomplete,  // More bytes are needed.
-    kComplete,    // request() is whole; nothing more is fed.
-    kRefused,     // refusal() says why; the connection can't go on.
+    kComplete,    // request() is whole; feed nothing more until reset().
+    kRefused,     // refusal() says why; feed nothing more until reset().
   };
 
   struct Refusal {
@@ -35,16 +35,16 @@ class RequestParser {
     std::string text;
   };
 
-  // Reads from `bytes`; `consumed` is how many belong to this head.
+  // Reads from `bytes`. Sets `consumed` to the number of bytes that belong to this head.
   Outcome feed(std::string_view bytes, std::size_t& consumed);
 
   // Whole after kComplete, until reset().
   Request& request() { return request_; }
   const Refusal& refusal() const { return refusal_; }
-  // Fed since the last reset(), with what came behind the head in the same piece.
+  // The bytes fed since the last reset(), including bytes after the head in the same piece.
   std::uint64_t head_bytes() const { return head_bytes_; }
 
-  // Ready for another head, with the memory that the last one took.
+  // Gets ready for another head and keeps the memory of the last one.
   void reset();
 
   RequestParser(const RequestParser&) = delete;
@@ -56,9 +56,9 @@ class RequestParser {
 
   Outcome refuse(int status, std::string text);
   Outcome check();
-  // Whether each line of the head, of which `bytes` come next, ends in CR LF, is not
-  // continued on the next (obs-fold, RFC 9112 section 5.2) and does not begin with the
-  // colon of a header without a name. llhttp lets some of it pass.
+  // Whether each line in `bytes`, the next bytes of the head, ends in CR LF, is not
+  // continued on the next line (obs-fold, RFC 9112 section 5.2) and does not begin with the
+  // colon of a header without a name. llhttp lets some of these lines pass.
   bool has_strict_lines(std::string_view bytes);
   void end_header();
 

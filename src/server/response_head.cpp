@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Values come from our own code or from parsed content; a line break in one would be a
-// header of somebody else's, so it ends the value.
+// Header values come from our own code or from parsed content. A line break in a value
+// could smuggle in another header, so the value ends there.
 
 #include "server/response_head.h"
 
 #include <algorithm>
+#include <cassert>
 #include <string_view>
 
 #include "layby/http/date.h"
@@ -56,10 +57,10 @@ std::string_view first_line(std::string_view value) {
   return value.substr(0, std::min(value.find('\r'), value.find('\n')));
 }
 
-// More than the status line without its reason, Content-Length and Connection ever have.
+// More bytes than the status line without its reason, Content-Length and Connection take.
 constexpr std::size_t kOwnLinesBytes = 128;
 
-// Puts one piece behind the other where there is room for all of them.
+// Copies pieces one after another into a buffer that has room for all of them.
 class Pieces {
  public:
   explicit Pieces(char* to) : to_(to) {}
@@ -105,7 +106,9 @@ void HeadWriter::write(const HeadFields& fields, std::string& head) {
     pieces.add_line("Content-Length", std::to_string(*fields.content_length));
   }
   pieces.add(fields.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
-  head.resize(static_cast<std::size_t>(pieces.end() - head.data()));
+  const auto size = static_cast<std::size_t>(pieces.end() - head.data());
+  assert(size <= most);
+  head.resize(size);
 }
 
 }  // namespace layby::server

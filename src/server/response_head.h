@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Response heads (RFC 9112 section 4): status line and headers as bytes.
+// Writes response heads (RFC 9112 section 4): the status line and headers as bytes.
 
 #ifndef LAYBY_SERVER_RESPONSE_HEAD_H_
 #define LAYBY_SERVER_RESPONSE_HEAD_H_
@@ -21,17 +21,17 @@ struct HeadFields {
   bool keep_alive = false;
 };
 
-// The date is formatted once a second.
+// Formats the date only once a second.
 class HeadWriter {
  public:
   explicit HeadWriter(const Clock& clock) : clock_(clock) {}
-  // In place of what is in `head`.
+  // Replaces the content of `head`.
   void write(const HeadFields& fields, std::string& head);
 
  private:
   const Clock& clock_;
   std::int64_t second_ = -1;
-  std::string lines_of_second_;  // That are the same in all heads of a second.
+  std::string lines_of_second_;  // The lines that all heads of a second share.
 };
 
 }  // namespace layby::server

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sessions are kept by the clients, in tickets (RFC 5077, RFC 8446 section 4.6.1), so that
-// a thousand of them cost no memory here. Tickets are sealed with keys that live as long as
-// the process and are handed from one identity to the next.
+// The clients keep their sessions in tickets (RFC 5077, RFC 8446 section 4.6.1), so a
+// thousand sessions cost no memory here. The keys that seal the tickets go from one identity
+// to the next and end with the process.
 
 #include "layby/server/tls_identity.h"
 
@@ -17,7 +17,7 @@
 namespace layby::server {
 namespace {
 
-// What SSL_CTX_get_tlsext_ticket_keys gives: a name, and a key for each of HMAC and AES.
+// The result of SSL_CTX_get_tlsext_ticket_keys: a name, an HMAC key and an AES key.
 using TicketKeys = std::array<unsigned char, 80>;
 
 constexpr long kTicketSeconds = 3600;
@@ -34,7 +34,7 @@ void set_rules(SSL_CTX* context) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS);
-  // A connection that waits holds no buffers. Reading ahead spares a system call a record.
+  // A waiting connection holds no buffers. Reading ahead saves one system call per record.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Without kTLS, a piece of the file is read once for several records, each of the largest
-// size there is. A record that the socket has no room for stays in OpenSSL, and goes out
-// first when the same bytes are sent again, which is how the callers go on anyway.
+// Without kTLS, one read of the file fills several records of the largest size. A record
+// that the socket has no room for stays in OpenSSL. It goes out first when the caller sends
+// the same bytes again, and callers always go on from the last byte that was taken.
+//
+// Invariants: nothing is sent after end_sending(). waiting_ is empty whenever send() begins.
+// by_kernel_ is set only after the handshake.
 
 #include "server/tls_session.h"
 
@@ -11,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <utility>
 
@@ -55,6 +59,7 @@ bool TlsSession::has_unread() const {
 }
 
 void TlsSession::note_handshake() {
+  assert(!established_);
   if (SSL_is_init_finished(ssl_.get()) == 0) return;
   established_ = true;
   by_kernel_ = BIO_get_ktls_send(SSL_get_wbio(ssl_.get())) != 0;
@@ -88,12 +93,13 @@ void TlsSession::on_failure() {
   const bool is_http = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
   log::debug("TLS failed: {}", take_openssl_error());
   if (!is_http) return;
-  // Best effort: a client that can't take this much will see the close.
+  // If the socket can't take the answer, the client sees only the close.
   [[maybe_unused]] const ssize_t n =
       ::send(fd_, kPlainHttp.data(), kPlainHttp.size(), MSG_NOSIGNAL);
 }
 
 ssize_t TlsSession::write(std::string_view bytes) {
+  assert(!ended_ && !bytes.empty());
   if (failed_) return failure(EPROTO);
   ERR_clear_error();
   const std::size_t size = std::min(bytes.size(), kRecordBytes);
@@ -101,6 +107,7 @@ ssize_t TlsSession::write(std::string_view bytes) {
 }
 
 ssize_t TlsSession::send(std::string_view head, std::string_view text, bool more) {
+  assert(waiting_.empty());
   if (more) {
     waiting_.append(head).append(text);
     return static_cast<ssize_t>(head.size() + text.size());
@@ -113,10 +120,12 @@ ssize_t TlsSession::send(std::string_view head, std::string_view text, bool more
 }
 
 ssize_t TlsSession::send_file(int file, std::uint64_t offset, std::uint64_t length) {
+  assert(length > 0);
   if (by_kernel_) return send_by_kernel(file, offset, length);
   if (std::exchange(full_, false)) return failure(EAGAIN);
   std::array<char, kPieceBytes> piece;
   const std::size_t ahead = waiting_.copy(piece.data(), piece.size());
+  assert(ahead < kRecordBytes);  // The head of a blob answer is small.
   const ssize_t n =
       ::pread(file, piece.data() + ahead, std::min<std::uint64_t>(length, piece.size() - ahead),
               static_cast<off_t>(offset));
@@ -135,6 +144,7 @@ ssize_t TlsSession::send_file(int file, std::uint64_t offset, std::uint64_t leng
 }
 
 ssize_t TlsSession::send_by_kernel(int file, std::uint64_t offset, std::uint64_t length) {
+  assert(established_ && !ended_);
   if (!waiting_.empty()) {
     const ssize_t n = write(waiting_);
     if (n < 0) return n;
@@ -147,8 +157,8 @@ ssize_t TlsSession::send_by_kernel(int file, std::uint64_t offset, std::uint64_t
   if (SSL_want_write(ssl_.get()) && BIO_should_retry(SSL_get_wbio(ssl_.get()))) {
     return failure(EAGAIN);
   }
-  // OpenSSL has no word of its own for it. The system's is wanted: EIO is the disk's fault,
-  // not the client's.
+  // OpenSSL has no useful error here, so the system's errno is returned. It tells a disk
+  // that fails (EIO) from a client that is gone.
   const int system_error = errno;
   failed_ = true;
   ERR_clear_error();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TLS on one accepted socket (RFC 8446, RFC 5246), with calls that look like those of the
-// socket itself. The handshake goes on within read(). Records are made by the kernel where
-// it can (kTLS), else here. Lives on the loop thread.
+// TLS on one accepted socket (RFC 8446, RFC 5246), with calls that look like the calls of
+// the socket itself. The handshake runs inside read(). The kernel makes the records where it
+// can (kTLS), else OpenSSL does. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_TLS_SESSION_H_
 #define LAYBY_SERVER_TLS_SESSION_H_
@@ -22,23 +22,23 @@ namespace layby::server {
 
 class TlsSession {
  public:
-  // `fd` is the owner's, and outlives the session.
+  // `fd` belongs to the caller and outlives the session.
   TlsSession(int fd, const TlsIdentity& identity, Counters& counters);
 
-  // As recv(2): bytes, 0 when the client has ended, -1 with errno (EAGAIN: wait until the
-  // socket is readable; EPROTO: it doesn't speak TLS rightly). After end_sending() what comes
-  // is still sealed, and good for throwing away only.
+  // Like recv(2): the number of bytes, 0 when the client has ended, or -1 with errno. EAGAIN
+  // means to wait until the socket is readable, EPROTO that the client broke the TLS
+  // protocol. After end_sending() the bytes are still sealed and can only be thrown away.
   ssize_t read(char* into, std::size_t size);
-  // Whether bytes of the client are here that read() has not given yet.
+  // Whether OpenSSL holds bytes of the client that read() has not returned yet.
   bool has_unread() const;
-  // Once the handshake is over: whether the kernel encrypts what is sent (kTLS).
+  // Whether the kernel encrypts the sent bytes (kTLS). False until the handshake is over.
   bool by_kernel() const { return by_kernel_; }
 
-  // As send(2) of one text behind the other; EAGAIN: wait until the socket is writable, then
-  // send from the same place on. With `more`, the texts wait for what send_file() sends next,
-  // and share a record with it.
+  // Like send(2) of `head`, then `text`. EAGAIN means to wait until the socket is writable,
+  // then to send from the same byte on. With `more`, the texts wait for the next
+  // send_file(), and share a record with its bytes.
   ssize_t send(std::string_view head, std::string_view text, bool more);
-  // As sendfile(2).
+  // Like sendfile(2); `length` is above 0.
   ssize_t send_file(int file, std::uint64_t offset, std::uint64_t length);
 
   // Tells the client that nothing follows.
@@ -54,13 +54,13 @@ class TlsSession {
   const int fd_;
   Counters& counters_;
   SslPtr ssl_;
-  std::string waiting_;       // For send_file().
+  std::string waiting_;       // Texts of send() that the next send_file() sends.
   bool established_ = false;  // The handshake is over.
   bool by_kernel_ = false;
-  bool drained_ = true;  // read() had to wait for more.
+  bool drained_ = true;  // The last read() found no whole record.
   bool failed_ = false;
   bool ended_ = false;
-  bool full_ = false;  // The socket took only a part of the last send_file().
+  bool full_ = false;  // The socket was full before all of the last send_file() was taken.
 };
 
 }  // namespace layby::server

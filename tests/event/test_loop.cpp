@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop on a real epoll. Every test ends by stop(); the watchdog is the test runner's.
+// The loop on a real epoll. Every test ends by stop(); the test runner has the timeout.
 
 #include "layby/event/loop.h"
 
@@ -25,7 +25,7 @@ using std::chrono::milliseconds;
 
 class LoopTest : public ::testing::Test {
  protected:
-  // Runs what was posted so far, then stops.
+  // Runs the calls that were posted so far, then stops.
   void run_posted() {
     loop_->post([this] { loop_->stop(); });
     loop_->run();
@@ -58,7 +58,7 @@ TEST_F(LoopTest, APostDoesNotRunInsideTheCallThatMakesIt) {
   EXPECT_TRUE(ran);
 }
 
-TEST_F(LoopTest, PostsFromThreadsAllArriveInEachThreadsOrder) {
+TEST_F(LoopTest, PostsKeepTheOrderOfEachThread) {
   constexpr int kThreads = 4;
   constexpr int kPosts = 500;
   std::vector<std::vector<int>> seen(kThreads);
@@ -82,7 +82,7 @@ TEST_F(LoopTest, PostsFromThreadsAllArriveInEachThreadsOrder) {
   }
 }
 
-TEST_F(LoopTest, WhatIsPostedAfterTheEndIsDestroyedWithTheLoop) {
+TEST_F(LoopTest, APendingPostIsDestroyedWithTheLoop) {
   auto token = std::make_shared<int>(0);
   loop_->post([token] { ++*token; });
   loop_.reset();
@@ -99,7 +99,7 @@ TEST_F(LoopTest, ACallIsDestroyedOnceItHasRun) {
   EXPECT_EQ(uses, 1);
 }
 
-TEST_F(LoopTest, TimersRunWhenTheyAreDueAndOnce) {
+TEST_F(LoopTest, EachTimerRunsOnceWhenItIsDue) {
   std::vector<int> order;
   const auto late = loop_->after(milliseconds(15), [&] { order.push_back(2); });
   const auto early = loop_->after(milliseconds(1), [&] { order.push_back(1); });
@@ -164,7 +164,7 @@ TEST_F(LoopTest, AnAlarmMayBeDestroyedOrArmedInItsCallback) {
   EXPECT_EQ(runs, 3);
 }
 
-// Counts; can drop its own watch.
+// Counts its calls; `on_ready` may destroy the watch.
 struct CountingHandler final : IoHandler {
   void on_io(bool readable, bool writable) override {
     reads += readable ? 1 : 0;
@@ -192,13 +192,13 @@ class LoopIoTest : public LoopTest {
   std::unique_ptr<IoWatch> watch_;
 };
 
-TEST_F(LoopIoTest, NothingIsReportedThatIsNotWanted) {
+TEST_F(LoopIoTest, UnwantedEventsAreNotReported) {
   ASSERT_EQ(::write(far_.get(), "x", 1), 1);
   run_for(milliseconds(5));
   EXPECT_EQ(handler_.reads + handler_.writes, 0);
 }
 
-TEST_F(LoopIoTest, ReadinessIsReportedAgainUntilItIsUsedUp) {
+TEST_F(LoopIoTest, ReadinessIsReportedAgainWhileBytesWait) {
   ASSERT_EQ(::write(far_.get(), "x", 1), 1);
   handler_.on_ready = [&] {
     if (handler_.reads == 3) loop_->stop();
@@ -209,7 +209,7 @@ TEST_F(LoopIoTest, ReadinessIsReportedAgainUntilItIsUsedUp) {
   EXPECT_EQ(handler_.writes, 0);
 }
 
-TEST_F(LoopIoTest, WritableIsReportedUntilItIsNoLongerWanted) {
+TEST_F(LoopIoTest, WritableIsReportedWhileItIsWanted) {
   handler_.on_ready = [&] { watch_->want(false, false); };
   watch_->want(false, true);
   run_for(milliseconds(5));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lanes and workers with real threads; latches make the order of events sure, and
-// outlive the threads that may still be leaving them.
+// Lanes and workers with real threads. Latches fix the order of events; they outlive the
+// workers, whose threads may still be leaving a latch.
 
 #include "layby/event/workers.h"
 
@@ -19,8 +19,8 @@
 namespace layby::event {
 namespace {
 
-TEST(Workers, WorkOfALaneRunsInOrderOneAtATime) {
-  std::vector<int> order;  // Without a lock: TSan sees it if two ran at once.
+TEST(Workers, ALaneRunsItsWorkInOrderOneAtATime) {
+  std::vector<int> order;  // Without a lock, so that TSan reports two at once.
   {
     Workers workers(4);
     Lane lane = workers.make_lane();
@@ -30,7 +30,7 @@ TEST(Workers, WorkOfALaneRunsInOrderOneAtATime) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
-TEST(Workers, LanesRunBesideEachOther) {
+TEST(Workers, LanesRunInParallel) {
   std::latch both(2);
   std::latch done(2);
   Workers workers(2);
@@ -45,7 +45,7 @@ TEST(Workers, LanesRunBesideEachOther) {
   done.wait();
 }
 
-TEST(Workers, ABusyLaneLeavesTheOtherThreadsToOthers) {
+TEST(Workers, ABusyLaneOccupiesOnlyOneThread) {
   std::latch other_ran(1);
   std::latch end(1);
   Workers workers(2);
@@ -56,7 +56,7 @@ TEST(Workers, ABusyLaneLeavesTheOtherThreadsToOthers) {
   end.wait();
 }
 
-TEST(Workers, ALaneTakesTurnsWithTheRestOnOneThread) {
+TEST(Workers, ALaneTakesTurnsWithOtherWorkOnOneThread) {
   std::vector<char> order;
   std::latch queued(1);
   {
@@ -70,7 +70,7 @@ TEST(Workers, ALaneTakesTurnsWithTheRestOnOneThread) {
   EXPECT_EQ(order, (std::vector<char>{'l', 'w', 'l', 'l'}));
 }
 
-TEST(Workers, WhatIsQueuedRunsThoughItsLaneIsGone) {
+TEST(Workers, QueuedWorkRunsAfterItsLaneIsDestroyed) {
   std::atomic<int> runs = 0;
   std::latch go(1);
   {
@@ -84,7 +84,7 @@ TEST(Workers, WhatIsQueuedRunsThoughItsLaneIsGone) {
   EXPECT_EQ(runs, 10);
 }
 
-TEST(Workers, TheLastReferenceToALaneMayGoInItsOwnWork) {
+TEST(Workers, ALaneMayBeDestroyedByItsOwnWork) {
   bool ran = false;
   {
     Workers workers(2);
@@ -95,7 +95,7 @@ TEST(Workers, TheLastReferenceToALaneMayGoInItsOwnWork) {
   EXPECT_TRUE(ran);
 }
 
-TEST(Workers, WorkMaySubmitMoreToItsOwnLaneWhileTheWorkersEnd) {
+TEST(Workers, WorkMaySubmitToItsOwnLaneWhileTheWorkersEnd) {
   int runs = 0;
   {
     Workers workers(2);
@@ -125,7 +125,7 @@ TEST(Workers, WorkIsDestroyedOnceItHasRun) {
 }
 
 TEST(Workers, ManyThreadsMaySubmitToOneLane) {
-  int sum = 0;  // Without a lock, as above.
+  int sum = 0;  // Without a lock, so that TSan reports two at once.
   {
     Workers workers(3);
     Lane lane = workers.make_lane();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What fits into the cache, at and round both limits.
+// Whether a blob fits into the cache, at and around both limits.
 
 #include "layby/policy/admission.h"
 
@@ -28,25 +28,25 @@ TEST_F(AdmissionTest, AdmitsUpToMaxBytes) { EXPECT_TRUE(has_room(rules_, use_, 4
 
 TEST_F(AdmissionTest, RefusesOneByteBeyondMaxBytes) { EXPECT_FALSE(has_room(rules_, use_, 401)); }
 
-TEST_F(AdmissionTest, CountsWhatFillsHaveStillToWrite) {
+TEST_F(AdmissionTest, CountsBytesThatFillsHaveYetToWrite) {
   use_.reserved_bytes = 300;
   EXPECT_TRUE(has_room(rules_, use_, 100));
   EXPECT_FALSE(has_room(rules_, use_, 101));
 }
 
-TEST_F(AdmissionTest, LeavesMinFreeBytesToOthers) {
+TEST_F(AdmissionTest, LeavesMinFreeBytesFree) {
   use_.disk_free_bytes = 300;
   EXPECT_TRUE(has_room(rules_, use_, 200));
   EXPECT_FALSE(has_room(rules_, use_, 201));
 }
 
-TEST_F(AdmissionTest, AShareIsOfTheWholeFileSystem) {
+TEST_F(AdmissionTest, AShareCountsTheWholeFileSystem) {
   rules_.max_bytes = {8, 0};
   EXPECT_TRUE(has_room(rules_, use_, 200));
   EXPECT_FALSE(has_room(rules_, use_, 201));
 }
 
-TEST_F(AdmissionTest, AdmitsWhileTheDiskIsNotYetKnown) {
+TEST_F(AdmissionTest, AdmitsWhileTheDiskIsUnknown) {
   use_.disk_total_bytes = 0;
   EXPECT_TRUE(has_room(rules_, use_, 1'000'000));
 }
@@ -56,18 +56,18 @@ TEST_F(AdmissionTest, ASizeThatOverflowsIsRefused) {
   EXPECT_FALSE(has_room(rules_, use_, std::numeric_limits<std::uint64_t>::max() - 5));
 }
 
-TEST(CapacityTest, IsTheLesserOfBothRules) {
+TEST(CapacityTest, IsTheSmallerOfBothRules) {
   const SpaceRules rules{{80, 0}, {0, 1000}};
   EXPECT_EQ(capacity(rules, {0, 0, 10'000, 10'000}), 8'000u);
   EXPECT_EQ(capacity(rules, {0, 0, 5'000, 10'000}), 4'000u);
 }
 
-TEST(CapacityTest, CountsWhatIsCachedAsOurs) {
+TEST(CapacityTest, CountsCachedBytesAsUsable) {
   const SpaceRules rules{{80, 0}, {0, 1000}};
   EXPECT_EQ(capacity(rules, {3'000, 0, 2'000, 10'000}), 4'000u);
 }
 
-TEST(CapacityTest, IsNothingWhenOthersTookEverything) {
+TEST(CapacityTest, IsZeroWhenOthersFillTheDisk) {
   const SpaceRules rules{{80, 0}, {0, 1000}};
   EXPECT_EQ(capacity(rules, {0, 0, 500, 10'000}), 0u);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The breaker's states and when it wants to be probed. Time is passed in.
+// The breaker's states and the times of its probes. Time is passed in.
 
 #include "layby/policy/breaker.h"
 
@@ -20,11 +20,11 @@ class BreakerTest : public ::testing::Test {
   void fail(int times) {
     for (int i = 0; i < times; ++i) breaker_.on_failure(now_);
   }
-  // From now until the next probe.
+  // The time from now until the next probe.
   milliseconds probe_in() const {
     return std::chrono::duration_cast<milliseconds>(*breaker_.probe_at() - now_);
   }
-  // The probe that is due fails when it is.
+  // Waits until the next probe is due, and fails it.
   void fail_probe() {
     now_ = std::max(now_, *breaker_.probe_at());
     breaker_.on_probe_failed(now_);
@@ -39,7 +39,7 @@ TEST_F(BreakerTest, IsClosedAtFirst) {
   EXPECT_FALSE(breaker_.probe_at());
 }
 
-TEST_F(BreakerTest, OneFailureIsADoubtAndIsProbedAtOnce) {
+TEST_F(BreakerTest, OneFailureRaisesDoubtAndAnImmediateProbe) {
   fail(1);
   EXPECT_EQ(breaker_.state(), State::kDoubtful);
   EXPECT_EQ(probe_in(), milliseconds(0));
@@ -52,7 +52,7 @@ TEST_F(BreakerTest, ThreeFailuresInARowOpenIt) {
   EXPECT_EQ(breaker_.state(), State::kOpen);
 }
 
-TEST_F(BreakerTest, AnAnswerBetweenFailuresStartsTheCountAgain) {
+TEST_F(BreakerTest, AnAnswerBetweenFailuresRestartsTheCount) {
   fail(2);
   breaker_.on_answer();
   fail(2);
@@ -65,12 +65,12 @@ TEST_F(BreakerTest, ATimeOutOpensItAtOnce) {
   EXPECT_EQ(probe_in(), milliseconds(0));
 }
 
-TEST_F(BreakerTest, ALateAnswerIsADoubt) {
+TEST_F(BreakerTest, ALateAnswerRaisesDoubt) {
   breaker_.on_doubt(now_);
   EXPECT_EQ(breaker_.state(), State::kDoubtful);
 }
 
-TEST_F(BreakerTest, ADoubtDoesNotCloseWhatIsOpen) {
+TEST_F(BreakerTest, ADoubtDoesNotCloseAnOpenBreaker) {
   breaker_.on_time_out(now_);
   breaker_.on_doubt(now_);
   EXPECT_EQ(breaker_.state(), State::kOpen);
@@ -89,7 +89,7 @@ TEST_F(BreakerTest, AnyAnswerClosesIt) {
   EXPECT_FALSE(breaker_.probe_at());
 }
 
-TEST_F(BreakerTest, ProbesComeLaterEachTimeButNoLaterThanFiveSeconds) {
+TEST_F(BreakerTest, ProbeDelaysGrowUpToFiveSeconds) {
   fail(3);
   std::vector<milliseconds> waits;
   for (int i = 0; i < 5; ++i) {
@@ -100,7 +100,7 @@ TEST_F(BreakerTest, ProbesComeLaterEachTimeButNoLaterThanFiveSeconds) {
                                               seconds(5)}));
 }
 
-TEST_F(BreakerTest, ProbesComeSoonAgainAfterAnAnswer) {
+TEST_F(BreakerTest, AnAnswerResetsTheProbeDelay) {
   fail(3);
   for (int i = 0; i < 5; ++i) fail_probe();
   breaker_.on_answer();
@@ -109,7 +109,7 @@ TEST_F(BreakerTest, ProbesComeSoonAgainAfterAnAnswer) {
   EXPECT_EQ(probe_in(), seconds(1));
 }
 
-TEST_F(BreakerTest, SomebodyTurnedAwayBringsTheProbeForward) {
+TEST_F(BreakerTest, TurningARequestAwayBringsTheProbeForward) {
   fail(3);
   for (int i = 0; i < 5; ++i) fail_probe();
   now_ += seconds(2);
@@ -117,7 +117,7 @@ TEST_F(BreakerTest, SomebodyTurnedAwayBringsTheProbeForward) {
   EXPECT_EQ(probe_in(), milliseconds(0));
 }
 
-TEST_F(BreakerTest, NotTwiceASecondHoweverManyAreTurnedAway) {
+TEST_F(BreakerTest, TurningRequestsAwayKeepsProbesASecondApart) {
   fail(3);
   for (int i = 0; i < 5; ++i) fail_probe();
   now_ += milliseconds(300);
@@ -132,7 +132,7 @@ TEST_F(BreakerTest, AProbeThatFailsAfterAnAnswerChangesNothing) {
   EXPECT_EQ(breaker_.state(), State::kClosed);
 }
 
-TEST_F(BreakerTest, TellsSinceWhenThereIsDoubt) {
+TEST_F(BreakerTest, SinceIsTheTimeOfTheFirstDoubt) {
   fail(1);
   const SteadyTime first = now_;
   now_ += seconds(7);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Windows of the day, over midnight too.
+// Windows of the day, also across midnight.
 
 #include "layby/policy/day_window.h"
 
@@ -25,7 +25,7 @@ class DayWindowTest : public ::testing::Test {
   }
 };
 
-TEST_F(DayWindowTest, BeginIsInAndEndIsNot) {
+TEST_F(DayWindowTest, IncludesItsBeginningButNotItsEnd) {
   const DayWindow night = window("01:00-05:30");
   EXPECT_FALSE(night.contains(hours(1) - seconds(1)));
   EXPECT_TRUE(night.contains(hours(1)));
@@ -33,7 +33,7 @@ TEST_F(DayWindowTest, BeginIsInAndEndIsNot) {
   EXPECT_FALSE(night.contains(hours(5) + minutes(30)));
 }
 
-TEST_F(DayWindowTest, OverMidnight) {
+TEST_F(DayWindowTest, MaySpanMidnight) {
   const DayWindow night = window("22:00-06:00");
   EXPECT_TRUE(night.contains(hours(23)));
   EXPECT_TRUE(night.contains(seconds(0)));
@@ -45,7 +45,7 @@ TEST_F(DayWindowTest, OverMidnight) {
   EXPECT_EQ(night.until_begin(hours(6)), hours(16));
 }
 
-TEST_F(DayWindowTest, UpToMidnight) {
+TEST_F(DayWindowTest, MayEndAtMidnight) {
   const DayWindow evening = window("18:00-24:00");
   EXPECT_TRUE(evening.contains(hours(23) + minutes(59)));
   EXPECT_FALSE(evening.contains(seconds(0)));
@@ -53,7 +53,7 @@ TEST_F(DayWindowTest, UpToMidnight) {
   EXPECT_EQ(evening.until_begin(seconds(0)), hours(18));
 }
 
-TEST_F(DayWindowTest, WholeDayFromMidnight) {
+TEST_F(DayWindowTest, MayBeginAtMidnight) {
   const DayWindow morning = window("00:00-12:00");
   EXPECT_TRUE(morning.contains(seconds(0)));
   EXPECT_EQ(morning.until_begin(hours(13)), hours(11));
@@ -61,12 +61,12 @@ TEST_F(DayWindowTest, WholeDayFromMidnight) {
   EXPECT_EQ(morning.until_end(hours(13)), seconds(0));
 }
 
-TEST_F(DayWindowTest, TextIsWhatWasParsed) {
+TEST_F(DayWindowTest, TextReturnsTheParsedWindow) {
   EXPECT_EQ(window("01:05-05:30").text(), "01:05-05:30");
   EXPECT_EQ(window("18:00-24:00").text(), "18:00-24:00");
 }
 
-TEST_F(DayWindowTest, WhatIsNoWindow) {
+TEST_F(DayWindowTest, MalformedWindowIsRefused) {
   for (const char* text : {"", "1:00-5:00", "01:00", "01:00-", "01:00-24:01", "24:00-05:00",
                            "01:60-05:00", "01:00-05:00-", "aa:bb-cc:dd", "01.00-05.00"}) {
     EXPECT_FALSE(DayWindow::parse(text).ok()) << text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order in which objects go, and that what goes makes room: by example, and as a
+// The order in which objects go, and the room that eviction makes: by example, and as a
 // property over sizes, limits and shares at the edges of their ranges.
 
 #include "layby/policy/eviction.h"
@@ -25,12 +25,12 @@ class RankTest : public ::testing::Test {
   void TearDown() override {}
 };
 
-TEST_F(RankTest, AnObjectIsAboveTheClock) {
+TEST_F(RankTest, RankIsAboveTheClock) {
   EXPECT_GT(rank(1000, 1, 300 * kGiB), 1000u);
   EXPECT_GT(rank(1000, 1, kMost), 1000u);
 }
 
-TEST_F(RankTest, TheMoreOftenUsedGoesLater) {
+TEST_F(RankTest, AnObjectUsedMoreOftenGoesLater) {
   EXPECT_LT(rank(0, 1, kMiB), rank(0, 2, kMiB));
   EXPECT_LT(rank(0, 2, kMiB), rank(0, 3, kMiB));
 }
@@ -42,16 +42,16 @@ TEST_F(RankTest, TheFirstReturnCountsMost) {
   EXPECT_GT(twice - once, thrice - twice);
 }
 
-TEST_F(RankTest, TheSmallerGoesLater) {
+TEST_F(RankTest, ASmallerObjectGoesLater) {
   EXPECT_LT(rank(0, 1, 100 * kMiB), rank(0, 1, 1 * kMiB));
   EXPECT_LT(rank(0, 1, 1 * kMiB), rank(0, 1, 2048));
 }
 
-TEST_F(RankTest, TwoLargeLayersAreAlikeWhateverTheirSize) {
+TEST_F(RankTest, LargeLayersRankAlikeWhateverTheirSize) {
   EXPECT_LT(rank(0, 1, 10 * kMiB), rank(0, 1, 300 * kMiB) * 11 / 10);
 }
 
-TEST_F(RankTest, WhatIsNoLongerUsedIsOvertaken) {
+TEST_F(RankTest, AnUnusedObjectIsOvertaken) {
   const std::uint64_t once_popular = rank(0, kMostHits, 10 * kMiB);
   std::uint64_t clock = 0;
   int evictions = 0;
@@ -62,12 +62,12 @@ TEST_F(RankTest, WhatIsNoLongerUsedIsOvertaken) {
   EXPECT_GT(evictions, 0);
 }
 
-TEST_F(RankTest, NoHitsAndNoBytesAreTakenAsOne) {
+TEST_F(RankTest, ZeroHitsAndZeroBytesCountAsOne) {
   EXPECT_EQ(rank(5, 0, kMiB), rank(5, 1, kMiB));
   EXPECT_EQ(rank(5, 1, 0), rank(5, 1, 1));
 }
 
-TEST_F(RankTest, ARankBeyondTheRangeIsTheHighest) {
+TEST_F(RankTest, RankSaturatesAtTheEndOfItsRange) {
   EXPECT_EQ(rank(kMost, 1, kMiB), kMost);
   EXPECT_EQ(rank(kMost - 1, kMostHits, 1), kMost);
 }
@@ -102,47 +102,47 @@ class BytesToEvictTest : public ::testing::Test {
   SpaceUse use_;
 };
 
-TEST_F(BytesToEvictTest, IsNothingWhenThereIsRoom) {
+TEST_F(BytesToEvictTest, IsZeroWhenThereIsRoom) {
   EXPECT_EQ(bytes_to_evict(rules_, use_, 800), 0u);
 }
 
-TEST_F(BytesToEvictTest, IsALittleMoreThanIsMissing) {
+TEST_F(BytesToEvictTest, IsALittleMoreThanTheMissingBytes) {
   const std::uint64_t gone = bytes_to_evict(rules_, use_, 801);
   EXPECT_GT(gone, 1u);
   EXPECT_LE(gone, 1u + 12'800 / 50);
 }
 
-TEST_F(BytesToEvictTest, LeavesRoomForBlobsToCome) {
+TEST_F(BytesToEvictTest, LeavesRoomForLaterBlobs) {
   use_.cached_bytes -= bytes_to_evict(rules_, use_, 801);
   EXPECT_EQ(bytes_to_evict(rules_, use_, 801 + 50), 0u);
 }
 
-TEST_F(BytesToEvictTest, CountsWhatFillsHaveStillToWrite) {
+TEST_F(BytesToEvictTest, CountsBytesThatFillsHaveYetToWrite) {
   use_.reserved_bytes = 500;
   EXPECT_EQ(bytes_to_evict(rules_, use_, 300), 0u);
   EXPECT_GT(bytes_to_evict(rules_, use_, 301), 0u);
 }
 
-TEST_F(BytesToEvictTest, MakesRoomForOthersOnTheDisk) {
+TEST_F(BytesToEvictTest, RestoresTheFreeSpaceOfTheDisk) {
   use_.disk_free_bytes = 400;
   EXPECT_GE(bytes_to_evict(rules_, use_, 0), 600u);
 }
 
-TEST_F(BytesToEvictTest, IsNothingWhileTheDiskIsNotYetKnown) {
+TEST_F(BytesToEvictTest, IsZeroWhileTheDiskIsUnknown) {
   use_.disk_total_bytes = 0;
   EXPECT_EQ(bytes_to_evict(rules_, use_, 1'000'000), 0u);
 }
 
-TEST_F(BytesToEvictTest, IsNeverMoreThanIsCachedWhenThatWillDo) {
+TEST_F(BytesToEvictTest, IsAtMostTheCachedBytesWhenTheySuffice) {
   EXPECT_EQ(bytes_to_evict(rules_, use_, 12'800), 12'000u);
 }
 
-TEST_F(BytesToEvictTest, IsMoreThanIsCachedWhenABlobCanNeverFit) {
+TEST_F(BytesToEvictTest, ExceedsTheCachedBytesWhenABlobCanNeverFit) {
   EXPECT_GT(bytes_to_evict(rules_, use_, 12'801), use_.cached_bytes);
   EXPECT_GT(bytes_to_evict(rules_, use_, kMost), use_.cached_bytes);
 }
 
-TEST_F(BytesToEvictTest, IsMoreThanIsCachedWhenOthersFillTheDisk) {
+TEST_F(BytesToEvictTest, ExceedsTheCachedBytesWhenOthersFillTheDisk) {
   use_.cached_bytes = 500;
   use_.disk_free_bytes = 400;
   EXPECT_GT(bytes_to_evict(rules_, use_, 0), use_.cached_bytes);
@@ -167,12 +167,12 @@ SpaceLimit any_limit(std::mt19937_64& random, std::uint64_t disk_total_bytes) {
   return {0, any_bytes(random, random() % 4 == 0 ? kMost : disk_total_bytes)};
 }
 
-TEST_F(BytesToEvictTest, MakesRoomWheneverThatIsPossible) {
+TEST_F(BytesToEvictTest, MakesRoomWheneverPossible) {
   std::mt19937_64 random(2);
   int made_room = 0;
   int impossible = 0;
   for (int round = 0; round < 200'000; ++round) {
-    // What is cached and what is free are parts of the disk, so they never sum beyond it.
+    // Cached and free bytes are parts of the disk, so their sum never exceeds the disk.
     SpaceUse use;
     use.disk_total_bytes = any_bytes(random, random() % 2 == 0 ? kMost - 1 : 1'000'000);
     use.cached_bytes = any_bytes(random, use.disk_total_bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Freshness of tags, with a clock that stands still.
+// Freshness of tags, with a fake clock.
 
 #include "layby/policy/freshness.h"
 
@@ -28,21 +28,25 @@ class FreshnessTest : public ::testing::Test {
   WallTime checked_at_;
 };
 
-TEST_F(FreshnessTest, JustCheckedIsFresh) { EXPECT_EQ(after(milliseconds(0)), Freshness::kFresh); }
+TEST_F(FreshnessTest, TagJustCheckedIsFresh) {
+  EXPECT_EQ(after(milliseconds(0)), Freshness::kFresh);
+}
 
-TEST_F(FreshnessTest, FreshUntilTheLimit) {
+TEST_F(FreshnessTest, TagIsFreshUntilTheLimit) {
   EXPECT_EQ(after(milliseconds(59'999)), Freshness::kFresh);
 }
 
-TEST_F(FreshnessTest, StaleAtTheLimit) { EXPECT_EQ(after(seconds(60)), Freshness::kStale); }
+TEST_F(FreshnessTest, TagIsStaleAtTheLimit) { EXPECT_EQ(after(seconds(60)), Freshness::kStale); }
 
-TEST_F(FreshnessTest, CheckInTheFutureIsStale) { EXPECT_EQ(after(seconds(-1)), Freshness::kStale); }
+TEST_F(FreshnessTest, TagCheckedInTheFutureIsStale) {
+  EXPECT_EQ(after(seconds(-1)), Freshness::kStale);
+}
 
-TEST_F(FreshnessTest, LimitOfZeroIsAlwaysStale) {
+TEST_F(FreshnessTest, LimitOfZeroMakesEveryTagStale) {
   EXPECT_EQ(tag_freshness(checked_at_, checked_at_, seconds(0)), Freshness::kStale);
 }
 
-TEST_F(FreshnessTest, LongestLimitIsFresh) {
+TEST_F(FreshnessTest, LongestLimitKeepsATagFresh) {
   EXPECT_EQ(tag_freshness(WallTime{}, checked_at_, milliseconds::max()), Freshness::kFresh);
 }
 
@@ -60,11 +64,11 @@ TEST_F(FreshnessTest, FirstRuleThatMatchesCounts) {
   EXPECT_EQ(of("library/redis", "7"), seconds(60));
 }
 
-TEST_F(FreshnessTest, ForeverIsFresh) {
+TEST_F(FreshnessTest, ForeverKeepsATagFresh) {
   EXPECT_EQ(tag_freshness(WallTime{}, checked_at_, kForever), Freshness::kFresh);
 }
 
-TEST_F(FreshnessTest, ImagePatternsHaveARepositoryAndATag) {
+TEST_F(FreshnessTest, ImagePatternNeedsARepositoryAndATag) {
   EXPECT_EQ(image_pattern_fault("python:*-slim"), std::nullopt);
   EXPECT_EQ(image_pattern_fault("*:*"), std::nullopt);
   for (const char* pattern : {"", "python", ":latest", "python:", "a:b:c", "py thon:3"}) {

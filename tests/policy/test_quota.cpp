@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rate-limit headers as Docker Hub sends them, and what is no such header.
+// Rate-limit headers as Docker Hub sends them, malformed headers, and the turns of pulls.
 
 #include "layby/policy/quota.h"
 
@@ -17,43 +17,43 @@ class QuotaTest : public ::testing::Test {
   void TearDown() override {}
 };
 
-TEST_F(QuotaTest, CountAndWindow) {
+TEST_F(QuotaTest, ReadsCountAndWindow) {
   EXPECT_EQ(parse_quota("100;w=21600"), (QuotaValue{100, seconds(21600)}));
 }
 
-TEST_F(QuotaTest, CountAlone) { EXPECT_EQ(parse_quota("76"), (QuotaValue{76, seconds(0)})); }
+TEST_F(QuotaTest, ReadsACountAlone) { EXPECT_EQ(parse_quota("76"), (QuotaValue{76, seconds(0)})); }
 
-TEST_F(QuotaTest, NothingLeft) {
+TEST_F(QuotaTest, ReadsACountOfZero) {
   EXPECT_EQ(parse_quota("0;w=21600"), (QuotaValue{0, seconds(21600)}));
 }
 
-TEST_F(QuotaTest, SpacesAreFine) {
+TEST_F(QuotaTest, IgnoresSpaces) {
   EXPECT_EQ(parse_quota(" 100 ; w=21600 "), (QuotaValue{100, seconds(21600)}));
 }
 
-TEST_F(QuotaTest, EmptyIsNothing) { EXPECT_EQ(parse_quota(""), std::nullopt); }
+TEST_F(QuotaTest, RefusesAnEmptyValue) { EXPECT_EQ(parse_quota(""), std::nullopt); }
 
-TEST_F(QuotaTest, WordIsNothing) { EXPECT_EQ(parse_quota("unlimited"), std::nullopt); }
+TEST_F(QuotaTest, RefusesAWord) { EXPECT_EQ(parse_quota("unlimited"), std::nullopt); }
 
-TEST_F(QuotaTest, NegativeIsNothing) { EXPECT_EQ(parse_quota("-1;w=5"), std::nullopt); }
+TEST_F(QuotaTest, RefusesANegativeCount) { EXPECT_EQ(parse_quota("-1;w=5"), std::nullopt); }
 
-TEST_F(QuotaTest, OverflowIsNothing) {
+TEST_F(QuotaTest, RefusesACountThatOverflows) {
   EXPECT_EQ(parse_quota("18446744073709551616"), std::nullopt);
 }
 
-TEST_F(QuotaTest, OtherParameterIsNothing) { EXPECT_EQ(parse_quota("100;q=5"), std::nullopt); }
+TEST_F(QuotaTest, RefusesAnotherParameter) { EXPECT_EQ(parse_quota("100;q=5"), std::nullopt); }
 
-TEST_F(QuotaTest, MissingWindowIsNothing) { EXPECT_EQ(parse_quota("100;w="), std::nullopt); }
+TEST_F(QuotaTest, RefusesAnEmptyWindow) { EXPECT_EQ(parse_quota("100;w="), std::nullopt); }
 
-TEST_F(QuotaTest, EndlessWindowIsNothing) {
+TEST_F(QuotaTest, RefusesAnEndlessWindow) {
   EXPECT_EQ(parse_quota("100;w=18446744073709551615"), std::nullopt);
 }
 
-TEST_F(QuotaTest, SecondParameterIsNothing) { EXPECT_EQ(parse_quota("100;w=5;w=6"), std::nullopt); }
+TEST_F(QuotaTest, RefusesASecondParameter) { EXPECT_EQ(parse_quota("100;w=5;w=6"), std::nullopt); }
 
 class BackgroundPullTest : public ::testing::Test {
  protected:
-  // 100 pulls in six hours, of which 20 are for people: one comes back every 216 s.
+  // 100 pulls in six hours, 20 of them for people. One pull comes back every 216 s.
   std::optional<QuotaState> remaining(std::uint64_t count) const {
     return QuotaState{{100, kWindow}, {count, kWindow}, "", WallTime()};
   }
@@ -85,7 +85,7 @@ TEST_F(BackgroundPullTest, IsPacedNearTheReserve) {
   EXPECT_EQ(paced.wait, seconds(200));
 }
 
-TEST_F(BackgroundPullTest, PacedOneGoesWhenAPullHasComeBack) {
+TEST_F(BackgroundPullTest, GoesWhenOnePullHasComeBack) {
   EXPECT_EQ(turn(40, 0, seconds(216)).wait, seconds(0));
 }
 
@@ -96,9 +96,11 @@ TEST_F(BackgroundPullTest, StopsAtTheReserve) {
   EXPECT_EQ(turn(21).why, Why::kPaced);
 }
 
-TEST_F(BackgroundPullTest, WhatIsUnderWayIsSpent) { EXPECT_EQ(turn(22, 2).why, Why::kReserved); }
+TEST_F(BackgroundPullTest, PullsUnderWayCountAsSpent) {
+  EXPECT_EQ(turn(22, 2).why, Why::kReserved);
+}
 
-TEST_F(BackgroundPullTest, AReserveOfAllLeavesNothing) {
+TEST_F(BackgroundPullTest, AFullReserveLeavesNoPull) {
   reserve_ = {100, 0};
   EXPECT_EQ(turn(100).why, Why::kReserved);
 }
@@ -109,18 +111,18 @@ TEST_F(BackgroundPullTest, AReserveMayBeANumber) {
   EXPECT_EQ(turn(31).why, Why::kPaced);
 }
 
-TEST_F(BackgroundPullTest, ALimitOfNothingStopsIt) {
+TEST_F(BackgroundPullTest, ALimitOfZeroStopsPulls) {
   const auto quota = QuotaState{{0, seconds(0)}, {0, seconds(0)}, "", WallTime()};
   const PullTurn stopped = background_pull(reserve_, quota, 0, seconds(0));
   EXPECT_EQ(stopped.why, Why::kReserved);
   EXPECT_GT(stopped.wait, seconds(0));
 }
 
-TEST_F(BackgroundPullTest, PullsThatAreLeftTakeNoTime) {
+TEST_F(BackgroundPullTest, RemainingPullsTakeNoTime) {
   EXPECT_EQ(time_for_pulls(reserve_, *remaining(76), 56), seconds(0));
 }
 
-TEST_F(BackgroundPullTest, PullsThatAreMissingComeBackOneByOne) {
+TEST_F(BackgroundPullTest, MissingPullsComeBackOneByOne) {
   EXPECT_EQ(time_for_pulls(reserve_, *remaining(76), 57), seconds(216));
   EXPECT_EQ(time_for_pulls(reserve_, *remaining(0), 100), hours(6));
 }

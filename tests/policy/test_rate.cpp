@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The token bucket: what it costs, what it saves, and that nobody gets past it.
+// The token bucket: its costs, its savings, and the rate that it enforces.
 
 #include "layby/policy/rate.h"
 
@@ -18,7 +18,7 @@ class RateBucketTest : public ::testing::Test {
   void SetUp() override {}
   void TearDown() override {}
 
-  // What gets through from `from` on for `length`, asked for every `step`, in pieces.
+  // The bytes that get through from `from` on for `length`, in pieces, asking every `step`.
   static std::uint64_t gets_through(RateBucket& bucket, SteadyTime from,
                                     std::chrono::milliseconds length,
                                     std::chrono::milliseconds step, std::uint64_t piece) {
@@ -54,7 +54,7 @@ TEST_F(RateBucketTest, DebtsAddUp) {
   EXPECT_EQ(bucket.wait(start_ + 100ms), 900ms);
 }
 
-TEST_F(RateBucketTest, SavesUpNoMoreThanItSays) {
+TEST_F(RateBucketTest, SavesUpNoMoreThanKSaved) {
   RateBucket bucket(1000, start_);
   const SteadyTime later = start_ + 24h;
   bucket.spend(100, later);  // kSaved's worth.
@@ -63,19 +63,19 @@ TEST_F(RateBucketTest, SavesUpNoMoreThanItSays) {
   EXPECT_EQ(bucket.wait(later), 1ms);
 }
 
-TEST_F(RateBucketTest, NothingIsSavedUpAtFirst) {
+TEST_F(RateBucketTest, SavesUpNothingAtFirst) {
   RateBucket bucket(1000, start_);
   bucket.spend(1, start_);
   EXPECT_EQ(bucket.wait(start_), 1ms);
 }
 
-TEST_F(RateBucketTest, NoPieceIsFree) {
+TEST_F(RateBucketTest, EveryPieceCostsSomething) {
   RateBucket bucket(std::uint64_t{1} << 40, start_);
   bucket.spend(1, start_);
   EXPECT_GT(bucket.wait(start_), 0ns);
 }
 
-TEST_F(RateBucketTest, NothingCostsNothing) {
+TEST_F(RateBucketTest, ZeroBytesCostNothing) {
   RateBucket bucket(1, start_);
   bucket.spend(0, start_);
   EXPECT_EQ(bucket.wait(start_), 0ns);
@@ -101,7 +101,7 @@ TEST_F(RateBucketTest, KeepsToASmallRateWithLargePieces) {
   EXPECT_GE(bytes, kRate * 100 - kPiece);
 }
 
-TEST_F(RateBucketTest, ALongPauseGivesNoMoreThanWhatIsSaved) {
+TEST_F(RateBucketTest, ALongPauseSavesUpNoMoreThanKSaved) {
   constexpr std::uint64_t kRate = 1'000'000;
   RateBucket bucket(kRate, start_);
   gets_through(bucket, start_, 1s, 1ms, 1000);
@@ -109,7 +109,7 @@ TEST_F(RateBucketTest, ALongPauseGivesNoMoreThanWhatIsSaved) {
   EXPECT_LE(bytes, kRate + kRate / 10 + 1000);
 }
 
-TEST_F(RateBucketTest, ADebtIsWaitedOffAtTheNewRate) {
+TEST_F(RateBucketTest, ADebtIsPaidOffAtTheNewRate) {
   for (const auto& [rate, wait] : {std::pair(500u, 1000ms), std::pair(2000u, 250ms)}) {
     RateBucket bucket(1000, start_);
     bucket.spend(500, start_);
@@ -119,14 +119,14 @@ TEST_F(RateBucketTest, ADebtIsWaitedOffAtTheNewRate) {
   }
 }
 
-TEST_F(RateBucketTest, APieceCostsWhatItDoesAtTheNewRate) {
+TEST_F(RateBucketTest, APieceCostsItsTimeAtTheNewRate) {
   RateBucket bucket(1000, start_);
   bucket.set_rate(100, start_ + 1h);
   bucket.spend(100, start_ + 1h);
   EXPECT_EQ(bucket.wait(start_ + 1h), 1s) << "nothing was saved up";
 }
 
-TEST_F(RateBucketTest, ChangingTheRateAgainAndAgainGivesNothingAway) {
+TEST_F(RateBucketTest, ChangingTheRateOftenGivesNothingAway) {
   constexpr std::uint64_t kRate = 1'000'000;
   RateBucket bucket(kRate, start_);
   std::uint64_t bytes = 0;

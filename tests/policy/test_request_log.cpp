@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many requests a minute may have. Time is passed in.
+// The number of requests that a minute may have. Time is passed in.
 
 #include "layby/policy/request_log.h"
 
@@ -17,7 +17,7 @@ class RequestLogTest : public ::testing::Test {
  protected:
   void SetUp() override { now_ = SteadyTime(std::chrono::hours(1)); }
 
-  // As many as may go now.
+  // Sends all requests that may go now.
   int send_all() {
     int sent = 0;
     for (; sent < 100'000 && log_.wait(now_).count() == 0; ++sent) log_.note(now_);
@@ -30,9 +30,9 @@ class RequestLogTest : public ::testing::Test {
 
 TEST_F(RequestLogTest, LetsFewerThanTheLimitThrough) { EXPECT_EQ(send_all(), 299); }
 
-TEST_F(RequestLogTest, NoMinuteHasAsManyAsTheLimit) {
+TEST_F(RequestLogTest, EveryMinuteStaysBelowTheLimit) {
   std::deque<SteadyTime> sent;
-  // Whenever one may go it goes, for ten minutes of odd steps.
+  // Sends each request as soon as it may go, for ten minutes in odd steps.
   for (const SteadyTime end = now_ + minutes(10); now_ < end; now_ += milliseconds(37)) {
     while (log_.wait(now_).count() == 0) {
       log_.note(now_);
@@ -43,14 +43,14 @@ TEST_F(RequestLogTest, NoMinuteHasAsManyAsTheLimit) {
   }
 }
 
-TEST_F(RequestLogTest, TheNextGoesWhenTheFirstIsAMinuteOld) {
+TEST_F(RequestLogTest, TheNextRequestGoesWhenTheFirstIsAMinuteOld) {
   log_.note(now_);
   now_ += seconds(10);
   send_all();
   EXPECT_EQ(log_.wait(now_), seconds(50));
 }
 
-TEST_F(RequestLogTest, FirstStepsLeaveAQuarter) {
+TEST_F(RequestLogTest, FirstStepsLeaveAQuarterOfTheLimit) {
   for (int i = 0; i < 224; ++i) {
     EXPECT_EQ(log_.first_step_wait(now_), milliseconds(0)) << i;
     log_.note(now_);
@@ -59,7 +59,7 @@ TEST_F(RequestLogTest, FirstStepsLeaveAQuarter) {
   EXPECT_EQ(log_.wait(now_), milliseconds(0));
 }
 
-TEST_F(RequestLogTest, TheBackgroundHasHalf) {
+TEST_F(RequestLogTest, BackgroundRequestsGetHalfOfTheLimit) {
   for (int i = 0; i < 149; ++i) {
     EXPECT_EQ(log_.background_wait(now_), milliseconds(0)) << i;
     log_.note(now_);
@@ -68,12 +68,12 @@ TEST_F(RequestLogTest, TheBackgroundHasHalf) {
   EXPECT_EQ(log_.wait(now_), milliseconds(0));
 }
 
-TEST_F(RequestLogTest, DrainedItWaitsAMinute) {
+TEST_F(RequestLogTest, ADrainedLogWaitsAMinute) {
   log_.drain(now_);
   EXPECT_EQ(log_.wait(now_), minutes(1));
 }
 
-TEST_F(RequestLogTest, ZeroIsNoLimit) {
+TEST_F(RequestLogTest, ZeroMeansNoLimit) {
   log_ = RequestLog(0);
   EXPECT_EQ(send_all(), 100'000);
   log_.drain(now_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When another attempt is made, and after which wait.
+// Which failures are retried, and after which wait.
 
 #include "layby/policy/retry.h"
 
@@ -43,11 +43,11 @@ TEST_F(RetryTest, DelayReachesTheLongest) {
   EXPECT_EQ(after(9, ErrorCode::kUnavailable), milliseconds(2500));
 }
 
-TEST_F(RetryTest, LastAttemptIsTheLast) {
+TEST_F(RetryTest, NoRetryFollowsTheLastAttempt) {
   EXPECT_EQ(after(10, ErrorCode::kUnavailable), std::nullopt);
 }
 
-TEST_F(RetryTest, CorruptIsTriedAgain) { EXPECT_TRUE(after(1, ErrorCode::kCorrupt)); }
+TEST_F(RetryTest, CorruptIsRetried) { EXPECT_TRUE(after(1, ErrorCode::kCorrupt)); }
 
 TEST_F(RetryTest, NotFoundIsFinal) { EXPECT_EQ(after(1, ErrorCode::kNotFound), std::nullopt); }
 
@@ -61,27 +61,27 @@ TEST_F(RetryTest, ThrottledWithoutATimeIsFinal) {
   EXPECT_EQ(after(1, ErrorCode::kThrottled), std::nullopt);
 }
 
-TEST_F(RetryTest, ThrottledForShortWaitsAsAsked) {
+TEST_F(RetryTest, ShortThrottleWaitsAsAsked) {
   retry_after_ = seconds(5);
   EXPECT_EQ(after(1, ErrorCode::kThrottled), seconds(5));
 }
 
-TEST_F(RetryTest, ThrottledForLongIsFinal) {
+TEST_F(RetryTest, LongThrottleIsFinal) {
   retry_after_ = seconds(6);
   EXPECT_EQ(after(1, ErrorCode::kThrottled), std::nullopt);
 }
 
-TEST_F(RetryTest, ThrottledForEverIsFinal) {
+TEST_F(RetryTest, EndlessThrottleIsFinal) {
   retry_after_ = seconds::max();
   EXPECT_EQ(after(1, ErrorCode::kThrottled), std::nullopt);
 }
 
-TEST_F(RetryTest, UnavailableWaitsAsAskedUpToTheLongest) {
+TEST_F(RetryTest, UnavailableHonoursRetryAfterUpToTheLongestDelay) {
   retry_after_ = seconds::max();
   EXPECT_EQ(after(1, ErrorCode::kUnavailable), seconds(5));
 }
 
-TEST_F(RetryTest, AskedForLessThanOurDelayChangesNothing) {
+TEST_F(RetryTest, ShorterRetryAfterChangesNothing) {
   retry_after_ = seconds(0);
   EXPECT_EQ(after(1, ErrorCode::kUnavailable), milliseconds(100));
 }

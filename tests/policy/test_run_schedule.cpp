@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When the next run is due, with a clock that the test turns.
+// When the next run is due, with a fake clock.
 
 #include "layby/policy/run_schedule.h"
 
@@ -52,32 +52,32 @@ TEST_F(RunScheduleTest, FailedRunIsRepeatedSoon) {
   EXPECT_EQ(wait(schedule), minutes(10));
 }
 
-TEST_F(RunScheduleTest, FailureMakesNoRunLater) {
+TEST_F(RunScheduleTest, FailureDoesNotDelayTheNextRun) {
   RunSchedule schedule(minutes(5), std::nullopt);
   run(schedule, true);
   EXPECT_EQ(wait(schedule), minutes(4));
 }
 
-TEST_F(RunScheduleTest, WhatHappenedIsWorthARun) {
+TEST_F(RunScheduleTest, EventMakesARunDue) {
   RunSchedule schedule(hours(6), std::nullopt);
   run(schedule, false);
   schedule.want_soon();
   EXPECT_EQ(wait(schedule), milliseconds(0));
 }
 
-TEST_F(RunScheduleTest, WhatHappenedDoesNotHurryAFailure) {
+TEST_F(RunScheduleTest, EventDoesNotHurryARetry) {
   RunSchedule schedule(hours(6), std::nullopt);
   run(schedule, true);
   schedule.want_soon();
   EXPECT_EQ(wait(schedule), minutes(10));
 }
 
-TEST_F(RunScheduleTest, WindowIsWaitedFor) {
+TEST_F(RunScheduleTest, RunWaitsForTheWindow) {
   RunSchedule schedule(hours(6), night_);
   EXPECT_EQ(wait(schedule, hours(22)), hours(3));
   EXPECT_EQ(wait(schedule, hours(3)), milliseconds(0));
   run(schedule, false);
-  // Due at 8:59, behind the window.
+  // Due at 8:59, after the end of the window.
   EXPECT_EQ(wait(schedule, hours(3)), hours(22));
 }
 

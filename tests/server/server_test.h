@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the tests of the HTTP server stand on: a server on a real loop, a handler and
-// blob readers that do what the test says, and clients on the same loop, so that one
-// thread sees everything in order. turn_until() turns the loop until something holds.
+// The fixture for tests of the HTTP server: a server on a real loop, a scripted handler and
+// scripted blob readers, and clients on the same loop, so that one thread sees everything in
+// order. turn_until() turns the loop until a condition holds.
 
 #ifndef LAYBY_TESTS_SERVER_SERVER_TEST_H_
 #define LAYBY_TESTS_SERVER_SERVER_TEST_H_
@@ -36,7 +36,7 @@ namespace layby::testing {
 
 using std::chrono::milliseconds;
 
-// Bytes that differ from their neighbours, so that a shifted body is not taken for right.
+// Pseudo-random bytes, so that a shifted body does not look right.
 inline std::string patterned(std::size_t size) {
   std::string bytes(size, '\0');
   std::uint32_t x = 1;
@@ -44,7 +44,7 @@ inline std::string patterned(std::size_t size) {
   return bytes;
 }
 
-// One answer as it came.
+// One answer from the server.
 struct Answer {
   int status = 0;
   http::Headers headers;
@@ -54,7 +54,8 @@ struct Answer {
   }
 };
 
-// A client whose socket is on the server's loop. It reads all that comes, unless stopped.
+// A client whose socket is on the server's loop. It reads all bytes unless read(false) stops
+// it.
 class Client final : private event::IoHandler {
  public:
   // "127.0.0.1:5000", or the path of a Unix socket. `receive_buffer_bytes` is SO_RCVBUF.
@@ -87,8 +88,8 @@ class Client final : private event::IoHandler {
   std::size_t unsent_bytes() const { return unsent_.size() - sent_; }
   int fd() const { return fd_.get(); }
 
-  // Takes the next answer off what came; nothing while it isn't whole. The answer to HEAD
-  // has no body.
+  // Takes the next answer off the received bytes; nullopt while it isn't whole. The answer to
+  // HEAD has no body.
   std::optional<Answer> take(bool to_head = false) {
     std::size_t head_bytes = 0;
     auto answer = parse_head(head_bytes);
@@ -101,7 +102,7 @@ class Client final : private event::IoHandler {
     received_.erase(0, head_bytes + length);
     return answer;
   }
-  // Bytes of a body that came behind the first head.
+  // The number of bytes received after the first head.
   std::size_t body_bytes() const {
     const auto end = received_.find("\r\n\r\n");
     return end == std::string::npos ? 0 : received_.size() - end - 4;
@@ -181,17 +182,17 @@ class Client final : private event::IoHandler {
   UniqueFd fd_;
   std::unique_ptr<event::IoWatch> watch_;
   std::string unsent_;
-  std::size_t sent_ = 0;  // Of unsent_.
+  std::size_t sent_ = 0;  // The bytes of unsent_ that are sent.
   std::string received_;
   bool reading_ = true;
   bool ended_ = false;
   bool reset_ = false;
 };
 
-// A blob that the test lets grow or fail. Its readers keep what they read from.
+// A blob that grows or fails when the test says so. Its readers share the blob's state.
 class GrowingBlob {
  public:
-  // What a reader does in the very call of listen().
+  // What a reader does inside listen().
   enum class InListen { kNothing, kTells, kFails };
 
   explicit GrowingBlob(std::string bytes, std::uint64_t readable_bytes) {
@@ -216,7 +217,7 @@ class GrowingBlob {
   void fail() {
     for (Reader* reader : std::vector<Reader*>(state_->readers)) reader->fail();
   }
-  // The file loses its end behind the server's back.
+  // Cuts the file off without telling the server.
   void truncate_to(std::uint64_t bytes) {
     EXPECT_EQ(::ftruncate(state_->fd.get(), static_cast<off_t>(bytes)), 0);
   }
@@ -250,7 +251,7 @@ class GrowingBlob {
       if (state_->in_listen == InListen::kTells) return tell();
       if (state_->in_listen == InListen::kFails) return fail();
     }
-    // Each may destroy this reader.
+    // tell() and fail() may destroy this reader.
     void tell() {
       if (listener_ != nullptr) listener_->on_readable();
     }
@@ -273,7 +274,7 @@ inline server::Response text_response(std::string text, int status = 200) {
   return response;
 }
 
-// Answers with what `answer` gives; without it, keeps the request for the test to answer.
+// Responds with the result of `answer`. Without an `answer`, the request waits for respond().
 class ScriptedHandler final : public server::Handler {
  public:
   std::function<server::Response(const server::Request&)> answer;
@@ -288,7 +289,7 @@ class ScriptedHandler final : public server::Handler {
   }
 
   std::size_t waiting() const { return waiting_.size(); }
-  // Answers the oldest that waits.
+  // Answers the oldest waiting request.
   void respond(server::Response response) {
     ASSERT_FALSE(waiting_.empty());
     // The connection may destroy the handle in this call.
@@ -321,10 +322,10 @@ class ServerTest : public ::testing::Test {
       return text_response("you asked for " + request.path);
     };
   }
-  // Connections go before what they read from.
+  // Destroys the connections before the blobs that they read.
   void TearDown() override { server_.reset(); }
 
-  // Listens on a free port of loopback with the limits as the test has set them.
+  // Listens on a free port of loopback, with the test's limits_.
   void start() {
     make_server();
     const auto bound = server_->listen_tcp("127.0.0.1:0");
@@ -364,7 +365,7 @@ class ServerTest : public ::testing::Test {
                                 << "\"";
     return answer.value_or(Answer{});
   }
-  // Everything that came until the server closed.
+  // Whether the server closes the connection.
   bool ends(Client& client) {
     return turn_until([&] { return client.ended(); });
   }

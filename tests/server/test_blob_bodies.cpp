@@ -19,7 +19,7 @@ class BlobBodiesTest : public ServerTest {
   }
 };
 
-// A cork's timer is 200 ms, nginx's stall was 44 ms: 20 of them are hard to miss.
+// A cork's timer is 200 ms, and nginx stalled for 44 ms. 20 such delays are hard to miss.
 class BlobTailsTest : public BlobBodiesTest, public ::testing::WithParamInterface<std::size_t> {};
 
 TEST_P(BlobTailsTest, AreNotHeldBack) {
@@ -34,7 +34,7 @@ TEST_P(BlobTailsTest, AreNotHeldBack) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(800));
 }
 
-// Just above 64 KiB, where nginx stalls; a turn, which is sent uncorked; and more.
+// Just above 64 KiB, where nginx stalls; one turn, which is sent without a cork; and more.
 INSTANTIATE_TEST_SUITE_P(Sizes, BlobTailsTest,
                          ::testing::Values(68'225, 512 << 10, (512 << 10) + 1, 700'001));
 
@@ -77,7 +77,7 @@ TEST_F(BlobBodiesTest, SendsAnEmptyBlob) {
   EXPECT_EQ(answer_of(*client).status, 200);
 }
 
-TEST_F(BlobBodiesTest, SendsOneBlobToManyAtOnce) {
+TEST_F(BlobBodiesTest, SendsOneBlobToManyClientsAtOnce) {
   GrowingBlob blob(patterned(2'000'000));
   serve(blob);
   std::vector<std::unique_ptr<Client>> clients;
@@ -88,7 +88,7 @@ TEST_F(BlobBodiesTest, SendsOneBlobToManyAtOnce) {
   for (const auto& client : clients) EXPECT_TRUE(answer_of(*client).body == blob.bytes());
 }
 
-TEST_F(BlobBodiesTest, SendsTheHeadBeforeTheFirstByteIsThere) {
+TEST_F(BlobBodiesTest, SendsTheHeadBeforeTheFirstByteArrives) {
   GrowingBlob blob(patterned(1000), 0);
   serve(blob);
   const auto client = connect();
@@ -124,7 +124,7 @@ TEST_F(BlobBodiesTest, TakesTheNextRequestAfterAGrowingBlob) {
   EXPECT_EQ(answer_of(*client).body, blob.bytes());
 }
 
-TEST_F(BlobBodiesTest, WaitsForARangeThatIsStillToCome) {
+TEST_F(BlobBodiesTest, WaitsForARangeThatHasNotArrived) {
   GrowingBlob blob(patterned(1000), 100);
   serve(blob, http::ByteRange{500, 100});
   const auto client = connect();
@@ -171,7 +171,7 @@ TEST_F(BlobBodiesTest, ClosesShortWhenTheReaderFails) {
   EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
 }
 
-TEST_F(BlobBodiesTest, ClosesAllReadersOfABlobThatFails) {
+TEST_F(BlobBodiesTest, ClosesEveryConnectionOfABlobThatFails) {
   GrowingBlob blob(patterned(1000), 600);
   serve(blob);
   std::vector<std::unique_ptr<Client>> clients;
@@ -195,7 +195,7 @@ TEST_F(BlobBodiesTest, ClosesShortWhenTheFileIsShorterThanTheBlob) {
   EXPECT_EQ(blob.readers(), 0u);
 }
 
-TEST_F(BlobBodiesTest, DropsTheReaderOfAClientThatHasGoneWhileItWaitsForBytes) {
+TEST_F(BlobBodiesTest, DropsTheReaderWhenAWaitingClientLeaves) {
   GrowingBlob blob(patterned(1000), 10);
   serve(blob);
   const auto client = connect();
@@ -206,7 +206,7 @@ TEST_F(BlobBodiesTest, DropsTheReaderOfAClientThatHasGoneWhileItWaitsForBytes) {
   EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
 }
 
-TEST_F(BlobBodiesTest, DropsTheReaderOfAClientThatHasGoneInMidBody) {
+TEST_F(BlobBodiesTest, DropsTheReaderWhenAClientLeavesInMidBody) {
   GrowingBlob blob(patterned(10'000'000));
   serve(blob);
   const auto client = connect(32 << 10);
@@ -219,7 +219,7 @@ TEST_F(BlobBodiesTest, DropsTheReaderOfAClientThatHasGoneInMidBody) {
   EXPECT_TRUE(turn_until([&] { return blob.readers() == 0; }));
 }
 
-TEST_F(BlobBodiesTest, KeepsLittleInTheKernelForAReaderThatTakesNothing) {
+TEST_F(BlobBodiesTest, KeepsLittleInTheKernelForAStoppedClient) {
   GrowingBlob blob(patterned(10'000'000));
   serve(blob);
   const auto client = connect(32 << 10);
@@ -230,7 +230,7 @@ TEST_F(BlobBodiesTest, KeepsLittleInTheKernelForAReaderThatTakesNothing) {
   EXPECT_LT(counters_.client_bytes_sent, 1'000'000u);
 }
 
-TEST_F(BlobBodiesTest, GoesOnWhenAStoppedReaderReadsAgain) {
+TEST_F(BlobBodiesTest, ContinuesWhenAStoppedClientReadsAgain) {
   GrowingBlob blob(patterned(10'000'000));
   serve(blob);
   const auto client = connect(32 << 10);
@@ -242,7 +242,7 @@ TEST_F(BlobBodiesTest, GoesOnWhenAStoppedReaderReadsAgain) {
   EXPECT_TRUE(answer_of(*client).body == blob.bytes());
 }
 
-TEST_F(BlobBodiesTest, SendsWhatGrowsWhileTheSocketIsFull) {
+TEST_F(BlobBodiesTest, SendsBytesThatArriveWhileTheSocketIsFull) {
   GrowingBlob blob(patterned(10'000'000), 5'000'000);
   serve(blob);
   const auto client = connect(32 << 10);
@@ -276,7 +276,7 @@ TEST_F(BlobBodiesTest, LetsAReaderFailInsideListen) {
   EXPECT_EQ(client->received(), "");
 }
 
-TEST_F(BlobBodiesTest, DestroysReadersWithItself) {
+TEST_F(BlobBodiesTest, DestroysReadersWithTheServer) {
   GrowingBlob blob(patterned(1000), 10);
   serve(blob);
   const auto client = connect();

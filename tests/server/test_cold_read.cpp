@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes that are not in the page cache are read in by a helper. Only a file system that
-// supports RWF_NOWAIT can tell; where LAYBY_TEST_TMPDIR is on another (tmpfs,
-// overlayfs), the tests that need that are skipped.
+// A helper reads in bytes that are not in the page cache. Only file systems with RWF_NOWAIT
+// can tell whether bytes are cached. Where LAYBY_TEST_TMPDIR is on another file system
+// (tmpfs, overlayfs), the tests with cold bytes are skipped.
 
 #include "server/cold_read.h"
 
@@ -46,7 +46,7 @@ class ColdReadTest : public ServerTest {
     return ::syscall(kCachestat, fd_.get(), range.data(), pages.data(), 0) == 0;
   }
 
-  // Of the whole file.
+  // Asks `read` with all of the file available.
   bool warm(server::ColdRead& read, std::uint64_t offset, std::uint64_t length) const {
     return read.warm(fd_.get(), offset, length, kSize - offset);
   }
@@ -79,7 +79,7 @@ class FileReader final : public cache::BlobReader {
   const int fd_;
 };
 
-TEST_F(ColdReadTest, FindsWhatIsCachedWarm) {
+TEST_F(ColdReadTest, FindsCachedBytesWarm) {
   const auto shared = context();
   int calls = 0;
   server::ColdRead read(shared, [&] { ++calls; });
@@ -91,7 +91,7 @@ TEST_F(ColdReadTest, FindsWhatIsCachedWarm) {
   EXPECT_EQ(counters_.cold_reads, 0u);
 }
 
-TEST_F(ColdReadTest, TakesAFileThatCantTellForWarm) {
+TEST_F(ColdReadTest, TakesAFileAsWarmWhenTheKernelCantTell) {
   const UniqueFd memory(::memfd_create("blob", MFD_CLOEXEC));
   ASSERT_TRUE(write_at(memory.get(), bytes_, 0).ok());
   const auto shared = context();
@@ -99,7 +99,7 @@ TEST_F(ColdReadTest, TakesAFileThatCantTellForWarm) {
   EXPECT_TRUE(read.warm(memory.get(), 0, 100'000, kSize));
 }
 
-TEST_F(ColdReadTest, HasAHelperReadInWhatIsCold) {
+TEST_F(ColdReadTest, LetsAHelperReadInColdBytes) {
   SKIP_UNLESS_COLD();
   const auto shared = context();
   int calls = 0;
@@ -113,7 +113,7 @@ TEST_F(ColdReadTest, HasAHelperReadInWhatIsCold) {
   EXPECT_EQ(::preadv2(fd_.get(), &into, 1, 99'999, RWF_NOWAIT), 1) << "it is in the page cache";
 }
 
-TEST_F(ColdReadTest, ReadsAheadOfWhatIsAskedFor) {
+TEST_F(ColdReadTest, ReadsAheadOfTheRequestedBytes) {
   SKIP_UNLESS_COLD();
   const auto shared = context();
   int calls = 0;
@@ -127,7 +127,7 @@ TEST_F(ColdReadTest, ReadsAheadOfWhatIsAskedFor) {
 TEST_F(ColdReadTest, SeesAHoleBetweenCachedEnds) {
   SKIP_UNLESS_COLD();
   if (!can_count_pages()) GTEST_SKIP() << "this kernel has no cachestat (Linux 6.5)";
-  ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_RANDOM);  // Nothing but what is asked for.
+  ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_RANDOM);  // No read-ahead.
   char byte = 0;
   ASSERT_EQ(::pread(fd_.get(), &byte, 1, 0), 1);
   ASSERT_EQ(::pread(fd_.get(), &byte, 1, (1 << 20) - 1), 1);
@@ -136,7 +136,7 @@ TEST_F(ColdReadTest, SeesAHoleBetweenCachedEnds) {
   EXPECT_FALSE(warm(read, 0, 1000));
 }
 
-TEST_F(ColdReadTest, LeavesWhatFollowsOnColdBytesToTheHelper) {
+TEST_F(ColdReadTest, LeavesBytesAfterColdBytesToTheHelper) {
   SKIP_UNLESS_COLD();
   const auto shared = context();
   int calls = 0;
@@ -145,12 +145,12 @@ TEST_F(ColdReadTest, LeavesWhatFollowsOnColdBytesToTheHelper) {
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
   std::string last(1 << 20, '\0');
   ASSERT_EQ(::pread(fd_.get(), last.data(), last.size(), 3 << 20), 1 << 20);
-  EXPECT_FALSE(warm(read, 3 << 20, 1000)) << "some of it may be warm, but who knows of all";
+  EXPECT_FALSE(warm(read, 3 << 20, 1000)) << "some bytes may be warm, but perhaps not all";
   ASSERT_TRUE(turn_until([&] { return calls == 2; }));
   EXPECT_TRUE(warm(read, 3 << 20, 1000));
 }
 
-TEST_F(ColdReadTest, CallsNobodyWhenItIsGone) {
+TEST_F(ColdReadTest, DoesNotCallBackAfterItsDestruction) {
   SKIP_UNLESS_COLD();
   const auto shared = context();
   int calls = 0;
@@ -162,14 +162,14 @@ TEST_F(ColdReadTest, CallsNobodyWhenItIsGone) {
   EXPECT_EQ(calls, 0);
 }
 
-TEST_F(ColdReadTest, MayGoInsideItsCallback) {
+TEST_F(ColdReadTest, MayBeDestroyedInItsCallback) {
   SKIP_UNLESS_COLD();
   const auto shared = context();
   std::unique_ptr<server::ColdRead> read;
   bool called = false;
   read = std::make_unique<server::ColdRead>(shared, [&, held = std::string(100, 'h')] {
     read.reset();
-    called = held.size() == 100;  // What it captured is still there.
+    called = held.size() == 100;  // The capture is still alive.
   });
   EXPECT_FALSE(warm(*read, 0, 1000));
   EXPECT_TRUE(turn_until([&] { return called; }));
@@ -190,7 +190,7 @@ TEST_F(ColdReadTest, AColdBlobIsSentWhole) {
   EXPECT_EQ(counters_.blob_bytes_from_cache, kSize);
 }
 
-TEST_F(ColdReadTest, AClientMayGoWhileItsBlobIsReadIn) {
+TEST_F(ColdReadTest, AClientMayLeaveWhileItsBlobIsReadIn) {
   SKIP_UNLESS_COLD();
   handler_.answer = [&](const server::Request&) {
     server::Response response;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Requests and answers over real sockets: what goes out for each kind of request, and
-// when the connection stays.
+// Requests and answers over real sockets: the answer to each kind of request, and whether
+// the connection stays open.
 
 #include <algorithm>
 #include <cstdlib>
@@ -130,7 +130,7 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsThatAreHandledLater) {
   EXPECT_EQ(handler_.seen.at(1).path, "/2");
 }
 
-TEST_F(HttpServerTest, LeavesAClientThatSendsFarAheadToWait) {
+TEST_F(HttpServerTest, StopsReadingFromAClientThatSendsFarAhead) {
   handler_.answer = nullptr;
   start();
   const auto client = connect();
@@ -138,7 +138,7 @@ TEST_F(HttpServerTest, LeavesAClientThatSendsFarAheadToWait) {
   while (requests.size() < (16u << 20)) requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   client->send(requests);
   ASSERT_TRUE(turn_until([&] { return handler_.waiting() == 1; }));
-  // Each answer lets it read little more than what it has answered.
+  // Each answer lets the server read little more than the answered request.
   for (int i = 0; i < 100; ++i) {
     handler_.respond(text_response("x"));
     ASSERT_TRUE(turn_until([&] { return handler_.waiting() == 1; }));
@@ -174,7 +174,7 @@ TEST_F(HttpServerTest, AnswersHeadOfABlobWithoutTheBody) {
   EXPECT_EQ(answer_of(*client).body, blob.bytes());
 }
 
-TEST_F(HttpServerTest, AnswersHeadWithALengthThatOnlyGetWouldSend) {
+TEST_F(HttpServerTest, AnswersHeadWithTheLengthOfGet) {
   handler_.answer = [](const server::Request&) {
     server::Response response;
     response.body = server::NoBody{5'000'000'000};
@@ -226,7 +226,7 @@ TEST_F(HttpServerTest, SendsATextLargerThanTheSocketBuffer) {
   EXPECT_TRUE(answer_of(*client).body == text);
 }
 
-TEST_F(HttpServerTest, AnswersLater) {
+TEST_F(HttpServerTest, AnswersWhenTheHandlerRespondsLater) {
   handler_.answer = nullptr;
   start();
   const auto client = connect();
@@ -237,7 +237,7 @@ TEST_F(HttpServerTest, AnswersLater) {
   EXPECT_EQ(handler_.dropped, 0);
 }
 
-TEST_F(HttpServerTest, DropsTheHandleOfAClientThatHasGone) {
+TEST_F(HttpServerTest, DropsTheHandleWhenTheClientLeaves) {
   handler_.answer = nullptr;
   start();
   const auto client = connect();
@@ -259,7 +259,7 @@ TEST_F(HttpServerTest, RefusesARequestItCantReadAndCloses) {
   EXPECT_EQ(counters_.request_errors, 1u);
 }
 
-TEST_F(HttpServerTest, LeavesTimeToReadARefusalThatFollowsAnAnswer) {
+TEST_F(HttpServerTest, LingersAfterARefusalThatFollowsAnAnswer) {
   start();
   const auto client = connect();
   client->get("/a");
@@ -280,7 +280,7 @@ TEST_F(HttpServerTest, RefusesATlsHelloAtOnce) {
   EXPECT_TRUE(ends(*client));
 }
 
-TEST_F(HttpServerTest, AnswersAPutAndLetsItsBodyComeWithoutAReset) {
+TEST_F(HttpServerTest, AnswersAPutWithoutAReset) {
   handler_.answer = [](const server::Request&) { return text_response("no pushes", 405); };
   start();
   const auto client = connect();
@@ -300,7 +300,7 @@ TEST_F(HttpServerTest, AnswersAPutAndLetsItsBodyComeWithoutAReset) {
   EXPECT_EQ(handler_.seen.size(), 1u) << "the body is no request";
 }
 
-TEST_F(HttpServerTest, DestroysBusyConnectionsWithItself) {
+TEST_F(HttpServerTest, DestroysBusyConnectionsWithTheServer) {
   handler_.answer = nullptr;
   start();
   const auto client = connect();

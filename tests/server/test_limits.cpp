@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What keeps one client from hurting another: deadlines, numbers of connections, and a
-// drain that ends. The deadlines here are short; what they are compared with is the
-// order of events, not a stopwatch.
+// The limits that keep one client from hurting another: deadlines, numbers of connections,
+// and a drain that ends. The deadlines here are short; the tests check the order of events,
+// not the times.
 
 #include <sys/resource.h>
 
@@ -27,7 +27,7 @@ TEST_F(LimitsTest, Answers408ToAHeadThatDoesNotEnd) {
   EXPECT_EQ(counters_.connections_timed_out, 1u);
 }
 
-TEST_F(LimitsTest, DoesNotLetAHeadThatDripsGoOnForEver) {
+TEST_F(LimitsTest, Answers408ToAHeadThatDrips) {
   limits_.request_timeout = milliseconds(100);
   start();
   const auto client = connect();
@@ -39,7 +39,7 @@ TEST_F(LimitsTest, DoesNotLetAHeadThatDripsGoOnForEver) {
   EXPECT_EQ(answer_of(*client).status, 408);
 }
 
-TEST_F(LimitsTest, ClosesAClientThatNeverAsks) {
+TEST_F(LimitsTest, ClosesAClientThatSendsNothing) {
   limits_.request_timeout = milliseconds(50);
   start();
   const auto client = connect();
@@ -58,7 +58,7 @@ TEST_F(LimitsTest, ClosesAnIdleConnection) {
   EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
 }
 
-TEST_F(LimitsTest, DoesNotCallAConnectionIdleWhileItsRequestIsHandled) {
+TEST_F(LimitsTest, AConnectionIsNotIdleWhileItsRequestIsHandled) {
   limits_.idle_timeout = limits_.request_timeout = limits_.stall_timeout = milliseconds(20);
   handler_.answer = nullptr;
   start();
@@ -70,7 +70,7 @@ TEST_F(LimitsTest, DoesNotCallAConnectionIdleWhileItsRequestIsHandled) {
   EXPECT_EQ(answer_of(*client).body, "late");
 }
 
-TEST_F(LimitsTest, ClosesAReaderThatStallsWhileAnotherIsServed) {
+TEST_F(LimitsTest, ClosesAStalledClientWhileAnotherIsServed) {
   GrowingBlob blob(patterned(10'000'000));
   handler_.answer = [&](const server::Request&) { return blob.response(); };
   limits_.stall_timeout = milliseconds(100);
@@ -92,7 +92,7 @@ TEST_F(LimitsTest, ClosesAReaderThatStallsWhileAnotherIsServed) {
   EXPECT_EQ(blob.readers(), 0u);
 }
 
-TEST_F(LimitsTest, DoesNotBlameAReaderForABlobThatStalls) {
+TEST_F(LimitsTest, DoesNotBlameAClientForABlobThatStalls) {
   GrowingBlob blob(patterned(1000), 10);
   handler_.answer = [&](const server::Request&) { return blob.response(); };
   limits_.stall_timeout = milliseconds(20);
@@ -124,7 +124,7 @@ TEST_F(LimitsTest, Answers503AboveTheConnectionLimit) {
   EXPECT_EQ(answer_of(*first).status, 200);
 }
 
-TEST_F(LimitsTest, TakesAnotherWhenOneHasGone) {
+TEST_F(LimitsTest, AcceptsAConnectionAfterAnotherHasClosed) {
   limits_.max_connections = 1;
   start();
   auto first = connect();
@@ -136,7 +136,7 @@ TEST_F(LimitsTest, TakesAnotherWhenOneHasGone) {
   EXPECT_EQ(answer_of(*second).status, 200);
 }
 
-TEST_F(LimitsTest, Answers503AboveTheLimitOfOneClientOnly) {
+TEST_F(LimitsTest, Answers503AboveTheLimitPerClient) {
   limits_.max_connections_per_client = 1;
   start();
   const auto first = connect();
@@ -179,7 +179,7 @@ TEST_F(LimitsTest, DrainWithoutAConnectionIsDoneAtOnce) {
   EXPECT_TRUE(turn_until([&] { return drained; }));
 }
 
-TEST_F(LimitsTest, DrainLetsABodyEnd) {
+TEST_F(LimitsTest, DrainLetsABodyFinish) {
   GrowingBlob blob(patterned(1000), 10);
   handler_.answer = [&](const server::Request&) { return blob.response(); };
   start();
@@ -196,7 +196,7 @@ TEST_F(LimitsTest, DrainLetsABodyEnd) {
   EXPECT_TRUE(turn_until([&] { return drained; }));
 }
 
-TEST_F(LimitsTest, DrainLetsARequestThatIsHandledBeAnswered) {
+TEST_F(LimitsTest, DrainLetsAHandledRequestBeAnswered) {
   handler_.answer = nullptr;
   start();
   const auto client = connect();
@@ -211,7 +211,7 @@ TEST_F(LimitsTest, DrainLetsARequestThatIsHandledBeAnswered) {
   EXPECT_TRUE(turn_until([&] { return drained; }));
 }
 
-TEST_F(LimitsTest, DrainTakesNoNewConnection) {
+TEST_F(LimitsTest, DrainAcceptsNoNewConnection) {
   handler_.answer = nullptr;
   start();
   const auto busy = connect();
@@ -224,7 +224,7 @@ TEST_F(LimitsTest, DrainTakesNoNewConnection) {
   EXPECT_EQ(late->received(), "");
 }
 
-TEST_F(LimitsTest, TheServerMayGoInsideDrained) {
+TEST_F(LimitsTest, TheServerMayBeDestroyedInTheDrainedCallback) {
   start();
   const auto client = connect();
   ASSERT_TRUE(turn_until([&] { return server_->connections() == 1; }));
@@ -232,7 +232,7 @@ TEST_F(LimitsTest, TheServerMayGoInsideDrained) {
   EXPECT_TRUE(turn_until([&] { return server_ == nullptr; }));
 }
 
-// The process has no descriptor left while `Scarce` lives.
+// While a Scarce lives, the process can open no descriptor.
 class Scarce {
  public:
   Scarce() {
@@ -248,7 +248,7 @@ class Scarce {
   rlimit before_{};
 };
 
-TEST_F(LimitsTest, PausesAcceptingWithoutDescriptorsAndGoesOnLater) {
+TEST_F(LimitsTest, PausesAcceptingWhileThereAreNoDescriptors) {
   start();
   log::start("error");
   const auto client = connect();

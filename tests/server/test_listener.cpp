@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the server listens: addresses, ports that are taken, and Unix sockets, stale
-// and alive.
+// Listening: addresses, ports in use, and Unix sockets, stale and alive.
 
 #include "server/listener.h"
 
@@ -19,7 +18,7 @@ namespace {
 class ListenerTest : public ServerTest {
  protected:
   std::string path() const { return dir_.path() + "/layby.sock"; }
-  // What a daemon that was killed leaves.
+  // Leaves a socket behind, as a killed daemon does.
   void leave_stale_socket() const {
     const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
@@ -36,7 +35,7 @@ class ListenerTest : public ServerTest {
   TempDir dir_;
 };
 
-TEST_F(ListenerTest, NamesThePortItGot) {
+TEST_F(ListenerTest, ReportsThePortThatItGot) {
   start();
   EXPECT_TRUE(address_.starts_with("127.0.0.1:")) << address_;
   EXPECT_NE(address_, "127.0.0.1:0");
@@ -61,16 +60,16 @@ TEST_F(ListenerTest, ListensToIpv4AndIpv6WithoutAHost) {
   EXPECT_EQ(answer_of(client).status, 200);
 }
 
-TEST_F(ListenerTest, SaysWhoseFaultAPortInUseIs) {
+TEST_F(ListenerTest, ExplainsThatAPortIsInUse) {
   start();
   const auto second = server_->listen_tcp(address_);
   ASSERT_FALSE(second.ok());
   const std::string& message = second.error().message;
   EXPECT_NE(message.find(address_), std::string::npos) << message;
-  EXPECT_NE(message.find("another program has it"), std::string::npos) << message;
+  EXPECT_NE(message.find("another program uses it"), std::string::npos) << message;
 }
 
-TEST_F(ListenerTest, SaysThatAnAddressIsNotHere) {
+TEST_F(ListenerTest, SaysThatNoInterfaceHasTheAddress) {
   make_server();
   const auto bound = server_->listen_tcp("192.0.2.77:0");
   ASSERT_FALSE(bound.ok());
@@ -86,7 +85,7 @@ TEST_F(ListenerTest, SaysWhatAUnixSocketNeeds) {
       << bound.error().message;
 }
 
-TEST_F(ListenerTest, RefusesANameForAnAddress) {
+TEST_F(ListenerTest, RefusesAnythingButANumericAddress) {
   make_server();
   for (const char* address : {"localhost:5000", "nowhere", "1.2.3:80", "127.0.0.1:99999", ""}) {
     const auto bound = server_->listen_tcp(address);
@@ -103,7 +102,7 @@ TEST_F(ListenerTest, ServesOnAUnixSocket) {
   EXPECT_EQ(answer_of(client).body, "you asked for /local");
 }
 
-TEST_F(ListenerTest, LetsOwnerAndGroupUseTheUnixSocketOnly) {
+TEST_F(ListenerTest, OnlyOwnerAndGroupMayUseTheUnixSocket) {
   make_server();
   ASSERT_TRUE(server_->listen_unix(path()).ok());
   struct stat found {};
@@ -141,12 +140,12 @@ TEST_F(ListenerTest, RefusesTheUnixSocketOfALiveDaemon) {
   EXPECT_TRUE(exists()) << "the live one keeps its path";
 }
 
-TEST_F(ListenerTest, LeavesAFileThatIsNoSocketAlone) {
+TEST_F(ListenerTest, DoesNotReplaceAFileThatIsNotASocket) {
   std::ofstream(path()) << "precious";
   make_server();
   const Status listening = server_->listen_unix(path());
   ASSERT_FALSE(listening.ok());
-  EXPECT_NE(listening.error().message.find("is no socket"), std::string::npos);
+  EXPECT_NE(listening.error().message.find("is not a socket"), std::string::npos);
   std::string kept;
   std::ifstream(path()) >> kept;
   EXPECT_EQ(kept, "precious");
@@ -158,7 +157,7 @@ TEST_F(ListenerTest, RefusesAPathTooLongForAUnixSocket) {
   EXPECT_FALSE(server_->listen_unix("").ok());
 }
 
-TEST_F(ListenerTest, NamesAFolderThatIsMissing) {
+TEST_F(ListenerTest, NamesAMissingFolder) {
   make_server();
   const Status listening = server_->listen_unix(dir_.path() + "/missing/layby.sock");
   ASSERT_FALSE(listening.ok());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which upstream a request is for: each way in which a client says it, which of them
-// counts when there are several, and what is refused.
+// Which upstream a request is for: the ways in which a client names it, their order, and
+// the refusals.
 
 #include "server/origin_choice.h"
 
@@ -43,7 +43,7 @@ class OriginChoiceTest : public ::testing::Test {
     std::string query;
     std::string host = "mirror.example:5000";
   };
-  // "ghcr.io acme/tool", or the status and the body of what was refused.
+  // "ghcr.io acme/tool", or the status and the body of the refusal.
   std::string choose(const Asked& asked) const {
     Request request;
     request.query = asked.query;
@@ -75,21 +75,17 @@ class OriginChoiceTest : public ::testing::Test {
   std::unique_ptr<cache::Cache> cache_;
 };
 
-// -- Nothing said
-
-TEST_F(OriginChoiceTest, FirstUpstreamWhenNothingIsSaid) {
+TEST_F(OriginChoiceTest, FirstUpstreamServesRequestsThatNameNone) {
   EXPECT_EQ(choose({"debian", ""}), "docker.io library/debian");
   EXPECT_EQ(choose({"acme/tool", "n=5&last=a"}), "docker.io acme/tool");
   EXPECT_EQ(choose({"acme/tool", "ns="}), "docker.io acme/tool");
 }
 
-TEST_F(OriginChoiceTest, FirstUpstreamWithoutAHost) {
+TEST_F(OriginChoiceTest, FirstUpstreamServesRequestsWithoutAHost) {
   EXPECT_EQ(choose({"acme/tool", "", ""}), "docker.io acme/tool");
   EXPECT_EQ(choose({"acme/tool", "", ":5000"}), "docker.io acme/tool");
   EXPECT_EQ(choose({"acme/tool", "", "."}), "docker.io acme/tool");
 }
-
-// -- ns
 
 TEST_F(OriginChoiceTest, NsNamesTheUpstream) {
   EXPECT_EQ(choose({"tool", "ns=ghcr.io"}), "ghcr.io tool");
@@ -98,25 +94,23 @@ TEST_F(OriginChoiceTest, NsNamesTheUpstream) {
   EXPECT_EQ(choose({"tool", "ns=docker.io"}), "docker.io library/tool");
 }
 
-TEST_F(OriginChoiceTest, NsThatIsNoUpstreamIsRefusedByName) {
+TEST_F(OriginChoiceTest, UnknownNsIsRefusedByName) {
   EXPECT_TRUE(is_refused({"acme/tool", "ns=quay.io"}, "404 NAME_UNKNOWN",
                          "no upstream is called \\\"quay.io\\\"; add it to \\\"upstreams\\\""));
 }
 
-TEST_F(OriginChoiceTest, NsCountsBeforeThePath) {
+TEST_F(OriginChoiceTest, NsOverridesThePath) {
   EXPECT_EQ(choose({"localhost/tool", "ns=ghcr.io"}), "ghcr.io localhost/tool");
   EXPECT_EQ(choose({"quay.io/tool", "ns=ghcr.io"}), "ghcr.io quay.io/tool");
 }
 
-TEST_F(OriginChoiceTest, NsCountsBeforeHost) {
+TEST_F(OriginChoiceTest, NsOverridesHost) {
   EXPECT_EQ(choose({"tool", "ns=box", "ghcr.io"}), "box tool");
 }
 
-TEST_F(OriginChoiceTest, UnderNsTheWholePathIsARepository) {
+TEST_F(OriginChoiceTest, WithNsTheWholePathIsARepository) {
   EXPECT_TRUE(is_refused({"localhost:80/tool", "ns=ghcr.io"}, "400 NAME_INVALID", "invalid"));
 }
-
-// -- The path
 
 TEST_F(OriginChoiceTest, FirstPartOfThePathNamesTheUpstream) {
   EXPECT_EQ(choose({"ghcr.io/acme/tool", ""}), "ghcr.io acme/tool");
@@ -130,20 +124,20 @@ TEST_F(OriginChoiceTest, DockerHubInThePathMeansLibraryToo) {
   EXPECT_EQ(choose({"index.docker.io/acme/tool", ""}), "docker.io acme/tool");
 }
 
-TEST_F(OriginChoiceTest, OnlyWhatLooksLikeARegistryIsOne) {
+TEST_F(OriginChoiceTest, OnlyAPartThatLooksLikeARegistryNamesAnUpstream) {
   EXPECT_EQ(choose({"box/tool", ""}), "docker.io box/tool");
   EXPECT_EQ(choose({"acme/ghcr.io", ""}), "docker.io acme/ghcr.io");
   EXPECT_EQ(choose({"ghcr.io", ""}), "docker.io library/ghcr.io");
 }
 
-TEST_F(OriginChoiceTest, RegistryInThePathThatIsNoUpstreamIsRefusedByName) {
+TEST_F(OriginChoiceTest, UnknownRegistryInThePathIsRefusedByName) {
   for (const std::string registry : {"quay.io", "ghcr.io:443", "localhost:5000"}) {
     EXPECT_TRUE(is_refused({registry + "/acme/tool", ""}, "404 NAME_UNKNOWN", registry));
     EXPECT_TRUE(is_refused({registry + "/acme/tool", "", "ghcr.io"}, "404 NAME_UNKNOWN", registry));
   }
 }
 
-TEST_F(OriginChoiceTest, ThePathCountsBeforeHost) {
+TEST_F(OriginChoiceTest, ThePathOverridesHost) {
   EXPECT_EQ(choose({"registry.example/tool", "", "ghcr.io"}), "registry.example tool");
 }
 
@@ -154,30 +148,26 @@ TEST_F(OriginChoiceTest, TheClientsNameKeepsTheRegistryItWrote) {
   EXPECT_EQ(target.client_name(), "index.docker.io/library/debian");
 }
 
-// -- Host
-
-TEST_F(OriginChoiceTest, HostNamesTheUpstreamHoweverItIsWritten) {
+TEST_F(OriginChoiceTest, HostNamesTheUpstreamInAnySpelling) {
   for (const char* host : {"ghcr.io", "GHCR.io", "ghcr.io.", "ghcr.io:5000", "Ghcr.IO.:443"}) {
     EXPECT_EQ(choose({"acme/tool", "", host}), "ghcr.io acme/tool") << host;
   }
 }
 
-TEST_F(OriginChoiceTest, HostWithThePortOfAnUpstreamsNameIsThatUpstream) {
+TEST_F(OriginChoiceTest, HostWithAPortMatchesTheUpstreamWithThatPort) {
   EXPECT_EQ(choose({"tool", "", "registry.example:5000"}), "registry.example:5000 tool");
   EXPECT_EQ(choose({"tool", "", "Registry.example.:5000"}), "registry.example:5000 tool");
   EXPECT_EQ(choose({"tool", "", "registry.example:5001"}), "registry.example tool");
   EXPECT_EQ(choose({"tool", "", "registry.example"}), "registry.example tool");
 }
 
-TEST_F(OriginChoiceTest, HostThatIsNoUpstreamIsThisBox) {
+TEST_F(OriginChoiceTest, UnknownHostMeansTheFirstUpstream) {
   for (const char* host : {"10.0.0.7:5000", "[::1]:5000", "layby", "quay.io", "xghcr.io"}) {
     EXPECT_EQ(choose({"tool", "", host}), "docker.io library/tool") << host;
   }
 }
 
-// -- What the upstream serves
-
-TEST_F(OriginChoiceTest, RepositoriesThatTheUpstreamDoesNotServeAreRefused) {
+TEST_F(OriginChoiceTest, RepositoryThatTheUpstreamDoesNotServeIsRefused) {
   EXPECT_TRUE(is_refused({"acme/secret", "ns=ghcr.io"}, "403 DENIED", "acme/secret of ghcr.io"));
   EXPECT_TRUE(is_refused({"ghcr.io/acme/secret", ""}, "403 DENIED", "acme/secret of ghcr.io"));
   EXPECT_TRUE(is_refused({"acme/secret", "", "ghcr.io"}, "403 DENIED", "acme/secret of ghcr.io"));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every route of the distribution API (OCI distribution-spec 1.1, pull) over a real
-// cache with a store in memory and upstreams that the test plays. The handler is called
-// directly; what goes over a socket is the other tests' affair.
+// cache with a store in memory and upstreams that the test plays. The test calls the handler
+// directly; other tests cover the socket.
 
 #include "layby/server/registry_api.h"
 
@@ -28,7 +28,7 @@ using server::Request;
 using server::Response;
 using std::chrono::seconds;
 
-// A request and what came of it.
+// A request and its answer.
 struct Exchange {
   Request request;
   cache::Handle handle;
@@ -50,7 +50,7 @@ struct Exchange {
   const server::NoBody* no_body() const {
     return response ? std::get_if<server::NoBody>(&response->body) : nullptr;
   }
-  // Whether it is an error answer as the specification wants it.
+  // Whether the response is an error answer as the specification defines it.
   bool is_error(int status_wanted, std::string_view code) const {
     return status() == status_wanted && header("Content-Type") == "application/json" &&
            text().starts_with("{\"errors\":[{\"code\":\"" + std::string(code) +
@@ -87,7 +87,7 @@ class RegistryApiTest : public ::testing::Test {
     exchange->handle = api_->handle(exchange->request, [to = exchange.get()](Response response) {
       to->response.emplace(std::move(response));
       ++to->answers;
-      to->request = {};  // It is valid until the answer only.
+      to->request = {};  // The request is valid only until the answer.
     });
     return exchange;
   }
@@ -98,7 +98,7 @@ class RegistryApiTest : public ::testing::Test {
     return ask("HEAD", target, std::move(fields));
   }
 
-  // Fails every upstream request with `error`, also those that are made again.
+  // Fails every upstream request with `error`, including the retries.
   void fail_all(const Exchange& exchange, const Error& error) {
     for (int i = 0; i < 50 && !exchange.response; ++i) {
       for (const auto& request : hub_->pending()) request->fail(error);
@@ -130,8 +130,6 @@ class RegistryApiTest : public ::testing::Test {
   const oci::Digest blob_digest_ = oci::Digest::of(blob_);
 };
 
-// -- The ping
-
 TEST_F(RegistryApiTest, AnswersThePingToAnybody) {
   for (const char* path : {"/v2/", "/v2"}) {
     const auto ping = get(path);
@@ -146,8 +144,6 @@ TEST_F(RegistryApiTest, AnswersThePingWithoutAskingUpstream) {
   get("/v2/", {{"Authorization", "Basic dXNlcjpwYXNz"}});
   EXPECT_TRUE(hub_->requests().empty());
 }
-
-// -- Manifests
 
 TEST_F(RegistryApiTest, ServesAStoredManifestByDigest) {
   store_.add_manifest(manifest_, type_);
@@ -201,13 +197,13 @@ TEST_F(RegistryApiTest, ServesAStaleTagWithAWarningWhenUpstreamFails) {
   EXPECT_TRUE(got->header("Warning").starts_with("110 "));
 }
 
-TEST_F(RegistryApiTest, AnswersHeadOfAManifestAsGet) {
+TEST_F(RegistryApiTest, AnswersHeadOfAManifestLikeGet) {
   store_.add_manifest(manifest_, type_);
   const auto got = head(manifest_path());
   EXPECT_EQ(got->status(), 200);
   EXPECT_EQ(got->header("Content-Type"), type_);
   EXPECT_EQ(got->header("Docker-Content-Digest"), digest_.str());
-  EXPECT_EQ(got->text().size(), manifest_.size()) << "the server leaves it out";
+  EXPECT_EQ(got->text().size(), manifest_.size()) << "the server leaves the body out";
 }
 
 TEST_F(RegistryApiTest, AnswersHeadOfATagFromUpstreamsHead) {
@@ -232,7 +228,7 @@ TEST_F(RegistryApiTest, Answers304ToAManifestTheClientHas) {
   }
 }
 
-TEST_F(RegistryApiTest, ServesAManifestThatIsNotTheClients) {
+TEST_F(RegistryApiTest, ServesAManifestThatTheClientDoesNotHave) {
   store_.add_manifest(manifest_, type_);
   EXPECT_EQ(get(manifest_path(), {{"If-None-Match", "\"sha256:other\""}})->status(), 200);
 }
@@ -253,7 +249,7 @@ TEST_F(RegistryApiTest, Answers400ForAManifestsMalformedDigest) {
   }
 }
 
-TEST_F(RegistryApiTest, Answers400ForATagThatIsNone) {
+TEST_F(RegistryApiTest, Answers400ForAMalformedTag) {
   const auto got = get("/v2/library/debian/manifests/-not-a-tag");
   EXPECT_TRUE(got->is_error(400, "MANIFEST_INVALID")) << got->text();
 }
@@ -274,8 +270,6 @@ TEST_F(RegistryApiTest, NeverServesAManifestWhoseDigestIsWrong) {
   }
   EXPECT_TRUE(got->is_error(503, "UNAVAILABLE")) << got->text();
 }
-
-// -- Blobs
 
 TEST_F(RegistryApiTest, ServesAStoredBlob) {
   store_.add_blob(blob_);
@@ -340,7 +334,7 @@ TEST_F(RegistryApiTest, Answers416OutsideTheBlob) {
   }
 }
 
-TEST_F(RegistryApiTest, ServesTheWholeForARangeItDoesNotRead) {
+TEST_F(RegistryApiTest, ServesTheWholeBlobForAnUnsupportedRange) {
   store_.add_blob(blob_);
   for (const char* range : {"lines=1-2", "bytes=8-4", "bytes=0-1,4-5", "bytes=x"}) {
     EXPECT_EQ(get(blob_path(), {{"Range", range}})->status(), 200) << range;
@@ -354,11 +348,11 @@ TEST_F(RegistryApiTest, HonoursIfRange) {
   };
   EXPECT_EQ(ranged(etag()), 206);
   EXPECT_EQ(ranged("\"sha256:other\""), 200);
-  EXPECT_EQ(ranged("W/" + etag()), 200) << "weak tags do not do";
+  EXPECT_EQ(ranged("W/" + etag()), 200) << "weak tags do not count";
   EXPECT_EQ(ranged("Mon, 23 Nov 2026 11:00:00 GMT"), 200);
 }
 
-TEST_F(RegistryApiTest, Answers304ToABlobTheClientHasWithoutALook) {
+TEST_F(RegistryApiTest, Answers304ToABlobTheClientHasWithoutALookup) {
   const auto got = get(blob_path(), {{"If-None-Match", etag()}});
   EXPECT_EQ(got->status(), 304);
   ASSERT_NE(got->no_body(), nullptr);
@@ -406,15 +400,13 @@ TEST_F(RegistryApiTest, Answers400ForABlobsMalformedDigest) {
   }
 }
 
-TEST_F(RegistryApiTest, GivesUpWhatTheClientNoLongerWants) {
+TEST_F(RegistryApiTest, CancelsTheUpstreamRequestWhenTheClientLeaves) {
   const auto got = head(blob_path());
   const auto request = hub_->only_pending();
   got->handle.reset();
   EXPECT_TRUE(request->cancelled());
   EXPECT_EQ(got->answers, 0);
 }
-
-// -- Tags
 
 TEST_F(RegistryApiTest, ListsTagsSorted) {
   const auto got = get("/v2/library/debian/tags/list");
@@ -451,7 +443,7 @@ TEST_F(RegistryApiTest, LinksToTheNextPageUnderTheNameTheClientUsed) {
   EXPECT_EQ(got->text(), R"({"name":"ghcr.io/acme/tool","tags":["a"]})");
 }
 
-TEST_F(RegistryApiTest, HasNoTagsForZeroOfThem) {
+TEST_F(RegistryApiTest, AnswersAnEmptyListForZeroTags) {
   const auto got = get("/v2/library/debian/tags/list?n=0");
   EXPECT_EQ(got->status(), 200);
   EXPECT_EQ(got->text(), R"({"name":"library/debian","tags":[]})");
@@ -459,14 +451,14 @@ TEST_F(RegistryApiTest, HasNoTagsForZeroOfThem) {
   EXPECT_TRUE(hub_->requests().empty());
 }
 
-TEST_F(RegistryApiTest, Answers400ForANumberOfTagsThatIsNone) {
+TEST_F(RegistryApiTest, Answers400ForAMalformedNumberOfTags) {
   for (const char* n : {"-1", "x", "", "1.5", "99999999999999999999999"}) {
     const auto got = get(std::string("/v2/library/debian/tags/list?n=") + n);
     EXPECT_TRUE(got->is_error(400, "PAGINATION_NUMBER_INVALID")) << n << ": " << got->text();
   }
 }
 
-TEST_F(RegistryApiTest, ListsWhatIsCachedWhenUpstreamFails) {
+TEST_F(RegistryApiTest, ListsCachedTagsWhenUpstreamFails) {
   store_.add_manifest(manifest_, type_);
   for (const char* tag : {"a", "b", "c"}) keep_tag(tag, seconds(10));
   const auto got = get("/v2/library/debian/tags/list?n=1&last=a");
@@ -475,15 +467,13 @@ TEST_F(RegistryApiTest, ListsWhatIsCachedWhenUpstreamFails) {
   EXPECT_EQ(got->header("Link"), "</v2/library/debian/tags/list?last=b&n=1>; rel=\"next\"");
 }
 
-TEST_F(RegistryApiTest, Answers404ForTheTagsOfARepositoryThatIsMissing) {
+TEST_F(RegistryApiTest, Answers404ForTheTagsOfAMissingRepository) {
   const auto got = get("/v2/library/nothing/tags/list");
   hub_->fail({ErrorCode::kNotFound, "no such repository", {}});
   EXPECT_TRUE(got->is_error(404, "NAME_UNKNOWN")) << got->text();
 }
 
-// -- Referrers
-
-TEST_F(RegistryApiTest, HasAnEmptyIndexWhereThereAreNoReferrers) {
+TEST_F(RegistryApiTest, AnswersAnEmptyIndexWithoutReferrers) {
   const auto got = get("/v2/library/debian/referrers/" + digest_.str());
   hub_->fail({ErrorCode::kNotFound, "no such API", {}});
   EXPECT_EQ(got->status(), 200);
@@ -505,8 +495,6 @@ TEST_F(RegistryApiTest, Answers400ForTheReferrersOfAMalformedDigest) {
   const auto got = get("/v2/library/debian/referrers/sha256:abc");
   EXPECT_TRUE(got->is_error(400, "DIGEST_INVALID")) << got->text();
 }
-
-// -- Names, upstreams, policy
 
 TEST_F(RegistryApiTest, PutsLibraryBeforeAShortName) {
   const auto got = get("/v2/debian/manifests/stable");
@@ -545,7 +533,7 @@ TEST_F(RegistryApiTest, Answers404ForAnUnknownUpstream) {
   }
 }
 
-TEST_F(RegistryApiTest, Answers403ForWhatPolicyKeepsOut) {
+TEST_F(RegistryApiTest, Answers403ForADeniedRepository) {
   const std::string digest = blob_digest_.str();
   for (const std::string& path :
        {std::string("/v2/acme/secret/manifests/latest"), "/v2/acme/secret/blobs/" + digest,
@@ -561,7 +549,7 @@ TEST_F(RegistryApiTest, Answers403ForWhatPolicyKeepsOut) {
   EXPECT_TRUE(hub_->requests().empty());
 }
 
-TEST_F(RegistryApiTest, KeepsOutWhatIsInTheStoreButNotAllowed) {
+TEST_F(RegistryApiTest, Answers403ForAStoredBlobOfADeniedRepository) {
   store_.add_blob(blob_);
   EXPECT_EQ(get("/v2/acme/secret/blobs/" + blob_digest_.str())->status(), 403);
   EXPECT_EQ(
@@ -569,22 +557,20 @@ TEST_F(RegistryApiTest, KeepsOutWhatIsInTheStoreButNotAllowed) {
       403);
 }
 
-TEST_F(RegistryApiTest, Answers400ForANameThatIsNone) {
+TEST_F(RegistryApiTest, Answers400ForAMalformedName) {
   for (const char* name : {"Library/Debian", "library//debian", "library/%2e%2e", "-x", "a/../b"}) {
     const auto got = get(std::string("/v2/") + name + "/manifests/stable");
     EXPECT_TRUE(got->is_error(400, "NAME_INVALID")) << name << ": " << got->text();
   }
 }
 
-TEST_F(RegistryApiTest, Answers404ForAPathThatIsNoEndpoint) {
+TEST_F(RegistryApiTest, Answers404ForAnUnknownEndpoint) {
   for (const char* path : {"/v2/library/debian", "/v2/_catalog", "/v2/library/debian/nothing/x"}) {
     const auto got = get(path);
     EXPECT_EQ(got->status(), 404) << path;
     EXPECT_TRUE(got->text().starts_with("{\"errors\":[")) << path;
   }
 }
-
-// -- Pushes
 
 TEST_F(RegistryApiTest, Answers405ToPushesAndDeletes) {
   for (const char* method : {"PUT", "POST", "PATCH", "DELETE"}) {
@@ -599,11 +585,9 @@ TEST_F(RegistryApiTest, Answers405ToPushesAndDeletes) {
   EXPECT_TRUE(hub_->requests().empty());
 }
 
-TEST_F(RegistryApiTest, Answers405ToAnUploadsGet) {
+TEST_F(RegistryApiTest, Answers405ToGetOfAnUpload) {
   EXPECT_TRUE(get("/v2/library/debian/blobs/uploads/1234")->is_error(405, "UNSUPPORTED"));
 }
-
-// -- What upstream's failures become
 
 struct Failure {
   ErrorCode code;
@@ -626,7 +610,7 @@ class RegistryApiFailureTest : public RegistryApiTest,
   }
 };
 
-TEST_P(RegistryApiFailureTest, HasItsStatusAndIsNever401Or429) {
+TEST_P(RegistryApiFailureTest, KeepsItsStatusAndIsNever401Or429) {
   const Failure failure = GetParam();
   for (const auto& [method, path] : requests()) {
     const auto got = ask(method, path);
@@ -650,7 +634,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Failure{ErrorCode::kIo, 503}),
     [](const auto& tested) { return std::string(to_string(tested.param.code)); });
 
-TEST_F(RegistryApiTest, PassesOnHowLongToWait) {
+TEST_F(RegistryApiTest, PassesOnRetryAfter) {
   const auto got = get("/v2/library/debian/tags/list");
   hub_->fail({ErrorCode::kThrottled, "too many", seconds(90)});
   EXPECT_EQ(got->status(), 503);

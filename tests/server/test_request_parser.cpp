@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Request heads as clients and attackers send them. Whatever is refused is refused with
-// the same status however the bytes are cut.
+// Request heads as clients and attackers send them. A refused head is refused with the same
+// status however the bytes are cut.
 
 #include "server/request_parser.h"
 
@@ -33,7 +33,7 @@ Parsed parse(std::string_view bytes, std::size_t step = std::string_view::npos) 
   RequestParser parser(kLimit);
   Parsed parsed;
   while (!bytes.empty() && parsed.outcome == Outcome::kIncomplete) {
-    const std::string piece(bytes.substr(0, step));  // Its own, so that ASan sees its end.
+    const std::string piece(bytes.substr(0, step));  // A copy, so that ASan knows its end.
     std::size_t consumed = 0;
     parsed.outcome = parser.feed(piece, consumed);
     EXPECT_LE(consumed, piece.size());
@@ -45,7 +45,7 @@ Parsed parse(std::string_view bytes, std::size_t step = std::string_view::npos) 
   return parsed;
 }
 
-// The status with which `head` is refused; 0 when it isn't.
+// The status with which `head` is refused; 0 when the head is accepted.
 int refused(std::string_view head) {
   const Parsed whole = parse(head);
   const Parsed bytewise = parse(head, 1);
@@ -122,7 +122,7 @@ TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
   }
 }
 
-TEST(RequestParserTest, DoesNotEndALineThatTheLastRequestBegan) {
+TEST(RequestParserTest, ResetForgetsTheLastByte) {
   RequestParser parser(kLimit);
   std::size_t consumed = 0;
   EXPECT_EQ(parser.feed("GET /a HTTP/1.1\r", consumed), Outcome::kIncomplete);
@@ -139,7 +139,7 @@ TEST(RequestParserTest, CountsTheBytesOfAHead) {
   EXPECT_EQ(parser.head_bytes(), 27U);
 }
 
-TEST(SpareExchangeTest, KeepsOneThatReadALittle) {
+TEST(SpareExchangeTest, KeepsAnExchangeOnlyAfterASmallHead) {
   SpareExchange spare;
   for (const std::size_t path_bytes :
        {std::size_t{1}, std::size_t{SpareExchange::kMostHeadBytes}}) {
@@ -154,26 +154,26 @@ TEST(SpareExchangeTest, KeepsOneThatReadALittle) {
   }
 }
 
-TEST(RequestParserTest, LeavesWhatFollowsTheHead) {
+TEST(RequestParserTest, LeavesTheBytesAfterTheHead) {
   const Parsed parsed = parse("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /next HTTP/1.1\r\n");
   ASSERT_EQ(parsed.outcome, Outcome::kComplete);
   EXPECT_EQ(parsed.rest, "GET /next HTTP/1.1\r\n");
 }
 
-TEST(RequestParserTest, LeavesTheBodyAndSaysThatThereIsOne) {
+TEST(RequestParserTest, LeavesTheBodyAndReportsIt) {
   const Parsed parsed = parse("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
   ASSERT_EQ(parsed.outcome, Outcome::kComplete);
   EXPECT_TRUE(parsed.request.has_body);
   EXPECT_EQ(parsed.rest, "abc");
 }
 
-TEST(RequestParserTest, TakesAChunkedBodyForABody) {
+TEST(RequestParserTest, ReportsAChunkedBody) {
   const Parsed parsed = parse("PATCH /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
   ASSERT_EQ(parsed.outcome, Outcome::kComplete);
   EXPECT_TRUE(parsed.request.has_body);
 }
 
-TEST(RequestParserTest, TakesContentLengthZeroForNoBody) {
+TEST(RequestParserTest, ReportsNoBodyForContentLengthZero) {
   const Parsed parsed = parse("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
   ASSERT_EQ(parsed.outcome, Outcome::kComplete);
   EXPECT_FALSE(parsed.request.has_body);
@@ -207,13 +207,13 @@ TEST(RequestParserTest, KeepsAnHttp10ConnectionThatAsksForIt) {
   EXPECT_TRUE(parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").request.keep_alive);
 }
 
-TEST(RequestParserTest, NamesTlsToWhoeverSpeaksItHere) {
+TEST(RequestParserTest, NamesTlsToAClientThatSpeaksTls) {
   const std::string hello("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
   EXPECT_EQ(refused(hello), 400);
   EXPECT_NE(parse(hello).refusal.text.find("TLS"), std::string::npos);
 }
 
-TEST(RequestParserTest, RefusesWhatIsNoHttp) {
+TEST(RequestParserTest, RefusesOtherProtocols) {
   EXPECT_EQ(refused("SSH-2.0-OpenSSH_9.2\r\n"), 400);
   EXPECT_EQ(refused(std::string("\0\0\0\0\r\n\r\n", 8)), 400);
   EXPECT_EQ(refused("get / HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
@@ -252,7 +252,7 @@ TEST(RequestParserTest, RefusesContentLengthBesideTransferEncoding) {
             400);
 }
 
-TEST(RequestParserTest, RefusesAContentLengthThatIsNoNumber) {
+TEST(RequestParserTest, RefusesAContentLengthThatIsNotANumber) {
   for (const std::string value : {"-1", "+1", "0x10", "1 2", "99999999999999999999", ""}) {
     EXPECT_EQ(refused("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: " + value + "\r\n\r\n"), 400)
         << value;
@@ -296,7 +296,7 @@ TEST(RequestParserTest, RefusesAHeadAboveTheLimit) {
   EXPECT_EQ(refused(start + std::string(kLimit - start.size() - 3, 'c') + "\r\n\r\n"), 431);
 }
 
-TEST(RequestParserTest, TakesAHeadOfJustTheLimit) {
+TEST(RequestParserTest, AcceptsAHeadOfExactlyTheLimit) {
   const std::string start = "GET / HTTP/1.1\r\nHost: x\r\nCookie: ";
   const std::string head = start + std::string(kLimit - start.size() - 4, 'c') + "\r\n\r\n";
   ASSERT_EQ(head.size(), kLimit);
@@ -304,7 +304,7 @@ TEST(RequestParserTest, TakesAHeadOfJustTheLimit) {
   EXPECT_EQ(parse(head, 1).outcome, Outcome::kComplete);
 }
 
-TEST(RequestParserTest, TakesAnyAmountBehindAHeadWithinTheLimit) {
+TEST(RequestParserTest, AcceptsAnyAmountAfterAHeadWithinTheLimit) {
   const std::string next(2 * kLimit, 'n');
   const Parsed parsed = parse("GET / HTTP/1.1\r\nHost: x\r\n\r\n" + next);
   ASSERT_EQ(parsed.outcome, Outcome::kComplete);
@@ -317,13 +317,13 @@ TEST(RequestParserTest, RefusesTooManyHeaders) {
   EXPECT_EQ(refused(head + "\r\n"), 431);
 }
 
-TEST(RequestParserTest, RefusesATargetThatIsNoPath) {
+TEST(RequestParserTest, RefusesATargetThatIsNotAPath) {
   EXPECT_EQ(refused("GET http://x/v2/ HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
   EXPECT_EQ(refused("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
   EXPECT_EQ(refused("CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
 }
 
-TEST(RequestParserTest, TakesAnUpgradeForAnOrdinaryRequest) {
+TEST(RequestParserTest, TreatsAnUpgradeAsAnOrdinaryRequest) {
   const Parsed parsed =
       parse("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
   ASSERT_EQ(parsed.outcome, Outcome::kComplete);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTPS: what goes through a handshake comes out the same, sessions are resumed, a new
-// identity counts for new connections only, and what isn't TLS is told so.
+// HTTPS: answers arrive unchanged, sessions are resumed, a new identity serves only new
+// connections, and a client without TLS is told to use it.
 
 #include <fcntl.h>
 #include <openssl/ssl.h>
@@ -43,11 +43,11 @@ class TlsClient {
 
   // Whether the handshake is over.
   bool shake() { return SSL_do_handshake(ssl_.get()) == 1; }
-  // Whether all of it went out.
+  // Whether the whole text went out.
   bool send(const std::string& text) {
     return SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) > 0;
   }
-  // What has come so far.
+  // The bytes received so far.
   const std::string& received() {
     std::array<char, 16 << 10> buffer;
     int n = 0;
@@ -120,7 +120,7 @@ class TlsTest : public testing::ServerTest {
   std::shared_ptr<const TlsIdentity> identity_;
 };
 
-TEST_F(TlsTest, AnswersOverOneConnectionOneAfterTheOther) {
+TEST_F(TlsTest, AnswersSeveralRequestsOnOneConnection) {
   const auto client = shaken();
   for (const char* path : {"/a", "/b"}) {
     client->forget();
@@ -139,7 +139,7 @@ TEST_F(TlsTest, ABlobOfManyRecordsComesWhole) {
   EXPECT_EQ(client->body(), blob.bytes());
 }
 
-TEST_F(TlsTest, ARangeOfABlobThatGrowsComesWhole) {
+TEST_F(TlsTest, ARangeOfAGrowingBlobComesWhole) {
   GrowingBlob blob(patterned(400'000), 20'000);
   handler_.answer = [&](const Request&) { return blob.response(http::ByteRange{10'000, 300'000}); };
   const auto client = shaken();
@@ -183,7 +183,7 @@ TEST_F(TlsTest, AHeadInPiecesIsOneRequest) {
   EXPECT_TRUE(turn_until([&] { return client->body() == "you asked for /pieces"; }));
 }
 
-TEST_F(TlsTest, AnAnswerThatClosesSaysThatNothingFollows) {
+TEST_F(TlsTest, AClosingAnswerEndsWithCloseNotify) {
   const auto client = shaken();
   get(*client, "/last", "Connection: close\r\n");
   EXPECT_TRUE(turn_until([&] { return client->body() == "you asked for /last"; }));
@@ -244,7 +244,7 @@ TEST_F(TlsTest, AHandshakeThatDripsIsClosedAtTheDeadline) {
   EXPECT_TRUE(ends(*client));
 }
 
-TEST_F(TlsTest, AFileThatIsNoCertificateIsNamed) {
+TEST_F(TlsTest, AMalformedCertificateFileIsNamed) {
   std::ofstream(files_.certificate_file) << "nonsense";
   const auto loaded = TlsIdentity::load(files_, nullptr);
   ASSERT_FALSE(loaded.ok());
@@ -259,7 +259,7 @@ TEST_F(TlsTest, AKeyOfAnotherCertificateIsRefused) {
   EXPECT_NE(loaded.error().message.find(files_.key_file), std::string::npos);
 }
 
-TEST_F(TlsTest, AFileThatCannotBeReadIsNamedWithTheSystemsReason) {
+TEST_F(TlsTest, AnUnreadableFileIsNamedWithTheSystemsReason) {
   files_.key_file = folder_.path() + "/none.pem";
   const auto loaded = TlsIdentity::load(files_, nullptr);
   ASSERT_FALSE(loaded.ok());
@@ -267,7 +267,7 @@ TEST_F(TlsTest, AFileThatCannotBeReadIsNamedWithTheSystemsReason) {
       << loaded.error().message;
 }
 
-TEST_F(TlsTest, TheEndOfTheCertificateIsKnown) {
+TEST_F(TlsTest, TheExpiryOfTheCertificateIsKnown) {
   const auto left = identity_->expires_at() - clock_.wall_now();
   EXPECT_GT(left, std::chrono::days(364));
   EXPECT_LE(left, std::chrono::days(365));

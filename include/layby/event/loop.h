@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The one event loop of the daemon, over libevent's core: readiness of descriptors,
-// timers, signals, and calls posted from other threads. Everything but post() is for
-// the loop thread. No libevent handle leaves this module.
+// timers, signals, and calls posted from other threads. Only post() may be called on
+// another thread than the loop's. No libevent handle leaves this module.
 
 #ifndef LAYBY_EVENT_LOOP_H_
 #define LAYBY_EVENT_LOOP_H_
@@ -17,24 +17,24 @@
 
 namespace layby::event {
 
-// Told when a descriptor is ready. May destroy its own IoWatch.
+// Learns when a descriptor is ready. on_io() may destroy its own IoWatch.
 class IoHandler {
  public:
   virtual ~IoHandler() = default;
   virtual void on_io(bool readable, bool writable) = 0;
 };
 
-// Watches one descriptor, level-triggered. Its destructor stops that; the descriptor is
-// the owner's and closes after it.
+// Watches one descriptor, level-triggered, until the watch is destroyed. The descriptor
+// belongs to the caller, who closes it after that.
 class IoWatch {
  public:
   virtual ~IoWatch() = default;
-  // What on_io is called for; nothing at first.
+  // Chooses the events that on_io() reports. A new watch reports none.
   virtual void want(bool readable, bool writable) = 0;
 };
 
-// A deadline that is moved often: arm() again replaces, disarm() forgets. The callback
-// may destroy its own Alarm.
+// A deadline that moves often. arm() replaces the deadline, disarm() removes it. The
+// callback may destroy its own Alarm.
 class Alarm {
  public:
   virtual ~Alarm() = default;
@@ -44,26 +44,26 @@ class Alarm {
 
 class Loop final : public cache::Timers {
  public:
-  // kIo when the kernel has no epoll or eventfd to give.
+  // Fails with kIo when the kernel refuses epoll or an eventfd.
   static Result<std::unique_ptr<Loop>> create();
   ~Loop() override;
 
-  // Turns until stop().
+  // Returns after stop(). Not re-entrant.
   void run();
-  // Ends run() after the present turn.
+  // Ends run() after the present callback; calls that were posted together are one callback.
   void stop();
 
   // `handler` outlives the watch.
   std::unique_ptr<IoWatch> watch(int fd, IoHandler& handler);
   std::unique_ptr<Alarm> alarm(std::function<void()> on_alarm);
-  // Calls `on_signal` on the loop for each `signal_number` the process gets.
+  // Calls `on_signal` on the loop each time the process gets `signal_number`.
   cache::Handle on_signal(int signal_number, std::function<void()> on_signal);
 
   cache::Handle after(std::chrono::milliseconds delay, std::function<void()> then) override;
   void defer(std::function<void()> then) override;
 
-  // From any thread: runs `call` on the loop thread, in order. What is posted after
-  // run() has ended is dropped with the loop.
+  // From any thread. Runs the calls on the loop thread in the order they were posted. A
+  // call that has not run when the loop is destroyed is destroyed with it.
   void post(std::function<void()> call);
 
   Loop(const Loop&) = delete;

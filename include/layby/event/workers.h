@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The helper threads: they own every call that can wait for a disk. Work of one Lane
-// runs in order, one at a time; lanes run beside each other. Results go back by
-// Loop::post.
+// The helper threads make every call that can wait for a disk. The work of one Lane
+// runs in order, one piece at a time; different lanes run in parallel. Results go back
+// by Loop::post.
 
 #ifndef LAYBY_EVENT_WORKERS_H_
 #define LAYBY_EVENT_WORKERS_H_
@@ -14,8 +14,8 @@ namespace layby::event {
 
 class Workers;
 
-// An ordered queue of work on the helper threads. Destroying it waits for nothing:
-// what is queued still runs, so work must own what it uses.
+// An ordered queue of work on the helper threads. Destroying a lane does not wait. Its
+// queued work still runs, so the work must own what it uses.
 class Lane {
  public:
   Lane(Lane&&) noexcept;
@@ -34,12 +34,13 @@ class Lane {
 
 class Workers {
  public:
+  // `threads` is above 0.
   explicit Workers(int threads);
-  // Runs what is queued, then joins.
+  // Runs the queued work, then joins the threads.
   ~Workers();
 
   Lane make_lane();
-  // Work that needs no order.
+  // Runs `work` in no particular order.
   void submit(std::function<void()> work);
 
   Workers(const Workers&) = delete;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A circuit breaker: whether an upstream is worth asking, learnt from how the last
-// requests went. What it costs to find out is paid once: while it is open nobody else
-// waits, and small probes find out when it is over. The only state is that of one
-// upstream; times are passed in.
+// A circuit breaker: whether an upstream is worth asking, learnt from its last answers
+// and failures. Only the first requests wait for a dead upstream: while the breaker is
+// open other requests fail at once, and small probes find out when the upstream is back.
+// A breaker holds the state of one upstream; times are passed in.
 //
 //   closed --- failure, late answer ---> doubtful --- probe failed, three failures --+
 //     ^  |                                  |                                        v
@@ -24,27 +24,28 @@ namespace layby::policy {
 class Breaker {
  public:
   enum class State {
-    kClosed,    // It answers.
-    kDoubtful,  // Something went wrong a moment ago: what has a cached answer should take it.
-    kOpen,      // It is down: nothing new should be asked.
+    kClosed,    // The upstream answers.
+    kDoubtful,  // A request failed a moment ago: use a cached answer where there is one.
+    kOpen,      // The upstream is down: send no new request.
   };
 
-  // An answer came, whatever it said.
+  // An answer came, with any status.
   void on_answer();
-  // No answer, and it was known soon: refused, reset, no such name, a 5xx.
+  // A quick failure: refused, reset, no such name, a 5xx.
   void on_failure(SteadyTime now);
-  // No answer within a time that was short, or none any more in mid-body.
+  // No answer within a short timeout, or the body stopped in the middle.
   void on_doubt(SteadyTime now);
-  // No answer within all the time that an answer may take.
+  // No answer within the full timeout.
   void on_time_out(SteadyTime now);
   void on_probe_failed(SteadyTime now);
-  // Somebody was turned away: the next probe may come sooner, though not twice a second.
+  // A request was turned away, so the next probe may come sooner, but at least a second after
+  // the last failed probe. Call it only while the breaker isn't closed.
   void on_turned_away(SteadyTime now);
 
   State state() const { return state_; }
-  // When the next probe is due; nullopt while it is closed.
+  // When the next probe is due; nullopt while the breaker is closed.
   std::optional<SteadyTime> probe_at() const;
-  // Since when it is not closed.
+  // When the breaker left kClosed. Means nothing while it is closed.
   SteadyTime since() const { return since_; }
 
  private:
@@ -54,8 +55,8 @@ class Breaker {
   State state_ = State::kClosed;
   int failures_ = 0;        // In a row.
   int failed_probes_ = 0;   // In a row.
-  SteadyTime probe_at_{};   // Not when closed.
-  SteadyTime probed_at_{};  // The last failed one.
+  SteadyTime probe_at_{};   // Means nothing while closed.
+  SteadyTime probed_at_{};  // The last failed probe.
   SteadyTime since_{};
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A part of every day, by the clock on the wall: "01:00-05:00". One that ends before it
-// begins goes over midnight. Pure: values in, values out.
+// A part of every day in local time: "01:00-05:00". A window whose end is before its
+// beginning spans midnight. Pure: values in, values out.
 
 #ifndef LAYBY_POLICY_DAY_WINDOW_H_
 #define LAYBY_POLICY_DAY_WINDOW_H_
@@ -16,12 +16,12 @@ namespace layby::policy {
 
 class DayWindow {
  public:
-  // kInvalid says what is wrong, as the end of a sentence that names the text.
+  // A kInvalid message is the end of a sentence that begins with the name of the text.
   static Result<DayWindow> parse(std::string_view text);
 
-  // Times of day are since midnight, below 24 hours.
+  // A time of day counts from midnight and is below 24 hours.
   bool contains(std::chrono::seconds time_of_day) const;
-  // 0 when it has begun, or ended.
+  // until_begin() is 0 inside the window, until_end() is 0 outside.
   std::chrono::seconds until_begin(std::chrono::seconds time_of_day) const;
   std::chrono::seconds until_end(std::chrono::seconds time_of_day) const;
 
@@ -32,8 +32,8 @@ class DayWindow {
  private:
   DayWindow(std::chrono::minutes begin, std::chrono::minutes end) : begin_(begin), end_(end) {}
 
-  std::chrono::minutes begin_;  // The first that is in it,
-  std::chrono::minutes end_;    // and the first behind it; 24:00 is 0:00 of the next day.
+  std::chrono::minutes begin_;  // The first minute of the window, since midnight.
+  std::chrono::minutes end_;    // The first minute after the window; may be 24:00.
 };
 
 }  // namespace layby::policy

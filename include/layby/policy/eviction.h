@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What leaves the cache when room is needed, and how much. Each object has a rank that
-// is computed when it is used and then stays, so the store can keep its objects in an
-// ordered table and take the lowest without looking at the others. This is Greedy-Dual
-// in fixed point (Cao and Irani, 1997; Arlitt and others, 1999): the cache's clock
-// stands at the rank of what was evicted last, a use lifts an object above it, and what
-// isn't used any more is overtaken. docs/eviction.md has the simulation that chose the
-// figures. Pure: values in, values out.
+// Which objects leave the cache when room is needed, and how many bytes. The rank of an
+// object is computed at each use and stays the same between uses, so the store can keep
+// its objects in an ordered table and evict the lowest without looking at the others.
+// This is Greedy-Dual in fixed point (Cao and Irani, 1997; Arlitt and others, 1999): the
+// cache's clock stands at the highest rank evicted so far, and a use lifts an object
+// above the clock. Objects that nobody uses are overtaken. docs/eviction.md has the
+// simulation that chose the figures. Pure: values in, values out.
 
 #ifndef LAYBY_POLICY_EVICTION_H_
 #define LAYBY_POLICY_EVICTION_H_
@@ -17,18 +17,18 @@
 
 namespace layby::policy {
 
-// The rank of an object that has been used `hits` times (1 or more, the storing counted
-// as the first) when the cache's clock stands at `clock`. The lowest goes first.
+// The rank of an object that has been used `hits` times when the cache's clock stands at
+// `clock`. Storing the object counts as its first use. The lowest rank goes first.
 std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_bytes);
 
-// The clock after an object of rank `victim_rank` was evicted. It never goes back. Ranks mean
-// something only beside the clock that they were made at, so it is stored with them.
+// The clock after an object of rank `victim_rank` was evicted. The clock never goes back.
+// Ranks mean something only together with their clock, so the store keeps the clock too.
 std::uint64_t clock_after(std::uint64_t clock, std::uint64_t victim_rank);
 
-// How many bytes must go so that `new_bytes` more keep both rules: 0 when there is room,
-// else a little more than is missing, so that eviction comes in steps and not for each
-// blob. More than `use.cached_bytes` when evicting everything would not do; then nothing
-// should go.
+// How many bytes must go so that both rules hold after `new_bytes` more. 0 when there is
+// room, else a little more than the missing bytes, so that eviction comes in steps and not
+// for each blob. Above `use.cached_bytes` when evicting everything would not suffice; then
+// nothing should be evicted.
 std::uint64_t bytes_to_evict(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_bytes);
 
 }  // namespace layby::policy

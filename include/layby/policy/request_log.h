@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The requests of the last minute, so that no minute has more of them than a registry
-// stands: Docker Hub blocks an address that asks too often, whatever it asks. Exact, not
-// a bucket: a bucket that is full would let twice as many through in its first minute.
+// The requests of the last minute, so that every minute stays below the registry's limit:
+// Docker Hub blocks an address that sends too many requests of any kind. The log is exact
+// where a bucket is not: a full bucket lets twice the limit through in its first minute.
 
 #ifndef LAYBY_POLICY_REQUEST_LOG_H_
 #define LAYBY_POLICY_REQUEST_LOG_H_
@@ -17,29 +17,30 @@ namespace layby::policy {
 
 class RequestLog {
  public:
-  // Fewer than `per_minute` in any minute; 0 for no limit.
+  // Allows fewer than `per_minute` requests in any minute; 0 for no limit.
   explicit RequestLog(int per_minute) : per_minute_(static_cast<std::size_t>(per_minute)) {}
 
-  // Until one more may go; 0 when it may now.
+  // The time until one more request may go; 0 when it may go now.
   std::chrono::milliseconds wait(SteadyTime now) const { return wait_below(per_minute_, now); }
-  // The same for one that others follow on: a quarter is left to those, or a burst of first
-  // steps would let nobody take the second.
+  // The same for a request that others will follow. A quarter of the limit is left to the
+  // followers; otherwise a burst of first requests would block all their followers.
   std::chrono::milliseconds first_step_wait(SteadyTime now) const {
     return wait_below(per_minute_ - per_minute_ / 4, now);
   }
-  // The same for one that nobody waits for: these take half of what is allowed at most.
+  // The same for a request in the background. These use at most half of the limit.
   std::chrono::milliseconds background_wait(SteadyTime now) const {
     return wait_below((per_minute_ + 1) / 2, now);
   }
+  // A request was sent. `now` never goes back from call to call.
   void note(SteadyTime now);
-  // As if all that is allowed had been asked just now.
+  // Fills the log as if all allowed requests had been sent just now.
   void drain(SteadyTime now);
 
  private:
   std::chrono::milliseconds wait_below(std::size_t limit, SteadyTime now) const;
 
   std::size_t per_minute_;
-  std::deque<SteadyTime> times_;  // The last per_minute_ - 1, oldest first.
+  std::deque<SteadyTime> times_;  // Of the last per_minute_ - 1 requests, oldest first.
 };
 
 }  // namespace layby::policy

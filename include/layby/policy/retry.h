@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a failed upstream request is made again. Pure: values in, values out.
+// When a failed upstream request is sent again. Pure: values in, values out.
 
 #ifndef LAYBY_POLICY_RETRY_H_
 #define LAYBY_POLICY_RETRY_H_
@@ -13,16 +13,16 @@
 namespace layby::policy {
 
 struct RetryRules {
-  int max_attempts = 4;  // The first one included.
+  int max_attempts = 4;  // The first attempt included.
   std::chrono::milliseconds first_delay{200};
   std::chrono::milliseconds max_delay{5000};
 };
 
-// The wait before the next attempt after `attempts_made` (1 or more) have failed, the
-// last with `error`; nullopt when another is pointless or one too many. Doubles from
-// first_delay to max_delay; `jitter` in [0, 1) spreads it over the upper half. Only
-// kUnavailable, kTimedOut and kCorrupt are worth another attempt; kThrottled only when
-// its retry_after is at most max_delay.
+// The wait before the next attempt, after `attempts_made` attempts (1 or more) have failed
+// and the last one with `error`. nullopt when another attempt is pointless or one too many.
+// The delay doubles from first_delay to max_delay; `jitter` in [0, 1) spreads the wait over
+// the upper half of the delay. Only kUnavailable, kTimedOut and kCorrupt are worth another
+// attempt; kThrottled only when its retry_after is at most max_delay.
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter);
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which tags of a repository are meant:
+// A pattern selects tags of a repository:
 //
-//   3.13-slim              this one
+//   3.13-slim              exactly this tag
 //   3.12-*                 '*' stands for any characters
 //   >=3.12 <3.14           a range of versions, without variants such as "-slim"
 //   >=3.12 <3.14 -slim     the same with this variant; '*' in it works as above
 //   >=3.12 <3.14 -*        with any variant and with none
 //
-// A range is about tags as precise as it is itself: ">=3.12" takes 3.12 and 3.13, not
-// 3.12.4, and never a pre-release such as 3.14.0rc1 or 3.14-rc. Pure: values in, values
-// out.
+// A range matches only tags that have as many numbers as the range itself: ">=3.12" matches
+// 3.12 and 3.13, but not 3.12.4. A range never matches a pre-release such as 3.14.0rc1 or
+// 3.14-rc. Pure: values in, values out.
 
 #ifndef LAYBY_POLICY_TAG_PATTERN_H_
 #define LAYBY_POLICY_TAG_PATTERN_H_
@@ -29,18 +29,18 @@ namespace layby::policy {
 
 class TagPattern {
  public:
-  // kInvalid says what is wrong with `text`, as the end of a sentence that names it.
+  // A kInvalid message is the end of a sentence that begins with the name of `text`.
   static Result<TagPattern> parse(std::string_view text);
 
   bool matches(std::string_view tag) const;
-  // The one tag that is meant; nullopt where upstream has to be asked which there are.
+  // The only tag that matches; nullopt when upstream must be asked for its tags.
   std::optional<std::string> exact() const;
   const std::string& text() const { return text_; }
 
   bool operator==(const TagPattern& other) const { return text_ == other.text_; }
 
  private:
-  // Up to four numbers; those that aren't written are 0.
+  // Up to four numbers; missing numbers are 0.
   struct Version {
     std::array<std::uint64_t, 4> parts{};
     std::size_t count = 0;
@@ -53,7 +53,7 @@ class TagPattern {
     bool holds_for(const Version& other) const;
   };
 
-  // The version that `text` begins with, which is taken off it.
+  // Takes the version off the beginning of `text`. Leaves `text` alone when there is none.
   static std::optional<Version> take_version(std::string_view& text);
   static Result<Comparator> parse_comparator(std::string_view word);
   Status parse_range();
@@ -61,8 +61,8 @@ class TagPattern {
   bool matches_range(std::string_view tag) const;
 
   std::string text_;
-  std::vector<Comparator> range_;  // All hold; empty when this is no range.
-  std::size_t precision_ = 0;      // The most parts that one of them has.
+  std::vector<Comparator> range_;  // All must hold; empty when the pattern is not a range.
+  std::size_t precision_ = 0;      // The most numbers that a version in the range has.
   std::optional<std::string> variant_;
 };
 

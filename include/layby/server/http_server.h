@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An HTTP/1.1 server (RFC 9112) for many clients on one loop: small answers from
-// memory, blobs by sendfile, also while they grow. Limits keep one client from hurting
-// another; what they are is in Limits. Lives on the loop thread.
+// An HTTP/1.1 server (RFC 9112) for many clients on one loop. It sends small answers from
+// memory and blobs by sendfile, also while a blob grows. The Limits keep one client from
+// hurting another. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_HTTP_SERVER_H_
 #define LAYBY_SERVER_HTTP_SERVER_H_
@@ -28,12 +28,12 @@ namespace layby::server {
 
 struct Request {
   std::string method;  // "GET"
-  std::string path;    // As on the wire, without the query.
+  std::string path;    // As the client sent it, without the query.
   std::string query;   // Without the '?'.
   http::Headers headers;
   bool keep_alive = false;
-  bool has_body = false;  // Announced; it is never read.
-  bool local = false;     // Came by the Unix socket.
+  bool has_body = false;  // The head announces a body; it is never read.
+  bool local = false;     // Came over the Unix socket.
 };
 
 // Bytes [range.first, range.first + range.length) of the reader's blob.
@@ -42,14 +42,14 @@ struct BlobBody {
   http::ByteRange range;
 };
 
-// For HEAD and 304.
+// The body of an answer to HEAD, and of a 304.
 struct NoBody {
-  std::optional<std::uint64_t> content_length;  // That GET would have, if known.
+  std::optional<std::uint64_t> content_length;  // Of the answer to GET, if known.
 };
 
 struct Response {
   int status = 200;
-  http::Headers headers;  // Content-Length, Date, Server and Connection are added.
+  http::Headers headers;  // The server adds Content-Length, Date, Server, Connection.
   std::variant<std::shared_ptr<const std::string>, BlobBody, NoBody> body;
 };
 
@@ -57,25 +57,26 @@ class Handler {
  public:
   virtual ~Handler() = default;
   using Respond = std::function<void(Response)>;
-  // Calls `respond` once, at once or later. `request` is valid until then. The handle is
-  // destroyed when the answer is no longer wanted; null when it was given at once.
+  // Calls `respond` exactly once, inside this call or later. `request` is valid until then.
+  // Returns null when `respond` was called inside this call. Else the server destroys the
+  // handle when nobody wants the answer any more, and `respond` must not be called after.
   virtual cache::Handle handle(const Request& request, Respond respond) = 0;
 };
 
 struct Limits {
   int max_connections = 4096;
-  int max_connections_per_client = 1024;  // Of one IP address.
+  int max_connections_per_client = 1024;  // Per IP address.
   std::uint64_t header_bytes = 16 << 10;
   std::chrono::milliseconds request_timeout{20'000};  // From the first byte to a whole head.
   std::chrono::milliseconds idle_timeout{75'000};     // Between two requests.
-  std::chrono::milliseconds stall_timeout{60'000};    // A client that takes no byte.
+  std::chrono::milliseconds stall_timeout{60'000};    // In which the client takes no byte.
   int send_buffer_bytes = 256 << 10;                  // SO_SNDBUF
   int notsent_lowat_bytes = 128 << 10;                // TCP_NOTSENT_LOWAT
 };
 
 class HttpServer {
  public:
-  // All outlive the server.
+  // All of these outlive the server.
   struct Context {
     event::Loop& loop;
     event::Workers& workers;
@@ -86,20 +87,20 @@ class HttpServer {
   ~HttpServer();
 
   // Listens on "0.0.0.0:5000", "[::]:5000" or ":5000" (IPv6 and IPv4). May be called for
-  // several addresses. Returns the address really bound.
+  // several addresses. Returns the address that was bound, with its port.
   Result<std::string> listen_tcp(const std::string& address);
-  // The same under TLS. There is one identity for all such addresses.
+  // The same with TLS. All TLS addresses share one identity, which is not null.
   Result<std::string> listen_tls(const std::string& address,
                                  std::shared_ptr<const TlsIdentity> identity);
-  // For the connections that come from now on.
+  // Replaces the identity for new connections; not null.
   void set_identity(std::shared_ptr<const TlsIdentity> identity);
-  // Listens on a Unix socket with mode 0660; a stale one is replaced.
+  // Listens on a Unix socket with mode 0660. Replaces a stale socket at `path`.
   Status listen_unix(const std::string& path);
 
   std::uint64_t connections() const;
 
-  // Stops listening, closes idle connections, lets the others end their answer, and
-  // calls `drained` when none is left.
+  // Stops listening, closes idle connections, and lets the others finish their answers.
+  // Calls `drained` later, when no connection is left. Call it once.
   void drain(std::function<void()> drained);
 
   HttpServer(const HttpServer&) = delete;

@@ -2,9 +2,9 @@
 //
 // The pull half of the distribution API (OCI distribution-spec 1.1; Docker Registry
 // HTTP API v2) over the cache: routes in, answers with the right statuses, headers and
-// error bodies out. Policy is applied here, before anything is looked up. Never
-// answers 401 or 429: the first would draw a client's Docker Hub password, the second
-// makes containerd hammer instead of trying its next host.
+// error bodies out. Policy is applied here, before any look-up. The API never answers 401,
+// because a client would send its Docker Hub password, and never 429, because containerd
+// would repeat its request instead of trying its next host.
 
 #ifndef LAYBY_SERVER_REGISTRY_API_H_
 #define LAYBY_SERVER_REGISTRY_API_H_
@@ -18,7 +18,7 @@ class RegistryApi final : public Handler {
  public:
   explicit RegistryApi(cache::Cache& cache) : cache_(cache) {}
 
-  // For paths under /v2.
+  // `request.path` is under /v2.
   cache::Handle handle(const Request& request, Respond respond) override;
 
  private:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a TLS listener shows its clients: a certificate with its chain, the key to it, and
-// the rules of the handshake (TLS 1.2 and 1.3, sessions resumed by ticket, records by the
-// kernel where it can). Doesn't change once it is loaded; a new certificate is another
-// identity, for the connections that come after it.
+// The identity of a TLS listener: a certificate with its chain, its key, and the rules of
+// the handshake (TLS 1.2 and 1.3, sessions resumed by ticket, records made by the kernel
+// where possible). A loaded identity never changes; a new certificate is a new identity,
+// which serves later connections.
 
 #ifndef LAYBY_SERVER_TLS_IDENTITY_H_
 #define LAYBY_SERVER_TLS_IDENTITY_H_
@@ -25,16 +25,17 @@ class TlsIdentity {
     std::string key_file;          // PEM, without a password.
   };
 
-  // Reads both files; blocks on the disk. kInvalid says which of them is wrong and how.
-  // Clients of `before` may resume their sessions with the new one; null for none.
+  // Reads both files; blocks on the disk. A kInvalid message says which file is wrong and
+  // why. Clients of `before`, which may be null, can resume their sessions with the new
+  // identity.
   static Result<std::shared_ptr<const TlsIdentity>> load(const Files& files,
                                                          const TlsIdentity* before);
   ~TlsIdentity();
 
-  // When the certificate ends to be valid.
+  // When the certificate expires.
   WallTime expires_at() const { return expires_at_; }
 
-  // For this module.
+  // Only for this module.
   ssl_ctx_st* context() const { return context_; }
 
   TlsIdentity(const TlsIdentity&) = delete;
