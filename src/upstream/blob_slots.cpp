@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A queue, and a count. Granting is always a turn later: a slot may be given back deep
-// inside some other transfer's callback.
+// A queue and a count. A slot is granted at a later turn of the loop, because another slot
+// may come back deep inside a callback of its transfer.
 
 #include "upstream/blob_slots.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace layby::upstream {
 
 BlobSlots::Slot::Slot(BlobSlots& slots, std::function<void()> on_granted)
     : slots_(slots), on_granted_(std::move(on_granted)) {
+  assert(on_granted_);
   slots_.queue_.push_back(this);
   slots_.wake();
 }
@@ -20,22 +22,28 @@ BlobSlots::Slot::~Slot() {
   if (granted_) {
     lend();
   } else {
-    slots_.queue_.remove(this);
+    [[maybe_unused]] const auto removed = slots_.queue_.remove(this);
+    assert(removed == 1);
   }
 }
 
 void BlobSlots::Slot::lend() {
   if (!granted_ || std::exchange(lent_, true)) return;
+  assert(slots_.in_use_ > 0);
   --slots_.in_use_;
   slots_.wake();
 }
 
 void BlobSlots::Slot::take_back() {
-  if (std::exchange(lent_, false)) ++slots_.in_use_;
+  if (!std::exchange(lent_, false)) return;
+  assert(granted_);
+  ++slots_.in_use_;
 }
 
 BlobSlots::BlobSlots(event::Loop& loop, std::size_t limit)
     : limit_(std::max<std::size_t>(limit, 1)), soon_(loop.alarm([this] { grant(); })) {}
+
+BlobSlots::~BlobSlots() { assert(in_use_ == 0 && queue_.empty()); }
 
 void BlobSlots::wake() {
   if (in_use_ < limit_ && !queue_.empty()) soon_->arm(std::chrono::milliseconds(0));
@@ -45,6 +53,7 @@ void BlobSlots::grant() {
   while (in_use_ < limit_ && !queue_.empty()) {
     Slot* slot = queue_.front();
     queue_.pop_front();
+    assert(!slot->granted_ && !slot->lent_);
     slot->granted_ = true;
     ++in_use_;
     const auto on_granted = std::move(slot->on_granted_);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many blobs come from one registry at a time: a slot each, given in the order of
-// asking. Small requests need none, so that no tag check waits behind a layer. Loop
-// thread only.
+// Limits how many blobs come from one registry at a time. Each blob needs a slot, and slots
+// are granted in the order of asking. Small requests need no slot, so no tag check waits
+// for a layer. Loop thread only.
+//
+// Invariants: a Slot is in the queue exactly until it is granted; in_use_ counts the slots
+// that are granted and not lent, and exceeds the limit only by slots that were taken back;
+// all Slots are gone before the BlobSlots.
 
 #ifndef LAYBY_UPSTREAM_BLOB_SLOTS_H_
 #define LAYBY_UPSTREAM_BLOB_SLOTS_H_
@@ -19,7 +23,7 @@ namespace layby::upstream {
 
 class BlobSlots {
  public:
-  // A place in the queue, then a slot. Its destructor gives either back.
+  // A place in the queue and later a slot. The destructor gives back either.
   class Slot {
    public:
     Slot(BlobSlots& slots, std::function<void()> on_granted);
@@ -27,8 +31,9 @@ class BlobSlots {
     Slot& operator=(const Slot&) = delete;
     ~Slot();
 
-    // Others may have it until it is taken back, which never waits: then more than the
-    // limit are in use for a while. Both are idempotent, and nothing before it is granted.
+    // Lends the slot to other blobs until take_back(). take_back() never waits, so more
+    // slots than the limit may be in use for a while. Both calls are idempotent, and neither
+    // has an effect before the slot is granted.
     void lend();
     void take_back();
 
@@ -41,8 +46,11 @@ class BlobSlots {
   };
 
   BlobSlots(event::Loop& loop, std::size_t limit);
+  ~BlobSlots();
+  BlobSlots(const BlobSlots&) = delete;
+  BlobSlots& operator=(const BlobSlots&) = delete;
 
-  // Calls `on_granted` at a later turn of the loop, when there is room.
+  // Calls `on_granted` at a later turn of the loop, once a slot is free.
   std::unique_ptr<Slot> ask(std::function<void()> on_granted) {
     return std::make_unique<Slot>(*this, std::move(on_granted));
   }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RFC 9110 section 14: a 206 says where its bytes begin, a 200 to a range request
-// sends all of them.
+// RFC 9110 section 14: a 206 states where its bytes begin; a 200 to a range request sends
+// the whole blob.
 
 #include "upstream/blob_transfer.h"
 
+#include <cassert>
 #include <utility>
 
 #include "layby/http/range.h"
@@ -34,6 +35,7 @@ void RegistryBlob::resume() {
 }
 
 void RegistryBlob::on_slot() {
+  assert(slot_ && !request_);
   ExchangeEvents& events = *this;
   request_ = std::make_unique<Request>(site_, request_spec(), events);
   if (paused_) pause();
@@ -55,14 +57,14 @@ RequestSpec RegistryBlob::request_spec() const {
 
 RegistryBlob::Plan RegistryBlob::plan_of(const Head& head) const {
   if (head.status != 206) return {{0, head.content_length()}, ""};
-  if (offset_ == 0) return {{}, "answered a range that wasn't asked"};
+  if (offset_ == 0) return {{}, "answered with a range that wasn't asked for"};
   const auto value = head.headers.get("content-range");
   const auto range = value ? http::parse_content_range(*value) : std::nullopt;
   if (!range) return {{}, "answered 206 without a Content-Range"};
   if (range->first != offset_) {
     return {{},
-            "asked for bytes from " + std::to_string(offset_) + ", sends from " +
-                std::to_string(range->first)};
+            "was asked for bytes from " + std::to_string(offset_) + " on, sent bytes from " +
+                std::to_string(range->first) + " on"};
   }
   return {{offset_, range->size_bytes}, ""};
 }
@@ -76,11 +78,13 @@ void RegistryBlob::on_head(const Head& head) {
 }
 
 void RegistryBlob::on_body(std::string_view bytes) {
+  assert(!paused_);
   position_ += bytes.size();
   sink_.on_blob_bytes(bytes);
 }
 
 void RegistryBlob::on_end(Status status) {
+  assert(slot_);
   if (status.ok() && size_bytes_ && position_ != *size_bytes_) {
     status = failure({site_.host, "GET " + repository_ + " blob " + digest_.str()},
                      ErrorCode::kUnavailable,

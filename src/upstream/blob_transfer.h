@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A blob on its way to a sink, from an offset on: waits for a slot, asks, checks that
-// upstream sends the bytes that were asked for, and that all come which it announced.
-// Signed URLs live as long as the request that followed them. Loop thread only.
+// A blob's transfer to a sink, from an offset on. It waits for a slot, sends the request,
+// and checks that upstream sends the requested bytes and as many as upstream announced. A
+// signed URL is used by one request only. Loop thread only.
+//
+// Invariants: the request starts once, when the slot is granted; the slot is held until the
+// end of the transfer; no byte reaches the sink between pause() and resume().
 
 #ifndef LAYBY_UPSTREAM_BLOB_TRANSFER_H_
 #define LAYBY_UPSTREAM_BLOB_TRANSFER_H_
@@ -29,7 +32,7 @@ class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
  private:
   void on_slot();
   RequestSpec request_spec() const;
-  // What `head` announces; an error's text when it isn't what was asked for.
+  // Where the announced bytes begin. `wrong` says why they aren't the requested ones.
   struct Plan {
     cache::BlobStart start;
     std::string wrong;
@@ -45,8 +48,8 @@ class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
   const oci::Digest digest_;
   const std::uint64_t offset_;
   cache::BlobSink& sink_;
-  std::optional<std::uint64_t> size_bytes_;  // Of the whole blob.
-  std::uint64_t position_ = 0;               // Of the next byte.
+  std::optional<std::uint64_t> size_bytes_;  // Of the whole blob, if stated.
+  std::uint64_t position_ = 0;               // In the blob, of the next byte.
   bool paused_ = false;
   std::unique_ptr<Request> request_;
   std::unique_ptr<BlobSlots::Slot> slot_;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Collects; the limit on the body is the exchange's.
+// Collects the answer. The exchange limits the size of the body.
 
 #include "upstream/call.h"
 
+#include <cassert>
 #include <utility>
 
 namespace layby::upstream {
@@ -13,15 +14,18 @@ Call::Call(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> don
 
 void Call::on_head(const Head& head) {
   answer_.head = head;
-  if (head.status != 200) request_.fail(ErrorCode::kCorrupt, "answered a range that wasn't asked");
+  if (head.status == 200) return;
+  request_.fail(ErrorCode::kCorrupt, "answered with a range that wasn't asked for");
 }
 
 void Call::on_body(std::string_view bytes) { answer_.body.append(bytes); }
 
 void Call::on_end(Status status) {
+  assert(done_);
   const auto done = std::move(done_);
+  // Either call may destroy this Call.
   if (status.ok()) {
-    done(std::move(answer_));  // May destroy this call, as may the other.
+    done(std::move(answer_));
   } else {
     done(status.error());
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of libcurl's objects. Only this module includes it.
+// Owning pointers of libcurl's objects. Only this module includes <curl/curl.h>.
 
 #ifndef LAYBY_UPSTREAM_CURL_PTR_H_
 #define LAYBY_UPSTREAM_CURL_PTR_H_

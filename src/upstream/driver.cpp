@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// curl_multi_socket_action by the book: curl's socket callback sets the watches, its
-// timer callback sets the alarm, and each wake-up makes one call, then settles what
-// waited for curl to return, then tells owners whose transfers are over.
+// curl_multi_socket_action by the book: curl's socket callback sets the watches, and its
+// timer callback sets the alarm. Each wake-up calls curl once, then carries out the starts
+// and releases that waited for curl to return, then tells the owners of finished transfers.
 
 #include "upstream/driver.h"
 
@@ -22,7 +22,7 @@ class Driver::Socket final : public event::IoHandler {
                  what == CURL_POLL_OUT || what == CURL_POLL_INOUT);
   }
   void on_io(bool readable, bool writable) override {
-    // curl may close the socket, and with it goes this object.
+    // curl may close the socket, which destroys this object.
     driver_.act(fd_, (readable ? CURL_CSELECT_IN : 0) | (writable ? CURL_CSELECT_OUT : 0));
   }
 
@@ -59,18 +59,22 @@ Driver::Driver(event::Loop& loop, MultiPtr multi, std::uint64_t max_rate)
   curl_multi_setopt(multi_.get(), CURLMOPT_TIMERDATA, this);
 }
 
-Driver::~Driver() = default;
+Driver::~Driver() {
+  assert(!inside_curl_ && starting_.empty() && unpausing_.empty() && released_.empty());
+}
 
 void Driver::start(Wire& wire) {
+  assert(wire.owner != nullptr && !wire.attached);
   if (inside_curl_) {
     starting_.push_back(&wire);
     return;
   }
-  // Fails only out of memory; the exchange's own alarm ends it then.
+  // Fails only without memory; the exchange's own alarm ends the exchange then.
   wire.attached = curl_multi_add_handle(multi_.get(), wire.easy.get()) == CURLM_OK;
 }
 
 void Driver::release(std::unique_ptr<Wire> wire) {
+  assert(wire);
   std::erase(starting_, wire.get());
   std::erase(unpausing_, wire.get());
   wire->owner = nullptr;
@@ -82,6 +86,7 @@ void Driver::release(std::unique_ptr<Wire> wire) {
 }
 
 void Driver::unpause_soon(Wire& wire) {
+  assert(wire.owner != nullptr && wire.attached);
   if (std::find(unpausing_.begin(), unpausing_.end(), &wire) == unpausing_.end()) {
     unpausing_.push_back(&wire);
   }
@@ -89,7 +94,7 @@ void Driver::unpause_soon(Wire& wire) {
 }
 
 int Driver::on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void*) noexcept {
-  char* wire = nullptr;  // Null for curl's own handles.
+  char* wire = nullptr;  // Stays null for curl's own handles.
   curl_easy_getinfo(easy, CURLINFO_PRIVATE, &wire);
   if (wire != nullptr && what != CURL_POLL_REMOVE) reinterpret_cast<Wire*>(wire)->socket = fd;
   static_cast<Driver*>(self)->watch(fd, what);
@@ -127,7 +132,7 @@ void Driver::act(curl_socket_t fd, int flags) {
 }
 
 void Driver::unpause_all() {
-  // What pauses and resumes while this runs is for the next turn.
+  // A transfer that pauses and resumes during this loop waits for the next turn.
   for (std::size_t left = unpausing_.size(); left > 0 && !unpausing_.empty(); --left) {
     Wire* wire = unpausing_.front();
     unpausing_.erase(unpausing_.begin());
@@ -136,7 +141,8 @@ void Driver::unpause_all() {
       const InsideCurl inside(*this);
       code = curl_easy_pause(wire->easy.get(), CURLPAUSE_CONT);
     }
-    // An error from what it had kept back ends no transfer by itself.
+    // curl reports an error of the bytes that it had kept back only here: such an error
+    // doesn't end the transfer by itself.
     if (code != CURLE_OK && wire->owner != nullptr) wire->owner->on_finished(code);
     settle();
   }
@@ -145,6 +151,7 @@ void Driver::unpause_all() {
 }
 
 void Driver::settle() {
+  assert(!inside_curl_);
   for (auto& wire : std::exchange(released_, {})) release(std::move(wire));
   for (Wire* wire : std::exchange(starting_, {})) start(*wire);
 }
@@ -156,7 +163,9 @@ void Driver::report_finished() {
     const CURLcode code = message->data.result;
     char* wire = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &wire);
-    // The message is gone after this: its owner releases the handle.
+    // A released wire has left the multi handle, and its messages with it.
+    assert(wire != nullptr && reinterpret_cast<Wire*>(wire)->owner != nullptr);
+    // Invalidates `message`: the owner releases the handle.
     reinterpret_cast<Wire*>(wire)->owner->on_finished(code);
   }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns a curl multi handle on the event loop: one watch a socket, one alarm for
-// curl's time. curl forbids adding, removing and resuming inside its own callbacks, so
-// these wait here until curl has returned; whoever calls them need not know where it
-// stands. Ends of transfers are told outside curl too. Loop thread only.
+// Drives a curl multi handle by the event loop: one watch for each socket, one alarm for
+// curl's timeout. curl forbids adding, removing and resuming transfers inside its callbacks.
+// The Driver puts these off until curl has returned, so callers need not know whether they
+// run inside curl. Owners hear of a transfer's end outside curl too. Loop thread only.
+//
+// Invariants: calls into curl don't nest; a wire has an owner until it is released; all wires
+// are released before the Driver goes.
 
 #ifndef LAYBY_UPSTREAM_DRIVER_H_
 #define LAYBY_UPSTREAM_DRIVER_H_
@@ -22,7 +25,7 @@ namespace layby::upstream {
 
 class Driver {
  public:
-  // `max_rate` is of blobs, in bytes a second; 0 for no limit.
+  // `max_rate` limits all blobs together, in bytes a second; 0 for no limit.
   Driver(event::Loop& loop, MultiPtr multi, std::uint64_t max_rate);
   ~Driver();
   Driver(const Driver&) = delete;
@@ -30,15 +33,15 @@ class Driver {
 
   event::Loop& loop() { return loop_; }
   RateLimit& rate_limit() { return rate_limit_; }
-  // Counts the calls into curl. Within one of them curl reads a fast connection up to a
-  // hundred times in a row; owners use this to bound what they take of it.
+  // The number of calls into curl so far. Within one call curl reads a fast connection up to
+  // a hundred times in a row; owners use the number to bound how much they take in one call.
   std::uint64_t turn() const { return turn_; }
 
-  // Starts the transfer. Its owner hears of it no earlier than at the loop's next turn.
+  // Starts the transfer. The first call to its owner comes at the loop's next turn or later.
   void start(Wire& wire);
-  // Ends the transfer, if it still goes; its owner hears nothing more.
+  // Ends the transfer if it is still running. Its owner is not called again.
   void release(std::unique_ptr<Wire> wire);
-  // Goes on with a transfer whose owner said kPause, at the next turn.
+  // Continues a transfer whose owner answered kPause, at the next turn.
   void unpause_soon(Wire& wire);
 
  private:

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One exchange over one wire. curl follows redirects itself: it drops Authorization
-// when host, port or scheme change, which a test holds it to; what it would allow and
-// we don't is a step from https down to http.
+// One exchange over one wire. curl follows redirects itself, and drops Authorization when
+// host, port or scheme change; tests check this. curl would also follow a redirect from https
+// down to http, which is refused here.
 
 #include "upstream/exchange.h"
 
 #include <sys/socket.h>
 
+#include <cassert>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -23,11 +24,11 @@ constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
 // Enough for some 30 Mbit/s over 20 ms; the kernel doubles it for its own needs.
 constexpr int kSmallWindowBytes = 64 << 10;
-// What one exchange may take before others have their turn: some 0.5 ms of work. What
-// curl has read beyond it is copied once, at most a buffer.
+// How much one exchange may take before others have their turn: some 0.5 ms of work. Bytes
+// that curl has read beyond this are copied once, at most one buffer of them.
 constexpr std::uint64_t kMaxTurnBytes = 1 << 20;
 
-// Those that curl follows when there is a Location.
+// Whether the answer has a Location that curl is to follow.
 bool is_redirect(const Head& head) {
   return head.status >= 300 && head.status < 400 && head.headers.count("location") > 0;
 }
@@ -74,7 +75,7 @@ void Exchange::set_up(const Transport& transport) {
   wire.set(CURLOPT_URL, spec_.url);
   if (spec_.method == Method::kHead) wire.set(CURLOPT_NOBODY, 1L);
   for (const std::string& line : spec_.headers) wire.add_header(line);
-  // HTTPHEADER holds the Authorization: never for a proxy.
+  // HTTPHEADER holds the Authorization, so it is never sent to a proxy.
   wire.set(CURLOPT_HTTPHEADER, wire.headers.get());
   wire.set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
   wire.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -94,14 +95,14 @@ void Exchange::set_up(const Transport& transport) {
 void Exchange::set_up_limits(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_NOSIGNAL, 1L);
-  // Without it, giving up on a name that is being resolved waits for the resolver's
-  // thread, and the whole loop with it.
+  // Without this option, cancelling a transfer whose name is being resolved blocks the loop
+  // until the resolver's thread ends.
   wire.set(CURLOPT_QUICK_EXIT, 1L);
   wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
   wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
-  // What curl has read and not handed out is past the limit: where there is one, its own
-  // small buffer does. curl takes no other while a transfer goes, so one that began
-  // without a limit is at most a large buffer ahead of a limit that comes later.
+  // Bytes in curl's buffer have passed the link before the limit counts them, so under a
+  // limit curl keeps its small default buffer. The buffer can't change during a transfer: a
+  // transfer that began without a limit may be one large buffer ahead of a later limit.
   const bool limited = share_ && driver_.rate_limit().limited();
   if (spec_.max_body_bytes == 0 && !limited) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
 }
@@ -109,9 +110,10 @@ void Exchange::set_up_limits(const Transport& transport) {
 void Exchange::set_up_tls(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  // curl takes a file and a directory of CAs. The operator's file goes in place of the
-  // system's bundle, whose certificates the directory has too. Without one the directory
-  // is left out: curl then parses the bundle once and not for every connection.
+  // curl takes a file and a directory of CAs. The operator's file replaces the system's
+  // bundle file, and the directory still holds the bundle's certificates. Without an
+  // operator's file no directory is set: curl then parses the bundle once instead of for
+  // every connection.
   if (!transport.ca_file.empty()) {
     wire.set(CURLOPT_CAINFO, transport.ca_file);
     wire.set(CURLOPT_CAPATH, "/etc/ssl/certs");
@@ -138,6 +140,7 @@ void Exchange::release(Hold reason) {
 }
 
 void Exchange::fail(Error error) {
+  assert(wire_);
   if (!error_) error_ = std::move(error);
 }
 
@@ -152,12 +155,14 @@ void Exchange::on_deadline() {
 }
 
 void Exchange::on_stall() {
+  assert(holds_ == 0);
   read_address();
-  end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no byte comes any more",
+  end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no byte arrives any more",
               "check the link"));
 }
 
 void Exchange::end(Status status) {
+  assert(wire_);
   deadline_->disarm();
   stall_->disarm();
   share_.reset();
@@ -176,7 +181,7 @@ Verdict Exchange::on_header_line(std::string_view line) {
     head_.headers.clear();
   } else if (line.empty()) {
     const Wire& wire = *wire_;
-    finish_head();  // May destroy this exchange; the wire stays as long as curl is in it.
+    finish_head();  // May destroy this exchange, but not the wire while curl is inside it.
     if (wire.owner == nullptr) return Verdict::kStop;
   } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
     head_.headers.add(line.substr(0, colon), http::trim(line.substr(colon + 1)));
@@ -185,6 +190,7 @@ Verdict Exchange::on_header_line(std::string_view line) {
 }
 
 void Exchange::finish_head() {
+  assert(!head_done_);
   arm_stall();
   long status = 0;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_RESPONSE_CODE, &status);
@@ -205,13 +211,13 @@ void Exchange::finish_head() {
   events_.on_head(head_);
 }
 
-// A receive buffer that was set stays so, which is why the connection is not used again.
+// The socket keeps the small receive buffer, so the connection must not be reused.
 void Exchange::make_window_small() {
   const curl_socket_t fd = wire_->socket;
   if (fd == CURL_SOCKET_BAD) return;
   wire_->set(CURLOPT_FORBID_REUSE, 1L);
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kSmallWindowBytes, sizeof kSmallWindowBytes) != 0) {
-    log::debug("{}: its receive buffer stays as it is", spec_.request);
+    log::debug("{}: the receive buffer can't be made smaller", spec_.request);
   }
 }
 
@@ -219,18 +225,19 @@ void Exchange::count_failure() {
   if (!std::exchange(failure_counted_, true)) count(counters_.upstream_failures);
 }
 
-// Whose answer this is.
+// Reads who answered.
 void Exchange::read_address() {
   char* text = nullptr;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
   const auto asked = http::parse_url(spec_.url);
   const auto answered = http::parse_url(text != nullptr ? text : "");
-  // curl takes URLs that parse_url refuses; those never are the registry's own.
+  // curl takes some URLs that parse_url refuses; such a URL is never the registry's own.
   head_.redirected = !asked.ok() || !answered.ok() || asked->origin() != answered->origin();
   if (answered.ok()) head_.host = host_label(*answered);
 }
 
 bool Exchange::allows_redirect() {
+  assert(is_redirect(head_));
   char* text = nullptr;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
   const std::string_view from = text != nullptr ? text : "";
@@ -264,7 +271,7 @@ Verdict Exchange::on_received(std::string_view bytes) {
     return Verdict::kStop;
   }
   const Wire& wire = *wire_;
-  events_.on_body(bytes);  // May destroy this exchange; the wire stays as long as curl is in it.
+  events_.on_body(bytes);  // May destroy this exchange, but not the wire while curl is inside it.
   return wire.owner == nullptr || error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
@@ -282,16 +289,16 @@ bool Exchange::within_rate(std::size_t bytes) {
 
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
-  // A redirect to nowhere has no head that was told.
+  // A redirect with an empty Location ends without a call of on_head.
   if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
   if (code != CURLE_OK) return end(error_of(code));
   end({});
 }
 
 Error Exchange::error_of(CURLcode code) {
-  // What curl also says of an answer without a status line (HTTP/0.9).
+  // curl also reports this code for an answer without a status line (HTTP/0.9).
   if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_redirect(head_)) code = CURLE_WEIRD_SERVER_REPLY;
-  read_address();  // It may have failed on the way to where it was redirected.
+  read_address();  // The failure may be that of a redirect's target.
   return curl_failure({head_.host, spec_.request}, code, wire_->easy.get(),
                       wire_->error_text.data());
 }

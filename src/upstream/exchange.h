@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One HTTP exchange: a request goes out, redirects are followed, and head, body and end
-// come back as events. An answer of any status is an answer; only one that can't be had
-// is an error. Nothing is retried here. Destroying it ends it, inside any of its events
-// too. Loop thread only.
+// come back as events. An answer of any status is a success of the exchange; only a missing
+// or unreadable answer is an error. Nothing is retried here. Destroying the exchange ends it,
+// inside any of its events too. Loop thread only.
+//
+// Invariants: the wire is there until the end; on_end comes once and last; no on_body comes
+// while there is a hold; the stall alarm runs only while there is no hold.
 
 #ifndef LAYBY_UPSTREAM_EXCHANGE_H_
 #define LAYBY_UPSTREAM_EXCHANGE_H_
@@ -39,53 +42,54 @@ struct ExchangeSpec {
   std::string url;
   std::string host;                       // For messages.
   std::string request;                    // For messages: "GET library/debian manifest bookworm".
-  std::vector<std::string> headers;       // "Name: value". Authorization stays with the url's host.
+  std::vector<std::string> headers;       // "Name: value". curl drops Authorization on redirects
+                                          // to another host, port or scheme.
   bool gzip = false;                      // Offer gzip; the body comes decoded.
   std::uint64_t max_body_bytes = 0;       // Decoded; 0 for no limit.
-  std::chrono::milliseconds deadline{0};  // For all of it; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // Without a byte, when not held; 0 for none.
+  std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};  // Without a byte and without a hold; 0 for none.
   bool rate_limited = false;                   // The body waits for its share of the link.
-  bool small_window = false;  // While it is paused, little of it is on its way here.
+  bool small_window = false;                   // While paused, little of the body may be under way.
 };
 
 struct Head {
   int status = 0;
   http::Headers headers;
-  std::string host;         // That answered, for messages.
-  bool redirected = false;  // It isn't the one that was asked.
+  std::string host;         // The host that answered, for messages.
+  bool redirected = false;  // Another host, port or scheme answered than was asked.
 
-  // What Content-Length states for the body as it is sent.
+  // The body's length on the wire, if Content-Length states it.
   std::optional<std::uint64_t> content_length() const;
 };
 
 class ExchangeEvents {
  public:
   virtual ~ExchangeEvents() = default;
-  // Once, of the last answer when redirected.
+  // At most once; after redirects, with the head of the last answer.
   virtual void on_head(const Head& head) = 0;
   virtual void on_body(std::string_view bytes) = 0;
-  // Last. Ok when the body ended where the answer said it would.
+  // Once, as the last call. Ok when the body ended where the answer said it would.
   virtual void on_end(Status status) = 0;
 };
 
 class Exchange final : public WireOwner {
  public:
-  // `events` outlives it, and hears nothing before the loop's next turn.
+  // `events` outlives the exchange, and is called at the loop's next turn or later.
   Exchange(Driver& driver, Counters& counters, const Transport& transport, ExchangeSpec spec,
            ExchangeEvents& events);
   ~Exchange() override;
 
-  // No on_body between them.
+  // No on_body comes between pause() and resume().
   void pause();
   void resume();
-  // on_end(error) follows, nothing before it. For use inside on_head and on_body.
+  // on_end(error) is the next event. May be called only inside on_head and on_body.
   void fail(Error error);
 
  private:
-  // Why no byte is taken for now. It goes on when there is no reason left.
+  // A reason to take no byte for now. The body goes on when no reason is left.
   enum Hold : unsigned {
-    kPaused = 1,    // By its owner.
-    kOverRate = 2,  // It waits for its turn on the limited link.
+    kPaused = 1,    // The owner called pause().
+    kOverRate = 2,  // The exchange waits for its turn on the limited link.
   };
 
   void hold(Hold reason);
@@ -117,17 +121,17 @@ class Exchange final : public WireOwner {
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<event::Alarm> deadline_;
   std::unique_ptr<event::Alarm> stall_;
-  std::unique_ptr<RateLimit::Share> share_;  // Null when it doesn't wait for one.
+  std::unique_ptr<RateLimit::Share> share_;  // Null unless rate_limited.
   Head head_;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
-  std::uint64_t turn_ = 0;        // Of the driver.
-  std::uint64_t turn_bytes_ = 0;  // That came in it.
+  std::uint64_t turn_ = 0;        // The driver's turn in which bytes came last.
+  std::uint64_t turn_bytes_ = 0;  // The bytes that came in that turn.
   bool head_done_ = false;
   bool failure_counted_ = false;
-  unsigned holds_ = 0;  // Of Hold.
+  unsigned holds_ = 0;  // A set of Hold.
   bool curl_paused_ = false;
-  std::optional<Error> error_;  // Why we stopped curl.
+  std::optional<Error> error_;  // Why curl was told to stop.
 };
 
 }  // namespace layby::upstream

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tables: which curl code and which HTTP status is which ErrorCode, and the
-// sentence that an operator reads.
+// Tables that map each curl code and each HTTP status to an ErrorCode and to the sentence
+// for the operator.
 
 #include "upstream/failure.h"
 
+#include <cassert>
 #include <system_error>
 
 #include "layby/base/log.h"
@@ -27,7 +28,7 @@ std::string connect_reason(CURL* easy) {
   return std::generic_category().message(static_cast<int>(number));
 }
 
-// "the proxy answered 403" when a proxy refused to connect through.
+// "the proxy answered 403" when a proxy refused a CONNECT; otherwise "".
 std::string proxy_reason(CURL* easy) {
   long status = 0;
   curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);
@@ -39,7 +40,9 @@ std::string proxy_reason(CURL* easy) {
 
 std::string host_label(const http::Url& url) {
   const std::string origin = url.origin();
-  return origin.substr(origin.find("://") + 3);
+  const auto scheme_end = origin.find("://");
+  assert(scheme_end != std::string::npos);
+  return origin.substr(scheme_end + 3);
 }
 
 Error failure(const Subject& subject, ErrorCode code, std::string_view reason,
@@ -51,12 +54,13 @@ Error failure(const Subject& subject, ErrorCode code, std::string_view reason,
 }
 
 Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::string_view detail) {
+  assert(code != CURLE_OK);
   if (const std::string reason = proxy_reason(easy); !reason.empty()) {
     return failure(subject, ErrorCode::kUnavailable, reason, kCheckProxy);
   }
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-      return failure(subject, ErrorCode::kUnavailable, "the name has no address",
+      return failure(subject, ErrorCode::kUnavailable, "the host name has no address",
                      "check the link, the DNS or upstreams[].url");
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_PROXY:
@@ -84,7 +88,7 @@ Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::strin
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_LOGIN_DENIED:
     case CURLE_URL_MALFORMAT:
-      return failure(subject, ErrorCode::kInvalid, "redirected to what isn't followed");
+      return failure(subject, ErrorCode::kInvalid, "redirected to a URL that isn't followed");
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
       return failure(subject, ErrorCode::kCorrupt, "the answer can't be read",
@@ -95,6 +99,7 @@ Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::strin
 }
 
 Error status_failure(const Subject& subject, const Head& head, WallTime now) {
+  assert(head.status != 200);
   const std::string reason = "answered " + std::to_string(head.status);
   const auto error = [&](ErrorCode code, std::string_view advice = "") {
     return failure(subject, code, reason, advice);
@@ -106,9 +111,9 @@ Error status_failure(const Subject& subject, const Head& head, WallTime now) {
     return throttled;
   }
   const bool refused = head.status == 401 || head.status == 403;
-  // Where a registry sends us with a signed URL, a refusal means that the signature has
-  // expired: the registry gives another.
-  if (refused && head.redirected) return error(ErrorCode::kUnavailable, "ask for it again");
+  // A refusal by the target of a signed URL means that the signature has expired. A new
+  // request to the registry gets a new signature.
+  if (refused && head.redirected) return error(ErrorCode::kUnavailable, "try again");
   if (refused) return error(ErrorCode::kDenied, kCheckAccount);
   if (head.status == 404) return error(ErrorCode::kNotFound);
   if (head.status == 408) return error(ErrorCode::kTimedOut);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Failures of the network and refusals of a registry as Errors, translated once. A
-// message says host, request, reason and what to do; never a query string, which may be
-// a signature, nor a header, which may be a token.
+// Translates network failures and a registry's refusals to Errors, in one place. A message
+// names the host, the request, the reason and what to do. It never quotes a query string,
+// which may be a signature, or a header, which may be a token.
 
 #ifndef LAYBY_UPSTREAM_FAILURE_H_
 #define LAYBY_UPSTREAM_FAILURE_H_
@@ -18,22 +18,23 @@
 
 namespace layby::upstream {
 
-// Who was asked, and for what: "registry-1.docker.io", "GET library/debian blob sha256:…".
+// The host that was asked and the request: "registry-1.docker.io", "GET library/debian blob
+// sha256:…".
 struct Subject {
   std::string host;
   std::string request;
 };
 
-// "host", or "host:port" where the port isn't the scheme's own.
+// "host", or "host:port" where the port isn't the scheme's default.
 std::string host_label(const http::Url& url);
 
 Error failure(const Subject& subject, ErrorCode code, std::string_view reason,
               std::string_view advice = "");
 
-// What curl says of a transfer that broke.
+// The Error of a transfer that ended with the curl code `code`. `detail` is curl's own text.
 Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::string_view detail);
 
-// A status that isn't a success.
+// The Error of an answer whose status isn't a success.
 Error status_failure(const Subject& subject, const Head& head, WallTime now);
 
 }  // namespace layby::upstream

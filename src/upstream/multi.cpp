@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sets libcurl up: once for the process, then one multi handle that keeps idle
-// connections and speaks HTTP/1.1, one transfer a connection.
+// Initializes libcurl once for the process, then makes a multi handle that keeps idle
+// connections and speaks HTTP/1.1, one transfer at a time on each connection.
 
 #include "layby/upstream/multi.h"
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One question whether a registry is there: GET of its base, without a token. A 401 is
-// as good an answer as any. Loop thread only.
+// Asks once whether a registry is reachable: a GET of its base, without a token. Any answer
+// below 500 is good, also a 401. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_PING_H_
 #define LAYBY_UPSTREAM_PING_H_
 
+#include <cassert>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -45,6 +46,7 @@ class Ping final : public cache::Operation, private ExchangeEvents {
   }
   void on_body(std::string_view) override {}
   void on_end(Status status) override {
+    assert(done_);
     const auto done = std::move(done_);
     done(refusal_ ? Status(*refusal_) : std::move(status));  // May destroy this ping.
   }

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Round robin by pieces, of which curl makes 16 KiB. Where there are several shares all
-// go through the queue, also when a piece may go at once: else the one that curl calls
-// first would take whatever a late alarm left.
+// Round robin by pieces; curl makes them 16 KiB large. When there are several shares, every
+// piece goes through the queue, even if it may go at once. Otherwise the share that curl
+// calls first would take all the bytes that a late alarm has left over.
 
 #include "upstream/rate_limit.h"
 
+#include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace layby::upstream {
 
 RateLimit::Share::Share(RateLimit& limit, std::function<void()> on_turn)
     : limit_(limit), on_turn_(std::move(on_turn)) {
+  assert(on_turn_);
   ++limit_.shares_;
 }
 
 RateLimit::Share::~Share() {
+  assert(limit_.shares_ > 0);
   --limit_.shares_;
   limit_.queue_.remove(this);
 }
 
 bool RateLimit::Share::take(std::uint64_t bytes) {
+  assert(std::count(limit_.queue_.begin(), limit_.queue_.end(), this) == 0);
   const std::uint64_t paid = std::exchange(paid_bytes_, 0);
   if (!limit_.limited()) return true;
   if (paid == 0 && (limit_.shares_ > 1 || !limit_.may_go())) {
@@ -37,6 +42,8 @@ RateLimit::RateLimit(event::Loop& loop, std::uint64_t max_rate)
     : alarm_(loop.alarm([this] { give_turns(); })) {
   set_max_rate(max_rate);
 }
+
+RateLimit::~RateLimit() { assert(shares_ == 0 && queue_.empty()); }
 
 void RateLimit::set_max_rate(std::uint64_t max_rate) {
   if (max_rate == 0) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one limit on what all blobs together take from the link, over all registries. It
-// may change or go at any time, and holds at once for what is under way. Each blob that
-// comes has a Share; those that wait for the next piece stand in one queue, so
-// that they take turns and whoever has nothing to take costs the others nothing. Small
-// requests don't wait, and are counted. Loop thread only.
+// The one limit on the link's use by all blobs together, over all registries. The limit may
+// change or go at any time, and a new limit holds at once for transfers under way. Each
+// transfer has a Share. Shares that wait for their next piece stand in one queue: they take
+// turns, and a share without a piece doesn't slow down the others. Small requests count
+// against the limit but don't wait. Loop thread only.
+//
+// Invariants: a Share stands in the queue at most once; shares_ counts the Shares; all Shares
+// are gone before the RateLimit.
 
 #ifndef LAYBY_UPSTREAM_RATE_LIMIT_H_
 #define LAYBY_UPSTREAM_RATE_LIMIT_H_
@@ -24,7 +27,7 @@ namespace layby::upstream {
 
 class RateLimit {
  public:
-  // One that takes part. Its destructor leaves the queue.
+  // One transfer's part in the limit. The destructor leaves the queue.
   class Share {
    public:
     Share(RateLimit& limit, std::function<void()> on_turn);
@@ -32,8 +35,9 @@ class RateLimit {
     Share& operator=(const Share&) = delete;
     ~Share();
 
-    // Whether a piece may be taken now. If not, `on_turn` is called at a later turn of the
-    // loop: the piece is paid for then, and is to be offered again.
+    // Whether a piece of `bytes` may be taken now. If not, `on_turn` is called at a later turn
+    // of the loop: the piece is paid for then, and the caller offers it again. Not to be
+    // called while it waits for `on_turn`. `on_turn` must not destroy the Share.
     bool take(std::uint64_t bytes);
 
    private:
@@ -46,13 +50,16 @@ class RateLimit {
 
   // Bytes a second; 0 for no limit.
   RateLimit(event::Loop& loop, std::uint64_t max_rate);
+  ~RateLimit();
+  RateLimit(const RateLimit&) = delete;
+  RateLimit& operator=(const RateLimit&) = delete;
 
-  // From now on; those that wait are called in its time.
+  // Changes the limit. Shares that wait get their turns by the new limit.
   void set_max_rate(std::uint64_t max_rate);
   bool limited() const { return bucket_.has_value(); }
 
   std::unique_ptr<Share> share(std::function<void()> on_turn);
-  // Of what came and didn't ask.
+  // Counts bytes that came without asking.
   void count(std::uint64_t bytes);
 
  private:
@@ -61,8 +68,8 @@ class RateLimit {
   void wake();
   void give_turns();
 
-  const SystemClock clock_;                   // Real time, as the loop's alarms are.
-  std::optional<policy::RateBucket> bucket_;  // Nothing for no limit.
+  const SystemClock clock_;                   // Real time, like the loop's alarms.
+  std::optional<policy::RateBucket> bucket_;  // nullopt for no limit.
   std::size_t shares_ = 0;
   std::list<Share*> queue_;
   std::unique_ptr<event::Alarm> alarm_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The endpoints of OCI distribution-spec 1.1 that a pull needs, each as a RequestSpec
-// and a reading of its answer.
+// The endpoints of OCI distribution-spec 1.1 that a pull needs. Each is a RequestSpec and a
+// function that reads the answer.
 
 #include "layby/upstream/registry.h"
 
@@ -19,9 +19,9 @@
 namespace layby::upstream {
 namespace {
 
-// Decoded. Hub's longest lists have some thousand tags of some ten bytes each.
+// After decoding. Docker Hub's longest lists have some thousand tags of some ten bytes each.
 constexpr std::uint64_t kMaxTagsBytes = 8 << 20;
-// HEAD answers have no body; this is for those that send one against the rules.
+// An answer to HEAD has no body; this limit is for servers that send one against the rules.
 constexpr std::uint64_t kMaxHeadBodyBytes = 64 << 10;
 
 // "application/json" of "application/json; charset=utf-8".
@@ -36,7 +36,7 @@ cache::ManifestHead read_manifest_head(const Answer& answer) {
           answer.head.content_length()};
 }
 
-// RFC 8288: whether a Link names a next page. Registries send no other relation here.
+// Whether a Link header (RFC 8288) names a next page. Registries send no other relation here.
 bool has_next_page(const http::Headers& headers) {
   const std::string links = headers.joined("link");
   return links.find("rel=\"next\"") != std::string::npos ||
@@ -66,7 +66,7 @@ std::string tags_query(const cache::TagPageRequest& page) {
   return query;
 }
 
-// Passes `done` what `read` makes of a good answer, and errors as they are.
+// Calls `done` with the result of `read` for a good answer, and with an error unchanged.
 template <typename T, typename Read>
 std::function<void(Result<Answer>)> then(std::function<void(Result<T>)> done, Read read) {
   return [done = std::move(done), read = std::move(read)](Result<Answer> answer) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bodies of refusals are read and dropped, which keeps the connection for the request
-// that follows.
+// The body of a refusal is read and dropped, which keeps the connection for the next
+// request.
 
 #include "upstream/request.h"
 
+#include <cassert>
 #include <utility>
 
 #include "layby/http/url.h"
@@ -13,7 +14,7 @@
 namespace layby::upstream {
 namespace {
 
-// More of a refusal's body isn't worth the connection that reading it would keep.
+// A longer refusal is not read to its end: a new connection is cheaper.
 constexpr std::uint64_t kMaxRefusalBytes = 64 << 10;
 
 }  // namespace
@@ -29,6 +30,7 @@ Request::Request(Site& site, RequestSpec spec, ExchangeEvents& events)
 }
 
 void Request::proceed() {
+  assert(state_ != State::kEnded && !token_);
   exchange_.reset();
   if (auto authorization = site_.tokens.known(spec_.repository)) {
     return send(*std::move(authorization));
@@ -39,12 +41,14 @@ void Request::proceed() {
 }
 
 void Request::on_token(Result<std::string> authorization) {
+  assert(state_ == State::kWaiting && !exchange_);
   token_.reset();
   if (!authorization.ok()) return end(authorization.error());
   send(*std::move(authorization));
 }
 
 void Request::send(std::string authorization) {
+  assert(spec_.counter != nullptr && !exchange_);
   state_ = State::kExchanging;
   authorization_ = std::move(authorization);
   number_ = site_.next_request();
@@ -80,7 +84,10 @@ void Request::resume() {
   if (exchange_) exchange_->resume();
 }
 
-void Request::fail(Error error) { exchange_->fail(std::move(error)); }
+void Request::fail(Error error) {
+  assert(state_ == State::kExchanging && exchange_);
+  exchange_->fail(std::move(error));
+}
 
 void Request::fail(ErrorCode code, std::string_view reason) {
   fail(failure(subject(), code, reason));
@@ -93,6 +100,7 @@ void Request::on_deadline() {
 }
 
 void Request::end(Status status) {
+  assert(state_ != State::kEnded);
   state_ = State::kEnded;
   deadline_->disarm();
   token_.reset();
@@ -106,6 +114,7 @@ Subject Request::subject() const {
 }
 
 void Request::on_head(const Head& head) {
+  assert(state_ == State::kExchanging && !refusal_);
   host_ = head.host;
   if (spec_.states_quota && !head.redirected && (head.status == 200 || head.status == 429)) {
     site_.note_quota(number_, head.headers);
@@ -118,18 +127,20 @@ void Request::on_head(const Head& head) {
 }
 
 void Request::on_body(std::string_view bytes) {
+  assert(state_ == State::kExchanging && !paused_);
   if (!refusal_) return events_.on_body(bytes);
   refusal_bytes_ += bytes.size();
   if (refusal_bytes_ > kMaxRefusalBytes) exchange_->fail(*refusal_);
 }
 
 void Request::on_end(Status status) {
+  assert(state_ == State::kExchanging);
   if (challenge_ && !std::exchange(renewed_, true)) {
     const Status learnt =
         site_.tokens.learn(spec_.repository, *challenge_, authorization_, subject());
     if (!learnt.ok()) return end(learnt);
     refusal_.reset();
-    return proceed();  // Destroys the exchange that is calling, which it allows.
+    return proceed();  // Destroys the calling exchange, which on_end() allows.
   }
   if (refusal_) return end(*std::exchange(refusal_, std::nullopt));
   end(std::move(status));

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One authorized request to a registry: token, exchange, and once more with a new token
-// when the first was refused. Its owner hears of a success only: any status but 200 and
-// 206 is an error. Destroying it ends it, inside any of its events too. Loop thread
-// only.
+// One authorized request to a registry: a token, an exchange, and one repetition with a new
+// token when the first token is refused. Any status but 200 and 206 is an error, so the
+// owner sees only the head and body of a success. Destroying the request ends it, inside any
+// of its events too. Loop thread only.
 //
 //   waiting for a token ──► exchanging ──► ended
 //            ▲                  │ first 401
 //            └──────────────────┘
+//
+// Invariants: there is an exchange exactly while exchanging, and a ticket for a token only
+// while waiting; on_end comes once and last; no on_body comes between pause() and resume().
 
 #ifndef LAYBY_UPSTREAM_REQUEST_H_
 #define LAYBY_UPSTREAM_REQUEST_H_
@@ -30,14 +33,14 @@ namespace layby::upstream {
 struct RequestSpec {
   Method method = Method::kGet;
   std::string repository;
-  std::string path;                  // Behind the repository: "/manifests/bookworm", its query too.
+  std::string path;                  // After the repository: "/manifests/bookworm", with its query.
   std::string what;                  // For messages: "manifest bookworm".
   std::vector<std::string> headers;  // "Name: value"
   std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Of requests sent.
-  bool states_quota = false;                                // The answer tells the pull limit.
+  bool states_quota = false;                                // The answer states the pull limit.
   bool gzip = false;
   std::uint64_t max_body_bytes = 0;            // 0 for no limit.
-  std::chrono::milliseconds deadline{0};       // For all of it; 0 for none.
+  std::chrono::milliseconds deadline{0};       // For the whole request; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // 0 for none.
   bool rate_limited = false;
   bool small_window = false;
@@ -45,23 +48,23 @@ struct RequestSpec {
 
 class Request final : public ExchangeEvents {
  public:
-  // Tells `events` what an exchange would, of an answer that is a success. `events`
-  // outlives it, and hears nothing before the loop's next turn.
+  // Passes on to `events` the head and body of a successful answer, and one on_end. `events`
+  // outlives the request, and is called at the loop's next turn or later.
   Request(Site& site, RequestSpec spec, ExchangeEvents& events);
 
-  // No on_body between them.
+  // No on_body comes between pause() and resume().
   void pause();
   void resume();
-  // on_end(error) follows, nothing before it. For use inside on_head and on_body.
+  // on_end(error) is the next event. May be called only inside on_head and on_body.
   void fail(Error error);
   // fail() with a message about this request.
   void fail(ErrorCode code, std::string_view reason);
 
  private:
   enum class State {
-    kWaiting,     // For a token.
-    kExchanging,  // On the wire.
-    kEnded,       // on_end was called.
+    kWaiting,     // Waits for a token.
+    kExchanging,  // The exchange is on the wire.
+    kEnded,       // on_end was called, or is being called.
   };
 
   void proceed();
@@ -83,13 +86,13 @@ class Request final : public ExchangeEvents {
   std::unique_ptr<event::Alarm> deadline_;
   cache::Handle token_;
   std::string authorization_;
-  std::uint64_t number_ = 0;  // Site::next_request(), of what is on the wire.
+  std::uint64_t number_ = 0;  // Site::next_request() of the latest exchange.
   std::unique_ptr<Exchange> exchange_;
-  std::optional<std::string> challenge_;  // Of a first 401.
-  std::optional<Error> refusal_;          // Of a status that isn't a success.
-  std::string host_;                      // That answered last.
+  std::optional<std::string> challenge_;  // WWW-Authenticate of the first 401.
+  std::optional<Error> refusal_;          // The answer's status isn't a success.
+  std::string host_;                      // The host that answered last.
   std::uint64_t refusal_bytes_ = 0;
-  bool renewed_ = false;
+  bool renewed_ = false;  // The token was refused and renewed once.
   bool paused_ = false;
 };
 

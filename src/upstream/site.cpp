@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a registry's options become what its requests need.
+// Turns a registry's options into the parts that its requests share.
 
 #include "upstream/site.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "upstream/failure.h"
@@ -39,6 +40,7 @@ std::string Site::url(const std::string& path) const {
 }
 
 void Site::note_quota(std::uint64_t number, const http::Headers& headers) {
+  assert(number >= 1 && number <= requests_sent && sent_before_quota <= requests_sent);
   const auto value = [&](std::string_view name) { return headers.get(name).value_or(""); };
   const auto limit = policy::parse_quota(value("ratelimit-limit"));
   const auto remaining = policy::parse_quota(value("ratelimit-remaining"));
@@ -46,8 +48,8 @@ void Site::note_quota(std::uint64_t number, const http::Headers& headers) {
   if (!limit || !remaining) return;
   quota = policy::QuotaState{*limit, *remaining, std::string(value("docker-ratelimit-source")),
                              clock.wall_now()};
-  // Answers overtake each other: one to a request that was under way when the last was
-  // read may be the older statement, and gives no pull back.
+  // Answers overtake each other. If this request was already under way when the last
+  // statement was read, this statement may be older, so it can't raise the remaining pulls.
   if (before && number <= sent_before_quota && before->limit == *limit) {
     quota->remaining.count = std::min(quota->remaining.count, before->remaining.count);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all requests to one registry share. Owned by the Registry; outlives its
+// What all requests to one registry share. The Registry owns the Site, which outlives the
 // requests. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_SITE_H_
@@ -21,11 +21,12 @@ namespace layby::upstream {
 struct Site {
   Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counters& given_counters);
 
-  // Where to ask for `path`, which stands behind "/v2/", its query too.
+  // The URL of `path`, which is the part after "/v2/" including its query.
   std::string url(const std::string& path) const;
-  // The number of a request that is about to be sent: 1, 2, 3.
+  // Numbers a request that is about to be sent: 1, 2, 3.
   std::uint64_t next_request() { return ++requests_sent; }
-  // Remembers the pull limit that the answer to request `number` states.
+  // Remembers the pull limit that the answer to request `number` states; forgets it when
+  // the answer states none.
   void note_quota(std::uint64_t number, const http::Headers& headers);
 
   RegistryOptions options;
@@ -39,7 +40,7 @@ struct Site {
   Tokens tokens;
   std::optional<policy::QuotaState> quota;
   std::uint64_t requests_sent = 0;
-  std::uint64_t sent_before_quota = 0;  // What requests_sent was when `quota` was stated.
+  std::uint64_t sent_before_quota = 0;  // requests_sent at the time `quota` was stated.
 };
 
 }  // namespace layby::upstream

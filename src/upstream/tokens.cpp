@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One Entry a repository; while its token is being fetched it has a Flight, and
-// everybody who waits has a Waiter in it. A flight that nobody waits for any more is
-// ended, so that a token server that hangs holds up no later request.
+// There is one Entry for each repository. While its token is being fetched, the Entry has a
+// Flight with a Waiter for each caller. A Flight ends with its last Waiter, so a token server
+// that hangs holds up no later request.
 
 #include "upstream/tokens.h"
 
@@ -16,17 +16,18 @@
 namespace layby::upstream {
 namespace {
 
-// A token that expires on its way is a wasted request.
+// Avoids a wasted request with a token that expires on its way.
 constexpr std::chrono::seconds kExpiryMargin{10};
 constexpr std::uint64_t kMaxTokenBytes = 256 << 10;
-// Repositories come from clients: beyond so many, what is idle is forgotten.
+// Clients choose the repositories, so this bounds the entries: at this number, all entries
+// without a fetch under way are dropped.
 constexpr std::size_t kMaxEntries = 1024;
 
 }  // namespace
 
 struct Tokens::Waiter {
-  Done done;  // Empty when its ticket is gone.
-  Entry* entry = nullptr;
+  Done done;               // Empty after the call, or when the ticket is gone.
+  Entry* entry = nullptr;  // Null after the fetch has ended.
 };
 
 class Tokens::Flight final : public ExchangeEvents {
@@ -52,7 +53,7 @@ class Tokens::Flight final : public ExchangeEvents {
 
   Error refusal(const Head& head) const {
     Error error = status_failure({head.host, subject_.request}, head, tokens_.clock_.wall_now());
-    // That there is no token server says nothing about what was asked of the registry.
+    // A missing token server doesn't mean that the requested manifest or blob is missing.
     if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kInvalid;
     return error;
   }
@@ -73,7 +74,7 @@ class Tokens::Flight final : public ExchangeEvents {
   Exchange exchange_;
 };
 
-// What a caller holds while it waits.
+// The handle that a caller holds while it waits.
 class Tokens::Ticket final : public cache::Operation {
  public:
   explicit Ticket(std::shared_ptr<Waiter> waiter) : waiter_(std::move(waiter)) {}
@@ -81,7 +82,9 @@ class Tokens::Ticket final : public cache::Operation {
     waiter_->done = nullptr;
     if (waiter_->entry == nullptr) return;
     auto& flight = waiter_->entry->flight;
-    std::erase(flight->waiters, waiter_);
+    assert(flight);
+    [[maybe_unused]] const auto erased = std::erase(flight->waiters, waiter_);
+    assert(erased == 1);
     if (flight->waiters.empty()) flight.reset();
   }
 
@@ -97,7 +100,10 @@ Tokens::Tokens(Settings settings, Driver& driver, const Transport& transport, co
       clock_(clock),
       counters_(counters) {}
 
-Tokens::~Tokens() = default;
+Tokens::~Tokens() {
+  assert(std::none_of(entries_.begin(), entries_.end(),
+                      [](const auto& entry) { return entry.second.flight != nullptr; }));
+}
 
 std::optional<std::string> Tokens::known(const std::string& repository) const {
   if (basic_wanted_) return basic();
@@ -110,7 +116,7 @@ std::optional<std::string> Tokens::known(const std::string& repository) const {
 
 cache::Handle Tokens::fetch(const std::string& repository, Done done) {
   const auto found = entries_.find(repository);
-  assert(found != entries_.end());
+  assert(found != entries_.end() && done);
   Entry& entry = found->second;
   if (!entry.flight) {
     entry.flight = std::make_unique<Flight>(*this, repository, token_request(repository, entry));
@@ -127,10 +133,10 @@ Status Tokens::learn(const std::string& repository, std::string_view challenge,
     return learn_bearer(repository, *std::move(wanted.bearer), refused, subject);
   }
   if (!wanted.basic) {
-    return failure(subject, ErrorCode::kDenied, "asks for an authentication that isn't known");
+    return failure(subject, ErrorCode::kDenied, "asks for an unknown kind of authentication");
   }
   if (settings_.credentials.username.empty()) {
-    return failure(subject, ErrorCode::kDenied, "wants credentials",
+    return failure(subject, ErrorCode::kDenied, "asks for credentials",
                    "set upstreams[].username and password_file");
   }
   if (refused == basic()) {
@@ -145,13 +151,13 @@ Status Tokens::learn_bearer(const std::string& repository, oci::BearerChallenge 
                             const std::string& refused, const Subject& subject) {
   auto realm = http::parse_url(challenge.realm);
   if (!realm.ok()) {
-    return failure(subject, ErrorCode::kInvalid, "names a token server that is no URL",
+    return failure(subject, ErrorCode::kInvalid, "names a token server whose URL is invalid",
                    "is upstreams[].url a registry?");
   }
   basic_wanted_ = false;
   make_room();
   Entry& entry = entries_[repository];
-  // Whoever asked at the same time may have fetched another by now.
+  // A request that ran at the same time may have fetched a new token already.
   if (!entry.token.empty() && "Bearer " + entry.token != refused) return {};
   entry.token.clear();
   entry.challenge = std::move(challenge);
@@ -167,7 +173,7 @@ bool Tokens::may_see_credentials(const http::Url& realm) const {
   if (settings_.credentials.username.empty()) return false;
   const bool kept_secret = realm.scheme == "https" || settings_.registry.scheme == "http";
   if (kept_secret && oci::same_site(settings_.registry.host, realm.host)) return true;
-  log::warn("{}: its token server {} gets no credentials: it is another site or has no TLS",
+  log::warn("{}: sends no credentials to the token server {}, which is another site or has no TLS",
             host_label(settings_.registry), host_label(realm));
   return false;
 }
@@ -195,8 +201,11 @@ ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& e
 }
 
 void Tokens::deliver(const std::string& repository, Result<oci::Token> token) {
-  Entry& entry = entries_.find(repository)->second;
+  const auto found = entries_.find(repository);
+  assert(found != entries_.end() && found->second.flight);
+  Entry& entry = found->second;
   const std::unique_ptr<Flight> flight = std::move(entry.flight);
+  assert(!flight->waiters.empty());
   if (token.ok()) {
     entry.token = token->value;
     entry.expires_at = flight->started_at() + token->expires_in - kExpiryMargin;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What to send as Authorization, repository by repository: nothing until the registry
-// asks, then a Bearer token that is fetched once for all who ask at the same time and
-// reused until shortly before it expires, or Basic where the registry wants just that.
-// Credentials go to a token server of the registry's own site only, and never in the
-// clear when the registry has TLS. Loop thread only.
+// Chooses the Authorization of each request, by its repository. Nothing is sent until the
+// registry sends a challenge. A Bearer challenge leads to a token, which is fetched once for
+// all concurrent requests and reused until shortly before it expires; a Basic challenge leads
+// to Basic. Credentials go only to a token server of the registry's own site, and never in
+// the clear when the registry has TLS. Loop thread only.
+//
+// Invariants: a fetch under way has at least one waiter; an entry with a fetch under way is
+// never dropped; all handles are gone before the Tokens.
 
 #ifndef LAYBY_UPSTREAM_TOKENS_H_
 #define LAYBY_UPSTREAM_TOKENS_H_
@@ -43,19 +46,20 @@ class Tokens {
   // The value of Authorization; empty for none.
   using Done = std::function<void(Result<std::string>)>;
 
-  // What is passed by reference outlives it.
+  // All arguments passed by reference outlive the Tokens.
   Tokens(Settings settings, Driver& driver, const Transport& transport, const Clock& clock,
          Counters& counters);
   ~Tokens();
 
-  // What to send at once; nullopt when a token must be fetched first.
+  // The Authorization to send; nullopt when a token must be fetched first.
   std::optional<std::string> known(const std::string& repository) const;
 
-  // Fetches one, or joins whoever does already.
+  // Fetches a token, or joins a fetch under way. Only after known() gave nullopt.
   cache::Handle fetch(const std::string& repository, Done done);
 
-  // The registry answered 401 to `refused`, with `challenge` as its WWW-Authenticate. Ok
-  // when another try makes sense: known() and fetch() then give something else.
+  // The registry answered 401 to the Authorization `refused`, with `challenge` as its
+  // WWW-Authenticate. Ok when another try makes sense: known() or fetch() then gives another
+  // Authorization.
   Status learn(const std::string& repository, std::string_view challenge,
                const std::string& refused, const Subject& subject);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Challenges, token answers and sites. The whole input is read as a WWW-Authenticate
-// value and as a token server's answer, and its two first lines as two hosts.
+// Challenges, token answers and sites. The whole input is read as a WWW-Authenticate value
+// and as a token server's answer; its first two lines are also read as two hosts.
 
 #include <algorithm>
 #include <chrono>
@@ -43,13 +43,13 @@ void check_token(std::string_view text) {
   require(!token->value.empty(), "a token has a value");
   require(std::all_of(token->value.begin(), token->value.end(),
                       [](char c) { return c > 0x20 && c < 0x7f; }),
-          "a token may stand in a header");
+          "a token fits in a header");
   require(
       token->expires_in >= std::chrono::seconds(60) && token->expires_in <= std::chrono::hours(24),
-      "a token's life has bounds");
+      "a token's lifetime has bounds");
 }
 
-// The host's end from the second dot before its end; the whole host when it has none.
+// The last two labels of the host; the whole host when it has fewer than three.
 std::string_view last_two_labels(std::string_view host) {
   const std::size_t dot = host.rfind('.');
   if (dot == std::string_view::npos || dot == 0) return host;
@@ -59,11 +59,11 @@ std::string_view last_two_labels(std::string_view host) {
 
 void check_sites(std::string_view a, std::string_view b) {
   const bool same = oci::same_site(a, b);
-  require(same == oci::same_site(b, a), "being one site goes both ways");
+  require(same == oci::same_site(b, a), "same_site is symmetric");
   require(a.empty() || oci::same_site(a, a), "a host is its own site");
   if (!same) return;
   require(http::equals_ignoring_case(last_two_labels(a), last_two_labels(b)),
-          "one site has one domain");
+          "hosts of one site share a domain");
 }
 
 void check(std::string_view text) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The configuration and the prefetch list. Whatever the text, each fault has a place and a message
-// fit for a terminal; a text without faults gives a configuration that prints as JSON and reads
-// back as the same.
+// The configuration and the prefetch list. For any text, each fault has a place and a message
+// that are safe to print on a terminal. A text without faults gives a configuration that
+// prints as JSON and reads back the same.
 
 #include <algorithm>
 #include <string>
@@ -24,9 +24,9 @@ bool is_fit_for_a_terminal(std::string_view text) {
 void check_faults(std::string_view text, const std::vector<app::ConfigFault>& faults) {
   const auto lines = 1 + std::count(text.begin(), text.end(), '\n');
   for (const app::ConfigFault& fault : faults) {
-    require(is_fit_for_a_terminal(fault.path), "a fault says where");
-    require(is_fit_for_a_terminal(fault.message), "a fault says what");
-    require(fault.line >= 0 && fault.line <= lines, "a fault's line is one of the text");
+    require(is_fit_for_a_terminal(fault.path), "a fault names its place");
+    require(is_fit_for_a_terminal(fault.message), "a fault has a message");
+    require(fault.line >= 0 && fault.line <= lines, "a fault's line exists in the text");
   }
 }
 
@@ -35,7 +35,7 @@ void check_list(std::string_view text) {
   check_faults(text, outcome.faults);
   if (!outcome.faults.empty()) return;
   for (const app::PrefetchImageConfig& image : outcome.list.images) {
-    require(!image.tags.empty() && !image.platforms.empty(), "an image is whole");
+    require(!image.tags.empty() && !image.platforms.empty(), "an image has tags and platforms");
   }
 }
 
@@ -47,8 +47,8 @@ void check(std::string_view text) {
   require(!outcome.config.upstreams.empty(), "there is an upstream");
   const std::string shown = app::config_json(outcome.config);
   const app::ConfigOutcome again = app::parse_config(shown);
-  require(again.faults.empty(), "what is shown has no faults");
-  require(app::config_json(again.config) == shown, "what is shown reads back");
+  require(again.faults.empty(), "the shown configuration has no faults");
+  require(app::config_json(again.config) == shown, "the shown configuration reads back");
 }
 
 }  // namespace

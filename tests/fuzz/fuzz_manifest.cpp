@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests: a line with the Content-Type, then the JSON. What is accepted must be one
-// kind of document and hold only what that kind has, in values that are safe to use.
+// Manifests: a line with the Content-Type, then the JSON. An accepted document must be of one
+// kind and hold only the parts of that kind, with values that are safe to use.
 
 #include <limits>
 #include <string>
@@ -36,7 +36,7 @@ void check(std::string_view text) {
   const Result<oci::Manifest> manifest = oci::parse_manifest(text, content_type);
   if (!manifest) {
     require(manifest.error().code == ErrorCode::kInvalid, "a refusal is kInvalid");
-    require(manifest.error().message.starts_with("manifest: "), "a refusal says of what");
+    require(manifest.error().message.starts_with("manifest: "), "a refusal names the manifest");
     return;
   }
   require(oci::accept_all_manifests().find(manifest->media_type) != std::string::npos,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Range, Content-Range, If-Range and If-None-Match: eight bytes of body size, then the
-// header's value. A range that is served lies within the body, always.
+// Range, Content-Range, If-Range and If-None-Match: eight bytes for the body's size, then the
+// header's value. A served range always lies within the body.
 
 #include <limits>
 #include <string>

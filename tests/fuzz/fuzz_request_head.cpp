@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Heads of requests. The first byte says where the rest is cut: whole, after each byte
-// and in pieces of that size it must come to the same end, with the same request and as
-// many bytes left over, and so in a parser that has read another one before. What is accepted
-// must not be readable in two ways.
+// Heads of requests. The first byte is the size of the pieces. The rest is parsed whole, byte
+// by byte, and in pieces of that size, the latter two by a parser that has read another head
+// before. The outcome, the request and the number of bytes left over must be the same. An
+// accepted head must have only one reading.
 
 #include <algorithm>
 #include <string>
@@ -33,9 +33,9 @@ Parsed parse(RequestParser& parser, std::string_view bytes, std::size_t step) {
     const std::string piece(bytes.substr(parsed.consumed, step));
     std::size_t consumed = 0;
     parsed.outcome = parser.feed(piece, consumed);
-    require(consumed <= piece.size(), "no more is consumed than there was");
+    require(consumed <= piece.size(), "no more is consumed than was given");
     require(consumed == piece.size() || parsed.outcome != Outcome::kIncomplete,
-            "all is consumed while more is wanted");
+            "an incomplete head consumes the whole piece");
     parsed.consumed += consumed;
   }
   parsed.refusal = parser.refusal();
@@ -69,11 +69,11 @@ void check_request(const Request& request, std::string_view head) {
   require(head.size() <= kLimit, "a head keeps to the limit");
   require(request.path.starts_with("/"), "a target is a path");
   require(request.path.find('?') == std::string::npos, "the query is not in the path");
-  require(request.headers.count("Host") <= 1, "one Host at most");
-  require(request.headers.count("Content-Length") <= 1, "one Content-Length at most");
+  require(request.headers.count("Host") <= 1, "there is at most one Host");
+  require(request.headers.count("Content-Length") <= 1, "there is at most one Content-Length");
   require(request.headers.count("Content-Length") == 0 ||
               request.headers.count("Transfer-Encoding") == 0,
-          "one way to announce a body");
+          "a body is announced in one way");
   for (std::size_t i = 0; i < head.size(); ++i) {
     require(head[i] != '\n' || (i > 0 && head[i - 1] == '\r'), "no bare line feed");
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Paths, references, names, platforms and patterns. A line each: a path, and a second
-// line as pattern. Whatever is accepted must obey its grammar and read back the same.
+// Paths, references, names, platforms and patterns. The first line is a path, a name, a
+// reference and a platform; the second line is a pattern. An accepted value must obey its
+// grammar and read back the same.
 
 #include <string>
 #include <variant>
@@ -19,7 +20,7 @@ namespace {
 void check_repository(std::string_view name) {
   require(oci::is_qualified_repository(name), "a route's repository obeys the grammar");
   require(oci::is_repository(name) || oci::is_repository(oci::split_registry(name).repository),
-          "what isn't the registry's is a repository");
+          "the part after the registry is a repository");
   require(name.find("..") == std::string_view::npos, "no repository holds ..");
   require(name.find("//") == std::string_view::npos, "no repository holds //");
   require(name.front() != '/' && name.back() != '/', "no repository begins or ends with /");
@@ -32,7 +33,7 @@ void check_digest(const oci::Digest& digest) {
 }
 
 struct Checker {
-  std::string path;  // As it stood on the wire.
+  std::string path;  // As on the wire, before decoding.
 
   void operator()(const oci::PingRoute&) const {
     const auto decoded = http::percent_decode(path);
@@ -81,14 +82,14 @@ void check_name(std::string_view text) {
             "with_library gives a repository");
   }
   if (const auto reference = oci::parse_reference(text)) {
-    require(oci::to_string(*reference) == text, "a reference is what was read");
+    require(oci::to_string(*reference) == text, "a reference keeps its text");
   }
   if (const auto platform = oci::parse_platform(text)) {
-    require(oci::to_string(*platform) == text, "a platform is what was read");
+    require(oci::to_string(*platform) == text, "a platform keeps its text");
   }
 }
 
-// Matching by its definition, one row of a table for each character of the pattern.
+// Matches by definition, with one row of a table for each character of the pattern.
 bool matches_by_table(std::string_view pattern, std::string_view name) {
   std::vector<bool> row(name.size() + 1, false);
   row[0] = true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// URLs, listen addresses, percent-coding, query strings and header lists. An accepted
-// URL holds nothing that could break a request line and reads back as the same URL.
+// URLs, listen addresses, percent-coding, query strings and header lists. An accepted URL
+// holds nothing that could break a request line, and reads back as the same URL.
 
 #include <algorithm>
 #include <string>
@@ -58,7 +58,7 @@ void check_list(std::string_view text) {
   require(http::trim(trimmed) == trimmed, "trimming twice changes nothing");
   if (trimmed.find(',') != std::string_view::npos) return;
   require(http::list_has_token("x, " + std::string(text) + " ,y", trimmed),
-          "a list holds what was put into it");
+          "a list holds the token that was put into it");
 }
 
 void check(std::string_view text) {

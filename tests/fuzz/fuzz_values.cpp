@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small values: sizes, durations, dates, Retry-After, quotas, images' names, patterns of
-// tags, windows of the day and log text.
-// Eight bytes of number, then a text; the number is written and read back, the text the
-// reverse.
+// Small values: sizes, durations, dates, Retry-After, quotas, image names, tag patterns,
+// windows of the day and log text. The input is a number of eight bytes and a text. The number
+// is formatted and read back; the text is parsed and formatted.
 
 #include <algorithm>
 #include <chrono>
@@ -38,14 +37,14 @@ void check_duration(std::string_view text) {
   require(again && *again == *duration, "a duration reads back");
 }
 
-// What a person is shown is off by half of its last digit at most: 5% of "1.0 MB".
+// A size shown to people is off by at most half of its last digit: 5% of "1.0 MB".
 void check_shown_size(std::uint64_t bytes) {
   const std::string shown = format_bytes(bytes);
-  require(shown.size() <= 7, "a size is shown in few characters");
+  require(shown.size() <= 7, "a shown size is short");
   const Result<std::uint64_t> again = parse_bytes(shown);
-  if (!again) return;  // Above the units that a configuration needs.
+  if (!again) return;  // The unit is larger than a configuration may use.
   const double difference = std::abs(static_cast<double>(*again) - static_cast<double>(bytes));
-  require(difference <= 0.05 * static_cast<double>(bytes), "a size is shown as it is");
+  require(difference <= 0.05 * static_cast<double>(bytes), "a shown size is close to the size");
 }
 
 void check_dates(std::string_view text, std::uint64_t number) {
@@ -57,9 +56,9 @@ void check_dates(std::string_view text, std::uint64_t number) {
   require(!wait || (wait->count() >= 0 && *wait <= std::chrono::hours(24 * 365)),
           "a wait has bounds");
   const auto again = http::parse_date(http::format_date(now));
-  // The first and last year of the clock are not whole, and so are refused.
+  // The clock's first and last year are incomplete, so dates in them are refused.
   require(!again || *again == std::chrono::floor<std::chrono::seconds>(now),
-          "the time of day reads back");
+          "a formatted time reads back");
 }
 
 void check_quota(std::string_view text) {
@@ -76,16 +75,16 @@ void check_image_name(std::string_view text) {
   require(!name || oci::parse_image_name(oci::to_string(*name)) == name, "an image reads back");
 }
 
-// The second half is the tag. What one tag means it takes; what is taken for a version holds
-// the comparison with itself.
+// The first half is the pattern, the second half is a tag. A pattern of one exact tag matches
+// that tag, and a version equals itself.
 void check_tag_pattern(std::string_view text) {
   const auto pattern = policy::TagPattern::parse(text.substr(0, text.size() / 2));
   if (!pattern) return;
   const std::string_view tag = text.substr(text.size() / 2);
   pattern->matches(tag);
   const auto exact = pattern->exact();
-  require(!exact || pattern->matches(*exact), "a tag is meant by its own name");
-  if (tag.find(' ') != std::string_view::npos) return;  // No tag.
+  require(!exact || pattern->matches(*exact), "an exact pattern matches its tag");
+  if (tag.find(' ') != std::string_view::npos) return;  // Tags hold no space.
   const auto same = policy::TagPattern::parse("=" + std::string(tag));
   require(!same || same->matches(tag), "a version is equal to itself");
 }
@@ -97,17 +96,18 @@ void check_window(std::string_view text, std::uint64_t number) {
   require(policy::DayWindow::parse(window->text())->text() == window->text(),
           "a window reads back");
   const bool inside = window->contains(time);
-  require(inside == (window->until_begin(time).count() == 0), "what has begun isn't waited for");
-  require(inside == (window->until_end(time).count() > 0), "what goes on ends later");
+  require(inside == (window->until_begin(time).count() == 0),
+          "the begin is now exactly while inside");
+  require(inside == (window->until_end(time).count() > 0), "the end is ahead exactly while inside");
   require(window->contains((time + window->until_begin(time)) % std::chrono::seconds(86'400)),
-          "it begins after the wait");
+          "the window contains the time after the wait");
 }
 
 void check_printable(std::string_view text) {
   const std::string shown = log::printable(text);
-  require(shown.size() <= 803, "a text in the log is short");
+  require(shown.size() <= 803, "log text is short");
   require(std::all_of(shown.begin(), shown.end(), [](char c) { return c >= 0x20 && c <= 0x7e; }),
-          "a text in the log is printable");
+          "log text is printable");
 }
 
 void check(std::string_view text) {

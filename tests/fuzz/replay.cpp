@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a fuzz target over each file of the folders it is given, so that a corpus is an
-// ordinary test in every build. A folder that is missing or empty fails: a replay of
-// nothing would prove nothing.
+// Runs a fuzz target on each file of the given folders, so that a corpus is an ordinary test
+// in every build. A missing or empty folder fails, because a replay of nothing proves
+// nothing.
 
 #include <cstdio>
 #include <filesystem>
@@ -18,7 +18,7 @@ namespace {
 void replay(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string input{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  // Named before it runs, so that the last line before a crash names the input.
+  // Printed before the run, so that the last line before a crash names the input.
   std::printf("%s\n", path.c_str());
   std::fflush(stdout);
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
@@ -40,7 +40,7 @@ std::size_t replay_all(const char* folder) {
 int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     if (replay_all(argv[i]) > 0) continue;
-    std::fprintf(stderr, "%s: no inputs in it\n", argv[i]);
+    std::fprintf(stderr, "%s: the folder has no inputs\n", argv[i]);
     return 1;
   }
   return argc > 1 ? 0 : 1;

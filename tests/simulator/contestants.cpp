@@ -35,16 +35,16 @@ std::vector<Contestant> contestants() {
 
 std::vector<Contestant> variants() {
   return {
-      layby("as it is", Uses::kGetsAndManifests),
-      layby("a manifest is no use of its blobs", Uses::kGets),
-      greedy_dual("evicts just what is missing", {kMiB, true, 16, 4}),
+      layby("unchanged", Uses::kGetsAndManifests),
+      layby("a manifest doesn't count as a use of its blobs", Uses::kGets),
+      greedy_dual("evicts only the missing bytes", {kMiB, true, 16, 4}),
       greedy_dual("… and a request is worth 64 KiB", {64 * kKiB, true, 16, 4}),
       greedy_dual("… and a request is worth 4 MiB", {4 * kMiB, true, 16, 4}),
       greedy_dual("… and a request is worth 16 MiB", {16 * kMiB, true, 16, 4}),
       greedy_dual("… and 4 uses count", {kMiB, true, 4, 4}),
       greedy_dual("… and 64 uses count", {kMiB, true, 64, 4}),
-      greedy_dual("… and a return counts as any use", {kMiB, true, 16, 0}),
-      greedy_dual("… and a return counts 8 more", {kMiB, true, 16, 8}),
+      greedy_dual("… and a return counts like any use", {kMiB, true, 16, 0}),
+      greedy_dual("… and a return counts as 8 more uses", {kMiB, true, 16, 8}),
   };
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policies that are compared, by name.
+// The compared eviction policies and their names.
 
 #ifndef LAYBY_TESTS_SIMULATOR_CONTESTANTS_H_
 #define LAYBY_TESTS_SIMULATOR_CONTESTANTS_H_
@@ -24,9 +24,9 @@ struct Contestant {
   }
 };
 
-// Published ones, production's, and the clairvoyant last.
+// The published policies, then production's policy, then the clairvoyant.
 std::vector<Contestant> contestants();
-// Production with one of its choices changed, to show what that choice is worth.
+// Production's policy with one choice changed each, to show the value of that choice.
 std::vector<Contestant> variants();
 
 }  // namespace layby::simulator

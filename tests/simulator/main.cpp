@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs every trace over every policy and cache size, and prints one line of CSV for each,
-// ratios as means over the seeds. scripts/simulate makes docs/eviction.md's tables and
-// its plot from them.
+// Runs every trace with every policy and cache size, and prints one line of CSV for each
+// combination. The ratios are means over the seeds. scripts/simulate makes the tables and the
+// plot of docs/eviction.md from this output.
 
 #include <cstdio>
 

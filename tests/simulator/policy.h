@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Eviction policies as the simulated cache asks them. A policy knows which objects are
-// cached and names the next to go; the cache counts the bytes.
+// The interface between the simulated cache and an eviction policy. The policy knows which
+// objects are cached and names the next victim; the cache counts the bytes.
 
 #ifndef LAYBY_TESTS_SIMULATOR_POLICY_H_
 #define LAYBY_TESTS_SIMULATOR_POLICY_H_
@@ -25,34 +25,35 @@ class Policy {
   virtual ~Policy() = default;
   virtual void on_stored(const Use& use) = 0;
   virtual void on_used(const Use& use) = 0;
-  // Names the object to go, and forgets it. Only asked while objects are cached.
+  // Names the victim, and forgets it. Called only while objects are cached.
   virtual Object evict() = 0;
-  // Whether an object is stored for which `wanted_bytes` of others must go.
+  // Whether an object is stored if `wanted_bytes` of other objects must go for it.
   virtual bool admits(const Use& use, std::uint64_t wanted_bytes) const;
-  // How much must go for `new_bytes` more.
+  // How many bytes must go to make room for `new_bytes`.
   virtual std::uint64_t bytes_to_evict(std::uint64_t capacity_bytes, std::uint64_t cached_bytes,
                                        std::uint64_t new_bytes) const;
 };
 
 std::unique_ptr<Policy> make_lru();
-// Two LRU lists: what is used again while in the first comes to the second, which has
+// Two LRU lists: a second use moves an object from the first list to the second, which has
 // four fifths of the cache.
 std::unique_ptr<Policy> make_segmented_lru(const Trace& trace, std::uint64_t capacity_bytes);
-// Yang and others, "FIFO queues are all you need for cache eviction" (2023), by bytes.
+// Yang and others, "FIFO queues are all you need for cache eviction" (2023), with queues
+// measured in bytes.
 std::unique_ptr<Policy> make_s3_fifo(const Trace& trace, std::uint64_t capacity_bytes);
 
-// Greedy-Dual: an object's rank is the clock plus its uses times its cost by its size.
+// Greedy-Dual: an object's rank is clock + uses · cost / size.
 struct GreedyDual {
-  double request_bytes = 0;       // The cost of a request beyond its bytes.
-  bool costs_bytes = true;        // Whether the bytes are a part of the cost.
-  std::uint32_t most_hits = 0;    // 0: all of them count.
-  std::uint32_t return_hits = 0;  // What the second use counts beyond 1.
+  double request_bytes = 0;       // The cost of a request apart from the object's bytes.
+  bool costs_bytes = true;        // Whether the object's bytes are a part of the cost.
+  std::uint32_t most_hits = 0;    // The most uses that count; 0 for no bound.
+  std::uint32_t return_hits = 0;  // How many uses the second use counts beyond 1.
 };
 std::unique_ptr<Policy> make_greedy_dual(const Trace& trace, const GreedyDual& parameters);
 // layby::policy, as the store uses it.
 std::unique_ptr<Policy> make_layby(const Trace& trace);
-// Knows the trace: evicts what is asked for again last, and doesn't store what would push
-// out anything that is asked for before it.
+// Knows the trace: evicts the object whose next GET is the latest, and doesn't store an
+// object that would push out one with an earlier next GET.
 std::unique_ptr<Policy> make_clairvoyant(const Trace& trace);
 
 }  // namespace layby::simulator

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policies that are made of queues: LRU, segmented LRU, S3-FIFO.
+// The eviction policies that consist of queues: LRU, segmented LRU, S3-FIFO.
 
 #include <list>
 #include <unordered_map>
@@ -10,7 +10,7 @@
 namespace layby::simulator {
 namespace {
 
-// Objects in order, with their bytes.
+// A list of objects that also counts their bytes.
 class Queue {
  public:
   void push_front(Object object, std::uint64_t size_bytes) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policies that evict the lowest rank: Greedy-Dual in doubles, the one of
-// production, and the clairvoyant.
+// The eviction policies that evict the object of the lowest rank: Greedy-Dual in doubles,
+// production's policy, and the clairvoyant.
 
 #include <algorithm>
 #include <set>
@@ -12,7 +12,7 @@
 namespace layby::simulator {
 namespace {
 
-// Objects in the order of their ranks.
+// Objects sorted by rank.
 template <typename Rank>
 class Ranking {
  public:
@@ -87,7 +87,7 @@ class Layby : public Policy {
     clock_ = policy::clock_after(clock_, rank);
     return victim;
   }
-  // In production's steps, on a disk that holds just the cache.
+  // Evicts in production's steps, on a disk that holds nothing but the cache.
   std::uint64_t bytes_to_evict(std::uint64_t capacity_bytes, std::uint64_t cached_bytes,
                                std::uint64_t new_bytes) const override {
     const policy::SpaceRules rules{{0, capacity_bytes}, {0, 0}};
@@ -120,7 +120,7 @@ class Clairvoyant : public Policy {
   }
 
  private:
-  // The later an object is asked for again, the lower.
+  // The later the next GET of the object, the lower its rank.
   std::size_t rank_at(std::size_t position) const {
     return next_gets_.size() - next_gets_[position];
   }

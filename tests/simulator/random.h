@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Seeded random values that are the same with every standard library, which those of
-// <random>'s distributions are not.
+// Seeded random values that are the same with every standard library. The distributions of
+// <random> differ between libraries.
 
 #ifndef LAYBY_TESTS_SIMULATOR_RANDOM_H_
 #define LAYBY_TESTS_SIMULATOR_RANDOM_H_
@@ -19,7 +19,7 @@ class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}
 
-  // 0 or more, below 1.
+  // At least 0, below 1.
   double share() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }
   // From `least` to `most`, both included.
   std::size_t between(std::size_t least, std::size_t most) {
@@ -41,7 +41,7 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// Places 0 to count - 1, of which place i comes up in proportion to 1 / (i + 1)^exponent.
+// Draws places 0 to count - 1; place i in proportion to 1 / (i + 1)^exponent.
 class Zipf {
  public:
   Zipf(std::size_t count, double exponent) {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes docs/eviction.md's tables and docs/eviction.svg from eviction_simulator's CSV.
 
-The tables replace what stands in the document between the markers; a document
-without them is an error.
+The tables replace the text between the markers in the document; a document without
+the markers is an error.
 
     eviction_simulator | report.py DOCUMENT PLOT
 """
@@ -30,7 +30,7 @@ def read(lines: list[str]) -> Results:
 
 
 def names(results: Results, kind: str, place: int) -> list:
-    """What stands at a place of the keys, in the order of its first coming."""
+    """The distinct values at one place of the keys, in the order of their first occurrence."""
     return list(dict.fromkeys(key[place] for key in results if key[0] == kind))
 
 
@@ -50,7 +50,7 @@ def percent(value: float) -> str:
 
 
 def policy_table(results: Results, ratio: str) -> str:
-    """One cache size, and the mean of what is missing to the bound."""
+    """Each policy at one cache size, and its mean distance to the bound."""
     traces = names(results, "policy", 1)
     rows = []
     for policy in names(results, "policy", 3):
@@ -59,7 +59,7 @@ def policy_table(results: Results, ratio: str) -> str:
         missing = mean([bound - value for bound, value in zip(bounds, values)])
         cells = [policy, *map(percent, values), percent(mean(values)), percent(missing)]
         rows.append([f"**{cell}**" for cell in cells] if policy == OURS else cells)
-    return table(["policy", *traces, "mean", "to the bound"], rows)
+    return table(["policy", *traces, "mean", "below the bound"], rows)
 
 
 def means_table(results: Results, kind: str) -> str:
@@ -74,11 +74,12 @@ def means_table(results: Results, kind: str) -> str:
 
 def tables(results: Results) -> str:
     return "\n\n".join([
-        f"Bytes that the cache served, in percent of those asked for, at a cache of "
+        f"Bytes served from the cache, in percent of the bytes asked for, with a cache of "
         f"{TABLE_PERCENT}%:", policy_table(results, BYTES),
-        "Objects that it served, in percent:", policy_table(results, OBJECTS),
+        "Objects served from the cache, in percent of the objects asked for:",
+        policy_table(results, OBJECTS),
         "Means over all traces and cache sizes:", means_table(results, "policy"),
-        "The same for production with a choice changed:", means_table(results, "variant")])
+        "The same means for Layby's policy with one choice changed:", means_table(results, "variant")])
 
 
 def splice(document: str, text: str) -> str:

@@ -11,7 +11,7 @@ double ratio(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// What is cached, and the bytes of it.
+// The cached objects and their bytes.
 class Cache {
  public:
   Cache(const Trace& trace, std::uint64_t capacity_bytes, Policy& policy, Result& result)
@@ -55,13 +55,13 @@ class Cache {
   std::uint64_t cached_bytes_ = 0;
 };
 
-// From one GET of an object to the next: the hit that keeping it brings.
+// The time from one GET of an object to its next GET: keeping the object brings one hit.
 struct Interval {
   double cost = 0;  // Bytes times requests.
   double gain = 0;
 };
 
-// The most that `budget` buys, the best value first, the last one in part.
+// The most gain that `budget` buys: the best value first, the last interval in part.
 double most_gain(std::vector<Interval> intervals, double budget) {
   std::sort(intervals.begin(), intervals.end(),
             [](const Interval& a, const Interval& b) { return a.gain * b.cost > b.gain * a.cost; });

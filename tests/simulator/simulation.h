@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cache of some bytes under a trace: what a policy makes of it, and what no policy can
-// exceed.
+// Runs a trace against a cache of a given size: the result of a policy, and an upper bound
+// for any policy.
 
 #ifndef LAYBY_TESTS_SIMULATOR_SIMULATION_H_
 #define LAYBY_TESTS_SIMULATOR_SIMULATION_H_
@@ -11,7 +11,7 @@
 
 namespace layby::simulator {
 
-// Which requests a policy hears of as a use.
+// Which requests count as a use for a policy.
 enum class Uses {
   kGets,              // A GET of the object.
   kGetsAndManifests,  // Also a GET of a manifest that names the object.
@@ -38,12 +38,12 @@ struct Bound {
   double byte_hit_ratio = 0;
 };
 
-// What no cache of this size exceeds, even one that knows the future. The optimum for
+// Hit ratios that no cache of this size exceeds, even if it knows the future. The optimum for
 // objects of different sizes is NP-hard, so this is the relaxation of Berger, Beckmann
 // and Harchol-Balter, "Practical Bounds on Optimal Caching with Variable Object Sizes"
-// (2018), PFOO-L: each hit costs the object's bytes times the requests for which they
-// stay; capacity need only hold on average over the trace, and the cheapest hits are
-// taken. The two ratios are bounds of their own, which one cache need not reach at once.
+// (2018), PFOO-L: each hit costs the object's bytes times the number of requests during which
+// the object stays. The capacity holds only on average over the trace, and the cheapest hits
+// are taken. Each ratio is bounded separately; a cache that reaches both need not exist.
 Bound upper_bound(const Trace& trace, std::uint64_t capacity_bytes);
 
 }  // namespace layby::simulator

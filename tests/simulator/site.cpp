@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Half of the layers are below 4 MB and nine of ten below 63 MB, bases have some 30 MB:
-// assumed, and of the order of the official images' compressed layers.
+// Half of the layers are below 4 MB and nine of ten below 63 MB; bases have some 30 MB. These
+// assumptions have the order of magnitude of the official images' compressed layers.
 
 #include "simulator/site.h"
 
@@ -14,7 +14,9 @@ constexpr double kMedianBaseBytes = 30e6;
 constexpr double kBaseSigma = 0.7;
 constexpr double kLeastLayerBytes = 1e3;
 constexpr double kMostLayerBytes = 300e6;
-constexpr double kSharedInRepository = 0.4;  // Of a tag's own layers, those it has of its sister.
+// The probability that a tag's next own layer is that of the previous tag, while all the
+// layers below are.
+constexpr double kSharedInRepository = 0.4;
 
 }  // namespace
 

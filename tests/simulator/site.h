@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Docker site: images that share layers, and machines that keep what they pulled. It
-// writes down the requests that reach the cache: of a pull always the manifest, of its
-// config and layers what the machine doesn't have.
+// A Docker site: images that share layers, and machines that keep the images they pulled.
+// The site records the requests that reach the cache. A pull always asks for the manifest,
+// and for the config and layers that the machine doesn't have.
 
 #ifndef LAYBY_TESTS_SIMULATOR_SITE_H_
 #define LAYBY_TESTS_SIMULATOR_SITE_H_
@@ -17,10 +17,10 @@ namespace layby::simulator {
 
 struct SiteShape {
   std::size_t repositories = 300;
-  std::size_t most_tags = 5;  // Of a repository: 1 to this.
-  std::size_t bases = 12;     // Distributions, of which a few carry most repositories.
+  std::size_t most_tags = 5;  // A repository has 1 to this many.
+  std::size_t bases = 12;     // Distributions; a few of them carry most repositories.
   std::size_t machines = 60;
-  double cleaned = 0.05;  // How often a machine has been emptied before a pull.
+  double cleaned = 0.05;  // The share of pulls by a machine that was just emptied.
 };
 
 class Site {
@@ -31,15 +31,15 @@ class Site {
   std::size_t machines() const { return machines_.size(); }
   Random& random() { return random_; }
 
-  // Any machine, emptied now and then, pulls.
+  // A random machine pulls; sometimes it is emptied before.
   void pull(std::size_t image);
   void pull(std::size_t image, std::size_t machine);
   // A machine that exists for this pull only.
   void pull_once(std::size_t image);
 
-  // The tag's image is built again: manifest, config and the layers above the base.
+  // Builds the tag's image again: manifest, config and the layers above the base.
   void rebuild(std::size_t image);
-  // The base comes out anew, and all that stand on it are built again.
+  // Releases a new base, and builds all images on this base again.
   void rebuild_base(std::size_t base);
   std::size_t bases() const { return bases_.size(); }
 

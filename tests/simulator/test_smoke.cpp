@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether the simulator can be believed: what holds for any cache holds for each policy
-// on short traces, small cases come out as counted by hand, and the results on which the
-// choice of the policy stands are there.
+// Checks that the simulator is credible: on short traces each policy obeys the rules of any
+// cache, small cases match a count by hand, and the results that led to the choice of the
+// policy are there.
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ class SimulatorTest : public ::testing::Test {
 
 std::map<std::string, Trace> SimulatorTest::traces_;
 
-// GETs of objects of these sizes, in this order.
+// A trace of GETs of `objects`, in this order. sizes_bytes[i] is the size of object i.
 Trace gets(std::vector<std::uint64_t> sizes_bytes, const std::vector<Object>& objects) {
   Trace trace{"by hand", std::move(sizes_bytes), {}};
   for (Object object : objects) trace.requests.push_back({Request::Kind::kGet, object});
@@ -87,7 +87,7 @@ TEST_F(SimulatorTest, NoPolicyExceedsTheBound) {
   }
 }
 
-TEST_F(SimulatorTest, TheClairvoyantIsAheadOfAllInBytes) {
+TEST_F(SimulatorTest, TheClairvoyantServesTheMostBytes) {
   for (const auto& [name, trace] : traces_) {
     const double best = run("clairvoyant", trace, capacity(trace, 10)).byte_hit_ratio();
     for (const Contestant& policy : contestants()) {
@@ -110,7 +110,7 @@ TEST_F(SimulatorTest, ACacheThatHoldsEverythingMissesEachObjectOnce) {
   }
 }
 
-TEST_F(SimulatorTest, OnAScanLruIsBeaten) {
+TEST_F(SimulatorTest, LruIsBeatenOnAScan) {
   const Trace& trace = traces_["scan"];
   for (const std::uint64_t percent : kPercents) {
     const double lru = run("LRU", trace, capacity(trace, percent)).byte_hit_ratio();
@@ -122,7 +122,7 @@ TEST_F(SimulatorTest, OnAScanLruIsBeaten) {
   }
 }
 
-TEST_F(SimulatorTest, WhereImagesStayLaybySparesMoreRequestsThanLru) {
+TEST_F(SimulatorTest, LaybySavesMoreRequestsThanLruWhereImagesStay) {
   for (const auto& [name, trace] : traces_) {
     if (name == "rebuilds") continue;
     const std::uint64_t bytes = capacity(trace, 10);
@@ -133,33 +133,35 @@ TEST_F(SimulatorTest, WhereImagesStayLaybySparesMoreRequestsThanLru) {
   }
 }
 
-TEST_F(SimulatorTest, LruKeepsWhatWasUsedLast) {
-  // Of three objects two fit: 0 1 0 2 keeps 0 and 2, so 0 hits and 1 misses.
+TEST_F(SimulatorTest, LruKeepsTheObjectsUsedLast) {
+  // Two of the three objects fit. After 0 1 0 2 the cache holds 0 and 2, so 0 hits and 1
+  // misses.
   const Trace trace = gets({10, 10, 10}, {0, 1, 0, 2, 0, 1});
   EXPECT_EQ(run("LRU", trace, 20).hits, 2u);
 }
 
-TEST_F(SimulatorTest, TheClairvoyantPassesOverWhatIsNotAskedForAgain) {
-  // 2 comes once and doesn't push out 0 and 1.
+TEST_F(SimulatorTest, TheClairvoyantDoesNotStoreAnObjectUsedOnce) {
+  // Object 2 comes once and doesn't push out objects 0 and 1.
   const Trace trace = gets({10, 10, 10}, {0, 1, 2, 0, 1});
   EXPECT_EQ(run("clairvoyant", trace, 20).hits, 2u);
   EXPECT_EQ(run("LRU", trace, 20).hits, 0u);
 }
 
-TEST_F(SimulatorTest, TheBoundIsAsCountedByHand) {
-  // The hits on 0 cost 2 and 1 requests times 10 bytes, that on 1 costs 3 times 10. A cache
-  // of 10 bytes has 5 requests times 10: both hits on 0, and two thirds of that on 1.
+TEST_F(SimulatorTest, TheBoundMatchesACountByHand) {
+  // The hits on 0 cost 2 and 1 requests times 10 bytes; the hit on 1 costs 3 times 10. A cache
+  // of 10 bytes has a budget of 5 requests times 10 bytes: both hits on 0, and two thirds of
+  // the hit on 1.
   const Trace trace = gets({10, 10}, {0, 1, 0, 0, 1});
   EXPECT_NEAR(upper_bound(trace, 10).byte_hit_ratio, (2 + 2.0 / 3) / 5, 1e-9);
   EXPECT_NEAR(upper_bound(trace, 10).object_hit_ratio, (2 + 2.0 / 3) / 5, 1e-9);
 }
 
-TEST_F(SimulatorTest, TheBoundLeavesOutWhatNeverFits) {
+TEST_F(SimulatorTest, TheBoundLeavesOutObjectsThatNeverFit) {
   EXPECT_EQ(upper_bound(gets({10}, {0, 0}), 9).byte_hit_ratio, 0);
 }
 
-TEST_F(SimulatorTest, AManifestIsAUseOfItsCachedBlobs) {
-  // 0 is named by a manifest before 2 comes, so 1 goes.
+TEST_F(SimulatorTest, AManifestCountsAsAUseOfItsCachedBlobs) {
+  // A manifest names object 0 before object 2 comes, so object 1 goes.
   Trace trace = gets({10, 10, 10}, {0, 1, 2, 0});
   trace.requests.insert(trace.requests.begin() + 2, {Request::Kind::kTouch, 0});
   const auto lru = make_lru();
@@ -168,13 +170,13 @@ TEST_F(SimulatorTest, AManifestIsAUseOfItsCachedBlobs) {
   EXPECT_EQ(simulate(trace, 20, *deaf, Uses::kGets).hits, 0u);
 }
 
-TEST_F(SimulatorTest, ATouchIsNoRequest) {
+TEST_F(SimulatorTest, ATouchIsNotCountedAsARequest) {
   Trace trace = gets({10}, {0, 0});
   trace.requests.push_back({Request::Kind::kTouch, 0});
   EXPECT_EQ(run("LRU", trace, 10).gets, 2u);
 }
 
-TEST_F(SimulatorTest, WhatIsLargerThanTheCacheDoesNotEmptyIt) {
+TEST_F(SimulatorTest, AnObjectLargerThanTheCacheDoesNotEmptyIt) {
   const Trace trace = gets({10, 100}, {0, 1, 0});
   for (const Contestant& policy : contestants()) {
     EXPECT_EQ(policy.run(trace, 20).hits, 1u) << policy.name;

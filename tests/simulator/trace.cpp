@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The six kinds of site. Each is days of pulls; what differs is what happens between
-// them.
+// The six kinds of site. Each is a number of days with pulls; the kinds differ in the events
+// between the pulls.
 
 #include "simulator/trace.h"
 
@@ -18,7 +18,7 @@ struct Days {
   std::size_t pulls;  // A day.
 };
 
-// Images in the order of their popularity, which has nothing to do with their number.
+// Images in the order of their popularity. The order doesn't depend on their numbers.
 class Favourites {
  public:
   Favourites(Site& site, double exponent) : zipf_(site.images(), exponent) {
@@ -27,10 +27,10 @@ class Favourites {
   }
   std::size_t draw(Random& random) const { return order_[zipf_.draw(random)]; }
   std::size_t at(std::size_t place) const { return order_[place]; }
-  // `count` images change places with any other.
+  // Lets `count` popular images change places with random images.
   void change(Random& random, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-      // The upper ones matter, so one of the two is drawn from these.
+      // Only changes of popular images matter, so one of the two is drawn by popularity.
       std::swap(order_[zipf_.draw(random)], order_[random.between(0, order_.size() - 1)]);
     }
   }
@@ -50,7 +50,7 @@ SiteShape shape_for(Length length) {
 
 Days days_for(Length length) { return length == Length::kShort ? Days{14, 100} : Days{42, 300}; }
 
-// Machines pull what is popular.
+// Machines pull by popularity.
 Trace zipf(Length length, std::uint64_t seed) {
   Site site("zipf", shape_for(length), seed);
   const Favourites favourites(site, kSkew);
@@ -59,7 +59,7 @@ Trace zipf(Length length, std::uint64_t seed) {
   return site.take();
 }
 
-// Each tag is built again every two to seven days, each base every seven.
+// Each tag is built again every two to seven days, and each base every seven days.
 Trace rebuilds(Length length, std::uint64_t seed) {
   Site site("rebuilds", shape_for(length), seed);
   const Favourites favourites(site, kSkew);
@@ -78,7 +78,7 @@ Trace rebuilds(Length length, std::uint64_t seed) {
   return site.take();
 }
 
-// Many images on four bases; build machines start empty, the others keep everything.
+// Many images on four bases. Build machines start empty; the other machines keep everything.
 Trace shared(Length length, std::uint64_t seed) {
   SiteShape shape = shape_for(length);
   shape.bases = 4;
@@ -93,7 +93,7 @@ Trace shared(Length length, std::uint64_t seed) {
   return site.take();
 }
 
-// What is popular changes from week to week.
+// The popular images change from week to week.
 Trace fashion(Length length, std::uint64_t seed) {
   Site site("fashion", shape_for(length), seed);
   Favourites favourites(site, kSkew);
@@ -123,8 +123,8 @@ Trace classroom(Length length, std::uint64_t seed) {
   return site.take();
 }
 
-// The upper third is pulled as ever; in mid-trace a crawl walks through all the rest once,
-// four images for each pull of the others.
+// The most popular third is pulled all the time. In mid-trace a crawl pulls each of the other
+// images once, four images for each ordinary pull.
 Trace scan(Length length, std::uint64_t seed) {
   Site site("scan", shape_for(length), seed);
   const Favourites favourites(site, kSkew);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pulls of the trace begin when they are due, whatever became of those before them:
-// a pull that is refused is not tried again.
+// Each pull of the trace begins at its time, whatever the result of the earlier pulls. A
+// refused pull is not tried again.
 
 #include "site_day/day.h"
 
@@ -23,7 +23,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr double kLinkBytesPerSecond = 10e6 / 8;
-// What was begun before midnight may end after it.
+// Pulls that began before midnight may end after midnight.
 constexpr std::chrono::hours kAfterwards{6};
 
 class Day {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A request is judged when it is made, and its answer comes a round trip later.
+// The answer is decided when the request is made, and comes a round trip later.
 
 #include "site_day/hub.h"
 
@@ -35,7 +35,7 @@ class Hub::Transfer final : public cache::BlobTransfer {
 
  private:
   void begin() {
-    const std::shared_ptr<Link::Flow> flow = flow_;  // A sink may destroy this.
+    const std::shared_ptr<Link::Flow> flow = flow_;  // The sink may destroy this transfer.
     Link& link = link_;
     if (flow->bytes == nullptr) return flow->sink->on_blob_end(not_found("a blob"));
     flow->sink->on_blob_start({flow->sent, flow->bytes->size()});

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Docker Hub as far as its limits and its distance matter: it counts each GET of a
-// manifest that it answers, allows 100 in any six hours, says in its answers about
-// manifests how many are left, and says 429 when none is. Everything takes a round trip;
-// blobs also take the link. In simulated time.
+// Docker Hub's limit and distance. The hub counts each GET of a manifest that it answers, and
+// allows 100 in any six hours. Its answers about manifests state how many pulls are left; it
+// answers 429 when none is left. Every request takes a round trip; blobs also use the link.
+// Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_HUB_H_
 #define LAYBY_TESTS_SITE_DAY_HUB_H_
@@ -23,7 +23,7 @@ namespace layby::site_day {
 
 class Hub final : public cache::Upstream {
  public:
-  // What is passed by reference outlives it.
+  // All arguments passed by reference outlive the Hub.
   Hub(const Images& images, Link& link, cache::Timers& timers, const Clock& clock)
       : images_(images), link_(link), timers_(timers), clock_(clock) {}
 
@@ -31,7 +31,7 @@ class Hub final : public cache::Upstream {
   std::uint64_t manifest_bytes() const { return manifest_bytes_; }
   // How often each blob was asked for.
   const std::map<oci::Digest, int>& blob_gets() const { return blob_gets_; }
-  // How often each manifest was answered with.
+  // How often each manifest was sent.
   const std::map<oci::Digest, int>& manifest_gets() const { return manifest_gets_; }
 
   cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
@@ -57,7 +57,7 @@ class Hub final : public cache::Upstream {
   const testing::TestManifest* find(const std::string& repository,
                                     const oci::Reference& reference) const;
   std::uint64_t left();
-  // After a round trip; the answer states the limit as it is now.
+  // Answers after a round trip. The answer states the limit at the time of the request.
   template <typename T>
   cache::Handle answer(Result<T> with, Done<T> done);
 
@@ -65,7 +65,7 @@ class Hub final : public cache::Upstream {
   Link& link_;
   cache::Timers& timers_;
   const Clock& clock_;
-  std::deque<SteadyTime> counted_;  // Those of the last six hours.
+  std::deque<SteadyTime> counted_;  // The pulls of the last six hours.
   std::optional<policy::QuotaState> quota_;
   std::uint64_t pulls_ = 0;
   std::uint64_t manifest_bytes_ = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sizes are those of compressed layers of well-known images, rounded.
+// The sizes are rounded sizes of well-known images' compressed layers.
 
 #include "site_day/images.h"
 
@@ -19,8 +19,8 @@ struct Program {
   const char* repository;
   const char* on_debian[2];
   const char* on_alpine;
-  double shared_mb;  // What its images on one base have in common.
-  double own_mb;
+  double shared_mb;  // The layer that the images on one base share.
+  double own_mb;     // The layer that only one image has.
 };
 
 constexpr Program kPrograms[] = {
@@ -47,7 +47,7 @@ Images::Images(std::uint64_t seed) : random_(seed) {
 }
 
 std::string Images::make_layer(double mb) {
-  constexpr std::size_t kLeast = 32;  // So that no two are the same.
+  constexpr std::size_t kLeast = 32;  // Long enough that no two layers are equal.
   std::string bytes(std::max(static_cast<std::size_t>(mb * 1e6 / kBytesPerByte), kLeast), '\0');
   for (char& byte : bytes) byte = static_cast<char>(random_.between(0, 255));
   blobs_.emplace(oci::Digest::of(bytes), bytes);
@@ -81,7 +81,8 @@ void Images::add_others() {
   }
 }
 
-// For two platforms, of which the site has one: the other's manifest is only named.
+// Builds an index of two platforms. The site pulls only one platform, so the manifest of the
+// other doesn't exist.
 void Images::build(const Build& build) {
   const Line& line = lines_[build.line];
   const auto manifest = testing::make_manifest(make_layer(kConfigMb),

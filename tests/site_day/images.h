@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the simulated registry has: 30 tags of ten programs, two on the Debian base and one
-// on the Alpine base each, and 80 other images. Contents are random, and a thousandth as
-// long as what they stand for. A seed makes the same images, and the same after the base
-// was rebuilt, each time.
+// The content of the simulated registry: 30 tags of ten programs, and 80 other images. Each
+// program has two tags on the Debian base and one on the Alpine base. Blobs are random bytes,
+// a thousandth as long as real ones. The same seed makes the same images, before and after a
+// rebuild of the base.
 
 #ifndef LAYBY_TESTS_SITE_DAY_IMAGES_H_
 #define LAYBY_TESTS_SITE_DAY_IMAGES_H_
@@ -21,7 +21,7 @@
 
 namespace layby::site_day {
 
-// Of blobs alone. Manifests are as small as they are.
+// How many real bytes a blob's byte stands for. Manifests have their real size.
 inline constexpr std::uint64_t kBytesPerByte = 1000;
 
 struct ImageName {
@@ -37,20 +37,20 @@ class Images {
   const std::vector<ImageName>& listed() const { return listed_; }
   const std::vector<ImageName>& others() const { return others_; }
 
-  // The Debian base comes out anew, and all that stands on it is built again. Gives the
-  // tags that moved; the old images can still be had by digest.
+  // Releases a new Debian base and builds all images on it again. Returns the tags that
+  // moved. The old images stay available by digest.
   std::vector<ImageName> rebuild_base();
 
-  // Null and nullopt where there is none.
+  // These return nullopt or null when there is no such object.
   std::optional<oci::Digest> find_tag(const ImageName& name) const;
   const testing::TestManifest* find_manifest(const oci::Digest& digest) const;
   const std::string* find_blob(const oci::Digest& digest) const;
 
  private:
-  // What is built in one go: all images of a program on one base share its layer.
+  // A program's images on one base. They share a layer above the base.
   struct Line {
     std::string base;    // The layer below.
-    std::string shared;  // The layer above that.
+    std::string shared;  // The layer above the base.
     double shared_mb = 0;
     bool on_debian = false;
   };

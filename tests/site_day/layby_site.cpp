@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The schedule is kept as src/app/prefetching.cpp keeps it, without a window of the day.
+// Keeps the schedule like src/app/prefetching.cpp, but without a window of the day.
 
 #include "site_day/layby_site.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Layby in front of the registry: the real cache with its guard and its prefetcher,
-// over a store in memory, with the defaults of the configuration but for what a day is
-// about. It begins empty. In simulated time.
+// A Layby in front of the registry: the real cache with its guard and its prefetcher, over a
+// store in memory. The rules have the configuration's defaults, except for the choices that a
+// day compares. The store begins empty. Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_LAYBY_SITE_H_
 #define LAYBY_TESTS_SITE_DAY_LAYBY_SITE_H_
@@ -22,13 +22,13 @@ namespace layby::site_day {
 
 class LaybySite {
  public:
-  // What is passed by reference outlives it.
+  // All arguments passed by reference outlive the LaybySite.
   LaybySite(cache::GuardRules rules, std::unique_ptr<cache::Upstream> registry,
             cache::Timers& timers, const Clock& clock);
 
-  // Fetches these now, every six hours, and when a client finds one of them moved.
+  // Fetches `images` now, every six hours, and when a client's pull finds a moved tag.
   void prefetch(const std::vector<ImageName>& images);
-  // Begins no run any more.
+  // Starts no further run.
   void end() { schedule_timer_.reset(); }
 
   Source& source() { return source_; }

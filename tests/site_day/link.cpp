@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sink may end its flow, or begin others, in any call to it.
+// A sink may end its flow or begin other flows inside any call to it.
 
 #include "site_day/link.h"
 
@@ -13,7 +13,7 @@
 namespace layby::site_day {
 namespace {
 
-// 250 KB of what it stands for: 200 ms at 10 Mbit/s.
+// Stands for 250 KB, which take 200 ms at 10 Mbit/s.
 constexpr std::size_t kPacketBytes = 250;
 
 }  // namespace
@@ -50,7 +50,8 @@ std::chrono::milliseconds Link::time_for(std::size_t bytes) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(whole));
 }
 
-// A packet that comes after its flow was paused is sent again, as a full window would do.
+// Drops a packet whose flow was paused meanwhile; the packet is sent again later, as with a
+// full TCP window.
 void Link::on_sent(const std::shared_ptr<Flow>& flow, std::size_t bytes) {
   if (flow->sink == nullptr || flow->paused) return;
   const std::string_view packet = std::string_view(*flow->bytes).substr(flow->sent, bytes);

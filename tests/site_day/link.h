@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The site's link to the world: so many bytes a second, shared by the transfers that go
-// over it packet by packet, each in turn. A transfer that is paused lets the others have
-// its turn. In simulated time.
+// The site's link to the internet, with a fixed rate. The transfers share the link packet by
+// packet, in turns. A paused transfer leaves its turn to the others. Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_LINK_H_
 #define LAYBY_TESTS_SITE_DAY_LINK_H_
@@ -20,23 +19,23 @@ namespace layby::site_day {
 
 class Link {
  public:
-  // One blob on its way.
+  // One blob's transfer.
   struct Flow {
-    cache::BlobSink* sink = nullptr;  // Null when nobody wants it any more.
+    cache::BlobSink* sink = nullptr;  // Null after the transfer was cancelled or has ended.
     const std::string* bytes = nullptr;
     std::size_t sent = 0;
     bool paused = false;
   };
 
-  // Of what the contents stand for.
+  // `bytes_per_second` is in real bytes, see kBytesPerByte.
   Link(cache::Timers& timers, double bytes_per_second)
       : timers_(timers), bytes_per_second_(bytes_per_second) {}
 
   void add(std::shared_ptr<Flow> flow);
-  // A flow is no longer paused.
+  // To be called after a flow was resumed.
   void go_on();
 
-  // Of what the contents stand for.
+  // In real bytes, see kBytesPerByte.
   std::uint64_t sent_bytes() const { return sent_bytes_; }
 
  private:
@@ -46,9 +45,9 @@ class Link {
 
   cache::Timers& timers_;
   const double bytes_per_second_;
-  std::vector<std::shared_ptr<Flow>> flows_;  // The next is the first.
+  std::vector<std::shared_ptr<Flow>> flows_;  // The next one to send is the first.
   cache::Handle sending_;
-  double owed_ms_ = 0;  // Timers know whole milliseconds only.
+  double owed_ms_ = 0;  // The fraction that the timers' whole milliseconds leave out.
   std::uint64_t sent_bytes_ = 0;
 };
 

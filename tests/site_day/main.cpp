@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs the same days under each arrangement, and prints one line of CSV for each.
-// scripts/simulate makes docs/quota.md's table from them.
+// Runs the same days under each arrangement, and prints one line of CSV for each day.
+// scripts/simulate makes the table of docs/quota.md from this output.
 
 #include <chrono>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A source never answers inside the call, so that a handle is in its place before its
-// answer comes.
+// A source never answers inside the call that asks, so the handle is stored before the answer
+// comes.
 
 #include "site_day/pull.h"
 
@@ -10,7 +10,7 @@
 namespace layby::site_day {
 namespace {
 
-// max-concurrent-downloads of the docker daemon.
+// The docker daemon's default of max-concurrent-downloads.
 constexpr std::size_t kBlobsAtATime = 3;
 
 }  // namespace
@@ -73,7 +73,7 @@ void Pull::end(Status status) {
   wanted_.clear();
   coming_.clear();
   const auto on_over = std::move(events_.on_over);
-  on_over(std::move(status));  // May destroy this.
+  on_over(std::move(status));  // May destroy this pull.
 }
 
 }  // namespace layby::site_day

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A machine of the site and its `docker pull`: asks what the tag is (HEAD), gets the
-// manifests that it doesn't have, of an index that of its platform, and then the blobs
-// that it doesn't have, three at a time.
+// A machine of the site and its `docker pull`. The pull asks for the tag's digest (HEAD), and
+// gets the index and its platform's manifest unless the machine has them. Then it gets the
+// blobs that the machine doesn't have, three at a time.
 
 #ifndef LAYBY_TESTS_SITE_DAY_PULL_H_
 #define LAYBY_TESTS_SITE_DAY_PULL_H_
@@ -27,11 +27,11 @@ struct Machine {
 class Pull {
  public:
   struct Events {
-    std::function<void(const oci::Digest&)> on_named;  // The tag was said to be this.
-    std::function<void(Status)> on_over;               // Last call; may destroy the pull.
+    std::function<void(const oci::Digest&)> on_named;  // The answer named the tag's digest.
+    std::function<void(Status)> on_over;               // The last call; may destroy the pull.
   };
 
-  // What is passed by reference outlives it.
+  // All arguments passed by reference outlive the Pull.
   Pull(Source& source, Machine& machine, ImageName name, Events events);
 
  private:

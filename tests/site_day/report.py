@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes docs/quota.md's table from site_day's CSV.
 
-The table replaces what stands in the document between the markers; a document
-without them is an error.
+The table replaces the text between the markers in the document; a document without
+the markers is an error.
 
     site_day | report.py DOCUMENT
 """
@@ -19,7 +19,7 @@ Day = dict[str, float]
 
 
 def read(lines: list[str]) -> dict[str, list[Day]]:
-    """The days of each arrangement, in the order of its first coming."""
+    """The days of each arrangement, in the order of the arrangements' first rows."""
     days: dict[str, list[Day]] = {}
     for row in csv.DictReader(lines):
         name = row.pop("arrangement")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way between a daemon and Layby takes a millisecond and no link.
+// The way between a docker daemon and Layby takes a millisecond, and doesn't use the link.
 
 #include "site_day/source.h"
 
@@ -30,7 +30,7 @@ class DirectBlob final : public cache::Operation, private cache::BlobSink {
   std::unique_ptr<cache::BlobTransfer> transfer_;
 };
 
-// An answer of the cache on its way across the room; the cache may give it at once.
+// The cache's answer on its way across the room. The cache may answer inside the call.
 template <typename T>
 class Answer final : public cache::Operation {
  public:
@@ -54,7 +54,7 @@ class Answer final : public cache::Operation {
   cache::Handle coming_;
 };
 
-// Reads a blob to its end as fast as the cache has it.
+// Reads a blob to its end as fast as the cache receives it.
 class LaybyBlob final : public cache::Operation, private cache::BlobReader::Listener {
  public:
   LaybyBlob(cache::Timers& timers, std::function<void(Status)> done)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a docker daemon of the site gets its images: from the registry itself, or from
-// Layby. No answer comes inside the call that asks; dropping a handle cancels.
+// The source of a docker daemon's images: the registry itself, or Layby. No answer comes
+// inside the call that asks. Dropping a handle cancels the request.
 
 #ifndef LAYBY_TESTS_SITE_DAY_SOURCE_H_
 #define LAYBY_TESTS_SITE_DAY_SOURCE_H_
@@ -20,17 +20,17 @@ class Source {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // What a tag is.
+  // The digest of a tag.
   virtual cache::Handle head(const std::string& repository, const std::string& tag,
                              Done<oci::Digest> done) = 0;
   virtual cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
                                      Done<cache::ManifestBody> done) = 0;
-  // Done when all of it is here.
+  // Calls `done` when the whole blob has come.
   virtual cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
                                    std::function<void(Status)> done) = 0;
 };
 
-// What is passed by reference outlives them.
+// All arguments passed by reference outlive a source.
 class DirectSource final : public Source {
  public:
   explicit DirectSource(cache::Upstream& registry) : registry_(registry) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// That the simulated registry keeps its limit, and that its blobs take the link.
+// The simulated registry keeps its limit, and its blobs use the link.
 
 #include <gtest/gtest.h>
 
@@ -37,7 +37,7 @@ class HubTest : public ::testing::Test {
   void TearDown() override {}
 
   oci::Digest root() const { return *images_.find_tag({"library/python", "3.13-slim"}); }
-  // That of the base: 28 MB, 28 seconds of a link of 1 MB/s.
+  // The base layer: 28 MB, which take 28 seconds on a link of 1 MB/s.
   oci::Digest layer() const {
     const auto child = [&](const oci::Digest& digest) {
       const auto* stored = images_.find_manifest(digest);
@@ -45,7 +45,7 @@ class HubTest : public ::testing::Test {
     };
     return child(child(root())->manifests.front().digest)->layers.front().digest;
   }
-  // Whether a manifest is had.
+  // Gets a manifest; whether the hub gave it.
   bool get() {
     std::optional<bool> had;
     const auto handle =
@@ -71,7 +71,7 @@ TEST_F(HubTest, AllowsAHundredPullsInSixHours) {
   EXPECT_EQ(hub_.pulls(), 101u);
 }
 
-TEST_F(HubTest, ABlobTakesTheLink) {
+TEST_F(HubTest, ABlobTakesTimeOnTheLink) {
   Taker taker(hub_, layer());
   timers_.advance(milliseconds(28'039));
   EXPECT_FALSE(taker.ended);
@@ -81,7 +81,7 @@ TEST_F(HubTest, ABlobTakesTheLink) {
   EXPECT_EQ(link_.sent_bytes(), 28'000'000u);
 }
 
-TEST_F(HubTest, TwoBlobsShareTheLinkAndOneThatIsPausedLeavesItToTheOther) {
+TEST_F(HubTest, TwoBlobsShareTheLinkUnlessOneIsPaused) {
   Taker one(hub_, layer());
   Taker other(hub_, layer());
   timers_.advance(std::chrono::seconds(28));

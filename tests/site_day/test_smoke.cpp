@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// That the arrangements differ as docs/quota.md says. The days are two on which people and
-// the list need more than the pull limit together, and people alone less.
+// The arrangements differ as docs/quota.md says. On the two days chosen here, people and the
+// prefetch list together need more than the pull limit, and people alone need less.
 
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ TEST_F(SiteDayTest, TheSameDayGivesTheSameFigures) {
   }
 }
 
-TEST_F(SiteDayTest, NothingFailsForAnotherReasonThanThePullLimit) {
+TEST_F(SiteDayTest, PullsFailOnlyAtThePullLimit) {
   for (const auto& [name, days] : figures_) {
     for (const Figures& day : days) EXPECT_EQ(day.failed, 0u) << name;
   }
@@ -73,7 +73,7 @@ TEST_F(SiteDayTest, LaybyFetchesEachBlobAndEachManifestOnce) {
   }
 }
 
-TEST_F(SiteDayTest, LaybySparesPullsBytesRefusalsAndTime) {
+TEST_F(SiteDayTest, LaybySavesPullsBytesRefusalsAndTime) {
   for (const auto& [name, days] : figures_) {
     if (name == "no cache") continue;
     for (std::size_t day = 0; day < days.size(); ++day) {
@@ -85,7 +85,7 @@ TEST_F(SiteDayTest, LaybySparesPullsBytesRefusalsAndTime) {
   }
 }
 
-TEST_F(SiteDayTest, AListSparesRefusalsAndTime) {
+TEST_F(SiteDayTest, AListSavesRefusalsAndTime) {
   for (std::size_t day = 0; day < std::size(kDays); ++day) {
     for (const char* list : {"Layby with a list without reserve", "Layby with a list"}) {
       EXPECT_LT(of(list, day).refused, of("Layby", day).refused) << list;
@@ -94,7 +94,7 @@ TEST_F(SiteDayTest, AListSparesRefusalsAndTime) {
   }
 }
 
-TEST_F(SiteDayTest, TheReserveIsWhatPeopleNeed) {
+TEST_F(SiteDayTest, TheReserveSavesPeopleFromRefusals) {
   for (std::size_t day = 0; day < std::size(kDays); ++day) {
     EXPECT_GT(of("Layby with a list without reserve", day).refused, 0u);
     EXPECT_EQ(of("Layby with a list", day).refused, 0u);

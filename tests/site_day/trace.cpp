@@ -10,11 +10,11 @@ namespace {
 
 constexpr std::size_t kPulls = 700;
 constexpr std::size_t kBuildMachines = 10;
-constexpr double kOfOthers = 0.15;  // Of images that aren't listed.
+constexpr double kOfOthers = 0.15;  // The share of pulls of images that aren't listed.
 constexpr double kSkew = 0.9;
 constexpr double kOthersSkew = 0.4;
 
-// How much is pulled in each hour, in relation to a busy one.
+// The number of pulls in each hour, relative to a busy hour.
 constexpr double kHours[24] = {0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.6, 1.0, 1.1, 1.0, 1.0,
                                0.6, 0.9, 1.0, 1.0, 0.9, 0.6, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1};
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who pulls what when, on one working day of a site: 40 machines that keep what they
-// pulled, and ten that are emptied before each pull, as build machines are. A seed makes
-// the same day each time.
+// The pulls of one working day of a site. 40 machines keep the images they pulled; ten are
+// emptied before each pull, like build machines. The same seed makes the same day.
 
 #ifndef LAYBY_TESTS_SITE_DAY_TRACE_H_
 #define LAYBY_TESTS_SITE_DAY_TRACE_H_
@@ -22,11 +21,11 @@ inline constexpr std::chrono::hours kRebuiltAt{10};
 struct TracedPull {
   std::chrono::milliseconds at;  // After midnight.
   std::size_t machine = 0;
-  bool emptied = false;  // The machine has nothing any more.
+  bool emptied = false;  // The machine is emptied before the pull.
   ImageName image;
 };
 
-// By time.
+// Sorted by time.
 std::vector<TracedPull> make_trace(const Images& images, std::uint64_t seed);
 
 }  // namespace layby::site_day

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A certificate that signs itself, with its key, as files.
+// Writes a self-signed certificate and its key to files.
 
 #ifndef LAYBY_TESTS_SUPPORT_CERTIFICATE_H_
 #define LAYBY_TESTS_SUPPORT_CERTIFICATE_H_
@@ -17,8 +17,8 @@
 
 namespace layby::testing {
 
-// Writes both in PEM. `name` becomes the common name; it is valid for so many days from
-// now, or was, when that is less than nothing.
+// Writes the certificate and the key as PEM. `name` becomes the common name. The certificate
+// expires in `days` days; a negative number makes an expired one.
 inline void write_certificate(const std::string& certificate_file, const std::string& key_file,
                               const std::string& name, int days = 365) {
   constexpr long kDay = 24L * 3600;

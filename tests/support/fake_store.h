@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store in memory for tests of whoever stands on cache::Store. Blob files are memfds,
-// so fd() works with sendfile and pread. Every callback comes later: by Timers::defer
-// when it is given Timers, else when the test calls run_pending(). Any step can be made
-// to fail or to wait. It keeps the promises of the contract suite in store_contract.h.
+// A store in memory, for tests of code that uses cache::Store. Blob files are memfds, so
+// fd() works with sendfile and pread. No callback comes inside the call: a store with Timers
+// uses Timers::defer, and a store without them waits for the test to call run_pending(). A
+// test can make any step fail or wait. The store passes the contract suite of
+// store_contract.h.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_STORE_H_
 #define LAYBY_TESTS_SUPPORT_FAKE_STORE_H_
@@ -44,14 +45,14 @@ class FakeFile final : public cache::BlobFile {
 
 class FakeStore final : public cache::Store {
  public:
-  // What can be made to fail or to wait. kVerify with any error drops the partial file.
-  // A failure of kOpen or kWrite leaves a blob that isn't kept.
+  // The steps that can fail or wait. A failure of kVerify drops the partial file. After a
+  // failure of kOpen or kWrite the blob passes through without being kept.
   enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag, kListPins };
 
   FakeStore() = default;
   explicit FakeStore(cache::Timers& timers) : timers_(&timers) {}
 
-  // Runs what is due, and what comes due by that. For a FakeStore without Timers.
+  // Runs all pending calls, and the calls that they add. For a FakeStore without Timers.
   void run_pending() {
     while (!pending_.empty()) {
       const auto call = std::move(pending_.front());
@@ -60,9 +61,9 @@ class FakeStore final : public cache::Store {
     }
   }
 
-  // The next `times` tries of `step` end with `error`.
+  // Makes the next `times` tries of `step` end with `error`.
   void fail(Step step, Error error, int times = 1) { failures_[step] = {std::move(error), times}; }
-  // Nothing gets past the beginning of `step` until it is released.
+  // Stops everything at the beginning of `step` until release(step).
   void hold(Step step) { held_.insert(step); }
   void release(Step step) {
     held_.erase(step);
@@ -70,7 +71,7 @@ class FakeStore final : public cache::Store {
     kick_puts();
   }
 
-  // What the store has from before.
+  // Content that the store has from the start.
   oci::Digest add_blob(const std::string& bytes, ShaKind kind = ShaKind::kSha256) {
     const oci::Digest digest = oci::Digest::of(bytes, kind);
     blobs_[digest] = make_file(bytes);
@@ -84,7 +85,7 @@ class FakeStore final : public cache::Store {
   void add_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
     tags_.insert_or_assign(key, tag);
   }
-  // As an interrupted fill leaves it.
+  // Adds the partial file that an interrupted fill leaves.
   void add_partial(const oci::Digest& digest, const std::string& bytes) {
     partials_[digest] = make_file(bytes);
   }
@@ -92,10 +93,10 @@ class FakeStore final : public cache::Store {
     blobs_.erase(digest);
     forget_grants(digest);
   }
-  // Private, with no repository that has it.
+  // Makes `digest` private, without a repository that is granted it.
   void make_private(const oci::Digest& digest) { grants_[digest]; }
 
-  // What is in it now.
+  // The present content.
   bool has_blob(const oci::Digest& digest) const { return blobs_.contains(digest); }
   bool has_manifest(const oci::Digest& digest) const { return manifests_.contains(digest); }
   std::optional<std::string> partial(const oci::Digest& digest) const {
@@ -105,8 +106,8 @@ class FakeStore final : public cache::Store {
   }
   int writers_made() const { return writers_made_; }
   std::size_t open_writers() const { return writers_.size(); }
-  cache::StoreUsage& reported_usage() { return usage_; }  // The disk_ fields are the test's.
-  // What evict() was asked for, and what it may take away.
+  cache::StoreUsage& reported_usage() { return usage_; }  // The test sets the disk_ fields.
+  // The bytes that each call of evict() asked for, and a blob that evict() may remove.
   const std::vector<std::uint64_t>& evictions() const { return evictions_; }
   void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
   const std::set<cache::TagKey>& list_pins() const { return list_pins_; }
@@ -244,7 +245,7 @@ class FakeStore final : public cache::Store {
  private:
   using File = std::shared_ptr<FakeFile>;
 
-  // Takes one step a turn, so that a test can look between them.
+  // Takes one step each turn, so that a test can look between the steps.
   class Writer final : public cache::BlobWriter {
    public:
     Writer(FakeStore& store, oci::Digest digest, cache::BlobWriterEvents& events)
@@ -269,7 +270,7 @@ class FakeStore final : public cache::Store {
       kick();
     }
 
-    // Sees to it that step() runs once more.
+    // Schedules another step().
     void kick() {
       if (scheduled_ || ended_) return;
       scheduled_ = true;
@@ -315,7 +316,7 @@ class FakeStore final : public cache::Store {
       if (!keep_) error = Error{ErrorCode::kNoSpace, "there is no room for it"};
       if (error && !unkept_) {
         kick();
-        // What was kept stays what it is; readers go on with theirs.
+        // The kept bytes stay as a partial file of their own; readers go on with file_.
         store_.partials_[digest_] = make_file(file_->bytes());
         return pass_through(*error);
       }
@@ -345,7 +346,7 @@ class FakeStore final : public cache::Store {
       events_.on_published();  // May destroy this writer.
     }
 
-    // Whether `step` has to wait or has just failed.
+    // Whether `step` has to wait, or fails now.
     bool blocked(Step step) {
       if (store_.held_.contains(step)) return true;
       std::optional<Error> error = store_.take_failure(step);
@@ -407,7 +408,7 @@ class FakeStore final : public cache::Store {
     });
   }
 
-  // In order: one that is held holds those behind it.
+  // Runs puts in order: a held put also holds the puts after it.
   void run_puts() {
     while (!puts_.empty() && !held_.contains(puts_.front().step)) {
       const Put put = std::move(puts_.front());

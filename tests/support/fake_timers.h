@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Timers that a test turns: nothing runs until it says so, and waiting takes no time.
-// A turn is what an event loop does in one: all that is due when it begins, in the
-// order in which it became due. What that brings about waits for the next turn.
+// Timers that a test turns: nothing runs until the test turns them, and waiting takes no
+// time. A turn is like an event loop's: it runs every call that is due at its beginning, in
+// the order of their due times. Calls that are added during a turn wait for the next one.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_TIMERS_H_
 #define LAYBY_TESTS_SUPPORT_FAKE_TIMERS_H_
@@ -36,7 +36,7 @@ class FakeTimers final : public cache::Timers {
   bool turn() {
     auto due = take_due();
     for (const auto& call : due) {
-      // It may drop others of this turn, and its own handle.
+      // The callback may drop other calls of this turn, and its own handle.
       if (const auto then = std::exchange(call->then, nullptr)) then();
     }
     return !due.empty();
@@ -57,7 +57,7 @@ class FakeTimers final : public cache::Timers {
     move_clock_to(end);
   }
 
-  // What still waits, those dropped not counted.
+  // How many calls still wait; dropped calls are not counted.
   std::size_t waiting() const {
     return static_cast<std::size_t>(std::count_if(
         calls_.begin(), calls_.end(), [](const CallPtr& call) { return call->then != nullptr; }));
@@ -87,7 +87,7 @@ class FakeTimers final : public cache::Timers {
     return call;
   }
 
-  // calls_ is sorted by time, equal ones as they came.
+  // calls_ is sorted by due time; calls with the same time stay in the order of adding.
   std::vector<CallPtr> take_due() {
     const auto end = std::find_if(calls_.begin(), calls_.end(), [&](const CallPtr& call) {
       return call->due > clock_.steady_now();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An Upstream played by the test: it keeps every request and calls back only when the
-// test answers one, in the test's own call. A request outlives its handle, so a test
-// can see that it was cancelled; answering one that has ended or was cancelled fails
-// the test, as do bytes to a paused sink. No loop, no thread.
+// An Upstream that the test plays. It keeps every request, and calls back only inside the
+// test's call that answers a request. A request outlives its handle, so a test can see that
+// it was cancelled. Answering an ended or cancelled request fails the test; so does sending
+// bytes to a paused sink. There is no loop and no thread.
 //
 //   FakeUpstream upstream;
 //   ... the code under test starts a blob ...
@@ -45,7 +45,7 @@ enum class UpstreamKind {
   kPing
 };
 
-// One request and its answer. What was asked for is in the public fields.
+// One request and its answer. The public fields hold the request's arguments.
 class UpstreamRequest {
  public:
   UpstreamKind kind = UpstreamKind::kManifestHead;
@@ -56,13 +56,13 @@ class UpstreamRequest {
   cache::TagPageRequest page;             // kTags
   std::string artifact_type;              // kReferrers
 
-  bool ended() const { return ended_; }          // Answered for good.
-  bool cancelled() const { return cancelled_; }  // Its handle went before that.
+  bool ended() const { return ended_; }          // The answer is complete.
+  bool cancelled() const { return cancelled_; }  // The handle went before the answer was complete.
   bool pending() const { return !ended_ && !cancelled_; }
   bool paused() const { return paused_; }
   bool started() const { return started_; }
 
-  // Answers, each to its kind of request.
+  // Each function answers one kind of request.
   void answer_manifest_head(Result<cache::ManifestHead> answer) { finish(std::move(answer)); }
   void answer_manifest(Result<cache::ManifestBody> answer) { finish(std::move(answer)); }
   void answer_blob_head(Result<cache::BlobHead> answer) { finish(std::move(answer)); }
@@ -84,7 +84,7 @@ class UpstreamRequest {
     fail(Error{code, std::move(message)});
   }
 
-  // A blob, piece by piece.
+  // These answer a kBlobGet, piece by piece.
   void start(std::uint64_t first, std::optional<std::uint64_t> size_bytes) {
     if (!may_call("start")) return;
     started_ = true;
@@ -93,7 +93,7 @@ class UpstreamRequest {
   void send(std::string_view bytes) {
     if (!may_call("send")) return;
     if (paused_ || !started_) ADD_FAILURE() << "send to a sink that is paused or not started";
-    // A copy that goes after the call, so that a sink that keeps the view is found out.
+    // The copy is freed after the call, so the sanitizers find a sink that keeps the view.
     const auto copy = std::make_unique<std::vector<char>>(bytes.begin(), bytes.end());
     sink_->on_blob_bytes({copy->data(), copy->size()});
   }
@@ -151,14 +151,15 @@ class FakeUpstream final : public cache::Upstream {
 
   // All requests there ever were, in order.
   const std::vector<RequestPtr>& requests() const { return requests_; }
-  // Those that wait for an answer, in order.
+  // The requests that wait for an answer, in order.
   std::vector<RequestPtr> pending() const {
     std::vector<RequestPtr> found;
     std::copy_if(requests_.begin(), requests_.end(), std::back_inserter(found),
                  [](const RequestPtr& request) { return request->pending(); });
     return found;
   }
-  // The only one that waits; fails the test (and gives a dead one) if there isn't just one.
+  // The only pending request. If there isn't exactly one, fails the test and returns a
+  // cancelled request.
   RequestPtr only_pending() const {
     const auto waiting = pending();
     if (waiting.size() == 1) return waiting.front();
@@ -167,10 +168,10 @@ class FakeUpstream final : public cache::Upstream {
     dead->cancelled_ = true;
     return dead;
   }
-  // Pings are apart: a test of something else need not know when they come.
+  // Pings are kept apart, so that tests of other things needn't know when they come.
   const std::vector<RequestPtr>& pings() const { return pings_; }
 
-  // What quota() says.
+  // Sets the answer of quota().
   void set_quota(std::optional<policy::QuotaState> quota) { quota_ = std::move(quota); }
 
   std::size_t count(UpstreamKind kind) const {
@@ -179,7 +180,7 @@ class FakeUpstream final : public cache::Upstream {
                       [&](const RequestPtr& request) { return request->kind == kind; }));
   }
 
-  // The first pending one answers or fails.
+  // These answer or fail the first pending request.
   void answer_manifest_head(Result<cache::ManifestHead> answer) {
     first()->answer_manifest_head(std::move(answer));
   }
@@ -243,7 +244,7 @@ class FakeUpstream final : public cache::Upstream {
  private:
   static void cancel(UpstreamRequest& request) {
     if (request.pending()) request.cancelled_ = true;
-    request.done_ = std::monostate{};  // What a caller captured goes with its handle.
+    request.done_ = std::monostate{};  // A callback's captures go with the handle.
   }
 
   class Call final : public cache::Operation {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every cache::Store promises, as a suite over a harness (see store_test.h).
+// The contract of every cache::Store, as a suite over a harness (see store_test.h).
 
 #ifndef LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
 #define LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
@@ -88,7 +88,7 @@ TYPED_TEST_P(StoreContract, WrongBytesAreNeverPublishedAndNeverKept) {
   EXPECT_TRUE(again.published());
 }
 
-TYPED_TEST_P(StoreContract, WhatADestroyedWriterWroteIsTakenUpByTheNext) {
+TYPED_TEST_P(StoreContract, TheNextWriterContinuesWhereADestroyedOneStopped) {
   WriterLog log;
   auto writer = this->store().write_blob(this->digest_, log);
   writer->append(this->bytes_.substr(0, 1000));
@@ -130,7 +130,7 @@ TYPED_TEST_P(StoreContract, NoCallbackRunsInsideACall) {
   this->turn_until([&] { return log.ended() && done; });
 }
 
-TYPED_TEST_P(StoreContract, QueuedBytesAreThoseNotYetReported) {
+TYPED_TEST_P(StoreContract, QueuedBytesCountUntilTheyAreReportedWritten) {
   WriterLog log;
   const auto writer = this->store().write_blob(this->digest_, log);
   EXPECT_EQ(writer->queued_bytes(), 0u);
@@ -141,7 +141,7 @@ TYPED_TEST_P(StoreContract, QueuedBytesAreThoseNotYetReported) {
   EXPECT_EQ(writer->queued_bytes(), 0u);
 }
 
-TYPED_TEST_P(StoreContract, TheGrowingFileIsReadableAndStaysSoWhenPublished) {
+TYPED_TEST_P(StoreContract, TheGrowingFileIsReadableBeforeAndAfterPublishing) {
   WriterLog log;
   const auto writer = this->store().write_blob(this->digest_, log);
   this->turn_until([&] { return log.ready(); });
@@ -181,7 +181,7 @@ TYPED_TEST_P(StoreContract, APublishedBlobIsNotWrittenAgain) {
   EXPECT_EQ(this->store().usage().blobs, 1u);
 }
 
-TYPED_TEST_P(StoreContract, TwoBlobsAreWrittenBesideEachOther) {
+TYPED_TEST_P(StoreContract, TwoBlobsAreWrittenAtTheSameTime) {
   const std::string other = some_bytes(200'000, 2);
   WriterLog log;
   WriterLog other_log;
@@ -198,7 +198,7 @@ TYPED_TEST_P(StoreContract, TwoBlobsAreWrittenBesideEachOther) {
   EXPECT_TRUE(this->stored(oci::Digest::of(other)) == other);
 }
 
-TYPED_TEST_P(StoreContract, AManifestIsFoundAsItWasPut) {
+TYPED_TEST_P(StoreContract, AManifestIsFoundAsPut) {
   const std::string bytes = "{\"schemaVersion\":2}" + std::string(1, '\0') + "tail";
   bool done = false;
   this->store().put_manifest(oci::Digest::of(bytes),
@@ -220,7 +220,7 @@ TYPED_TEST_P(StoreContract, AManifestOfFourMebibytesFits) {
   EXPECT_TRUE(*this->store().find_manifest(oci::Digest::of(*bytes))->bytes == *bytes);
 }
 
-TYPED_TEST_P(StoreContract, ATagIsFoundAsItWasPutLast) {
+TYPED_TEST_P(StoreContract, ATagIsFoundAsLastPut) {
   const cache::TagKey key{"docker.io", "library/debian", "12"};
   this->put_tag(key, {oci::Digest::of("old"), this->time_});
   this->put_tag(key, {this->digest_, this->time_ + std::chrono::seconds(5)});
@@ -230,7 +230,7 @@ TYPED_TEST_P(StoreContract, ATagIsFoundAsItWasPutLast) {
   EXPECT_EQ(found->checked_at, this->time_ + std::chrono::seconds(5));
 }
 
-TYPED_TEST_P(StoreContract, TagsAreListedSortedAndOfOneRepositoryOnly) {
+TYPED_TEST_P(StoreContract, TagsOfOneRepositoryAreListedSorted) {
   const cache::StoredTag tag{this->digest_, this->time_};
   for (const char* name : {"b", "a", "c-1", "B", "10", "9"}) this->put_tag({"u", "r", name}, tag);
   this->put_tag({"u", "r2", "x"}, tag);
@@ -274,7 +274,7 @@ TYPED_TEST_P(StoreContract, UsageCountsWhatIsStored) {
   EXPECT_EQ(usage.tags, 1u);
 }
 
-TYPED_TEST_P(StoreContract, APinHoldsUntilItIsTakenAwayAndNeedsNoImage) {
+TYPED_TEST_P(StoreContract, APinNeedsNoImageAndHoldsUntilItIsRemoved) {
   const cache::TagKey key{"u", "r", "t"};
   const cache::TagKey by_digest{"u", "r", this->digest_.str()};
   for (const cache::TagKey& one : {key, by_digest}) {
@@ -301,10 +301,10 @@ TYPED_TEST_P(StoreContract, APinnedImageCannotBeEvicted) {
   EXPECT_EQ(this->evict_image(key).error().code, ErrorCode::kNotFound);
 }
 
-TYPED_TEST_P(StoreContract, AListedImageCannotBeEvictedUntilAListIsWithoutIt) {
+TYPED_TEST_P(StoreContract, AListedImageCannotBeEvictedUntilTheListDropsIt) {
   const cache::TagKey key{"u", "r", "t"};
   const cache::TagKey other{"u", "r", "other"};
-  this->set_list_pins({other, key, key});  // Before there is such a tag.
+  this->set_list_pins({other, key, key});  // The tag doesn't exist yet.
   this->put_tag(key, {this->digest_, this->time_});
   const auto refused = this->evict_image(key);
   EXPECT_EQ(refused.error().code, ErrorCode::kDenied);
@@ -313,7 +313,7 @@ TYPED_TEST_P(StoreContract, AListedImageCannotBeEvictedUntilAListIsWithoutIt) {
   EXPECT_TRUE(this->evict_image(key).ok());
 }
 
-TYPED_TEST_P(StoreContract, APinByHandAndOneByTheListDoNotTouchEachOther) {
+TYPED_TEST_P(StoreContract, APinByHandAndAPinByTheListAreIndependent) {
   const cache::TagKey key{"u", "r", "t"};
   this->put_tag(key, {this->digest_, this->time_});
   this->set_list_pins({key});
@@ -327,7 +327,7 @@ TYPED_TEST_P(StoreContract, APinByHandAndOneByTheListDoNotTouchEachOther) {
   EXPECT_TRUE(this->evict_image(key).ok());
 }
 
-TYPED_TEST_P(StoreContract, WhatWasNeverGrantedIsOpen) {
+TYPED_TEST_P(StoreContract, AnUngrantedDigestIsOpen) {
   EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kOpen);
   EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
   EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kOpen);
@@ -345,7 +345,7 @@ TYPED_TEST_P(StoreContract, AGrantHoldsAtOnceAndForItsRepositoryOnly) {
   expect_granted();
   EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
   expect_granted();
-  this->put_tag({"u", "r", "t"}, {this->digest_, this->time_});  // All before it is done.
+  this->put_tag({"u", "r", "t"}, {this->digest_, this->time_});  // Done after all earlier writes.
   expect_granted();
 }
 
@@ -376,7 +376,7 @@ TYPED_TEST_P(StoreContract, AnEmptyStoreHasNothingToEvictOrToList) {
   EXPECT_TRUE(catalog->images.empty());
 }
 
-TYPED_TEST_P(StoreContract, AUseOfWhatIsNotThereIsFine) {
+TYPED_TEST_P(StoreContract, TouchingAnAbsentObjectIsHarmless) {
   this->store().touch_blob(this->digest_);
   this->store().touch_manifest(this->digest_);
   EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
@@ -384,7 +384,7 @@ TYPED_TEST_P(StoreContract, AUseOfWhatIsNotThereIsFine) {
   EXPECT_TRUE(this->stored(this->digest_) == this->bytes_);
 }
 
-TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsVerifiedAllTheSame) {
+TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsStillVerified) {
   WriterLog log;
   const auto writer = this->store().write_blob(this->digest_, log);
   writer->append(this->bytes_.substr(0, 1000));
@@ -399,21 +399,21 @@ TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsVerifiedAllTheSame) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(
-    StoreContract, WhatWasNeverGrantedIsOpen, AGrantHoldsAtOnceAndForItsRepositoryOnly,
-    ADigestIsGrantedToSeveralRepositories, AListedImageCannotBeEvictedUntilAListIsWithoutIt,
-    APinByHandAndOneByTheListDoNotTouchEachOther, AnEmptyStoreKnowsNothing,
+    StoreContract, AnUngrantedDigestIsOpen, AGrantHoldsAtOnceAndForItsRepositoryOnly,
+    ADigestIsGrantedToSeveralRepositories, AListedImageCannotBeEvictedUntilTheListDropsIt,
+    APinByHandAndAPinByTheListAreIndependent, AnEmptyStoreKnowsNothing,
     ABlobIsReportedStepByStepAndReadBack, TheSizeOfABlobIsKnownOnceItIsPublished,
     Sha512IsVerifiedAndKeptToo, AnEmptyBlobIsABlob, ManyAppendsMakeOneBlob,
-    WrongBytesAreNeverPublishedAndNeverKept, WhatADestroyedWriterWroteIsTakenUpByTheNext,
+    WrongBytesAreNeverPublishedAndNeverKept, TheNextWriterContinuesWhereADestroyedOneStopped,
     ADestroyedWriterReportsNothingMore, NoCallbackRunsInsideACall,
-    QueuedBytesAreThoseNotYetReported, TheGrowingFileIsReadableAndStaysSoWhenPublished,
+    QueuedBytesCountUntilTheyAreReportedWritten, TheGrowingFileIsReadableBeforeAndAfterPublishing,
     AWriterMayBeDestroyedInItsLastCallback, APublishedBlobIsNotWrittenAgain,
-    TwoBlobsAreWrittenBesideEachOther, AManifestIsFoundAsItWasPut, AManifestOfFourMebibytesFits,
-    ATagIsFoundAsItWasPutLast, TagsAreListedSortedAndOfOneRepositoryOnly, TheLongestNamesFit,
-    WritesAreDoneInOrder, UsageCountsWhatIsStored, APinHoldsUntilItIsTakenAwayAndNeedsNoImage,
+    TwoBlobsAreWrittenAtTheSameTime, AManifestIsFoundAsPut, AManifestOfFourMebibytesFits,
+    ATagIsFoundAsLastPut, TagsOfOneRepositoryAreListedSorted, TheLongestNamesFit,
+    WritesAreDoneInOrder, UsageCountsWhatIsStored, APinNeedsNoImageAndHoldsUntilItIsRemoved,
     AnUnknownImageCannotBeEvicted, APinnedImageCannotBeEvicted,
-    AnEmptyStoreHasNothingToEvictOrToList, AUseOfWhatIsNotThereIsFine,
-    ABlobThatIsNotKeptIsVerifiedAllTheSame);
+    AnEmptyStoreHasNothingToEvictOrToList, TouchingAnAbsentObjectIsHarmless,
+    ABlobThatIsNotKeptIsStillVerified);
 
 }  // namespace layby::testing
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Images for tests of stores: manifests that name given blobs, and indexes of them.
+// Images for tests of stores: manifests of given blobs, and indexes of manifests.
 
 #ifndef LAYBY_TESTS_SUPPORT_STORE_IMAGE_H_
 #define LAYBY_TESTS_SUPPORT_STORE_IMAGE_H_
@@ -46,7 +46,7 @@ inline TestManifest finish(std::string bytes, std::string_view media_type) {
 
 }  // namespace image_detail
 
-// A manifest of these blobs, given by their bytes.
+// Makes a manifest of blobs that have these bytes.
 inline TestManifest make_manifest(const std::string& config,
                                   const std::vector<std::string>& layers) {
   std::vector<std::string> named;
@@ -60,7 +60,7 @@ inline TestManifest make_manifest(const std::string& config,
       oci::kOciManifest);
 }
 
-// An index of manifests, each with its architecture of linux.
+// Makes an index of pairs of a manifest and its linux architecture.
 inline TestManifest make_index(const std::vector<std::pair<TestManifest, std::string>>& manifests) {
   std::vector<std::string> named;
   for (const auto& [manifest, architecture] : manifests) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What tests of stores share: a log of a writer's reports, bytes to write, and a fixture
-// over a harness: a default-constructible type with store(), and turn_until(condition),
-// which runs callbacks until the condition holds and fails the test when it never does.
+// The common parts of tests of stores: a log of a writer's reports, bytes to write, and a
+// fixture over a harness. A harness is a default-constructible type with store() and
+// turn_until(condition). turn_until runs callbacks until the condition holds, and fails the
+// test when the condition never holds.
 
 #ifndef LAYBY_TESTS_SUPPORT_STORE_TEST_H_
 #define LAYBY_TESTS_SUPPORT_STORE_TEST_H_
@@ -22,7 +23,7 @@
 
 namespace layby::testing {
 
-// Writes down what a writer reports.
+// Records a writer's reports.
 class WriterLog final : public cache::BlobWriterEvents {
  public:
   void on_writer_ready(std::uint64_t kept_bytes, bool is_whole) override {
@@ -80,7 +81,7 @@ inline std::string read_all(int fd) {
   return bytes;
 }
 
-// `size` bytes that repeat in no power of two.
+// `size` bytes whose pattern has no period of a power of two.
 inline std::string some_bytes(std::size_t size, unsigned seed = 1) {
   std::string bytes(size, '\0');
   for (std::size_t i = 0; i < size; ++i) {
@@ -98,7 +99,7 @@ class StoreTest : public ::testing::Test {
     harness_.turn_until(condition);
   }
 
-  // Writes `bytes` as `digest` and returns what was reported.
+  // Writes `bytes` as `digest` and returns the writer's reports.
   WriterLog write(const oci::Digest& digest, const std::string& bytes) {
     WriterLog log;
     const auto writer = store().write_blob(digest, log);
@@ -124,7 +125,7 @@ class StoreTest : public ::testing::Test {
     turn_until([&] { return done; });
   }
 
-  // Whether it was pinned before.
+  // pin() and unpin() return whether `key` was pinned before.
   std::optional<bool> pin(const cache::TagKey& key) {
     std::optional<bool> before;
     store().pin(key, [&](const Result<bool>& given) { before = *given; });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A directory that goes with the test. LAYBY_TEST_TMPDIR chooses where (default /tmp).
+// A directory that is removed at the end of the test. LAYBY_TEST_TMPDIR is its parent
+// (default /tmp).
 
 #ifndef LAYBY_TESTS_SUPPORT_TEMP_DIR_H_
 #define LAYBY_TESTS_SUPPORT_TEMP_DIR_H_

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An HTTP/1.1 server on a loopback port that does what the test says, broken things
-// included: a handler gets each request and writes what it likes, raw if it likes. One
-// thread a connection, so a handler may block; the destructor ends them all. What was
-// asked is kept for the test to look at.
+// An HTTP/1.1 server on a loopback port whose answers the test writes, broken ones too. A
+// handler gets each request and writes any reply or raw bytes. Each connection has its own
+// thread, so a handler may block; the destructor ends all threads. The server keeps the
+// requests that it has seen.
 //
 //   TinyHttpServer server([](const SeenRequest& request, Peer& peer) {
 //     peer.reply(200, {{"Content-Type", "text/plain"}}, "hello");
@@ -57,7 +57,7 @@ struct FreeSsl {
   void operator()(SSL* ssl) const { SSL_free(ssl); }
 };
 
-// A thing that a handler waits for and the test gives.
+// A handler waits at the gate until the test opens it.
 class Gate {
  public:
   void open() {
@@ -106,12 +106,12 @@ class Peer {
     }
     return open_;
   }
-  // With Content-Length; without the body to a HEAD.
+  // Sends a whole answer with Content-Length. The body is left out in answers to HEAD.
   void reply(int status, const Fields& fields = {}, std::string_view body = "") {
     head(status, fields, body.size());
     if (!answering_head) raw(body);
   }
-  // Only the head, with this Content-Length.
+  // Sends only the head, with the Content-Length `length`.
   void head(int status, const Fields& fields, std::size_t length) {
     Fields all = fields;
     all.emplace_back("Content-Length", std::to_string(length));
@@ -122,7 +122,7 @@ class Peer {
     for (const auto& [name, value] : fields) text.append(name + ": " + value + "\r\n");
     raw(text + "\r\n");
   }
-  // Waits until the client closes, or the server ends.
+  // Waits until the client closes the connection or the server ends.
   void hang() {
     char byte = 0;
     while (read_some(&byte, 1) > 0) {
@@ -152,7 +152,7 @@ class TinyHttpServer {
  public:
   using Handler = std::function<void(const SeenRequest&, Peer&)>;
 
-  // With `tls`, which outlives it, it speaks TLS.
+  // Speaks TLS when `tls` isn't null. `tls` outlives the server.
   explicit TinyHttpServer(Handler handler, SSL_CTX* tls = nullptr)
       : handler_(std::move(handler)), tls_(tls), listener_(listen_on_loopback()) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -187,7 +187,7 @@ class TinyHttpServer {
     return found;
   }
   std::size_t count(std::string_view prefix) const { return requests(prefix).size(); }
-  // Connections that were accepted, and those of them that have ended.
+  // How many connections were accepted so far, and how many of them have ended.
   int accepted() const { return accepted_; }
   int ended() const { return ended_; }
 
@@ -235,7 +235,8 @@ class TinyHttpServer {
         handler_(request, peer);
       }
     }
-    // The number stays reserved until the server ends, so that no other thread gets it.
+    // The descriptor stays open until the server ends, so that no other connection gets its
+    // number.
     ::shutdown(fd, SHUT_RDWR);
     ++ended_;
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every cache::Upstream keeps, run on the fake and on the real one. A rig has an
-// upstream that knows one repository with one manifest, one blob and one tag list, and
-// answers kNotFound to anything else; it turns until something holds.
+// The contract of every cache::Upstream, run on the fake and on the real upstream. A rig has
+// an upstream with one repository that has one manifest, one blob and one tag list; the
+// upstream answers kNotFound to anything else.
 
 #ifndef LAYBY_TESTS_SUPPORT_UPSTREAM_CONTRACT_H_
 #define LAYBY_TESTS_SUPPORT_UPSTREAM_CONTRACT_H_
@@ -22,7 +22,7 @@
 
 namespace layby::testing {
 
-// What a rig's upstream has.
+// The content of a rig's upstream.
 struct ContractContent {
   std::string repository = "library/debian";
   std::string tag = "bookworm";
@@ -40,7 +40,7 @@ class UpstreamRig {
  public:
   virtual ~UpstreamRig() = default;
   virtual cache::Upstream& upstream() = 0;
-  // Lets the upstream answer until `done` holds; false when it never does.
+  // Lets the upstream answer until `done` holds; false when `done` never holds.
   virtual bool turn_until(const std::function<bool()>& done) = 0;
 
   const ContractContent content{};
@@ -92,7 +92,7 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
   void start_blob(std::uint64_t offset = 0) {
     transfer_ = upstream().get_blob(content().repository, content().blob_digest(), offset, sink_);
   }
-  // Whatever was under way has come after another request is answered.
+  // Waits for the answers to other requests. After them, everything under way has come.
   void settle() {
     for (int i = 0; i < 3; ++i) {
       bool answered = false;
@@ -106,7 +106,7 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
   std::unique_ptr<cache::BlobTransfer> transfer_;
 };
 
-TEST_P(UpstreamContract, CallsNobodyInsideTheCallThatStarts) {
+TEST_P(UpstreamContract, NoCallbackRunsInsideTheStartingCall) {
   const auto& has = content();
   int calls = 0;
   const auto count = [&](const auto&) { ++calls; };
@@ -144,7 +144,7 @@ TEST_P(UpstreamContract, GetsAManifestByTagAndByDigest) {
   }
 }
 
-TEST_P(UpstreamContract, HasNotFoundForWhatIsMissing) {
+TEST_P(UpstreamContract, ReportsNotFoundForAMissingObject) {
   std::optional<Result<cache::ManifestHead>> got;
   const auto handle = head([&](auto result) { got = std::move(result); }, "missing");
   transfer_ = upstream().get_blob(content().repository, oci::Digest::of("missing"), 0, sink_);
@@ -166,7 +166,7 @@ TEST_P(UpstreamContract, ListsTags) {
   EXPECT_FALSE((*got)->more);
 }
 
-TEST_P(UpstreamContract, CallsNobodyWhoseHandleIsGone) {
+TEST_P(UpstreamContract, NoCallbackComesAfterTheHandleIsGone) {
   int calls = 0;
   auto handle = head([&](const auto&) { ++calls; });
   start_blob();
@@ -176,7 +176,7 @@ TEST_P(UpstreamContract, CallsNobodyWhoseHandleIsGone) {
   EXPECT_EQ(calls + sink_.calls(), 0);
 }
 
-TEST_P(UpstreamContract, LetsAHandleGoInsideItsCallback) {
+TEST_P(UpstreamContract, AHandleMayGoInsideItsCallback) {
   int calls = 0;
   cache::Handle handle;
   handle = head([&](const auto& result) {
@@ -187,14 +187,14 @@ TEST_P(UpstreamContract, LetsAHandleGoInsideItsCallback) {
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
 }
 
-TEST_P(UpstreamContract, StartsAnotherInsideACallback) {
+TEST_P(UpstreamContract, AnotherRequestMayStartInsideACallback) {
   int calls = 0;
   cache::Handle second;
   const auto first = head([&](const auto&) { second = head([&](const auto&) { ++calls; }); });
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
 }
 
-TEST_P(UpstreamContract, DropsWhatACallbackHoldsWithTheHandle) {
+TEST_P(UpstreamContract, ACallbackIsDestroyedWithItsHandle) {
   auto held = std::make_shared<int>(0);
   auto handle = head([held](const auto&) {});
   handle.reset();
@@ -234,7 +234,7 @@ TEST_P(UpstreamContract, SendsNoBytesWhilePaused) {
   EXPECT_EQ(sink_.bytes, content().blob);
 }
 
-TEST_P(UpstreamContract, TakesPauseAndResumeTwice) {
+TEST_P(UpstreamContract, PauseAndResumeAreIdempotent) {
   start_blob();
   transfer_->resume();
   transfer_->pause();
@@ -245,7 +245,7 @@ TEST_P(UpstreamContract, TakesPauseAndResumeTwice) {
   EXPECT_EQ(sink_.bytes, content().blob);
 }
 
-TEST_P(UpstreamContract, LetsATransferGoInsideAnyCallOfItsSink) {
+TEST_P(UpstreamContract, ATransferMayGoInsideAnyCallToItsSink) {
   for (auto& hook : {&Sink::on_start, &Sink::on_bytes, &Sink::on_end}) {
     Sink sink;
     std::unique_ptr<cache::BlobTransfer> transfer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two gzip streams by hand (RFC 1951, RFC 1952), so that tests need no zlib: a text
-// that is only stored, and a bomb that says "the same again" very often.
+// Makes two kinds of gzip streams by hand (RFC 1951, RFC 1952), so that tests need no zlib: a
+// stored text, and a bomb that repeats one byte very often.
 
 #ifndef LAYBY_TESTS_UPSTREAM_GZIP_H_
 #define LAYBY_TESTS_UPSTREAM_GZIP_H_
@@ -29,14 +29,15 @@ inline std::uint32_t crc32(std::string_view text) {
   return ~crc;
 }
 
-// At most 65,535 bytes, in one stored block.
+// Puts `text`, at most 65,535 bytes, in one stored block.
 inline std::string gzip(std::string_view text) {
   const auto size = static_cast<std::uint32_t>(text.size());
   return kGzipHeader + '\x01' + little_endian(size, 2) + little_endian(~size, 2) +
          std::string(text) + little_endian(crc32(text), 4) + little_endian(size, 4);
 }
 
-// Spaces, 258 for each 13 bits; without the trailer, which no reader should get to.
+// Decodes to spaces, 258 for each 13 bits. The trailer is left out, because no reader should
+// get that far.
 inline std::string gzip_bomb(std::size_t decoded_bytes) {
   std::string bits = "110";  // The last block, with the fixed codes; low bit first.
   bits += "01010000";        // The literal ' '.

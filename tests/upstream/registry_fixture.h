@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the tests of a Registry share: a loop that they turn, a clock that stands still,
-// a registry on a TinyHttpServer, and a sink that writes down what it gets.
+// The common parts of a Registry's tests: a loop that the test turns, a clock that stands
+// still, a registry on a TinyHttpServer, and a sink that records its calls.
 
 #ifndef LAYBY_TESTS_UPSTREAM_REGISTRY_FIXTURE_H_
 #define LAYBY_TESTS_UPSTREAM_REGISTRY_FIXTURE_H_
@@ -33,7 +33,7 @@ inline const std::string kRepository = "library/debian";
 inline const oci::Reference kTag = oci::Tag("bookworm");
 inline const std::string kManifestTarget = "/v2/library/debian/manifests/bookworm";
 
-// Turns `loop` until `done` holds; false when it doesn't within `limit`.
+// Turns `loop` until `done` holds; false when `done` doesn't hold within `limit`.
 inline bool turn_until(event::Loop& loop, const std::function<bool()>& done,
                        std::chrono::milliseconds limit = 10s) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -45,7 +45,7 @@ inline bool turn_until(event::Loop& loop, const std::function<bool()>& done,
   return true;
 }
 
-// Writes down what comes, and does what a test wants at each event.
+// Records its calls, and runs the test's hook at each.
 class RecordingSink final : public cache::BlobSink {
  public:
   void on_blob_start(const cache::BlobStart& at) override {
@@ -92,27 +92,27 @@ class RegistryTest : public ::testing::Test {
     options_.user_agent = "layby/test";
   }
 
-  // Limits what all blobs take together. Before connect() and serve().
+  // Limits the rate of all blobs together. To be called before connect() and serve().
   void limit_rate(std::uint64_t bytes_per_second) {
     MultiOptions options;
     options.max_rate = bytes_per_second;
     multi_ = std::move(Multi::create(*loop_, options)).value();
   }
-  // A registry at `url`, with options_.
+  // Makes a registry at `url`, with options_.
   void connect(const std::string& url) {
     options_.url = http::parse_url(url).value();
     registry_ = std::make_unique<Registry>(options_, *multi_, clock_, counters_);
   }
-  // A server that does what `handler` says, and a registry on it.
+  // Makes a server that runs `handler`, and a registry on it.
   void serve(TinyHttpServer::Handler handler) {
     server_ = std::make_unique<TinyHttpServer>(std::move(handler));
     connect(server_->url());
   }
-  // The same reply to everything.
+  // Sends the same reply to every request.
   void serve_reply(int status, Peer::Fields fields = {}, std::string body = "") {
     serve([=](const SeenRequest&, Peer& peer) { peer.reply(status, fields, body); });
   }
-  // The same raw bytes to everything, then a close.
+  // Sends the same raw bytes to every request, then closes the connection.
   void serve_raw(std::string bytes) {
     serve([bytes = std::move(bytes)](const SeenRequest&, Peer& peer) {
       peer.raw(bytes);
@@ -124,7 +124,7 @@ class RegistryTest : public ::testing::Test {
     return turn_until(*loop_, done, limit);
   }
 
-  // What `start` calls back with.
+  // Runs `start` and returns the result that its callback gets.
   template <typename T>
   Result<T> wait_for(const std::function<cache::Handle(cache::Upstream::Done<T>)>& start) {
     std::optional<Result<T>> got;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blobs: whole, from an offset, cut short, of unknown length, paused, stalled, and many
-// at a time.
+// Blob transfers: whole, from an offset, cut short, of unknown length, paused, stalled, and
+// many at a time.
 
 #include <atomic>
 
@@ -50,13 +50,13 @@ TEST_F(BlobTransferTest, TakesAnEmptyBlob) {
   EXPECT_EQ(sink_.pieces, 0);
 }
 
-TEST_F(BlobTransferTest, ConnectionIsUsedAgain) {
+TEST_F(BlobTransferTest, ReusesAConnection) {
   serve_reply(200, {}, "content");
   get_twice();
   EXPECT_EQ(server_->accepted(), 1);
 }
 
-TEST_F(BlobTransferTest, SmallWindowOfABackgroundBlobIsNoneElses) {
+TEST_F(BlobTransferTest, DoesNotReuseTheConnectionOfABackgroundBlob) {
   serve_reply(200, {}, "content");
   sink_.background = true;
   get_twice();
@@ -88,22 +88,22 @@ TEST_F(BlobTransferTest, GoesOnFromAnOffset) {
   EXPECT_EQ(sink_.bytes, "tent");
 }
 
-TEST_F(BlobTransferTest, GoesOnWhereTheWholeSizeIsntSaid) {
+TEST_F(BlobTransferTest, GoesOnWithoutAStatedTotalSize) {
   serve_reply(206, {{"Content-Range", "bytes 3-6/*"}}, "tent");
   ASSERT_TRUE(get_blob(3).ok());
   EXPECT_EQ(sink_.start.size_bytes, std::nullopt);
 }
 
-TEST_F(BlobTransferTest, StartsOverWhereRangesArentKnown) {
+TEST_F(BlobTransferTest, StartsOverWhereRangesAreNotSupported) {
   serve_reply(200, {}, "content");
   ASSERT_TRUE(get_blob(3).ok());
   EXPECT_EQ(sink_.start.offset, 0u);
   EXPECT_EQ(sink_.bytes, "content");
 }
 
-TEST_F(BlobTransferTest, RefusesBytesFromElsewhere) {
+TEST_F(BlobTransferTest, RefusesBytesFromAnotherOffset) {
   serve_reply(206, {{"Content-Range", "bytes 2-6/7"}}, "ntent");
-  expect_error(get_blob(3), ErrorCode::kCorrupt, "asked for bytes from 3, sends from 2");
+  expect_error(get_blob(3), ErrorCode::kCorrupt, "asked for bytes from 3 on, sent bytes from 2 on");
   EXPECT_EQ(sink_.starts, 0);
   EXPECT_EQ(sink_.pieces, 0);
 }
@@ -116,7 +116,7 @@ TEST_F(BlobTransferTest, RefusesAPartWithoutContentRange) {
   }
 }
 
-TEST_F(BlobTransferTest, RefusesAPartThatWasntAsked) {
+TEST_F(BlobTransferTest, RefusesAPartThatWasNotAskedFor) {
   serve_reply(206, {{"Content-Range", "bytes 0-3/7"}}, "cont");
   expect_error(get_blob(), ErrorCode::kCorrupt, "range");
 }
@@ -126,7 +126,7 @@ TEST_F(BlobTransferTest, IsInvalidBeyondTheEnd) {
   expect_error(get_blob(9), ErrorCode::kInvalid, "416");
 }
 
-TEST_F(BlobTransferTest, MissesWhatAShorterRangeLeavesOut) {
+TEST_F(BlobTransferTest, IsUnavailableWhenTheRangeEndsEarly) {
   serve_reply(206, {{"Content-Range", "bytes 3-4/7"}}, "te");
   expect_error(get_blob(3), ErrorCode::kUnavailable, "ended after 5 of 7 bytes");
 }
@@ -158,19 +158,19 @@ TEST_F(BlobTransferTest, IsUnavailableWhenChunksAreCutOff) {
   expect_error(get_blob(), ErrorCode::kUnavailable, "");
 }
 
-TEST_F(BlobTransferTest, IsCorruptWhenChunksMakeNoSense) {
+TEST_F(BlobTransferTest, FailsWhenChunksMakeNoSense) {
   serve_raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\ncon\r\n");
   ASSERT_FALSE(get_blob().ok());
 }
 
-TEST_F(BlobTransferTest, ComesUntilTheConnectionEndsWhereNoLengthIsSaid) {
+TEST_F(BlobTransferTest, ReadsToTheEndOfTheConnectionWithoutALength) {
   serve_raw("HTTP/1.1 200 OK\r\n\r\ncontent");
   ASSERT_TRUE(get_blob().ok());
   EXPECT_EQ(sink_.bytes, "content");
   EXPECT_EQ(sink_.start.size_bytes, std::nullopt);
 }
 
-TEST_F(BlobTransferTest, PassesOverInterimAnswers) {
+TEST_F(BlobTransferTest, SkipsInterimAnswers) {
   serve_raw(
       "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7"
       "\r\n\r\ncontent");
@@ -186,7 +186,7 @@ TEST_F(BlobTransferTest, KeepsTheBodyOfARefusalFromTheSink) {
   EXPECT_EQ(sink_.pieces, 0);
 }
 
-TEST_F(BlobTransferTest, GivesUpOnARefusalWithoutEnd) {
+TEST_F(BlobTransferTest, GivesUpOnAnEndlessRefusal) {
   serve([](const SeenRequest&, Peer& peer) {
     peer.bare_head(404, {});
     while (peer.raw(std::string(1 << 16, 'x'))) {
@@ -203,7 +203,7 @@ TEST_F(BlobTransferTest, SendsNothingWhilePaused) {
   transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
   ASSERT_TRUE(turn([&] { return sink_.pieces == 1; }));
   for (int piece = 2; !sink_.ended(); ++piece) {
-    // A round trip of another request: whatever was under way has come by then.
+    // After a round trip of another request, all bytes under way have come.
     ASSERT_TRUE(head_blob().ok());
     ASSERT_EQ(sink_.pieces, piece - 1);
     transfer_->resume();
@@ -265,14 +265,14 @@ TEST_F(BlobTransferTest, TimesOutWhenNoByteComes) {
     peer.raw("some");
     peer.hang();
   });
-  expect_error(get_blob(), ErrorCode::kTimedOut, "no byte comes");
+  expect_error(get_blob(), ErrorCode::kTimedOut, "no byte arrives");
   EXPECT_EQ(sink_.bytes, "some");
 }
 
 TEST_F(BlobTransferTest, TimesOutWhenNoHeadComes) {
   options_.stall_timeout = 200ms;
   serve([](const SeenRequest&, Peer& peer) { peer.hang(); });
-  expect_error(get_blob(), ErrorCode::kTimedOut, "no byte comes");
+  expect_error(get_blob(), ErrorCode::kTimedOut, "no byte arrives");
 }
 
 TEST_F(BlobTransferTest, DoesNotTimeOutWhilePaused) {
@@ -306,11 +306,11 @@ TEST_F(BlobTransferTest, TimesOutAfterItIsResumed) {
   ASSERT_TRUE(turn([&] { return sink_.ended(); }));
   EXPECT_EQ(sink_.end.error().code, ErrorCode::kTimedOut);
   transfer_->pause();
-  transfer_->resume();  // Of no effect now.
+  transfer_->resume();  // Has no effect after the end.
   EXPECT_EQ(sink_.ends, 1);
 }
 
-TEST_F(BlobTransferTest, LeavesTheLoopToOthersHoweverFastItComes) {
+TEST_F(BlobTransferTest, LeavesTheLoopTimeForOthersHoweverFastTheBlobComes) {
   serve([](const SeenRequest& request, Peer& peer) {
     if (request.method == "HEAD") return peer.reply(200);
     peer.head(200, {}, std::size_t{1} << 40);
@@ -328,11 +328,11 @@ TEST_F(BlobTransferTest, LeavesTheLoopToOthersHoweverFastItComes) {
   };
   transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
   ASSERT_TRUE(turn([&] { return counters_.upstream_bytes > 100u << 20; }));
-  // Two turns may pass between a call that is deferred and its coming.
+  // Two turns may pass before a deferred call runs.
   EXPECT_LE(most_in_a_row, 3u << 20);
 }
 
-TEST_F(BlobTransferTest, WaitsForItsTurnWhenThereAreManyAlready) {
+TEST_F(BlobTransferTest, WaitsForASlotWhenAllAreTaken) {
   options_.max_blob_transfers = 2;
   Gate gate;
   serve([&](const SeenRequest& request, Peer& peer) {
@@ -348,14 +348,14 @@ TEST_F(BlobTransferTest, WaitsForItsTurnWhenThereAreManyAlready) {
   ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2; }));
   ASSERT_TRUE(head_blob().ok()) << "a small request doesn't wait";
   EXPECT_EQ(counters_.upstream_blob_gets, 2u);
-  transfers[2].reset();  // Out of the queue.
+  transfers[2].reset();  // Leaves the queue.
   gate.open();
   ASSERT_TRUE(turn([&] { return sinks[0].ended() && sinks[1].ended() && sinks[3].ended(); }));
   EXPECT_EQ(sinks[2].ends, 0);
   EXPECT_EQ(counters_.upstream_blob_gets, 3u);
 }
 
-TEST_F(BlobTransferTest, GivesItsTurnBackWhenCancelled) {
+TEST_F(BlobTransferTest, FreesItsSlotWhenCancelled) {
   options_.max_blob_transfers = 1;
   std::atomic<int> gets{0};
   serve([&](const SeenRequest&, Peer& peer) {
@@ -371,7 +371,7 @@ TEST_F(BlobTransferTest, GivesItsTurnBackWhenCancelled) {
   EXPECT_EQ(sink_.bytes, "content");
 }
 
-TEST_F(BlobTransferTest, LendsItsTurnWhilePausedInTheBackground) {
+TEST_F(BlobTransferTest, LendsItsSlotWhilePausedInTheBackground) {
   options_.max_blob_transfers = 1;
   serve_reply(200, {}, "content");
   RecordingSink background;
@@ -387,7 +387,7 @@ TEST_F(BlobTransferTest, LendsItsTurnWhilePausedInTheBackground) {
   EXPECT_EQ(background.bytes, "content");
 }
 
-TEST_F(BlobTransferTest, KeepsItsTurnWhilePausedForAClient) {
+TEST_F(BlobTransferTest, KeepsItsSlotWhilePausedForAClient) {
   options_.max_blob_transfers = 1;
   serve_reply(200, {}, "content");
   RecordingSink slow;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Letting go of a request in every state it can be in, within callbacks too: nothing is
-// called afterwards, the connection goes, and others go on. Meant for the sanitizers.
+// Cancels a request in each of its states, inside callbacks too. No callback comes after
+// that, the connection closes, and other requests go on. Meant for the sanitizers.
 
 #include <atomic>
 
@@ -12,7 +12,8 @@ namespace {
 
 class CancellingTest : public RegistryTest {
  protected:
-  // Serves a large blob slowly enough to be in the middle of it, and other things whole.
+  // Serves an endless blob, so that a test is always in the middle of it. HEAD gets a whole
+  // answer.
   void serve_large() {
     serve([](const SeenRequest& request, Peer& peer) {
       if (request.method == "HEAD") return peer.reply(200);
@@ -22,7 +23,7 @@ class CancellingTest : public RegistryTest {
     });
   }
   void start_blob() { transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_); }
-  // Whatever was under way has come after this.
+  // Waits until all bytes and callbacks under way have come.
   void settle() {
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(head_blob().ok());
   }
@@ -215,7 +216,7 @@ TEST_F(CancellingTest, OfAnotherTransferInsideACallback) {
   EXPECT_EQ(other_sink.pieces, pieces_of_other);
 }
 
-TEST_F(CancellingTest, StartsANewOneInsideACallback) {
+TEST_F(CancellingTest, ANewRequestMayStartInsideACallback) {
   serve_reply(200, {}, "content");
   RecordingSink next_sink;
   std::unique_ptr<cache::BlobTransfer> next;
@@ -229,7 +230,7 @@ TEST_F(CancellingTest, StartsANewOneInsideACallback) {
   EXPECT_TRUE(next_sink.end.ok());
 }
 
-TEST_F(CancellingTest, StartsAndDropsANewOneInsideACallback) {
+TEST_F(CancellingTest, ANewRequestMayStartAndEndInsideACallback) {
   serve_reply(200, {}, "content");
   sink_.then_bytes = [&] { start_manifest().reset(); };
   start_blob();
@@ -238,7 +239,7 @@ TEST_F(CancellingTest, StartsAndDropsANewOneInsideACallback) {
   EXPECT_EQ(calls_, 0);
 }
 
-TEST_F(CancellingTest, OfAllWithTheRegistryStillBusy) {
+TEST_F(CancellingTest, OfAllTransfersRightBeforeTheRegistryGoes) {
   serve_large();
   std::vector<std::unique_ptr<cache::BlobTransfer>> transfers;
   std::vector<RecordingSink> sinks(20);

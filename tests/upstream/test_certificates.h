@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A certification authority for a test, made on the spot, and server certificates that
-// it signs. Elliptic keys, because they take no time to make.
+// A certification authority that is made for each test, and server certificates that the
+// authority signs. Elliptic keys, because generating them takes no time.
 
 #ifndef LAYBY_TESTS_UPSTREAM_TEST_CERTIFICATES_H_
 #define LAYBY_TESTS_UPSTREAM_TEST_CERTIFICATES_H_
@@ -53,7 +53,8 @@ class TestAuthority {
   }
 
  private:
-  // Signed with this authority's key, by itself when there is no certificate of it yet.
+  // Makes a certificate that this authority signs. The first certificate is the authority's
+  // own, which signs itself.
   CertificatePtr make(const char* name, EVP_PKEY* key, const char* constraints,
                       const std::string& names) const {
     CertificatePtr made(X509_new());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract suite on the fake upstream and on a Registry with a server behind it.
+// Runs the contract suite on the fake upstream and on a Registry that talks to a server.
 
 #include "support/upstream_contract.h"
 
@@ -12,7 +12,7 @@
 namespace layby::testing {
 namespace {
 
-// Answers what is pending, a step each time.
+// Answers each pending request, one step in each round.
 class FakeRig final : public UpstreamRig {
  public:
   cache::Upstream& upstream() override { return fake_; }

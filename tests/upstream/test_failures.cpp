@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a registry that is down, slow, busy or broken comes to: the code, the message,
-// the counters, and that the next request after it is whole.
+// A registry that is down, slow, busy or broken: the error's code and message, the counters,
+// and the success of the next request.
 
 #include <sys/socket.h>
 
@@ -22,7 +22,7 @@ class FailuresTest : public RegistryTest {
   }
 };
 
-// A port of loopback on which nobody listens.
+// A loopback port without a listener.
 std::uint16_t closed_port() {
   const TinyHttpServer server([](const SeenRequest&, Peer&) {});
   return server.port();
@@ -74,7 +74,7 @@ TEST_F(FailuresTest, HasNoRetryAfterWhereNoneIsStated) {
   EXPECT_EQ(failed_manifest().retry_after, std::nullopt);
 }
 
-TEST_F(FailuresTest, IsUnavailableWhenRefused) {
+TEST_F(FailuresTest, IsUnavailableWhenTheConnectionIsRefused) {
   connect("http://127.0.0.1:" + std::to_string(closed_port()));
   const Error error = failed_manifest();
   EXPECT_EQ(error.code, ErrorCode::kUnavailable);
@@ -85,7 +85,7 @@ TEST_F(FailuresTest, IsUnavailableWhenRefused) {
 }
 
 TEST_F(FailuresTest, TriesTheNextAddressWhenOneRefuses) {
-  // localhost is ::1 and 127.0.0.1 to curl; nobody listens on the first.
+  // curl resolves localhost to ::1 and 127.0.0.1; nobody listens on ::1.
   serve_reply(200, {}, "{}");
   connect("http://localhost:" + std::to_string(server_->port()));
   EXPECT_TRUE(get_manifest().ok());
@@ -174,7 +174,7 @@ TEST_F(FailuresTest, IsUnavailableWhenReset) {
   EXPECT_EQ(failed_manifest().code, ErrorCode::kUnavailable);
 }
 
-TEST_F(FailuresTest, CantReadWhatIsNoHttp) {
+TEST_F(FailuresTest, IsCorruptWhenTheAnswerIsNotHttp) {
   for (const char* bytes : {"SSH-2.0-OpenSSH_9.2\r\n", "<html>hello</html>\n"}) {
     serve_raw(bytes);
     const Error error = failed_manifest();
@@ -182,19 +182,19 @@ TEST_F(FailuresTest, CantReadWhatIsNoHttp) {
   }
 }
 
-TEST_F(FailuresTest, MakesNothingOfAKeptConnectionThatTheServerClosed) {
+TEST_F(FailuresTest, ReconnectsWhenTheServerClosedAKeptConnection) {
   std::atomic<int> asked{0};
   serve([&](const SeenRequest&, Peer& peer) {
     peer.reply(200, {}, "{}");
     ++asked;
-    peer.close();  // Without having said so.
+    peer.close();  // The answer didn't announce this.
   });
   ASSERT_TRUE(get_manifest().ok());
   ASSERT_TRUE(turn([&] { return server_->ended() == 1; }));
   EXPECT_TRUE(get_manifest().ok());
 }
 
-TEST_F(FailuresTest, IsWholeAgainAfterEachFailure) {
+TEST_F(FailuresTest, SucceedsAfterEachFailure) {
   std::atomic<int> asked{0};
   serve([&](const SeenRequest&, Peer& peer) {
     const int number = asked++;
@@ -215,7 +215,7 @@ TEST_F(FailuresTest, IsWholeAgainAfterEachFailure) {
   EXPECT_EQ(sink_.bytes, "content");
 }
 
-TEST_F(FailuresTest, IsDeniedOnceA401ComesInTheMiddle) {
+TEST_F(FailuresTest, IsDeniedWhenATokenAndItsRenewalAreRefusedLater) {
   std::atomic<bool> valid{true};
   serve([&](const SeenRequest& request, Peer& peer) {
     if (request.target.starts_with("/token")) return peer.reply(200, {}, R"({"token":"t"})");

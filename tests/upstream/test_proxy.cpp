@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ways through a proxy: http in absolute form, https by CONNECT; from the options and
-// from the environment; and that a proxy sees no Authorization of an https registry.
+// Requests through a proxy: http in absolute form, https by CONNECT; with the proxy from the
+// options and from the environment. A proxy sees no Authorization of an https registry.
 
 #include <cstdlib>
 
@@ -10,7 +10,7 @@
 namespace layby::upstream {
 namespace {
 
-// An environment variable for the length of a test.
+// Sets an environment variable for the length of a test.
 class WithEnvironment {
  public:
   WithEnvironment(const char* name, const std::string& value) : name_(name) {
@@ -72,7 +72,7 @@ TEST_F(ProxyTest, TakesTheProxyOfTheEnvironment) {
   EXPECT_EQ(proxy_.requests().size(), 1u);
 }
 
-TEST_F(ProxyTest, LeavesTheProxyOutWhereNoProxySaysSo) {
+TEST_F(ProxyTest, BypassesTheProxyForAHostInNoProxy) {
   const WithEnvironment proxy("http_proxy", proxy_.url());
   const WithEnvironment exception("NO_PROXY", "127.0.0.1");
   serve_reply(200, {}, "direct");

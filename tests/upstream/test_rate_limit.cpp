@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limit on what blobs take from the link: never faster in total, shared by turns,
-// and felt by nobody else. What is measured are bounds that a busy machine can't break:
-// it makes transfers slower, never faster.
+// The limit on the link's use by blobs: all blobs together keep to it, they share it by
+// turns, and other requests don't feel it. Most tests measure a bound that a busy machine
+// can't break, because a busy machine makes transfers slower, never faster.
 
 #include "upstream/rate_limit.h"
 
@@ -17,7 +17,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::uint64_t kMiB = 1 << 20;
-constexpr std::uint64_t kPiece = 16 << 10;  // As curl makes them.
+constexpr std::uint64_t kPiece = 16 << 10;  // The size of curl's pieces.
 
 class RateLimitTest : public RegistryTest {
  protected:
@@ -47,7 +47,7 @@ class RateLimitTest : public RegistryTest {
   RecordingSink other_;
 };
 
-TEST_F(RateLimitTest, TwoTogetherAreNeverFasterThanTheLimit) {
+TEST_F(RateLimitTest, TwoTransfersTogetherKeepToTheLimit) {
   constexpr double kRate = 2 * kMiB;
   limit_rate(2 * kMiB);
   serve_blobs(kMiB);
@@ -67,7 +67,7 @@ TEST_F(RateLimitTest, TwoTogetherAreNeverFasterThanTheLimit) {
   EXPECT_LE(2.0 * kMiB / seconds_since(start), kRate * 1.15);
 }
 
-TEST_F(RateLimitTest, TheLimitIsOneForAllRegistries) {
+TEST_F(RateLimitTest, AllRegistriesShareOneLimit) {
   limit_rate(2 * kMiB);
   serve_blobs(kMiB);
   Registry another(options_, *multi_, clock_, counters_);
@@ -79,7 +79,7 @@ TEST_F(RateLimitTest, TheLimitIsOneForAllRegistries) {
   EXPECT_LE(2.0 * kMiB / seconds_since(start), 2.0 * kMiB * 1.15);
 }
 
-TEST_F(RateLimitTest, OneAloneKeepsToIt) {
+TEST_F(RateLimitTest, ASingleTransferKeepsToTheLimit) {
   limit_rate(2 * kMiB);
   serve_blobs(kMiB);
   const auto start = steady_clock::now();
@@ -88,7 +88,7 @@ TEST_F(RateLimitTest, OneAloneKeepsToIt) {
   EXPECT_LE(1.0 * kMiB / seconds_since(start), 2.0 * kMiB * 1.25);
 }
 
-TEST_F(RateLimitTest, EachGetsItsShare) {
+TEST_F(RateLimitTest, EachTransferGetsItsShare) {
   limit_rate(2 * kMiB);
   serve_blobs(1024 * kMiB);
   std::array<RecordingSink, 3> sinks;
@@ -104,7 +104,7 @@ TEST_F(RateLimitTest, EachGetsItsShare) {
   EXPECT_GT(least * 10, most * 8) << least << " against " << most;
 }
 
-TEST_F(RateLimitTest, APausedOneHoldsUpNoOther) {
+TEST_F(RateLimitTest, APausedTransferHoldsUpNoOther) {
   limit_rate(4 * kMiB);
   serve_blobs(kMiB);
   sink_.then_bytes = [&] { transfer_->pause(); };
@@ -118,13 +118,13 @@ TEST_F(RateLimitTest, APausedOneHoldsUpNoOther) {
   expect_end(sink_, kMiB);
 }
 
-TEST_F(RateLimitTest, ItsTurnDoesntEndAPause) {
+TEST_F(RateLimitTest, ATurnDoesntEndAPause) {
   limit_rate(kMiB / 4);
   serve_blobs(4 * kPiece);
   transfer_ = get(sink_);
   const auto second = get(other_);
   ASSERT_TRUE(turn([&] { return sink_.pieces > 0 && other_.pieces > 0; }));
-  transfer_->pause();  // It waits for its turn already.
+  transfer_->pause();  // The transfer already waits for its turn.
   const int pieces = sink_.pieces;
   expect_end(other_, 4 * kPiece);
   EXPECT_EQ(sink_.pieces, pieces);
@@ -132,7 +132,7 @@ TEST_F(RateLimitTest, ItsTurnDoesntEndAPause) {
   expect_end(sink_, 4 * kPiece);
 }
 
-TEST_F(RateLimitTest, TheEndOfAPauseIsntItsTurn) {
+TEST_F(RateLimitTest, ResumingDoesntSkipTheWait) {
   limit_rate(kMiB / 4);
   serve_blobs(8 * kPiece);
   const auto start = steady_clock::now();
@@ -142,7 +142,7 @@ TEST_F(RateLimitTest, TheEndOfAPauseIsntItsTurn) {
   EXPECT_GE(seconds_since(start), 0.5 - 0.1 - 0.0625);
 }
 
-TEST_F(RateLimitTest, ACancelledOneLeavesItsShareToTheOther) {
+TEST_F(RateLimitTest, ACancelledTransferLeavesItsShareToTheOther) {
   constexpr double kRate = 2 * kMiB;
   limit_rate(2 * kMiB);
   serve_blobs(1024 * kMiB);
@@ -150,7 +150,7 @@ TEST_F(RateLimitTest, ACancelledOneLeavesItsShareToTheOther) {
   auto second = get(other_);
   ASSERT_TRUE(turn([&] { return sink_.pieces > 4 && other_.pieces > 4; }));
   second.reset();
-  // A busy machine may spoil some moments; not all of them.
+  // A busy machine may spoil some measurements, but not all of them.
   const auto rate_of_a_moment = [&] {
     const auto start = steady_clock::now();
     const std::size_t before = sink_.bytes.size();
@@ -162,7 +162,7 @@ TEST_F(RateLimitTest, ACancelledOneLeavesItsShareToTheOther) {
   EXPECT_GE(best, kRate * 0.75);
 }
 
-TEST_F(RateLimitTest, CanBeCancelledFromItsOwnCall) {
+TEST_F(RateLimitTest, ATransferMayBeCancelledFromItsOwnCallback) {
   limit_rate(2 * kMiB);
   serve_blobs(kMiB);
   sink_.then_bytes = [&] { transfer_.reset(); };
@@ -173,7 +173,7 @@ TEST_F(RateLimitTest, CanBeCancelledFromItsOwnCall) {
   EXPECT_EQ(sink_.ends, 0);
 }
 
-TEST_F(RateLimitTest, WaitingForItsTurnIsNoStall) {
+TEST_F(RateLimitTest, WaitingForATurnIsNoStall) {
   options_.stall_timeout = 400ms;
   limit_rate(kPiece);  // A piece a second.
   serve_blobs(2 * kPiece + 100);
@@ -183,7 +183,7 @@ TEST_F(RateLimitTest, WaitingForItsTurnIsNoStall) {
   EXPECT_GE(seconds_since(start), 0.9);
 }
 
-TEST_F(RateLimitTest, AStallIsStillNoticed) {
+TEST_F(RateLimitTest, AStallUnderALimitTimesOut) {
   options_.stall_timeout = 400ms;
   limit_rate(kMiB);
   serve([](const SeenRequest&, Peer& peer) {
@@ -211,7 +211,7 @@ TEST_F(RateLimitTest, SmallRequestsDontWait) {
   EXPECT_FALSE(sink_.ended());
 }
 
-TEST_F(RateLimitTest, SmallRequestsCount) {
+TEST_F(RateLimitTest, SmallRequestsCountAgainstTheLimit) {
   limit_rate(kMiB);
   serve_reply(200, {}, std::string(kMiB / 2, 'x'));
   const auto start = steady_clock::now();
@@ -229,16 +229,16 @@ TEST_F(RateLimitTest, NoLimitLetsEveryPieceGo) {
   for (const auto& share : {&first, &second}) EXPECT_TRUE((*share)->take(~std::uint64_t{0}));
 }
 
-TEST_F(RateLimitTest, ALimitThatComesHoldsForSharesThatAreThere) {
+TEST_F(RateLimitTest, ANewLimitHoldsForExistingShares) {
   RateLimit limit(*loop_, 0);
-  const auto share = limit.share([] { ADD_FAILURE() << "it takes hours"; });
+  const auto share = limit.share([] { ADD_FAILURE() << "the turn is hours away"; });
   EXPECT_TRUE(share->take(kMiB));
   limit.set_max_rate(1);
   EXPECT_TRUE(share->take(kPiece)) << "nothing is owed yet";
   EXPECT_FALSE(share->take(kPiece));
 }
 
-TEST_F(RateLimitTest, WhoeverWaitsGoesWhenTheLimitIsGoneOrIsWider) {
+TEST_F(RateLimitTest, WaitingSharesGoOnWhenTheLimitIsRemovedOrRaised) {
   for (const std::uint64_t rate : {std::uint64_t{0}, 1024 * kMiB}) {
     RateLimit limit(*loop_, 1);
     limit.count(kMiB);
@@ -248,13 +248,13 @@ TEST_F(RateLimitTest, WhoeverWaitsGoesWhenTheLimitIsGoneOrIsWider) {
     EXPECT_FALSE(first->take(kPiece));
     EXPECT_FALSE(second->take(kPiece));
     limit.set_max_rate(rate);
-    EXPECT_EQ(turns, 0) << "not in the call";
+    EXPECT_EQ(turns, 0) << "no turn comes inside the call";
     ASSERT_TRUE(turn([&] { return turns == 2; })) << rate;
-    EXPECT_TRUE(first->take(kPiece)) << "is paid for";
+    EXPECT_TRUE(first->take(kPiece)) << "the piece is paid for";
   }
 }
 
-TEST_F(RateLimitTest, TransfersThatWaitGoOnWhenTheLimitIsGoneOrIsWider) {
+TEST_F(RateLimitTest, WaitingTransfersGoOnWhenTheLimitIsRemovedOrRaised) {
   for (const std::uint64_t rate : {std::uint64_t{0}, 1024 * kMiB}) {
     limit_rate(1);
     serve_blobs(kMiB);
@@ -269,7 +269,7 @@ TEST_F(RateLimitTest, TransfersThatWaitGoOnWhenTheLimitIsGoneOrIsWider) {
   }
 }
 
-TEST_F(RateLimitTest, ATransferThatGoesKeepsToALimitThatComes) {
+TEST_F(RateLimitTest, ARunningTransferKeepsToANewLimit) {
   serve_blobs(64 * kMiB);
   int pieces_before = 0;
   sink_.then_bytes = [&] {
@@ -285,7 +285,7 @@ TEST_F(RateLimitTest, ATransferThatGoesKeepsToALimitThatComes) {
   expect_end(sink_, 64 * kMiB);
 }
 
-TEST_F(RateLimitTest, ATighterLimitHoldsForATransferThatGoes) {
+TEST_F(RateLimitTest, ARunningTransferKeepsToATighterLimit) {
   limit_rate(1024 * kMiB);
   serve_blobs(64 * kMiB);
   int pieces_before = 0;
@@ -300,7 +300,7 @@ TEST_F(RateLimitTest, ATighterLimitHoldsForATransferThatGoes) {
   EXPECT_LE(sink_.pieces, pieces_before + 1) << "one piece may overdraw";
 }
 
-TEST_F(RateLimitTest, TheEndOfALimitDoesntEndAPause) {
+TEST_F(RateLimitTest, RemovingTheLimitDoesntEndAPause) {
   limit_rate(1);
   serve_blobs(kMiB);
   transfer_ = get(sink_);
@@ -315,7 +315,7 @@ TEST_F(RateLimitTest, TheEndOfALimitDoesntEndAPause) {
   expect_end(sink_, kMiB);
 }
 
-TEST_F(RateLimitTest, TurnsAreTakenInTheOrderOfAsking) {
+TEST_F(RateLimitTest, TurnsComeInTheOrderOfAsking) {
   RateLimit limit(*loop_, kMiB);
   limit.count(kMiB / 20);
   std::string order;
@@ -323,7 +323,7 @@ TEST_F(RateLimitTest, TurnsAreTakenInTheOrderOfAsking) {
   for (std::size_t i = 0; i < shares.size(); ++i) {
     shares[i] = limit.share([&, i] {
       order += static_cast<char>('a' + i);
-      EXPECT_TRUE(shares[i]->take(1000)) << "is paid for";
+      EXPECT_TRUE(shares[i]->take(1000)) << "the piece is paid for";
       EXPECT_FALSE(shares[i]->take(1000)) << "others wait";
     });
   }

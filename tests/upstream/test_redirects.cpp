@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Redirects of blobs to another place, and that Authorization stays behind. The places
-// are real sockets: "another port" is another server, "another host" is localhost
-// instead of 127.0.0.1.
+// Redirects of blobs, and that Authorization isn't sent to another place. The places are real
+// sockets: "another port" is another server, "another host" is localhost instead of
+// 127.0.0.1.
 
 #include <atomic>
 
@@ -13,7 +13,7 @@ namespace {
 
 class RedirectsTest : public RegistryTest {
  protected:
-  // A registry with a token that redirects blobs by `status` to `to`.
+  // A registry that wants a token and redirects blobs to `to` with the status `status`.
   void serve_redirects(int status, std::string to) {
     serve([this, status, to](const SeenRequest& request, Peer& peer) {
       if (request.target.starts_with("/token")) {
@@ -49,7 +49,7 @@ TEST_F(RedirectsTest, FollowsEachKindOfRedirect) {
   }
 }
 
-TEST_F(RedirectsTest, SendsTheNsOfAParentNoFurther) {
+TEST_F(RedirectsTest, SendsNoNsToARedirectsTarget) {
   options_.ns = "ghcr.io";
   serve_redirects(307, cdn_.url() + "/signed?key=1");
   ASSERT_TRUE(get_blob().ok());
@@ -58,7 +58,7 @@ TEST_F(RedirectsTest, SendsTheNsOfAParentNoFurther) {
   EXPECT_EQ(cdn_.requests()[0].target, "/signed?key=1");
 }
 
-TEST_F(RedirectsTest, FollowsARedirectOfAParentToItselfAsItIs) {
+TEST_F(RedirectsTest, FollowsARedirectOfAParentToItselfUnchanged) {
   options_.ns = "ghcr.io";
   serve_redirects(307, "/here?key=1");
   ASSERT_TRUE(get_blob().ok());
@@ -80,7 +80,7 @@ TEST_F(RedirectsTest, SendsNoAuthorizationToAnotherHost) {
   EXPECT_EQ(cdn_.requests()[0].headers.count("authorization"), 0u);
 }
 
-TEST_F(RedirectsTest, SendsNoAuthorizationToAnotherNameOfTheSamePort) {
+TEST_F(RedirectsTest, SendsNoAuthorizationToAnotherNameOnTheSamePort) {
   serve([this](const SeenRequest& request, Peer& peer) {
     if (request.target == "/here") return peer.reply(200, {}, "here");
     if (request.target.starts_with("/token")) {
@@ -135,7 +135,7 @@ TEST_F(RedirectsTest, KeepsTheRange) {
   EXPECT_EQ(sink_.start.offset, 2u);
 }
 
-TEST_F(RedirectsTest, StaysHeadWhenItWasHead) {
+TEST_F(RedirectsTest, KeepsTheHeadMethod) {
   serve_redirects(307, cdn_.url() + "/signed");
   const auto head = head_blob();
   ASSERT_TRUE(head.ok());
@@ -172,7 +172,7 @@ TEST_F(RedirectsTest, FollowsNoLocationWithAUserInIt) {
   EXPECT_TRUE(cdn_.requests().empty());
 }
 
-TEST_F(RedirectsTest, TakesARedirectToNowhereForAnAnswerThatCantBeRead) {
+TEST_F(RedirectsTest, IsCorruptWhenTheLocationIsEmpty) {
   serve_redirects(307, "");
   const Status end = get_blob();
   ASSERT_FALSE(end.ok());
@@ -180,7 +180,7 @@ TEST_F(RedirectsTest, TakesARedirectToNowhereForAnAnswerThatCantBeRead) {
   EXPECT_EQ(sink_.starts, 0);
 }
 
-TEST_F(RedirectsTest, TakesARefusedSignatureForWorthAnotherTry) {
+TEST_F(RedirectsTest, IsUnavailableWhenASignatureIsRefused) {
   for (const int status : {401, 403}) {
     sink_ = {};
     cdn_status_ = status;
@@ -194,7 +194,7 @@ TEST_F(RedirectsTest, TakesARefusedSignatureForWorthAnotherTry) {
   }
 }
 
-TEST_F(RedirectsTest, ShowsNoSignatureWhenThePlaceCantBeReached) {
+TEST_F(RedirectsTest, ShowsNoSignatureWhenTheTargetCantBeReached) {
   serve_redirects(307, "http://127.0.0.1:1/blob?signature=topsecret");
   const Status end = get_blob();
   ASSERT_FALSE(end.ok());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A resolver that doesn't answer, as on a link that is down: requests keep their
-// deadlines and the loop goes on turning. This executable has its own getaddrinfo,
-// which libcurl finds before the C library's.
+// A resolver that doesn't answer, as on a link that is down: requests keep their deadlines
+// and the loop goes on turning. This executable has its own getaddrinfo, which libcurl
+// calls instead of the C library's.
 
 #include <dlfcn.h>
 #include <netdb.h>
@@ -14,7 +14,7 @@
 
 namespace {
 
-// Threads that are detached may still wait in it when the test ends.
+// Never destroyed: detached threads may still wait at the gate when the test ends.
 layby::testing::Gate& gate() {
   static auto* const kept = new layby::testing::Gate;
   return *kept;
@@ -50,7 +50,7 @@ class SlowNamesTest : public RegistryTest {
   }
 };
 
-TEST_F(SlowNamesTest, KeepADeadlineAndDoNotHoldUpTheLoop) {
+TEST_F(SlowNamesTest, KeepADeadlineAndDoNotBlockTheLoop) {
   connect("http://slow.test");
   const auto before = std::chrono::steady_clock::now();
   const auto head = head_manifest(kRepository, 100ms);

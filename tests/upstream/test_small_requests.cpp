@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests, blob sizes, tag lists and referrers: what is sent, how answers are read,
-// and the limits on them.
+// Manifests, blob sizes, tag lists and referrers: the requests that are sent, how answers are
+// read, and the limits on answers.
 
 #include <atomic>
 
@@ -53,7 +53,7 @@ TEST_F(SmallRequestsTest, HasNoSizeWhereAHeadStatesNone) {
   EXPECT_EQ(head->digest, std::nullopt);
 }
 
-TEST_F(SmallRequestsTest, HasNoDigestWhereItIsMalformed) {
+TEST_F(SmallRequestsTest, IgnoresAMalformedDigest) {
   for (const char* digest : {"", "sha256:abc", "md5:1234", "nonsense"}) {
     serve_reply(200, {{"Docker-Content-Digest", digest}});
     const auto head = head_manifest();
@@ -69,7 +69,7 @@ TEST_F(SmallRequestsTest, KeepsThePathOfTheRegistrysUrl) {
   EXPECT_EQ(server_->requests().at(0).target, "/mirror" + kManifestTarget);
 }
 
-TEST_F(SmallRequestsTest, TellsAParentWhichRegistryIsMeantWithEachRequest) {
+TEST_F(SmallRequestsTest, SendsTheNsToAParentWithEachRequest) {
   options_.ns = "registry.example:5000";
   serve_reply(200, {}, R"({"tags":[]})");
   const std::string ns = "ns=registry.example%3A5000";
@@ -130,7 +130,7 @@ TEST_F(SmallRequestsTest, RefusesALargerManifest) {
   EXPECT_NE(manifest.error().message.find("too large"), std::string::npos);
 }
 
-TEST_F(SmallRequestsTest, RefusesAHeaderWithoutEnd) {
+TEST_F(SmallRequestsTest, RefusesAnEndlessHeader) {
   serve([](const SeenRequest&, Peer& peer) {
     peer.raw("HTTP/1.1 200 OK\r\n");
     while (peer.raw("X-Filler: " + std::string(1000, 'x') + "\r\n")) {
@@ -141,7 +141,7 @@ TEST_F(SmallRequestsTest, RefusesAHeaderWithoutEnd) {
   EXPECT_EQ(manifest.error().code, ErrorCode::kInvalid);
 }
 
-TEST_F(SmallRequestsTest, RefusesAPartThatWasNotAsked) {
+TEST_F(SmallRequestsTest, RefusesAPartThatWasNotAskedFor) {
   serve_reply(206, {{"Content-Range", "bytes 0-1/9"}}, "{}");
   const auto manifest = get_manifest();
   ASSERT_FALSE(manifest.ok());
@@ -184,7 +184,7 @@ TEST_F(SmallRequestsTest, ReadsTheLastTagPage) {
   EXPECT_EQ(server_->requests().at(0).target, "/v2/library/debian/tags/list");
 }
 
-TEST_F(SmallRequestsTest, RefusesATagListThatIsNone) {
+TEST_F(SmallRequestsTest, RefusesAnAnswerThatIsNoTagList) {
   serve_reply(200, {}, "<html>log in</html>");
   const auto page = get_tags();
   ASSERT_FALSE(page.ok());
@@ -217,7 +217,7 @@ TEST_F(SmallRequestsTest, RefusesBrokenGzip) {
   EXPECT_EQ(page.error().code, ErrorCode::kCorrupt);
 }
 
-TEST_F(SmallRequestsTest, GetsReferrersAsTheyCome) {
+TEST_F(SmallRequestsTest, PassesReferrersOnUnchanged) {
   serve_reply(200, {}, R"({"manifests":[]})");
   const auto referrers = get_referrers("application/vnd.example+json");
   ASSERT_TRUE(referrers.ok());
@@ -240,7 +240,7 @@ TEST_F(SmallRequestsTest, RemembersThePullLimit) {
   EXPECT_EQ(quota->seen_at, clock_.wall_now());
 }
 
-TEST_F(SmallRequestsTest, ForgetsThePullLimitWhenThereIsNone) {
+TEST_F(SmallRequestsTest, ForgetsThePullLimitWhenAnAnswerStatesNone) {
   std::atomic<bool> limited{true};
   serve([&](const SeenRequest&, Peer& peer) {
     Peer::Fields fields;
@@ -254,7 +254,7 @@ TEST_F(SmallRequestsTest, ForgetsThePullLimitWhenThereIsNone) {
   EXPECT_FALSE(registry_->quota().has_value());
 }
 
-TEST_F(SmallRequestsTest, KeepsThePullLimitOverAFailure) {
+TEST_F(SmallRequestsTest, KeepsThePullLimitAfterAFailure) {
   std::atomic<bool> up{true};
   serve([&](const SeenRequest&, Peer& peer) {
     if (!up) return peer.reply(502);
@@ -266,7 +266,7 @@ TEST_F(SmallRequestsTest, KeepsThePullLimitOverAFailure) {
   EXPECT_TRUE(registry_->quota().has_value());
 }
 
-TEST_F(SmallRequestsTest, AnAnswerThatWasOvertakenGivesNoPullBack) {
+TEST_F(SmallRequestsTest, AnOvertakenAnswerGivesNoPullBack) {
   std::atomic<bool> pulled{false};
   serve([&](const SeenRequest& request, Peer& peer) {
     const bool is_check = request.method == "HEAD";
@@ -284,7 +284,7 @@ TEST_F(SmallRequestsTest, AnAnswerThatWasOvertakenGivesNoPullBack) {
   ASSERT_TRUE(turn([&] { return checked; }));
   EXPECT_EQ(registry_->quota()->remaining.count, 3u);
 
-  ASSERT_TRUE(head_manifest().ok());  // Asked since: it may have renewed itself.
+  ASSERT_TRUE(head_manifest().ok());  // Sent after the last statement, so the limit may have risen.
   EXPECT_EQ(registry_->quota()->remaining.count, 4u);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whom a registry by https is believed, and that nothing steps down to http.
+// Which certificates of an https registry are trusted, and that no redirect leads down to
+// http.
 
 #include "support/temp_dir.h"
 #include "upstream/registry_fixture.h"
@@ -33,7 +34,7 @@ class TlsTest : public RegistryTest {
   testing::TlsPtr tls_;
 };
 
-TEST_F(TlsTest, BelievesTheAuthorityOfTheOptions) {
+TEST_F(TlsTest, TrustsTheAuthorityOfTheOptions) {
   serve_tls("IP:127.0.0.1", reply);
   const auto manifest = get_manifest();
   ASSERT_TRUE(manifest.ok()) << manifest.error().message;
@@ -43,7 +44,7 @@ TEST_F(TlsTest, BelievesTheAuthorityOfTheOptions) {
   EXPECT_EQ(server_->accepted(), 1);
 }
 
-TEST_F(TlsTest, BelievesNobodyElse) {
+TEST_F(TlsTest, TrustsNoOtherAuthority) {
   options_.ca_file = "";
   serve_tls("IP:127.0.0.1", reply);
   const auto manifest = get_manifest();
@@ -54,7 +55,7 @@ TEST_F(TlsTest, BelievesNobodyElse) {
   EXPECT_TRUE(server_->requests().empty());
 }
 
-TEST_F(TlsTest, BelievesNobodyOfAnotherName) {
+TEST_F(TlsTest, RefusesACertificateForAnotherName) {
   serve_tls("DNS:registry.example", reply);
   const auto manifest = get_manifest();
   ASSERT_FALSE(manifest.ok());
@@ -62,7 +63,7 @@ TEST_F(TlsTest, BelievesNobodyOfAnotherName) {
   EXPECT_TRUE(server_->requests().empty());
 }
 
-TEST_F(TlsTest, SaysWhenTheFileOfTheAuthorityIsMissing) {
+TEST_F(TlsTest, ReportsAMissingFileOfTheAuthority) {
   options_.ca_file = dir_.path() + "/missing.pem";
   serve_tls("IP:127.0.0.1", reply);
   const auto manifest = get_manifest();
@@ -73,14 +74,14 @@ TEST_F(TlsTest, SaysWhenTheFileOfTheAuthorityIsMissing) {
 
 TEST_F(TlsTest, TimesOutWhereTheHandshakeHangs) {
   options_.connect_timeout = 100ms;
-  serve_reply(200);  // Waits for the end of a request's head, which a hello isn't.
+  serve_reply(200);  // Waits for the end of a request's head. A TLS hello has no such end.
   connect("https://" + server_->address());
   const auto manifest = get_manifest();
   ASSERT_FALSE(manifest.ok());
   EXPECT_EQ(manifest.error().code, ErrorCode::kTimedOut);
 }
 
-TEST_F(TlsTest, FailsWhereThereIsNoTls) {
+TEST_F(TlsTest, IsUnavailableWhenATlsServerIsAskedByHttp) {
   serve_tls("IP:127.0.0.1", reply);
   connect("http://" + server_->address());
   const auto manifest = get_manifest();
@@ -102,7 +103,7 @@ TEST_F(TlsTest, FollowsNoRedirectDownToHttp) {
   EXPECT_TRUE(plain.requests().empty());
 }
 
-TEST_F(TlsTest, FollowsNoRedirectDownAgainAfterOneUp) {
+TEST_F(TlsTest, FollowsNoRedirectBackDownToHttpAfterOneToHttps) {
   const TinyHttpServer plain(reply);
   const testing::TlsPtr tls = authority_.server("IP:127.0.0.1");
   const TinyHttpServer secure(
@@ -158,7 +159,7 @@ TEST_F(TlsTest, PausesAndGoesOn) {
   EXPECT_EQ(sink_.bytes.size(), 4u << 20);
 }
 
-TEST_F(TlsTest, TakesACutForACut) {
+TEST_F(TlsTest, IsUnavailableWhenCutOff) {
   serve_tls("IP:127.0.0.1", [](const SeenRequest&, Peer& peer) {
     peer.head(200, {}, 100);
     peer.raw("some");

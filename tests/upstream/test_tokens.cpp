@@ -15,7 +15,8 @@ constexpr std::string_view kBasic = "Basic dXNlcjpzZWNyZXQ=";
 
 class TokensTest : public RegistryTest {
  protected:
-  // The registry takes "Bearer token-<n>" of the latest n; its realm is `realm`, or itself.
+  // The registry accepts only the latest token, "Bearer token-<n>". The token server is `realm`,
+  // or the registry's own server when `realm` is empty.
   void serve_with_tokens(std::string realm = "") {
     serve([this, realm](const SeenRequest& request, Peer& peer) {
       if (request.target.starts_with("/token")) return on_token(request, peer);
@@ -78,7 +79,7 @@ TEST_F(TokensTest, ReusesATokenWithoutAnother401) {
   EXPECT_EQ(counters_.upstream_token_gets, 1u);
 }
 
-TEST_F(TokensTest, FetchesOneForEachRepository) {
+TEST_F(TokensTest, FetchesOneTokenForEachRepository) {
   serve([](const SeenRequest& request, Peer& peer) {
     if (request.target.starts_with("/token")) {
       const auto scope = request.target.substr(request.target.find("scope=") + 6);
@@ -95,7 +96,7 @@ TEST_F(TokensTest, FetchesOneForEachRepository) {
   EXPECT_EQ(tokens(), 2u);
 }
 
-TEST_F(TokensTest, GivesTwoWhoAskAtOnceOneToken) {
+TEST_F(TokensTest, SharesOneTokenBetweenTwoConcurrentRequests) {
   hold_tokens_ = true;
   serve_with_tokens();
   int done = 0;
@@ -111,7 +112,7 @@ TEST_F(TokensTest, GivesTwoWhoAskAtOnceOneToken) {
   EXPECT_EQ(tokens(), 1u);
 }
 
-TEST_F(TokensTest, LeavesATokenToTheOthersWhenOneGivesUp) {
+TEST_F(TokensTest, KeepsFetchingATokenForTheOthersWhenOneGivesUp) {
   hold_tokens_ = true;
   serve_with_tokens();
   int done = 0;
@@ -119,7 +120,7 @@ TEST_F(TokensTest, LeavesATokenToTheOthersWhenOneGivesUp) {
   auto one = registry_->get_manifest(kRepository, kTag, count);
   const auto two = registry_->get_manifest(kRepository, kTag, count);
   ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));
-  // Both wait for the one, also when the second has read its 401.
+  // Both requests wait for the same token, even after the second has read its 401.
   ASSERT_FALSE(turn([&] { return tokens() > 1 || done > 0; }, 200ms));
   one.reset();
   gate_.open();
@@ -147,7 +148,7 @@ TEST_F(TokensTest, SurvivesAWaiterThatDropsAnother) {
   EXPECT_EQ(done, 1);
 }
 
-TEST_F(TokensTest, DropsATokenServerThatHangsWithTheLastWhoWaits) {
+TEST_F(TokensTest, CancelsAHangingTokenFetchWithItsLastWaiter) {
   std::atomic<int> calls{0};
   serve([this, &calls](const SeenRequest& request, Peer& peer) {
     if (request.target.starts_with("/token") && calls++ == 0) return peer.hang();
@@ -170,13 +171,13 @@ TEST_F(TokensTest, RenewsATokenShortlyBeforeItExpires) {
   clock_.advance(2s);
   ASSERT_TRUE(get_manifest().ok());
   EXPECT_EQ(tokens(), 2u);
-  EXPECT_EQ(server_->count("/v2/"), 4u) << "the new one is fetched without another 401";
+  EXPECT_EQ(server_->count("/v2/"), 4u) << "the new token is fetched without another 401";
 }
 
-TEST_F(TokensTest, RenewsATokenThatIsRefusedBeforeItsTime) {
+TEST_F(TokensTest, RenewsATokenThatIsRefusedBeforeItExpires) {
   serve_with_tokens();
   ASSERT_TRUE(get_manifest().ok());
-  ++valid_;  // The registry forgets the one it gave.
+  ++valid_;  // The registry forgets the token that it gave.
   ASSERT_TRUE(get_manifest().ok());
   EXPECT_EQ(tokens(), 2u);
 }
@@ -192,7 +193,7 @@ TEST_F(TokensTest, IsDeniedWhenANewTokenIsRefusedToo) {
   EXPECT_EQ(server_->count("/v2/"), 2u);
 }
 
-TEST_F(TokensTest, ReportsWhatTheTokenServerAnswers) {
+TEST_F(TokensTest, ReportsTheTokenServersStatus) {
   std::atomic<int> status{0};
   serve([this, &status](const SeenRequest& request, Peer& peer) {
     if (request.target.starts_with("/token")) return peer.reply(status, {{"Retry-After", "7"}});
@@ -225,7 +226,7 @@ TEST_F(TokensTest, RefusesAnAnswerWithoutAToken) {
   EXPECT_EQ(failed.error().code, ErrorCode::kCorrupt);
 }
 
-TEST_F(TokensTest, SendsCredentialsToATokenServerOfItsOwnSite) {
+TEST_F(TokensTest, SendsCredentialsToATokenServerOfTheRegistrysSite) {
   options_.username = "user";
   options_.password = "secret";
   serve_with_tokens();
@@ -250,7 +251,7 @@ TEST_F(TokensTest, SendsNoCredentialsToATokenServerElsewhere) {
   EXPECT_EQ(asked[0].target.find("account"), std::string::npos);
 }
 
-TEST_F(TokensTest, UsesBasicWhereTheRegistryWantsJustThat) {
+TEST_F(TokensTest, UsesBasicWhereTheRegistryAsksForBasic) {
   options_.username = "user";
   options_.password = "secret";
   serve([](const SeenRequest& request, Peer& peer) {
@@ -259,10 +260,10 @@ TEST_F(TokensTest, UsesBasicWhereTheRegistryWantsJustThat) {
   });
   EXPECT_TRUE(get_manifest().ok());
   EXPECT_TRUE(get_manifest().ok());
-  EXPECT_EQ(server_->requests().size(), 3u) << "Basic is sent unasked from then on";
+  EXPECT_EQ(server_->requests().size(), 3u) << "later requests send Basic without a challenge";
 }
 
-TEST_F(TokensTest, IsDeniedWhereBasicIsWantedAndThereIsNone) {
+TEST_F(TokensTest, IsDeniedWhereBasicIsWantedWithoutCredentials) {
   serve_reply(401, {{"WWW-Authenticate", "Basic realm=\"registry\""}});
   const auto denied = get_manifest();
   ASSERT_FALSE(denied.ok());
@@ -295,7 +296,7 @@ TEST_F(TokensTest, RefusesARealmThatIsNoUrl) {
   EXPECT_EQ(failed.error().code, ErrorCode::kInvalid);
 }
 
-TEST_F(TokensTest, NeedsNoneWhereTheRegistryAsksForNone) {
+TEST_F(TokensTest, FetchesNoTokenWhereTheRegistryAsksForNone) {
   serve_reply(200, {}, "{}");
   EXPECT_TRUE(get_manifest().ok());
   EXPECT_EQ(server_->requests().size(), 1u);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one libcurl multi handle, driven by the event loop and shared by all registries:
-// connections are kept and reused across them, and so is the limit on what blobs may
-// take from the link. Nothing polls: curl says which sockets
-// and which time it waits for. Outlives the registries. Loop thread only. The process
-// must ignore SIGPIPE, which TLS on a broken connection raises.
+// The one libcurl multi handle, driven by the event loop and shared by all registries.
+// Registries share its idle connections and its limit on the link's use by blobs. Nothing
+// polls: curl names the sockets and the time that it waits for. Outlives the registries.
+// Loop thread only. The process must ignore SIGPIPE, which TLS on a broken connection
+// raises.
 
 #ifndef LAYBY_UPSTREAM_MULTI_H_
 #define LAYBY_UPSTREAM_MULTI_H_
@@ -22,19 +22,19 @@ class Driver;
 struct MultiOptions {
   long max_idle_connections = 32;
   // Bytes a second of all blobs together, shared fairly; 0 for no limit. Small requests
-  // count and don't wait.
+  // count against the limit but don't wait for it.
   std::uint64_t max_rate = 0;
 };
 
 class Multi {
  public:
-  // kIo when libcurl can't be set up. `loop` outlives it.
+  // kIo when libcurl can't be set up. `loop` outlives the Multi.
   static Result<std::unique_ptr<Multi>> create(event::Loop& loop, MultiOptions options = {});
   ~Multi();
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
 
-  // As MultiOptions::max_rate, from now on; transfers under way follow at once.
+  // Changes MultiOptions::max_rate. Transfers under way obey the new limit at once.
   void set_max_rate(std::uint64_t bytes_per_second);
 
   // For this module's own use.

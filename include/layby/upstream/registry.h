@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A registry as Docker Hub is one (OCI distribution-spec 1.1, Docker's token
-// specification), over HTTP/1.1 by libcurl: token challenge, redirects, proxies, TLS.
-// Credentials go to the registry and to a token server of its own site only; a token
-// never leaves the registry's own host and port. Outlives what it started. Loop thread
-// only.
+// A registry like Docker Hub (OCI distribution-spec 1.1, Docker's token specification),
+// over HTTP/1.1 by libcurl: token challenge, redirects, proxies, TLS. Credentials go only to
+// the registry and to a token server of the registry's site; a token never leaves the
+// registry's own host and port. Outlives the requests that it started. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_REGISTRY_H_
 #define LAYBY_UPSTREAM_REGISTRY_H_
@@ -27,18 +26,18 @@ namespace layby::upstream {
 struct RegistryOptions {
   std::string name;  // "docker.io"
   http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to its path.
-  // For a registry that is another Layby, which serves several: the name by which it knows
-  // the one that is meant ("ghcr.io"). Sent as ?ns= with every request under /v2/, as
-  // containerd does; never to a token server or to where it redirects. "" for none.
+  // For a parent, which is another Layby and serves several registries: the parent's name of
+  // the wanted registry ("ghcr.io"). Sent as ?ns= with every request under /v2/, as
+  // containerd does; never to a token server or to a redirect's target. "" for none.
   std::string ns;
   std::string username;
   std::string password;
-  std::string ca_file;  // PEM, believed besides the system's CAs; "" for none.
+  std::string ca_file;  // PEM, trusted besides the system's CAs; "" for none.
   std::string proxy;    // "" means HTTPS_PROXY, http_proxy and NO_PROXY of the environment.
   std::chrono::milliseconds connect_timeout{5'000};   // Name, TCP and TLS.
-  std::chrono::milliseconds stall_timeout{30'000};    // A blob that sends no byte; not when paused.
-  std::chrono::milliseconds request_timeout{30'000};  // A small request, its token included.
-  std::size_t max_blob_transfers = 32;                // More wait for their turn.
+  std::chrono::milliseconds stall_timeout{30'000};    // Of a blob without a byte, unless paused.
+  std::chrono::milliseconds request_timeout{30'000};  // A small request, including its token.
+  std::size_t max_blob_transfers = 32;                // Further ones queue.
   std::string user_agent = "layby";
 };
 
