@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What is flashed and what updates it: slots, boot partition, disk image, bundle.
+# Makes the slots, the boot partition, the disk image and the update bundle.
 
 mib=$((1 << 20))
 boot_mib=32 config_mib=64 slot_mib=64 data_mib=1
 
-# make_slot KERNEL INITRAMFS ROOT FILE: what a root partition holds. In front a small
-# squashfs that the boot loader reads, uncompressed, for its files are; behind it, from a
-# whole block on, the root and dm-verity's hash tree of it.
+# make_slot KERNEL INITRAMFS ROOT FILE: the content of a root partition. It begins with a small
+# squashfs that the boot loader reads, uncompressed because its files are compressed. The root
+# follows at the next whole block, and then dm-verity's hash tree of the root.
 make_slot() {
   local kernel=$1 initramfs=$2 file=$4 tree=$work/slot boot=$work/slot.boot verified=$work/slot.root
   local data_blocks hash_blocks first salt
   rm -rf "$tree"
   mkdir "$tree"
-  # That of arm64 doesn't unpack itself; GRUB does, whatever its name.
+  # An arm64 kernel doesn't unpack itself. GRUB unpacks it, whatever its name.
   if [[ $architecture == arm64 ]]; then gzip -9n <"$kernel" >"$tree/vmlinuz"; else cp "$kernel" "$tree/vmlinuz"; fi
   cp "$initramfs" "$tree/initrd.img"
   cp "$3" "$verified"
@@ -26,7 +26,7 @@ make_slot() {
     "$verified" "$verified" | awk '/^Root hash:/ { print $3 }')
   truncate -s %4096 "$verified"
   hash_blocks=$(($(stat -c %s "$verified") / 4096 - data_blocks))
-  # The size of the front part doesn't depend on the number that stands in it.
+  # The number in slot.cfg always has six digits, so the size of the front doesn't depend on it.
   make_front() {
     sed -e "s|@ROOT@|$1,$data_blocks,$hash_blocks,$root_hash,$salt|" -e "s|@CMDLINE@|$cmdline|" \
       "$firmware/grub/slot.cfg.in" >"$tree/slot.cfg"
@@ -42,7 +42,7 @@ make_slot() {
   (($(stat -c %s "$file") <= slot_mib * mib)) || die "a slot is larger than $slot_mib MiB"
 }
 
-# make_fat FILE MIB LABEL ID FOLDER: a FAT file system with what is in FOLDER.
+# make_fat FILE MIB LABEL ID FOLDER: a FAT file system with the content of FOLDER.
 make_fat() {
   local file=$1 folder=$5 path
   rm -f "$file"
@@ -56,7 +56,7 @@ make_fat() {
   )
 }
 
-# make_boot_partition PACKAGES FILE: GRUB, which slot to try, and how.
+# make_boot_partition PACKAGES FILE: GRUB, its configuration, and the state of the slots.
 make_boot_partition() {
   local packages=$1 file=$2 tree=$work/boot
   rm -rf "$tree"
@@ -75,7 +75,7 @@ make_config_partition() {
   local tree=$work/config
   rm -rf "$tree"
   cp -r "$firmware/config" "$tree"
-  sed -i 's/$/\r/' "$tree"/*  # For the laptops that need it; the box takes both.
+  sed -i 's/$/\r/' "$tree"/*  # Some laptops need CRLF; the box takes CRLF and LF.
   make_fat "$1" "$config_mib" LAYBY 4c415943 "$tree"
 }
 
@@ -86,7 +86,7 @@ make_disk() {
   make_config_partition "$work/config.img"
   rm -f "$file"
   truncate -s "${size}M" "$file"
-  # partition NUMBER MIB TYPE NAME: a line for sfdisk; they lie one behind the other.
+  # partition NUMBER MIB TYPE NAME: a line for sfdisk; each partition begins where the last ends.
   partition() {
     printf 'start=%d, size=%d, type=%s, name=%s, uuid=4c415942-0000-4000-8000-00000000000%d\n' \
       $((start * mib / 512)) $(($2 * mib / 512)) "$3" "$4" "$1"
@@ -108,8 +108,8 @@ make_disk() {
   write_at "$slot" $((1 + boot_mib + config_mib))
 }
 
-# add_hybrid_mbr FILE: the two FAT partitions, for those who don't read GPT, in front of what
-# tells others that there is one.
+# add_hybrid_mbr FILE: MBR records of the two FAT partitions, for firmware that can't read GPT,
+# and then the record that tells others that the disk has a GPT.
 add_hybrid_mbr() {
   # record TYPE START SECTORS: each number in hexadecimal, least byte first.
   record() {
@@ -128,7 +128,7 @@ add_hybrid_mbr() {
   } | basenc --base16 -d | dd of="$1" bs=1 seek=446 conv=notrunc status=none
 }
 
-# make_bundle SLOT KEY FILE: a head that says what it is, signed, and the slot.
+# make_bundle SLOT KEY FILE: a signed head that describes the slot, and the slot.
 # docs/appliance.md has the format.
 make_bundle() {
   local slot=$1 key=$2 file=$3 head=$work/bundle.head

@@ -2,12 +2,12 @@
 //
 // layby-map-root DEVICE FIRST_SECTOR DATA_BLOCKS HASH_BLOCKS ROOT_HASH SALT
 //
-// Has the kernel's device mapper put a verified device over a part of DEVICE, and prints
-// the path of that device: reading it fails wherever a block is not what was built. The
-// part begins at FIRST_SECTOR (512 bytes each) with DATA_BLOCKS of data, and behind it
-// HASH_BLOCKS of the hash tree (4096 bytes each), whose top is ROOT_HASH, made with SALT
-// (both hexadecimal, SHA-256). Runs in the initramfs as root. Exits with 1, and says why,
-// when the kernel refuses.
+// Makes a verified device of a part of DEVICE by the kernel's device mapper, and prints the path
+// of the verified device. Reading a block of it fails if the block differs from the build. The
+// part begins at FIRST_SECTOR (a sector has 512 bytes) with DATA_BLOCKS blocks of data, followed
+// by HASH_BLOCKS blocks of the hash tree (a block has 4096 bytes). ROOT_HASH is the top of the
+// tree, made with SALT (both hexadecimal, SHA-256). Runs in the initramfs as root. Prints why and
+// exits with 1 if the kernel refuses.
 //
 // The kernel's Documentation/admin-guide/device-mapper: linear.rst, verity.rst.
 
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
@@ -33,7 +34,7 @@ namespace {
 constexpr std::uint64_t kSectorsPerBlock = 8;
 constexpr std::size_t kMaxTable = 1024;
 
-// One call of the device mapper: its header, and one target with its parameters.
+// The argument of a device mapper call: the header, and one target with its parameters.
 struct Call {
   dm_ioctl header{};
   dm_target_spec target{};
@@ -47,6 +48,7 @@ struct Table {
 };
 
 Call call_for(std::string_view name) {
+  assert(name.size() < DM_NAME_LEN);
   Call call;
   call.header.version[0] = DM_VERSION_MAJOR;
   call.header.data_size = sizeof call;
@@ -55,8 +57,9 @@ Call call_for(std::string_view name) {
   return call;
 }
 
-// Makes the read-only device `name`; its number, or nullopt with errno.
+// Makes the read-only device `name`, and returns its number, or nullopt with errno set.
 std::optional<dev_t> make_device(int control, std::string_view name, const Table& table) {
+  assert(std::strlen(table.kind) < DM_MAX_TYPE_NAME);
   Call created = call_for(name);
   if (::ioctl(control, DM_DEV_CREATE, &created) != 0) return std::nullopt;
   Call loaded = call_for(name);
@@ -66,7 +69,8 @@ std::optional<dev_t> make_device(int control, std::string_view name, const Table
   std::strncpy(loaded.target.target_type, table.kind, sizeof loaded.target.target_type - 1);
   table.parameters.copy(loaded.parameters.data(), kMaxTable - 1);
   if (::ioctl(control, DM_TABLE_LOAD, &loaded) != 0) return std::nullopt;
-  Call resumed = call_for(name);  // Suspend without its flag: the table comes into force.
+  // DM_DEV_SUSPEND without DM_SUSPEND_FLAG resumes: the loaded table takes effect.
+  Call resumed = call_for(name);
   resumed.header.flags = DM_READONLY_FLAG;
   if (::ioctl(control, DM_DEV_SUSPEND, &resumed) != 0) return std::nullopt;
   return static_cast<dev_t>(created.header.dev);

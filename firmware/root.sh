@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# The two file systems of a slot, made from the unpacked packages: the initramfs, which
-# finds the other one, and the root with Layby in it.
+# Makes the two file systems of a slot from the unpacked packages: the initramfs, which finds
+# the root, and the root with Layby in it.
 
 root_programs=(/sbin/mke2fs /sbin/e2fsck /sbin/sfdisk /usr/bin/partx /usr/sbin/mdnsd /usr/sbin/ntpd
   /usr/sbin/dropbear /usr/bin/dropbearkey /usr/bin/flock)
 
-# names_in FILE...: its words; # begins a remark.
+# names_in FILE...: the words of the files, one a line; # begins a comment.
 names_in() { sed 's/#.*//' "$@" | xargs -n 1; }
 
-# new_tree FOLDER: the folders of a root, with /bin, /sbin and /lib as Debian has them.
+# new_tree FOLDER: makes the folders of a root, with /bin, /sbin and /lib as in Debian.
 new_tree() {
   local tree=$1 folder
   rm -rf "$tree"
@@ -18,8 +18,8 @@ new_tree() {
   for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$tree/$folder"; done
 }
 
-# add_busybox PACKAGES TREE: with the names by which the scripts call it; the kernel calls
-# modprobe, for the driver of an Ethernet PHY for example, by a path of its own.
+# add_busybox PACKAGES TREE: adds busybox with a link for each applet. The kernel calls
+# /sbin/modprobe, for example for the driver of an Ethernet PHY.
 add_busybox() {
   local packages=$1 tree=$2 name
   install -m 755 "$packages/bin/busybox" "$tree/bin/busybox"
@@ -30,7 +30,7 @@ add_busybox() {
   ln -s ../bin/busybox "$tree/sbin/modprobe"
 }
 
-# add_program PACKAGES TREE PATH: a program or library, and the libraries that it wants.
+# add_program PACKAGES TREE PATH: adds a program or library, and the libraries that it needs.
 add_program() {
   local packages=$1 tree=$2 path=$3 source name
   [[ -e $tree$path ]] && return
@@ -53,12 +53,12 @@ path_of_library() {
   printf '/%s' "$found"
 }
 
-# add_modules PACKAGES TREE NAME...: kernel modules, with those that they stand on.
+# add_modules PACKAGES TREE NAME...: adds kernel modules and the modules that they depend on.
 add_modules() {
   local packages=$1 tree=$2 version path
   shift 2
   version=$(kernel_version "$packages")
-  # One that the kernel has built in is named so, and has no file.
+  # modprobe prints "builtin" for a module that is part of the kernel and has no file.
   modprobe -d "$packages" -S "$version" --show-depends -a "$@" | awk '$1 == "insmod" { print $2 }' | sort -u |
     while read -r path; do
       install -D -m 644 "$path" "$tree/usr${path#"$packages"}"
