@@ -4,7 +4,7 @@
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Werror -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 sees an overlap in "literal" + std::string that isn't there (GCC bug 105651).
+  # GCC 12 warns of an overlap in "literal" + std::string that doesn't exist (GCC bug 105651).
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
 add_compile_definitions(_FILE_OFFSET_BITS=64)
@@ -17,23 +17,23 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 
 if(LAYBY_STATIC)
-  # All that is touched of it is this program's alone in memory, so small goes first: the
-  # bytes of a pull are moved by the kernel and hashed by OpenSSL, which is as ever.
+  # No other program shares the pages of a static program, so small size goes before speed.
+  # The kernel moves the bytes of a pull and OpenSSL hashes them; -Os affects neither.
   add_compile_options(-Os)
-  # Loaded at a random address all the same: what Debian's compilers make, and what is in
-  # Debian's archives, is position-independent. The relocations that it takes are packed.
-  # The linker warns of each function that may load a library at run time, such as
-  # getaddrinfo; src/app/main.cpp sees to it that ours don't.
+  # The program still loads at a random address, because Debian's compilers and archives are
+  # position-independent. Its relocations are packed to save space. The linker warns of each
+  # function that may load a library at run time, such as getaddrinfo; src/app/main.cpp keeps
+  # these functions from loading one.
   add_link_options(-static-pie -s)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_link_options(-Wl,-z,pack-relative-relocs)
   else()
-    add_link_options(-Wl,--pack-dyn-relocs=relr)  # lld's name for it.
+    add_link_options(-Wl,--pack-dyn-relocs=relr)  # The same option in lld.
   endif()
 endif()
 
 if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
-  # A hundred test programs link in a quarter of the time.
+  # lld links the hundred test programs in a quarter of the time.
   find_program(LAYBY_LLD ld.lld)
   if(LAYBY_LLD)
     add_link_options(-fuse-ld=lld)
@@ -50,7 +50,7 @@ endif()
 #
 # Every .cpp of src/NAME becomes library layby_NAME, also called layby::NAME. Its
 # public headers are in include/layby/NAME. PUBLIC and PRIVATE name the modules
-# (layby::x) and third-party targets it stands on.
+# (layby::x) and third-party targets that NAME depends on.
 function(layby_module name)
   cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)

@@ -3,9 +3,9 @@
 # Third-party libraries, each found once. llhttp comes as a library where the
 # distribution has one, else from the C sources that Debian 12 ships in node-llhttp.
 #
-# With LAYBY_STATIC only archives are looked for. libcurl is then the one that
-# scripts/static-curl made, since Debian's libcurl.a wants libraries that have no archive;
-# spdlog and fmt, which have none either, are compiled from their headers.
+# With LAYBY_STATIC, only archives are used. libcurl then comes from scripts/static-curl,
+# because Debian's libcurl.a needs libraries that have no archive. spdlog and fmt have no
+# archive either and are compiled from their headers.
 
 if(LAYBY_STATIC)
   set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
@@ -25,7 +25,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
 find_package(spdlog REQUIRED)
 if(LAYBY_STATIC)
-  # What includes their headers is compiled as with the shared libraries.
+  # Users of spdlog and fmt get the same definitions as with the shared libraries.
   add_library(layby_spdlog STATIC ${CMAKE_SOURCE_DIR}/cmake/spdlog_and_fmt.cpp)
   foreach(library spdlog::spdlog fmt::fmt)
     target_compile_definitions(layby_spdlog
@@ -47,7 +47,7 @@ else()
   add_library(layby_llhttp STATIC
     ${LLHTTP_SOURCE}/llhttp.c ${LLHTTP_SOURCE}/api.c ${LLHTTP_SOURCE}/http.c)
   target_include_directories(layby_llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE})
-  # Without it llhttp lets a space into a header's name.
+  # Without strict mode, llhttp accepts a space in a header's name.
   target_compile_definitions(layby_llhttp PUBLIC LLHTTP_STRICT_MODE=1)
   target_compile_options(layby_llhttp PRIVATE -w)
 endif()

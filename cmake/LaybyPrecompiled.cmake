@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# With LAYBY_PRECOMPILE the headers that everybody includes are parsed once for all modules
-# and once for all tests, which saves a fifth of a build with sanitizers. It hides an include
-# that is missing, so builds that are to find those go without.
+# LAYBY_PRECOMPILE parses the common headers once for all modules and once for all tests,
+# which saves a fifth of a build with sanitizers. A precompiled header hides a missing
+# include, so the other builds do without one.
 
-option(LAYBY_PRECOMPILE "Parse the headers that everybody includes once (clang)" OFF)
+option(LAYBY_PRECOMPILE "Parse the common headers only once (clang)" OFF)
 
-# layby_precompiled(NAME COMMON library... HEADERS header...): what layby_precompile()
-# takes; COMMON are the libraries whose definitions all who use it have.
+# layby_precompiled(NAME COMMON library... HEADERS header...): declares precompiled headers
+# for layby_precompile(). COMMON names the libraries whose definitions all users share.
 function(layby_precompiled name)
   cmake_parse_arguments(arg "" "" "COMMON;HEADERS" ${ARGN})
   if(LAYBY_PRECOMPILE)
     file(WRITE ${CMAKE_BINARY_DIR}/${name}.cpp "")
     add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cpp)
     target_link_libraries(${name} PRIVATE ${arg_COMMON})
-    # The same file from the same headers, for ccache.
+    # No timestamp: ccache needs the same file from the same headers.
     target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
     target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
   endif()
 endfunction()
 
-# layby_precompile(TARGET NAME)
+# layby_precompile(TARGET NAME): TARGET uses the precompiled headers NAME.
 function(layby_precompile target name)
   if(LAYBY_PRECOMPILE)
     target_precompile_headers(${target} REUSE_FROM ${name})

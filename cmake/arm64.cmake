@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the static program for 64-bit ARM on another machine: with clang and lld, and what
-# scripts/build unpacked of Debian's packages for arm64 in build/third_party/sysroot-arm64.
+# Cross-builds the static program for 64-bit ARM with clang and lld. scripts/build unpacks
+# Debian's arm64 packages into the sysroot, build/third_party/sysroot-arm64.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
@@ -14,7 +14,7 @@ set(CMAKE_C_COMPILER_TARGET ${CMAKE_LIBRARY_ARCHITECTURE})
 set(CMAKE_CXX_COMPILER_TARGET ${CMAKE_LIBRARY_ARCHITECTURE})
 add_link_options(-fuse-ld=lld)
 
-# Programs that the build runs are this machine's, all else is the other's.
+# The build runs this machine's programs; everything else comes from the sysroot.
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // spdlog and fmt as an archive, for the static program: Debian has them as shared
-// libraries only, but all of their code is in headers. Says what their own sources say:
+// libraries only, but all of their code is in headers. Includes and instantiates the same as
 // spdlog's src/{spdlog,stdout_sinks,color_sinks,async}.cpp and fmt's src/format.cc.
 
 #include <fmt/format-inl.h>

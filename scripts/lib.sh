@@ -1,39 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# What the scripts share: where the repository is, how they speak, what they need
-# root for, and Debian packages that are installed only when one is missing. Meant to
-# be sourced by a script that has set -euo pipefail.
+# Shared by the scripts: the root of the repository, messages, root rights, Debian
+# packages and builds. To be sourced by a script that has set -euo pipefail.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # llhttp has no library in Debian 12; its C sources come with node-llhttp.
-# shellcheck disable=SC2034  # Used by those who source this.
+# shellcheck disable=SC2034  # Used by the scripts that source this file.
 build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
   libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
 
-# What the static program needs besides; patch and xz are dpkg-source's.
+# Also needed for the static program; dpkg-source needs patch and xz.
 # shellcheck disable=SC2034
 static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
 
-# What the static program is made with for another architecture, and of what, from that
-# one's packages. Debian's clang, for its GCC for others doesn't get GCC's security fixes.
+# For the static program of another architecture: tools of this machine, and packages of that
+# architecture. The compiler is clang, because Debian's cross GCC doesn't get GCC's security
+# fixes.
 # shellcheck disable=SC2034
 cross_packages=(clang lld llvm)
 sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux-libc-dev libevent-dev
   libfmt-dev libfmt9 liblmdb-dev libspdlog-dev libspdlog1.10 libssl-dev zlib1g-dev libcli11-dev
   nlohmann-json3-dev node-llhttp)
 
-# What makes images of appliances, besides.
+# Also needed for appliance images.
 # shellcheck disable=SC2034
 image_packages=(cpio cryptsetup-bin dosfstools fdisk grub-common kmod mtools openssl
   squashfs-tools zstd)
 
-# What makes the Debian package, besides.
+# Also needed for the Debian package.
 # shellcheck disable=SC2034
 package_packages=(dpkg-dev python3)
 
-# What makes the container's image, besides.
+# Also needed for the container image.
 # shellcheck disable=SC2034
 container_packages=(buildah)
 
@@ -54,7 +54,7 @@ as_root() {
   fi
 }
 
-# need_root_or_sudo "$@": the script again, as root, unless it is.
+# need_root_or_sudo "$@": runs the script again as root, unless it already is root.
 need_root_or_sudo() {
   [[ $EUID -eq 0 ]] && return
   command -v sudo >/dev/null || die "run this as root, or install sudo"
@@ -65,8 +65,8 @@ is_installed() {
   [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# install_packages PACKAGE...: those that are missing, in one go. Services that come
-# with them stay off: the tests start their own.
+# install_packages PACKAGE...: installs the missing packages in one go. Their services
+# stay off: the tests start their own.
 install_packages() {
   local missing=() package
   for package in "$@"; do
@@ -79,17 +79,17 @@ install_packages() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# debian_sources TYPE: the mirrors of Debian that this machine installs from, for TYPE deb
-# or deb-src; apt knows them, however they were written down. Whatever the mirror, Debian
-# has to have signed.
+# debian_sources TYPE: prints this machine's Debian mirrors as lines of TYPE deb or deb-src.
+# apt knows them, whatever the format of its configuration. Whatever the mirror, the packages
+# must be signed by Debian.
 debian_sources() {
   apt-get indextargets --format \
     "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \$(REPO_URI) \$(RELEASE) \$(COMPONENT)" \
     'Created-By: Packages' 'Origin: Debian' | sort -u
 }
 
-# foreign_apt ARCHITECTURE FOLDER COMMAND...: apt-get or apt-cache with sources and lists of
-# its own in FOLDER/apt, for any architecture and without root; the machine's stay as they are.
+# foreign_apt ARCHITECTURE FOLDER COMMAND...: runs apt-get or apt-cache with its own sources and
+# lists in FOLDER/apt, for any architecture and without root. The machine's lists don't change.
 foreign_apt() {
   local architecture=$1 folder=$2 command=$3
   shift 3
@@ -99,13 +99,13 @@ foreign_apt() {
     -o Dir::State::Status=/dev/null -o APT::Sandbox::User=root "$@"
 }
 
-# update_lists ARCHITECTURE FOLDER [COMPONENT...]: those of foreign_apt, of Debian's main and
-# of other components besides.
+# update_lists ARCHITECTURE FOLDER [COMPONENT...]: updates the lists of foreign_apt for Debian's
+# main and the other COMPONENTs.
 update_lists() {
   local list=$2/apt/debian.list
   mkdir -p "$2/apt/lists/partial" "$2/apt/archives/partial"
   debian_sources deb >"$list"
-  if [[ ! -s $list ]]; then  # No package lists yet: they say what is Debian's.
+  if [[ ! -s $list ]]; then  # Without package lists, apt can't tell which mirrors are Debian's.
     as_root apt-get update -qq
     debian_sources deb >"$list"
   fi
@@ -113,9 +113,9 @@ update_lists() {
   foreign_apt "$1" "$2" apt-get update
 }
 
-# unpack_packages ARCHITECTURE FOLDER PACKAGE...: FOLDER/root holds what is in them,
-# FOLDER/versions tells which. Nothing of it is run or installed. Done again only when
-# Debian has others; the lists have to be there.
+# unpack_packages ARCHITECTURE FOLDER PACKAGE...: unpacks them into FOLDER/root and records
+# them in FOLDER/versions. Runs and installs nothing. Fetches again only when Debian has other
+# versions. Needs the lists of update_lists.
 unpack_packages() {
   local architecture=$1 folder=$2 deb
   shift 2
@@ -145,7 +145,7 @@ without_services() {
   return "$status"
 }
 
-# One option a line for CMake: ccache, where it is installed.
+# CMake options for ccache, one a line; none where ccache is not installed.
 compiler_cache_options() {
   command -v ccache >/dev/null || return 0
   printf '%s\n' -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache
@@ -158,7 +158,7 @@ build_preset() {
   mapfile -t options < <(compiler_cache_options)
   (
     cd "$root" || exit
-    # What ccache wants to be told before it keeps what used precompiled headers.
+    # Without these, ccache doesn't cache objects that use precompiled headers.
     export CCACHE_SLOPPINESS=pch_defines,time_macros
     cmake --preset "$preset" "${options[@]}"
     cmake --build "build/$preset" "${@/#/--target=}"
@@ -167,11 +167,11 @@ build_preset() {
 
 is_foreign() { [[ $1 != "$(dpkg --print-architecture)" ]]; }
 
-# static_preset ARCHITECTURE: the preset of the static program, and its folder in build/.
+# static_preset ARCHITECTURE: the preset of the static program, also its folder in build/.
 static_preset() { if is_foreign "$1"; then printf 'static-%s' "$1"; else printf 'static'; fi; }
 
-# build_static [ARCHITECTURE]: the release as one static program, with the libcurl that it is
-# linked with; for this machine's architecture or for one that has a file in cmake/.
+# build_static [ARCHITECTURE]: builds the static program and its libcurl, for this machine's
+# architecture or for one that has a file in cmake/.
 build_static() {
   local architecture=${1:-$(dpkg --print-architecture)}
   install_packages "${build_packages[@]}" "${static_packages[@]}"

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Layby beside other servers, measured: runs the chosen parts and tells what they found.
+"""Compares Layby with other servers: runs the chosen parts and reports the results.
 
-A part is a module with measure(table, repeats) and the BUDGETS of its rows. Every figure is
-taken in turns on the same machine within one run, the order of the servers rotating, and
-each repeat gives one ratio. Everything lives in one folder in /var/tmp, because a cache
-belongs on a disk and /tmp may not be one.
+A part is a module with measure(table, repeats) and the BUDGETS of its rows. The servers take
+turns on the same machine within one run, in rotating order, and each repeat gives one ratio.
+All files are in one folder in /var/tmp, because a cache belongs on a disk and /tmp may be in
+memory.
 
-Writes build/bench/result.json (every sample) and build/bench/index.html, and says which ratios
-moved since the result in docs/benchmark.json; --keep puts this run in its place.
+Writes build/bench/result.json (every sample) and build/bench/index.html, and prints the ratios
+that moved since the result in docs/benchmark.json; --keep replaces that result with this run.
 """
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ from table import Table
 
 PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
                                           cold_disk, shaped_miss, small_box, more_cores)}
-DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # in ten minutes
+DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # take less than ten minutes
 FOLDER = ROOT / "build/bench"
 
 
 def version(*command: str) -> str:
-    """The first number with a dot that the command says."""
+    """The first number with a dot that the command prints."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"\d+\.\d+[^\s/]*", done.stdout + done.stderr)
     return found[0] if found else "unknown"
@@ -68,7 +68,7 @@ def facts_of(binary: Path, repeats: int) -> dict[str, Any]:
 
 
 def run(table: Table, parts: list[str], repeats: int) -> list[str]:
-    """Adds what each part finds; the names of those that failed, of which nothing is told."""
+    """Measures each part. Returns the names of the failed parts, whose rows are dropped."""
     started, failed = time.monotonic(), []
     for name in parts:
         print(f"{time.monotonic() - started:4.0f} s  {name}", file=sys.stderr, flush=True)
@@ -76,7 +76,7 @@ def run(table: Table, parts: list[str], repeats: int) -> list[str]:
         try:
             PARTS[name].measure(table, repeats)
             table.budgets += PARTS[name].BUDGETS
-        except Exception:  # the others have taken minutes
+        except Exception:  # keep the results of the other parts, which take minutes
             traceback.print_exc()
             failed.append(name)
             table.forget(name)
@@ -84,11 +84,11 @@ def run(table: Table, parts: list[str], repeats: int) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Layby beside other servers, measured")
+    parser = argparse.ArgumentParser(description="Compares Layby with other servers")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--keep", action="store_true", help="keep this result in the repository")
     parser.add_argument("parts", nargs="*", metavar="PART",
-                        help=f"{', '.join(PARTS)}; or all; without any, {', '.join(DEFAULT)}")
+                        help=f"{', '.join(PARTS)}; or all; default: {', '.join(DEFAULT)}")
     options = parser.parse_args()
     if wrong := set(options.parts) - {*PARTS, "all"}:
         parser.error(f"no part {', '.join(sorted(wrong))}")
@@ -97,7 +97,7 @@ def main() -> int:
     tempfile.tempdir = tempfile.mkdtemp(prefix="layby-bench-", dir="/var/tmp")
     table, started = Table(), time.monotonic()
     try:
-        # A copy: one run measures one binary, whoever builds meanwhile.
+        # A copy, so that a build during the run doesn't change the measured binary.
         binary = Path(shutil.copy2(layby_binary(), tempfile.tempdir))
         os.environ["LAYBY_BIN"] = str(binary)
         facts = facts_of(binary, options.repeats)
@@ -123,7 +123,7 @@ def tell(table: Table, facts: dict[str, Any]) -> None:
     print(facts_line(facts), *tables(table, moves or None).values(), budget_table(budgets), sep="\n\n")
     if moves:
         print("", kept.moves_told(table, moves), sep="\n")
-    print(f"\n{FOLDER / 'index.html'} shows it")
+    print(f"\nThe results as a page: {FOLDER / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A disk that gives 42 MB/s, as a memory card does, with the blobs out of the page cache.
+"""Blobs that are not in the page cache, on a disk that reads 42 MB/s, like a memory card.
 
-Layby and a static nginx over the same files run in a control group each, whose reads the
-kernel limits. Before each turn the blobs leave the page cache, and what was read of the disk
-is the group's own count. Three things:
+Layby and a static nginx serve the same files, each in a control group whose disk reads the
+kernel limits and counts. Before each turn the blobs leave the page cache. Three measurements:
 
-- small requests, one a millisecond, while four clients read a cold blob each: a request for
-  a manifest needs no disk and should not wait for those that do. Once with nothing of the
-  blobs in the page cache, once with single pages of them, as the kernel leaves a file from
-  which it has taken memory back;
-- 64 readers of one cold blob, which needs to be read once;
-- 32 readers of a cold blob each: when the first and the last of them have theirs.
+- a request for a manifest each millisecond, while four clients read a cold blob each. A
+  manifest needs no disk and should not wait for requests that do. Measured once with no page
+  of the blobs in the page cache, and once with single pages, as the kernel leaves a file
+  after it reclaimed memory;
+- 64 readers of one cold blob, which should be read from the disk once;
+- 32 readers of a cold blob each: when the first and the last of them are done.
 """
 from __future__ import annotations
 
@@ -109,7 +108,7 @@ def cool(layby: Layby, paths: list[str]) -> None:
 
 
 def cache_single_pages(path: Path) -> None:
-    """The first and the last of each MiB."""
+    """Caches the first and the last page of each MiB."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
@@ -121,7 +120,7 @@ def cache_single_pages(path: Path) -> None:
 
 
 def small_requests(server: Layby | Nginx, manifest: str, blobs: list[str]) -> dict[str, float]:
-    """From before the first reader asks to after the last one is done."""
+    """Quantiles from before the first reader asks until after the last reader is done."""
     load(server, manifest, 1, answers=1)
     with Paced(server.port, manifest) as paced:
         apart(server.port, blobs)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server costs: CPU, memory, and what the kernel holds for its connections.
+"""The costs of a server: CPU, memory, and kernel memory for its connections.
 
-CPU is what the scheduler counted for all threads of all processes of a server
+CPU is the scheduler's count for all threads of all processes of a server
 (/proc/PID/task/*/schedstat, in nanoseconds: the sum of utime and stime, finer than
-their ticks). On loopback the kernel receives in the context of who sends, and sends what is
-queued in the context of who acknowledges: a server that queues much has a part of its work
-done on its client's account. Where that matters the client's CPU is told too.
+their ticks). On loopback the kernel receives in the context of the sender, and sends queued
+data in the context of the peer that acknowledges. So part of the work of a server that queues
+much is charged to its client. Where that matters, the client's CPU is reported too.
 """
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cpu_seconds(server: Program) -> float:
 
 
 def cpu_seconds_of(pid: int) -> float:
-    """Of all threads of one process."""
+    """CPU seconds of all threads of one process."""
     return sum(int((task / "schedstat").read_text().split()[0])
                for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
@@ -45,7 +45,7 @@ def memory(server: Program) -> dict[str, int]:
 
 
 def send_queue_bytes(server: Any) -> int:
-    """Kernel memory of the server's ends of its connections: queued, ahead and to be read."""
+    """Kernel memory of the server's ends of its connections (r, f and w of ss -m)."""
     shown = subprocess.run(["ss", "-tmnH", f"sport = :{server.port}"], capture_output=True, text=True,
                            check=True).stdout
     return sum(int(size) for kind in ("r", "f", "w")

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A link between two TUN devices, for kernels without netem: each packet waits for its
-// turn on a line of RATE bits a second, behind a queue of at most QUEUE bytes that drops
-// what doesn't fit, and then DELAY microseconds more. The two directions have a line
-// each. Ends when stdin does, and prints packets and bytes forwarded and packets dropped,
-// a direction a line.
+// Emulates a link between two TUN devices, for kernels without netem. Each direction has a
+// line of RATE bits a second. A packet waits for the line in a queue of at most QUEUE bytes,
+// and takes DELAY microseconds more to arrive. A packet that doesn't fit into the queue is
+// dropped. Ends at the end of stdin, and prints for each direction a line with the packets
+// and bytes forwarded and the packets dropped.
 //
 //   delay FD FD RATE DELAY QUEUE
 
@@ -23,12 +23,12 @@
 enum { kSlots = 1 << 15, kPacketBytes = 2048 };
 
 struct packet {
-  uint64_t off_line_ns;  // its last bit is sent
+  uint64_t off_line_ns;  // when its last bit leaves the line
   size_t bytes;
   char data[kPacketBytes];
 };
 
-// From one device to the other. Packets lie in a ring, in the order of their times:
+// One direction of the link. Packets lie in a ring, in the order of their times:
 // [next_out, next_off) are on their way, [next_off, next_in) wait for the line.
 struct line {
   int from, to;
@@ -69,7 +69,7 @@ static void take_in(struct line* l) {
   }
 }
 
-// Hands over what is due; when there is something to do next, or UINT64_MAX.
+// Hands over the packets that are due. Returns when the next one is due, or UINT64_MAX.
 static uint64_t move_on(struct line* l) {
   const uint64_t now = now_ns();
   for (; l->next_off < l->next_in && slot(l, l->next_off)->off_line_ns <= now; ++l->next_off)
@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
   rate = strtoull(argv[3], NULL, 10);
   delay_ns = strtoull(argv[4], NULL, 10) * 1000;
   queue_bytes = strtoull(argv[5], NULL, 10);
-  // A link does not wait for a processor. Without the right to this it may.
+  // A real link doesn't wait for a processor. Without the right to this priority, ours may.
   const struct sched_param first = {.sched_priority = 1};
   sched_setscheduler(0, SCHED_FIFO, &first);
   prctl(PR_SET_TIMERSLACK, 1);

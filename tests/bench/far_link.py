@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network namespace at the other end of a slow, long link, made without netem.
 
-Two TUN devices, one in each namespace, and the program of delay.c between them. A server
-that is started in there() binds FAR; who is here reaches it over the link. Everything goes
-with the `with`.
+delay.c forwards between two TUN devices, one in each namespace. A server that is started
+within there() binds FAR; this side reaches it over the link. The end of the `with` removes
+everything.
 """
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(*command: str) -> None:
 
 
 class FarLink:
-    """`one_way` seconds each way and `bits` a second, behind a queue of `queue` seconds."""
+    """A link of `bits` a second, `one_way` seconds each way, with a queue of `queue` seconds."""
 
     def __init__(self, bits: int, one_way: float, queue: float = 0.2) -> None:
         self.rate = [str(bits), str(round(one_way * 1e6)), str(round(bits / 8 * queue))]
@@ -46,7 +46,7 @@ class FarLink:
             self.process = subprocess.Popen([str(DELAY), *map(str, ends), *self.rate], pass_fds=ends,
                                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
             for end in ends:
-                os.close(end)  # The devices live as long as the process has them.
+                os.close(end)  # The devices live as long as the process holds them.
             set_up(near, NEAR, FAR)
             with self.there():
                 run("ip", "link", "set", "lo", "up")
@@ -63,7 +63,7 @@ class FarLink:
 
     @contextmanager
     def there(self) -> Iterator[None]:
-        """This thread, and what it starts, is at the far end."""
+        """Puts this thread, and the processes it starts, at the far end."""
         with open("/proc/thread-self/ns/net", "rb") as home, \
                 open(f"/run/netns/{self.namespace}", "rb") as far:
             enter(far.fileno())

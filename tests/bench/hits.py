@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blobs from the page cache, by keep-alive connections that ask again at once.
+"""Blobs from the page cache, over keep-alive connections that ask again at once.
 
-The two nginx serve the very files that Layby serves, so that all have the same pages of the
-page cache; docker-registry has its own. With 256 connections and 64 MB hardly an answer is
-whole within a window, so that load has 8 MB. "CPU, client too" is beside the server's CPU
-because the kernel does some work of a server that queues much on its client's account
-(costs.py). docker-registry takes a buffer of megabytes for each answer, which is what its small
-blobs cost.
+The two nginx serve the same files as Layby, so the three share the pages of the page cache;
+docker-registry has its own files. With 256 connections, hardly a 64 MB answer would be complete
+within a window, so that load has 8 MB. "CPU, client too" stands beside the server's CPU because
+the kernel charges part of the work of a server that queues much to its client (costs.py).
+docker-registry takes a buffer of megabytes for each answer, which makes its small blobs costly.
 """
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result that the repository keeps, and what moved since.
+"""The result that the repository keeps, and the ratios that moved since.
 
-docs/benchmark.json has, by part, the facts of its run and for each row and figure the medians
-and the ratios (median, least, most). A ratio moved when the ranges of both runs do not touch.
-In docs/benchmark.md and README.md, what stands between the lines `<!-- bench NAME -->` and
-`<!-- /bench NAME -->` is written from a run; NAME is a part, "budgets" or
-"headlines".
+docs/benchmark.json has for each part the facts of its run, and for each row and figure the
+medians and the ratios (median, least, most). A ratio moved when the ranges of both runs do not
+overlap. In docs/benchmark.md and README.md, the text between the lines `<!-- bench NAME -->` and
+`<!-- /bench NAME -->` is written from a run; NAME is a part, "budgets" or "headlines".
 """
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ def direction(figure: str, before: list[float], now: dict[str, float]) -> str:
 
 
 def moves_told(table: Table, moves: Moves) -> str:
-    """A line for each ratio that moved, and how many did not."""
+    """A line for each ratio that moved, and the number of the others."""
     old, lines = kept(), []
     for part in table.rows:
         for row, figure, samples in table.cells(part):
@@ -76,7 +75,7 @@ def moves_told(table: Table, moves: Moves) -> str:
 
 
 def keep(table: Table, facts: dict[str, Any]) -> None:
-    """The parts that ran, in place of what is kept of them; other parts stay."""
+    """Replaces the kept results of the parts that ran; other parts stay."""
     result = kept()
     slim = {key: value for key, value in facts.items() if key not in ("binary_sha256", "cpu", "kernel")}
     for part in table.rows:
@@ -93,7 +92,7 @@ def keep(table: Table, facts: dict[str, Any]) -> None:
 
 
 def compact(result: dict[str, Any]) -> str:
-    """JSON with a line a figure, so that a diff of two runs can be read."""
+    """JSON with one figure a line, so that a diff of two runs is readable."""
     lines = []
     for part, found in result.items():
         rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}: {{\n" + ",\n".join(

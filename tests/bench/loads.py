@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What clients do to a server, and the CPU that this costs it.
+"""Loads that clients put on a server, and the CPU that they cost.
 
 A load runs until its buffers are full before its window opens. Loads are closed: each
-connection asks again when it has its answer, so times tell what a client of so many waits,
-and a pause of the server counts once per connection.
+connection asks again only after its answer. So a time is the wait of one client among so
+many, and a pause of the server counts once per connection.
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from servers import ROOT
 SINK = ROOT / "build/bench/sink"
 WARM_UP = 0.25  # seconds before a window
 WINDOW = 0.6
-SETTLE = 0.3  # seconds without work that end what goes on behind the last byte of a fill
+SETTLE = 0.3  # seconds; a server that uses no CPU for so long has finished the work of a fill
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Count:
     heads: int
     failures: int
     resumed: int
-    times: Counter[int] = field(default_factory=Counter)  # answers by the start of their bucket, ns
+    times: Counter[int] = field(default_factory=Counter)  # answers by lower bound of a bucket, ns
     client_cpu_seconds: float = 0
 
     @staticmethod
@@ -42,7 +42,7 @@ class Count:
         return Count(*(getattr(self, name) - getattr(other, name) for name in vars(self)))
 
     def latency(self) -> dict[str, float]:
-        """Figures of the table, each only when enough answers are beyond it to tell."""
+        """Percentiles for the table, each only if at least two answers are beyond it."""
         return {name: self.percentile(share) for name, share in
                 (("p50_us", 0.5), ("p99_us", 0.99), ("p999_us", 0.999))
                 if self.times.total() * (1 - share) >= 2}
@@ -58,7 +58,7 @@ class Count:
 
 
 class Sink:
-    """The client of sink.c; count() is what it has had so far."""
+    """The client of sink.c; count() returns its counts so far."""
 
     def __init__(self, server: Any, path: str, connections: int, mode: str, answers: int = 0,
                  tls: str = "") -> None:
@@ -83,7 +83,7 @@ class Sink:
         return self.process.stdout.readline()
 
     def last(self) -> Count:
-        """For one that ends by itself."""
+        """The count of a client that ends by itself, after `answers`."""
         assert self.process.stdout
         return self.checked(self.process.stdout.readline())
 
@@ -108,7 +108,7 @@ class Sink:
 
 def load(server: Any, path: str, connections: int, mode: str = "keep", answers: int = 0,
          tls: str = "") -> tuple[Count, float]:
-    """What came and the CPU seconds it took the server: within one window, or for so many answers.
+    """The client's count and the server's CPU seconds: for one window, or for `answers` answers.
 
     `tls` is "tls" or "resume", see sink.c; empty for none.
     """
@@ -126,7 +126,10 @@ def load(server: Any, path: str, connections: int, mode: str = "keep", answers: 
 
 
 def settled_cpu_seconds(server: Any) -> float:
-    """Once nothing goes on any more: a cache stores and checks, or fetches again, behind its answer."""
+    """CPU seconds after the server has come to rest.
+
+    A cache stores and checks, or fetches again, after its answer.
+    """
     deadline, last = time.monotonic() + 20, cpu_seconds(server)
     while time.monotonic() < deadline:
         time.sleep(SETTLE)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes a data_dir whose index knows very many blobs, by the store's own code. Keys come
-// in the order of their numbers, so in random order of their bytes, as digests do. Only
-// the first FILES blobs have files, and these are holes of the right size: enough for
-// lookups, and a million blobs fit where a million files would not. There is a manifest
-// with a tag for every twentieth blob.
+// Makes a data_dir whose index has very many blobs, with the store's own code. Blobs are
+// added in the order of their numbers, so their digests come in random order. Only the first
+// FILES blobs have files, which are sparse files of the right size: enough for lookups, and
+// a million blobs fit where a million full files would not. There is a manifest with a tag
+// for every twentieth blob.
 //
 //   make_index DATA_DIR BLOBS FILES
 
@@ -46,7 +46,7 @@ Status put_manifest(store::WriteTxn& txn, std::uint64_t number, WallTime now) {
 Status put_batch(store::Index& index, std::uint64_t begin, std::uint64_t end) {
   Result<store::WriteTxn> txn = index.write();
   if (!txn) return std::move(txn).error();
-  // So old that no pull has them in use.
+  // Old enough that no pull counts as using them.
   const WallTime now = std::chrono::system_clock::now() - std::chrono::hours(24);
   for (std::uint64_t number = begin; number < end; ++number) {
     store::BlobRecord record;
@@ -67,7 +67,7 @@ Status make_index(const std::string& data_dir, std::uint64_t blobs) {
   for (std::uint64_t begin = 0; begin < blobs; begin += kBatch) {
     if (Status put = put_batch(**index, begin, std::min(blobs, begin + kBatch)); !put) return put;
   }
-  // It is whole: no daemon need look through the files for it.
+  // The index is complete, so no daemon has to rebuild it from the files.
   Result<store::WriteTxn> txn = (*index)->write();
   if (!txn) return std::move(txn).error();
   if (Status erased = txn->erase_note(store::Index::kRebuildNote); !erased) return erased;

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests, the smallest answers there are, by 16 connections: kept, or one a request.
+"""Manifests, the smallest answers, over 16 connections: keep-alive, or one a request.
 
-By digest and by the tag. A tag is a file to nginx; its cache holds it for an hour; Layby asks
-its origin about it once a minute (the server's fresh_for), behind the answers; docker-registry
-asks for each request.
+By digest and by tag. To nginx a tag is a file, and nginx's proxy_cache holds it for an hour.
+Layby asks its origin about the tag once a minute (the server's fresh_for), in the background.
+docker-registry asks for each request.
 """
 from __future__ import annotations
 

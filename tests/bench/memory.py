@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server holds when nobody comes, when many wait, and when many read slowly.
+"""Memory of a server without clients, with many waiting clients, and with many slow readers.
 
-PSS over all processes of the server, just started and with a blob and a manifest stored; and
-the kernel's memory for the server's ends of its connections.
+Measured are PSS over all processes of a server that just started with a blob and a manifest
+stored, and the kernel's memory for the server's ends of its connections.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from servers import MIB, DockerRegistry, Layby, Nginx, Registry, beside, start_l
 from table import Budget, Table, in_turns
 
 IDLE, WAITING, SLOW = "idle", "1,000 idle connections", "256 slow readers of 100 MB"
-REPEATS = 3  # at most: a memory figure hardly moves
+REPEATS = 3  # at most: memory figures hardly vary
 
 BUDGETS = [Budget(IDLE, "pss", "", 9e6), Budget(WAITING, "pss_growth", "", 1e6),
            Budget(SLOW, "pss_growth", "", 4e6), Budget(SLOW, "kernel_bytes", "", 80e6)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A blob that nobody had before: through Layby, nginx's proxy_cache, docker-registry, and direct.
+"""A miss: a new blob through Layby, nginx's proxy_cache and docker-registry, and direct.
 
-Time is until the last byte is at the client; CPU is all that a server spends, what it does
-behind the answer included.
+Time ends when the client has the last byte. CPU is everything that a server spends, including
+its work after the answer.
 """
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def measure(table: Table, repeats: int) -> None:
                    "nginx proxy_cache": stack.enter_context(start_proxy_cache(origin)),
                    "docker-registry": stack.enter_context(DockerRegistry(origin)), "direct": origin}
         paths = [registry.add_blob(SIZE * MIB) for _ in range(repeats + 1)]
-        for path in paths:  # the origin's disk is not what is measured
+        for path in paths:  # brings the blobs into the origin's page cache
             load(origin, path, 1, answers=1)
-        for server in servers.values():  # nor is a first time
+        for server in servers.values():  # a server's first request costs more
             load(server, paths[repeats], 1, answers=1)
         for repeat, name, server in in_turns(repeats, servers):
             os.sync()

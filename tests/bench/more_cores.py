@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a second loop could give at most: two Laybys beside one, with half of the connections each.
+"""The most that a second event loop could gain: two Laybys, with half of the connections each.
 
-They share nothing and wait for nobody, as two loops over one cache would have to.
+The two share nothing and never wait for each other, unlike two loops over one cache.
 """
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The result as one page of HTML that needs nothing else: a strip of the servers per figure."""
+"""The result as one self-contained HTML page, with a strip of the servers for each figure."""
 from __future__ import annotations
 
 import math
@@ -41,7 +41,7 @@ svg .axis { stroke: var(--line); }
 
 
 class Scale:
-    """From a value to a place; by powers of ten where the medians are far apart."""
+    """Maps a value to a position; by powers of ten where the medians are far apart."""
 
     def __init__(self, values: list[float], medians: list[float]) -> None:
         least, most = min(medians), max(medians)
@@ -84,7 +84,7 @@ def color(server: str) -> str:
 
 
 def lane(server: str, values: list[float], y: float, scale: Scale, unit: float, ratio: str) -> str:
-    """Every repeat a dot, the range a line, the median a bar."""
+    """Each repeat is a dot, the range a line, the median a bar."""
     found, ink = spread(values), color(server)
     dots = "".join(f'<circle cx="{scale(value):.1f}" cy="{y}" r="2.6" fill="{ink}" fill-opacity=".45"/>'
                    for value in values)
@@ -117,7 +117,7 @@ def strip(table: Table, row: str, figure: str, samples: dict[str, list[float]]) 
             f'<svg viewBox="0 0 {LEFT + WIDTH + MEDIAN + RATIO} {bottom + 18}" role="img" '
             f'aria-label="{escape(f"{row}: {name}")}">{ticks}{lanes}'
             f'<text class="quiet" x="{LEFT + WIDTH + MEDIAN}" y="{bottom + 13}" text-anchor="end">median</text>'
-            f'<text class="quiet" x="{LEFT + WIDTH + MEDIAN + 14}" y="{bottom + 13}">Layby’s ÷ it</text>'
+            f'<text class="quiet" x="{LEFT + WIDTH + MEDIAN + 14}" y="{bottom + 13}">Layby ÷ this</text>'
             f'</svg></figure>')
 
 
@@ -144,7 +144,7 @@ def changes(moves: Moves) -> str:
     same = sum(how == "same" for how in moves.values())
     text = f"<p>{same} of {len(moves)} ratios are within the spread of the kept result.</p>"
     return f"<h2>Since the kept result</h2>{text}" + (
-        f"<table><tr><th>what<th>figure<th>ratio to<th>is{lines}</table>" if lines else "")
+        f"<table><tr><th>what<th>figure<th>ratio to<th>change{lines}</table>" if lines else "")
 
 
 def upstream(found: dict[str, Any]) -> str:
@@ -167,6 +167,6 @@ def page(table: Table, facts: dict[str, Any], moves: Moves) -> str:
             f'<meta name="viewport" content="width=device-width"><meta name="color-scheme" '
             f'content="light dark"><style>{STYLE}</style><h1>Layby, measured</h1>'
             f'<p class="quiet">{escape(facts_line(facts))} Took {facts["seconds"]:.0f} s.</p>'
-            f"<p>A dot is a repeat, the bar the median of them. The last column is Layby's figure divided by "
+            f"<p>Each dot is a repeat, the bar is their median. The last column is Layby's figure divided by "
             f"that server's in the same repeat: median (least–most).</p>"
             f"{budgets(table)}{changes(moves)}{parts}{upstream(table.upstream)}</html>\n")

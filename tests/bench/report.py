@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was found, as tables in Markdown."""
+"""The results as Markdown tables."""
 from __future__ import annotations
 
 from typing import Any
@@ -21,7 +21,7 @@ def title(server: str) -> str:
 
 
 def part_table(table: Table, part: str, moves: dict[tuple[str, str, str], str] | None = None) -> str:
-    """A row a figure; a server's cell has its median and, behind it, the ratio of Layby's to it."""
+    """One row per figure. A server's cell has its median, then the ratio of Layby's to it."""
     servers = servers_of(table, part)
     heads = ["what", "figure", *map(title, servers), "budget", *(["since kept"] if moves is not None else [])]
     lines, last = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"], ""
@@ -67,7 +67,7 @@ def budgets_cell(table: Table, row: str, figure: str) -> str:
 
 
 def budget_rows(table: Table, part: str) -> list[list[str]]:
-    """What, figure, beside whom, found, bound and verdict."""
+    """Rows of: row, figure, server compared with, found, bound and verdict."""
     rows = []
     for budget in table.budgets:
         found = table.held_to(budget)
@@ -94,14 +94,14 @@ def upstream_table(upstream: dict[str, Any]) -> str:
 
 
 def tables(table: Table, moves: dict[tuple[str, str, str], str] | None = None) -> dict[str, str]:
-    """By part."""
+    """The tables by part."""
     found = {part: part_table(table, part, moves) for part in table.rows}
     if table.upstream:
         found["upstream"] = upstream_table(table.upstream)
     return found
 
 
-# The rows that stand for the rest.
+# The rows of the short table.
 HEADLINES = [("hits", "warm 64 MB × 8", "gb_per_second"), ("hits", "warm 64 MB × 8", "cpu_seconds_per_gb"),
              ("manifests", "manifest by tag, keep-alive", "cpu_us_per_request"),
              ("tls", "TLS, warm 64 MB × 8", "cpu_seconds_per_gb"),
@@ -111,7 +111,7 @@ HEADLINES = [("hits", "warm 64 MB × 8", "gb_per_second"), ("hits", "warm 64 MB 
 
 
 def headline_table(kept: dict[str, Any]) -> str:
-    """From what is kept: medians, nginx being its cache where only that does the same."""
+    """Medians of the kept result. Without a static nginx, the nginx column is its proxy_cache."""
     lines = ["| | Layby | nginx | docker-registry |", f"|{' --- |' * 4}"]
     for part, row, figure in HEADLINES:
         cell = kept.get(part, {}).get("rows", {}).get(row, {}).get(figure)

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layby with a small and with a large index, measured in turns.
 
-Two data_dirs, one with a hundredth of the other's blobs, made by make_index. For each:
+make_index makes two data_dirs, one with a hundredth of the other's blobs. Measured for each:
 the time from exec to the first 200 of /healthz, with the index in the page cache and
 with the index dropped from it (posix_fadvise, checked by mincore); memory at that
-moment and after the lookups; HEAD of blobs that are there, one after another on one
-connection, with the daemon's own CPU; the store's lookup without HTTP, of blobs that
-are there and that nobody knows. Prints a table, holds nothing to a bound.
+moment and after the lookups; HEADs of stored blobs, one after another on one connection,
+with the daemon's CPU; the store's lookups without HTTP, of stored and of unknown blobs;
+and a step of eviction. Prints a table and checks no bounds.
 """
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from hub import free_port  # noqa: E402
 RESULT = ROOT / "build/bench/scale.json"
 MIB = 1 << 20
 PAGE = mmap.PAGESIZE
-FILES = 10_000  # blobs that have one
-COLD_LOOKUPS = 200  # few enough that most meet pages that no other has brought in
+FILES = 10_000  # blobs that have a file
+COLD_LOOKUPS = 200  # few enough that most need pages that no earlier lookup read
 FIGURES = [("start, index cached", "ms"), ("start, index on the disk", "ms"),
            ("RSS at ready", "MB"), ("PSS at ready", "MB"), ("anonymous memory at ready", "MB"),
            ("RSS after the lookups", "MB"), ("PSS after the lookups", "MB"),
@@ -75,7 +75,7 @@ class Folder:
 
 
 class Daemon:
-    """One life of `layby serve`; exec to ready is timed."""
+    """One run of `layby serve`; `ready_after` is the time from exec to ready."""
 
     def __init__(self, folder: Folder) -> None:
         self.port = free_port()
@@ -137,7 +137,7 @@ class Daemon:
 
 
 def ask(connection: socket.socket, method: str, path: str) -> bytes:
-    """The head of an answer, and whatever came in one piece with it."""
+    """The head of an answer, and any part of the body that came with it."""
     connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -166,7 +166,7 @@ def cached_share(path: Path) -> float:
 
 
 def drop_from_cache(path: Path) -> bool:
-    """False where that does not work, as on a tmpfs."""
+    """Returns False where dropping does not work, as on a tmpfs."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -206,7 +206,7 @@ def measure_starts(folder: Folder) -> None:
 
 
 def timed_heads(daemon: Daemon, folder: Folder, lookups: int) -> list[float]:
-    """Seconds of each, sorted."""
+    """Seconds of each HEAD, sorted."""
     dice = random.Random(lookups)
     taken = []
     for _ in range(lookups):
@@ -273,7 +273,7 @@ def markdown(folders: list[Folder], repeats: int) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Layby with very many blobs, measured")
+    parser = argparse.ArgumentParser(description="Measures Layby with very many blobs")
     parser.add_argument("--tools", type=Path, default=ROOT / "build/scale",
                         help="where make_index and time_lookups are")
     parser.add_argument("--blobs", type=int, default=1_000_000)
@@ -282,7 +282,7 @@ def main() -> int:
     options = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="layby-scale-", dir="/var/tmp"))
     try:
-        # A copy: one run measures one binary, whoever builds meanwhile.
+        # A copy, so that a build during the run doesn't change the measured binary.
         os.environ["LAYBY_BIN"] = shutil.copy2(layby_binary(), home)
         folders = [Folder(home / str(count), count, min(FILES, count))
                    for count in (max(1, options.blobs // 100), options.blobs)]

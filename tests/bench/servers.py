@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts of the benchmark measure: Layby, its peers and the origin behind them.
+"""The servers of the benchmark: Layby, its peers and the origin behind them.
 
-All bind loopback, each in its own temporary folder, and are ended by the process object
-that started them.
+Each binds loopback, has its own temporary folder, and is ended by the process object that
+started it.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GB = 1e9
 
 
 class Certificate:
-    """Of an ECDSA P-256 key, signed by itself."""
+    """A self-signed certificate of an ECDSA P-256 key."""
 
     def __init__(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="certificate-"))
@@ -40,9 +40,9 @@ class Certificate:
 
 
 class Nginx(Program):
-    """Debian's nginx with the settings it ships where they matter; one worker.
+    """Debian's nginx with one worker, and Debian's settings where they matter.
 
-    `listen` are options of its port; with a certificate it has a port for TLS besides.
+    `listen` has options of its port. With a certificate it also has a port for TLS.
     """
 
     def __init__(self, server: str, http: str = "", listen: str = "",
@@ -90,7 +90,7 @@ http {{
 
 
 class Registry:
-    """What is pulled: files under /v2/, which a static nginx serves without asking who is there."""
+    """The content to pull: files under /v2/, which a static nginx serves without authentication."""
 
     TAG = "latest"
     LOCATIONS = f"""
@@ -108,7 +108,7 @@ class Registry:
             (self.folder / kind).mkdir(parents=True)
 
     def add_blob(self, size: int) -> str:
-        """Noise; its path in the API."""
+        """Adds random bytes; returns their path in the API."""
         data = os.urandom(size)
         return self.add("blobs", data)
 
@@ -121,7 +121,7 @@ class Registry:
              "layers": described[1:]}, indent=3).encode())
 
     def add_tag(self) -> str:
-        """A manifest with the one tag there is; its path by that tag."""
+        """Adds a manifest with the registry's only tag; returns its path by that tag."""
         path = self.add_manifest(layers=5)
         self.tagged = path.rpartition("/")[2]
         (self.folder / "manifests" / self.TAG).write_bytes((self.root / path.lstrip("/")).read_bytes())
@@ -146,7 +146,7 @@ def start_layby(origin: Nginx, config: dict[str, Any] | None = None) -> Layby:
 
 
 def start_layby_with_tls(origin: Nginx, certificate: Certificate) -> Layby:
-    """Has a tls_port beside its port, as an Nginx with a certificate."""
+    """A Layby with a tls_port beside its port, like an Nginx with a certificate."""
     port = free_port()
     layby = start_layby(origin, {"tls": {"listen": f"127.0.0.1:{port}", "key_file": str(certificate.key),
                                          "certificate_file": str(certificate.certificate)}})
@@ -155,9 +155,9 @@ def start_layby_with_tls(origin: Nginx, certificate: Certificate) -> Layby:
 
 
 class DockerRegistry(Program):
-    """Debian's docker-registry as a pull-through cache: its files and its memory are its own.
+    """Debian's docker-registry as a pull-through cache, with its own files and memory.
 
-    It logs no request, like the others.
+    Like the other servers, it logs no requests.
     """
 
     def __init__(self, origin: Nginx) -> None:
@@ -188,7 +188,7 @@ proxy: {{remoteurl: "http://127.0.0.1:{origin.port}"}}
 
 
 def static_folder(layby: Layby, paths: list[str]) -> Path:
-    """The very files that Layby serves, for an nginx; a manifest, which is no file there, is copied."""
+    """Layby's own files, linked for an nginx. Manifests aren't files in Layby and are copied."""
     root = Path(tempfile.mkdtemp(prefix="static-"))
     for path in paths:
         target = root / path.lstrip("/")
@@ -208,7 +208,7 @@ def beside(layby: Layby, paths: list[str], listen: str = "", certificate: Certif
 
 
 def start_proxy_cache(origin: Nginx, kind: type[Nginx] = Nginx) -> Nginx:
-    """The cache that nginx has."""
+    """nginx's own cache, proxy_cache, in front of `origin`."""
     folder = tempfile.mkdtemp(prefix="proxy-cache-")
     return kind(f"location / {{ proxy_pass http://127.0.0.1:{origin.port}; proxy_cache c; "
                 f"proxy_cache_valid 200 1h; }}",

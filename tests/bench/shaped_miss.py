@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Misses: what Layby costs on a link, under a crowd, and on a processor without SHA.
+"""Misses: the cost of Layby on a slow link, with many clients, and on a processor without SHA.
 
-- 100 Mbit/s and 40 ms there and back: a 32 MB blob that nobody had before, to the client
-  directly and through Layby, in turns, over a connection that the client opens for it.
-  Layby's own connection to the origin is either new too (it was just started), or idle since
-  a small blob a second ago, as it mostly is in a pull. The origin is nginx.
-- 1, 32 and 256 clients at once on a cold image, without a link: requests that reach the
+- A link with 100 Mbit/s and a round trip of 40 ms: a new blob of 32 MB, directly and through
+  Layby in turns, over a new connection of the client. Layby's own connection to the origin is
+  either new too (Layby just started), or has been idle since a small blob a second ago, as is
+  usual in a pull. The origin is nginx.
+- 1, 32 and 256 clients at once on a cold image, without a link: the requests that reach the
   stand-in for Docker Hub for each blob and manifest, and the times of the clients.
-- A manifest that is cached, once a millisecond, during a miss from an origin on loopback:
-  with all that the processor has for SHA-256, and with its SHA and AVX instructions hidden
-  from OpenSSL, as on a small ARM board. Beside it nginx's proxy_cache, which hashes nothing.
+- A cached manifest, once a millisecond, during a miss from an origin on loopback: once with
+  all SHA-256 instructions of the processor, and once with its SHA and AVX instructions hidden
+  from OpenSSL, as on a small ARM board. Compared with nginx's proxy_cache, which hashes nothing.
 """
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BUDGETS = [
 
 
 class FirstLayby(First, Layby):
-    """With more in its environment."""
+    """A Layby with priority and with additional environment variables."""
 
     def __init__(self, hub: Any, environment: dict[str, str] | None = None) -> None:
         self.environment = environment or {}
@@ -89,7 +89,7 @@ def measure_link(table: Table, repeats: int) -> None:
                     layby.restart()
                     if row == IDLE:
                         load(layby, registry.add_blob(4096), 1, answers=1)
-                        time.sleep(1)  # The congestion window of an idle connection is old by then.
+                        time.sleep(1)  # So that the idle connection's congestion window expires.
                     taken, = crowd(layby.port, 1, [blob])
                 else:
                     taken, = crowd(origin.port, 1, [blob], FAR)
@@ -101,7 +101,7 @@ def measure_link(table: Table, repeats: int) -> None:
 
 def measure_crowds(table: Table, repeats: int) -> None:
     with Hub(pull_limit=None) as hub, Layby(hub) as layby:
-        for repeat in range(repeats + 1):  # The first is for all that happens only once.
+        for repeat in range(repeats + 1):  # The first repeat only warms up.
             for clients in (1, *CROWDS):
                 image = make_image(hub, REPOSITORY, f"{repeat}-{clients}", LAYERS)
                 paths = [f"/v2/{REPOSITORY}/manifests/{repeat}-{clients}",

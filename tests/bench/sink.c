@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client that costs next to nothing, so that what a benchmark sees is the server.
-// Holds N connections to one address on one epoll loop and asks each for the same
-// path. Without TLS, bodies are thrown away inside the kernel (recv with MSG_TRUNC
-// copies no byte); wrk copies and parses them, which takes a core that the server
-// wants, so that this is the client of small requests too. Checks the status and the
-// length of each answer and nothing else.
+// A client that costs next to nothing, so that a benchmark measures the server. Holds N
+// connections to one address on one epoll loop and requests the same path on each. Without
+// TLS, the kernel throws bodies away (recv with MSG_TRUNC copies no byte). wrk copies and
+// parses bodies, which takes a core that the server needs, so this client also measures
+// small requests. Checks only the status and the length of each answer.
 //
 //   sink [tls|resume] PORT PATH CONNECTIONS MODE [ANSWERS]
 //
-//   keep   the next request as soon as an answer is whole
-//   close  a connection per request; waits for the server to end it
+//   keep   the next request as soon as an answer is complete
+//   close  a connection per request; waits for the server to close it
 //   idle   one request per connection, then nothing
 //   slow   reads the body at 10 KiB/s
 //
-//   tls     TLS 1.3, AES-128-GCM and X25519 (what Go's clients offer first, and nothing
-//           else, so that all servers do the same sums), a full handshake per connection
-//   resume  the same, but a connection goes on with the session of the one before it
+//   tls     TLS 1.3 with AES-128-GCM and X25519 only (Go's clients offer these first, and
+//           all servers then compute the same), a full handshake per connection
+//   resume  like tls, but a new connection resumes the session of the previous one
 //
-// For each line on stdin, and at its end, prints
+// For each line on stdin, and after ANSWERS answers, prints
 // "nanoseconds body-bytes answers heads failures resumed" counted since the start; for the
 // line "times", "shortest-nanoseconds:answers ..." for each bucket that is not empty. Ends
-// when stdin does, or after ANSWERS answers.
+// at the end of stdin, or after ANSWERS answers.
 //
-// The time of an answer is from its request (in close mode from the connect) to its last
-// byte. Buckets are log-linear, 64 to a power of two: 1.6% wide. The loop is closed: who
-// waits asks for nothing, so that a server's pause shows once per connection and not once
-// per request that would have come meanwhile.
+// The time of an answer runs from its request (in close mode from the connect) to its last
+// byte. Buckets are log-linear, 64 to a power of two: 1.6% wide. The loop is closed: a
+// waiting connection requests nothing, so a pause of the server shows once per connection,
+// not once per request that would have come during the pause.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,9 +46,9 @@
 enum mode { kKeep, kClose, kIdle, kSlow };
 
 struct connection {
-  int fd;  // -1 when it failed
+  int fd;  // -1 when it is closed
   SSL* tls;
-  SSL_SESSION* session;  // to go on with
+  SSL_SESSION* session;  // to resume
   uint64_t asked_at;
   int in_body;
   size_t head_bytes;
@@ -61,7 +60,7 @@ static const uint64_t kTickNs = 100 * 1000 * 1000;
 static const size_t kSlowBytes = 1024;  // per tick
 static const size_t kTakeBytes = 1 << 20;
 
-// A registry gives a manifest only to those who say that they know its type.
+// A registry serves a manifest only to clients that accept its media type.
 static const char kAccept[] =
     "Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
     "application/vnd.docker.distribution.manifest.v2+json, "
@@ -76,7 +75,7 @@ static uint64_t started, body_bytes, answers, heads, failures, resumed;
 static SSL_CTX* tls_context;
 static int resumes;
 
-// Bucket i < 64 is i ns; above, 64 to each power of two.
+// Bucket i < 64 holds i ns; above, each power of two has 64 buckets.
 enum { kSubBits = 6, kSub = 1 << kSubBits, kBuckets = (64 - kSubBits + 1) * kSub };
 static uint64_t times[kBuckets];
 
@@ -113,7 +112,7 @@ static void report_times(void) {
 
 static void close_connection(struct connection* c) {
   if (c->tls) {
-    SSL_set_shutdown(c->tls, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // else no session
+    SSL_set_shutdown(c->tls, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // keeps the session
     SSL_free(c->tls);
     c->tls = NULL;
   }
@@ -210,7 +209,7 @@ static void on_body(struct connection* c, size_t bytes) {
   if (c->body_left == 0) on_answer(c);
 }
 
-// The head is whole: `end` bytes of it, and the start of the body behind it.
+// The head is complete: `end` bytes, followed by the start of the body.
 static void on_head(struct connection* c, size_t end) {
   const char* length = strcasestr(c->head, "\r\nContent-Length:");
   if (strncmp(c->head, "HTTP/1.1 200 ", 13) != 0 || !length) {
@@ -233,7 +232,8 @@ static void on_end(struct connection* c) {
   open_connection(c);
 }
 
-// As recv(): bytes, 0 at the end, -1 with EAGAIN when there is nothing. A body has no place.
+// Like recv(): bytes, 0 at the end, -1 with EAGAIN when there is nothing. Without a place, the
+// bytes are thrown away.
 static ssize_t take(struct connection* c, char* place, size_t at_most) {
   static char thrown_away[1 << 16];
   if (!c->tls) return recv(c->fd, place, at_most, place ? 0 : MSG_TRUNC);
@@ -246,7 +246,7 @@ static ssize_t take(struct connection* c, char* place, size_t at_most) {
   return -1;
 }
 
-// False when there is nothing more to read, or nobody to read it.
+// False when there is nothing more to read, or the connection is closed.
 static int read_some(struct connection* c, size_t at_most) {
   ssize_t got;
   if (c->in_body) {
@@ -273,7 +273,8 @@ static int read_some(struct connection* c, size_t at_most) {
   return c->fd >= 0;
 }
 
-// One recv() without TLS. With it, what is decrypted or read ahead raises no event.
+// One recv() without TLS. With TLS, reads until OpenSSL has no bytes left, because bytes that
+// OpenSSL holds raise no event.
 static void on_readable(struct connection* c, size_t at_most) {
   if (c->tls && !SSL_is_init_finished(c->tls)) {
     shake_hands(c);
@@ -296,7 +297,7 @@ static enum mode mode_named(const char* name) {
   exit(2);
 }
 
-// A line of stdin, byte by byte; false at its end.
+// Reads one byte of stdin and reports after a whole line; false at the end of stdin.
 static int on_line(void) {
   static char first = '\n', byte;
   if (read(STDIN_FILENO, &byte, 1) != 1) return 0;

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A box with 256 MB of RAM: docs/examples/small-box.json in a control group of 128 MB.
 
-The page cache, slab and TCP buffers count in it, the clients and the origin don't. One after
-the other, then all at once: nobody, 1,000 and 10,000 idle connections, 256 slow readers of a
-100 MB blob, 64 downloads of 16 MB at once, a reader of what is cached throughout. Every
-download is checked against its digest. Nothing may be killed; `reached_limit` is how often
-the kernel had to take page cache back, which costs time only. `held` is the peak of what it
-could not have taken back.
+The group includes the page cache, slab and TCP buffers, but not the clients and the origin.
+The loads run one after the other, then all at once: nobody, 1,000 and 10,000 idle connections,
+256 slow readers of a 100 MB blob, 64 downloads of 16 MB at once. Beside every load a client
+reads a cached blob. Every download is checked against its digest. No process may be killed.
+`reached_limit` is how often the kernel had to reclaim page cache, which only costs time. `held`
+is the peak of memory that the kernel could not have reclaimed.
 """
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def measure(table: Table, repeats: int) -> None:
 
 
 class Box:
-    """The server under measurement, what it serves, and the rows of its peaks."""
+    """The measured server, its content, and the table rows of its peaks."""
 
     def __init__(self, stack: ExitStack, table: Table) -> None:
         self.table = table
@@ -58,7 +58,7 @@ class Box:
         warm(self.layby, self.manifest, self.large, self.small)
 
     def row(self, name: str, *, idle: int = 0, slow: int = 0, downloads: int = 0) -> None:
-        """All of this at once, and a reader of the small blob beside it where anything is."""
+        """Runs these loads at once, with a reader of the small blob beside any load."""
         reached = self.group.reached_limit()
         cold = [self.registry.add_blob(FILL_MIB * MIB) for _ in range(downloads)]
         speeds: dict[str, float] = {}
@@ -80,10 +80,10 @@ class Box:
                     speeds["download_gb_per_second"] = (
                         downloads * FILL_MIB * MIB / GB / (time.monotonic() - began))
                 else:
-                    time.sleep(2)  # What the window of a throughput is.
+                    time.sleep(2)  # The window for the throughput.
                 during = warm_reader.count() - before
                 speeds["gb_per_second"] = during.bytes / GB / during.seconds
-                assert during.answers > 0, "the reader of what is cached came to a halt"
+                assert during.answers > 0, "the reader of the cached blob got no answer"
             else:
                 time.sleep(0.5)
         self.layby.alive()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples by row, figure and server, what is promised of them, and how they are told.
+"""Samples by row, figure and server, their budgets, and their display.
 
-A ratio is of two samples of one repeat, which were taken one after the other; medians and
-extremes are of those ratios.
+A ratio divides two samples of one repeat, which were taken one after the other. Medians and
+extremes are over these ratios.
 """
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 class Table:
-    """Samples by row, figure and server; a ratio is of two samples of one repeat."""
+    """Samples by row, figure and server."""
 
     def __init__(self) -> None:
         self.samples: dict[str, dict[str, dict[str, list[float]]]] = {}
         self.budgets: list[Budget] = []
         self.upstream: dict[str, Any] = {}
-        self.part = ""  # whose rows are being added
+        self.part = ""  # the part that add() adds rows to
         self.rows: dict[str, list[str]] = {}  # by part
 
     def add(self, row: str, server: str, **figures: float) -> None:
@@ -36,7 +36,7 @@ class Table:
             del self.samples[row]
 
     def ratio(self, row: str, figure: str, to: str) -> dict[str, float] | None:
-        """Of Layby's figure to a server's; none where a repeat of either gave no figure above 0."""
+        """The ratio of Layby's figure to a server's; None unless both are always above 0."""
         cell = self.samples[row][figure]
         mine, theirs = cell.get("layby", []), cell.get(to, [])
         if len(mine) != len(theirs) or not mine or min(mine + theirs) <= 0:
@@ -44,7 +44,7 @@ class Table:
         return spread([a / b for a, b in zip(mine, theirs)])
 
     def held_to(self, budget: Budget) -> dict[str, float] | None:
-        """The median that the bound is for, and its extremes."""
+        """The median that the bound applies to, and its extremes."""
         if budget.figure not in self.samples.get(budget.row, {}):
             return None
         if budget.to:
@@ -64,7 +64,7 @@ class Table:
 
 
 def in_turns(repeats: int, servers: dict[str, Any]) -> Iterator[tuple[int, str, Any]]:
-    """Repeat, name and server; who comes first rotates."""
+    """Yields repeat, name and server; the order of the servers rotates."""
     names = list(servers)
     for repeat in range(repeats):
         start = repeat % len(names)
@@ -74,7 +74,7 @@ def in_turns(repeats: int, servers: dict[str, Any]) -> Iterator[tuple[int, str, 
 
 @dataclass
 class Budget:
-    """What the median of Layby's figure, or of its ratio to a server's, is held to."""
+    """A bound for the median of Layby's figure, or of its ratio to a server's figure."""
     row: str
     figure: str
     to: str  # a server, or "" for the figure itself
@@ -82,7 +82,7 @@ class Budget:
     at_least: bool = False
 
     def verdict(self, found: dict[str, float]) -> str:
-        """By the median; "open" beside it when other repeats said otherwise."""
+        """Judged by the median; "open" is added when repeats disagree."""
         def good(value: float) -> bool:
             return value >= self.bound if self.at_least else value <= self.bound
         words = "met" if good(found["median"]) else "missed"
@@ -94,7 +94,7 @@ class Budget:
         return f"{sign} {self.bound:g}" if self.to else f"{sign} {self.bound / scale:g} {unit}"
 
 
-# How a figure is told: its name, its unit, and what it is divided by.
+# How a figure is displayed: its name, its unit, and its divisor.
 FIGURES = {
     "p50_us": ("p50", "µs", 1), "p99_us": ("p99", "µs", 1), "p999_us": ("p99.9", "µs", 1),
     "gb_per_second": ("throughput", "GB/s", 1), "cpu_seconds_per_gb": ("CPU", "s/GB", 1),
@@ -132,6 +132,6 @@ def told(values: dict[str, float], scale: float = 1) -> str:
 
 
 def servers_of(table: Table, part: str) -> list[str]:
-    """Those of a part, Layby first."""
+    """The servers of a part, Layby first."""
     names = dict.fromkeys(name for _, _, servers in table.cells(part) for name in servers)
     return ["layby"] + [name for name in names if name != "layby"]

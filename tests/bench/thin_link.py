@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prefetch on a thin link, measured.
 
-The stand-in for Docker Hub sits in a network namespace of its own, behind a link on which
-the kernel's token bucket (tc tbf) lets through 20 Mbit/s; clients and Layby have loopback.
+The stand-in for Docker Hub has its own network namespace, behind a link on which the
+kernel's token bucket (tc tbf) lets through 20 Mbit/s; clients and Layby use loopback.
 Two figures:
 
-- what a client's miss loses while prefetch has a large image under way: pulls of one
-  layer, alone and beside prefetch in turns, as ratios of their times;
-- how long after a listed tag moved its new image is served, and what clients get until
-  then.
+- how much a client's miss slows down while prefetch downloads a large image: the times of
+  pulls of one layer, alone and beside prefetch in turns, as ratios;
+- how long after a listed tag moved its new image is served, and how many answers have the
+  old image until then.
 
 Needs root. Takes about four minutes.
 """
@@ -64,11 +64,11 @@ def thin_link() -> Iterator[None]:
               "latency", "100ms")
         yield
     finally:
-        run("ip", "netns", "delete", NAMESPACE)  # The link goes with it.
+        run("ip", "netns", "delete", NAMESPACE)  # This removes the link too.
 
 
 def enter(namespace: IO[bytes]) -> None:
-    """This thread makes its sockets there from now on."""
+    """This thread makes its sockets in `namespace` from now on."""
     if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), NEW_NETWORK) != 0:
         raise OSError(ctypes.get_errno(), "setns")
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Times one step of eviction in a data_dir of make_index, from the choice of the lowest
-// ranks to their erasure; each is taken back, so that all find the same. Prints
-// "microseconds-median microseconds-longest objects" and fails when nothing would go.
+// ranks to their erasure. Each step is rolled back, so that all steps see the same index.
+// Prints "microseconds-median microseconds-longest objects" and fails if nothing is evicted.
 //
 //   time_eviction DATA_DIR STEPS
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Times the store's lookup of a blob, one after another as the loop does them, in a
-// data_dir of make_index: first of blobs that are there with their files, then of blobs
-// that nobody knows. Prints for each "nanoseconds-median nanoseconds-p99 per-second" and
-// fails when a lookup finds what it should not, or not what it should.
+// data_dir of make_index: first of stored blobs that have files, then of unknown blobs.
+// Prints for each kind "nanoseconds-median nanoseconds-p99 per-second". Fails if a stored
+// blob is missing or an unknown blob is found.
 //
 //   time_lookups DATA_DIR BLOBS FILES LOOKUPS
 
@@ -39,7 +39,7 @@ std::vector<oci::Digest> draw(std::uint64_t from, std::uint64_t count, std::size
   return digests;
 }
 
-// Whether each lookup ended as it should.
+// Returns whether each lookup found its blob if `there`, and none if not.
 bool time_lookups(store::DiskStore& store, const std::vector<oci::Digest>& digests, bool there) {
   std::vector<std::int64_t> taken;
   taken.reserve(digests.size());

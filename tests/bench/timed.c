@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client that takes times. Bodies are thrown away inside the kernel (recv with
-// MSG_TRUNC copies no byte); the status and the length of each answer are checked.
+// A client that measures times. The kernel throws bodies away (recv with MSG_TRUNC copies
+// no byte); the status and the length of each answer are checked.
 //
 //   timed HOST PORT crowd CLIENTS PATH...  each client asks for every path, in turn, on
 //                                          one connection
@@ -11,10 +11,9 @@
 //                                          clock, until stdin ends
 //
 // Prints a line "nanoseconds-to-first-byte nanoseconds-to-last-byte bytes" for each client
-// (of its first answer, of all its answers), or for each tick. They count from the moment
-// before the connection is opened, or from the tick: an answer that comes late makes the
-// requests behind it late too, and their waiting counts. Exits with 1 when anything went
-// wrong.
+// (first byte of its first answer, last byte and bytes of all its answers), or for each tick.
+// Times start before the connection is opened, or at the tick: a late answer also delays the
+// requests after it, and their wait counts. Exits with 1 if anything failed.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -61,8 +60,8 @@ static int open_connection(void) {
   return -1;
 }
 
-// One request and its whole answer; what went wrong, or NULL. `first_ns` is when the
-// first byte of the head was there.
+// Sends one request and reads its whole answer. Returns what failed, or NULL. `first_ns` is
+// when the first byte of the head arrived.
 static const char* ask(int fd, const char* path, uint64_t* first_ns, uint64_t* bytes) {
   char buffer[8192];
   const int request_bytes =
@@ -126,7 +125,7 @@ static int pull_all(struct client* clients, int count) {
 }
 
 static int pace(uint64_t every_ns, const char* path) {
-  // A pipe that nobody reads before the end must not stop the clock.
+  // Nobody reads the pipe before the end, and a full pipe would stop the clock.
   static char printed[8 << 20];
   setvbuf(stdout, printed, _IOFBF, sizeof printed);
   const int fd = open_connection();

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times that clients see: of many pulls at once, and of small requests at a steady pace.
 
-Where a wait of milliseconds is looked for, the servers and the client that asks at a steady
-pace go before everything else on the machine (SCHED_RR): on one that has other work to do
-the wait for a processor would be measured.
+To measure waits of milliseconds, the servers and the client with the steady pace have
+priority over everything else on the machine (SCHED_RR). Otherwise, on a busy machine, the
+times would include waits for a processor.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "longest": 1.0}
 
 @dataclass
 class Time:
-    """Of one client, or one tick; see timed.c."""
+    """Times of one client, or of one tick; see timed.c."""
     first_byte: float
     total: float
     bytes: int
@@ -32,12 +32,12 @@ def times_in(text: str) -> list[Time]:
 
 
 def crowd(port: int, clients: int, paths: list[str], host: str = "127.0.0.1") -> list[Time]:
-    """So many clients at once, each of which pulls all the paths; the time of each."""
+    """Runs so many clients at once; each pulls all paths. Returns the time of each client."""
     return _run(host, str(port), "crowd", str(clients), *paths)
 
 
 def apart(port: int, paths: list[str], host: str = "127.0.0.1") -> list[Time]:
-    """A client for each path, all at once; the time of each."""
+    """Runs a client for each path, all at once. Returns the time of each client."""
     return _run(host, str(port), "apart", *paths)
 
 
@@ -50,7 +50,7 @@ def _run(*arguments: str) -> list[Time]:
 
 
 class Paced:
-    """Small requests, one at each tick, while the `with` goes on; then `times`."""
+    """Sends a small request at each tick until the `with` ends; then `times` has the results."""
 
     def __init__(self, port: int, path: str, every: float = 0.001) -> None:
         self.times: list[Time] = []
@@ -81,7 +81,7 @@ class Paced:
 
 
 def _first() -> None:
-    """This process goes first, where that is allowed."""
+    """Gives this process priority, where that is allowed."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except PermissionError:
@@ -89,7 +89,7 @@ def _first() -> None:
 
 
 class First(Program):
-    """Mixed in before a Program: it goes first, all of its threads and processes."""
+    """Mixed in before a Program: gives all of its threads and processes priority."""
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         super().start([*PRIORITY, *command], environment)

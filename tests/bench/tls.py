@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS 1.3 beside nginx with the same certificate of an ECDSA P-256 key and the same cipher.
+"""TLS 1.3, compared with nginx with the same ECDSA P-256 certificate and the same cipher.
 
-Big blobs and small requests on kept connections; a request per connection with a full
-handshake, and with one that goes on with the session before. What the client spends on
-decrypting is not in the CPU figures, which are of the server's processes, but takes from what
-the two reach together: rates and times tell less than CPU here. Where the kernel can encrypt
-(its module tls), nginx is measured with that too.
+Measured are big blobs and small requests on keep-alive connections, and one request per
+connection, with a full and with a resumed handshake. The CPU figures are of the server's
+processes, without the client's decryption. The decryption still limits the rates that both
+reach together, so rates and times say less than CPU here. Where the kernel can encrypt (its
+module tls), nginx is also measured with kernel TLS.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BUDGETS = [*(Budget(BLOB.format(n), "cpu_seconds_per_gb", "nginx", 1.0) for n in
 
 
 def kernel_encrypts() -> bool:
-    """Whether a connection takes the kernel's TLS."""
+    """Whether a connection accepts the kernel's TLS."""
     with socket.create_server(("127.0.0.1", 0)) as listener, \
             socket.create_connection(listener.getsockname()) as connection:
         try:

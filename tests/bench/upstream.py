@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stand-in for Docker Hub sees of a pull by one, again, and by 32 at once.
+"""Requests that reach the stand-in for Docker Hub, for a first, a second, and 32 pulls at once.
 
-Counted, not timed: one repeat is all there is.
+They are counted, not timed, so one repeat is enough.
 """
 from __future__ import annotations
 

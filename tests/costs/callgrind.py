@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what callgrind dumps: instructions, calls and who cost them."""
+"""Reads callgrind's dumps: instructions and calls by function."""
 from __future__ import annotations
 
 import re
@@ -14,7 +14,7 @@ ALLOCATORS = {"malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix
 @dataclass
 class Dump:
     own: Counter[str] = field(default_factory=Counter)  # instructions, by function
-    with_callees: Counter[str] = field(default_factory=Counter)  # a call of itself not counted twice
+    with_callees: Counter[str] = field(default_factory=Counter)  # recursion is counted once
     calls: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -52,10 +52,10 @@ def read_dump(path: Path) -> Dump:
 
 
 def profile(dump: Dump, requests: int, rows: int = 25) -> str:
-    """The functions that cost most, themselves and with what they call, per request."""
+    """The functions that cost most, by themselves and with their callees, per request."""
     lines = [f"{dump.instructions / requests:.0f} instructions, "
              f"{dump.allocations / requests:.2f} allocations a request"]
-    for title, costs in (("by themselves", dump.own), ("with what they call", dump.with_callees)):
+    for title, costs in (("by themselves", dump.own), ("with their callees", dump.with_callees)):
         lines += ["", f"{title}:", f"{'a request':>10} {'share':>6} {'calls':>7}"]
         called = Counter({name: cost for name, cost in costs.items() if dump.calls[name]})
         for name, cost in called.most_common(rows):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Preloaded, lets the index map 1 GiB. valgrind has no room for the 64 GiB that it asks for.
+// When preloaded, limits the index's memory map to 1 GiB. valgrind has no room for the 64 GiB
+// that the index asks for.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,25 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a request costs, in figures that don't depend on the speed of the machine.
+"""The cost of a request, in figures that don't depend on the speed of the machine.
 
-Counts system calls with `strace -c`, attached to the daemon, and instructions and
-allocations with callgrind, each per request: one client that asks, reads the answer and
-asks again. A figure is the difference between three times as many requests and once, so
-that start, attaching and what goes on besides don't count. Both are measured three times in
-turn and the smallest counts: what disturbs only adds.
+`strace -c`, attached to the daemon, counts system calls; callgrind counts instructions and
+allocations. One client asks, reads the answer and asks again. A figure is the difference
+between a run with three times as many requests and a run with once as many, per request, so
+that start, attaching and other work don't count. Both runs are repeated three times in turn
+and the smallest count is used, because disturbances only add.
 
-ceilings.json has what was measured when it was last written. A cost that is above by more
-than a small slack fails, and so does one of a small request that is far below: a ceiling that
-nobody lowers lets the gain be lost. After a change that is meant to cost this: --update.
+ceilings.json has the costs of its last update. A cost fails when it is above its ceiling by
+more than a small slack. The cost of a small request also fails when it is far below: a ceiling
+that nobody lowers would let the gain be lost. After a change that is meant to change costs:
+--update.
 
-What is counted per MiB depends on how the kernel cuts a stream, and has more slack.
-Instructions are those of gcc on x86-64 and aren't compared elsewhere; a cold fill's are mostly
-the digest's, which are another number on each processor, and aren't compared at all.
+Costs per MiB depend on how the kernel splits a stream, so they have more slack. Instructions
+are compared only on x86-64 and are those of gcc. The instructions of a cold fill are mostly
+those of its digest, which differ from processor to processor, and aren't compared at all.
 
   test_costs.py             compares with ceilings.json
   test_costs.py --update    writes it
   test_costs.py --repeat 3  measures three times and prints the spread
-  test_costs.py --profile   who costs the instructions of a keep-alive manifest GET
+  test_costs.py --profile   shows which functions cost the instructions of a manifest GET
 
 Environment: LAYBY_BIN, as in tests/e2e/harness.py: a release build.
 """
@@ -55,7 +56,7 @@ Costs = dict[str, float]  # by name: "instructions", "allocations", a system cal
 
 
 class Client:
-    """Asks one thing after the other, on one connection or on one each."""
+    """Sends one request after the other, on one connection or on a new one for each."""
 
     def __init__(self, layby: Layby, path: str, method: str = "GET", close: bool = False) -> None:
         self.port, self.close, self.headless = layby.port, close, method == "HEAD"
@@ -68,7 +69,7 @@ class Client:
             for _ in range(times):
                 with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
                     self._ask_on(connection)
-                    assert connection.recv(1) == b"", "the connection goes on"
+                    assert connection.recv(1) == b"", "the connection stays open"
             return
         with socket.create_connection(("127.0.0.1", self.port), 60) as connection:
             for _ in range(times):
@@ -131,7 +132,7 @@ class Site:
     def cold_fill(self, clients: list[Client]) -> None:
         for client in clients:
             client.ask(1)
-        self.layby.settle()  # asks, too, but as often for many blobs as for few
+        self.layby.settle()  # sends requests too, but as many for many blobs as for few
 
 
 def blob_path(image: Parts) -> str:
@@ -140,12 +141,12 @@ def blob_path(image: Parts) -> str:
 
 # -- what is measured, and how
 
-# Count of requests, or of blobs; what one of them is divided by; the slack of what is compared:
-# a part of the ceiling, and so many system calls.
+# Number of requests, or of blobs; divisor for the cost of one of them; slack of a comparison,
+# as a part of the ceiling and as a number of system calls.
 SMALL = (100, 1, 0.0, 0.05)
-CLOSING = (100, 1, 0.0, 4.5)  # the request is there when its connection is accepted, or comes later
+CLOSING = (100, 1, 0.0, 4.5)  # the request comes together with its connection, or later
 WARM = (4, BLOB_MIB, 0.4, 2.0)
-COLD = (2, BLOB_MIB, 0.6, 3.0)  # pieces of 85 to 150 KB, as the origin is scheduled
+COLD = (2, BLOB_MIB, 0.6, 3.0)  # pieces have 85 to 150 KB, depending on how the origin is scheduled
 SCENARIOS = {
     "manifest by digest": SMALL,
     "manifest by tag": SMALL,
@@ -160,7 +161,7 @@ FAR_BELOW = 0.1
 
 
 def work_of(site: Site, scenario: str, times: int) -> Callable[[], None]:
-    """What to do while somebody counts; everything else is done before."""
+    """Returns the work to be counted; prepares everything else first."""
     if scenario.startswith("cold"):
         clients = site.prepare_cold(times)
         return lambda: site.cold_fill(clients)
@@ -267,7 +268,7 @@ def measure_all() -> dict[str, Costs]:
 
 
 def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
-    """Between which a cost is as good as its ceiling."""
+    """The lowest and the highest cost that pass."""
     _, _, part, calls = SCENARIOS[scenario]
     if name == "instructions":
         slack = max(part, INSTRUCTIONS_SLACK) * ceiling
@@ -275,7 +276,7 @@ def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
         slack = max(part * ceiling, ALLOCATIONS_SLACK)
     else:
         slack = max(part * ceiling, calls)
-    # Of a difference of two counts, what disturbs may be below nothing, too.
+    # A disturbance can make a difference of two counts negative.
     low = ceiling - max(slack, FAR_BELOW * ceiling) if SCENARIOS[scenario] is SMALL else -slack
     return low, ceiling + slack
 
@@ -283,7 +284,7 @@ def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
 def is_compared(scenario: str, name: str) -> bool:
     if name == "instructions":
         return os.uname().machine == "x86_64" and not scenario.startswith("cold")
-    # How a stream is cut moves calls from one name to another; their sum is held.
+    # The way a stream is split moves calls from one name to another, so only their sum counts.
     return SCENARIOS[scenario] in (SMALL, CLOSING) or name in ("allocations", "system calls")
 
 
@@ -297,12 +298,12 @@ def complaints(measured: dict[str, Costs], ceilings: dict[str, Costs]) -> list[s
             if is_compared(scenario, name) and not low <= cost <= high:
                 how = "costlier" if cost > ceiling else "cheaper"
                 found.append(f"{scenario}: {name} got {how}: {cost:g}, was {ceiling:g}"
-                             f" (good are {low:.2f} to {high:.2f})")
+                             f" (allowed: {low:.2f} to {high:.2f})")
     return found
 
 
 def show(runs: list[dict[str, Costs]]) -> None:
-    """The table; with the largest of several runs beside the smallest."""
+    """Prints the table; the largest of several runs stands beside the smallest."""
     for scenario in SCENARIOS:
         print(f"{scenario}:")
         for name in sorted({name for run in runs for name in run[scenario]}):
@@ -322,9 +323,9 @@ def print_profile() -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="what a request costs")
+    parser = argparse.ArgumentParser(description="Measures the cost of a request")
     parser.add_argument("--update", action="store_true", help="write ceilings.json")
-    parser.add_argument("--repeat", type=int, default=1, help="measure so often and show the spread")
+    parser.add_argument("--repeat", type=int, default=1, help="measurements; shows the spread")
     parser.add_argument("--profile", action="store_true", help="functions of a manifest GET by cost")
     options = parser.parse_args()
     if options.profile:
@@ -339,8 +340,9 @@ def main() -> int:
     for line in found:
         print(line, file=sys.stderr)
     if found:
-        print("If that is meant: tests/costs/test_costs.py --update, and commit ceilings.json with the "
-              "change. --profile shows who costs the instructions.", file=sys.stderr)
+        print("If this is intended, run tests/costs/test_costs.py --update and commit the new "
+              "ceilings.json too. --profile shows which functions cost the instructions.",
+              file=sys.stderr)
     return 1 if found else 0
 
 

@@ -2,8 +2,8 @@
 """Control groups of version 1 and 2: a box for one server, smaller than the machine.
 
 A group lives from the start to the end of its `with`, right below the root of the
-hierarchy, and is removed once the processes in it have ended. What this machine can't
-limit raises Unavailable.
+hierarchy, and is removed once the processes in it have ended. A limit that this machine
+can't set raises Unavailable.
 """
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STAT_PARTS = {"anon": ("rss", "anon"), "file": ("cache", "file"), "kernel": ("",
 
 
 class Unavailable(Exception):
-    """The kernel, or the right to use it, is missing."""
+    """The kernel lacks a controller, or the right to use it is missing."""
 
 
 def mounts() -> list[tuple[str, str, list[str]]]:
@@ -89,16 +89,16 @@ class Group:
         return folder, version
 
     def limit_reading(self, path: Path, bytes_per_second: int) -> None:
-        """Of the disk that `path` lies on."""
+        """Limits reads from the disk that `path` lies on."""
         self.io, version = self._folder("io", "blkio")
         name, value = ("blkio.throttle.read_bps_device", "") if version == 1 else ("io.max", "rbps=")
         self._write(self.io / name, f"{disk_of(path)} {value}{bytes_per_second}")
 
     def limit_memory(self, limit_bytes: int, tcp_bytes: int) -> None:
-        """Page cache, slab and TCP buffers included.
+        """Limits memory, including page cache, slab and TCP buffers; avoids swap.
 
-        Version 1 counts TCP buffers by themselves: they get `tcp_bytes` of the limit and
-        everything else the rest. Without swap, if there is any.
+        Version 1 counts TCP buffers separately: they get `tcp_bytes` of the limit, and
+        everything else gets the rest.
         """
         self.memory, version = self._folder("memory")
         if version == 2:
@@ -116,10 +116,10 @@ class Group:
         try:
             path.write_text(str(value))
         except OSError as error:
-            raise Unavailable(f"{path} takes no {value}: {error}") from error
+            raise Unavailable(f"{path} does not accept {value}: {error}") from error
 
     def wrap(self, command: list[str]) -> list[str]:
-        """The command that runs `command` in here from its first instruction on."""
+        """A command that runs `command` in this group from its first instruction on."""
         files = [str(folder / "cgroup.procs") for folder in self.folders]
         return ["/bin/sh", "-ec", 'n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1"; shift; n=$((n - 1)); '
                 'done; exec "$@"', "sh", str(len(files)), *files, *command]
@@ -127,7 +127,7 @@ class Group:
     # -- what it used
 
     def bytes_read(self) -> int:
-        """From disks, all together."""
+        """Bytes read from all disks."""
         assert self.io
         if (self.io / "io.stat").exists():
             words = (self.io / "io.stat").read_text().split()
@@ -136,7 +136,7 @@ class Group:
         return sum(int(line.split()[2]) for line in lines if " Read " in line)
 
     def memory_now(self) -> dict[str, int]:
-        """Bytes in use, all of them and their parts."""
+        """Bytes in use: the total and its parts."""
         assert self.memory
         old = (self.memory / "memory.kmem.tcp.usage_in_bytes").exists()
         stat = dict(line.split() for line in (self.memory / "memory.stat").read_text().splitlines())
@@ -150,14 +150,14 @@ class Group:
         return {"total": usage + found["sock"], **found}
 
     def reached_limit(self) -> int:
-        """How often the kernel had to take memory back, or refuse it to a socket."""
+        """How often the kernel had to reclaim memory, or refuse it to a socket."""
         assert self.memory
         if (self.memory / "memory.events").exists():
             return self._events()["max"]
         return self._read("memory.failcnt") + self._read("memory.kmem.tcp.failcnt")
 
     def killed(self) -> int:
-        """Processes that the kernel ended because nothing could be taken back."""
+        """Processes that the kernel killed because it could reclaim nothing."""
         assert self.memory
         if (self.memory / "memory.events").exists():
             return self._events()["oom_kill"]
@@ -179,7 +179,7 @@ class Group:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """A group goes when its last process has, which takes the kernel a moment."""
+        """A group can be removed once its last process is gone, which takes a moment."""
         def is_gone(folder: Path) -> bool:
             try:
                 folder.rmdir()
@@ -204,9 +204,9 @@ class InGroup(Program):
 
 
 class Peaks:
-    """The most that a group held of each part of its memory within a `with`, looked at often.
+    """The peaks of each part of a group's memory within a `with`, sampled often.
 
-    `held` is all but the page cache, which the kernel takes back when it needs it.
+    `held` is everything except the page cache, which the kernel can reclaim.
     """
 
     EVERY = 0.02
@@ -233,7 +233,7 @@ class Peaks:
 
 
 def evict(path: Path, seconds: float = 10) -> None:
-    """Takes a file out of the page cache; bytes that are not on the disk yet go there first."""
+    """Takes a file out of the page cache; writes unwritten bytes to the disk first."""
     def is_out() -> bool:
         os.fsync(file)
         free_sent_buffers()
@@ -247,8 +247,11 @@ def evict(path: Path, seconds: float = 10) -> None:
 
 
 def free_sent_buffers() -> None:
-    """Buffers of sockets that another processor gave back hold their pages until this one, each
-    of them, receives something (skb_attempt_defer_free() in the kernel)."""
+    """Makes each processor free its deferred socket buffers.
+
+    A buffer that another processor gave back holds its pages until its own processor receives
+    something (skb_attempt_defer_free() in the kernel).
+    """
     allowed = os.sched_getaffinity(0)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as itself:
@@ -261,7 +264,7 @@ def free_sent_buffers() -> None:
 
 
 def cached_pages(file: int) -> int:
-    """By mincore(2), for a read that may not wait brings in the page it asks for."""
+    """Counts by mincore(2), because even a read that may not wait brings in its page."""
     size = os.fstat(file).st_size
     if size == 0:
         return 0

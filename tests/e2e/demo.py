@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What scripts/demo shows, once everything is installed and built.
+"""The demonstration of scripts/demo, after everything is installed and built.
 
-Owns the story and its printing; the programs are the end-to-end tests' own.
-SIGINT and SIGTERM end it like its own end: every process it started goes with it.
+Owns the steps and their output; the programs are those of the end-to-end tests.
+SIGINT and SIGTERM end it like a normal end: every process that it started ends too.
 """
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def timed_pulls(title: str, layby: Layby, hub: Hub, client: Dockerd, images: lis
         print(f"  {'docker pull ' + image:<{WIDTH}} {seconds:6.2f} s   {upstream(hub)}", flush=True)
         repo, _, tag = image.partition(":")
         if digest != hub.digest(f"library/{repo}", tag):
-            raise SystemExit(f"demo: {image} is not what the origin has")
+            raise SystemExit(f"demo: {image} differs from the origin's")
     for image in reversed(images):
         client.forget(image)
 
@@ -88,9 +88,9 @@ def plural(count: int, what: str) -> str:
 
 
 def upstream(hub: Hub) -> str:
-    """What went upstream since the last thin_link()."""
+    """The upstream traffic since the last thin_link()."""
     gets, blobs = len(hub.requests("manifest", "GET")), len(hub.requests("cdn", "GET"))
-    heads = sum(e["status"] != 401 for e in hub.requests("manifest", "HEAD"))  # but for challenges
+    heads = sum(e["status"] != 401 for e in hub.requests("manifest", "HEAD"))  # without challenges
     if gets or blobs:
         return (f"upstream: {size(hub.bytes_sent('cdn'))} in {plural(blobs, 'blob')}, "
                 f"{plural(gets, 'manifest')} (pulls), {plural(heads, 'HEAD')} (free)")
@@ -108,12 +108,12 @@ def crowd(layby: Layby, hub: Hub, image: str, clients: int) -> None:
     with progress(f"{clients} x {image}", layby):
         pulls.join(600)
     seconds = time.monotonic() - started
-    print(f"  {f'{clients} whole, verified copies':<{WIDTH}} {seconds:6.2f} s   {upstream(hub)}")
+    print(f"  {f'{clients} complete, verified copies':<{WIDTH}} {seconds:6.2f} s   {upstream(hub)}")
 
 
 def tell(images: list[str]) -> None:
-    print("Layby's story: a site with Docker hosts behind a link that comes and goes.")
-    step("Setting the stage")
+    print("A site with Docker hosts behind a link that comes and goes.")
+    step("Starting the programs")
     folder = images_folder()
     with Hub(folder) as hub:
         print(f"  Docker Hub's stand-in, with real images      {hub.url}\n"
@@ -123,16 +123,16 @@ def tell(images: list[str]) -> None:
             with Dockerd(layby.url) as client:
                 print(f"  dockerd --registry-mirror {layby.url}")
                 timed_pulls("Cold: nobody on site has pulled these before", layby, hub, client, images)
-                timed_pulls("Warm: another machine wants the same", layby, hub, client, images)
+                timed_pulls("Warm: another machine pulls the same", layby, hub, client, images)
                 crowd(layby, hub, "big:1", 8)
                 hub.down()
-                timed_pulls("The link is cut: Docker Hub is gone", layby, hub, client, images)
-                step("What Layby says (layby status)")
+                timed_pulls("The link is cut: Docker Hub is offline", layby, hub, client, images)
+                step("Layby's own view (layby status)")
                 status = layby.command("status", "--config", str(layby.config_path))
                 print("  " + status.stdout.strip().replace("\n", "\n  "))
                 layby.restart()
                 timed_pulls("Still cut, and Layby was restarted", layby, hub, client, images)
-                step("(Times are docker's own: unpacking the layers included.)")
+                step("(Times are those of docker pull, which also unpacks the layers.)")
 
 
 def main() -> int:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that fill up, fail and rot.
 
-Owns small file systems of a test's own (tmpfs, or ext4 in a file), which need the
-right to mount; without it the test is skipped and says so. Besides that, what tests of
-the store do to the files below data_dir, and how they look at them.
+Owns small file systems for tests (tmpfs, or ext4 in a file), which need the right to
+mount; without it the test is skipped with a message. Also has the functions with which
+store tests inspect and damage the files below data_dir.
 """
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Disk:
         self._must("mount", *what, str(self.path))
 
     def _must(self, *command: str) -> None:
-        """Runs it, or skips the test."""
+        """Runs the command, or skips the test if it fails."""
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
             said = done.stderr.strip() if done.returncode else ""
@@ -53,21 +53,21 @@ class Disk:
             said = str(error)
         if said:
             shutil.rmtree(self.home, ignore_errors=True)
-            raise unittest.SkipTest(f"{command[0]} is not allowed or not there: {said}")
+            raise unittest.SkipTest(f"{command[0]} is not allowed or missing: {said}")
 
     def free_bytes(self) -> int:
         info = os.statvfs(self.path)
         return info.f_bavail * info.f_frsize
 
     def take(self, size: int) -> Path:
-        """Somebody else's file of `size` bytes."""
+        """Writes a file of `size` bytes, as another program would."""
         path = self.path / f"ballast{len(list(self.path.iterdir()))}"
         with open(path, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
         return path
 
     def take_all(self) -> Path:
-        """Somebody else's file that leaves no byte."""
+        """Writes a file that leaves no free byte, as another program would."""
         path, step = self.path / "ballast-all", MIB
         with open(path, "wb", buffering=0) as file:
             while step >= 512:
@@ -80,11 +80,11 @@ class Disk:
         return path
 
     def fail(self) -> None:
-        """ext4 after an error of the device: read-only until it is mounted anew."""
+        """Aborts ext4, as a device error does: it is read-only until the next mount."""
         self._must("mount", "-o", "remount,abort", str(self.path))
 
     def repair(self) -> None:
-        """With nobody on it."""
+        """Checks and mounts it again; nobody may be using it."""
         self._must("umount", str(self.path))
         subprocess.run(["e2fsck", "-p", "-f", str(self.image)], capture_output=True)
         self.mount()
@@ -99,7 +99,7 @@ class Disk:
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
-    """By digest for blobs, published or on the way, else by path; hard links count once."""
+    """Sizes by digest for published and partial blobs, else by path; hard links count once."""
     found: dict[str, int] = {}
     for root, _, names in os.walk(folder):
         for name in names:
@@ -113,14 +113,16 @@ def file_sizes(folder: Path) -> dict[str, int]:
 
 
 def size_at_a_moment(folder: Path) -> int:
-    """Of the files that were there both before and after some moment, so that what goes
-    while this looks is not added to what comes for it."""
+    """The size of the files that exist both before and after some moment.
+
+    So a file that is deleted meanwhile doesn't count together with its successor.
+    """
     before, after = file_sizes(folder), file_sizes(folder)
     return sum(min(size, after[name]) for name, size in before.items() if name in after)
 
 
 class Watch(threading.Thread):
-    """Looks at a folder's size all the time; `most` is the largest it saw."""
+    """Watches the size of a folder; `most` is the largest size seen."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
@@ -144,7 +146,7 @@ def blob_file(layby: Layby, digest: str) -> Path:
 
 
 def flip_byte(path: Path, offset: int) -> None:
-    """As bits rot: size and times stay what they were."""
+    """Flips a bit, like bit rot: size and times stay the same."""
     info = path.stat()
     with open(path, "r+b") as file:
         file.seek(offset)
@@ -154,11 +156,11 @@ def flip_byte(path: Path, offset: int) -> None:
     os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
 
 
-# -- a client that takes its time
+# -- a slow client
 
 
 class SlowReader:
-    """A GET whose body waits in small buffers until it is asked for."""
+    """A GET whose body waits in small buffers until read() takes it."""
 
     def __init__(self, layby: Layby, path: str) -> None:
         self.connection = http.client.HTTPConnection(layby.authority, timeout=30)
@@ -179,7 +181,7 @@ class SlowReader:
             self.body += piece
 
     def read_rest(self, rate: int | None = None) -> bool:
-        """Whether all of it came; at `rate` bytes a second, if that is given."""
+        """Reads at `rate` bytes a second, if given; returns whether the whole body came."""
         pace = threading.Event()
         try:
             while len(self.body) < self.size:

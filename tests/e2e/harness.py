@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end-to-end tests share.
+"""Shared by the end-to-end tests.
 
-Owns the programs a test runs (Layby, dockerd, containerd, podman, skopeo), each
-on loopback, in its own temporary folder, ended by the process this started, and
-a small HTTP client that does what a pull does and checks every byte.  Nothing
-here waits without a deadline, and no client can reach beyond loopback: what a
-client falls back to when the mirror fails is a port where nobody listens.
+Owns the programs that a test runs (Layby, dockerd, containerd, podman, skopeo), each on
+loopback, in its own temporary folder, and ended by this process; and a small HTTP client
+that makes the requests of a pull and checks every byte.  Nothing here waits without a
+deadline. No client can reach beyond loopback: its fallback for a failed mirror is a port
+where nobody listens.
 
 Environment: LAYBY_BIN (default build/release/layby), LAYBY_IMAGES (default
 build/test-images).
@@ -39,7 +39,7 @@ from hub import (DOCKER_LIST, DOCKER_MANIFEST, MANIFEST_TYPES, OCI_INDEX,  # noq
                  OCI_MANIFEST, Hub, accepts_connections, digest_of, end_with_parent, wait_until)
 
 
-NOBODY = "127.0.0.1:9"  # discard: refused at once
+NOBODY = "127.0.0.1:9"  # the discard port, where connections are refused at once
 
 
 def layby_binary() -> Path:
@@ -128,11 +128,11 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 class Layby(Program):
-    """`layby serve` in front of one hub. start() and stop() may follow each other: the data stays."""
+    """`layby serve` in front of one hub. It can be stopped and run again on the same data."""
 
     def __init__(self, hub: Hub, config: dict[str, Any] | None = None,
                  upstream: dict[str, Any] | None = None, under: list[str] | None = None) -> None:
-        """`under` is a program that runs it, with its arguments: valgrind."""
+        """`under` is the command of a program that runs Layby, such as valgrind."""
         super().__init__("layby")
         self.under = under or []
         self.arguments: list[str] = []
@@ -153,7 +153,7 @@ class Layby(Program):
         self.run()
 
     def launch(self) -> None:
-        """Starts and does not wait."""
+        """Starts without waiting."""
         self.config_path.write_text(json.dumps(self.config, indent=2))
         self.start([*self.under, str(layby_binary()), "serve", "--config", str(self.config_path),
                     *self.arguments])
@@ -178,7 +178,7 @@ class Layby(Program):
         self.run()
 
     def kill(self) -> None:
-        """As a power cut ends it."""
+        """Ends it without warning, like a power cut."""
         assert self.process
         self.process.kill()
         self.process.wait()
@@ -199,7 +199,7 @@ class Layby(Program):
         return json.loads(self.get("/stats").body)
 
     def control(self, path: str, method: str = "GET", timeout: float = 30) -> Response:
-        """One request on the control socket, which answers what the listener does not."""
+        """One request on the control socket, which answers more requests than the listener."""
         connection = UnixConnection(str(self.socket_path), timeout)
         try:
             return exchange(connection, path, None, method)
@@ -207,7 +207,7 @@ class Layby(Program):
             connection.close()
 
     def save_list(self, images: list[dict[str, Any]], **top: Any) -> None:
-        """The prefetch list, in place of the one before it, as an editor saves it."""
+        """Replaces the prefetch list in one step, as an editor saves it."""
         self.save_list_text(json.dumps({"images": images, **top}, indent=2))
 
     def save_list_text(self, text: str) -> None:
@@ -219,12 +219,12 @@ class Layby(Program):
         return self.control("/prefetch").json()
 
     def end_of_run(self, run: int = 1, seconds: float = 30) -> dict[str, Any]:
-        """How prefetch run number `run` ended."""
+        """Waits for the end of prefetch run number `run`; returns its status."""
         return wait_until(lambda: self.alive() and (said := self.prefetching())["run"] >= run
                           and said["result"] and said, f"end of prefetch run {run}", seconds)
 
     def settle(self, tags: int = 1) -> None:
-        """Waits until what was pulled is on the disk: a client has it a moment earlier."""
+        """Waits until everything pulled is on the disk, a moment after the client has it."""
         wait_until(lambda: (stats := self.stats())["fills"] == [] and stats["store"]["tags"] >= tags,
                    "everything pulled to be stored")
 
@@ -232,12 +232,12 @@ class Layby(Program):
         return layby_command(*arguments, seconds=seconds)
 
     def ask(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """A command that talks to this daemon."""
+        """Runs a command that talks to this daemon."""
         return self.command(*arguments, "--config", str(self.config_path), seconds=seconds)
 
 
 def wait_for_link(authority: str) -> None:
-    """Until the Layby there has found out, by its pings, that its hub answers again."""
+    """Waits until the pings of the Layby at `authority` have found that its hub answers again."""
     wait_until(lambda: all(upstream["link"] == "up" for upstream in
                            fetch(authority, "/stats").json()["upstreams"]), "the link to be up")
 
@@ -311,7 +311,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def raw(authority: str, request: bytes, timeout: float = 10) -> bytes:
-    """What comes back until the server closes; TimeoutError when it does not."""
+    """Returns the bytes until the server closes; raises TimeoutError if it doesn't close."""
     host, _, port = authority.partition(":")
     with socket.create_connection((host, int(port)), timeout=timeout) as connection:
         connection.sendall(request)
@@ -332,10 +332,10 @@ ACCEPT: Headers = {"Accept": list(MANIFEST_TYPES)}
 
 @dataclass
 class Parts:
-    """What a pull of one platform fetches."""
+    """The content that a pull of one platform fetches."""
     manifests: list[str]
     blobs: dict[str, int]
-    root: str  # the digest the tag stands for
+    root: str  # the digest that the tag points to
 
     @property
     def blob_bytes(self) -> int:
@@ -360,7 +360,7 @@ def parts_of(hub: Hub, repo: str, ref: str, architecture: str | None = None) -> 
 
 def make_image(hub: Hub, repo: str, tag: str, layer_bytes: list[int], *, seed: int = 0,
                algorithm: str = "sha256") -> Parts:
-    """An image of noise at the hub: fit for everything except running it."""
+    """Adds an image of random bytes to the hub: good for everything except running it."""
     noise = random.Random(f"{repo}:{tag}:{seed}")
     layers = [noise.randbytes(size) for size in layer_bytes]
     return add_image(hub, repo, tag, layers, comment=f"{repo}:{tag}:{seed}", algorithm=algorithm)
@@ -369,7 +369,7 @@ def make_image(hub: Hub, repo: str, tag: str, layer_bytes: list[int], *, seed: i
 def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: str = "",
               platform: str = "", layer_type: str = "application/vnd.oci.image.layer.v1.tar",
               algorithm: str = "sha256") -> Parts:
-    """An image of these layers at the hub; images that differ need different comments."""
+    """Adds an image of these layers to the hub; different images need different comments."""
     config = json.dumps({**platform_of(platform or f"linux/{native_architecture()}"),
                          "rootfs": {"type": "layers", "diff_ids": [digest_of(b) for b in layers]},
                          "comment": comment}).encode()
@@ -385,7 +385,7 @@ def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: st
 
 
 def platform_of(text: str) -> dict[str, str]:
-    """ "linux/arm/v7" as an index and a config have it."""
+    """Converts "linux/arm/v7" to the form of an index and a config."""
     system, architecture, *variant = text.split("/")
     return {"architecture": architecture, "os": system,
             **({"variant": variant[0]} if variant else {})}
@@ -393,26 +393,25 @@ def platform_of(text: str) -> dict[str, str]:
 
 @dataclass
 class Index:
-    """A multi-platform image at the hub. What is by platform is by its text, "linux/arm64"."""
-    root: str                     # the index, which the tag stands for
+    """A multi-platform image at the hub. A platform is a text such as "linux/arm64"."""
+    root: str                     # digest of the index, which the tag points to
     manifests: dict[str, str]     # by platform
     layers: dict[str, list[str]]  # by platform, the base first
-    attestations: dict[str, str]  # by the platform that they are about; manifests too
-    blobs: dict[str, dict[str, int]]  # sizes by platform, configs and layers
+    attestations: dict[str, str]  # manifests by the platform that they attest
+    blobs: dict[str, dict[str, int]]  # sizes of configs and layers by platform
 
     def parts(self, platform: str | None = None) -> Parts:
-        """What a pull of one platform fetches."""
+        """The content that a pull of one platform fetches."""
         platform = platform or f"linux/{native_architecture()}"
         return Parts([self.root, self.manifests[platform]], self.blobs[platform], self.root)
 
 
 def make_index(hub: Hub, repo: str, tag: str, platforms: list[str], layer_bytes: list[int],
                seed: int = 0, attestations: bool = False, base: str | int | None = None) -> Index:
-    """An image index of noise at the hub, as buildx pushes it: platforms in order, then attestations.
+    """Adds an image index of random bytes, as buildx pushes it: platforms, then attestations.
 
-    With a `base` the first layer of each platform comes of that alone and not of the
-    repository, the tag and the seed: images with the same base and the same first size
-    share it.
+    With a `base`, the first layer of each platform depends on the base only, not on
+    repository, tag and seed. Images with the same base and the same first size share it.
     """
     images = {}
     for platform in platforms:
@@ -498,7 +497,7 @@ def pull(authority: str, repo: str, tag: str, *, timeout: float = 60, query: str
 
 
 class Pulls:
-    """Several things at once, each in a thread; join() gives results or raises the first error."""
+    """Runs calls at once, each in a thread; join() returns results or raises the first error."""
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
@@ -530,7 +529,7 @@ class Pulls:
 
 
 def quiet_environment(home: Path) -> dict[str, str]:
-    """No user's credentials, no proxy on loopback, and no way out of this machine."""
+    """Without a user's credentials, a proxy for loopback, or a way out of this machine."""
     dead = f"http://{NOBODY}"
     return {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "TMPDIR": str(home),
             "DOCKER_CONFIG": str(home),
@@ -539,12 +538,12 @@ def quiet_environment(home: Path) -> dict[str, str]:
 
 
 class Client(Program):
-    """pull() gives the digest the client recorded for the tag; forget() makes the next pull whole."""
+    """pull() returns the digest that the client recorded for the tag; forget() undoes a pull."""
 
     def __init__(self, name: str, mirror: str) -> None:
         super().__init__(name)
         self.mirror = mirror
-        (self.home / "config.json").write_text("{}")  # DOCKER_CONFIG: nobody's credentials
+        (self.home / "config.json").write_text("{}")  # DOCKER_CONFIG: no credentials
 
     def run_command(self, *command: str, seconds: float = 120) -> str:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -603,7 +602,7 @@ class Skopeo(Client):
         self.run_command("skopeo", "--insecure-policy", "--registries-conf",
                          f"{self.home}/registries.conf", "copy", "--preserve-digests",
                          f"docker://docker.io/library/{image}", f"dir:{self.home}/image")
-        # what it copied is one platform's manifest
+        # The copy has the manifest of one platform.
         return digest_of((self.home / "image/manifest.json").read_bytes())
 
     def forget(self, image: str) -> None:
@@ -670,7 +669,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
             raise
 
     def write_hosts(self, ca: Path | None = None) -> None:
-        """Where to pull from; ctr reads it for each pull. `ca` is what an HTTPS mirror is trusted by."""
+        """Configures the mirror; ctr reads this for each pull. `ca` is for an HTTPS mirror."""
         hosts = self.home / "hosts/docker.io"
         hosts.mkdir(parents=True, exist_ok=True)
         (hosts / "hosts.toml").write_text(
@@ -702,7 +701,7 @@ CLIENTS: dict[str, type[Client]] = {
 
 
 class EndToEnd(unittest.TestCase):
-    """A hub and a Layby in front of it, fresh for each test. A class may set the attributes."""
+    """A hub and a Layby in front of it, fresh for each test. Subclasses set the attributes."""
 
     real_images = False
     hub_options: dict[str, Any] = {}
@@ -749,7 +748,7 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(twice, {}, "fetched more than once")
 
     def assert_fetched_once(self, *images: Parts) -> None:
-        """One upstream GET for each manifest and blob of the images, and none besides."""
+        """One upstream GET for each manifest and blob of the images, and no other GETs."""
         self.assert_nothing_twice()
         manifests = {m for parts in images for m in parts.manifests}
         blobs = {b for parts in images for b in parts.blobs}

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The static program by itself: no library, no /proc, no /dev, no privilege.
+"""The static program alone: without libraries, /proc, /dev and privileges.
 
-Each test makes a root folder that holds the program and the few files below /etc that an
-image has, enters it, becomes an ordinary user and pulls from a hub over TLS, whose name
-has to be resolved and whose certificate is in the bundle of that root folder.  Root runs
-this, after `scripts/build --static`.
+Each test makes a root folder with the program and the few files below /etc that an image
+has, enters it, becomes an ordinary user and pulls from a hub over TLS. The program must
+resolve the hub's name; the hub's certificate is in the bundle of that root folder.  Needs
+root, and `scripts/build --static` before.
 """
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from hub import free_port
 
 USER = 65534
 NAME = "hub.example"
-MAX_IDLE_PSS_KIB = 7 << 10  # It takes less than 6 MiB; how much less is up to the kernel, too.
+MAX_IDLE_PSS_KIB = 7 << 10  # It takes less than 6 MiB; the exact size depends on the kernel, too.
 
 
 class Jailed(Layby):
-    """`/layby serve` where its home is the root folder."""
+    """`/layby serve` with its home as the root folder."""
 
     def __init__(self, hub: Hub, etc: dict[str, str], upstream: dict[str, Any]) -> None:
         self.etc = {"passwd": "layby:x:65534:65534::/:/\n", "group": "layby:x:65534:\n",
@@ -54,7 +54,7 @@ class Jailed(Layby):
         os.setgroups([])
         os.setgid(USER)
         os.setuid(USER)
-        end_with_parent()  # Not before: a change of user takes it back.
+        end_with_parent()  # After setuid(), which would undo it.
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.furnish()
@@ -75,9 +75,9 @@ class Jailed(Layby):
 
 
 class NameServer:
-    """DNS over UDP: 127.0.0.1 for NAME, no such name for others; `asked` is for what."""
+    """DNS over UDP: 127.0.0.1 for NAME, no such name for others; `asked` has the names."""
 
-    ADDRESS = "127.0.0.9"  # resolv.conf knows no port: 53 of an address that nobody else has.
+    ADDRESS = "127.0.0.9"  # Port 53 of an unused address, because resolv.conf has no ports.
 
     def __init__(self) -> None:
         self.asked: set[str] = set()
@@ -139,7 +139,7 @@ class StaticProgram(unittest.TestCase):
         self.assertNotIn("NEEDED", headers)
         self.assertIn("DYN (Position-Independent", headers)
 
-    def test_a_name_in_etc_hosts_is_pulled_from(self) -> None:
+    def test_pull_from_a_name_in_etc_hosts(self) -> None:
         layby = self.jail({"hosts": f"127.0.0.1 localhost {NAME}\n"})
         self.assertLess(layby.pss_kib(), MAX_IDLE_PSS_KIB)
         self.assertEqual(pull(layby.authority, "library/app", "1"), self.image)
@@ -148,24 +148,24 @@ class StaticProgram(unittest.TestCase):
         self.assertEqual(listed.returncode, 0, listed.stderr)
         self.assertIn("app:1", listed.stdout)
 
-    def test_a_name_that_dns_knows_is_pulled_from(self) -> None:
+    def test_pull_from_a_name_in_dns(self) -> None:
         with NameServer() as server:
             layby = self.jail({"resolv.conf": f"nameserver {server.ADDRESS}\n"})
             self.assertEqual(pull(layby.authority, "library/app", "1"), self.image)
             self.assertIn(NAME, server.asked)
 
-    def test_no_library_is_wanted_for_what_nsswitch_names(self) -> None:
+    def test_modules_in_nsswitch_conf_are_ignored(self) -> None:
         layby = self.jail({"hosts": f"127.0.0.1 {NAME}\n",
                            "nsswitch.conf": "hosts: mdns4_minimal [NOTFOUND=return] resolve\n"})
         self.assertEqual(pull(layby.authority, "library/app", "1"), self.image)
 
-    def test_a_name_that_nobody_knows_is_said(self) -> None:
+    def test_an_unknown_name_is_reported(self) -> None:
         layby = self.jail({})
         got = layby.get("/v2/library/app/manifests/1")
         self.assertIn(got.status, (502, 503))
         self.assertIn("no address", got.json()["errors"][0]["message"])
 
-    def test_a_certificate_that_the_bundle_lacks_is_refused(self) -> None:
+    def test_a_certificate_missing_from_the_bundle_is_refused(self) -> None:
         layby = self.jail({"hosts": f"127.0.0.1 {NAME}\n", "ssl/certs/ca-certificates.crt": ""})
         got = layby.get("/v2/library/app/manifests/1")
         self.assertIn(got.status, (502, 503))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What Layby tells of itself: /stats, /metrics, /healthz, `layby status`, `layby config check`."""
+"""Layby's own reports: /stats, /metrics, /healthz, `layby status`, `layby config check`."""
 from __future__ import annotations
 
 import json
@@ -14,7 +14,7 @@ from harness import EndToEnd, Pulls, fetch, layby_command, make_image, wait_unti
 
 
 def at(stats: dict[str, Any], path: str) -> Any:
-    """The figure at "store.blobs"."""
+    """The figure at a path such as "store.blobs"."""
     value: Any = stats
     for name in path.split("."):
         value = value[name]
@@ -43,7 +43,7 @@ class Stats(EndToEnd):
             {"blob_misses": 3, "blob_hits": 3, "blob_bytes_from_cache": image.blob_bytes,
              "upstream_blob_gets": 3, "upstream_manifest_gets": 1})
 
-    def test_the_state_of_the_house(self) -> None:
+    def test_stats_describe_the_daemon_and_its_store(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000])
         self.pull("app:1")
         self.layby.settle()
@@ -68,7 +68,7 @@ class Stats(EndToEnd):
         self.assertEqual(at(stats, "cache.bytes_from_fills"), image.blob_bytes)
         self.assertGreaterEqual(at(stats, "cache.bytes_from_upstream"), image.blob_bytes)
         logged = len(self.hub.requests())
-        followed = len(self.hub.requests("cdn"))  # redirects that curl follows are one request
+        followed = len(self.hub.requests("cdn"))  # curl may count a redirect with its request
         self.assertIn(at(stats, "upstream.requests"), (logged, logged - followed))
 
     def test_the_remaining_pull_quota_is_known(self) -> None:
@@ -117,10 +117,10 @@ class Stats(EndToEnd):
         self.assertRegex(text, r"(?m)^layby_\S*blob_misses\S* 2$")
         self.assertTrue(text.endswith("\n"))
 
-    def test_healthz(self) -> None:
+    def test_healthz_is_ok_even_without_upstream(self) -> None:
         self.assertEqual(self.layby.get("/healthz").status, 200)
         self.hub.down()
-        self.assertEqual(self.layby.get("/healthz").status, 200, "a lost uplink is no illness")
+        self.assertEqual(self.layby.get("/healthz").status, 200, "health doesn't need an uplink")
 
     def test_notices_are_shown_as_they_come_and_go(self) -> None:
         notices = self.layby.home / "notices"
@@ -129,11 +129,11 @@ class Stats(EndToEnd):
         self.assertEqual(self.layby.stats()["notices"], [])
         notices.write_text("layby.json has mistakes\n  line 3: no such key\n")
         self.assertEqual(self.layby.stats()["notices"], ["layby.json has mistakes", "  line 3: no such key"])
-        seen_to = "To be seen to:\n\n  layby.json has mistakes\n    line 3: no such key\n"
+        seen_to = "Needs attention:\n\n  layby.json has mistakes\n    line 3: no such key\n"
         self.assertIn(seen_to, self.layby.get("/").body.decode())
-        self.assertIn("To be seen to\n  layby.json has mistakes", self.layby.ask("status").stdout)
+        self.assertIn("Needs attention\n  layby.json has mistakes", self.layby.ask("status").stdout)
         notices.unlink()
-        self.assertNotIn("To be seen to", self.layby.get("/").body.decode())
+        self.assertNotIn("Needs attention", self.layby.get("/").body.decode())
 
     def test_administration_is_read_only_on_the_listener(self) -> None:
         for path in ("/stats", "/metrics", "/healthz"):
@@ -144,7 +144,7 @@ class Stats(EndToEnd):
 
 
 class CommandLine(EndToEnd):
-    def test_status_on_the_terminal(self) -> None:
+    def test_status_names_the_upstream(self) -> None:
         make_image(self.hub, "library/app", "1", [1000])
         self.pull("app:1")
         done = self.layby.command("status", "--config", str(self.layby.config_path))
@@ -157,7 +157,7 @@ class CommandLine(EndToEnd):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(str(self.layby.socket_path), done.stderr)
 
-    def test_version_and_help(self) -> None:
+    def test_version_and_help_succeed_and_unknown_commands_fail(self) -> None:
         for argument in ("--version", "--help"):
             done = self.layby.command(argument)
             self.assertEqual(done.returncode, 0)
@@ -209,14 +209,14 @@ class ConfigCheck(unittest.TestCase):
                 self.assertIn(path, done.stdout + done.stderr)
         self.assertNotIn("min_free_bytes", done.stdout + done.stderr)
 
-    def test_serve_starts_nothing_with_a_faulty_file(self) -> None:
+    def test_serve_does_not_start_with_a_faulty_file(self) -> None:
         done = self.check(self.FAULTY, "serve")
         self.assertNotEqual(done.returncode, 0)
         for path in self.FAULTS:
             self.assertIn(path, done.stderr)
         self.assertNotIn("listening on", done.stderr)
 
-    def test_a_file_that_is_no_json_is_reported_with_its_line(self) -> None:
+    def test_invalid_json_is_reported_with_its_line(self) -> None:
         done = self.check('{\n "listen": \n}')
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stdout + done.stderr, r"line 3")

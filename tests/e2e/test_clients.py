@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real container engines pull real images through Layby.
 
-For each of dockerd, skopeo, podman and containerd: cold, warm, with the origin
-down, and with the origin down after Layby was restarted.  The digest a client
-records is the origin's, and the origin's log says what each pull cost.
+dockerd, skopeo, podman and containerd each pull cold, warm, with the origin down, and
+with the origin down after a restart of Layby.  The client must record the origin's
+digest, and the origin's log shows the cost of each pull.
 """
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class RealClients(EndToEnd):
         self.assert_fetched_once(base, python)
 
     def test_every_form_of_image_reaches_every_client(self) -> None:
-        # containerd and podman of Debian 12 read zstd layers, its dockerd does not
+        # Only skopeo gets zstd layers, which Debian 12's dockerd can't read.
         forms = ["busybox:1", "busybox:plain", "busybox:empty-layer", "legacy:1", "legacy:list"]
         for name in CLIENTS:
             client = self.client(name)
@@ -98,7 +98,7 @@ class RealClients(EndToEnd):
             with self.subTest(image=image):
                 self.assert_pulls(client, image)
 
-    def test_a_client_of_a_cached_image_needs_no_manifest_get_when_it_gets_tags(self) -> None:
+    def test_a_get_of_a_cached_tag_costs_no_pull(self) -> None:
         """podman and skopeo GET a tag without HEAD; that must not cost a pull either."""
         client = self.client("skopeo")
         self.assert_pulls(client, "busybox:1")
@@ -117,7 +117,7 @@ class RealClients(EndToEnd):
         self.hub.up()
         self.hub.reset()
 
-    def test_a_cut_transfer_is_not_noticed(self) -> None:
+    def test_clients_do_not_notice_a_cut_transfer(self) -> None:
         for name in CLIENTS:
             with self.cold(name) as client:
                 cut = self.hub.fault("cut", "/registry-v2/", port="cdn", after=100, times=2)
@@ -131,15 +131,15 @@ class RealClients(EndToEnd):
             with self.cold(name) as client:
                 corrupt = self.hub.fault("corrupt", layer, port="cdn", offset=100)
                 try:
-                    self.assert_pulls(client, "busybox:1")  # dockerd asks again by itself
+                    self.assert_pulls(client, "busybox:1")  # dockerd retries by itself
                 except PullFailed:
-                    # containerd 1.6 keeps the bytes it refused and refuses them again at its
-                    # next pull, from Docker Hub itself too: there the next is another machine's
+                    # containerd 1.6 keeps the refused bytes and refuses them again at its next
+                    # pull, even one from Docker Hub itself. So its next pull is another client's.
                     with CLIENTS[name](client.mirror) as next_one:
                         self.assert_pulls(next_one if name == "containerd" else client, "busybox:1")
                 self.assertEqual(corrupt.times, 0, "nothing was corrupt")
 
-    def test_what_is_not_cached_fails_promptly_when_the_origin_is_down(self) -> None:
+    def test_an_uncached_pull_fails_promptly_when_the_origin_is_down(self) -> None:
         for name in CLIENTS:
             with self.cold(name) as client:
                 self.hub.down()
@@ -151,7 +151,7 @@ class RealClients(EndToEnd):
                 wait_for_link(client.mirror.removeprefix("http://"))
                 self.assert_pulls(client, "busybox:1")
 
-    def test_a_spent_pull_limit_fails_promptly_and_is_no_429(self) -> None:
+    def test_a_spent_pull_limit_fails_promptly_without_429(self) -> None:
         for name in CLIENTS:
             with self.cold(name) as client:
                 self.hub.fault("throttle", "/manifests/", text="pull", times=-1)

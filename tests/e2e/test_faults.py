@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Everything a link or an origin can do wrong.
+"""Faults of a link or an origin.
 
-Each test breaks one thing and says three: what the client sees, what was kept,
-and that the next pull after the fault is whole.  A wrong byte never completes,
-a 429 or 401 never reaches a client, nothing waits without a deadline.
+Each test breaks one thing and checks three: what the client sees, what is kept,
+and that the next pull after the fault is complete.  A body with a wrong byte never
+completes, a 429 or 401 never reaches a client, and nothing waits without a deadline.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness import (ACCEPT, EndToEnd, PullFailed, Pulls, Response, digest_of, f
                      make_image)
 
 MIB = 1 << 20
-PROMPT = 8.0  # seconds: connect and stall time-outs below, a retry, and a loaded machine
+PROMPT = 8.0  # seconds: the timeouts below, a retry, and a loaded machine
 
 
 class FaultCase(EndToEnd):
@@ -54,7 +54,7 @@ class FaultCase(EndToEnd):
 
     def assert_next_pull_is_whole(self) -> None:
         self.hub.clear_faults()
-        deadline = time.monotonic() + 20  # a circuit breaker may hold back for a while
+        deadline = time.monotonic() + 20  # Layby may hold requests back for a while
         while True:
             try:
                 self.assertEqual(self.pull("app:1"), self.image)
@@ -90,12 +90,12 @@ class BrokenTransfers(FaultCase):
         self.assertEqual(self.hub.bytes_sent("cdn"), self.size)
         self.assert_next_pull_is_whole()
 
-    def test_several_cuts_that_each_bring_something_do_not_give_up(self) -> None:
+    def test_a_fill_survives_cuts_that_each_bring_some_bytes(self) -> None:
         self.hub.fault("cut", self.digest, port="cdn", after=MIB // 2, times=5)
         self.assert_whole(self.blob())
         self.assertEqual(self.hub.bytes_sent("cdn"), self.size)
 
-    def test_cuts_without_end_close_the_client_short_and_keep_the_prefix(self) -> None:
+    def test_endless_cuts_close_the_client_short_and_keep_the_prefix(self) -> None:
         self.hub.fault("cut", self.digest, port="cdn", after=MIB, times=1)
         self.hub.fault("cut", self.digest, port="cdn", after=0, times=-1, ranged=True)
         with self.within(30):
@@ -103,7 +103,7 @@ class BrokenTransfers(FaultCase):
         self.assert_next_pull_is_whole()
         self.assertLess(self.hub.bytes_sent("cdn"), self.image.blob_bytes * 1.2)
 
-    def test_an_origin_that_ignores_range_on_resume_is_coped_with(self) -> None:
+    def test_a_resume_works_when_the_origin_ignores_range(self) -> None:
         self.hub.fault("cut", self.digest, port="cdn", after=MIB)
         self.hub.fault("ignore_range", self.digest, port="cdn", ranged=True)
         self.assert_whole(self.blob())
@@ -124,7 +124,7 @@ class BrokenTransfers(FaultCase):
         self.assert_broken(self.blob(self.small))
         self.assert_whole(self.blob(self.small), self.small)
 
-    def test_a_blob_that_is_corrupt_every_time_stays_broken_until_it_is_not(self) -> None:
+    def test_a_blob_stays_broken_until_upstream_sends_it_right(self) -> None:
         self.hub.fault("corrupt", self.digest, port="cdn", offset=MIB, times=-1)
         for _ in range(3):
             self.assert_broken(self.blob())
@@ -153,18 +153,18 @@ class BrokenTransfers(FaultCase):
         self.assertEqual(self.hub.bytes_sent("cdn"), self.size)
         self.assert_next_pull_is_whole()
 
-    def test_a_stall_without_end_closes_the_client(self) -> None:
+    def test_an_endless_stall_closes_the_client(self) -> None:
         self.hub.fault("stall", self.digest, port="cdn", after=0, times=-1)
         with self.within(30):
             self.assert_broken(self.blob())
         self.assert_next_pull_is_whole()
 
-    def test_a_slow_origin_is_waited_for(self) -> None:
+    def test_layby_waits_for_a_slow_origin(self) -> None:
         self.hub.fault("slow", self.digest, port="cdn", rate=MIB)
         self.assert_whole(self.blob())
         self.assert_next_pull_is_whole()
 
-    def test_latency_is_waited_for(self) -> None:
+    def test_layby_waits_for_late_answers(self) -> None:
         self.hub.fault("latency", "/", seconds=0.5, times=-1)
         self.assert_whole(self.blob())
         self.assert_next_pull_is_whole()
@@ -207,7 +207,7 @@ class BrokenAnswers(FaultCase):
         self.hub.fault("close", self.manifest)
         self.assertEqual(self.pull("app:1"), self.image)
 
-    def test_server_errors_without_end_give_a_prompt_error(self) -> None:
+    def test_endless_server_errors_give_a_prompt_error(self) -> None:
         self.hub.fault("status", "/v2/", status=500, times=-1)
         with self.within(PROMPT):
             self.assert_unavailable(self.tag())
@@ -227,7 +227,7 @@ class BrokenAnswers(FaultCase):
         with self.within(PROMPT):
             self.assertEqual(self.pull("app:1"), self.image)
 
-    def test_what_upstream_does_not_have_is_404(self) -> None:
+    def test_content_that_upstream_lacks_is_404(self) -> None:
         self.assertEqual((self.layby.get("/v2/library/app/manifests/none", ACCEPT).status), 404)
         missing = self.layby.get("/v2/library/app/manifests/none", ACCEPT)
         self.assertEqual(missing.error_code(), "MANIFEST_UNKNOWN")
@@ -251,20 +251,20 @@ class BrokenAnswers(FaultCase):
             self.assertEqual(digest_of(got.body), got.headers["docker-content-digest"])
         self.assert_next_pull_is_whole()
 
-    def test_a_manifest_that_is_no_manifest_is_not_kept(self) -> None:
+    def test_a_page_in_place_of_a_manifest_is_not_kept(self) -> None:
         self.hub.fault("status", "/manifests/", status=200, method="GET",
                        body="<html>Please sign in to the hotel's Wi-Fi</html>", times=-1)
         self.assertNotEqual(self.tag().status, 200)
         self.assert_next_pull_is_whole()
 
-    def test_a_captive_portal_in_place_of_a_blob_is_not_kept(self) -> None:
+    def test_a_page_in_place_of_a_blob_is_not_kept(self) -> None:
         self.hub.fault("status", "/blobs/", status=200, times=-1,
                        body="<html>Please sign in to the hotel's Wi-Fi</html>")
         self.assert_broken(self.blob())
         self.assert_next_pull_is_whole()
 
-    def test_a_refusal_upstream_does_not_reach_the_client_as_401(self) -> None:
-        """A 401 from a mirror draws the user's Docker Hub password out of dockerd."""
+    def test_an_upstream_401_does_not_reach_the_client(self) -> None:
+        """A 401 from a mirror makes dockerd send it the user's Docker Hub password."""
         self.hub.fault("status", "/v2/", status=401, times=-1)
         with self.within(PROMPT):
             for got in (self.tag(), self.blob()):
@@ -283,7 +283,7 @@ class PullLimits(FaultCase):
                 self.assertEqual(self.pull("app:1"), self.image)
                 self.hub.clear_faults()
 
-    def test_429_for_what_is_not_cached_is_a_prompt_404_or_503(self) -> None:
+    def test_429_for_an_uncached_tag_is_a_prompt_404_or_503(self) -> None:
         for form in self.FORMS:
             for where in ("/manifests/", "/v2/", "/token"):
                 with self.subTest(where=where, **form), self.within(PROMPT):
@@ -298,7 +298,7 @@ class PullLimits(FaultCase):
         with self.within(PROMPT):
             self.assertIn(self.blob().status, (404, 503))
 
-    def test_a_bare_429_is_not_hammered(self) -> None:
+    def test_an_upstream_that_answers_429_is_not_hammered(self) -> None:
         self.hub.fault("throttle", "/v2/", times=-1, retry_after=60)
         for _ in range(10):
             self.tag()
@@ -309,7 +309,7 @@ class SpentPullLimit(EndToEnd):
     hub_options = {"pull_limit": 2}
     config = {"tags": {"fresh_for": "0s"}}
 
-    def test_a_spent_limit_stops_no_cached_image(self) -> None:
+    def test_a_spent_limit_does_not_stop_cached_images(self) -> None:
         images = [make_image(self.hub, "library/app", str(n), [1000]) for n in range(3)]
         for n in (0, 1):
             self.assertEqual(self.pull(f"app:{n}"), images[n])
@@ -320,7 +320,7 @@ class SpentPullLimit(EndToEnd):
 
 
 class SilentOrigins(FaultCase):
-    def test_an_origin_that_hangs_leaves_a_cached_tag_served_within_the_deadline(self) -> None:
+    def test_a_cached_tag_is_served_within_the_deadline_while_the_origin_hangs(self) -> None:
         self.pull("app:1")
         self.hub.fault("hang", ".", times=-1)
         with self.within(3):  # revalidate_timeout is 1 s
@@ -328,7 +328,7 @@ class SilentOrigins(FaultCase):
         with self.within(3):
             self.assertEqual(self.pull("app:1"), self.image)
 
-    def test_an_origin_that_hangs_gives_a_prompt_error_for_the_rest(self) -> None:
+    def test_uncached_content_fails_promptly_while_the_origin_hangs(self) -> None:
         self.hub.fault("hang", ".", times=-1)
         with self.within(15):
             self.assert_unavailable(self.tag())
@@ -348,12 +348,12 @@ class SilentOrigins(FaultCase):
             self.assert_broken(self.blob())
         self.assert_next_pull_is_whole()
 
-    def test_one_request_that_hangs_does_not_block_its_blob_for_later_ones(self) -> None:
+    def test_a_hanging_request_does_not_block_later_requests_for_its_blob(self) -> None:
         self.hub.fault("hang", self.digest, port="cdn", times=1)
         with self.within(PROMPT):
             self.assert_whole(self.blob())
 
-    def test_down_is_a_prompt_error_for_what_is_not_cached(self) -> None:
+    def test_uncached_content_fails_promptly_while_the_origin_is_down(self) -> None:
         self.hub.down()
         with self.within(PROMPT):
             self.assert_unavailable(self.tag())
@@ -362,7 +362,7 @@ class SilentOrigins(FaultCase):
         self.hub.up()
         self.assert_next_pull_is_whole()
 
-    def test_going_down_in_mid_blob_and_coming_back_costs_no_byte_twice(self) -> None:
+    def test_an_outage_in_mid_blob_costs_no_byte_twice(self) -> None:
         self.hub.fault("slow", self.digest, port="cdn", rate=MIB)
         self.hub.fault("cut", self.digest, port="cdn", after=MIB)
         self.hub.fault("close", ".", times=1, skip=0, ranged=True)

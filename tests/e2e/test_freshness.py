@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""When upstream is asked whether a tag has moved, and when it is left alone.
+"""When Layby asks upstream whether a tag has moved, and when it leaves upstream alone.
 
-The hub's log says how often it was asked; a clock says how long a client waited.
-What is cached is answered at once whatever upstream does, what isn't is refused
-promptly, and both end by themselves when upstream answers again.
+The hub's log shows how often it was asked; a clock shows how long a client waited.
+Cached content is served at once, whatever upstream does. Uncached content is refused
+promptly. Layby recovers by itself when upstream answers again.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from harness import ACCEPT, EndToEnd, Parts, Pulls, Response, make_image, wait_until
 
-AT_ONCE = 0.5  # seconds: no round trip that is late by `latency` fits in here
+AT_ONCE = 0.5  # seconds: less than any `latency` below
 DOWN = {"connect_timeout": "1s", "request_timeout": "2s", "stall_timeout": "1s", "attempts": 2}
 
 
@@ -23,7 +23,7 @@ class FreshnessCase(EndToEnd):
         return make_image(self.hub, "library/app", tag, [1000], seed=seed)
 
     def cache(self, *tags: str) -> dict[str, Parts]:
-        """Images of these tags, pulled once and stored; the hub's log begins anew."""
+        """Makes images with these tags, pulls and stores them, and clears the hub's log."""
         images = {tag: self.image(tag) for tag in tags}
         for tag in tags:
             self.pull(f"app:{tag}")
@@ -39,7 +39,7 @@ class FreshnessCase(EndToEnd):
         return self.tag(tag), time.monotonic() - began
 
     def heads(self, tag: str = "") -> int:
-        """Questions that reached the hub; 401 only sends for a token."""
+        """HEADs that the hub answered, without those answered by 401 for want of a token."""
         asked = self.hub.requests("manifest", "HEAD", f"/manifests/{tag}$" if tag else "")
         return len([entry for entry in asked if entry["status"] != 401])
 
@@ -66,14 +66,14 @@ class KeepFresh(FreshnessCase):
     config = {"tags": {"fresh_for": "10s", "keep_fresh": "5m",
                        "rules": [{"images": ["app:release-*"], "fresh_for": "forever"}]}}
 
-    def test_tags_in_use_are_checked_before_they_are_due_and_no_pull_waits(self) -> None:
+    def test_used_tags_are_checked_before_they_are_due_so_no_pull_waits(self) -> None:
         images = self.cache("1", "release-1")
-        checked = wait_until(lambda: self.hub.requests("manifest", "HEAD"), "a check behind", 11)
+        checked = wait_until(lambda: self.hub.requests("manifest", "HEAD"), "background check", 11)
         self.assertTrue(checked[0]["path"].endswith("/manifests/1"))
 
         began = time.monotonic()
         self.hub.fault("latency", "/manifests/", seconds=2, times=-1)
-        wait_until(lambda: time.monotonic() - began > 4, "the end of the first answer's life")
+        wait_until(lambda: time.monotonic() - began > 4, "the end of the first answer's freshness")
 
         self.assert_cached_at_once(images["1"])
         self.assert_cached_at_once(images["release-1"], "release-1")
@@ -86,7 +86,7 @@ class Rules(FreshnessCase):
         {"images": ["app:release-*", "tool:*"], "fresh_for": "forever"},
         {"images": ["*:nightly"], "fresh_for": "1d"}]}}
 
-    def test_the_first_rule_that_matches_says_how_long_a_tag_is_fresh(self) -> None:
+    def test_the_first_matching_rule_decides_how_long_a_tag_is_fresh(self) -> None:
         images = self.cache("1", "release-1", "nightly")
         for _ in range(3):
             for tag, image in images.items():
@@ -94,7 +94,7 @@ class Rules(FreshnessCase):
         self.assertEqual({tag: self.heads(tag) for tag in images},
                          {"1": 3, "release-1": 0, "nightly": 0})
 
-    def test_a_tag_that_never_changes_stays_so_after_a_restart(self) -> None:
+    def test_a_tag_that_is_fresh_forever_stays_fresh_after_a_restart(self) -> None:
         images = self.cache("release-1")
         self.image("release-1", seed=2)
         self.layby.restart()
@@ -106,25 +106,25 @@ class StaleWhileRevalidate(FreshnessCase):
     config = {"tags": {"fresh_for": "0s", "stale_while_revalidate": "1h", "keep_fresh": "0s",
                        "revalidate_timeout": "60s"}}
 
-    def test_an_old_tag_is_given_at_once_and_asked_about_behind(self) -> None:
+    def test_a_stale_tag_is_served_at_once_and_checked_in_the_background(self) -> None:
         images = self.cache("1")
         self.hub.fault("latency", "/manifests/", seconds=1, times=-1)
         self.assert_cached_at_once(images["1"])
-        wait_until(lambda: self.heads("1") == 1, "a question behind the pull's back")
+        wait_until(lambda: self.heads("1") == 1, "a check in the background")
 
-    def test_a_tag_that_moved_is_new_for_the_pull_after(self) -> None:
+    def test_a_moved_tag_is_new_for_a_later_pull(self) -> None:
         old = self.cache("1")["1"]
         new = self.image("1", seed=2)
         self.assert_cached_at_once(old)
         wait_until(lambda: self.tag().headers["docker-content-digest"] == new.root, "the new image")
 
-    def test_many_pulls_at_once_cost_one_question(self) -> None:
+    def test_many_pulls_at_once_cost_one_check(self) -> None:
         self.cache("1")
         self.hub.fault("latency", "/manifests/", seconds=60, times=-1)  # until the test ends
         before = self.sent_heads()
         for _ in range(10):
             self.tag()
-        wait_until(lambda: self.heads("1") == 1, "a question behind the pulls' backs")
+        wait_until(lambda: self.heads("1") == 1, "a check in the background")
         self.tag()
         self.assertEqual(self.sent_heads() - before, 1)
 
@@ -132,13 +132,13 @@ class StaleWhileRevalidate(FreshnessCase):
 class UnknownTags(FreshnessCase):
     config = {"tags": {"fresh_for": "0s", "unknown_for": "2s"}}
 
-    def test_a_tag_that_is_not_there_is_asked_for_once(self) -> None:
+    def test_an_unknown_tag_is_asked_for_once(self) -> None:
         for method in ("HEAD", "GET", "GET", "HEAD"):
             self.assertEqual(self.tag("nope", method).status, 404)
         self.assertEqual(self.heads("nope"), 1)
         self.assertEqual(len(self.hub.requests("manifest", "GET")), 0)
 
-    def test_it_is_found_soon_after_it_was_pushed(self) -> None:
+    def test_an_unknown_tag_is_found_soon_after_it_was_pushed(self) -> None:
         self.assertEqual(self.tag("late").status, 404)
         image = self.image("late")
         wait_until(lambda: self.tag("late").status == 200, "the tag", 5)
@@ -148,7 +148,7 @@ class UnknownTags(FreshnessCase):
 class Throttled(FreshnessCase):
     config = {"tags": {"fresh_for": "0s"}}
 
-    def test_after_429_to_anything_nothing_is_asked_until_its_time_has_come(self) -> None:
+    def test_after_any_429_upstream_is_not_asked_before_retry_after(self) -> None:
         images = self.cache("1", "2")
         self.image("new")
         self.hub.fault("throttle", "/v2/", times=-1, retry_after=60)
@@ -163,7 +163,7 @@ class Throttled(FreshnessCase):
         self.assertIn("warning", self.tag("1").headers)
         self.assertGreater(self.layby.stats()["upstreams"][0]["throttled_seconds"], 50)
 
-    def test_429_without_a_time_is_heeded_as_well(self) -> None:
+    def test_429_without_retry_after_is_heeded_too(self) -> None:
         images = self.cache("1")
         self.hub.fault("throttle", "/v2/", times=1)
         self.tag("1")
@@ -172,7 +172,7 @@ class Throttled(FreshnessCase):
         self.assert_refused_at_once("new")
         self.assertEqual(self.hub.requests(), [])
 
-    def test_what_is_not_there_at_upstream_is_refused_promptly_the_first_time_too(self) -> None:
+    def test_even_the_first_429_is_a_prompt_refusal(self) -> None:
         self.hub.fault("throttle", "/v2/", times=-1, retry_after=60)
         began = time.monotonic()
         self.assertIn(self.tag("new").status, (404, 503))
@@ -181,9 +181,9 @@ class Throttled(FreshnessCase):
 
 class ThrottledWithoutLimit(FreshnessCase):
     config = {"tags": {"fresh_for": "0s"}}
-    upstream = {"requests_per_minute": 0}  # Else it is thought to be used up for a minute.
+    upstream = {"requests_per_minute": 0}  # With a limit, 429 means a used-up minute.
 
-    def test_it_recovers_when_the_time_has_come(self) -> None:
+    def test_layby_recovers_after_retry_after(self) -> None:
         self.cache("1")
         new = self.image("new")
         self.hub.fault("throttle", "/v2/", times=1, retry_after=2)
@@ -197,7 +197,7 @@ class SpentPullLimit(FreshnessCase):
     hub_options = {"pull_limit": 2}
     config = {"tags": {"fresh_for": "0s"}}
 
-    def test_it_stops_manifests_and_no_looks_at_tags(self) -> None:
+    def test_a_spent_limit_stops_manifest_gets_but_not_tag_checks(self) -> None:
         images = {tag: self.image(tag) for tag in ("1", "2", "new")}
         for tag in ("1", "2"):
             self.pull(f"app:{tag}")
@@ -210,10 +210,10 @@ class SpentPullLimit(FreshnessCase):
             self.assert_refused_at_once("new")
 
         self.assertEqual(len(self.hub.requests("manifest", "GET")), gets)
-        self.assertGreaterEqual(self.heads() - heads, 3, "looks at the tag, which are free")
+        self.assertGreaterEqual(self.heads() - heads, 3, "checks of the tag, which are free")
         self.assertGreater(self.layby.stats()["upstreams"][0]["pulls_throttled_seconds"], 0)
 
-    def test_a_tag_that_moved_meanwhile_is_given_as_it_is_known(self) -> None:
+    def test_a_moved_tag_is_served_with_its_cached_image(self) -> None:
         old = self.image("1")
         self.pull("app:1")
         self.image("2")
@@ -234,7 +234,7 @@ class RequestsPerMinute(FreshnessCase):
     upstream = {"requests_per_minute": LIMIT}
 
     def burst(self, paths: list[str]) -> list[Response]:
-        """All at once; what the hub was asked is then below the limit, tokens aside."""
+        """Asks for all paths at once; checks that the hub got fewer requests than the limit."""
         pulls = Pulls()
         began = time.monotonic()
         for path in paths:
@@ -255,12 +255,12 @@ class RequestsPerMinute(FreshnessCase):
         self.assertGreater(int(refused.headers["retry-after"]), 0)
         self.assertIn("requests_per_minute", refused.json()["errors"][0]["message"])
 
-    def test_so_does_one_over_many_repositories(self) -> None:
+    def test_a_burst_over_many_repositories_stays_below_the_limit(self) -> None:
         for n in range(40):
             make_image(self.hub, f"library/app{n}", "1", [1000])
         self.burst([f"/v2/library/app{n}/manifests/1" for n in range(40)])
 
-    def test_what_is_cached_is_given_at_once_when_the_minute_is_used_up(self) -> None:
+    def test_a_cached_tag_is_served_at_once_when_the_minute_is_used_up(self) -> None:
         cached = self.image("1")
         self.pull("app:1")
         self.layby.settle()
@@ -273,7 +273,7 @@ class RequestsPerMinute(FreshnessCase):
 class LinkDown(FreshnessCase):
     config: dict[str, Any] = {"tags": {"fresh_for": "0s", "revalidate_timeout": "1s"}, "upstream": DOWN}
 
-    def test_a_silent_link_is_paid_for_by_one_pull(self) -> None:
+    def test_only_one_pull_waits_for_a_silent_link(self) -> None:
         images = self.cache("1", "2")
         self.hub.fault("hang", ".", times=-1)
         got, seconds = self.timed()
@@ -285,7 +285,7 @@ class LinkDown(FreshnessCase):
             self.assert_cached_at_once(images["2"], "2")
         self.assertEqual(len(self.hub.requests("manifest")), asked)
 
-    def test_what_is_not_cached_is_refused_promptly_and_says_when_to_ask_again(self) -> None:
+    def test_uncached_content_is_refused_promptly_with_retry_after(self) -> None:
         self.cache("1")
         for break_it in (lambda: self.hub.fault("hang", ".", times=-1), self.hub.down):
             break_it()
@@ -301,7 +301,7 @@ class LinkDown(FreshnessCase):
             self.hub.up()
             wait_until(lambda: self.link() == "up", "a link that is known to be up", 15)
 
-    def test_a_hub_that_refuses_connections_is_left_alone_by_cached_pulls(self) -> None:
+    def test_cached_pulls_leave_a_hub_that_refuses_connections_alone(self) -> None:
         images = self.cache("1")
         self.hub.down()
         self.tag()
@@ -310,7 +310,7 @@ class LinkDown(FreshnessCase):
             self.assert_cached_at_once(images["1"])
         self.assertEqual(self.sent_heads(), asked)
 
-    def test_it_recovers_by_itself(self) -> None:
+    def test_layby_recovers_by_itself(self) -> None:
         self.cache("1")
         new = self.image("new")
         moved = self.image("1", seed=2)
@@ -322,7 +322,7 @@ class LinkDown(FreshnessCase):
         self.assertEqual(self.pull("app:1"), moved)
         self.assertEqual(self.pull("app:new"), new)
 
-    def test_a_restart_without_a_link_serves_what_is_cached(self) -> None:
+    def test_cached_images_are_served_after_a_restart_without_a_link(self) -> None:
         images = self.cache("1")
         self.hub.down()
         self.layby.restart()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The stand-in for Docker Hub and the images the tests make, asked without Layby.
+"""The stand-in for Docker Hub and the images that tests make, without Layby.
 
-What other tests take for granted of them: limits over a window that slides by a
-clock of the test's own, tags that move, indexes as buildx pushes them.
+Other tests rely on the behaviour tested here: limits over a sliding window (with a
+fake clock), tags that move, indexes as buildx pushes them.
 """
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class PullLimit(HubTest):
     def limits(self, answer: Response) -> tuple[str, str]:
         return answer.headers["ratelimit-limit"], answer.headers["ratelimit-remaining"]
 
-    def test_head_and_get_tell_it_and_only_get_counts(self) -> None:
+    def test_head_and_get_report_the_limit_and_only_get_counts(self) -> None:
         for _ in range(3):
             self.assertEqual(self.limits(self.manifest("1", "HEAD")), ("2;w=100", "2;w=100"))
         self.assertEqual(self.limits(self.manifest("1")), ("2;w=100", "1;w=100"))
         self.assertEqual(self.limits(self.manifest("1", "HEAD")), ("2;w=100", "1;w=100"))
 
-    def test_above_it_a_get_is_429_without_a_time(self) -> None:
+    def test_a_get_above_the_limit_is_429_without_retry_after(self) -> None:
         for _ in range(2):
             self.assertEqual(self.manifest("1").status, 200)
         refused = self.manifest("1")
@@ -64,7 +64,7 @@ class PullLimit(HubTest):
         self.assertEqual(self.manifest("1", "HEAD").status, 200)
         self.assertEqual(self.ask(f"/v2/{REPO}/tags/list").status, 200)
 
-    def test_each_pull_counts_for_the_window_from_when_it_was(self) -> None:
+    def test_each_pull_counts_for_one_window(self) -> None:
         self.manifest("1")
         self.seconds = 60
         self.manifest("1")
@@ -79,7 +79,7 @@ class PullLimit(HubTest):
 class AbuseLimit(HubTest):
     options = {"request_limit": 3}
 
-    def test_counts_requests_of_any_kind_and_says_when_to_come_again(self) -> None:
+    def test_all_requests_count_and_429_has_retry_after(self) -> None:
         make_image(self.hub, REPO, "1", [1000])
         self.manifest("1")
         self.seconds = 20.5
@@ -133,7 +133,7 @@ class RealTags(unittest.TestCase):
         self.assertEqual(status, 201, body)
         return headers["docker-content-digest"]
 
-    def test_they_move_for_this_hub_alone(self) -> None:
+    def test_a_moved_tag_is_moved_for_this_hub_only(self) -> None:
         with Hub(self.storage) as hub:
             hub.move_tag(REPO, "1", "2")
             self.assertEqual([hub.digest(REPO, tag) for tag in ("1", "2")], [self.digests[1]] * 2)
@@ -161,7 +161,7 @@ class Indexes(HubTest):
         self.assertEqual(blobs[0] & blobs[1], set())
         self.assertEqual([len(one) for one in blobs], [3, 3])
 
-    def test_attestations_come_last_and_name_what_they_are_about(self) -> None:
+    def test_attestations_come_last_and_name_their_manifests(self) -> None:
         made = self.make("1", attestations=True)
         last = self.manifest("1").json()["manifests"][2:]
         self.assertEqual({child["digest"] for child in last}, set(made.attestations.values()))
@@ -172,14 +172,14 @@ class Indexes(HubTest):
                 "vnd.docker.reference.digest": made.manifests[platform]})
             self.assertEqual(self.manifest(child["digest"]).status, 200)
 
-    def test_a_base_is_shared_and_nothing_else_is(self) -> None:
+    def test_images_on_one_base_share_only_the_base(self) -> None:
         one, two = self.make("1", base=7), self.make("2", base=7)
         for platform in self.PLATFORMS:
             self.assertEqual(one.layers[platform][0], two.layers[platform][0])
             self.assertEqual(set(one.blobs[platform]) & set(two.blobs[platform]),
                              {one.layers[platform][0]})
 
-    def test_the_same_is_made_again_and_another_seed_makes_another(self) -> None:
+    def test_the_same_seed_makes_the_same_index(self) -> None:
         self.assertEqual(self.make("1"), self.make("1"))
         self.assertNotEqual(self.make("1").root, self.make("1", seed=1).root)
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that are slow, silent, greedy or hostile.
 
-Each limit closes the one client that passes it, in time, and another client
-pulls meanwhile as if nothing were the matter.
+Each limit closes the one client that exceeds it, in time, and doesn't disturb
+the pulls of another client.
 """
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Limits(EndToEnd):
 
     # -- slow and silent
 
-    def test_a_byte_a_second_is_closed_at_the_deadline_of_the_head(self) -> None:
+    def test_a_head_sent_a_byte_a_second_is_closed_at_request_timeout(self) -> None:
         connection = self.connect()
         connection.settimeout(1.0)
         started = time.monotonic()
@@ -66,10 +66,10 @@ class Limits(EndToEnd):
             self.assertLess(time.monotonic() - started, 6, "still open")
         self.assertGreater(time.monotonic() - started, 1)
 
-    def test_a_client_that_says_nothing_is_closed(self) -> None:
+    def test_a_silent_client_is_closed(self) -> None:
         self.assertLess(self.seconds_until_closed(self.connect()), 6)
 
-    def test_a_kept_connection_is_closed_after_the_idle_time(self) -> None:
+    def test_a_kept_connection_is_closed_after_idle_timeout(self) -> None:
         connection = self.connect()
         connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
         self.assertTrue(connection.recv(4096).startswith(b"HTTP/1.1 200"))
@@ -77,7 +77,7 @@ class Limits(EndToEnd):
         self.assertGreater(waited, 1.5)
         self.assertLess(waited, 7)
 
-    def test_a_stalled_reader_is_closed_and_hurts_nobody(self) -> None:
+    def test_a_stalled_reader_is_closed_and_disturbs_nobody(self) -> None:
         self.layby.get(self.path)
         stalled = [self.connect() for _ in range(16)]
         for connection in stalled:
@@ -96,7 +96,7 @@ class Limits(EndToEnd):
                 pass
             self.assertLess(got, self.image.blobs[self.digest], "a stalled reader got everything")
 
-    def test_a_slow_reader_that_reads_is_not_closed(self) -> None:
+    def test_a_slow_but_steady_reader_is_not_closed(self) -> None:
         self.layby.get(self.path)
         connection = self.connect()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
@@ -105,7 +105,7 @@ class Limits(EndToEnd):
         got, started = 0, time.monotonic()
         while piece := connection.recv(128 << 10):
             got += len(piece)
-            due = got / 1_200_000  # 1.2 MB/s: longer than the stall time-out in all
+            due = got / 1_200_000  # 1.2 MB/s: in total longer than stall_timeout
             wait_until(lambda: time.monotonic() - started >= due, "turn of a slow reader", 10)
         self.assertGreater(got, 8_000_000)
 
@@ -150,7 +150,7 @@ class Limits(EndToEnd):
         self.assertLess(self.resident() - before, 8 << 20)
 
     def resident(self) -> int:
-        """Anonymous memory: what the page cache maps in is the kernel's."""
+        """Anonymous memory; mapped pages of the page cache don't count."""
         assert self.layby.process
         status = Path(f"/proc/{self.layby.process.pid}/status").read_text()
         return int(status.split("RssAnon:")[1].split()[0]) * 1024

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boxes with a parent: one Layby near the uplink, and others that ask it first.
 
-What the parent has, or can get, comes from it, so that the hub is asked once for all
-boxes. When it is down, slow to answer or doesn't serve something, each box asks the
-hub by itself, and nobody who pulls notices.
+Content that the parent has or can get comes from the parent, so the hub is asked once
+for all boxes. When the parent is down, slow to answer or doesn't serve an image, each
+box asks the hub by itself, and clients don't notice.
 """
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class OneDownload(ParentCase):
         for box in self.boxes:
             self.assertEqual(link_to_parent(box), "up")
 
-    def test_without_the_hub_a_new_box_gets_what_the_parent_has(self) -> None:
+    def test_a_new_box_gets_cached_images_of_its_parent_without_the_hub(self) -> None:
         image = make_image(self.hub, "library/app", "1", [MIB])
         self.pull("app:1")
         self.layby.settle()
@@ -75,11 +75,11 @@ class OneDownload(ParentCase):
         self.assertEqual(self.pull_from_all("app", "1"), [moved] * 3)
         self.assert_nothing_twice()
 
-    def test_what_nobody_has_is_404(self) -> None:
+    def test_an_unknown_tag_is_404(self) -> None:
         got = self.boxes[0].get("/v2/library/app/manifests/none", ACCEPT)
         self.assertEqual(got.status, 404)
 
-    def test_a_box_prefetches_from_its_parent_at_no_cost_of_its_own(self) -> None:
+    def test_boxes_prefetch_from_their_parent_which_fetches_once(self) -> None:
         image = make_image(self.hub, "library/app", "1", [MIB])
         for box in self.boxes:
             box.save_list([{"image": "app", "tags": ["1"]}])
@@ -92,7 +92,7 @@ class OneDownload(ParentCase):
 
 
 class LostParents(ParentCase):
-    def test_without_its_parent_each_box_asks_the_hub_and_returns_to_it(self) -> None:
+    def test_boxes_ask_the_hub_while_their_parent_is_down(self) -> None:
         images = [make_image(self.hub, "library/app", str(n), [200_000]) for n in range(3)]
         self.assertEqual(self.pull_from_all("app", "0"), [images[0]] * 3)
         self.layby.kill()
@@ -126,7 +126,7 @@ class LostParents(ParentCase):
         self.assertTrue(rest["range"], "resumed by Range")
         self.assertLess(rest["sent"], 3 * MIB)
 
-    def test_a_parent_that_hangs_holds_nobody_up_for_long(self) -> None:
+    def test_a_hanging_parent_delays_pulls_only_briefly(self) -> None:
         images = [make_image(self.hub, "library/app", str(n), [1000]) for n in range(2)]
         assert self.layby.process
         os.kill(self.layby.process.pid, signal.SIGSTOP)
@@ -136,9 +136,9 @@ class LostParents(ParentCase):
         self.assertLess(time.monotonic() - began, 8)
         began = time.monotonic()
         self.assertEqual(pull(self.boxes[0].authority, "library/app", "1"), images[1])
-        self.assertLess(time.monotonic() - began, 1, "it is known to hang")
+        self.assertLess(time.monotonic() - began, 1, "the parent is known to hang")
 
-    def test_what_the_parent_does_not_serve_comes_from_the_hub(self) -> None:
+    def test_images_that_the_parent_does_not_serve_come_from_the_hub(self) -> None:
         self.layby.config["upstreams"][0]["allow"] = ["library/app"]
         self.layby.restart()
         app = make_image(self.hub, "library/app", "1", [1000])
@@ -148,13 +148,13 @@ class LostParents(ParentCase):
         self.assertEqual(self.pull_from_all("app", "1"), [app] * 3)
         self.assert_fetched_once(app)
 
-    def test_a_parent_without_a_hub_is_no_obstacle_to_a_box_that_has_one(self) -> None:
+    def test_a_box_pulls_from_its_hub_when_its_parent_has_none(self) -> None:
         image = make_image(self.hub, "library/app", "1", [1000])
         self.layby.config["upstreams"][0]["url"] = "http://127.0.0.1:9"
         self.layby.restart()
         self.assertEqual(self.pull_from_all("app", "1"), [image] * 3)
 
-    def test_without_both_what_is_cached_is_served_and_the_rest_refused_promptly(self) -> None:
+    def test_cached_images_are_served_and_others_refused_without_parent_and_hub(self) -> None:
         image = make_image(self.hub, "library/app", "1", [1000])
         self.pull_from_all("app", "1")
         for box in self.boxes:
@@ -169,7 +169,7 @@ class LostParents(ParentCase):
 
 
 class TwoUpstreams(EndToEnd):
-    """Which upstream a request is for, by what it says, also from a box to its parent."""
+    """How a request selects its upstream, also from a box to its parent."""
 
     NAME = "registry.example"
 
@@ -195,13 +195,13 @@ class TwoUpstreams(EndToEnd):
         return next(line.partition(": ")[2] for line in answer.splitlines()
                     if line.lower().startswith("docker-content-digest"))
 
-    def test_the_host_picks_the_upstream_when_it_is_the_name_of_one(self) -> None:
+    def test_a_host_that_names_an_upstream_selects_it(self) -> None:
         self.assertEqual(self.digest_by_host(self.NAME), self.theirs.root)
         self.assertEqual(self.digest_by_host(f"{self.NAME.upper()}.:5000"), self.theirs.root)
         for host in ("docker.io", self.layby.authority, "layby.local"):
             self.assertEqual(self.digest_by_host(host), self.mine.root, host)
 
-    def test_a_box_asks_its_parent_for_the_upstream_that_its_client_meant(self) -> None:
+    def test_a_box_asks_its_parent_for_the_upstream_that_its_client_selected(self) -> None:
         for query, parts in ((f"?ns={self.NAME}", self.theirs), ("?ns=docker.io", self.mine),
                              ("", self.mine)):
             self.assertEqual(pull(self.box.authority, "library/app", "1", query=query), parts)
@@ -209,7 +209,7 @@ class TwoUpstreams(EndToEnd):
         self.assertEqual(self.other.pulls_counted, 1)
         self.assertEqual(self.hub.pulls_counted, 1)
 
-    def test_an_upstream_that_the_parent_does_not_know_is_asked_itself(self) -> None:
+    def test_a_box_asks_an_upstream_that_its_parent_does_not_know_directly(self) -> None:
         self.layby.config["upstreams"] = self.upstreams()[:1]
         self.layby.restart()
         self.assertEqual(pull(self.box.authority, f"{self.NAME}/library/app", "1"), self.theirs)

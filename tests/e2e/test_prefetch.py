@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The prefetch list: its images are there before anybody asks, and behind who does.
+"""The prefetch list: its images are cached before anybody pulls them, and clients go first.
 
-Each test saves a list, or has one in force, and says what went over the link for it:
-which manifests and blobs, how often, and at whose cost.
+Each test saves a list, or has a list in force, and checks the traffic that it causes on
+the link: which manifests and blobs, how often, and at whose cost.
 """
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PrefetchCase(EndToEnd):
             self.assertEqual(self.pull(name), parts, name)
 
     def background(self, digest: str) -> int:
-        """What has come of a blob that nobody waits for."""
+        """The bytes received of a blob that no client waits for."""
         return max((fill["received_bytes"] for fill in self.layby.stats()["fills"]
                     if fill["digest"] == digest and fill["background"]), default=0)
 
@@ -60,7 +60,7 @@ def largest(parts: Parts) -> str:
 
 
 class Lists(PrefetchCase):
-    def test_the_images_of_a_saved_list_come_without_being_asked_for(self) -> None:
+    def test_the_images_of_a_saved_list_are_fetched(self) -> None:
         index = make_index(self.hub, "library/app", "1", [NATIVE, OTHER], [300_000, 1000])
         plain = make_image(self.hub, "library/tool", "1", [200_000])
         status = self.run_list(self.entry("app", "1"), self.entry("tool", "1"))
@@ -72,7 +72,7 @@ class Lists(PrefetchCase):
         self.assertEqual(status["pulls"], self.hub.pulls_counted)
         self.assert_whole_without_hub({"app:1": index.parts(), "tool:1": plain})
 
-    def test_they_survive_a_restart_and_a_run_that_finds_them_costs_no_pull(self) -> None:
+    def test_a_run_after_a_restart_costs_no_pull_for_cached_images(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000])
         self.run_list(self.entry("app", "1"))
         self.hub.reset()
@@ -84,7 +84,7 @@ class Lists(PrefetchCase):
         self.assertEqual((self.hub.pulls_counted, self.hub.requests("cdn")), (0, []))
         self.assert_whole_without_hub({"app:1": image})
 
-    def test_another_platform_comes_only_when_it_is_pulled(self) -> None:
+    def test_another_platform_is_fetched_only_when_pulled(self) -> None:
         index = make_index(self.hub, "library/app", "1", [OTHER, NATIVE], [300_000])
         self.run_list(self.entry("app", "1", platforms=[OTHER]))
         self.assert_fetched_once(index.parts(OTHER))
@@ -93,7 +93,7 @@ class Lists(PrefetchCase):
 
         self.assert_fetched_once(index.parts(OTHER), index.parts(NATIVE))
 
-    def test_attestations_come_when_they_are_asked_for(self) -> None:
+    def test_attestations_are_fetched_when_the_list_asks_for_them(self) -> None:
         index = make_index(self.hub, "library/app", "1", [NATIVE, OTHER], [1000], attestations=True)
         self.run_list(self.entry("app", "1"))
         self.assertNotIn(index.attestations[NATIVE], self.upstream_gets())
@@ -103,7 +103,7 @@ class Lists(PrefetchCase):
         self.assertIn(index.attestations[NATIVE], self.upstream_gets())
         self.assertNotIn(index.attestations[OTHER], self.upstream_gets())
 
-    def test_patterns_and_ranges_go_by_the_list_of_tags(self) -> None:
+    def test_patterns_and_ranges_select_from_the_tags_upstream(self) -> None:
         there = ["3.11", "3.12", "3.12.1", "3.13", "3.13-slim", "3.12-slim", "3.14-rc", "4.0", "latest"]
         images = {f"app:{tag}": make_image(self.hub, "library/app", tag, [5000]) for tag in there}
         status = self.run_list(self.entry("app", "*-slim", ">=3.12 <4"))
@@ -114,7 +114,7 @@ class Lists(PrefetchCase):
         self.assert_fetched_once(*(images[name] for name in wanted))
         self.assert_whole_without_hub({name: images[name] for name in wanted})
 
-    def test_a_new_tag_of_a_pattern_comes_with_the_next_run(self) -> None:
+    def test_a_new_tag_of_a_pattern_is_fetched_by_the_next_run(self) -> None:
         make_image(self.hub, "library/app", "3.12", [5000])
         self.run_list(self.entry("app", ">=3.12"))
         newer = make_image(self.hub, "library/app", "3.13", [5000])
@@ -125,7 +125,7 @@ class Lists(PrefetchCase):
         self.assertEqual(self.states(json.loads(done.stdout)), {"app:3.12": "current", "app:3.13": "done"})
         self.assert_whole_without_hub({"app:3.13": newer})
 
-    def test_an_image_that_upstream_has_not_fails_and_the_others_come(self) -> None:
+    def test_an_image_missing_upstream_fails_and_the_others_are_fetched(self) -> None:
         image = make_image(self.hub, "library/app", "1", [5000])
         status = self.run_list(self.entry("app", "nope", "1"))
 
@@ -140,7 +140,7 @@ class Lists(PrefetchCase):
 class RealClients(PrefetchCase):
     real_images = True
 
-    def test_clients_pull_what_was_prefetched_while_the_hub_is_down(self) -> None:
+    def test_clients_pull_prefetched_images_while_the_hub_is_down(self) -> None:
         self.run_list(self.entry("debian", "multi"), self.entry("busybox", "1"))
         self.hub.down()
         for name in ("dockerd", "skopeo", "podman"):
@@ -164,7 +164,7 @@ class Plans(PrefetchCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
-    def test_a_plan_tells_the_pulls_and_costs_none(self) -> None:
+    def test_a_plan_counts_the_pulls_and_costs_none(self) -> None:
         plan = self.plan()
 
         self.assertEqual(self.hub.pulls_counted, 0)
@@ -173,7 +173,7 @@ class Plans(PrefetchCase):
                          (2, "new", 1))
         self.assertEqual(self.layby.prefetching()["run"], 0, "the window is not now")
 
-    def test_with_sizes_it_tells_the_bytes_and_a_run_then_takes_just_these(self) -> None:
+    def test_a_plan_with_sizes_predicts_the_bytes_of_the_run(self) -> None:
         plan = self.plan("--sizes")
         self.assertEqual(self.hub.pulls_counted, 2)
         self.assertEqual((plan["pulls"], plan["bytes"]), (0, self.index.parts().blob_bytes))
@@ -186,7 +186,7 @@ class Plans(PrefetchCase):
         self.assertEqual(self.hub.pulls_counted, 2)
         self.assertEqual(self.hub.bytes_sent("cdn"), plan["bytes"])
 
-    def test_the_pulls_of_a_plan_are_those_of_the_run(self) -> None:
+    def test_a_plan_predicts_the_pulls_of_the_run(self) -> None:
         make_image(self.hub, "library/tool", "1", [1000])
         self.layby.save_list([self.entry("app", "1"), self.entry("tool", "1")],
                              window=window_hours_away())
@@ -198,13 +198,13 @@ class Plans(PrefetchCase):
         self.assertEqual(plan["pulls"], self.hub.pulls_counted)
         self.assertEqual(self.plan()["pulls"], 0)
 
-    def test_a_plan_is_a_table_on_the_terminal(self) -> None:
+    def test_a_plan_is_printed_as_a_table(self) -> None:
         done = self.layby.ask("prefetch", "--plan")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stdout, r"(?m)^\S*app:1 +new +2 ")
         self.assertIn("100 pulls", done.stdout)
 
-    def test_a_list_that_does_not_fit_says_so_before_it_is_fetched(self) -> None:
+    def test_a_list_that_does_not_fit_is_refused_before_fetching(self) -> None:
         self.layby.config["cache"] = {"max_bytes": "2MiB", "min_free_bytes": 0}
         self.layby.restart()
         wait_until(lambda: self.layby.prefetching()["state"] == "idle", "the list")
@@ -231,18 +231,18 @@ class Saving(PrefetchCase):
         status = self.run_list(self.entry("tool", "1", pin=True), run=2)
 
         self.assertEqual(self.states(status), {"tool:1": "done"})
-        self.assertIn(f"prefetch list: more: tool:1 {NATIVE} pinned", self.layby.log())
-        self.assertIn(f"prefetch list: less: app:1 {NATIVE}", self.layby.log())
+        self.assertIn(f"prefetch list: added: tool:1 {NATIVE} pinned", self.layby.log())
+        self.assertIn(f"prefetch list: removed: app:1 {NATIVE}", self.layby.log())
 
-    def test_sighup_reads_a_list_that_looks_the_same_and_runs_it(self) -> None:
+    def test_sighup_runs_an_unchanged_list_again(self) -> None:
         assert self.layby.process
         self.layby.process.send_signal(signal.SIGHUP)
         status = self.layby.end_of_run(2)
         self.assertEqual(self.states(status), {"app:1": "current"})
 
-    def test_a_list_that_is_taken_away_is_an_empty_one(self) -> None:
+    def test_a_deleted_list_counts_as_empty(self) -> None:
         self.layby.list_path.unlink()
-        wait_until(lambda: "prefetch list: less: app:1" in self.layby.log(), "an empty list")
+        wait_until(lambda: "prefetch list: removed: app:1" in self.layby.log(), "an empty list")
         done = self.layby.ask("prefetch")
         self.assertEqual(done.returncode, 2)
         self.assertIn("no images to fetch", done.stderr)
@@ -251,7 +251,7 @@ class Saving(PrefetchCase):
         self.layby.save_list_text(self.FAULTY)
         wait_until(lambda: self.layby.prefetching()["faults"], "faults of the list")
 
-    def test_faults_are_told_with_their_lines(self) -> None:
+    def test_faults_are_reported_with_their_lines(self) -> None:
         self.save_faults()
         for command in (["prefetch"], ["prefetch", "--plan"], ["config", "check"]):
             with self.subTest(command):
@@ -260,19 +260,19 @@ class Saving(PrefetchCase):
                 self.assertIn(str(self.layby.list_path), done.stderr)
                 self.assertRegex(done.stderr, r"line 4.*imag")
         self.assertRegex(self.layby.log(), r"line 4.*imag")
-        self.assertIn("the list before it stays in force", self.layby.log())
+        self.assertIn("the last good list stays in force", self.layby.log())
 
-    def test_an_image_that_is_not_served_is_a_fault(self) -> None:
+    def test_an_image_that_no_upstream_serves_is_a_fault(self) -> None:
         self.layby.save_list([self.entry("app", "1"), self.entry("ghcr.io/acme/tool", "1")])
         faults = wait_until(lambda: self.layby.prefetching()["faults"], "faults of the list")
         self.assertEqual([fault["path"] for fault in faults], ["images[1].image"])
         self.assertGreater(faults[0]["line"], 0)
         self.assertEqual(self.layby.ask("config", "check").returncode, 2)
 
-    def test_the_old_list_works_on_behind_a_faulty_one(self) -> None:
+    def test_the_old_list_stays_in_force_after_a_faulty_save(self) -> None:
         self.save_faults()
         moved = make_image(self.hub, "library/app", "1", [5000], seed=2)
-        self.assertEqual(self.pull("app:1"), self.app, "held until the new one is whole")
+        self.assertEqual(self.pull("app:1"), self.app, "the new image is not complete")
 
         self.layby.end_of_run(2)
 
@@ -289,7 +289,7 @@ class Stopping(PrefetchCase):
         wait_until(lambda: self.background(self.digest) > MIB, "a MiB of the blob")
 
     def follow(self) -> subprocess.Popen[str]:
-        """`layby prefetch` on a run that is under way."""
+        """Starts `layby prefetch`, which follows the run in progress."""
         process = subprocess.Popen(
             [str(layby_binary()), "prefetch", "--config", str(self.layby.config_path)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -308,16 +308,16 @@ class Stopping(PrefetchCase):
         self.assertLess(self.hub.bytes_sent("cdn"), self.image.blob_bytes * 1.1)
         self.assert_whole_without_hub({"app:1": self.image})
 
-    def test_ctrl_c_stops_the_run_and_the_next_goes_on(self) -> None:
+    def test_ctrl_c_stops_the_run_and_the_next_run_resumes_it(self) -> None:
         process = self.follow()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=10)
         self.assertEqual(process.returncode, 1)
-        self.assertIn("the next run goes on there", errors)
+        self.assertIn("the next run continues from there", errors)
         self.assertEqual(self.layby.prefetching()["result"], "stopped")
         self.assert_goes_on_where_it_was()
 
-    def test_stop_ends_the_run_for_those_who_follow_it(self) -> None:
+    def test_stop_ends_the_run_and_the_command_that_follows_it(self) -> None:
         process = self.follow()
         done = self.layby.ask("prefetch", "--stop")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -326,20 +326,20 @@ class Stopping(PrefetchCase):
         self.assertEqual(self.states(self.layby.prefetching()), {"app:1": "stopped"})
         self.assert_goes_on_where_it_was()
 
-    def test_the_loss_of_the_follower_stops_nothing(self) -> None:
+    def test_a_killed_follower_does_not_stop_the_run(self) -> None:
         process = self.follow()
         process.kill()
         process.communicate(timeout=10)
         self.assertEqual(self.layby.end_of_run()["result"], "done")
         self.assertEqual(self.hub.bytes_sent("cdn"), self.image.blob_bytes)
 
-    def test_a_power_cut_in_mid_run_is_made_up_for(self) -> None:
+    def test_a_run_is_completed_after_a_power_cut(self) -> None:
         self.layby.kill()
         self.layby.run()
         self.assertEqual(self.layby.end_of_run()["result"], "done")
         self.assert_whole_without_hub({"app:1": self.image})
 
-    def test_a_client_that_wants_the_blob_meanwhile_shares_it(self) -> None:
+    def test_a_client_shares_the_fill_of_a_prefetch(self) -> None:
         self.assertEqual(self.pull("app:1"), self.image)
         self.layby.end_of_run()
         self.assert_fetched_once(self.image)
@@ -357,11 +357,11 @@ class MovedTags(PrefetchCase):
         self.new_layer = self.new.layers[NATIVE][1]
 
     def to_fetch(self) -> int:
-        """What the new image has and the old one has not."""
+        """The bytes of the blobs that only the new image has."""
         shared = set(self.old.parts().blobs)
         return sum(size for digest, size in self.new.parts().blobs.items() if digest not in shared)
 
-    def test_the_old_image_is_served_whole_until_the_new_one_is(self) -> None:
+    def test_the_old_image_is_served_until_the_new_image_is_complete(self) -> None:
         self.hub.fault("slow", self.new_layer, port="cdn", rate=self.SLOW)
         done = self.layby.ask("prefetch", "--detach")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -371,7 +371,7 @@ class MovedTags(PrefetchCase):
         self.assertEqual(got.headers["docker-content-digest"], self.old.root)
         self.assertTrue(got.headers.get("warning", "").startswith("110 "), got.headers)
         self.assertEqual(self.pull("app:1"), self.old.parts())
-        self.assertTrue(self.background(self.new_layer), "the new one came too soon for this test")
+        self.assertTrue(self.background(self.new_layer), "the new layer came too soon to test this")
 
         self.assertEqual(self.layby.end_of_run(2)["result"], "done")
         got = self.layby.get("/v2/library/app/manifests/1", ACCEPT)
@@ -384,7 +384,7 @@ class MovedTags(PrefetchCase):
         self.assertEqual(self.layby.end_of_run(2)["result"], "done")
         self.assertEqual(self.pull("app:1"), self.new.parts())
 
-    def test_the_move_is_told_with_its_digests_and_bytes(self) -> None:
+    def test_a_move_is_reported_with_its_digests_and_bytes(self) -> None:
         self.layby.ask("prefetch")
         moves = self.layby.stats()["moves"]
         self.assertEqual(
@@ -394,7 +394,7 @@ class MovedTags(PrefetchCase):
         self.assertIn(f"moved from {self.old.root} to {self.new.root}", self.layby.log())
         self.assertEqual(self.hub.bytes_sent("cdn"), self.old.parts().blob_bytes + self.to_fetch())
 
-    def test_a_plan_takes_the_old_size_for_a_guess(self) -> None:
+    def test_a_plan_estimates_a_moved_image_by_its_old_size(self) -> None:
         plan = json.loads(self.layby.ask("prefetch", "--plan", "--json").stdout)
         self.assertEqual([(image["state"], image["bytes"], image["estimated"])
                           for image in plan["images"]], [("moved", self.old.parts().blob_bytes, True)])
@@ -408,7 +408,7 @@ class MovedTags(PrefetchCase):
 class Eviction(PrefetchCase):
     config = {**PrefetchCase.config, "cache": {"max_bytes": "16MiB", "min_free_bytes": 0}}
 
-    def test_a_pinned_image_of_the_list_outlives_what_is_pulled(self) -> None:
+    def test_a_pinned_image_of_the_list_survives_eviction(self) -> None:
         kept = make_image(self.hub, "library/kept", "1", [3 * MIB])
         loose = make_image(self.hub, "library/loose", "1", [3 * MIB])
         self.run_list(self.entry("kept", "1", pin=True), self.entry("loose", "1"))
@@ -438,7 +438,7 @@ class BehindClients(PrefetchCase):
     RATE = 4 * MIB
     config = {**PrefetchCase.config, "upstream": {"max_rate": RATE, "stall_timeout": "1s"}}
 
-    def test_it_stands_still_while_a_client_waits_for_the_link(self) -> None:
+    def test_prefetch_pauses_while_a_client_downloads(self) -> None:
         listed = make_image(self.hub, "library/app", "1", [16 * MIB])
         wanted = make_image(self.hub, "library/other", "1", [6 * MIB])
         self.layby.save_list([self.entry("app", "1")])
@@ -468,7 +468,7 @@ class AllDownloadsTaken(PrefetchCase):
     config = {**PrefetchCase.config, "upstream": {"max_rate": 4 * MIB}}
     upstream = {"max_downloads": 2}
 
-    def test_a_client_does_not_queue_behind_a_prefetch_that_waits_for_it(self) -> None:
+    def test_a_client_gets_a_slot_although_prefetch_has_taken_all(self) -> None:
         listed = make_image(self.hub, "library/app", "1", [12 * MIB, 11 * MIB])
         wanted = make_image(self.hub, "library/other", "1", [MIB])
         self.layby.save_list([self.entry("app", "1")])
@@ -480,7 +480,7 @@ class AllDownloadsTaken(PrefetchCase):
 
 
 class OwnRate(PrefetchCase):
-    def test_its_own_rate_binds_it_and_no_client(self) -> None:
+    def test_the_rate_of_the_list_limits_prefetch_but_no_client(self) -> None:
         listed = make_image(self.hub, "library/app", "1", [3 * MIB])
         wanted = make_image(self.hub, "library/other", "1", [8 * MIB])
         began = time.monotonic()
@@ -497,7 +497,7 @@ class PullLimit(PrefetchCase):
     hub_options = {"pull_limit": 6}
     config = {**PrefetchCase.config, "quota": {"reserve": "50%"}}
 
-    def test_it_stops_at_the_reserve_and_clients_have_the_rest(self) -> None:
+    def test_prefetch_stops_at_the_reserve_and_clients_get_the_rest(self) -> None:
         for n in range(6):
             make_image(self.hub, "library/app", str(n), [1000])
         people = [make_image(self.hub, "library/other", str(n), [1000]) for n in range(4)]
@@ -530,7 +530,7 @@ class RenewedPullLimit(PrefetchCase):
     hub_options = {"pull_limit": 6, "pull_window": 6}
     config = {**PrefetchCase.config, "quota": {"reserve": "50%"}}
 
-    def test_it_goes_on_when_the_limit_has_renewed_itself(self) -> None:
+    def test_prefetch_continues_when_the_pull_limit_has_room_again(self) -> None:
         images = {f"app:{n}": make_image(self.hub, "library/app", str(n), [1000]) for n in range(5)}
         self.layby.save_list([self.entry("app", *(str(n) for n in range(5)))])
         status = self.layby.end_of_run(seconds=60)
@@ -541,7 +541,7 @@ class RenewedPullLimit(PrefetchCase):
 class Links(PrefetchCase):
     upstream = {"requests_per_minute": 0}
 
-    def test_a_link_that_is_down_is_waited_for(self) -> None:
+    def test_a_run_waits_while_the_link_is_down(self) -> None:
         image = make_image(self.hub, "library/app", "1", [6 * MIB])
         self.hub.fault("slow", largest(image), port="cdn", rate=2 * MIB)
         self.layby.save_list([self.entry("app", "1")])
@@ -553,7 +553,7 @@ class Links(PrefetchCase):
         self.assertEqual(self.layby.end_of_run(seconds=60)["result"], "done")
         self.assert_whole_without_hub({"app:1": image})
 
-    def test_429_ends_no_run(self) -> None:
+    def test_429_does_not_end_a_run(self) -> None:
         image = make_image(self.hub, "library/app", "1", [1000])
         self.hub.fault("throttle", "/manifests/", retry_after=3, times=1)
         status = self.run_list(self.entry("app", "1"))

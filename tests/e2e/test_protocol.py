@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pull API to the letter: OCI distribution 1.1 and Docker's registry API v2.
 
-Cold (while a blob is filled) and warm answers are held to the same rules.
+Cold answers (while a blob is filled) and warm answers follow the same rules.
 """
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PullApi(EndToEnd):
                 yield state
                 self.blob()
 
-    def test_ping(self) -> None:
+    def test_ping_names_the_api_version(self) -> None:
         got = self.layby.get("/v2/")
         self.assertEqual(got.status, 200)
         self.assertEqual(got.headers.get("docker-distribution-api-version"), "registry/2.0")
@@ -81,10 +81,10 @@ class PullApi(EndToEnd):
             with self.subTest(accept):
                 self.assertEqual(self.manifest("1", "HEAD", {"Accept": accept}).status, 200)
 
-    def test_no_accept_at_all(self) -> None:
+    def test_a_manifest_is_served_without_accept(self) -> None:
         self.assertEqual(self.layby.get("/v2/library/app/manifests/1").status, 200)
 
-    def test_a_manifest_of_four_mebibytes(self) -> None:
+    def test_a_manifest_of_four_mebibytes_is_served(self) -> None:
         body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [],
                            "annotations": {"filler": "x" * ((4 << 20) - 200)}}).encode()
         self.assertLessEqual(len(body), 4 << 20)
@@ -93,7 +93,7 @@ class PullApi(EndToEnd):
             got = self.manifest("large")
             self.assertEqual(digest_of(got.body), digest)
 
-    def test_manifest_if_none_match(self) -> None:
+    def test_manifest_if_none_match_gives_304(self) -> None:
         self.manifest("1")
         for etag in (f'"{self.image.root}"', f'W/"{self.image.root}"', "*", f'"x", "{self.image.root}"'):
             with self.subTest(etag):
@@ -103,7 +103,7 @@ class PullApi(EndToEnd):
 
     # -- blobs
 
-    def test_blob_headers(self) -> None:
+    def test_blob_headers_are_the_same_cold_and_warm(self) -> None:
         for _ in self.cold_and_warm():
             for method in ("GET", "HEAD"):
                 got = self.blob(method=method)
@@ -114,17 +114,17 @@ class PullApi(EndToEnd):
                 self.assertEqual(got.headers["accept-ranges"], "bytes")
                 self.assertEqual(got.body, self.bytes if method == "GET" else b"")
 
-    def test_head_of_a_cold_blob_comes_first(self) -> None:
+    def test_head_of_a_cold_blob_has_its_size(self) -> None:
         got = self.blob(method="HEAD")
         self.assertEqual((got.status, got.headers["content-length"]), (200, str(self.size)))
         self.assertEqual(self.blob().body, self.bytes)
 
-    def test_identity_is_sent_whatever_encodings_are_accepted(self) -> None:
+    def test_blobs_are_sent_without_content_encoding(self) -> None:
         got = self.blob({"Accept-Encoding": "zstd, gzip, deflate"})
         self.assertEqual(got.body, self.bytes)
         self.assertNotIn("content-encoding", got.headers)
 
-    def test_sizes_round_the_edges_of_buffers(self) -> None:
+    def test_blobs_with_sizes_near_those_of_buffers_are_whole(self) -> None:
         sizes = [0, 1, 65_535, 65_536, 65_537, 68_225, 131_072, 262_144, 262_145, 1 << 20]
         for size in sizes:
             digest = self.hub.add_blob(bytes(size % 251 for _ in range(size)))
@@ -133,7 +133,7 @@ class PullApi(EndToEnd):
                 self.assertEqual((got.status, len(got.body), got.short), (200, size, False))
                 self.assertEqual(digest_of(got.body), digest)
 
-    def test_ranges(self) -> None:
+    def test_ranges_are_served_cold_and_warm(self) -> None:
         last = self.size - 1
         for state in self.cold_and_warm():
             for asked, first, end in (
@@ -149,7 +149,7 @@ class PullApi(EndToEnd):
                     self.assertEqual(got.body, self.bytes[first:end + 1])
         self.assertEqual(len(self.hub.requests("cdn", "GET")), 1)
 
-    def test_unsatisfiable_ranges(self) -> None:
+    def test_unsatisfiable_ranges_are_416(self) -> None:
         for _ in self.cold_and_warm():
             for asked in (f"bytes={self.size}-", f"bytes={self.size + 5}-{self.size + 9}", "bytes=-0"):
                 with self.subTest(asked):
@@ -157,7 +157,7 @@ class PullApi(EndToEnd):
                     self.assertEqual(got.status, 416)
                     self.assertEqual(got.headers["content-range"], f"bytes */{self.size}")
 
-    def test_ranges_that_are_none_are_ignored(self) -> None:
+    def test_malformed_ranges_are_ignored(self) -> None:
         for asked in ("bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=", "bytes"):
             with self.subTest(asked):
                 got = self.blob({"Range": asked})
@@ -169,14 +169,14 @@ class PullApi(EndToEnd):
         if got.status == 200:
             self.assertEqual(got.body, self.bytes)
 
-    def test_if_range(self) -> None:
+    def test_if_range_decides_between_part_and_whole(self) -> None:
         for _ in self.cold_and_warm():
             same = self.blob({"Range": "bytes=10-19", "If-Range": f'"{self.digest}"'})
             self.assertEqual((same.status, same.body), (206, self.bytes[10:20]))
             other = self.blob({"Range": "bytes=10-19", "If-Range": '"something else"'})
             self.assertEqual((other.status, other.body), (200, self.bytes))
 
-    def test_blob_if_none_match(self) -> None:
+    def test_blob_if_none_match_gives_304(self) -> None:
         self.blob()
         got = self.blob({"If-None-Match": f'"{self.digest}"'})
         self.assertEqual((got.status, got.body), (304, b""))
@@ -209,7 +209,7 @@ class PullApi(EndToEnd):
         self.blob()
         self.assertEqual(len(self.hub.requests("cdn", "GET")), 1)
 
-    def test_ns_docker_io(self) -> None:
+    def test_ns_docker_io_is_accepted(self) -> None:
         self.assertEqual(self.layby.get("/v2/library/app/manifests/1?ns=docker.io", ACCEPT).status, 200)
         self.assertEqual(self.layby.get(f"{self.path}?ns=docker.io").body, self.bytes)
 
@@ -218,7 +218,7 @@ class PullApi(EndToEnd):
         self.assertIn(got.status, (403, 404))
         self.assertIn("quay.io", got.json()["errors"][0]["message"])
 
-    def test_unknown_things_are_404_with_their_code(self) -> None:
+    def test_unknown_content_is_404_with_its_error_code(self) -> None:
         for path, code in ((f"/v2/library/app/blobs/{NO_SUCH}", "BLOB_UNKNOWN"),
                            (f"/v2/library/app/manifests/{NO_SUCH}", "MANIFEST_UNKNOWN"),
                            ("/v2/library/app/manifests/none", "MANIFEST_UNKNOWN")):
@@ -262,7 +262,7 @@ class PullApi(EndToEnd):
                 self.assertIn("GET", got.headers.get("allow", ""))
         self.assertEqual(self.hub.requests(), [])
 
-    def test_another_repository_is_403_with_a_sentence_that_helps(self) -> None:
+    def test_a_repository_that_is_not_allowed_is_403_with_a_helpful_message(self) -> None:
         make_image(self.hub, "acme/tool", "1", [100])
         for path in ("/v2/acme/tool/manifests/1", f"/v2/acme/tool/blobs/{NO_SUCH}",
                      "/v2/acme/tool/tags/list", f"/v2/acme/tool/referrers/{NO_SUCH}"):
@@ -274,7 +274,7 @@ class PullApi(EndToEnd):
                 self.assertIn("allow", message)
         self.assertEqual(self.hub.requests(), [])
 
-    def test_a_cached_blob_is_not_a_way_round_the_policy(self) -> None:
+    def test_a_cached_blob_does_not_bypass_the_allow_list(self) -> None:
         self.blob()
         self.assertEqual(self.layby.get(f"/v2/acme/tool/blobs/{self.digest}").status, 403)
 
@@ -307,11 +307,11 @@ class PullApi(EndToEnd):
         none = self.layby.get("/v2/library/many/tags/list?n=0")
         self.assertEqual((none.json()["tags"], none.headers.get("link")), ([], None))
 
-    def test_tags_of_an_unknown_repository(self) -> None:
+    def test_tags_of_an_unknown_repository_are_404(self) -> None:
         got = self.layby.get("/v2/library/nothing/tags/list")
         self.assertEqual((got.status, got.error_code()), (404, "NAME_UNKNOWN"))
 
-    def test_tags_when_the_origin_is_down(self) -> None:
+    def test_tags_are_the_cached_ones_or_503_when_the_origin_is_down(self) -> None:
         self.pull("app:1")
         self.hub.down()
         got = self.layby.get("/v2/library/app/tags/list")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many clients, one download.
 
-Whoever asks while a blob is on its way reads the same growing file: one
-upstream GET, bytes for everyone as they arrive, and whoever leaves, the first
-asker included, hurts nobody.
+All clients that ask for a blob during its fill read the same growing file: there
+is one upstream GET, and everyone gets bytes as they arrive. A client that leaves,
+even the first client, disturbs nobody.
 """
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class SharedFill(EndToEnd):
         self.assertGreater(time.monotonic() - started, 2.5)
         self.assertEqual(digest_of(first + rest), digest)
 
-    def test_a_second_client_reads_what_is_there_and_then_follows(self) -> None:
+    def test_a_second_client_reads_the_stored_bytes_and_then_follows(self) -> None:
         image = make_image(self.hub, "library/app", "1", [4 * MIB])
         digest, _ = self.largest(image)
         path = f"/v2/library/app/blobs/{digest}"
@@ -114,7 +114,7 @@ class SharedFill(EndToEnd):
         pulls.join()
         self.assertEqual(len(self.hub.requests("cdn")), 1)
 
-    def test_the_first_asker_leaves_and_the_others_still_finish(self) -> None:
+    def test_other_clients_finish_after_the_first_client_leaves(self) -> None:
         image = make_image(self.hub, "library/app", "1", [6 * MIB])
         digest, _ = self.largest(image)
         path = f"/v2/library/app/blobs/{digest}"
@@ -131,7 +131,7 @@ class SharedFill(EndToEnd):
         self.assertEqual(len(bodies), 8)
         self.assertEqual(len(self.hub.requests("cdn")), 1)
 
-    def test_what_was_fetched_before_everyone_left_is_not_fetched_again(self) -> None:
+    def test_bytes_fetched_before_everyone_left_are_not_fetched_again(self) -> None:
         image = make_image(self.hub, "library/app", "1", [6 * MIB])
         digest, size = self.largest(image)
         path = f"/v2/library/app/blobs/{digest}"
@@ -143,7 +143,7 @@ class SharedFill(EndToEnd):
         self.assertEqual(digest_of(got.body), digest)
         self.assertLess(self.hub.bytes_sent("cdn"), size * 1.2)
 
-    def test_a_stopped_fill_goes_on_after_a_restart(self) -> None:
+    def test_a_stopped_fill_resumes_after_a_restart(self) -> None:
         image = make_image(self.hub, "library/app", "1", [8 * MIB])
         digest, size = self.largest(image)
         path = f"/v2/library/app/blobs/{digest}"
@@ -167,7 +167,7 @@ class SharedFill(EndToEnd):
 
         self.assertEqual(self.pull("app:1"), image)
 
-    def test_a_published_blob_outlives_a_power_cut(self) -> None:
+    def test_a_published_blob_survives_a_power_cut(self) -> None:
         image = make_image(self.hub, "library/app", "1", [2 * MIB, 1000])
         self.assertEqual(self.pull("app:1"), image)
         self.layby.settle()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration for a box with 256 MB, held to 128 MB by the kernel.
+"""The configuration for a box with 256 MB, limited to 128 MB by the kernel.
 
-Idle connections, slow readers and cold blobs all at once: nothing is killed, and every byte
-that came is right. The page cache and the kernel's buffers count. `scripts/bench small_box`
-has the figures, with more of each.
+With idle connections, slow readers and cold blobs all at once, no process is killed, and every
+received byte is right. The page cache and the kernel's buffers count. `scripts/bench small_box`
+measures the figures, with larger loads.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from small_boxes import SmallBox, limit
 
 MIB = 1 << 20
 IDLE, SLOW, COLD, COLD_MIB, LARGE_MIB = 2000, 64, 16, 8, 48
-SLOW_BYTES = 4096  # at a time, for each of them in turn
+SLOW_BYTES = 4096  # in each read of a slow reader
 
 
 class SmallBoxTest(unittest.TestCase):

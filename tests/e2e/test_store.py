@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What stays and what goes at an operator's word: `layby pin`, `unpin`, `evict` and `ls`
-against the running daemon. How much stays by itself is in test_store_space.py."""
+"""An operator's commands: `layby pin`, `unpin`, `evict` and `ls` against the running daemon.
+test_store_space.py tests the limits of the cache."""
 from __future__ import annotations
 
 import json
@@ -20,7 +20,7 @@ class Orders(EndToEnd):
     config = {"cache": {"max_bytes": "24MiB", "min_free_bytes": "1MiB"}, "tags": {"fresh_for": "0s"}}
 
     def order(self, *words: str, code: int = 0) -> str:
-        """What the command says, on either stream; its exit code must be `code`."""
+        """The output of a command, on both streams; its exit code must be `code`."""
         done = self.layby.command(*words, "--socket", str(self.layby.socket_path))
         said = done.stdout + done.stderr
         self.assertEqual(done.returncode, code, f"layby {' '.join(words)}: {said}")
@@ -48,12 +48,12 @@ class Orders(EndToEnd):
         return {digest for digest in parts.blobs if blob_file(self.layby, digest).exists()}
 
     def assert_layers_gone(self, parts: Parts) -> None:
-        """A config of some bytes costs a request as a layer does, and stays for longer."""
+        """Checks layers only: a small config costs a request like a layer, and stays longer."""
         self.assertEqual([d for d in self.stored(parts) if parts.blobs[d] >= MIB], [])
 
 
 class Pins(Orders):
-    def test_pinned_images_outlive_a_cache_that_overflows(self) -> None:
+    def test_pinned_images_survive_an_overflowing_cache(self) -> None:
         cached, coming = self.make("cached", 3 * MIB, 1000), self.make("coming", 3 * MIB)
         plain = self.make("plain", 3 * MIB)
         self.pull("cached:1")
@@ -88,7 +88,7 @@ class Pins(Orders):
         self.hub.down()
         self.assertEqual(self.pull("app:1"), after)
 
-    def test_pins_outlive_a_restart_and_unpin_frees(self) -> None:
+    def test_pins_survive_a_restart_until_unpin(self) -> None:
         image = self.make("app", 3 * MIB)
         self.pull("app:1")
         self.layby.settle()
@@ -104,7 +104,7 @@ class Pins(Orders):
 
 
 class Evictions(Orders):
-    def test_evict_refuses_what_is_pinned(self) -> None:
+    def test_evict_refuses_pinned_images(self) -> None:
         image = self.make("app", MIB)
         self.pull("app:1")
         self.layby.settle()
@@ -137,7 +137,7 @@ class Evictions(Orders):
         self.bring_hub_up()
         self.assertEqual(self.pull("one:1"), one)
 
-    def test_evict_bytes_frees_that_much_and_says_when_it_cannot(self) -> None:
+    def test_evict_bytes_frees_that_much_and_fails_when_it_cannot(self) -> None:
         self.make("app0", 4 * MIB)
         self.make("app1", 4 * MIB)
         pinned = self.make("kept", MIB)
@@ -193,7 +193,7 @@ class Lists(Orders):
         self.assertTrue(re.search(r"Pinned, not cached yet:\n +absent:1", table), table)
         self.assertNotIn("two:1", self.order("ls", "one"))
 
-    def test_ls_tells_how_much_of_an_image_is_there(self) -> None:
+    def test_ls_shows_how_much_of_an_image_is_cached(self) -> None:
         self.make("app", 3 * MIB, MIB)
         image = self.layby.get("/v2/library/app/manifests/1")
         layer = image.json()["layers"][0]["digest"]

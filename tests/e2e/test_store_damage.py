@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Damage: bytes that rot, files that vanish, an index that is lost. What is bad is never
-served as good, and comes back from the origin or from the files by itself."""
+"""Damage: bytes that rot, files that vanish, an index that is lost. Damaged content is never
+served as good, and Layby restores it from the origin or from the files by itself."""
 from __future__ import annotations
 
 import os
@@ -47,7 +47,7 @@ class Damage(EndToEnd):
 
     def wait_until_fetched_again(self) -> None:
         wait_until(lambda: self.is_whole(self.digest) and not self.layby.stats()["fills"],
-                   "good blob in the place of the damaged one")
+                   "good blob in place of the damaged blob")
         self.assertEqual(self.upstream_gets()[self.digest], 2)
 
     def quarantined(self) -> list[str]:
@@ -55,7 +55,7 @@ class Damage(EndToEnd):
 
 
 class Rot(Damage):
-    def test_verify_finds_a_flipped_bit_and_the_blob_comes_again(self) -> None:
+    def test_verify_finds_a_flipped_bit_and_the_blob_is_fetched_again(self) -> None:
         self.pull_and_settle()
         self.assertIn("all good", self.verify(0))
         self.rot()
@@ -82,8 +82,8 @@ class Rot(Damage):
 
         self.verify(1)
 
-        self.assertFalse(reader.read_rest(), "it got a whole body")
-        self.assertLess(len(reader.body), 31 * MIB, "it got the bad byte")
+        self.assertFalse(reader.read_rest(), "the client got a whole body")
+        self.assertLess(len(reader.body), 31 * MIB, "the client got the bad byte")
         self.wait_until_fetched_again()
         self.assertEqual(self.pull("big:1"), big)
 
@@ -100,12 +100,12 @@ class Rot(Damage):
         self.bring_hub_up()
         self.assertEqual(self.pull("app:1"), self.image)
 
-    def test_a_file_that_is_gone_or_too_short_is_fetched_again_when_it_is_asked_for(self) -> None:
+    def test_a_missing_or_short_file_is_fetched_again_on_request(self) -> None:
         for name, harm in (("gone", Path.unlink), ("short", lambda file: os.truncate(file, MIB))):
             with self.subTest(name):
                 self.bring_hub_up()
                 self.pull_and_settle()
-                self.layby.restart()  # or it is still open
+                self.layby.restart()  # otherwise the file would still be open
                 self.hub.reset()
                 harm(blob_file(self.layby, self.digest))
 
@@ -117,7 +117,7 @@ class Rot(Damage):
 class Scrubbed(Damage):
     config = {"scrub": {"every": "1s", "max_rate": "64MiB"}}
 
-    def test_the_background_check_finds_a_flipped_bit_by_itself(self) -> None:
+    def test_the_background_check_finds_a_flipped_bit(self) -> None:
         self.pull_and_settle()
         self.rot()
 
@@ -144,7 +144,7 @@ def cut_in_half(file: Path) -> None:
 
 
 def wild_pointers(file: Path) -> None:
-    """Each page behind the two meta pages sends whoever reads it far out of the file."""
+    """Makes each page after the two meta pages point far beyond the end of the file."""
     data = bytearray(file.read_bytes())
     for page in range(2 * 4096, len(data), 4096):
         data[page + 16:page + 80] = b"\xff" * 64
@@ -152,7 +152,7 @@ def wild_pointers(file: Path) -> None:
 
 
 def endless_file(file: Path) -> None:
-    """The meta pages speak of more pages than any address space has."""
+    """Makes the meta pages claim more pages than any address space has."""
     with open(file, "r+b") as index:
         for meta in (0, 4096):
             index.seek(meta + 136 + 5)  # mm_last_pg
@@ -160,7 +160,7 @@ def endless_file(file: Path) -> None:
 
 
 def misplace_rank(file: Path, digest: str) -> None:
-    """One bit of a key in `ranks`: a scan finds it, a search does not."""
+    """Flips one bit of a key in `ranks`: a scan finds the key, a search does not."""
     data, raw, at = bytearray(file.read_bytes()), bytes.fromhex(digest.partition(":")[2]), -1
     while (at := data.find(raw, at + 1)) >= 0:
         if data[at - 12] == 42:  # the size of that key: rank, kind, digest
@@ -170,7 +170,7 @@ def misplace_rank(file: Path, digest: str) -> None:
 
 class LostIndex(Damage):
     def start_again(self) -> None:
-        """As a supervisor does: an index with noise in it may take it down twice."""
+        """Starts Layby like a supervisor: an index full of noise may crash Layby twice."""
         for _ in range(3):
             self.layby.launch()
             process = self.layby.process
@@ -178,7 +178,7 @@ class LostIndex(Damage):
             wait_until(lambda: process.poll() is not None or self.answers(), "start or end")
             if process.poll() is None:
                 return
-        self.fail(f"it does not start:\n{self.layby.log()[-2000:]}")
+        self.fail(f"layby does not start:\n{self.layby.log()[-2000:]}")
 
     def answers(self) -> bool:
         try:
@@ -190,7 +190,7 @@ class LostIndex(Damage):
         wait_until(lambda: not self.layby.stats()["scrub"]["rebuilding"], "end of the rebuilding")
 
     def pull_supervised(self) -> int:
-        """Pulls the image, and starts Layby again where the index takes it down. How often."""
+        """Pulls the image; starts Layby again when the index crashes it. Returns how often."""
         for starts in range(3):
             try:
                 self.assertEqual(self.pull("app:1"), self.image)
@@ -201,9 +201,9 @@ class LostIndex(Damage):
                 wait_until(lambda p=process: p.poll() is not None, "the end of layby", seconds=5)
                 self.start_again()
                 self.wait_until_rebuilt()
-        self.fail(f"it doesn't get over the damage:\n{self.layby.log()[-2000:]}")
+        self.fail(f"layby doesn't recover from the damage:\n{self.layby.log()[-2000:]}")
 
-    def test_blobs_come_back_from_their_files_and_manifests_from_the_origin(self) -> None:
+    def test_a_lost_index_is_rebuilt_from_files_and_from_the_origin(self) -> None:
         harms: list[Callable[[Path], Any]] = [wild_pointers, endless_file, Path.unlink, cut_in_half, noise_in_the_middle, garbage,
                                               lambda file: os.truncate(file, 0)]
         for at, harm in enumerate(harms):
@@ -226,11 +226,11 @@ class LostIndex(Damage):
                 self.assertEqual(damaged.exists(), harm not in (Path.unlink, harms[-1]))
                 self.assertIn("all good", self.verify(0))
 
-    def test_a_pull_that_comes_while_the_files_are_looked_through_is_served_from_them(self) -> None:
+    def test_a_pull_during_a_rebuild_is_served_from_the_files(self) -> None:
         self.pull_and_settle()
         self.assertEqual(self.layby.stop(), 0)
         (self.data / "index/data.mdb").unlink()
-        # Hashing this takes a while, and it comes first. It isn't what its name says.
+        # Layby hashes this file first, which takes a while. The digest doesn't match the name.
         slow = self.data / "blobs/sha256/00" / ("00" * 32)
         slow.parent.mkdir(exist_ok=True)
         slow.touch()
@@ -240,21 +240,21 @@ class LostIndex(Damage):
         self.layby.run()
         self.assertEqual(self.pull("app:1"), self.image)
 
-        self.assertTrue(self.layby.stats()["scrub"]["rebuilding"], "it was over before the pull")
+        self.assertTrue(self.layby.stats()["scrub"]["rebuilding"], "the rebuild ended too soon")
         self.assertEqual(self.hub.requests("cdn"), [])
         self.wait_until_rebuilt()
         self.assertEqual(self.quarantined(), ["sha256-" + "00" * 32])
         self.hub.down()
         self.assertEqual(self.pull("app:1"), self.image)
 
-    def test_a_manifest_with_a_flipped_bit_is_not_served_and_comes_again(self) -> None:
+    def test_a_manifest_with_a_flipped_bit_is_not_served_but_fetched_again(self) -> None:
         self.pull_and_settle()
         self.assertEqual(self.layby.stop(), 0)
         index = self.data / "index/data.mdb"
         found = self.hub.manifest("library/app", self.image.root)
         assert found
         at = [match.start() for match in re.finditer(re.escape(found[1]), index.read_bytes())]
-        self.assertTrue(at, "the manifest is not in the index as it came")
+        self.assertTrue(at, "the index does not have the manifest's bytes")
         for offset in at:  # pages of older commits have it too
             flip_byte(index, offset + 100)
         self.hub.reset()
@@ -268,14 +268,14 @@ class LostIndex(Damage):
         self.assertEqual(self.pull("app:1"), self.image)
 
     def wait_until_replaced(self) -> None:
-        """Until the manifest that was fetched again is in the index."""
+        """Waits until the manifest that was fetched again is in the index."""
         def is_replaced() -> bool:
             complaints = self.layby.log().count("is damaged on the disk")
             self.assertEqual(self.pull("app:1"), self.image)
             return self.layby.log().count("is damaged on the disk") == complaints
         wait_until(is_replaced, "the good manifest")
 
-    def test_an_eviction_that_meets_a_misplaced_rank_ends(self) -> None:
+    def test_an_eviction_that_finds_a_misplaced_rank_ends(self) -> None:
         self.pull_and_settle()
         self.assertEqual(self.layby.stop(), 0)
         misplace_rank(self.data / "index/data.mdb", self.digest)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Room: the cache keeps to its limits, gives way to others, and a full or failing disk
-costs nobody a pull. The small disks are mounts of their own; see disks.py."""
+"""Disk space: the cache keeps to its limits and makes room for other programs, and pulls
+succeed on a full or failing disk. The small disks are mounts of their own; see disks.py."""
 from __future__ import annotations
 
 import unittest
@@ -12,7 +12,7 @@ from disks import MIB, Disk, SlowReader, Watch, size_at_a_moment
 from harness import (Dockerd, EndToEnd, Parts, Pulls, digest_of, fetch, make_image, parts_of, pull,
                      wait_until)
 
-# The index is counted as it was at the last commit, so a transaction may be on top of it.
+# Layby counts the index as of the last commit, so a transaction may come on top.
 INDEX_SLACK = MIB
 MEGABYTE = 1_000_000
 
@@ -83,7 +83,7 @@ class SmallDisk(EndToEnd):
 class OtherWriters(SmallDisk):
     cache = {"min_free_bytes": "40MiB"}
 
-    def test_it_evicts_to_keep_min_free_when_somebody_else_writes(self) -> None:
+    def test_layby_evicts_to_keep_min_free_when_others_write(self) -> None:
         images = self.make_images(5, 4 * MIB)
         for i in range(len(images)):
             self.pull(f"app{i}:1")
@@ -96,9 +96,9 @@ class OtherWriters(SmallDisk):
 
         wait_until(lambda: self.counter("evicted_blobs") >= 2, "count of what was evicted")
         self.assertGreaterEqual(self.layby.stats()["store"]["blob_bytes"], 4 * MIB,
-                                "it evicted more than was needed")
+                                "layby evicted more than was needed")
 
-    def test_it_keeps_what_it_has_when_giving_all_would_not_be_enough(self) -> None:
+    def test_layby_evicts_nothing_when_evicting_all_would_not_suffice(self) -> None:
         kept, late = self.make_images(2, 8 * MIB)
         self.pull("app0:1")
         self.layby.settle()
@@ -123,7 +123,7 @@ class FullDisk(SmallDisk):
     disk_mib = 32
     cache = {"min_free_bytes": 0}
 
-    def test_a_disk_that_fills_up_in_mid_pull_costs_nobody_the_blob(self) -> None:
+    def test_a_disk_that_fills_up_in_mid_pull_fails_no_client(self) -> None:
         warm = make_image(self.hub, "library/warm", "1", [3 * MIB])
         image = make_image(self.hub, "library/app", "1", [20 * MIB])
         digest, size = largest(image)
@@ -150,12 +150,12 @@ class FullDisk(SmallDisk):
         self.assertEqual(self.pull("app:1"), image)
         self.layby.settle(2)
         ranges = [entry["range"] for entry in self.hub.requests("cdn", path=digest)]
-        self.assertTrue(ranges[-1], "it began anew, and half of it was kept")
+        self.assertTrue(ranges[-1], "the fill started over, although half of the blob was kept")
         self.hub.down()
         self.assertEqual(self.pull("app:1"), image)
         self.assertEqual(self.pull("warm:1"), warm)
 
-    def test_a_disk_that_is_full_from_the_start_lets_images_pass(self) -> None:
+    def test_images_pass_through_when_the_disk_is_full_from_the_start(self) -> None:
         self.disk.take_all()
         image = make_image(self.hub, "library/app", "1", [12 * MIB, 1000])
 
@@ -167,7 +167,7 @@ class FullDisk(SmallDisk):
             self.assertEqual(got, image)
         self.assertGreater(self.counter("fills_unkept"), 0)
 
-    def test_it_starts_on_a_full_disk_and_serves_what_is_there(self) -> None:
+    def test_layby_starts_on_a_full_disk_and_serves_cached_images(self) -> None:
         warm = make_image(self.hub, "library/warm", "1", [3 * MIB])
         cold = make_image(self.hub, "library/cold", "1", [9 * MIB])
         self.pull("warm:1")
@@ -201,7 +201,7 @@ class FailingDisk(SmallDisk):
     disk_kind = "ext4"
     cache = {"min_free_bytes": "1MiB"}
 
-    def test_a_disk_gone_read_only_serves_on_and_after_repair_and_restart_it_stores(self) -> None:
+    def test_layby_serves_on_a_read_only_disk_and_stores_again_after_repair(self) -> None:
         warm, cold = self.make_images(2, 6 * MIB)
         self.pull("app0:1")
         self.layby.settle()

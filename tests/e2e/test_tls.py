@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""HTTPS towards clients: who trusts the CA pulls, who doesn't refuses, renewal disturbs nobody.
+"""HTTPS for clients: clients that trust the CA pull, others refuse, renewal disturbs nobody.
 
-It runs itself in a network and a mount namespace of its own.  There the box has an address
-and a name outside of loopback, which dockerd would take for trusted whatever its certificate,
-and /etc is a copy into which the clients' CA goes, as the README has it.
+The test runs itself in its own network and mount namespaces. There the box has an address and
+a name outside of loopback, because dockerd trusts any certificate on loopback. /etc is a copy,
+into which the tests put the CA for clients, as the README describes.
 """
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from harness import (CLIENTS, Client, Containerd, EndToEnd, Layby, Parts, PullFa
                      pull, remove_tree, wait_until)
 
 BOX, ADDRESS = "box.test", "192.0.2.1"
-INSIDE = "LAYBY_TEST_NAMESPACES"  # names a folder for the run within them
-RENEWED = 15  # seconds in which a new certificate must be served; files are looked at every 2
+INSIDE = "LAYBY_TEST_NAMESPACES"  # set within the namespaces, to a scratch folder
+RENEWED = 15  # seconds until a new certificate must be served; files are checked every 2 s
 MIB = 1 << 20
 
 
@@ -55,7 +55,7 @@ def furnish_namespaces(scratch: str) -> None:
 
 
 class Authority:
-    """A CA, and the server's certificate and key, which it issues by `openssl`."""
+    """A CA, and the certificate and key that it issues to the server, by `openssl`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -66,7 +66,7 @@ class Authority:
              str(home / "ca.key"), "-out", str(self.ca))
 
     def make(self) -> tuple[Path, Path]:
-        """A certificate and its key, beside those in force."""
+        """Makes a certificate and its key, beside the files in use."""
         home = Path(tempfile.mkdtemp(dir=self.home))
         certificate, key, request, names = (home / n for n in ("crt", "key", "csr", "names"))
         names.write_text(f"subjectAltName=DNS:{BOX},IP:{ADDRESS},IP:127.0.0.1\n")
@@ -78,7 +78,7 @@ class Authority:
         return certificate, key
 
     def renew(self) -> bytes:
-        """Replaces both files; the new certificate as a client sees it."""
+        """Replaces both files; returns the new certificate as a client sees it."""
         certificate, key = self.make()
         key.replace(self.key)
         certificate.replace(self.certificate)
@@ -125,7 +125,7 @@ class RealClients(TlsTest):
     real_images = True
 
     def trust(self, client: Client) -> None:
-        """As the README has it."""
+        """Makes the client trust the CA, as the README describes."""
         if isinstance(client, Containerd):
             return client.write_hosts(self.authority.ca)
         owner = "docker" if client.name == "dockerd" else "containers"
@@ -139,8 +139,8 @@ class RealClients(TlsTest):
         self.addCleanup(client.close)
         with self.assertRaises(PullFailed):
             client.pull("busybox:1")
-        self.assertEqual(self.counter("tls_handshakes"), 0, "it took a certificate of nobody's")
-        self.assertGreater(self.counter("tls_failures"), 0, "it never came here")
+        self.assertEqual(self.counter("tls_handshakes"), 0, "it trusted an unknown CA")
+        self.assertGreater(self.counter("tls_failures"), 0, "the client never connected")
         self.trust(client)
         parts = parts_of(self.hub, "library/busybox", "1")
         wanted = parts.manifests[-1] if isinstance(client, Skopeo) else parts.root
@@ -161,27 +161,27 @@ class RealClients(TlsTest):
 
 
 class ABoxBelow(TlsTest):
-    def test_another_layby_has_this_one_as_its_parent(self) -> None:
+    def test_another_layby_pulls_from_its_parent_over_https(self) -> None:
         parts = make_image(self.hub, "library/small", "1", [MIB])
         below = Layby(self.hub, {}, {"parent": f"https://127.0.0.1:{self.port}",
                                      "parent_ca_file": str(self.authority.ca)})
         self.addCleanup(below.close)
         self.assertEqual(pull(below.authority, "library/small", "1").blobs, parts.blobs)
-        self.assertEqual(self.counter("blob_misses"), len(parts.blobs), "not all came this way")
+        self.assertEqual(self.counter("blob_misses"), len(parts.blobs), "not all blobs came this way")
 
 
 class Renewal(TlsTest):
     def largest(self, parts: Parts) -> str:
         return max(parts.blobs, key=lambda digest: parts.blobs[digest])
 
-    def test_a_download_outlives_the_renewal_and_new_connections_see_it(self) -> None:
+    def test_a_download_survives_a_renewal_and_new_connections_see_it(self) -> None:
         digest = self.largest(make_image(self.hub, "library/big", "1", [24 * MIB]))
         old = self.connect()
         self.addCleanup(old.close)
         old.sendall(f"GET /v2/library/big/blobs/{digest} HTTP/1.1\r\nHost: {BOX}\r\n\r\n".encode())
         answer = http.client.HTTPResponse(old)
         answer.begin()
-        body = hashlib.sha256(answer.read(MIB))  # what is left fits into no buffers on the way
+        body = hashlib.sha256(answer.read(MIB))  # the rest is too large for the buffers on the way
 
         renewed = self.authority.renew()
         wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
@@ -190,13 +190,13 @@ class Renewal(TlsTest):
             body.update(piece)
         self.assertEqual(f"sha256:{body.hexdigest()}", digest)
 
-    def test_sighup_takes_it_up(self) -> None:
+    def test_sighup_loads_a_renewed_certificate(self) -> None:
         renewed = self.authority.renew()
         assert self.layby.process
         self.layby.process.send_signal(signal.SIGHUP)
         wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
 
-    def test_a_broken_renewal_is_named_and_leaves_the_old_one(self) -> None:
+    def test_a_broken_renewal_is_logged_and_keeps_the_old_certificate(self) -> None:
         old = self.authority.current()
         self.authority.certificate.write_text("garbage\n")
         wait_until(lambda: re.search(rf" error .*{self.authority.certificate}.*stays in force",
@@ -206,7 +206,7 @@ class Renewal(TlsTest):
         mended = self.authority.renew()
         wait_until(lambda: self.served() == mended, "the mended certificate", RENEWED)
 
-    def test_half_a_renewal_leaves_the_old_pair_until_it_is_whole(self) -> None:
+    def test_half_a_renewal_keeps_the_old_pair_until_both_files_match(self) -> None:
         old = self.authority.current()
         certificate, key = self.authority.make()
         certificate.replace(self.authority.certificate)
@@ -240,7 +240,7 @@ class Sessions(TlsTest):
                 self.assertIn("HTTP/1.1 200 OK", again.stdout)
                 self.assertEqual(self.counter("tls_resumptions"), before + 1)
 
-    def test_what_is_older_than_tls_1_2_is_refused(self) -> None:
+    def test_versions_before_tls_1_2_are_refused(self) -> None:
         done = self.s_client("-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("alert protocol version", done.stderr)
@@ -248,7 +248,7 @@ class Sessions(TlsTest):
 
 
 class Start(TlsTest):
-    """What `layby serve` says to files that can't be served with."""
+    """How `layby serve` reports files that it can't use."""
 
     def refusal(self, **tls: str) -> str:
         home = self.authority.home
@@ -260,17 +260,17 @@ class Start(TlsTest):
         self.assertNotEqual(done.returncode, 0)
         return done.stderr
 
-    def test_a_missing_key_and_a_missing_certificate_are_named_at_once(self) -> None:
+    def test_a_missing_key_and_a_missing_certificate_are_reported_together(self) -> None:
         said = self.refusal(certificate_file="/nowhere/layby.crt", key_file="/nowhere/layby.key")
         for name in ("layby.crt", "layby.key"):
             self.assertRegex(said, f"/nowhere/{name}.*make the file")
 
-    def test_a_certificate_without_a_key_is_a_fault_beside_others(self) -> None:
+    def test_a_missing_key_file_setting_is_reported_with_other_faults(self) -> None:
         said = self.refusal(certificate_file=str(self.authority.certificate), liste="127.0.0.1:0")
         self.assertIn("tls.key_file: is missing; write", said)
         self.assertIn("tls.liste: is not a key", said)
 
-    def test_a_key_of_another_certificate_is_named(self) -> None:
+    def test_a_key_of_another_certificate_is_reported(self) -> None:
         _, other = self.authority.make()
         said = self.refusal(**{**self.tls_files(), "key_file": str(other)})
         self.assertRegex(said, f"can't use the key in {other} .*; give a PEM file")
@@ -280,7 +280,7 @@ if __name__ == "__main__":
     if inside := os.environ.get(INSIDE):
         furnish_namespaces(inside)
         unittest.main(verbosity=2)
-    images_folder()  # what it may have to fetch is out of reach from within
+    images_folder()  # before, because the namespace has no network to fetch packages
     with tempfile.TemporaryDirectory(prefix="layby-etc-") as folder:
         sys.exit(subprocess.call(["unshare", "--net", "--mount", sys.executable, *sys.argv],
                                  env={**os.environ, INSIDE: folder}, preexec_fn=end_with_parent))

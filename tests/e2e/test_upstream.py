@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layby as a client of Docker Hub.
 
-Tokens: one for a repository, reused until it expires, renewed when refused.
-Credentials go to the registry's own token endpoint and nowhere else, above all
-not to the CDN.  Tags are asked for with HEAD, which is free.
+Layby has one token per repository, reuses it until it expires, and renews it when it
+is refused. Credentials go only to the registry's own token endpoint, and never to the
+CDN.  Tags are resolved with HEAD, which is free.
 """
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Tokens(EndToEnd):
         self.assertTrue(self.hub.requests("cdn"))
         self.assert_no_credentials_at_cdn()
 
-    def test_an_upstream_that_hides_a_repository_is_no_401_to_the_client(self) -> None:
+    def test_a_repository_that_upstream_hides_is_not_401(self) -> None:
         make_image(self.hub, "library/secret", "1", [1000])
         got = self.layby.get("/v2/library/secret/manifests/1", ACCEPT)
         self.assertIn(got.status, (403, 404))
@@ -84,7 +84,7 @@ class SignedUrls(EndToEnd):
         self.assertEqual(digest_of(got.body), digest)
         self.assertEqual(self.hub.bytes_sent("cdn") // 1000, image.blobs[digest] // 1000)
 
-    def test_an_url_that_expired_on_the_way_is_asked_for_again(self) -> None:
+    def test_an_expired_url_is_requested_again(self) -> None:
         image = make_image(self.hub, "library/app", "1", [100_000])
         self.hub.fault("status", "/registry-v2/", status=403)
         self.assertEqual(self.pull("app:1"), image)
@@ -105,7 +105,7 @@ class WithCredentials(EndToEnd):
         for kind in ("manifest", "blob", "ping"):
             self.assertNotIn("Basic", {e["authorization"] for e in self.hub.requests(kind)})
 
-    def test_a_wrong_password_is_a_prompt_error_and_no_401(self) -> None:
+    def test_a_wrong_password_is_a_prompt_error_but_not_401(self) -> None:
         self.hub.accounts["alice"] = "changed"
         make_image(self.hub, "library/app", "1", [1000])
         got = self.layby.get("/v2/library/app/manifests/1", ACCEPT)
@@ -193,7 +193,7 @@ class SharedBase(EndToEnd):
 class FreshTags(EndToEnd):
     config = {"tags": {"fresh_for": "3s"}}
 
-    def test_a_fresh_tag_asks_nothing_upstream_and_an_old_one_asks_head(self) -> None:
+    def test_a_fresh_tag_asks_nothing_upstream_and_a_stale_tag_sends_head(self) -> None:
         make_image(self.hub, "library/app", "1", [1000])
         resolved = time.monotonic()
         self.pull("app:1")
@@ -212,7 +212,7 @@ class LimitedRate(EndToEnd):
     RATE = 2_000_000
     config = {"upstream": {"max_rate": "2MB"}}
 
-    def test_cold_pulls_together_keep_to_the_limit(self) -> None:
+    def test_concurrent_cold_pulls_keep_to_the_limit(self) -> None:
         images = [make_image(self.hub, "library/app", str(n), [2_000_000, 1000]) for n in range(2)]
         pulls = Pulls()
         started = time.monotonic()
@@ -224,12 +224,12 @@ class LimitedRate(EndToEnd):
         self.assertEqual(self.hub.bytes_sent("cdn"), sum(parts.blob_bytes for parts in images))
         self.assertLess(self.hub.bytes_sent("cdn") / seconds, self.RATE * 1.1)
 
-    def test_a_warm_pull_does_not_feel_it(self) -> None:
+    def test_a_warm_pull_is_not_limited(self) -> None:
         warm = make_image(self.hub, "library/app", "warm", [2_000_000])
         cold = make_image(self.hub, "library/app", "cold", [64 << 20])
         self.pull("app:warm")
         self.layby.settle()
-        self.layby.config["upstream"] = {"max_rate": "64KiB"}  # The cold one takes minutes.
+        self.layby.config["upstream"] = {"max_rate": "64KiB"}  # The cold pull takes minutes.
         self.layby.restart()
         self.hub.reset()
         big = max(cold.blobs, key=lambda digest: cold.blobs[digest])
@@ -245,7 +245,7 @@ class LimitedRate(EndToEnd):
 
 
 class Sha512(EndToEnd):
-    def test_blobs_and_manifests_by_sha512(self) -> None:
+    def test_an_image_with_sha512_digests_is_cached(self) -> None:
         image = make_image(self.hub, "library/app", "1", [200_000, 10], algorithm="sha512")
         got = pull(self.layby.authority, "library/app", "1")
         self.assertEqual(got, image)
@@ -281,7 +281,7 @@ class TwoUpstreams(EndToEnd):
 
 
 class Tls(unittest.TestCase):
-    """An upstream over https, with the CDN too, as Docker Hub is."""
+    """An upstream over HTTPS, as are Docker Hub and its CDN."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(_temporary_folder()))
@@ -293,11 +293,11 @@ class Tls(unittest.TestCase):
         self.hub = self.enterContext(Hub(tls=(self.certificate, key)))
         self.image = make_image(self.hub, "library/app", "1", [1 << 20])
 
-    def test_an_upstream_whose_certificate_holds_is_pulled_from(self) -> None:
+    def test_pull_from_an_upstream_with_a_trusted_certificate(self) -> None:
         with Layby(self.hub, upstream={"ca_file": self.certificate}) as layby:
             self.assertEqual(pull(layby.authority, "library/app", "1"), self.image)
 
-    def test_a_certificate_that_nobody_vouches_for_is_refused(self) -> None:
+    def test_an_untrusted_certificate_is_refused(self) -> None:
         with Layby(self.hub) as layby:
             got = layby.get("/v2/library/app/manifests/1", ACCEPT)
             self.assertIn(got.status, (502, 503))
@@ -313,7 +313,7 @@ class Tls(unittest.TestCase):
 
 
 class ConnectProxy:
-    """CONNECT and nothing else; `asked` is where to."""
+    """A proxy for CONNECT only; `asked` has the targets."""
 
     def __init__(self) -> None:
         self.asked: set[str] = set()

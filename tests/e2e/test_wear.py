@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the daemon writes to the disk, by the kernel's count.
+"""Bytes that the daemon writes to the disk, by the kernel's count.
 
-A card in an edge box dies of what is written to it, so every byte that came from
-upstream may be written once and the rest has to be small. `write_bytes` of
-/proc/PID/io counts the pages that a process made dirty, the index's and the log's too,
-whoever writes them back; a file system's own journal is not in it. A life of the
-daemon is read when it has ended and before it is reaped, so what it writes on its way
-out counts.
+Writes wear out the card of an edge box, so every byte from upstream may be written once
+and other writes must be few. `write_bytes` of /proc/PID/io counts the pages that a process
+made dirty, also of the index and the log, whoever writes them back; it doesn't count the
+journal of a file system. The count is read after the daemon has ended and before it is
+reaped, so its last writes count too.
 """
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ def io_of(process_id: int | str) -> dict[str, int]:
 
 
 def why_not_counted(folder: Path) -> str:
-    """Empty when the kernel counts what is written to `folder`."""
+    """Why the kernel doesn't count writes to `folder`; empty when it does."""
     try:
         before = io_of("self")["write_bytes"]
         with open(folder / "probe", "wb") as file:
@@ -41,7 +40,7 @@ def why_not_counted(folder: Path) -> str:
         (folder / "probe").unlink()
         counted = io_of("self")["write_bytes"] - before
     except OSError as error:
-        return f"/proc/self/io does not tell: {error}"
+        return f"/proc/self/io can't be read: {error}"
     if counted >= MIB:
         return ""
     return f"/proc/self/io counts {counted} bytes of a MiB written to {folder} (a tmpfs?)"
@@ -56,7 +55,7 @@ class Wear(EndToEnd):
         if reason := why_not_counted(folder):
             self.skipTest(reason)
         self.config = {"data_dir": str(folder / "data"), "tags": {"fresh_for": "0s"}}
-        self.written = 0  # by the lives that are over
+        self.written = 0  # by daemons that have ended
         super().setUp()
 
     def written_so_far(self) -> int:
@@ -72,7 +71,7 @@ class Wear(EndToEnd):
         self.assertEqual(self.layby.stop(), 0)
 
     def use_warm(self, images: list[str], times: int) -> None:
-        """Pulls and tag checks of what is there."""
+        """Pulls images and checks their tags."""
         for _ in range(times):
             pulls = Pulls()
             for image in images:
@@ -84,8 +83,8 @@ class Wear(EndToEnd):
                 answer = self.layby.get(f"/v2/{repo}/manifests/{tag}", ACCEPT, "HEAD")
                 self.assertEqual(answer.status, 200)
 
-    def test_each_byte_from_upstream_is_written_once_and_little_besides(self) -> None:
-        # The sizes of a language's image on Debian, of its next version, and of small services.
+    def test_each_byte_from_upstream_is_written_once_and_little_else(self) -> None:
+        # The sizes are those of a language's image on Debian and of small services.
         base = [os.urandom(29 * MIB), os.urandom(16 * MIB)]
         add_image(self.hub, "library/python", "3", [*base, os.urandom(20 * MIB), os.urandom(250),
                                                     os.urandom(3 * MIB)], comment="3")
@@ -93,7 +92,7 @@ class Wear(EndToEnd):
         make_image(self.hub, "library/nginx", "1", [29 * MIB, 13 * MIB, 600, 950, 400, 1_200, 1_400])
         images = ["library/python:3", "library/redis:7", "library/nginx:1"]
 
-        self.use_warm(images, 1)  # the first time is cold
+        self.use_warm(images, 1)  # the first use is cold
         self.layby.settle(3)
         cold = self.written_so_far()
         self.use_warm(images, 6)
@@ -101,7 +100,7 @@ class Wear(EndToEnd):
         self.end_life()
         self.layby.run()
         self.use_warm(images, 2)
-        # The tag moves, and what is new comes over a slow link, with a restart in the middle.
+        # The tag moves, and its new blobs come over a slow link, with a restart in the middle.
         add_image(self.hub, "library/python", "3", [*base, os.urandom(21 * MIB), os.urandom(250),
                                                     os.urandom(2 * MIB)], comment="3, rebuilt")
         self.hub.fault("slow", port="cdn", rate=4 * MIB, times=-1)
@@ -120,8 +119,8 @@ class Wear(EndToEnd):
         taken = self.hub.bytes_sent("cdn") + self.hub.bytes_sent("manifest")
         ratio = self.written / taken
         print(f"\nwritten {self.written:,} bytes for {taken:,} from upstream: {ratio:.4f}; "
-              f"{cold:,} by the cold pulls, {warm:,} by the warm ones; blob bytes in the last "
-              f"life {counters['store_bytes_written']:,}", flush=True)
+              f"{cold:,} by the cold pulls, {warm:,} by the warm ones; blob bytes of the last "
+              f"daemon {counters['store_bytes_written']:,}", flush=True)
         self.assertGreater(ratio, 0.99, "the kernel does not count what it should")
         self.assertLessEqual(ratio, BOUND)
         self.assertLess(warm, WARM_BOUND)

@@ -3,24 +3,23 @@
 """The store under torture.
 
 One Layby on one data_dir is started and killed again and again, at moments drawn from
-a seed: before it is ready, in mid-download, right behind a blob's last byte.  Between
-that, several clients pull images of noise through a stand-in for Docker Hub that cuts,
-stalls, corrupts and refuses.  What has to hold:
+a seed: before it is ready, in mid-download, right after a blob's last byte.  Meanwhile
+several clients pull images of random bytes through a stand-in for Docker Hub that cuts,
+stalls, corrupts and refuses.  These rules must hold:
 
-  - it starts again, whatever the last kill left, and never ends by itself;
-  - what was published before is served whole while the origin is down;
-  - whatever any client gets complete has the digest it was asked by;
-  - a download goes on where it was: an interrupted one costs less than twice its size;
-  - when all images are pulled, `blobs/` holds them and nothing else, `partial/` nothing,
-    and hashlib agrees with every file.
+  - Layby starts again, whatever the last kill left, and never ends by itself;
+  - a blob that was published is served whole while the origin is down;
+  - a complete body has the digest that its client asked for;
+  - a download resumes: an interrupted download costs less than twice its size;
+  - when all images are pulled, `blobs/` has their blobs and no others, `partial/` is
+    empty, and hashlib agrees with every file.
 
-With --evict the cache is much smaller than the images, so that blobs leave it all the
-time. What was published may then be gone; what is served must be right all the same, and
-in the end the folder holds no more than it may, nothing that isn't known, and what is
-served is what is there.
+With --evict the cache is much smaller than the images, so that Layby evicts blobs all the
+time. A published blob may then be gone, but every served blob must be right. In the end
+the folder is within its limit, has no unknown files, and its blobs are the served blobs.
 
-As after a power cut, the half-written files may also be damaged between two lives.
-The seed repeats the choices; the clock and the scheduler are not in its hands.
+Between two runs of the daemon, half-written files may also be damaged, as by a power cut.
+The seed repeats the choices, but not the clock and the scheduler.
 
     torture.py [--kills N] [--seed S] [--seconds T] [--evict]
 """
@@ -45,7 +44,7 @@ from harness import ACCEPT, ROOT, Layby, digest_of, merged, remove_tree, wait_un
 from torture_clients import (BIG, KIB, MIB, REFUSALS, Client, Evidence, Image, Origin,
                              Refused)
 
-GENERATION_BYTES = 256 * MIB  # of images, before the data_dir is begun anew
+GENERATION_BYTES = 256 * MIB  # of images, before a new data_dir begins
 LONGEST_LIFE = 2.0  # seconds from ready to the kill
 SMALL_CACHE = 40 * MIB  # twice the largest blob
 
@@ -70,9 +69,9 @@ class Outcome:
     checked: int = 0       # GETs of published blobs with the origin down
     bodies: int = 0        # complete bodies that clients got
     interrupted: int = 0   # big blobs that took more than one request upstream
-    costs: list[float] = field(default_factory=list)  # bytes sent for each, by its size
+    costs: list[float] = field(default_factory=list)  # bytes sent for each blob, by its size
     generations: int = 0
-    evicted_bytes: int = 0  # by the last life of each folder
+    evicted_bytes: int = 0  # by the last daemon of each folder
 
     def __str__(self) -> str:
         costs = f", {len(self.costs)} of them undisturbed"
@@ -80,7 +79,7 @@ class Outcome:
             mean, worst = sum(self.costs) / len(self.costs), max(self.costs)
             costs += f" at {mean:.2f} of their size, {worst:.2f} at most"
         if self.evicted_bytes:
-            costs += f"; {self.evicted_bytes // MIB} MiB evicted by lives that ended well"
+            costs += f"; {self.evicted_bytes // MIB} MiB evicted by daemons that ended normally"
         return (f"{self.kills} kills ({self.early_kills} within 50 ms, {self.in_mid_fill} in "
                 f"mid-download), {self.terms} SIGTERMs, {self.damaged} damaged partial files; "
                 f"{self.bodies} bodies checked, {self.checked} with the origin down; "
@@ -94,14 +93,14 @@ class Generation:
 
     def __init__(self, dice: random.Random, outcome: Outcome) -> None:
         self.dice, self.outcome = dice, outcome
-        # for choices among what time has brought: these may not shift the others
+        # for choices that depend on timing, which must not shift the other choices
         self.luck = random.Random(dice.getrandbits(64))
         self.origin = Origin(dice)
         self.hub = self.origin.hub
         self.evidence = Evidence()
         self.disturbed: set[str] = set()  # blobs whose partial file was damaged
         self.kept_roots: set[tuple[str, str]] = set()
-        self.kept_tags: dict[tuple[str, str], int] = {}  # how far each has moved, in the store
+        self.kept_tags: dict[tuple[str, str], int] = {}  # each tag's position in its history
         try:
             self.layby = Layby(self.hub, self.config)
         except BaseException:
@@ -115,7 +114,7 @@ class Generation:
         self.hub.close()
 
     def begin(self) -> None:
-        """Kills while the folder is made; the next start finds it as the last one left it."""
+        """Kills Layby while it makes the folder; the next start finds what the last kill left."""
         self.layby.kill()
         for _ in range(self.dice.randint(1, 3)):
             remove_tree(self.data)
@@ -124,14 +123,14 @@ class Generation:
     # -- one life
 
     def live(self) -> None:
-        """From a start to a kill; the daemon is down before and after."""
+        """Runs the daemon from a start to a kill; it is down before and after."""
         dice = self.dice
         for _ in range(dice.choice([1, 1, 2])):
             self.origin.publish()
         over = threading.Event()
         way = dice.choices(["early", "time", "body", "published", "term"], [4, 8, 6, 6, 3])[0]
         if way == "early":
-            # a third of them with clients knocking: those connect as soon as it listens
+            # In a third of these runs, clients connect as soon as Layby listens.
             clients = self.start_clients(over, eager=True) if dice.random() < 0.3 else []
             self.kill_early()
         else:
@@ -156,7 +155,7 @@ class Generation:
         self.after_the_end(way)
 
     def kill_early(self) -> None:
-        """Within the first 50 ms, mostly before it is ready."""
+        """Kills Layby within its first 50 ms, mostly before it is ready."""
         self.layby.launch()
         threading.Event().wait(self.dice.uniform(0, 0.05))
         self.kill()
@@ -166,7 +165,7 @@ class Generation:
         try:
             self.layby.run()
         except (RuntimeError, TimeoutError) as error:
-            raise Broken(f"it does not start again: {error}") from error
+            raise Broken(f"Layby does not start again: {error}") from error
 
     def start_clients(self, over: threading.Event, eager: bool = False) -> list[threading.Thread]:
         threads = []
@@ -193,14 +192,14 @@ class Generation:
         self.must_live()
         code = self.layby.stop()
         if code != 0:
-            raise Broken(f"it ends with {code} on SIGTERM")
+            raise Broken(f"Layby ends with {code} on SIGTERM")
         self.outcome.terms += 1
 
     def must_live(self) -> None:
         try:
             self.layby.alive()
         except RuntimeError as error:
-            raise Broken(f"it ended by itself: {error}") from error
+            raise Broken(f"Layby ended by itself: {error}") from error
 
     def after_the_end(self, way: str) -> None:
         if self.evidence.wrong:
@@ -220,8 +219,10 @@ class Generation:
         return sorted(self.partial.iterdir()) if self.partial.exists() else []
 
     def damage(self, path: Path) -> None:
-        """What a power cut may do to bytes that were never synced: not to a published file,
-        which may have its half-written name still."""
+        """Damages a file as a power cut damages unsynced bytes.
+
+        A published file is left alone; its name in partial/ may still be there.
+        """
         if path.stat().st_nlink > 1:
             return
         self.disturbed.add(path.name.replace("-", ":", 1))
@@ -241,15 +242,15 @@ class Generation:
     # -- what has to hold
 
     def check_what_is_published(self) -> None:
-        """With the origin down, so all of it is from the disk. Raises Broken."""
+        """Checks with the origin down, so all content is from the disk. Raises Broken."""
         sizes = self.origin.blobs()
         for digest in sorted(self.evidence.published):
-            # any repository will do that is allowed
+            # any allowed repository will do
             self.served(f"/v2/library/r0/blobs/{digest}", digest, sizes[digest])
             self.outcome.checked += 1
         for repo, digest in sorted(self.kept_roots):
             self.served(f"/v2/{repo}/manifests/{digest}", digest)
-        # Each question about what isn't there costs the time of its retries.
+        # Each request for missing content costs the time of its retries.
         unsure = sorted(self.evidence.roots - self.kept_roots)
         for repo, digest in self.luck.sample(unsure, min(2, len(unsure))):
             if self.layby.get(f"/v2/{repo}/manifests/{digest}").status == 200:
@@ -267,7 +268,7 @@ class Generation:
                          f"{'' if size is None else f' of {size}'}, {answer.body[:200]!r}")
 
     def check_tags(self) -> None:
-        """A tag that the store once had further on never goes back."""
+        """Checks that no tag moves back to an older image."""
         for (repo, tag), roots in self.origin.history.items():
             if (repo, tag) not in self.kept_tags and not {(repo, r) for r in roots} & self.kept_roots:
                 continue
@@ -299,7 +300,7 @@ class Generation:
         self.outcome.generations += 1
 
     def pull_until_whole(self, image: Image) -> None:
-        """A fault that came late or a damaged file may spoil the first tries, not the last."""
+        """Retries: a late fault or a damaged file may spoil the first tries, but not the last."""
         deadline = time.monotonic() + 30
         over = threading.Event()
         client = Client(self.origin, self.evidence, self.layby.authority, over, 0)
@@ -312,15 +313,18 @@ class Generation:
                 self.must_live()
                 client.connection.close()
                 if time.monotonic() > deadline:
-                    raise Broken(f"{image.repo}:{image.tag} ({image.parts.root}) does not come "
-                                 f"with nothing in its way: {error!r}") from error
+                    raise Broken(f"{image.repo}:{image.tag} ({image.parts.root}) can't be pulled "
+                                 f"although there are no faults: {error!r}") from error
                 over.wait(0.05)
         if self.evidence.wrong:
             raise Broken("; ".join(self.evidence.wrong[:5]))
 
     def check_cost_of_interruptions(self) -> None:
-        """By what the hub sent. Blobs that had to be begun anew are left out: those that were
-        corrupt, that came whole to a question for the rest, whose file was damaged."""
+        """Compares the bytes that the hub sent with the sizes of blobs.
+
+        Leaves out blobs whose download had to start over, because of corrupt bytes, an ignored
+        Range, or a damaged file.
+        """
         sent: Counter[str] = Counter()
         requests: Counter[str] = Counter()
         for entry in self.hub.requests("cdn", "GET"):
@@ -342,7 +346,7 @@ class Generation:
 
     def check_folder(self) -> None:
         if left := self.other_files() - fixed_names_in_format():
-            raise Broken(f"everything is published, and there is still {sorted(left)}")
+            raise Broken(f"everything is published, but these files are left: {sorted(left)}")
         if missing := self.origin.blobs().keys() - dict(self.blob_files()).keys():
             raise Broken(f"not in blobs/: {sorted(missing)}")
         self.check_blob_files()
@@ -355,7 +359,7 @@ class Generation:
         wanted = self.origin.blobs()
         for digest, path in self.blob_files():
             if digest not in wanted:
-                raise Broken(f"in blobs/ and nobody's: {digest}")
+                raise Broken(f"in blobs/, but in no image: {digest}")
             data = path.read_bytes()
             if len(data) != wanted[digest] or digest_of(data, digest.partition(":")[0]) != digest:
                 raise Broken(f"{path} has {len(data)} bytes with another digest")
@@ -367,11 +371,11 @@ class Generation:
             where = re.fullmatch(r"(sha256|sha512)/([0-9a-f]{2})/(\2[0-9a-f]+)",
                                  str(path.relative_to(self.data / "blobs")))
             if not where or path.is_symlink():
-                raise Broken(f"{path} is no blob's")
+                raise Broken(f"{path} is not the path of a blob")
             yield f"{where[1]}:{where[3]}", path
 
     def check_service_equals_folder(self) -> None:
-        """The same set, by asking for each file and by the index's own count."""
+        """Checks that files and served blobs are the same, by requests and by the index's count."""
         self.hub.down()
         self.start()
         files = dict(self.blob_files())
@@ -391,34 +395,34 @@ class Overflowing(Generation):
     config = merged(CONFIG, {"cache": {"max_bytes": SMALL_CACHE}})
 
     def check_what_is_published(self) -> None:
-        """What is left of it. Each question about what isn't costs the time of its retries."""
+        """Checks a sample of the blobs that are left; a missing blob costs the time of retries."""
         sizes = self.origin.blobs()
         for digest in self.luck.sample(sorted(self.evidence.published),
                                        min(4, len(self.evidence.published))):
             answer = self.layby.get(f"/v2/library/r0/blobs/{digest}")
             if answer.status == 200 and (answer.short or digest_of(answer.body) != digest):
                 raise Broken(f"{digest} of {sizes[digest]} bytes is served with "
-                             f"{len(answer.body)} that are not it")
+                             f"{len(answer.body)} wrong bytes")
             if answer.status != 200 and answer.status not in REFUSALS:
                 raise Broken(f"{digest}: {answer.status} {answer.body[:200]!r}")
             self.outcome.checked += answer.status == 200
 
     def check_cost_of_interruptions(self) -> None:
-        """What was evicted is fetched again, so that nothing follows from what it cost."""
+        """Checks nothing: evicted blobs are fetched again, so their costs say nothing."""
 
     def check_folder(self) -> None:
-        """A partial file may be left by a blob that found no room."""
+        """Allows partial files, which a blob that found no room may leave."""
         halves = {f"partial/{digest.replace(':', '-')}" for digest in self.origin.blobs()}
         if left := self.other_files() - fixed_names_in_format() - halves:
-            raise Broken(f"there is still {sorted(left)}")
+            raise Broken(f"these files are left: {sorted(left)}")
         self.check_blob_files()
         if (size := sum(file_sizes(self.data).values())) > SMALL_CACHE:
-            raise Broken(f"the folder has {size} bytes and may have {SMALL_CACHE}")
+            raise Broken(f"the folder has {size} bytes, but its limit is {SMALL_CACHE}")
 
 
 def fixed_names_in_format() -> set[str]:
-    """The paths in FORMAT.md's table of files that have no `<placeholder>`: what is always there.
-    The others are of blobs, published, on the way or damaged."""
+    """The paths without a `<placeholder>` in FORMAT.md's table of files, which always exist.
+    The other paths are of published, partial or damaged blobs."""
     text = (ROOT / "src/store/FORMAT.md").read_text()
     table = text.split("## Files", 1)[1].split("\n## ", 1)[0]
     paths = [path for line in table.splitlines() if line.startswith("| `")
@@ -428,7 +432,7 @@ def fixed_names_in_format() -> set[str]:
 
 def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any = None,
             kind: type[Generation] = Generation) -> Outcome:
-    """Raises Broken with what went wrong, with Layby's last lines."""
+    """Raises Broken with the broken rule and Layby's last lines."""
     outcome, dice = Outcome(), random.Random(seed)
     deadline = time.monotonic() + seconds
 
@@ -453,7 +457,7 @@ def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any 
 
 
 def end_in_order(*_: object) -> None:
-    """So that nothing is left behind, and a second signal does not interrupt that."""
+    """Raises, so that everything is cleaned up; a second signal does not interrupt the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
@@ -463,7 +467,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=None, help="repeats the choices of a run")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="ends earlier")
-    parser.add_argument("--evict", action="store_true", help="in a cache that is too small")
+    parser.add_argument("--evict", action="store_true", help="use a cache that is too small")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     signal.signal(signal.SIGTERM, end_in_order)

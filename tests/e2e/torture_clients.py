@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The torture's outside: an origin that misbehaves and clients that check all they get.
+"""The torture's environment: an origin that misbehaves and clients that check every answer.
 
-The origin is the stand-in for Docker Hub with images of noise, whose layers are shared
-and whose tags move. A client pulls, leaves in mid-body, resumes, looks; what it sees
-goes to the Evidence, which all clients of one folder share.
+The origin is the stand-in for Docker Hub with images of random bytes, whose layers are
+shared and whose tags move. A client pulls, leaves in mid-body, resumes or looks, and adds
+its observations to the Evidence, which all clients of one folder share.
 """
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from harness import ACCEPT, Headers, Hub, Parts, Response, add_image, digest_of,
 KIB, MIB = 1 << 10, 1 << 20
 BIG = 4 * MIB  # such blobs come slowly, so that kills hit them in the middle
 REPOSITORIES, TAGS = 6, 3
-# What a client may be told when the origin misbehaves; anything else is wrong.
+# The errors that a client may get when the origin misbehaves; any other status is wrong.
 REFUSALS = (404, 500, 502, 503, 504)
 
 
 
 class Refused(Exception):
-    """An error answer or a broken transfer: bad luck, not a fault."""
+    """An error answer or a broken transfer, which the rules allow."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Origin:
         return made
 
     def publish(self) -> None:
-        """Another image, behind a new tag or one that had another before."""
+        """Publishes another image with a new tag, or moves an old tag to it."""
         repo = f"library/r{self.dice.randrange(REPOSITORIES)}"
         tag = f"t{self.dice.randrange(TAGS)}"
         layers = [self.layer() for _ in range(self.dice.randint(1, 4))]
@@ -73,7 +73,7 @@ class Origin:
         return data
 
     def misbehave(self, wanted: list[str]) -> None:
-        """Faults of this round. Big blobs come slowly, so that there is a middle to be hit."""
+        """Sets the faults of this round. Big blobs come slowly, so that kills hit their middle."""
         dice = self.dice
         for digest in wanted:
             self.hub.fault("slow", digest, port="cdn", times=-1, rate=dice.randint(4, 24) * MIB)
@@ -91,13 +91,13 @@ class Origin:
 
 
 class Evidence:
-    """What the clients saw. From any thread."""
+    """What the clients saw. Usable from any thread."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.bodies = 0
         self.published: set[str] = set()  # blobs that the store has for good
-        self.roots: set[tuple[str, str]] = set()  # repository and digest of manifests that came whole
+        self.roots: set[tuple[str, str]] = set()  # repository and digest of complete manifests
         self.wrong: list[str] = []
 
     def accuse(self, what: str) -> None:
@@ -126,7 +126,7 @@ class Evidence:
 
 
 class Client:
-    """Pulls a few images of one life of Layby, in one of the ways that clients do."""
+    """Pulls a few images during one run of Layby, in the different ways of clients."""
 
     def __init__(self, origin: Origin, evidence: Evidence, authority: str, over: threading.Event,
                  seed: int) -> None:
@@ -136,12 +136,12 @@ class Client:
         self.images = list(origin.images)
 
     def run(self, eager: bool) -> None:
-        """`eager`: it begins before Layby listens and gives up only when the life is over."""
+        """An eager client begins before Layby listens and ends only when the run is over."""
         tries = self.dice.randint(2, 8)
         try:
             while not self.over.is_set() and (eager or tries > 0):
                 tries -= 1
-                # the last images are the ones that are not whole yet
+                # the last images are not cached completely yet
                 recent = self.images[-4:] if self.dice.random() < 0.7 else self.images
                 try:
                     self.dice.choice([self.pull, self.pull, self.leave_and_resume, self.look])(
@@ -149,7 +149,7 @@ class Client:
                 except (OSError, http.client.HTTPException, Refused):
                     self.connection.close()
                     self.over.wait(0.002)
-        except Exception as error:  # of this program: a thread's own would go unseen
+        except Exception as error:  # an error of this program, which would go unseen in a thread
             self.evidence.accuse(f"a client failed: {error!r}")
         finally:
             self.connection.close()
@@ -169,7 +169,7 @@ class Client:
         answer = self.ask(path, headers)
         if answer.status != 200 or digest_of(answer.body) != digest:
             self.evidence.accuse(f"{path}: {answer.status} with {len(answer.body)} complete bytes "
-                                 f"that are not the digest's")
+                                 f"that do not match the digest")
             raise Refused
         self.evidence.add_body()
         return answer.body
@@ -179,7 +179,7 @@ class Client:
         root = self.ask(f"/v2/{repo}/manifests/{image.tag}", ACCEPT, "HEAD"
                         ).headers["docker-content-digest"]
         if root not in tags:
-            self.evidence.accuse(f"{repo}:{image.tag} is {root}, which it never was")
+            self.evidence.accuse(f"{repo}:{image.tag} is {root}, which upstream never had")
         for digest in {root, image.parts.root}:
             self.content(f"/v2/{repo}/manifests/{digest}", digest, ACCEPT)
             with self.evidence.changed:
@@ -189,8 +189,8 @@ class Client:
             self.note_published(digest)
 
     def note_published(self, digest: str) -> None:
-        """A blob that came whole and is not in flight has been published. Asks until it is,
-        so that a kill can come right behind that."""
+        """A complete blob without a fill has been published. Asks until it is published, so
+        that a kill can come right after."""
         for _ in range(100):
             fills = {fill["digest"] for fill in self.ask("/stats").json()["fills"]}
             if digest not in fills:
@@ -207,7 +207,7 @@ class Client:
         if answer.status != 200 or len(begun) < some:
             raise Refused
         rest = self.ask(path, {"Range": f"bytes={some}-"})
-        # the last byte is in it, so it was checked before it was complete
+        # The answer has the last byte, so Layby checked the blob before the answer was complete.
         if rest.status != 206 or rest.body != self.origin.content(image.repo, digest)[some:]:
             self.evidence.accuse(f"{path}: {rest.status} with wrong bytes from {some} on")
         self.evidence.add_body()

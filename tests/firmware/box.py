@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A box: the built image on a disk of its own, in QEMU.
+"""A box: the built image on its own disk, in QEMU.
 
-The guest reaches the host by addresses that are put on the loopback interface meanwhile;
-the host reaches the guest by a forwarded port. The disk is behind nbdkit with a cache that
-dies with it, as that of a disk does in a power cut: cut_power() loses whatever the guest had
-not flushed. KVM where a guest really boots with it, emulation elsewhere.
+The guest reaches the host by addresses that HostAddresses puts on the loopback interface;
+the host reaches the guest by forwarded ports. nbdkit serves the disk with a cache that dies
+with nbdkit, like a disk's cache in a power cut: cut_power() loses everything that the guest
+had not flushed. The processor is emulated, without KVM.
 """
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from hub import free_port  # noqa: E402
 BOARD = os.environ.get("LAYBY_BOARD", "qemu-x86_64")
 IMAGES = Path(os.environ.get("LAYBY_IMAGE_FOLDER", ROOT / "build/image"))
 MIB = 1 << 20
-CONFIG_AT = 33 * MIB  # Of the settings partition, see firmware/disk.sh.
+CONFIG_AT = 33 * MIB  # The settings partition, see firmware/disk.sh.
 BOOT_AT = 1 * MIB
 SLOT_AT = {"A": 97 * MIB, "B": 161 * MIB}
-# RFC 2544's, which nobody routes; each process has its own.
+# From RFC 2544's range, which nobody routes; each process has its own addresses.
 HOST, CDN = (f"198.{net}.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}" for net in (18, 19))
 BOOT_SECONDS = 150
 EMULATION = ["-accel", "tcg,thread=multi"]
-# QEMU with a machine of each board; its UEFI, and the variables of that.
+# For each board: QEMU with a machine, its UEFI, and the UEFI's variables.
 MACHINES = {
     "qemu-x86_64": (["qemu-system-x86_64", "-M", "q35", "-cpu", "max", *EMULATION],
                     "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     "qemu-aarch64": (["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", *EMULATION],
                      "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
 }
-# QEMU has no Raspberry Pi 4; its kernel and its root run on any machine, from USB.
+# QEMU has no Raspberry Pi 4, but the Pi's kernel and root run on any machine, from USB.
 MACHINES["raspberrypi4"] = MACHINES["qemu-aarch64"]
 
 
 class HostAddresses:
-    """What the guest calls the host."""
+    """The addresses by which the guest reaches the host."""
 
     def __enter__(self) -> None:
         for address in (HOST, CDN):
@@ -60,9 +60,9 @@ class HostAddresses:
 
 
 class Cable:
-    """A tap interface of the host's, which the box's card is plugged into."""
+    """A tap interface of the host, to which the box's network card is connected."""
 
-    # A network so small that its route counts before that of a machine which has these, too.
+    # The small network makes this route win over a larger network with the same addresses.
     NAME, HOST, BOX, BITS = "layby-tap0", "198.51.100.9", "198.51.100.10", 29
 
     def __enter__(self) -> Cable:
@@ -75,7 +75,7 @@ class Cable:
         subprocess.run(["ip", "link", "del", self.NAME], check=False)
 
     def ask_for(self, name: str) -> str:
-        """The address that somebody answers with by mDNS (RFC 6762); empty for none in a second."""
+        """The address that mDNS (RFC 6762) gives for a name; empty if none comes in a second."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.settimeout(1)
             asker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,7 +103,7 @@ def bundle(name: str = f"layby-{BOARD}.bundle") -> Path:
 
 
 class Box:
-    """The disk, and the machine while it is on."""
+    """The disk of a box, and its machine while the box is on."""
 
     def __init__(self, settings: dict[str, Any] | None = None, disk_mib: int = 1024,
                  image: Path | None = None, board: str = BOARD) -> None:
@@ -130,14 +130,14 @@ class Box:
     # -- the disk, while the box is off
 
     def write_settings(self, name: str, text: str) -> None:
-        """A file of the settings partition, as a laptop would write it."""
+        """Writes a file of the settings partition, as a laptop would."""
         self.mtools("mcopy", "-o", "-i", f"{self.disk}@@{CONFIG_AT}", "-", f"::{name}", text=text)
 
     def remove_settings(self, name: str) -> None:
         self.mtools("mdel", "-i", f"{self.disk}@@{CONFIG_AT}", f"::{name}")
 
     def let_in(self) -> None:
-        """Makes a key for login(), and has the box know it."""
+        """Makes a key for login() and adds it to the settings."""
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.home / "key")], check=True)
         self.write_settings("authorized_keys", (self.home / "key.pub").read_text())
 
@@ -161,7 +161,7 @@ class Box:
             disk.write(os.urandom(count))
 
     def wear_out(self) -> None:
-        """From now on, or from its start on, the disk refuses all that is written to it."""
+        """Makes the disk refuse all writes, from now on or from its start on."""
         self.worn_out.touch()
 
     # -- power
@@ -169,7 +169,7 @@ class Box:
     def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user",
                   disk: str = "virtio-blk-pci", card: str = "virtio-net-pci", read_only: bool = False) -> None:
         """`network` is "user"; "elsewhere", with other addresses; "silent", where nobody answers; "none";
-        or the name of a tap interface. The others are QEMU's devices."""
+        or the name of a tap interface. `disk` and `card` are QEMU's devices."""
         self.boots += 1
         self.serial = self.home / f"serial.{self.boots}"
         pipe = self.home / "nbd"
@@ -202,7 +202,7 @@ class Box:
             "-device", "i6300esb", "-action", "watchdog=reset", "-rtc", "base=utc", *more])
 
     def monitor(self, *commands: dict[str, Any]) -> None:
-        """Commands of QEMU's machine protocol; an error is one here."""
+        """Sends commands of QEMU's machine protocol; raises when QEMU reports an error."""
         with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
             connection.settimeout(10)
             connection.connect(str(self.home / "qmp"))
@@ -216,11 +216,11 @@ class Box:
                     raise RuntimeError(f"{command}: {answer}")
 
     def cable(self, plugged_in: bool) -> None:
-        """That of its network."""
+        """Plugs the network cable in, or pulls it."""
         self.monitor({"execute": "set_link", "arguments": {"name": "net", "up": plugged_in}})
 
     def plug_in(self, stick: Path) -> None:
-        """A USB stick, from now until the machine ends."""
+        """Plugs in a USB stick, until the machine ends."""
         self.sticks += 1
         self.monitor({"execute": "blockdev-add", "arguments": {
             "driver": "raw", "node-name": f"s{self.sticks}", "read-only": True,
@@ -230,7 +230,7 @@ class Box:
                 "id": f"stick{self.sticks}", "removable": True}})
 
     def cut_power(self) -> None:
-        """The machine and the cache of its disk, at once."""
+        """Kills the machine and the cache of its disk at once."""
         for part in (self.server, self.machine):
             if part.process:
                 part.process.kill()
@@ -264,7 +264,7 @@ class Box:
         wait_until(lambda: text in self.console(), f"{text!r} on the console", seconds)
 
     def login(self, command: str, key: Path | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """Of the owner, by SSH; the box's own key has to stay the same."""
+        """Runs a command as the owner, by SSH; the box's host key must stay the same."""
         return subprocess.run(
             ["ssh", "-p", str(self.ssh_port), "-i", str(key or self.home / "key"), "-o", "IdentitiesOnly=yes",
              "-o", "BatchMode=yes", "-o", f"UserKnownHostsFile={self.known_hosts}",
@@ -272,7 +272,7 @@ class Box:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds)
 
     def run(self, command: str, seconds: float = 60) -> str:
-        """What a command says that the owner gives there; it has to go well."""
+        """The output of a command that the owner runs on the box; it must succeed."""
         done = self.login(command, seconds=seconds)
         assert done.returncode == 0, f"{command}: {done.returncode}: {done.stderr}"
         return done.stdout
@@ -291,12 +291,12 @@ class Box:
             return False
 
     def wait_until_it_serves(self, seconds: float = BOOT_SECONDS) -> float:
-        """Seconds from power to the first 200."""
+        """Returns the seconds from power to the first 200."""
         wait_until(lambda: self.answers() or self._must_live(), "the box serves", seconds)
         return time.monotonic() - self.switched_on_at
 
     def wait_until_it_is_kept(self, slot: str, seconds: float = 90) -> None:
-        """The slot; the settings are by then, too."""
+        """Waits until the slot is kept; by then the settings are kept, too."""
         wait_until(lambda: self.boot_state()[f"{slot}_OK"] == "1", f"slot {slot} kept", seconds)
 
     def _must_live(self) -> bool:
@@ -305,7 +305,7 @@ class Box:
 
 
 def make_stick(path: Path, update: Path) -> Path:
-    """With a FAT file system on the whole of it."""
+    """A stick with a FAT file system and no partitions."""
     path.unlink(missing_ok=True)
     subprocess.run(["mkfs.vfat", "-C", str(path), "65536"], check=True, capture_output=True)
     subprocess.run(["mcopy", "-i", str(path), str(update), "::layby-update.bundle"], check=True)
@@ -314,7 +314,7 @@ def make_stick(path: Path, update: Path) -> Path:
 
 def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | None = None,
           board: str = BOARD) -> Path:
-    """Another build, so many seconds newer than that of the tests; its bundle."""
+    """Builds an image that is `newer_by` seconds newer than IMAGES; returns its bundle."""
     with bundle().open("rb") as file:
         built = re.search(rb"^built=(\d+)$", file.read(1024), re.M)
     assert built

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The flashed box, from its first boot on: what its owner and its clients see.
+"""The flashed box from its first boot on, as its owner and its clients see it.
 
-Root runs this, after `scripts/image --board qemu-x86_64`.
+Needs root, and `scripts/image --board qemu-x86_64` before.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness import Dockerd, images_folder, make_image, parts_of, pull
 
 
 class BoxCase(unittest.TestCase):
-    """One box and one hub, for all tests of a class; the hub has no images but those made."""
+    """One box and one hub for all tests of a class; the tests make images, or use real ones."""
 
     settings: dict[str, Any] = {}
     real_images = False
@@ -38,7 +38,7 @@ class BoxCase(unittest.TestCase):
 class FirstBoot(BoxCase):
     real_images = True
 
-    def test_a_box_from_the_first_boot_on(self) -> None:
+    def test_a_box_serves_from_the_first_boot_on(self) -> None:
         image = make_image(self.hub, "library/app", "1", [3 * MIB, 1000])
         self.box.switch_on()
         seconds = self.box.wait_until_it_serves()
@@ -71,7 +71,7 @@ class FirstBoot(BoxCase):
         seconds = self.box.wait_until_it_serves()
         print(f"later boot: {seconds:.1f} s", flush=True)
         self.hub.down()
-        with self.subTest("what was pulled is still there after a power cut, without the hub"):
+        with self.subTest("pulled images survive a power cut, and need no hub"):
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
         self.assertEqual(self.box.boot_state(), {"ORDER": "A B", "A_OK": "1", "A_TRY": "0",
                                                  "B_OK": "0", "B_TRY": "3", "TRIED": ""})

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon that hangs is started again; a box on which nobody feeds the watchdog, too. An address
-for updates that doesn't answer is asked again.
+"""A daemon that hangs is restarted, and so is a box on which nothing feeds the watchdog. An update
+address that fails is asked again.
 
-Builds an image of its own, in which these things are done to it from within, and whose hours have
-half a minute. Root runs this, after `scripts/image --board qemu-x86_64`.
+Builds an image of its own, which causes these faults from within, and whose hours last half a
+minute. Needs root, and `scripts/image --board qemu-x86_64` before.
 """
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ sleep 2147483647
 
 
 class Updates(BaseHTTPRequestHandler):
-    """Has none at first, then what it is given."""
+    """Answers with 503 at first, then with `bundle`."""
 
     bundle: Path
     asked_at: list[float] = []
@@ -77,7 +77,7 @@ class Care(unittest.TestCase):
     def new_box(self) -> Box:
         return self.enterContext(Box(image=self.folder / f"layby-{BOARD}.img.zst"))
 
-    def test_an_address_for_updates_is_asked_again_after_an_hour(self) -> None:
+    def test_a_failed_update_address_is_asked_again_after_an_hour(self) -> None:
         Updates.bundle = self.bundle
         box = self.new_box()
         box.write_settings("network.conf", f"update = {serve(self, Updates)}/layby.bundle\n")
@@ -86,11 +86,11 @@ class Care(unittest.TestCase):
         box.wait_until_it_serves()
         wait_until(lambda: len(Updates.asked_at) == 2, "a second look", 120)
         self.assertGreater(Updates.asked_at[1] - Updates.asked_at[0], 25)
-        wait_until(lambda: "update.bundle" not in box.run("ls /run"), "the end of it", 60)
+        wait_until(lambda: "update.bundle" not in box.run("ls /run"), "the end of the update", 60)
         self.assertIn("503", box.run("logread"))
         self.assertEqual(box.get("/stats").json()["notices"], [])
 
-    def test_what_hangs_is_started_again(self) -> None:
+    def test_a_hanging_daemon_and_a_hanging_box_are_restarted(self) -> None:
         box = self.new_box()
         box.write_settings("trial", "")
         box.switch_on()
@@ -98,7 +98,7 @@ class Care(unittest.TestCase):
         box.wait_for_line("trial: the daemon hangs", 60)
         box.wait_for_line("trial: the daemon is back", 120)
         box.wait_for_line("trial: nobody feeds the watchdog", 30)
-        wait_until(lambda: box.console().count("Welcome to GRUB") == 2, "the box starts again", 150)
+        wait_until(lambda: box.console().count("Welcome to GRUB") == 2, "the box restarts", 150)
         box.wait_until_it_serves()
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The image as a file: small, the same each time, and with no door in it that stands open.
+"""The image as a file: it is small, reproducible, and has no open doors.
 
-After `scripts/image --board qemu-x86_64`; needs no root.
+Needs `scripts/image --board qemu-x86_64` before, but no root.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Image(unittest.TestCase):
         return Box.mtools("mdir", "-/", "-b", "-i", f"{self.disk}@@{partition}", "::")
 
     def files_of_the_root(self) -> list[list[str]]:
-        """Mode, owner, size, date, time and path of each."""
+        """Mode, owner, size, date, time and path of each file."""
         with self.disk.open("rb") as disk:
             disk.seek(SLOT_AT["A"])
             first = re.search(rb"layby\.root=(\d+),", disk.read(16 * MIB))
@@ -39,7 +39,7 @@ class Image(unittest.TestCase):
                                 capture_output=True, text=True, check=True).stdout
         return [line.split(maxsplit=5) for line in listed.splitlines() if " squashfs-root" in line]
 
-    def test_it_is_small(self) -> None:
+    def test_image_and_bundle_are_small(self) -> None:
         for file in (IMAGES / f"layby-{BOARD}.img.zst", bundle()):
             print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB", flush=True)
             self.assertLessEqual(file.stat().st_size, 40 * MIB, file)
@@ -49,7 +49,7 @@ class Image(unittest.TestCase):
         for name in (f"layby-{BOARD}.img.zst", f"layby-{BOARD}.bundle"):
             self.assertTrue(filecmp.cmp(self.folder / "again" / name, IMAGES / name, shallow=False), name)
 
-    def test_its_partitions(self) -> None:
+    def test_partitions_have_their_names_and_files(self) -> None:
         table = subprocess.run(["sfdisk", "-d", str(self.disk)], capture_output=True, text=True, check=True).stdout
         self.assertEqual(re.findall(r'name="([^"]+)"', table),
                          ["layby-boot", "layby-config", "layby-root-a", "layby-root-b", "layby-data"])
@@ -60,7 +60,7 @@ class Image(unittest.TestCase):
             self.assertGreater(len(text), 100, name)
         self.assertNotIn("authorized_keys", self.listing(CONFIG_AT))
 
-    def test_its_settings_are_valid(self) -> None:
+    def test_default_settings_are_valid(self) -> None:
         binary = IMAGES.parent / "static/layby"
         for name in ("layby.json", "prefetch.json"):
             text = Box.mtools("mtype", "-i", f"{self.disk}@@{CONFIG_AT}", f"::{name}")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Power cuts: while the first boot makes the data partition, while images are being pulled,
-while an update is being written. Each cut loses all that the box had not flushed.
+while an update is being written. Each cut loses everything that the box had not flushed.
 
-LAYBY_CUTS is how many of each, 3 unless told. Root runs this, after
-`scripts/image --board qemu-x86_64`.
+LAYBY_CUTS is the number of cuts of each kind, 3 by default. Needs root, and
+`scripts/image --board qemu-x86_64` before.
 """
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ CUTS = int(os.environ.get("LAYBY_CUTS", "3"))
 
 
 class ThePowerCutItself(unittest.TestCase):
-    """The negative control: bytes that were not flushed are lost, those that were are not."""
+    """The negative control: unflushed bytes are lost, flushed bytes are not."""
 
-    def test_it_loses_what_was_not_flushed(self) -> None:
+    def test_a_cut_loses_only_unflushed_bytes(self) -> None:
         for flush in (False, True):
             with self.subTest(flush=flush), tempfile.TemporaryDirectory() as folder:
                 disk, pipe = Path(folder) / "disk", Path(folder) / "nbd"
@@ -48,7 +48,7 @@ class ThePowerCutItself(unittest.TestCase):
 
 
 class FirstBoots(BoxCase):
-    def test_a_cut_in_the_first_boot(self) -> None:
+    def test_a_box_starts_after_a_cut_in_its_first_boot(self) -> None:
         for cut in range(CUTS):
             with self.subTest(cut), Box(self.settings_for(self.hub)) as box:
                 box.switch_on()
@@ -63,7 +63,7 @@ class FirstBoots(BoxCase):
 
 
 class Pulling(BoxCase):
-    def test_cuts_while_images_are_pulled(self) -> None:
+    def test_cuts_during_pulls_damage_nothing(self) -> None:
         whole = {}
         self.box.switch_on()
         self.box.wait_until_it_serves()
@@ -80,23 +80,23 @@ class Pulling(BoxCase):
                 pulls.join(60)
                 self.box.switch_on()
                 self.box.wait_until_it_serves()
-                for name in names:  # What was cut comes whole now, from what was kept and from the hub.
+                for name in names:  # Cut pulls are completed now, from kept bytes and from the hub.
                     self.assertEqual(pull(self.box.authority, name, "1"), images[name])
         self.hub.down()
         self.assertEqual(self.box.get("/stats").json()["counters"]["damaged_blobs"], 0)
-        print(f"{CUTS} cuts in pulls; {len(whole)} pulls were whole before one", flush=True)
+        print(f"{CUTS} cuts in pulls; {len(whole)} pulls were complete before a cut", flush=True)
 
     def pull_if_it_can(self, name: str, image: object, whole: dict[str, object]) -> None:
         try:
             got = pull(self.box.authority, name, "1", timeout=20)
-        except Exception:  # The power went.
+        except Exception:  # The power was cut.
             return
         self.assertEqual(got, image)
         whole[name] = image
 
 
 class Updating(BoxCase):
-    def test_cuts_while_an_update_is_written(self) -> None:
+    def test_a_box_serves_after_cuts_during_an_update(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="layby-updates-", dir="/var/tmp"))
         self.addCleanup(shutil.rmtree, folder)
         stick = make_stick(folder / "stick", build(folder, newer_by=1000))
@@ -119,7 +119,7 @@ class Updating(BoxCase):
                 wait_until(lambda: self.box.boot_state()[f"{self.box.boot_state()['ORDER'][0]}_OK"] == "1",
                            "a slot kept", BOOT_SECONDS)
                 ran[first] = ran.get(first, 0) + 1
-        print(f"{CUTS} cuts in updates; slots that ran after one: {ran}", flush=True)
+        print(f"{CUTS} cuts in updates; slots that ran after a cut: {ran}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Raspberry Pi's image, as far as it can be had without one: what the Pi's firmware reads,
-and the image booted from a USB disk, on a machine of QEMU's that has UEFI of its own.
+"""The Raspberry Pi's image, as far as it can be tested without a Pi: the files that the Pi's
+firmware reads, and a boot from a USB disk on a machine of QEMU that has its own UEFI.
 
-Root runs this; it builds the image.
+Needs root; builds the image by itself.
 """
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class RaspberryPi(BoxCase):
         return Box(cls.settings_for(cls.hub), image=cls.image, board=BOARD)
 
     def file(self, name: str) -> bytes:
-        """Of the boot partition."""
+        """A file of the boot partition."""
         return subprocess.run(["mtype", "-i", f"{self.box.disk}@@{BOOT_AT}", f"::{name}"], capture_output=True,
                               check=True).stdout
 
-    def test_what_its_firmware_reads(self) -> None:
+    def test_the_boot_partition_has_the_files_for_the_firmware(self) -> None:
         settings = self.file("config.txt").decode().split()
         self.assertLessEqual({"arm_64bit=1", "kernel=u-boot.bin"}, set(settings))
         for name, starts_with in (("start4.elf", b"\x7fELF"), ("bcm2711-rpi-4-b.dtb", b"\xd0\x0d\xfe\xed"),
@@ -51,7 +51,7 @@ class RaspberryPi(BoxCase):
             self.assertTrue(content.startswith(starts_with), name)
             self.assertGreater(len(content), 4096, name)
 
-    def test_both_tables_of_partitions(self) -> None:
+    def test_gpt_and_mbr_list_the_partitions(self) -> None:
         table = subprocess.run(["sfdisk", "-d", str(self.box.disk)], capture_output=True, text=True, check=True).stdout
         self.assertEqual(re.findall(r'name="([^"]+)"', table),
                          ["layby-boot", "layby-config", "layby-root-a", "layby-root-b", "layby-data"])
@@ -62,7 +62,7 @@ class RaspberryPi(BoxCase):
                                    (0x0E, CONFIG_AT // 512, (SLOT_AT["A"] - CONFIG_AT) // 512),
                                    (0xEE, 1, MIB // 512 - 1)])
 
-    def test_its_kernel_and_modules(self) -> None:
+    def test_a_slot_has_the_kernel_and_its_modules(self) -> None:
         slot = Path(self.enterContext(tempfile.TemporaryDirectory()))
         first = subprocess.run(["unsquashfs", "-q", "-n", "-d", str(slot / "front"), "-o", str(SLOT_AT["A"]),
                                 str(self.box.disk)], capture_output=True, text=True, check=False)
@@ -81,7 +81,7 @@ class RaspberryPi(BoxCase):
         unpacked = subprocess.run(["zstd", "-dcq", str(file)], capture_output=True, check=True).stdout
         return subprocess.run(["cpio", "-t", "--quiet"], input=unpacked, capture_output=True, check=True).stdout.decode()
 
-    def test_it_boots_and_serves(self) -> None:
+    def test_the_image_boots_and_serves(self) -> None:
         image = make_image(self.hub, "library/app", "1", [3 * MIB, 1000])
         self.box.switch_on(disk="usb-storage,bus=usb.0", card="usb-net,bus=usb.0")
         seconds = self.box.wait_until_it_serves(BOOT_SECONDS)

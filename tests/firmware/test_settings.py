@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the owner writes onto the settings partition: certificates, addresses, mistakes; and a
-box without a network, without a right clock, with its disk full or its slot damaged.
+"""Settings that the owner writes onto the settings partition: certificates, addresses, mistakes;
+and a box without a network, with a wrong clock, or with a damaged data partition or slot.
 
-Root runs this, after `scripts/image --board qemu-x86_64`.
+Needs root, and `scripts/image --board qemu-x86_64` before.
 """
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TimeServer:
 
 
 class Settings(BoxCase):
-    def test_settings(self) -> None:
+    def test_settings_take_effect_and_mistakes_are_reported(self) -> None:
         image = make_image(self.hub, "library/app", "1", [20 * MIB])
         with tempfile.TemporaryDirectory() as folder:
             certificate, key = self.certificate(Path(folder))
@@ -86,7 +86,7 @@ class Settings(BoxCase):
 
         self.box.wait_until_it_is_kept("A")
         self.box.cut_power()
-        with self.subTest("a mistake is told, and the last good settings hold"):
+        with self.subTest("a mistake is reported, and the last good settings stay in force"):
             self.box.write_settings("layby.json", '{"cahce": {}}')
             self.box.switch_on()
             self.box.wait_until_it_serves()
@@ -96,12 +96,12 @@ class Settings(BoxCase):
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
 
         self.box.cut_power()
-        with self.subTest("without a network it starts all the same, and serves when it has one"):
+        with self.subTest("without a network it starts and waits for a cable"):
             self.box.switch_on(network="none")
             self.box.wait_for_line("waits for a network cable.")
 
         self.box.cut_power()
-        with self.subTest("a data partition that is no file system any more is made anew"):
+        with self.subTest("a data partition without a file system is formatted again"):
             with self.box.disk.open("r+b") as disk:
                 disk.seek(225 * MIB)
                 disk.write(b"\xff" * 32 * MIB)
@@ -123,7 +123,7 @@ class Settings(BoxCase):
 
 
 class LoggingIn(BoxCase):
-    def test_who_has_a_key_may_log_in(self) -> None:
+    def test_only_the_owner_of_a_key_may_log_in(self) -> None:
         self.box.let_in()
         self.box.switch_on("-device", "usb-kbd,bus=usb.0")
         self.box.wait_until_it_serves()
@@ -143,7 +143,7 @@ class LoggingIn(BoxCase):
         with self.subTest("a power cut between the two moves that keep settings loses none"):
             self.box.run("mv /data/state/config /data/state/config.new && sync")
         self.box.cut_power()
-        with self.subTest("the box is known again, and its lamp blinks when there is something to be seen to"):
+        with self.subTest("the box keeps its host key, and its lamp blinks when something needs attention"):
             self.box.write_settings("layby.json", '{"cahce": {}}')
             self.box.switch_on()
             self.box.wait_until_it_serves()
@@ -154,7 +154,7 @@ class LoggingIn(BoxCase):
                            "a lamp that blinks", 60)
 
         self.box.cut_power()
-        with self.subTest("a key that was taken away stays away, whatever else is wrong"):
+        with self.subTest("a removed key stays removed, even if other settings are wrong"):
             self.box.remove_settings("authorized_keys")
             self.box.switch_on()
             self.box.wait_until_it_serves()
@@ -166,7 +166,7 @@ class LoggingIn(BoxCase):
 
 
 class WrongAddress(BoxCase):
-    def test_a_wrong_address_is_told_and_the_box_serves(self) -> None:
+    def test_a_wrong_address_is_reported_and_the_box_serves(self) -> None:
         for settings, told in (("address = 10.0.2/33", "address must look like"),
                                ("address = 10.0.2.15/24\ngateway = 192.0.2.1", "gateway must be an address in"),
                                ("hostname = a_b", "hostname may have letters")):
@@ -181,16 +181,16 @@ class WrongAddress(BoxCase):
 class WrongListen(BoxCase):
     settings = {"listen": "192.0.2.77:5000"}
 
-    def test_settings_that_layby_never_serves_with_are_left(self) -> None:
+    def test_settings_with_which_layby_never_serves_are_given_up(self) -> None:
         self.box.switch_on()
         self.box.wait_until_it_serves()
         self.assertRegex(self.box.console(), r"its last words: .*192\.0\.2\.77")
         self.assertIn("never answered with these settings", self.box.get("/").body.decode())
 
 
-@unittest.skipUnless(BOARD == "qemu-x86_64", "not this board's")
+@unittest.skipUnless(BOARD == "qemu-x86_64", "not for this board")
 class PersonalComputer(BoxCase):
-    def test_the_image_for_any_pc_boots_on_what_pcs_have(self) -> None:
+    def test_the_pc_image_boots_with_the_usual_disks_and_network_cards(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="layby-pc-", dir="/var/tmp"))
         self.addCleanup(shutil.rmtree, folder)
         build(folder, board="x86_64")
@@ -205,7 +205,7 @@ class PersonalComputer(BoxCase):
 
 @unittest.skipUnless(Path("/dev/net/tun").exists(), "no tap interfaces here")
 class FixedAddress(BoxCase):
-    def test_a_fixed_address_and_a_name(self) -> None:
+    def test_a_box_answers_at_its_fixed_address_and_name(self) -> None:
         cable = self.enterContext(Cable())
         self.box.write_settings("network.conf", f"address = {cable.BOX}/{cable.BITS}\r\ngateway = {cable.HOST}\r\n")
         self.box.switch_on(network=cable.NAME)
@@ -218,8 +218,8 @@ class FixedAddress(BoxCase):
 
 
 class DamagedRoot(BoxCase):
-    def test_a_damaged_slot_is_left_for_the_other(self) -> None:
-        """The second slot gets what the first has; then the first one's root loses a block."""
+    def test_a_box_starts_the_other_slot_when_one_is_damaged(self) -> None:
+        """Copies slot A to slot B, then damages a block of slot A's root."""
         with self.box.disk.open("r+b") as disk:
             disk.seek(97 * MIB)
             slot = disk.read(64 * MIB)
@@ -234,7 +234,7 @@ class DamagedRoot(BoxCase):
         self.assertEqual(self.box.boot_state()["A_OK"], "0")
 
         self.box.cut_power()
-        with self.subTest("so is one whose kernel can't be read"):
+        with self.subTest("the same happens when a slot's kernel can't be read"):
             self.box.set_boot_state(ORDER="A B", A_OK=1, A_TRY=0, B_OK=1, B_TRY=0)
             self.box.damage("A", 0, MIB)
             self.box.switch_on()

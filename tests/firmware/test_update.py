@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Updates of the box: taken, refused, and gone back from; the cache outlives them all.
+"""Updates of the box: installed, refused, and rolled back; the cache survives them all.
 
-Root runs this, after `scripts/image --board qemu-x86_64`.
+Needs root, and `scripts/image --board qemu-x86_64` before.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from test_appliance import BoxCase
 
 
 class Folder(SimpleHTTPRequestHandler):
-    """Of files; those asked for as /breaks-off/… end in the middle."""
+    """Serves a folder; a file requested below /breaks-off/ ends in the middle."""
 
     def do_GET(self) -> None:
         breaks_off = self.path.startswith("/breaks-off/")
@@ -41,7 +41,7 @@ class Folder(SimpleHTTPRequestHandler):
 
 
 def serve(test: unittest.TestCase, handler: Callable[..., BaseHTTPRequestHandler]) -> str:
-    """Until the test ends; its address."""
+    """Serves until the test ends; returns the address."""
     server = ThreadingHTTPServer((HOST, 0), handler)
     test.addCleanup(server.server_close)
     test.addCleanup(server.shutdown)
@@ -72,7 +72,7 @@ class Updates(BoxCase):
         self.assertIn(change, whole, name)
         return whole.replace(change, into, 1)
 
-    def test_updates(self) -> None:
+    def test_updates_are_installed_refused_or_rolled_back(self) -> None:
         image = make_image(self.hub, "library/app", "1", [2 * MIB])
         url = serve_folder(self, self.folder)
         self.box.let_in()
@@ -85,11 +85,11 @@ class Updates(BoxCase):
         whole = self.newer.read_bytes()
         refused = {
             "cut": (whole[:-MIB], "it is cut short"),
-            "changed": (whole[:-5000] + b"\0" * 100 + whole[-4900:], "aren't those that were signed"),
+            "changed": (whole[:-5000] + b"\0" * 100 + whole[-4900:], "differ from the signed ones"),
             "foreign": (self.altered("foreign", f"board={BOARD}".encode(), b"board=another"),
                         "isn't signed with the key"),
             "other-key": (self.other_key().read_bytes(), "isn't signed with the key"),
-            "other-board": (self.signed_for("raspberrypi9"), "it is for raspberrypi9"),
+            "other-board": (self.signed_for("raspberrypi9"), "the bundle is for raspberrypi9"),
             "older": (build(self.folder / "older", newer_by=-1000).read_bytes(), "it is older"),
         }
         for name, (content, reason) in refused.items():
@@ -101,14 +101,14 @@ class Updates(BoxCase):
                 self.assertEqual(self.box.boot_state(), before)
         self.assertTrue(self.box.answers())
 
-        with self.subTest("a newer one is taken from a stick"):
+        with self.subTest("a newer bundle is installed from a stick"):
             self.box.plug_in(self.stick("newer", self.newer))
-            self.box.wait_for_line("an update is put into force", 120)
+            self.box.wait_for_line("restarting into the update", 120)
             self.box.wait_until_it_is_kept("B", BOOT_SECONDS)
             self.assertEqual(self.box.boot_state()["ORDER"], "B A")
             self.assertEqual(pull(self.box.authority, "library/app", "1"), image)
 
-        with self.subTest("a download that breaks off changes nothing, nor does one that isn't there"):
+        with self.subTest("a broken download and a missing download change nothing"):
             before = self.box.boot_state()
             (self.folder / "endless").mkdir()
             with (self.folder / "endless" / self.newer.name).open("wb") as endless:
@@ -120,27 +120,27 @@ class Updates(BoxCase):
                 self.assertIn(reason, done.stderr)
             self.assertEqual(self.box.boot_state(), before)
 
-        with self.subTest("one waits for another"):
+        with self.subTest("an update waits for another update"):
             again = f"layby-update {url}/newer/{self.newer.name}"
             done = self.box.login(f"{again} & {again} & wait")
-            self.assertEqual(done.stdout.count("this is what runs here"), 2, done.stderr)
-            # Both do while the box looks at its sticks, as it does after each start.
+            self.assertEqual(done.stdout.count("this build already runs here"), 2, done.stderr)
+            # Both wait while the box looks at its sticks, as it does after each start.
             self.assertIn("this one waits for it", done.stderr)
 
-        with self.subTest("none while what runs here has yet to prove itself"):
+        with self.subTest("no update while the running slot has yet to prove itself"):
             self.box.run("killall -STOP health; slots next B 0")
             done = self.box.login(f"layby-update --force {url}/older/{self.newer.name}")
             self.assertIn("has yet to prove itself", done.stderr)
             self.assertEqual(self.box.boot_state()["A_OK"], "1")
             self.box.run("slots good B; killall -CONT health")
 
-        with self.subTest("an older one by force, with a disk on which no byte is free"):
+        with self.subTest("an older bundle is installed by force, on a full disk"):
             self.box.run("rm /data/state/ssh_host_key; dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync", 300)
             self.assertNotEqual(self.box.login("dd if=/dev/zero of=/data/more bs=64k count=1").returncode, 0)
             done = self.box.login(f"layby-update {url}/older/{self.newer.name}")
             self.assertIn("it is older", done.stderr)
             self.box.login(f"layby-update --force {url}/older/{self.newer.name}", seconds=200)
-            wait_until(lambda: self.box.console().count("an update is put into force") == 2, "the update", 10)
+            wait_until(lambda: self.box.console().count("restarting into the update") == 2, "the update", 10)
             self.assertEqual(self.box.boot_state()["A_OK"], "0")
             self.box.wait_until_it_is_kept("A", BOOT_SECONDS)
             self.assertEqual(self.box.boot_state()["ORDER"], "A B")
@@ -151,7 +151,7 @@ class Updates(BoxCase):
 
         self.box.cut_power()
         self.hub.up()
-        with self.subTest("and from an address; one that can't serve is gone back from"):
+        with self.subTest("an update from an address that can't serve is rolled back"):
             (self.folder / "broken/usr/bin").mkdir(parents=True)
             (self.folder / "broken/usr/bin/layby").write_text("#!/bin/sh\nexit 1\n")
             (self.folder / "broken/usr/bin/layby").chmod(0o755)
@@ -159,7 +159,7 @@ class Updates(BoxCase):
             self.box.write_settings("network.conf", f"update = {url}/fails/layby-{BOARD}.bundle\r\n")
             self.box.switch_on()
             self.box.wait_until_it_serves()
-            self.box.wait_for_line("an update is put into force", 120)
+            self.box.wait_for_line("restarting into the update", 120)
             wait_until(lambda: not self.box.answers(), "the restart", 60)
             self.box.wait_until_it_serves(600)
             self.box.wait_for_line("it was tried, and Layby did not work with it", 60)

@@ -6,15 +6,14 @@ Owns three loopback listeners: the registry with its token endpoint, the "CDN"
 on another address that blobs redirect to, and a control port that stays up
 when the others are down.  Manifests come from a real docker-registry that this
 starts on a storage folder, blobs straight from that folder, as a CDN in front
-of S3 would serve them; a test may lay its own blobs and manifests on top.
+of S3 would serve them; a test may add its own blobs and manifests.
 
-It behaves as Hub does where a mirror can notice: Bearer challenges and tokens
+It behaves like Docker Hub where a mirror can notice: Bearer challenges and tokens
 that expire, one scope per repository, a pull limit over a sliding window that
-counts manifest GETs and no HEADs and is told in headers, an abuse limit on
+counts manifest GETs but not HEADs and is reported in headers, an abuse limit on
 requests of any kind with a Retry-After, redirects with signatures that expire,
-400 at the CDN for any request with Authorization.  Every request is logged,
-every fault is asked for by path pattern and count.  One thread serves one
-connection.
+400 at the CDN for any request with Authorization.  Every request is logged. A
+test sets each fault by path pattern and count.  One thread serves one connection.
 """
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """In a child before exec: SIGTERM comes when the parent is gone, however it went."""
+    """For a child before exec: it gets SIGTERM when its parent ends, however it ends."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -80,7 +79,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def wait_until(ready: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Polls until `ready` gives something true; raises TimeoutError naming `what`."""
+    """Polls until `ready` returns something true; raises TimeoutError naming `what`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := ready():
@@ -163,17 +162,17 @@ class Registry:
 
 @dataclass
 class Fault:
-    """What goes wrong for the next `times` requests (-1: all) that match.
+    """A fault for the next `times` matching requests (-1: all).
 
     kinds            what the client sees                          figures used
     status           this status at once                           status, headers, body
-    throttle         429; text="pull" is the pull limit's long one retry_after, text
+    throttle         429; with text="pull", the pull limit's 429   retry_after, text
     close            the connection closed without an answer
     hang             never an answer
     stall            `after` bytes of body, then nothing more      after
     cut              closed after `after` bytes of body            after
     corrupt          the byte at `offset` of the blob flipped      offset
-    slow             so many bytes a second, each transfer by itself  rate
+    slow             `rate` bytes a second for each transfer     rate
     latency          the first byte comes late                     seconds
     ignore_range     200 with the whole body to a Range request
     drop_length      no Content-Length, the body ends with the connection
@@ -187,7 +186,7 @@ class Fault:
     port: str = ""             # "hub", "cdn"; any
     ranged: bool | None = None  # only requests with (True) or without (False) a Range
     times: int = 1
-    skip: int = 0              # so many matching requests pass unharmed before
+    skip: int = 0              # number of matching requests that pass unharmed first
     after: int = 0
     offset: int = 0
     status: int = 500
@@ -215,7 +214,7 @@ class Fault:
 
 
 class Dropped(Exception):
-    """A fault asked for the connection to end here."""
+    """Ends the connection here, because a fault says so."""
 
 
 class Hub:
@@ -299,7 +298,7 @@ class Hub:
         return made
 
     def clear_faults(self) -> None:
-        """Also lets go of requests that hang."""
+        """Also releases requests that hang."""
         with self.lock:
             cleared, self.faults = self.faults, []
         for fault in cleared:
@@ -319,7 +318,7 @@ class Hub:
 
     @property
     def pulls_counted(self) -> int:
-        """What the pull limit counts now."""
+        """The current count of the pull limit."""
         with self.lock:
             return self.pulls.count()
 
@@ -347,9 +346,9 @@ class Hub:
         return digest
 
     def move_tag(self, repo: str, tag: str, to: str) -> str:
-        """Lets a tag, new or not, stand for what `to` is, a digest or another tag; gives the digest.
+        """Points a tag, new or old, to `to`, a digest or another tag; returns the digest.
 
-        It is moved on top of the docker-registry behind, whose storage tests share.
+        Only this hub moves the tag; the storage of the docker-registry, which tests share, stays.
         """
         digest = self.digest(repo, to)
         self._tags.setdefault(repo, {})[tag] = digest
@@ -373,7 +372,7 @@ class Hub:
         return (headers["content-type"], body) if status == 200 else None
 
     def digest(self, repo: str, ref: str) -> str:
-        """What a tag stands for; a digest stands for itself."""
+        """The digest that a tag points to; a digest is returned unchanged."""
         key = self._tags.get(repo, {}).get(ref, ref)
         found = self.manifest(repo, key)
         assert found, f"{repo}:{ref} is not at the origin"
@@ -424,7 +423,7 @@ class Hub:
 
 
 class Listener:
-    """One listening socket, whose port stays its own from the start to close()."""
+    """One listening socket, which keeps its port from the start to close()."""
 
     def __init__(self, hub: Hub, role: str, host: str, port: int,
                  tls: ssl.SSLContext | None) -> None:
@@ -584,7 +583,7 @@ class Handler(BaseHTTPRequestHandler):
     # -- the registry
 
     def is_abuse(self) -> bool:
-        """Counts this request, unless it is one too many."""
+        """Whether this request is one too many; counts it if not."""
         limit, counted = self.hub.request_limit, self.hub.requests_of_late
         with self.hub.lock:
             over = limit is not None and counted.count() >= limit
@@ -615,7 +614,7 @@ class Handler(BaseHTTPRequestHandler):
         elif index := self.hub.referrers(repo, ref):
             self.answer(200, index, OCI_INDEX)
         else:
-            self.answer(404, b"404 page not found\n", "text/plain")  # as Hub says
+            self.answer(404, b"404 page not found\n", "text/plain")  # as Docker Hub answers
 
     def challenge(self, repo: str) -> None:
         scope = f',scope="repository:{repo}:pull"' if repo else ""
@@ -829,7 +828,7 @@ def main() -> int:
     parser.add_argument("--url-lifetime", type=float, default=3000)
     parser.add_argument("--pull-limit", type=int, default=100)
     parser.add_argument("--pull-window", type=float, default=21600)
-    parser.add_argument("--request-limit", type=int, help="of any kind a minute; default none")
+    parser.add_argument("--request-limit", type=int, help="requests a minute; default none")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Hub(options.images, port=options.port, control_port=options.control_port,

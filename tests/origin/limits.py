@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of something there was of late: what Docker Hub's limits count.
+"""Counts over a sliding window, as Docker Hub's limits have them.
 
-Both of its limits are of a sliding window, not of a period that begins anew: the
-pull limit of manifest GETs in six hours, the abuse limit of requests of any kind
-in a minute.
+Both limits use a sliding window, not periods that start over: the pull limit counts
+manifest GETs in six hours, the abuse limit counts requests of any kind in a minute.
 """
 from __future__ import annotations
 
@@ -33,5 +32,5 @@ class SlidingWindow:
         self._times.clear()
 
     def seconds_until_fewer(self) -> int:
-        """Whole seconds, as Retry-After has them; 0 when nothing is counted."""
+        """Whole seconds until the count falls, for Retry-After; 0 when nothing is counted."""
         return max(1, math.ceil(self._times[0] + self.seconds - self.now())) if self.count() else 0

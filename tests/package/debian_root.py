@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian systems to install the package in: folders to enter by chroot, and to boot.
 
-One system is made by mmdebstrap for all tests of a program, with what the package depends on;
-each test has a copy. Machine boots one with systemd-nspawn, in a control group and with a view
-of /sys/fs/cgroup of its own, and with the network of this machine, so that a hub on loopback is
-its Docker Hub too. Where that can't be had, Unavailable says why. Root runs all of this.
+mmdebstrap makes one system with the package's dependencies for all tests of a program; each test
+has a copy. Machine boots a copy with systemd-nspawn, with its own control group and its own view
+of /sys/fs/cgroup, and with the network of this machine, so that a hub on loopback is its Docker
+Hub too. Where a copy can't be booted, Unavailable says why. Needs root.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness import Program, remove_tree, wait_until  # noqa: E402
 from view import in_view  # noqa: E402
 
 SUITE = "bookworm"
-ALSO = ("systemd",)  # Besides what the package depends on: what runs its service.
+ALSO = ("systemd",)  # Runs the package's service, but is not a dependency.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 60
 
@@ -35,7 +35,7 @@ class Unavailable(Exception):
 
 
 def package() -> Path:
-    """The newest one that scripts/package has made."""
+    """The newest package that scripts/package has made."""
     found = sorted((ROOT / "build/package").glob("layby_*.deb"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise RuntimeError("build/package has no package: run scripts/package")
@@ -60,7 +60,7 @@ def dependencies(file: Path) -> list[str]:
 
 
 def next_version(file: Path, folder: Path, changes: dict[str, str]) -> Path:
-    """The package again, as version 99, with other text in some of its files."""
+    """A copy of the package as version 99, with other text in some of its files."""
     tree, out = folder / "next", folder / "next.deb"
     run("dpkg-deb", "--raw-extract", file, tree)
     control = tree / "DEBIAN/control"
@@ -73,7 +73,7 @@ def next_version(file: Path, folder: Path, changes: dict[str, str]) -> Path:
 
 
 class BaseSystem:
-    """What the tests' systems are copied from."""
+    """The system that the tests' systems are copied from."""
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="layby-debian-"))
@@ -93,7 +93,7 @@ class BaseSystem:
 
 
 class System:
-    """A copy of the base system that nothing runs in until it is told to."""
+    """A copy of the base system, in which no program runs by itself."""
 
     def __init__(self, base: BaseSystem) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="copy-", dir=base.home))
@@ -111,7 +111,7 @@ class System:
                    "LC_ALL=C.UTF-8", *command)
 
     def dpkg(self, *arguments: str, file: Path | None = None) -> str:
-        """dpkg in there; `file` is a package from here."""
+        """Runs dpkg in the system; `file` is a package outside of it."""
         if not file:
             return self.run("dpkg", *arguments)
         inside = self.tree / "root" / file.name
@@ -137,7 +137,7 @@ echo $$ >"/sys/fs/cgroup/$GROUP/cgroup.procs"
 exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe --kill-signal=SIGRTMIN+3 \
   --resolv-conf=off --timezone=off --machine="$GROUP" --directory="$TREE" --boot
 """
-# What ran there is gone, and so may its groups be.
+# Removes the control groups, after their processes have ended.
 CLEAN = """
 find "/sys/fs/cgroup/$GROUP" -depth -type d -exec rmdir {} +
 """
@@ -147,14 +147,14 @@ NUMBERS = itertools.count(1)
 
 
 class Machine(System):
-    """A copy that is booted."""
+    """A booted copy of the base system."""
 
     def __init__(self, base: BaseSystem) -> None:
         super().__init__(base)
         self.program = Program("nspawn")
         self.environment = {"GROUP": f"layby-{os.getpid()}-{next(NUMBERS)}",
                             "TREE": str(self.tree), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
-        self.init = 0  # Its process 1, as this machine numbers it.
+        self.init = 0  # The number of its process 1 on this machine.
         try:
             self._boot()
         except Exception:
@@ -169,7 +169,7 @@ class Machine(System):
             raise Unavailable(f"{error}\n{self.program.log()[-1000:]}") from error
 
     def _find_init(self) -> int:
-        """The child that is systemd by now; others come and go before."""
+        """The child that is systemd, or 0; other children come and go before it."""
         assert self.program.process
         pid = self.program.process.pid
         try:

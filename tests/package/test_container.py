@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The container's image, in podman and in dockerd: what is in it, and that it caches.
+"""The container image, in podman and in dockerd: its content, and that it caches.
 
-Both engines have storage of their own that ends with the test; containers share the network of
-this machine, so that a hub on loopback is their Docker Hub.
+Each engine has its own storage, which ends with the test. Containers share the network of this
+machine, so that a hub on loopback is their Docker Hub.
 """
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ VERSION = re.search(r"project\(layby VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt
 IMAGE = f"layby:{VERSION}"
 USER = 990
 MAX_BYTES = 10_000_000
-# An engine may not be allowed to raise limits, as it does unless told; nor to make control groups.
+# By default an engine raises limits and makes control groups, which may not be allowed here.
 HERE = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", "--cgroups", "disabled")
-# As strict as an engine can be asked to be; the two volumes are all that it writes to.
+# The strictest options of an engine; Layby writes only to its two volumes.
 STRICT = ("--read-only", "--volume", "/run/layby", "--cap-drop", "all", "--security-opt",
           "no-new-privileges")
 
 
 class ViewingPodman(Podman):
-    """All of its commands in one view of the control groups, with the mounts of its containers."""
+    """Runs all commands in one view of the control groups, with the mounts of the containers."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9")
@@ -52,7 +52,7 @@ class ViewingPodman(Podman):
                                    seconds=seconds)
 
     def close(self) -> None:
-        """What cleans up after a container is still at it when the container has ended."""
+        """Waits for podman's clean-up processes, which outlive their container."""
         if self.process:
             view = os.readlink(f"/proc/{self.process.pid}/ns/mnt") if self.process.poll() is None else ""
             self.stop()
@@ -81,26 +81,26 @@ class TheImage(unittest.TestCase):
     def read(self, name: str) -> str:
         return self.layer.extractfile(name).read().decode()  # type: ignore[union-attr]
 
-    def test_it_is_small(self) -> None:
+    def test_the_image_is_small(self) -> None:
         self.assertLess(FILE.stat().st_size, MAX_BYTES)
 
-    def test_it_is_named_after_the_version(self) -> None:
+    def test_the_image_is_named_after_the_version(self) -> None:
         self.assertEqual(self.names, [f"docker.io/library/{IMAGE}"])
 
-    def test_it_says_how_it_is_run(self) -> None:
+    def test_the_image_has_user_command_port_and_volume(self) -> None:
         told = self.config["config"]
         self.assertEqual((told["User"], told["Entrypoint"], told["Cmd"]),
                          (f"{USER}:{USER}", ["/usr/bin/layby"], ["serve"]))
         self.assertEqual((list(told["ExposedPorts"]), list(told["Volumes"])), (["5000/tcp"], ["/var/lib/layby"]))
 
-    def test_nothing_but_its_folders_is_the_users(self) -> None:
+    def test_only_its_folders_belong_to_the_user(self) -> None:
         self.assertEqual({m.name for m in self.layer if (m.uid, m.gid) != (0, 0)},
                          {"var/lib/layby", "run/layby"})
         self.assertEqual({(m.uid, m.gid) for m in self.layer if m.name in ("var/lib/layby", "run/layby")},
                          {(USER, USER)})
         self.assertIn(f"layby:x:{USER}:{USER}:", self.read("etc/passwd"))
 
-    def test_certificates_are_debians_and_no_others(self) -> None:
+    def test_certificates_are_only_debians(self) -> None:
         debians = list(Path("/usr/share/ca-certificates/mozilla").glob("*.crt"))
         self.assertEqual(self.read("etc/ssl/certs/ca-certificates.crt").count("BEGIN CERTIFICATE"), len(debians))
 
@@ -159,16 +159,16 @@ class InPodman(unittest.TestCase):
         self.wait_until_stored()
         self.assertIn("app:1", self.engine.podman("exec", name, "layby", "ls"))
 
-    def test_it_caches_where_it_may_do_nothing(self) -> None:
+    def test_it_caches_under_the_strictest_options(self) -> None:
         self.serve(*STRICT)
         self.pull()
 
-    def test_it_ends_at_once_and_well_when_told_to(self) -> None:
+    def test_it_stops_with_exit_code_0(self) -> None:
         name = self.serve()
         self.engine.podman("stop", "--time", "20", name)
         self.assertEqual(self.inspect(name)["State"]["ExitCode"], 0)
 
-    def test_cache_outlives_the_container(self) -> None:
+    def test_cache_survives_the_container(self) -> None:
         name = self.serve()
         self.pull()
         self.wait_until_stored()
@@ -187,12 +187,12 @@ class InDocker(unittest.TestCase):
         self.engine = self.enterContext(Dockerd("http://127.0.0.1:9"))
         self.assertIn(IMAGE, self.engine.docker("load", "--input", str(FILE)))
 
-    def test_image_is_as_it_was_made(self) -> None:
+    def test_loaded_image_has_its_user_and_command(self) -> None:
         told = json.loads(self.engine.docker("image", "inspect", IMAGE))[0]["Config"]
         self.assertEqual((told["User"], told["Entrypoint"], told["Cmd"]),
                          (f"{USER}:{USER}", ["/usr/bin/layby"], ["serve"]))
 
-    def test_it_caches_where_it_may_do_nothing(self) -> None:
+    def test_it_caches_under_the_strictest_options(self) -> None:
         hub = self.enterContext(Hub())
         image = make_image(hub, "library/app", "1", [1 << 20])
         port = free_port()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian package: what is in it, what installing, upgrading and removing it leaves.
+"""The Debian package: its content, and the files after installing, upgrading and removing it.
 
-Each test installs what scripts/package made in a Debian 12 of its own.
+Each test installs the package of scripts/package in its own Debian 12.
 """
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from harness import Hub, Program, fetch, make_image, pull, wait_until  # noqa: E
 from hub import free_port  # noqa: E402
 
 UNIT = "lib/systemd/system/layby.service"
-MAX_EXPOSURE = 2.0  # Of 10; systemd-analyze calls up to 2.0 OK with a smile.
-# What an installation may leave: dpkg's own books, and the user, who stays.
+MAX_EXPOSURE = 2.0  # Of 10; systemd-analyze rates up to 2.0 as OK, with a smile.
+# Files that an installation may leave: dpkg's records, and the user, who stays.
 BOOKS = re.compile(r"(var/lib/(dpkg|systemd)|var/log|var/cache|run|dev|root)(/|$)|"
                    r"etc/(passwd|group|shadow|gshadow)-?$|etc/\.pwd\.lock$|etc/subuid|etc/subgid")
 
@@ -55,7 +55,7 @@ class ThePackage(unittest.TestCase):
             first, second = ((output / package().name).read_bytes() for output in made)
             self.assertEqual(first, second)
 
-    def test_version_is_the_programs(self) -> None:
+    def test_package_and_program_have_the_same_version(self) -> None:
         with System(base) as system:
             system.dpkg("--install", file=package())
             self.assertEqual(system.run("layby", "version").split()[-1], field(package(), "Version"))
@@ -117,7 +117,7 @@ class AnInstallation(unittest.TestCase):
     def test_unit_is_sound(self) -> None:
         self.assertEqual(self.system.run("systemd-analyze", "verify", "--man=no", f"/{UNIT}"), "")
 
-    def test_unit_is_closed_off(self) -> None:
+    def test_unit_is_sandboxed(self) -> None:
         self.system.run("systemd-analyze", "security", "--offline=true",
                         f"--threshold={int(MAX_EXPOSURE * 10)}", f"/{UNIT}")
 
@@ -133,9 +133,9 @@ class AnInstallation(unittest.TestCase):
             wait_until(lambda: layby.alive() and "listening on" in layby.log(), "layby")
             self.assertEqual(pull(f"127.0.0.1:{port}", "library/app", "1"), image)
 
-    # -- what comes after
+    # -- upgrade and removal
 
-    def test_upgrade_keeps_what_was_edited(self) -> None:
+    def test_upgrade_keeps_edited_files(self) -> None:
         edited = self.config.read_text().replace("// \"listen\": \"0.0.0.0:5000\",", "\"listen\": \"127.0.0.1:5001\",")
         self.assertNotEqual(edited, self.config.read_text())
         self.config.write_text(edited)
@@ -144,14 +144,14 @@ class AnInstallation(unittest.TestCase):
         self.assertEqual(self.config.read_text(), edited)
         self.assertEqual((self.system.tree / "etc/layby/prefetch.json").read_text(), "{}\n")
 
-    def test_upgrade_asks_before_it_replaces_what_was_edited(self) -> None:
+    def test_upgrade_puts_changed_files_beside_edited_files(self) -> None:
         self.config.write_text("{}\n")
         new = next_version(package(), self.system.home, {"etc/layby/layby.json": "{ }\n"})
         self.system.dpkg("--force-confold", "--install", file=new)
         self.assertEqual(self.config.read_text(), "{}\n")
         self.assertEqual(self.config.with_name("layby.json.dpkg-dist").read_text(), "{ }\n")
 
-    def test_service_that_was_disabled_stays_so(self) -> None:
+    def test_disabled_service_stays_disabled(self) -> None:
         self.system.run("systemctl", "disable", "layby")
         self.system.dpkg("--install", file=next_version(package(), self.system.home, {}))
         enabled = self.system.tree / "etc/systemd/system/multi-user.target.wants/layby.service"

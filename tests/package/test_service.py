@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The package's service where systemd runs it: in a Debian 12 that is booted for each test.
+"""The package's service under systemd, in a Debian 12 that is booted for each test.
 
-systemd, its sandbox and its watchdog are the real ones. Where no system can be booted inside
-this one, all tests are skipped, and it is said why.
+systemd, its sandbox and its watchdog are real. Where no system can be booted inside this one,
+all tests are skipped with a reason.
 """
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TheService(unittest.TestCase):
         self.image = make_image(self.hub, "library/app", "1", [1 << 20])
         self.machine = self.enterContext(Machine(base))
         self.port = free_port()
-        # There before the package, which starts the service, as one that somebody has edited.
+        # Written before the package is installed, because the package starts the service.
         self.write({})
         self.machine.dpkg("--force-confold", "--install", file=package())
 
@@ -54,7 +54,7 @@ class TheService(unittest.TestCase):
         return self.machine.show("layby", name)
 
     def main_pid(self) -> int:
-        """Its process, as this machine numbers it."""
+        """The number of its process on this machine."""
         inside = self.service("MainPID")
         for status in Path("/proc").glob("[0-9]*/status"):
             try:
@@ -74,7 +74,7 @@ class TheService(unittest.TestCase):
     def pull(self) -> None:
         self.assertEqual(pull(f"127.0.0.1:{self.port}", "library/app", "1"), self.image)
 
-    def test_it_serves_as_its_user_and_may_do_nothing_else(self) -> None:
+    def test_service_runs_as_its_user_with_minimal_rights(self) -> None:
         self.assertEqual(self.service("ActiveState"), "active")
         self.assertEqual(self.service("StatusText"), f"Serving on 127.0.0.1:{self.port}")
         self.pull()
@@ -89,17 +89,17 @@ class TheService(unittest.TestCase):
                                           "/run/layby/layby.sock").split("\n")[:3],
                          ["layby:layby 750", "layby:layby 755", "layby:layby 660"])
 
-    def test_commands_reach_it(self) -> None:
+    def test_commands_reach_the_service(self) -> None:
         self.pull()
         wait_until(lambda: "app:1" in self.machine.run("layby", "ls"), "app:1 in the list")
         self.assertIn("layby", self.machine.run("layby", "status"))
 
-    def test_it_may_listen_below_1024(self) -> None:
+    def test_service_may_listen_below_1024(self) -> None:
         self.write({"listen": "127.0.0.7:80"})
         self.machine.run("systemctl", "restart", "layby")
         self.assertEqual(fetch("127.0.0.7:80", "/healthz").status, 200)
 
-    def test_data_outlives_a_restart(self) -> None:
+    def test_data_survives_a_restart(self) -> None:
         self.pull()
         wait_until(lambda: fetch(f"127.0.0.1:{self.port}", "/stats").json()["store"]["tags"] == 1, "stored tag")
         self.machine.run("systemctl", "restart", "layby")
@@ -112,7 +112,7 @@ class TheService(unittest.TestCase):
         wait_until(lambda: "SIGHUP" in self.machine.run("journalctl", "-u", "layby", "-o", "cat"), "its log")
         self.assertEqual(self.main_pid(), pid)
 
-    def test_hung_one_is_started_again(self) -> None:
+    def test_hung_service_is_restarted(self) -> None:
         self.assertEqual(self.service("WatchdogUSec"), "1min")
         self.machine.drop_in("layby.service", "[Service]\nWatchdogSec=2\n")
         self.machine.run("systemctl", "restart", "layby")
@@ -124,7 +124,7 @@ class TheService(unittest.TestCase):
         self.pull()
 
     def wait_for_life(self, times: int) -> int:
-        """Until the watchdog was told so often that it is alive; the process then."""
+        """Waits for `times` signs of life at the watchdog; returns the process."""
         seen: set[str] = set()
 
         def look() -> bool:
@@ -133,19 +133,19 @@ class TheService(unittest.TestCase):
         wait_until(look, "signs of life")
         return self.main_pid()
 
-    def test_crashed_one_is_started_again(self) -> None:
+    def test_crashed_service_is_restarted(self) -> None:
         pid = self.main_pid()
         os.kill(pid, signal.SIGKILL)
         self.wait_for_another(pid)
         self.pull()
 
-    def test_configuration_with_faults_is_not_tried_again(self) -> None:
+    def test_service_with_faulty_configuration_is_not_retried(self) -> None:
         self.write({"listne": ""})
         self.assertNotEqual(self.machine.ask("systemctl", "restart", "layby").returncode, 0)
         self.assertEqual((self.service("ActiveState"), self.service("ExecMainStatus")), ("failed", "2"))
         self.assertIn("listne", self.machine.run("journalctl", "-u", "layby", "-o", "cat"))
 
-    def test_upgrade_starts_it_again_and_loses_nothing(self) -> None:
+    def test_upgrade_restarts_the_service_and_loses_nothing(self) -> None:
         self.pull()
         wait_until(lambda: fetch(f"127.0.0.1:{self.port}", "/stats").json()["store"]["tags"] == 1, "stored tag")
         pid = self.main_pid()
@@ -154,7 +154,7 @@ class TheService(unittest.TestCase):
         self.hub.down()
         self.pull()
 
-    def test_removal_stops_it_and_purge_leaves_nothing(self) -> None:
+    def test_removal_stops_the_service_and_purge_leaves_nothing(self) -> None:
         self.pull()
         self.machine.dpkg("--remove", "layby")
         self.assertEqual(self.service("ActiveState"), "inactive")

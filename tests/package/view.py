@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A view of /sys/fs/cgroup in which control groups are those of version 2 and no others.
+"""A view of /sys/fs/cgroup that has only control groups of version 2.
 
-What boots a system or runs a container inside this one wants it so, and machines have both, or
-version 1. Whatever is mounted in the view is seen in it alone, and is gone when it ends.
+Programs that boot a system or run a container inside this one need such a view, because machines
+may have version 1, or both. Mounts in the view are visible only there, and end with the view.
 """
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ mount -t cgroup2 none /sys/fs/cgroup
 
 
 def in_view(script: str) -> list[str]:
-    """The command that runs a shell script in a view of its own."""
+    """A command that runs a shell script in its own view."""
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT + script]
