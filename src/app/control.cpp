@@ -46,14 +46,14 @@ server::Response failure_answer(const Error& error) {
 
 // A request that waits for its answer. It is destroyed when the client has gone; a later answer
 // is then dropped.
-class Waiting final : public cache::Operation {
+class Waiting final : public Operation {
  public:
   explicit Waiting(server::Handler::Respond respond)
       : respond_(std::make_shared<server::Handler::Respond>(std::move(respond))) {}
   ~Waiting() override { *respond_ = nullptr; }
 
   // Keeps the work that makes the answer; destroying this cancels the work.
-  void hold(cache::Handle work) {
+  void hold(Handle work) {
     assert(!work_);
     work_ = std::move(work);
   }
@@ -67,7 +67,7 @@ class Waiting final : public cache::Operation {
 
  private:
   const std::shared_ptr<server::Handler::Respond> respond_;
-  cache::Handle work_;
+  Handle work_;
 };
 
 Json sum_json(const cache::EvictedSum& sum) {
@@ -77,7 +77,7 @@ Json sum_json(const cache::EvictedSum& sum) {
 }  // namespace
 
 bool Control::takes(const server::Request& request) {
-  if (!request.local) return false;
+  if (!request.client.is_local) return false;
   for (const char* path :
        {"/images", "/pin", "/unpin", "/evict", "/verify", "/prefetch", "/prefetch/plan"}) {
     if (request.path == path) return true;
@@ -103,7 +103,7 @@ std::optional<cache::TagKey> Control::image_of(const server::Request& request,
   return cache::TagKey{origin->name, name->repository, oci::to_string(name->reference)};
 }
 
-cache::Handle Control::handle(const server::Request& request, Respond respond) {
+Handle Control::handle(const server::Request& request, Respond respond) {
   assert(takes(request));
   if (request.path == "/prefetch") {
     prefetch(request, respond);
@@ -131,7 +131,7 @@ cache::Handle Control::handle(const server::Request& request, Respond respond) {
   return unpin(*key, std::move(respond));
 }
 
-cache::Handle Control::list(Respond respond) {
+Handle Control::list(Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
   store_.list_images([this, answer = waiting->answer()](const Result<cache::Catalog>& catalog) {
     answer(catalog ? json_answer(200, admin::images_json(*catalog, clock_.wall_now()))
@@ -140,7 +140,7 @@ cache::Handle Control::list(Respond respond) {
   return waiting;
 }
 
-cache::Handle Control::evict_bytes(const std::string& text, Respond respond) {
+Handle Control::evict_bytes(const std::string& text, Respond respond) {
   const std::optional<std::uint64_t> bytes = parse_number(text);
   if (!bytes) {
     respond(error_answer(400, "\"bytes\" must be a number"));
@@ -153,7 +153,7 @@ cache::Handle Control::evict_bytes(const std::string& text, Respond respond) {
   return waiting;
 }
 
-cache::Handle Control::evict_image(const cache::TagKey& key, Respond respond) {
+Handle Control::evict_image(const cache::TagKey& key, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
   store_.evict_image(key, [answer = waiting->answer(), key](const Result<cache::EvictedSum>& sum) {
     if (!sum) return answer(failure_answer(sum.error()));
@@ -164,7 +164,7 @@ cache::Handle Control::evict_image(const cache::TagKey& key, Respond respond) {
   return waiting;
 }
 
-cache::Handle Control::pin(const cache::TagKey& key, Respond respond) {
+Handle Control::pin(const cache::TagKey& key, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
   store_.pin(key, [this, answer = waiting->answer(), key](const Result<bool>& was) {
     if (!was) return answer(failure_answer(was.error()));
@@ -176,7 +176,7 @@ cache::Handle Control::pin(const cache::TagKey& key, Respond respond) {
   return waiting;
 }
 
-cache::Handle Control::unpin(const cache::TagKey& key, Respond respond) {
+Handle Control::unpin(const cache::TagKey& key, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
   store_.unpin(key, [answer = waiting->answer(), key](const Result<bool>& was) {
     if (!was) return answer(failure_answer(was.error()));
@@ -198,7 +198,7 @@ void Control::prefetch(const server::Request& request, const Respond& respond) {
   respond(run ? json_answer(202, Json{{"run", *run}}) : failure_answer(run.error()));
 }
 
-cache::Handle Control::plan(const server::Request& request, Respond respond) {
+Handle Control::plan(const server::Request& request, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
   const bool sizes = http::query_value(request.query, "sizes").has_value();
   waiting->hold(

@@ -27,21 +27,21 @@ class Control final : public server::Handler {
   // Whether `request` is a command: it came over the Unix socket and has a command's path.
   static bool takes(const server::Request& request);
 
-  cache::Handle handle(const server::Request& request, Respond respond) override;
+  Handle handle(const server::Request& request, Respond respond) override;
 
  private:
   // The image that the query names; nullopt after `respond` was called with an error.
   std::optional<cache::TagKey> image_of(const server::Request& request,
                                         const Respond& respond) const;
 
-  cache::Handle list(Respond respond);
-  cache::Handle evict_bytes(const std::string& text, Respond respond);
-  cache::Handle evict_image(const cache::TagKey& key, Respond respond);
-  cache::Handle pin(const cache::TagKey& key, Respond respond);
-  cache::Handle unpin(const cache::TagKey& key, Respond respond);
+  Handle list(Respond respond);
+  Handle evict_bytes(const std::string& text, Respond respond);
+  Handle evict_image(const cache::TagKey& key, Respond respond);
+  Handle pin(const cache::TagKey& key, Respond respond);
+  Handle unpin(const cache::TagKey& key, Respond respond);
 
   void prefetch(const server::Request& request, const Respond& respond);
-  cache::Handle plan(const server::Request& request, Respond respond);
+  Handle plan(const server::Request& request, Respond respond);
 
   const cache::Cache& cache_;
   cache::Store& store_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The program. The first argument chooses a command of src/cli; `layby serve` is the daemon,
-// which src/app/appliance.cpp wires.
+// which src/app/daemon.cpp wires.
 
 #include "layby/cli/cli.h"
 

@@ -46,7 +46,7 @@ bool is_api(std::string_view path) { return path == "/v2" || path.starts_with("/
 
 }  // namespace
 
-cache::Handle Pages::handle(const server::Request& request, Respond respond) {
+Handle Pages::handle(const server::Request& request, Respond respond) {
   if (is_api(request.path)) return api_.handle(request, std::move(respond));
   if (Control::takes(request)) return control_.handle(request, std::move(respond));
   respond(page(request));

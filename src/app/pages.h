@@ -23,7 +23,7 @@ class Pages final : public server::Handler {
   Pages(server::Handler& api, Control& control, TakeSnapshot take_snapshot)
       : api_(api), control_(control), take_snapshot_(std::move(take_snapshot)) {}
 
-  cache::Handle handle(const server::Request& request, Respond respond) override;
+  Handle handle(const server::Request& request, Respond respond) override;
 
  private:
   server::Response page(const server::Request& request) const;

@@ -12,7 +12,7 @@
 #include "app/config_reader.h"
 #include "layby/base/fd.h"
 #include "layby/oci/reference.h"
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 
 namespace layby::app {
 namespace {

@@ -185,9 +185,9 @@ void Prefetching::on_ended() {
   assert(!prefetcher_.running() && schedule_);
   const cache::PrefetchReport report = prefetcher_.report();
   result_ = report.failed() ? "failed" : "done";
-  log::info("prefetch: run {} is over: {} images, {} bytes fetched, {} pulls{}", prefetcher_.run(),
-            report.tags.size(), report.bytes_done, report.pulls_spent,
-            report.failed() ? "; some failed" : "");
+  context_.events.tell(events::PrefetchEnded{prefetcher_.run(), report.tags.size(),
+                                             report.bytes_done, report.pulls_spent,
+                                             report.failed()});
   schedule_->on_ended(context_.clock.steady_now(), report.failed());
   keep_schedule_soon();
 }
@@ -219,7 +219,7 @@ void Prefetching::stop() {
   result_ = "stopped";
 }
 
-cache::Handle Prefetching::plan(bool sizes, std::function<void(Result<std::string>)> done) {
+Handle Prefetching::plan(bool sizes, std::function<void(Result<std::string>)> done) {
   if (auto error = why_not()) {
     done(*error);
     return nullptr;

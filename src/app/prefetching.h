@@ -22,6 +22,7 @@
 #include "layby/cache/prefetch.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
+#include "layby/events/events.h"
 #include "layby/policy/run_schedule.h"
 
 namespace layby::app {
@@ -35,6 +36,7 @@ class Prefetching {
     event::Loop& loop;
     event::Workers& workers;
     const Clock& clock;
+    events::Events& events;
   };
   explicit Prefetching(const Context& context);
   ~Prefetching();
@@ -49,7 +51,7 @@ class Prefetching {
   void stop();
   // Calls `done` with what a run would do, as admin::plan_json writes it. The errors are those
   // of start(), and come inside this call.
-  cache::Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
+  Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:
   struct Reading {
@@ -77,8 +79,8 @@ class Prefetching {
   std::optional<policy::RunSchedule> schedule_;  // Set while the list has images.
   bool asked_for_ = false;                       // By start(): the run ignores the window.
   std::string result_;
-  cache::Handle file_timer_;
-  cache::Handle schedule_timer_;
+  Handle file_timer_;
+  Handle schedule_timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -14,7 +14,7 @@ constexpr std::chrono::seconds kLook{20};
 
 }  // namespace
 
-RateWindows::RateWindows(const Config& config, cache::Timers& timers, const Clock& clock,
+RateWindows::RateWindows(const Config& config, Timers& timers, const Clock& clock,
                          std::function<void(std::uint64_t)> set_rate)
     : otherwise_(config.upstream.max_rate),
       timers_(timers),

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "layby/app/config.h"
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
-#include "layby/cache/async.h"
 #include "layby/policy/day_window.h"
 
 namespace layby::app {
@@ -20,7 +20,7 @@ class RateWindows {
  public:
   // Calls `set_rate` at once. If there are windows, calls it again every few seconds with the
   // rate then in force. What is passed by reference outlives this.
-  RateWindows(const Config& config, cache::Timers& timers, const Clock& clock,
+  RateWindows(const Config& config, Timers& timers, const Clock& clock,
               std::function<void(std::uint64_t)> set_rate);
 
   // The rate at this time of day, in bytes a second; 0 for no limit.
@@ -36,10 +36,10 @@ class RateWindows {
 
   const std::uint64_t otherwise_;
   std::vector<Window> windows_;
-  cache::Timers& timers_;
+  Timers& timers_;
   const Clock& clock_;
   const std::function<void(std::uint64_t)> set_rate_;
-  cache::Handle next_look_;
+  Handle next_look_;
 };
 
 }  // namespace layby::app

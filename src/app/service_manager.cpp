@@ -54,7 +54,7 @@ ServiceManager::Request ServiceManager::asked_for() {
   return {environment("NOTIFY_SOCKET"), watchdog()};
 }
 
-ServiceManager::ServiceManager(Request request, cache::Timers& timers)
+ServiceManager::ServiceManager(Request request, Timers& timers)
     : request_(std::move(request)), timers_(timers) {
   if (request_.socket.empty()) return;
   const char first = request_.socket.front();

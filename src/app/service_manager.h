@@ -12,9 +12,9 @@
 #include <string>
 #include <string_view>
 
+#include "layby/base/async.h"
 #include "layby/base/fd.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 
 namespace layby::app {
 
@@ -30,7 +30,7 @@ class ServiceManager {
   static Request asked_for();
 
   // `timers` outlives this.
-  ServiceManager(Request request, cache::Timers& timers);
+  ServiceManager(Request request, Timers& timers);
 
   // Says that the daemon serves, with `status` as one line to show, and begins to send signs of
   // life.
@@ -43,10 +43,10 @@ class ServiceManager {
   void beat();
 
   const Request request_;
-  cache::Timers& timers_;
+  Timers& timers_;
   UniqueFd fd_;
-  cache::Handle again_;
-  cache::Handle next_beat_;
+  Handle again_;
+  Handle next_beat_;
 };
 
 }  // namespace layby::app

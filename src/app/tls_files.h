@@ -66,7 +66,7 @@ class TlsFiles {
   std::optional<Marks> marks_;
   bool reading_ = false;
   SteadyTime warned_at_;
-  cache::Handle timer_;
+  Handle timer_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

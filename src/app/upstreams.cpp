@@ -78,8 +78,8 @@ policy::QuotaReserve quota_reserve(const CountLimit& limit) {
   return {0, static_cast<std::uint64_t>(std::get<int>(limit))};
 }
 
-Result<Upstreams> Upstreams::make(const Config& config, upstream::Multi& multi,
-                                  cache::Timers& timers, const Clock& clock, Counters& counters) {
+Result<Upstreams> Upstreams::make(const Config& config, upstream::Multi& multi, Timers& timers,
+                                  const Clock& clock, Counters& counters, events::Events& events) {
   Upstreams all;
   for (const UpstreamConfig& from : config.upstreams) {
     cache::GuardRules rules;
@@ -89,7 +89,8 @@ Result<Upstreams> Upstreams::make(const Config& config, upstream::Multi& multi,
     const auto guard = [&](const std::string& name, upstream::RegistryOptions options) {
       auto registry =
           std::make_unique<upstream::Registry>(std::move(options), multi, clock, counters);
-      return std::make_unique<cache::Guard>(name, rules, std::move(registry), timers, clock);
+      return std::make_unique<cache::Guard>(name, rules, std::move(registry), timers, clock,
+                                            events);
     };
     auto options = registry_options(from, config);
     if (!options.ok()) return options.error();

@@ -27,8 +27,8 @@ policy::QuotaReserve quota_reserve(const CountLimit& limit);
 class Upstreams {
  public:
   // Reads the password files. What is passed by reference outlives the origins.
-  static Result<Upstreams> make(const Config& config, upstream::Multi& multi, cache::Timers& timers,
-                                const Clock& clock, Counters& counters);
+  static Result<Upstreams> make(const Config& config, upstream::Multi& multi, Timers& timers,
+                                const Clock& clock, Counters& counters, events::Events& events);
 
   // May be called once. states() keeps looking at the origins.
   std::vector<cache::Origin> take_origins() {

@@ -11,9 +11,9 @@
 #include <random>
 #include <utility>
 
+#include "layby/base/async.h"
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 #include "layby/policy/retry.h"
 
 namespace layby::cache {

@@ -13,8 +13,8 @@
 #include <optional>
 #include <utility>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
-#include "layby/cache/async.h"
 #include "layby/policy/rate.h"
 
 namespace layby::cache {

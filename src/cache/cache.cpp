@@ -10,11 +10,11 @@
 #include <utility>
 
 #include "cache/fills.h"
+#include "cache/grant_checks.h"
 #include "cache/manifests.h"
-#include "cache/permits.h"
 #include "cache/prefetch_run.h"
-#include "cache/request.h"
-#include "layby/policy/access.h"
+#include "cache/with_retries.h"
+#include "layby/policy/repository_filter.h"
 
 namespace layby::cache {
 namespace {
@@ -35,7 +35,7 @@ bool Origin::serves(const std::string& repository) const {
   return policy::allows(allow, repository) && !policy::allows(deny, repository);
 }
 
-bool Origin::guards(const std::string& repository) const {
+bool Origin::keeps_private(const std::string& repository) const {
   return is_private && !(oci::is_docker_hub(name) && repository.starts_with("library/"));
 }
 
@@ -45,27 +45,28 @@ struct Cache::State {
   Store& store;
   Timers& timers;
   Counters& counters;
-  Permits permits;
+  GrantChecks grant_checks;
   Manifests manifests;
   Fills fills;
   Prefetcher prefetcher;
 
-  State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& clock, Counters& c)
+  State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& clock, Counters& c,
+        events::Events& events)
       : rules(std::move(r)),
         origins(std::move(o)),
         store(s),
         timers(t),
         counters(c),
-        permits(rules, s, t, c),
-        manifests({rules, s, t, clock, c, permits}),
-        fills(rules, s, t, clock, c, permits),
-        prefetcher({rules, s, t, clock, c, manifests, fills}) {}
+        grant_checks(rules, s, t, c),
+        manifests({rules, s, t, clock, c, grant_checks, events}),
+        fills(rules, s, t, clock, c, grant_checks, events),
+        prefetcher({rules, s, t, clock, c, manifests, fills, events}) {}
 };
 
 Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,
-             const Clock& clock, Counters& counters)
+             const Clock& clock, Counters& counters, events::Events& events)
     : state_(std::make_unique<State>(std::move(rules), std::move(origins), store, timers, clock,
-                                     counters)) {
+                                     counters, events)) {
   assert(!state_->origins.empty());
   assert(std::all_of(state_->origins.begin(), state_->origins.end(),
                      [](const Origin& origin) { return origin.upstream != nullptr; }));
@@ -108,7 +109,7 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
     }
     done(std::move(answer));
   };
-  if (const auto refused = origin.upstream->refusal(Ask::kList)) {
+  if (const auto refused = origin.upstream->why_not(Ask::kList)) {
     or_cached(*refused);
     return nullptr;
   }
@@ -119,7 +120,7 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
 Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, const std::string& artifact_type,
                             Done<std::string> done) {
-  if (const auto refused = origin.upstream->refusal(Ask::kList)) {
+  if (const auto refused = origin.upstream->why_not(Ask::kList)) {
     done(*refused);
     return nullptr;
   }

@@ -2,7 +2,7 @@
 //
 // After any error of the parent the registry is asked: the parent may not serve the
 // repository, may not know the registry, or may be wrong about what exists. A registry
-// that is known to be down isn't asked; its refusal is the answer. Invariants: a caller
+// that is known to be down isn't asked; the reason is the answer. Invariants: a caller
 // is answered once, and the registry isn't asked after the parent's blob began.
 
 #include "layby/cache/failover.h"
@@ -25,7 +25,7 @@ class Failover::Either final : public Operation {
     request_ = call_(parent, [this](Result<T> answer) {
       if (answer.ok()) return finish(std::move(answer));
       log::debug("parent: {}", answer.error().message);
-      if (const auto refused = registry_.refusal(ask_)) return finish(*refused);
+      if (const auto refused = registry_.why_not(ask_)) return finish(*refused);
       request_ = call_(registry_, [this](Result<T> last) { finish(std::move(last)); });
     });
   }
@@ -76,7 +76,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     Upstream* next = std::exchange(registry_, nullptr);
     if (status.ok() || next == nullptr) return sink_.on_blob_end(std::move(status));
     log::debug("parent: {}", status.error().message);
-    if (const auto refused = next->refusal(Ask::kBlob)) return sink_.on_blob_end(*refused);
+    if (const auto refused = next->why_not(Ask::kBlob)) return sink_.on_blob_end(*refused);
     inner_ = start_(*next, *this);
     if (paused_) inner_->pause();
   }
@@ -90,7 +90,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
 
 template <typename T>
 Handle Failover::either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done) {
-  if (parent_->refusal(ask)) return call(*registry_, std::move(done));
+  if (parent_->why_not(ask)) return call(*registry_, std::move(done));
   auto both = std::make_unique<Either<T>>(ask, *registry_, std::move(call), std::move(done));
   both->start(*parent_);
   return both;
@@ -98,7 +98,7 @@ Handle Failover::either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call,
 
 Handle Failover::head_manifest(const std::string& repository, const oci::Reference& reference,
                                std::chrono::milliseconds deadline, Done<ManifestHead> done) {
-  const auto share = parent_->refusal(Ask::kTagCheck) ? deadline : deadline / 2;
+  const auto share = parent_->why_not(Ask::kTagCheck) ? deadline : deadline / 2;
   return either<ManifestHead>(
       Ask::kTagCheck,
       [repository, reference, share](Upstream& upstream, auto answer) {
@@ -130,7 +130,7 @@ Handle Failover::head_blob(const std::string& repository, const oci::Digest& dig
 std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
                                                  const oci::Digest& digest, std::uint64_t offset,
                                                  BlobSink& sink) {
-  if (parent_->refusal(Ask::kBlob)) return registry_->get_blob(repository, digest, offset, sink);
+  if (parent_->why_not(Ask::kBlob)) return registry_->get_blob(repository, digest, offset, sink);
   return std::make_unique<Transfer>(
       *parent_, *registry_,
       [repository, digest, offset](Upstream& upstream, BlobSink& into) {
@@ -165,9 +165,9 @@ Handle Failover::ping(std::chrono::milliseconds deadline, std::function<void(Sta
 
 std::optional<policy::QuotaState> Failover::quota() const { return registry_->quota(); }
 
-std::optional<Error> Failover::refusal(Ask ask) {
-  if (!parent_->refusal(ask)) return std::nullopt;
-  return registry_->refusal(ask);
+std::optional<Error> Failover::why_not(Ask ask) {
+  if (!parent_->why_not(ask)) return std::nullopt;
+  return registry_->why_not(ask);
 }
 
 // Content from the parent costs nothing of this box's pull limit.

@@ -10,7 +10,7 @@
 #include <cassert>
 #include <utility>
 
-#include "layby/base/log.h"
+#include "cache/subject.h"
 
 namespace layby::cache {
 namespace {
@@ -148,8 +148,7 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
   appended_bytes_ = written_bytes_ = kept_bytes;
   if (kept_bytes > 0) {
     count(context_.counters.fills_resumed);
-    log::info("{}: an earlier fill left {} bytes{}", name(), kept_bytes,
-              whole ? ", the whole blob" : "");
+    context_.events.tell(events::FillResumed{subject(), kept_bytes, whole});
   }
   if (whole) return verify();
   ask();
@@ -180,7 +179,7 @@ void Fill::on_blob_start(const BlobStart& start) {
     transfer_.reset();
     return verify();
   }
-  context_.permits.note_given(origin_, repository_, digest_);
+  context_.grant_checks.note_granted(origin_, repository_, digest_);
   if (start.size_bytes) size_bytes_ = start.size_bytes;
   skip_bytes_ = appended_bytes_ - start.offset;
   state_ = FillState::kStreaming;
@@ -298,7 +297,7 @@ void Fill::on_blob_end(Status status) {
   state_ = FillState::kWaiting;
   if (!attempts_.retry(error, [this] { ask(); })) return fail(error);
   if (appended_bytes_ > 0) count(context_.counters.fills_resumed);
-  log::warn("{}: {}; trying again at byte {}", name(), error.message, appended_bytes_);
+  context_.events.tell(events::FillRetried{subject(), error, appended_bytes_});
 }
 
 void Fill::verify() {
@@ -331,9 +330,7 @@ void Fill::on_unkept(const Error& reason) {
   admitted_ = false;
   room_.reset();
   count(context_.counters.fills_unkept);
-  const bool full = reason.code == ErrorCode::kNoSpace;
-  log::warn("{}: passes through without being stored: {}{}", name(), reason.message,
-            full ? "; see cache.max_bytes and cache.min_free_bytes, or use a larger disk" : "");
+  context_.events.tell(events::FillUnkept{subject(), reason});
   on_consumed();
 }
 
@@ -349,7 +346,7 @@ void Fill::on_verified() {
 void Fill::on_published() {
   assert(verified() && !unkept_);
   count(context_.counters.fills_published);
-  log::info("{}: stored, {} bytes", name(), *size_bytes_);
+  context_.events.tell(events::BlobPublished{subject(), *size_bytes_});
   end(Status());
 }
 
@@ -358,7 +355,7 @@ void Fill::on_writer_error(Error error) {
   if (error.code == ErrorCode::kCorrupt) count(context_.counters.digest_mismatches);
   if (!verified()) return fail(error);
   // Readers have the whole, verified blob in an open file. Only keepers hear of the error.
-  log::error("{}: served but not stored: {}", name(), error.message);
+  context_.events.tell(events::NotStored{subject(), error});
   count(context_.counters.fills_failed);
   unkept_reason_ = error;
   end(Status());
@@ -368,7 +365,7 @@ void Fill::cancel() { end(Error{ErrorCode::kCancelled, name() + ": stopped"}); }
 
 void Fill::fail(const Error& error) {
   count(context_.counters.fills_failed);
-  log::warn("{}: given up: {}", name(), error.message);
+  context_.events.tell(events::FillFailed{subject(), error});
   end(error);
 }
 
@@ -438,6 +435,8 @@ void Fill::leave(FillReader* reader) {
   }
   on_consumed();
 }
+
+events::Subject Fill::subject() const { return subject_of(origin_, repository_, digest_); }
 
 std::string Fill::name() const { return repository_ + "@" + digest_.str(); }
 

@@ -26,7 +26,7 @@
 
 #include "cache/attempts.h"
 #include "cache/background.h"
-#include "cache/permits.h"
+#include "cache/grant_checks.h"
 #include "cache/room.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
@@ -56,7 +56,8 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     Counters& counters;
     Room& room;
     Background& background;
-    Permits& permits;
+    GrantChecks& grant_checks;
+    events::Events& events;
   };
 
   // Calls `on_over` once, when the fill has ended. `on_over` must not destroy the fill.
@@ -87,7 +88,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
     return &origin_ == &origin && repository_ == repository;
   }
   // Whether its content may be private.
-  bool is_guarded() const { return origin_.guards(repository_); }
+  bool is_private() const { return origin_.keeps_private(repository_); }
 
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
@@ -138,6 +139,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   bool verified() const { return state_ == FillState::kPublishing; }
   std::uint64_t readable_bytes() const;
   std::string name() const;
+  events::Subject subject() const;
 
   const Context& context_;
   const Origin& origin_;

@@ -10,7 +10,7 @@
 #include <cassert>
 #include <utility>
 
-#include "cache/request.h"
+#include "cache/with_retries.h"
 
 namespace layby::cache {
 namespace {
@@ -48,35 +48,35 @@ class Fills::Fetch final : public Operation {
 };
 
 Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock,
-             Counters& counters, Permits& permits)
+             Counters& counters, GrantChecks& grant_checks, events::Events& events)
     : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
-             [this] { stop_keeping(); }}),
+             [this] { stop_keeping(); }, events}),
       background_(timers, clock, [this] { update_background(); }),
-      context_{rules, store, timers, counters, room_, background_, permits} {}
+      context_{rules, store, timers, counters, room_, background_, grant_checks, events} {}
 
-bool Fills::needs_permit(const Origin& origin, const std::string& repository,
-                         const oci::Digest& digest) const {
-  if (context_.permits.is_needed(origin, repository, digest)) return true;
+bool Fills::needs_grant_check(const Origin& origin, const std::string& repository,
+                              const oci::Digest& digest) const {
+  if (context_.grant_checks.is_needed(origin, repository, digest)) return true;
   const Fill* fill = find(digest);
-  return fill != nullptr && fill->is_guarded() && !fill->is_for(origin, repository);
+  return fill != nullptr && fill->is_private() && !fill->is_for(origin, repository);
 }
 
 Handle Fills::open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<std::unique_ptr<BlobReader>> done) {
-  if (!needs_permit(origin, repository, digest)) {
-    return open_permitted(origin, repository, digest, std::move(done));
+  if (!needs_grant_check(origin, repository, digest)) {
+    return open_granted(origin, repository, digest, std::move(done));
   }
-  return context_.permits.blob<std::unique_ptr<BlobReader>>(
+  return context_.grant_checks.blob<std::unique_ptr<BlobReader>>(
       origin, repository, digest,
       [this, &origin, repository, digest](auto answer) {
-        return open_permitted(origin, repository, digest, std::move(answer));
+        return open_granted(origin, repository, digest, std::move(answer));
       },
       std::move(done));
 }
 
-Handle Fills::open_permitted(const Origin& origin, const std::string& repository,
-                             const oci::Digest& digest,
-                             Cache::Done<std::unique_ptr<BlobReader>> done) {
+Handle Fills::open_granted(const Origin& origin, const std::string& repository,
+                           const oci::Digest& digest,
+                           Cache::Done<std::unique_ptr<BlobReader>> done) {
   const auto at = fills_.find(digest);
   if (at != fills_.end() && at->second->can_be_joined()) {
     count(context_.counters.blob_shared);
@@ -93,7 +93,7 @@ Handle Fills::open_permitted(const Origin& origin, const std::string& repository
     return nullptr;
   }
   count(context_.counters.blob_misses);
-  if (const auto refused = origin.upstream->refusal(Ask::kBlob)) {
+  if (const auto refused = origin.upstream->why_not(Ask::kBlob)) {
     done(*refused);
     return nullptr;
   }
@@ -102,19 +102,19 @@ Handle Fills::open_permitted(const Origin& origin, const std::string& repository
 
 Handle Fills::head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Cache::Done<BlobHead> done) {
-  if (!needs_permit(origin, repository, digest)) {
-    return head_permitted(origin, repository, digest, std::move(done));
+  if (!needs_grant_check(origin, repository, digest)) {
+    return head_granted(origin, repository, digest, std::move(done));
   }
-  return context_.permits.blob<BlobHead>(
+  return context_.grant_checks.blob<BlobHead>(
       origin, repository, digest,
       [this, &origin, repository, digest](auto answer) {
-        return head_permitted(origin, repository, digest, std::move(answer));
+        return head_granted(origin, repository, digest, std::move(answer));
       },
       std::move(done));
 }
 
-Handle Fills::head_permitted(const Origin& origin, const std::string& repository,
-                             const oci::Digest& digest, Cache::Done<BlobHead> done) {
+Handle Fills::head_granted(const Origin& origin, const std::string& repository,
+                           const oci::Digest& digest, Cache::Done<BlobHead> done) {
   if (const auto at = fills_.find(digest); at != fills_.end() && at->second->size_bytes()) {
     done(BlobHead{at->second->size_bytes()});
     return nullptr;
@@ -124,11 +124,11 @@ Handle Fills::head_permitted(const Origin& origin, const std::string& repository
     done(BlobHead{blob->size_bytes});
     return nullptr;
   }
-  if (const auto refused = origin.upstream->refusal(Ask::kBlob)) {
+  if (const auto refused = origin.upstream->why_not(Ask::kBlob)) {
     done(*refused);
     return nullptr;
   }
-  return request<BlobHead>(
+  return with_retries<BlobHead>(
       context_.rules.retry, context_.timers, context_.counters,
       [&upstream = *origin.upstream, repository, digest](auto answer) {
         return upstream.head_blob(repository, digest, std::move(answer));

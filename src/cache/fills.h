@@ -19,7 +19,7 @@ namespace layby::cache {
 class Fills {
  public:
   Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock, Counters& counters,
-        Permits& permits);
+        GrantChecks& grant_checks, events::Events& events);
 
   Handle open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<std::unique_ptr<BlobReader>> done);
@@ -45,12 +45,12 @@ class Fills {
   class Fetch;
 
   // Whether upstream must be asked before the blob is served in this repository.
-  bool needs_permit(const Origin& origin, const std::string& repository,
-                    const oci::Digest& digest) const;
-  Handle open_permitted(const Origin& origin, const std::string& repository,
-                        const oci::Digest& digest, Cache::Done<std::unique_ptr<BlobReader>> done);
-  Handle head_permitted(const Origin& origin, const std::string& repository,
-                        const oci::Digest& digest, Cache::Done<BlobHead> done);
+  bool needs_grant_check(const Origin& origin, const std::string& repository,
+                         const oci::Digest& digest) const;
+  Handle open_granted(const Origin& origin, const std::string& repository,
+                      const oci::Digest& digest, Cache::Done<std::unique_ptr<BlobReader>> done);
+  Handle head_granted(const Origin& origin, const std::string& repository,
+                      const oci::Digest& digest, Cache::Done<BlobHead> done);
   std::uint64_t reserved_bytes() const;
   void update_background();
   // A caller of fetch() left: ends the fill unless others want the blob.

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "layby/base/bytes.h"
-#include "layby/base/log.h"
 
 namespace layby::cache {
 namespace {
@@ -176,12 +175,13 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
 };
 
 Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
-             const Clock& clock)
+             const Clock& clock, events::Events& events)
     : name_(std::move(name)),
       rules_(rules),
       inner_(std::move(inner)),
       timers_(timers),
       clock_(clock),
+      events_(events),
       log_(rules.requests_per_minute) {}
 
 Guard::~Guard() = default;
@@ -283,7 +283,7 @@ Handle Guard::ping(milliseconds deadline, std::function<void(Status)> done) {
 
 std::optional<policy::QuotaState> Guard::quota() const { return inner_->quota(); }
 
-std::optional<Error> Guard::refusal(Ask ask) {
+std::optional<Error> Guard::why_not(Ask ask) {
   const SteadyTime now = clock_.steady_now();
   const State state = breaker_.state();
   if (state == State::kOpen) {
@@ -358,6 +358,17 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
       break;
   }
   after_change(before);
+  tell_quota();
+}
+
+void Guard::tell_quota() {
+  const auto now = inner_->quota();
+  if (!now) return;
+  const bool same = told_quota_ && told_quota_->limit.count == now->limit.count &&
+                    told_quota_->remaining.count == now->remaining.count;
+  if (same) return;
+  told_quota_ = now;
+  events_.tell(events::QuotaChanged{name_, now->limit.count, now->remaining.count});
 }
 
 // Docker Hub sends two kinds of 429. The pull limit concerns manifests alone, and its answer
@@ -375,16 +386,17 @@ void Guard::on_throttled(const Asked& asked, const Error& error) {
   const seconds wait = std::min<seconds>(error.retry_after.value_or(usual), kLongestQuiet);
   quiet_until = std::max(quiet_until, now + wait);
   if (!is_pull_limit) log_.drain(now);
-  log::warn("{}: answered 429; {} wait {}", name_,
-            is_pull_limit ? "requests for manifests" : "all requests", format_duration(wait));
+  events_.tell(events::Throttled{name_, is_pull_limit, wait});
 }
 
 void Guard::after_change(State before) {
   const State now = breaker_.state();
   if (now == State::kOpen && before != State::kOpen) {
-    log::warn("{}: considered down; cached content is served until it answers a ping", name_);
+    events_.tell(events::LinkChanged{name_, events::Link::kDown});
   }
-  if (now == State::kClosed && before == State::kOpen) log::info("{}: answers again", name_);
+  if (now == State::kClosed && before == State::kOpen) {
+    events_.tell(events::LinkChanged{name_, events::Link::kUp});
+  }
   if (now == State::kClosed) {
     probe_timer_.reset();
     return;

@@ -8,8 +8,8 @@
 #include <cassert>
 #include <utility>
 
-#include "cache/request.h"
-#include "layby/base/log.h"
+#include "cache/subject.h"
+#include "cache/with_retries.h"
 #include "layby/oci/manifest.h"
 
 namespace layby::cache {
@@ -51,7 +51,7 @@ ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string
 void ManifestFetch::start() {
   assert(!request_ && !answer_);
   const auto& context = owner_.context_;
-  request_ = request<ManifestAnswer>(
+  request_ = with_retries<ManifestAnswer>(
       context.rules.retry, context.timers, context.counters,
       [this](Manifests::Done done) {
         return origin_.upstream->get_manifest(
@@ -72,7 +72,9 @@ Handle ManifestFetch::wait(Manifests::Done done) {
 void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   assert(!answer_);
   if (!answer.ok()) {
-    log::warn("{}@{}: {}", repository_, oci::to_string(reference_), answer.error().message);
+    const std::string reference = oci::to_string(reference_);
+    owner_.context_.events.tell(
+        events::ManifestFailed{{origin_.name, repository_, reference}, answer.error()});
     if (is_refusal(answer.error())) {
       owner_.unknowns_.note(Manifests::key_of(origin_, repository_, reference_), answer.error());
     }
@@ -83,7 +85,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   }
   assert(answer->bytes);
   answer_ = *answer;
-  owner_.context_.permits.note_given(origin_, repository_, answer_->digest);
+  owner_.context_.grant_checks.note_granted(origin_, repository_, answer_->digest);
   // A weak pointer: the store may answer after this fetch is gone.
   owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
                                      [weak = weak_from_this()](const Status& status) {
@@ -97,8 +99,8 @@ void ManifestFetch::on_stored(const Status& status) {
   if (status.ok()) {
     for (const TagKey& tag : tags_) owner_.confirm(tag, answer_->digest);
   } else {
-    log::error("manifest {}: served but not stored: {}", answer_->digest.str(),
-               status.error().message);
+    owner_.context_.events.tell(
+        events::NotStored{subject_of(origin_, repository_, answer_->digest), status.error()});
   }
   finish();
   keepers_.settle(status);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cache/manifest_fetch.h"
+#include "cache/subject.h"
 #include "cache/tag_check.h"
 #include "layby/base/log.h"
 
@@ -28,11 +29,27 @@ bool is_recent(WallTime indexed_at, WallTime now) {
   return indexed_at <= now && now - indexed_at < kIndexedConfirmation;
 }
 
+events::Served served(ManifestSource source) {
+  switch (source) {
+    case ManifestSource::kHit:
+      return events::Served::kCached;
+    case ManifestSource::kChecked:
+      return events::Served::kConfirmed;
+    case ManifestSource::kFetched:
+      return events::Served::kFetched;
+    case ManifestSource::kStale:
+      return events::Served::kStale;
+    case ManifestSource::kHeld:
+      return events::Served::kHeld;
+  }
+  return events::Served::kCached;
+}
+
 }  // namespace
 
 Manifests::Manifests(const Context& context)
     : context_(context),
-      tag_moves_(context.clock, context.counters),
+      tag_moves_(context.clock, context.counters, context.events),
       unknowns_(context.rules.unknown_for, context.clock),
       refresher_(
           context.rules.keep_fresh, context.timers, context.clock,
@@ -61,28 +78,32 @@ std::optional<Error> Manifests::unknown(const Key& key) {
 
 Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, Done done) {
-  if (!context_.permits.is_needed(origin, repository, digest)) {
-    return permitted(origin, repository, digest, std::move(done));
+  if (!context_.grant_checks.is_needed(origin, repository, digest)) {
+    return granted(origin, repository, digest, std::move(done));
   }
-  return context_.permits.manifest<ManifestAnswer>(
+  return context_.grant_checks.manifest<ManifestAnswer>(
       origin, repository, digest,
       [this, &origin, repository, digest](Done answer) {
-        return permitted(origin, repository, digest, std::move(answer));
+        return granted(origin, repository, digest, std::move(answer));
       },
       std::move(done));
 }
 
-Handle Manifests::permitted(const Origin& origin, const std::string& repository,
-                            const oci::Digest& digest, Done done) {
-  if (auto answer = stored(digest, ManifestSource::kHit)) return give(*std::move(answer), done);
+Handle Manifests::granted(const Origin& origin, const std::string& repository,
+                          const oci::Digest& digest, Done done) {
+  const auto subject = subject_of(origin, repository, digest);
+  if (auto answer = stored(digest, ManifestSource::kHit)) {
+    return give(subject, *std::move(answer), done);
+  }
   const Key key = key_of(origin, repository, digest);
   const bool first = !fetches_.contains(key);
   auto refused = unknown(key);
-  if (!refused) refused = fetch_refusal(origin, repository, digest);
-  if (refused) return give(*std::move(refused), done);
+  if (!refused) refused = why_not_fetch(origin, repository, digest);
+  if (refused) return give(subject, *std::move(refused), done);
   return fetch(origin, repository, digest)
-      ->wait([this, first, done = std::move(done)](const Result<ManifestAnswer>& answer) {
-        count_answer(answer, first);
+      ->wait([this, &origin, repository, digest, first,
+              done = std::move(done)](const Result<ManifestAnswer>& answer) {
+        note_answer(subject_of(origin, repository, digest), answer, first);
         done(answer);
       });
 }
@@ -100,7 +121,7 @@ ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag, WallTi
   const WallTime looked_at = held.value_or(checked_at);
   const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
   if (policy::tag_freshness(looked_at, now, fresh_for) == Freshness::kFresh) return as_known;
-  if (origin.upstream->refusal(Ask::kTagCheck)) return ManifestSource::kStale;
+  if (origin.upstream->why_not(Ask::kTagCheck)) return ManifestSource::kStale;
   const auto more = context_.rules.stale_while_revalidate;
   const auto usable_for = fresh_for + std::min(more, policy::kForever - fresh_for);
   if (policy::tag_freshness(looked_at, now, usable_for) == Freshness::kStale) {
@@ -118,7 +139,7 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
   if (answer) answer->source = usable(origin, tag, tagged->checked_at);
   if (answer && answer->source != ManifestSource::kFetched) {
     refresher_.on_used(origin, tag, fresh_for(tag));
-    return give(*std::move(answer), done);
+    return give(subject_of(tag), *std::move(answer), done);
   }
   const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
@@ -126,14 +147,14 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
   // Nothing is cached under this tag, so the check is judged as kList: a doubtful link would
   // refuse kTagCheck, and a used-up pull limit would refuse kManifest. The check may find a
   // manifest that is stored under another tag.
-  if (!refused && first && !answer) refused = origin.upstream->refusal(Ask::kList);
-  if (refused) return give(*std::move(refused), done);
+  if (!refused && first && !answer) refused = origin.upstream->why_not(Ask::kList);
+  if (refused) return give(subject_of(tag), *std::move(refused), done);
   return check(origin, tag, true)
       ->wait(head, [this, first, &origin, tag,
                     done = std::move(done)](const Result<ManifestAnswer>& checked) {
         // Only tags that exist: a client may ask for any name.
         if (checked.ok()) refresher_.on_used(origin, tag, fresh_for(tag));
-        count_answer(checked, first);
+        note_answer(subject_of(tag), checked, first);
         done(checked);
       });
 }
@@ -152,7 +173,7 @@ std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& t
 }
 
 void Manifests::check_in_background(const Origin& origin, const TagKey& tag) {
-  if (!cached(tag) || origin.upstream->refusal(Ask::kTagCheck)) return;
+  if (!cached(tag) || origin.upstream->why_not(Ask::kTagCheck)) return;
   if (origin.upstream->patience(Ask::kTagCheck).wait.count() > 0) return;
   check(origin, tag, false);
 }
@@ -167,10 +188,10 @@ std::shared_ptr<ManifestFetch> Manifests::fetch(const Origin& origin, const std:
   return fetch;
 }
 
-std::optional<Error> Manifests::fetch_refusal(const Origin& origin, const std::string& repository,
+std::optional<Error> Manifests::why_not_fetch(const Origin& origin, const std::string& repository,
                                               const oci::Reference& reference) const {
   if (fetches_.contains(key_of(origin, repository, reference))) return std::nullopt;
-  return origin.upstream->refusal(Ask::kManifest);
+  return origin.upstream->why_not(Ask::kManifest);
 }
 
 void Manifests::forget(const Key& key, [[maybe_unused]] const ManifestFetch& fetch) {
@@ -197,7 +218,7 @@ std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest, Manif
   if (!manifest) return std::nullopt;
   if (!is_sound(digest, *manifest->bytes)) {
     count(context_.counters.digest_mismatches);
-    log::error("manifest {} is damaged on the disk; it is fetched again", digest.str());
+    context_.events.tell(events::ManifestDamaged{digest});
     return std::nullopt;
   }
   const std::uint64_t size = manifest->bytes->size();
@@ -263,19 +284,22 @@ void Manifests::note_move(const TagKey& tag, const oci::Digest& from, const oci:
   tag_moves_.set_fetch_bytes(tag, to, fetch_bytes);
 }
 
-Handle Manifests::give(Result<ManifestAnswer> answer, const Done& done) const {
+Handle Manifests::give(const events::Subject& image, Result<ManifestAnswer> answer,
+                       const Done& done) const {
   assert(!answer.ok() || answer->source != ManifestSource::kFetched);
-  count_answer(answer, true);
+  note_answer(image, answer, true);
   done(std::move(answer));
   return nullptr;
 }
 
-void Manifests::count_answer(const Result<ManifestAnswer>& answer, bool first) const {
+void Manifests::note_answer(const events::Subject& image, const Result<ManifestAnswer>& answer,
+                            bool first) const {
   Counters& counters = context_.counters;
-  if (!answer.ok() || answer->source == ManifestSource::kFetched) {
-    count(first ? counters.manifest_misses : counters.manifest_shared);
-    return;
-  }
+  const bool was_here = answer.ok() && answer->source != ManifestSource::kFetched;
+  if (!was_here) count(first ? counters.manifest_misses : counters.manifest_shared);
+  if (!answer.ok()) return;
+  context_.events.tell(events::Pulled{image, answer->digest, served(answer->source)});
+  if (!was_here) return;
   count(counters.manifest_hits);
   context_.store.touch_manifest(answer->digest);
   if (answer->source == ManifestSource::kStale) count(counters.stale_served);

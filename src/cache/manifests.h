@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "cache/permits.h"
+#include "cache/grant_checks.h"
 #include "cache/refresher.h"
 #include "cache/tag_moves.h"
 #include "cache/unknowns.h"
@@ -41,7 +41,8 @@ class Manifests {
     Timers& timers;
     const Clock& clock;
     Counters& counters;
-    Permits& permits;
+    GrantChecks& grant_checks;
+    events::Events& events;
   };
   using Done = Cache::Done<ManifestAnswer>;
 
@@ -58,7 +59,7 @@ class Manifests {
   std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
                                        const oci::Reference& reference);
   // Why that fetch should not begin now; nullopt when it may, or is in flight.
-  std::optional<Error> fetch_refusal(const Origin& origin, const std::string& repository,
+  std::optional<Error> why_not_fetch(const Origin& origin, const std::string& repository,
                                      const oci::Reference& reference) const;
   // The digest of a tag at its last check.
   std::optional<StoredTag> known(const TagKey& tag) const;
@@ -81,8 +82,8 @@ class Manifests {
 
   Handle by_digest(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done done);
-  Handle permitted(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                   Done done);
+  Handle granted(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+                 Done done);
   Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
 
   // The check in flight, begun if there is none. `fetch_moved` is set when somebody wants
@@ -110,9 +111,10 @@ class Manifests {
   std::optional<ManifestAnswer> cached(const TagKey& tag);
   std::optional<ManifestAnswer> cached(const StoredTag& tagged);
   // Counts an answered request. `first` is set for the request that started the work.
-  void count_answer(const Result<ManifestAnswer>& answer, bool first) const;
+  void note_answer(const events::Subject& image, const Result<ManifestAnswer>& answer,
+                   bool first) const;
   // Answers a request that has to wait for nothing.
-  Handle give(Result<ManifestAnswer> answer, const Done& done) const;
+  Handle give(const events::Subject& image, Result<ManifestAnswer> answer, const Done& done) const;
 
   const Context context_;
   std::map<Key, std::shared_ptr<ManifestFetch>> fetches_;

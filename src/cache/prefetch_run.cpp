@@ -10,7 +10,8 @@
 #include <utility>
 
 #include "cache/manifest_fetch.h"
-#include "cache/request.h"
+#include "cache/subject.h"
+#include "cache/with_retries.h"
 #include "layby/base/bytes.h"
 #include "layby/base/log.h"
 #include "layby/oci/manifest.h"
@@ -36,8 +37,6 @@ constexpr seconds kLongestWait{60};
 constexpr seconds kOutdated{20};
 // The longest wait before that check.
 constexpr std::chrono::minutes kNextLook{5};
-
-std::string name_of(const TagKey& tag) { return tag.repository + ":" + tag.tag; }
 
 }  // namespace
 
@@ -106,14 +105,14 @@ void PrefetchRun::soon() {
   });
 }
 
-void PrefetchRun::wait(milliseconds duration) {
+void PrefetchRun::wake_within(milliseconds duration) {
   wake_in_ = std::min(wake_in_.value_or(kLongestWait), std::max(duration, milliseconds(1)));
 }
 
 bool PrefetchRun::put_off(const Upstream& upstream, Ask ask) {
   Patience patience = upstream.patience(ask);
   if (patience.wait.count() == 0) return false;
-  wait(patience.wait);
+  wake_within(patience.wait);
   waits_for_ = std::move(patience.reason);
   return true;
 }
@@ -121,7 +120,7 @@ bool PrefetchRun::put_off(const Upstream& upstream, Ask ask) {
 bool PrefetchRun::put_off(const Pause& pause) {
   const SteadyTime now = context_.clock.steady_now();
   if (pause.until <= now) return false;
-  wait(std::chrono::ceil<milliseconds>(pause.until - now));
+  wake_within(std::chrono::ceil<milliseconds>(pause.until - now));
   waits_for_ = pause.reason;
   return true;
 }
@@ -235,7 +234,7 @@ void PrefetchRun::start_checks() {
     job->seen.state = PrefetchState::kChecking;
     ++checking;
     count(context_.counters.tag_revalidations);
-    job->request = request<ManifestHead>(
+    job->request = with_retries<ManifestHead>(
         context_.rules.retry, context_.timers, context_.counters,
         [this, job = job.get()](auto done) {
           const TagKey& tag = job->seen.tag;
@@ -459,8 +458,7 @@ void PrefetchRun::settle(Job& job, PrefetchState state) {
   if (depth_ != Depth::kWhole) return;
   context_.manifests.confirm(job.seen.tag, *job.seen.now);
   if (state == PrefetchState::kDone) {
-    log::info("prefetch: {} is complete, {} fetched", name_of(job.seen.tag),
-              format_bytes(job.seen.bytes_total));
+    context_.events.tell(events::PrefetchedImage{subject_of(job.seen.tag), job.seen.bytes_total});
   }
 }
 
@@ -468,7 +466,7 @@ void PrefetchRun::fail(Job& job, const Error& error) {
   job.seen.state = PrefetchState::kFailed;
   job.seen.error = error.message;
   if (depth_ == Depth::kWhole) {
-    log::warn("prefetch: {}: {}", name_of(job.seen.tag), error.message);
+    context_.events.tell(events::PrefetchFailed{subject_of(job.seen.tag), error});
   }
 }
 

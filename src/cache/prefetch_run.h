@@ -43,6 +43,7 @@ struct Prefetcher::Context {
   Counters& counters;
   Manifests& manifests;
   Fills& fills;
+  events::Events& events;
 };
 
 class PrefetchRun {
@@ -96,7 +97,7 @@ class PrefetchRun {
   };
 
   void soon();
-  void wait(std::chrono::milliseconds duration);
+  void wake_within(std::chrono::milliseconds duration);
   // Whether the work must wait; if so, step() runs again after the wait.
   bool put_off(const Upstream& upstream, Ask ask);
   bool put_off(const Pause& pause);

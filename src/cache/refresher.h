@@ -13,8 +13,8 @@
 #include <random>
 #include <utility>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
-#include "layby/cache/async.h"
 #include "layby/cache/cache.h"
 
 namespace layby::cache {

@@ -7,7 +7,6 @@
 #include <cassert>
 #include <utility>
 
-#include "layby/base/log.h"
 #include "layby/policy/eviction.h"
 
 namespace layby::cache {
@@ -54,7 +53,7 @@ void Room::serve() {
       const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, first->new_bytes);
       const bool may_help = bytes <= now.cached_bytes && !in_vain_;
       if (bytes > 0 && may_help) return evict(bytes);
-      full_ = bytes > 0;
+      set_full(bytes > 0);
     }
     in_vain_ = false;
     waiters_.pop_front();
@@ -71,7 +70,7 @@ void Room::evict(std::uint64_t bytes) {
     Room& self = **alive;
     assert(self.evicting_);
     self.evicting_ = false;
-    if (!sum.ok()) log::error("eviction: {}", sum.error().message);
+    if (!sum.ok()) self.context_.events.tell(events::EvictionFailed{sum.error()});
     self.in_vain_ = !sum.ok() || sum->blobs + sum->manifests == 0;
     self.serve();
     self.in_vain_ = false;
@@ -91,12 +90,16 @@ void Room::look() {
   const policy::SpaceUse now = use();
   const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, 0);
   if (bytes == 0) {
-    full_ = false;
+    set_full(false);
     return;
   }
   if (bytes <= now.cached_bytes) return evict(bytes);
-  full_ = true;
+  set_full(true);
   context_.on_overdrawn();
+}
+
+void Room::set_full(bool full) {
+  if (std::exchange(full_, full) != full) context_.events.tell(events::DiskFullChanged{full});
 }
 
 }  // namespace layby::cache

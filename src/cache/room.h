@@ -13,8 +13,9 @@
 #include <functional>
 #include <memory>
 
-#include "layby/cache/async.h"
+#include "layby/base/async.h"
 #include "layby/cache/store.h"
+#include "layby/events/events.h"
 #include "layby/policy/admission.h"
 
 namespace layby::cache {
@@ -29,6 +30,7 @@ class Room {
     std::function<std::uint64_t()> reserved_bytes;
     // Fills in flight have too little room, even if everything cached were evicted.
     std::function<void()> on_overdrawn;
+    events::Events& events;
   };
 
   explicit Room(Context context);
@@ -52,6 +54,7 @@ class Room {
   void evict(std::uint64_t bytes);
   void watch();
   void look();
+  void set_full(bool full);
 
   const Context context_;
   std::deque<std::shared_ptr<Waiter>> waiters_;

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "cache/manifest_fetch.h"
-#include "cache/request.h"
-#include "layby/base/log.h"
+#include "cache/subject.h"
+#include "cache/with_retries.h"
 
 namespace layby::cache {
 
@@ -27,7 +27,7 @@ void TagCheck::start() {
   const auto& context = owner_.context_;
   count(context.counters.tag_revalidations);
   const auto deadline = cached_ ? context.rules.revalidate_timeout : context.rules.request_timeout;
-  request_ = request<ManifestHead>(
+  request_ = with_retries<ManifestHead>(
       retry_, context.timers, context.counters,
       [this, deadline](auto done) {
         return origin_.upstream->head_manifest(tag_.repository, tag_.tag, deadline,
@@ -59,13 +59,13 @@ void TagCheck::on_digest(const ManifestHead& head) {
   }
   if (auto answer = owner_.stored(*head.digest, ManifestSource::kChecked)) {
     answer->age = std::chrono::seconds(0);
-    owner_.context_.permits.note_given(origin_, tag_.repository, *head.digest);
+    owner_.context_.grant_checks.note_granted(origin_, tag_.repository, *head.digest);
     owner_.confirm(tag_, *head.digest);
     return settle(std::move(*answer));
   }
   // A HEAD must not name a manifest that then can't be fetched. When another image is
   // cached, HEAD requests wait for the fetch, and get the cached image if it fails.
-  const bool may_be_had = !owner_.fetch_refusal(origin_, tag_.repository, *head.digest);
+  const bool may_be_had = !owner_.why_not_fetch(origin_, tag_.repository, *head.digest);
   if (may_be_had && !cached_ && head.size_bytes && !head.media_type.empty()) {
     assert(!head_answer_);
     head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
@@ -84,7 +84,7 @@ void TagCheck::settle_cached(ManifestSource source) {
 
 void TagCheck::fetch(const oci::Reference& reference) {
   assert(!fetch_);
-  const auto refused = owner_.fetch_refusal(origin_, tag_.repository, reference);
+  const auto refused = owner_.why_not_fetch(origin_, tag_.repository, reference);
   if (refused) return fall_back(*refused);
   const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
   fetch->add_tag(tag_);
@@ -104,7 +104,7 @@ void TagCheck::fall_back(const Error& error) {
   }
   if (!cached_ || is_refusal(error)) return settle(error);
   if (waiters_.any() || head_waiters_.any()) {
-    log::warn("{}:{}: serving the cached manifest: {}", tag_.repository, tag_.tag, error.message);
+    owner_.context_.events.tell(events::ServedStale{subject_of(tag_), error});
   }
   settle_cached(ManifestSource::kStale);
 }

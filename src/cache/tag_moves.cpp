@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "layby/base/log.h"
+#include "cache/subject.h"
 
 namespace layby::cache {
 namespace {
@@ -32,7 +32,7 @@ const TagMove& TagMoves::note(const TagKey& tag, const oci::Digest& from, const 
   assert(from != to);
   if (const TagMove* known = find(tag, to)) return *known;
   count(counters_.tag_moves);
-  log::info("{}:{} moved from {} to {}", tag.repository, tag.tag, from.str(), to.str());
+  events_.tell(events::TagMoved{subject_of(tag), from, to});
   moves_.push_back({tag, from, to, clock_.wall_now(), std::nullopt});
   if (moves_.size() > kMostMoves) moves_.pop_front();
   assert(moves_.size() <= kMostMoves);

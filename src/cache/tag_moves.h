@@ -27,7 +27,8 @@ class TagMoves {
   // Whether a tag should keep its old image for now.
   using Holder = std::function<bool(const TagMove&)>;
 
-  TagMoves(const Clock& clock, Counters& counters) : clock_(clock), counters_(counters) {}
+  TagMoves(const Clock& clock, Counters& counters, events::Events& events)
+      : clock_(clock), counters_(counters), events_(events) {}
 
   void set_holder(Holder holder) { holder_ = std::move(holder); }
 
@@ -49,6 +50,7 @@ class TagMoves {
 
   const Clock& clock_;
   Counters& counters_;
+  events::Events& events_;
   Holder holder_;
   std::deque<TagMove> moves_;
   std::map<TagKey, WallTime> held_;

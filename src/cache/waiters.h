@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 
 namespace layby::cache {
 

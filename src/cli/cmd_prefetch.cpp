@@ -15,7 +15,7 @@
 #include "cli/commands.h"
 #include "cli/daemon_client.h"
 #include "cli/daemon_options.h"
-#include "cli/held_interrupt.h"
+#include "cli/deferred_interrupt.h"
 #include "cli/live_lines.h"
 #include "cli/prefetch_display.h"
 #include "cli/prefetch_log.h"
@@ -102,7 +102,7 @@ class Follower {
   Follower(const std::string& socket, std::uint64_t run, bool as_json)
       : socket_(socket), run_(run), as_json_(as_json), output_(as_json) {}
 
-  int follow(const HeldInterrupt& interrupt) {
+  int follow(const DeferredInterrupt& interrupt) {
     const auto began = steady_clock::now();
     while (true) {
       const Result<PrefetchLook> look = look_at(socket_);
@@ -185,7 +185,7 @@ Result<std::uint64_t> run_of(const std::string& body) {
 }
 
 int begin(const std::string& socket, const PrefetchOptions& options) {
-  const HeldInterrupt interrupt;
+  const DeferredInterrupt interrupt;
   const Result<std::string> body = tell_daemon(socket, "/prefetch");
   if (!body) return refused(socket, body.error(), options.daemon.json);
   if (options.detach) return detach(socket, options);

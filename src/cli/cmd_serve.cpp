@@ -7,7 +7,7 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "layby/app/appliance.h"
+#include "layby/app/daemon.h"
 #include "layby/base/log.h"
 
 namespace layby::cli {

@@ -12,7 +12,7 @@
 #include "cli/commands.h"
 #include "cli/daemon_client.h"
 #include "cli/daemon_options.h"
-#include "cli/held_interrupt.h"
+#include "cli/deferred_interrupt.h"
 #include "cli/screen.h"
 #include "cli/verify_progress.h"
 
@@ -33,7 +33,7 @@ class Follower {
  public:
   Follower(const std::string& socket, bool as_json) : socket_(socket), as_json_(as_json) {}
 
-  int follow(const HeldInterrupt& interrupt) {
+  int follow(const DeferredInterrupt& interrupt) {
     const auto began = steady_clock::now();
     while (true) {
       const Result<Check> check = look();
@@ -90,7 +90,7 @@ class Follower {
 int verify(const VerifyOptions& options) {
   const std::optional<std::string> socket = socket_of(options.daemon);
   if (!socket) return kMisused;
-  const HeldInterrupt interrupt;
+  const DeferredInterrupt interrupt;
   const Result<std::string> answer = tell_daemon(*socket, "/verify");
   if (!answer) return fail(answer.error());
   if (!options.detach) return Follower(*socket, options.daemon.json).follow(interrupt);

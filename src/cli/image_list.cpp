@@ -15,7 +15,7 @@
 #include "cli/table.h"
 #include "layby/base/bytes.h"
 #include "layby/base/log.h"
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 
 namespace layby::cli {
 namespace {

@@ -135,7 +135,7 @@ class EventAlarm final : public Alarm {
   std::optional<Time> fires_at_;  // None while the libevent timer isn't set.
 };
 
-class OneShot final : public cache::Operation {
+class OneShot final : public Operation {
  public:
   OneShot(event_base* base, std::chrono::milliseconds delay, std::function<void()> then)
       : then_(std::move(then)), timer_(event_new(base, -1, 0, on_event, this)) {
@@ -155,7 +155,7 @@ class OneShot final : public cache::Operation {
   EventPtr timer_;
 };
 
-class SignalWatch final : public cache::Operation {
+class SignalWatch final : public Operation {
  public:
   SignalWatch(event_base* base, int number, std::function<void()> on_signal)
       : on_signal_(std::move(on_signal)),
@@ -239,11 +239,11 @@ std::unique_ptr<Alarm> Loop::alarm(std::function<void()> on_alarm) {
   return std::make_unique<EventAlarm>(state_->base.get(), std::move(on_alarm));
 }
 
-cache::Handle Loop::on_signal(int signal_number, std::function<void()> on_signal) {
+Handle Loop::on_signal(int signal_number, std::function<void()> on_signal) {
   return std::make_unique<SignalWatch>(state_->base.get(), signal_number, std::move(on_signal));
 }
 
-cache::Handle Loop::after(std::chrono::milliseconds delay, std::function<void()> then) {
+Handle Loop::after(std::chrono::milliseconds delay, std::function<void()> then) {
   return std::make_unique<OneShot>(state_->base.get(), delay, std::move(then));
 }
 

@@ -8,7 +8,7 @@
 #include <cassert>
 #include <cstddef>
 
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 
 namespace layby::policy {
 namespace {

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "layby/base/number.h"
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 
 namespace layby::policy {
 namespace {

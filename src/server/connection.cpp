@@ -34,7 +34,7 @@ constexpr int kStallChecks = 4;
 
 }  // namespace
 
-Connection::Connection(const Context& context, ClientSocket socket, std::string client,
+Connection::Connection(const Context& context, ClientSocket socket, ClientInfo client,
                        std::function<void(Connection&)> on_closed)
     : context_(context),
       socket_(std::move(socket)),
@@ -51,7 +51,7 @@ Connection::~Connection() = default;
 // Mostly the request is here already. If its answer closes the connection, the socket was
 // never watched.
 void Connection::start() {
-  assert(state_ == ConnectionState::kIdle && exchange_ == nullptr);
+  assert(state_ == ConnectionState::kIdle && transaction_ == nullptr);
   read();
   want_io();
 }
@@ -100,11 +100,11 @@ void Connection::read() {
 
 void Connection::consume(std::string_view bytes) {
   if (bytes.empty()) return;
-  assert(state_ == ConnectionState::kIdle ? exchange_ == nullptr
+  assert(state_ == ConnectionState::kIdle ? transaction_ == nullptr
                                           : state_ == ConnectionState::kReading);
   if (state_ == ConnectionState::kIdle) enter(ConnectionState::kReading);
-  if (!exchange_) exchange_ = context_.spare.take(context_.limits.header_bytes);
-  RequestParser& parser = exchange_->parser;
+  if (!transaction_) transaction_ = context_.spare.take(context_.limits.header_bytes);
+  RequestParser& parser = transaction_->parser;
   std::size_t consumed = 0;
   const auto outcome = parser.feed(bytes, consumed);
   if (outcome == RequestParser::Outcome::kIncomplete) return;
@@ -112,7 +112,7 @@ void Connection::consume(std::string_view bytes) {
   unread_ = bytes.substr(consumed);
   if (outcome == RequestParser::Outcome::kRefused) return refuse(parser.refusal());
   request_ = &parser.request();
-  request_->local = client_ == kUnixClient;
+  request_->client = client_;
   on_request();
 }
 
@@ -139,10 +139,10 @@ void Connection::refuse(const RequestParser::Refusal& refusal) {
 
 void Connection::respond(Response given) {
   assert(state_ == ConnectionState::kReading || state_ == ConnectionState::kHandling);
-  assert(exchange_ != nullptr);
+  assert(transaction_ != nullptr);
   count(context_.server.counters.requests);
   if (given.status >= 400) count(context_.server.counters.request_errors);
-  Response& response = exchange_->response = std::move(given);
+  Response& response = transaction_->response = std::move(given);
   std::optional<std::uint64_t> length;
   if (const auto* none = std::get_if<NoBody>(&response.body)) {
     length = none->content_length;
@@ -156,7 +156,7 @@ void Connection::respond(Response given) {
     assert(body.range.first + body.range.length <= body.reader->size_bytes());
   }
   context_.head_writer.write({response.status, response.headers, length, keep_alive_},
-                             exchange_->head);
+                             transaction_->head);
   memory_sent_ = body_sent_ = 0;
   waits_for_socket_ = waits_for_disk_ = false;
   enter(ConnectionState::kSending);
@@ -176,14 +176,14 @@ void Connection::on_readable() {
 void Connection::on_reader_failed(const Error& error) {
   assert(state_ == ConnectionState::kSending);
   // The body ends short of Content-Length, so no client takes it for a whole blob.
-  log::debug("{}: closing the connection in mid-blob: {}", client_, error.message);
+  log::debug("{}: closing the connection in mid-blob: {}", client_.address, error.message);
   close();
 }
 
 void Connection::send() {
   if (state_ != ConnectionState::kSending) return;
-  assert(exchange_ != nullptr);
-  auto& response_body = exchange_->response.body;
+  assert(transaction_ != nullptr);
+  auto& response_body = transaction_->response.body;
   auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_body);
   const bool has_text = body_wanted_ && text != nullptr;
   if (!send_memory(has_text ? std::string_view(**text) : std::string_view())) return want_io();
@@ -194,13 +194,13 @@ void Connection::send() {
 }
 
 bool Connection::send_memory(std::string_view text) {
-  const std::string& head = exchange_->head;
+  const std::string& head = transaction_->head;
   const std::uint64_t size = head.size() + text.size();
   assert(memory_sent_ <= size);
   if (memory_sent_ == size) return true;
   // The head of a blob goes out in one segment with the first bytes of the blob, if some can
   // be sent now. Otherwise the head goes out at once, because the bytes may take long.
-  auto* blob = body_wanted_ ? std::get_if<BlobBody>(&exchange_->response.body) : nullptr;
+  auto* blob = body_wanted_ ? std::get_if<BlobBody>(&transaction_->response.body) : nullptr;
   const bool more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0;
   while (memory_sent_ < size) {
     const std::string_view rest_of_head =
@@ -221,7 +221,8 @@ bool Connection::send_blob(BlobBody& body) {
   cork_if_long(body);
   while (body_sent_ < body.range.length) {
     if (body.reader->revoked()) {
-      log::warn("{}: closing the connection in mid-blob: the blob is damaged on the disk", client_);
+      log::warn("{}: closing the connection in mid-blob: the blob is damaged on the disk",
+                client_.address);
       close();
       return false;
     }
@@ -234,7 +235,7 @@ bool Connection::send_blob(BlobBody& body) {
     const std::uint64_t at = body.range.first + body_sent_;
     const ssize_t n = socket_.send_file(body.reader->part_at(at).fd, at, length);
     if (n == 0 || (n < 0 && errno == EIO)) {
-      log::error("{}: a blob file {}", client_,
+      log::error("{}: a blob file {}", client_.address,
                  n == 0 ? "is shorter than the index says" : "can't be read from the disk");
       close();
       return false;
@@ -315,7 +316,7 @@ void Connection::on_response_sent() {
   end_long_blob();
   handling_.reset();
   request_ = nullptr;
-  context_.spare.give_back(std::move(exchange_));
+  context_.spare.give_back(std::move(transaction_));
   cold_read_.reset();
   if (!keep_alive_) return linger_first ? linger() : close();
   enter(ConnectionState::kIdle);
@@ -332,7 +333,7 @@ void Connection::next_in_advance() {
 }
 
 void Connection::linger() {
-  assert(!keep_alive_ && exchange_ == nullptr);
+  assert(!keep_alive_ && transaction_ == nullptr);
   socket_.end_sending();
   unread_.clear();
   enter(ConnectionState::kLingering);
@@ -345,7 +346,7 @@ void Connection::close() {
   end_long_blob();
   watch_.reset();
   handling_.reset();
-  if (exchange_) exchange_->response = Response();  // The handler may still hold the request.
+  if (transaction_) transaction_->response = Response();  // The handler may still hold the request.
   cold_read_.reset();
   socket_.close();
   on_closed_(*this);
@@ -376,7 +377,7 @@ void Connection::on_alarm() {
     return refuse({408, "the request's head did not come in time"});
   }
   if (state_ == ConnectionState::kSending) {
-    log::info("{}: closing the connection: the client took no byte for {} s", client_,
+    log::info("{}: closing the connection: the client took no byte for {} s", client_.address,
               context_.limits.stall_timeout.count() / 1000);
     count(context_.server.counters.connections_timed_out);
   }

@@ -17,9 +17,9 @@
 #include "layby/server/http_server.h"
 #include "server/client_socket.h"
 #include "server/cold_read.h"
-#include "server/exchange.h"
 #include "server/request_parser.h"
 #include "server/response_head.h"
+#include "server/transaction.h"
 
 namespace layby::server {
 
@@ -41,20 +41,20 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
     const Limits& limits;
     Handler& handler;
     HeadWriter& head_writer;
-    SpareExchange& spare;
+    SpareTransaction& spare;
     int& long_blobs;  // Blobs being sent now that take more than one turn.
     bool draining = false;
   };
 
   // Calls `on_closed` once. `on_closed` must not destroy the connection.
-  Connection(const Context& context, ClientSocket socket, std::string client,
+  Connection(const Context& context, ClientSocket socket, ClientInfo client,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
 
   // Reads the bytes that are here already, then watches the socket. Call it once.
   void start();
 
-  const std::string& client() const { return client_; }
+  const ClientInfo& client() const { return client_; }
 
   // Closes an idle connection now, and any other after its present answer.
   void drain();
@@ -95,16 +95,16 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
 
   const Context& context_;
   ClientSocket socket_;
-  const std::string client_;
+  const ClientInfo client_;
   const std::function<void(Connection&)> on_closed_;
   std::unique_ptr<event::IoWatch> watch_;
   std::unique_ptr<event::Alarm> alarm_;
 
   ConnectionState state_ = ConnectionState::kIdle;
-  std::unique_ptr<Exchange> exchange_;  // From the first byte of a head to its answer's last.
-  std::string unread_;                  // Bytes after the head of the present request.
-  Request* request_ = nullptr;          // Of exchange_; null before it is whole, or if refused.
-  cache::Handle handling_;
+  std::unique_ptr<Transaction> transaction_;  // From the first byte of a head to its answer's last.
+  std::string unread_;                        // Bytes after the head of the present request.
+  Request* request_ = nullptr;  // Of transaction_; null before it is whole, or if refused.
+  Handle handling_;
   bool keep_alive_ = false;
 
   bool body_wanted_ = false;

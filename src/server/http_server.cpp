@@ -38,7 +38,7 @@ struct HttpServer::State {
   const Context context;
   const Limits limits;
   HeadWriter head_writer;
-  SpareExchange spare;
+  SpareTransaction spare;
   int long_blobs = 0;
   Connection::Context shared;
   std::vector<std::unique_ptr<Listener>> listeners;
@@ -46,7 +46,7 @@ struct HttpServer::State {
   std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
   std::unordered_map<std::string, int> per_client;
   std::vector<std::unique_ptr<Connection>> over;  // Closed; see the top.
-  cache::Handle sweep;
+  Handle sweep;
   std::function<void()> drained;
 
   State(const Context& c, const Limits& l, Handler& handler)
@@ -57,24 +57,25 @@ struct HttpServer::State {
   }
 
   Listener::OnAccept on_accept() {
-    return [this](UniqueFd fd, std::string client) {
+    return [this](UniqueFd fd, ClientInfo client) {
       accept(std::move(fd), std::move(client), nullptr);
     };
   }
 
   Listener::OnAccept on_accept_tls() {
-    return [this](UniqueFd fd, std::string client) {
+    return [this](UniqueFd fd, ClientInfo client) {
       accept(std::move(fd), std::move(client), identity.get());
     };
   }
 
-  void accept(UniqueFd fd, std::string client, const TlsIdentity* tls) {
-    int& of_client = per_client[client];
-    const bool local = client == kUnixClient;  // The operator gets in under any load.
+  void accept(UniqueFd fd, ClientInfo client, const TlsIdentity* tls) {
+    int& of_client = per_client[client.address];
     assert(of_client >= 0);
-    if (!local && (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
-                   of_client >= limits.max_connections_per_client)) {
-      if (of_client == 0) per_client.erase(client);
+    // The operator gets in under any load.
+    if (!client.is_local &&
+        (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
+         of_client >= limits.max_connections_per_client)) {
+      if (of_client == 0) per_client.erase(client.address);
       return refuse(fd, tls == nullptr);
     }
     ++of_client;
@@ -103,7 +104,7 @@ struct HttpServer::State {
   }
 
   void on_closed(Connection& closed) {
-    const auto counted = per_client.find(closed.client());
+    const auto counted = per_client.find(closed.client().address);
     assert(counted != per_client.end() && counted->second > 0);
     if (--counted->second == 0) per_client.erase(counted);
     const auto at = connections.find(&closed);

@@ -57,7 +57,8 @@ Result<SocketAddress> to_address(const http::HostPort& at, const std::string& te
   return out;
 }
 
-// "10.0.0.7", without the mapping prefix of an IPv4 client on an IPv6 socket.
+// "10.0.0.7", without the mapping prefix of an IPv4 client on an IPv6 socket. Empty for an
+// address that isn't IP.
 std::string host_of(const sockaddr_storage& storage) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   if (storage.ss_family == AF_INET) {
@@ -65,7 +66,7 @@ std::string host_of(const sockaddr_storage& storage) {
     ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
     return text.data();
   }
-  if (storage.ss_family != AF_INET6) return std::string(kUnixClient);
+  if (storage.ss_family != AF_INET6) return "";
   const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
   ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
   const std::string host = text.data();
@@ -188,6 +189,18 @@ Listener::~Listener() {
   if (!unlink_at_end_.empty()) ::unlink(unlink_at_end_.c_str());
 }
 
+void Listener::accept(UniqueFd fd, const sockaddr_storage& peer) {
+  ClientInfo client;
+  client.is_local = is_local();
+  client.address = is_local() ? "local" : host_of(peer);
+  if (client.address.empty()) {
+    // Nothing that is known of this client may count as local.
+    return log::warn("a client at {} has address family {}, which isn't IP; closed", address_,
+                     peer.ss_family);
+  }
+  on_accept_(std::move(fd), std::move(client));
+}
+
 void Listener::on_io(bool, bool) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     sockaddr_storage peer{};
@@ -195,7 +208,7 @@ void Listener::on_io(bool, bool) {
     UniqueFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,
                           SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
-      on_accept_(std::move(fd), host_of(peer));
+      accept(std::move(fd), peer);
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {

@@ -7,6 +7,8 @@
 #ifndef LAYBY_SERVER_LISTENER_H_
 #define LAYBY_SERVER_LISTENER_H_
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,14 +20,11 @@
 
 namespace layby::server {
 
-// The name of every client on the Unix socket.
-inline constexpr std::string_view kUnixClient = "unix";
-
 class Listener final : private event::IoHandler {
  public:
-  // Takes an accepted, non-blocking socket and the client's address ("10.0.0.7", or
-  // kUnixClient). Must not destroy the listener.
-  using OnAccept = std::function<void(UniqueFd, std::string)>;
+  // Takes an accepted, non-blocking socket, and the client's address and is_local. Must not
+  // destroy the listener.
+  using OnAccept = std::function<void(UniqueFd, ClientInfo)>;
 
   static Result<std::unique_ptr<Listener>> tcp(event::Loop& loop, const std::string& address,
                                                const Limits& limits, OnAccept on_accept);
@@ -38,15 +37,17 @@ class Listener final : private event::IoHandler {
 
  private:
   Listener(event::Loop& loop, UniqueFd fd, std::string address, OnAccept on_accept);
+  bool is_local() const { return !unlink_at_end_.empty(); }
+  void accept(UniqueFd fd, const sockaddr_storage& peer);
   void on_io(bool readable, bool writable) override;
 
   event::Loop& loop_;
   UniqueFd fd_;
   const std::string address_;
-  std::string unlink_at_end_;
+  std::string unlink_at_end_;  // The path of a Unix socket; empty for TCP.
   const OnAccept on_accept_;
   std::unique_ptr<event::IoWatch> watch_;
-  cache::Handle pause_;  // The timer that resumes accepting after descriptors ran out.
+  Handle pause_;  // The timer that resumes accepting after descriptors ran out.
 };
 
 }  // namespace layby::server

@@ -29,12 +29,12 @@ Response pushes_refused() {
 
 // Starts the answer to one request. Lives only until start() returns; the callbacks of the
 // cache hold copies of what they need.
-class Call {
+class ApiRequest {
  public:
-  Call(cache::Cache& cache, const Request& request, Handler::Respond respond)
+  ApiRequest(cache::Cache& cache, const Request& request, Handler::Respond respond)
       : cache_(cache), request_(request), respond_(std::move(respond)) {}
 
-  cache::Handle start() {
+  Handle start() {
     const bool reads = request_.method == "GET" || request_.method == "HEAD";
     if (!reads) return answer(pushes_refused());
     return std::visit([this](const auto& route) { return serve(route); },
@@ -42,19 +42,19 @@ class Call {
   }
 
  private:
-  cache::Handle serve(const oci::PingRoute&) { return answer(json_answer("{}")); }
-  cache::Handle serve(const oci::UploadRoute&) { return answer(pushes_refused()); }
-  cache::Handle serve(const oci::BadRoute& route) {
+  Handle serve(const oci::PingRoute&) { return answer(json_answer("{}")); }
+  Handle serve(const oci::UploadRoute&) { return answer(pushes_refused()); }
+  Handle serve(const oci::BadRoute& route) {
     return answer(error_answer(route.code, route.message));
   }
-  cache::Handle serve(const oci::ManifestRoute& route);
-  cache::Handle serve(const oci::BlobRoute& route);
-  cache::Handle serve(const oci::TagsRoute& route);
-  cache::Handle serve(const oci::ReferrersRoute& route);
+  Handle serve(const oci::ManifestRoute& route);
+  Handle serve(const oci::BlobRoute& route);
+  Handle serve(const oci::TagsRoute& route);
+  Handle serve(const oci::ReferrersRoute& route);
 
   bool is_head() const { return request_.method == "HEAD"; }
 
-  cache::Handle answer(Response response) {
+  Handle answer(Response response) {
     respond_(std::move(response));
     return nullptr;
   }
@@ -69,7 +69,7 @@ class Call {
   Handler::Respond respond_;
 };
 
-std::optional<Target> Call::target(const std::string& repository) {
+std::optional<Target> ApiRequest::target(const std::string& repository) {
   auto choice = choose_origin(cache_, request_, repository);
   if (auto* refusal = std::get_if<Response>(&choice)) {
     respond_(std::move(*refusal));
@@ -78,7 +78,7 @@ std::optional<Target> Call::target(const std::string& repository) {
   return std::get<Target>(std::move(choice));
 }
 
-cache::Handle Call::serve(const oci::ManifestRoute& route) {
+Handle ApiRequest::serve(const oci::ManifestRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
   return cache_.get_manifest(
@@ -89,7 +89,7 @@ cache::Handle Call::serve(const oci::ManifestRoute& route) {
       });
 }
 
-cache::Handle Call::serve(const oci::BlobRoute& route) {
+Handle ApiRequest::serve(const oci::BlobRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
   if (blob_not_modified(request_, route.digest)) {
@@ -112,7 +112,7 @@ cache::Handle Call::serve(const oci::BlobRoute& route) {
       });
 }
 
-std::optional<cache::TagPageRequest> Call::tag_page() {
+std::optional<cache::TagPageRequest> ApiRequest::tag_page() {
   cache::TagPageRequest page;
   page.last = http::query_value(request_.query, "last").value_or("");
   const auto count = http::query_value(request_.query, "n");
@@ -125,7 +125,7 @@ std::optional<cache::TagPageRequest> Call::tag_page() {
   return page;
 }
 
-cache::Handle Call::serve(const oci::TagsRoute& route) {
+Handle ApiRequest::serve(const oci::TagsRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
   const auto page = tag_page();
@@ -140,7 +140,7 @@ cache::Handle Call::serve(const oci::TagsRoute& route) {
                          });
 }
 
-cache::Handle Call::serve(const oci::ReferrersRoute& route) {
+Handle ApiRequest::serve(const oci::ReferrersRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
   const std::string type = http::query_value(request_.query, "artifactType").value_or("");
@@ -154,8 +154,8 @@ cache::Handle Call::serve(const oci::ReferrersRoute& route) {
 
 }  // namespace
 
-cache::Handle RegistryApi::handle(const Request& request, Respond respond) {
-  return Call(cache_, request, std::move(respond)).start();
+Handle RegistryApi::handle(const Request& request, Respond respond) {
+  return ApiRequest(cache_, request, std::move(respond)).start();
 }
 
 }  // namespace layby::server

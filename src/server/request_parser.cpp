@@ -75,7 +75,11 @@ void RequestParser::reset() {
   request_.path.clear();
   request_.query.clear();
   request_.headers.clear();
-  request_.keep_alive = request_.has_body = request_.local = false;
+  request_.keep_alive = request_.has_body = false;
+  request_.client.is_local = false;
+  request_.client.address.clear();
+  request_.client.certificate.clear();
+  request_.client.user.clear();
 }
 
 RequestParser::Outcome RequestParser::feed(std::string_view bytes, std::size_t& consumed) {

@@ -53,7 +53,7 @@ class BlobCheck {
   const Pace pace_;
   const Done done_;
   const std::shared_ptr<Job> job_;
-  cache::Handle wait_;
+  Handle wait_;
   std::shared_ptr<BlobCheck*> self_ = std::make_shared<BlobCheck*>(this);
 };
 

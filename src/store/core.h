@@ -17,6 +17,7 @@
 #include "layby/base/fd.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
+#include "layby/events/events.h"
 #include "store/blob_files.h"
 #include "store/commit_queue.h"
 #include "store/grants.h"
@@ -37,11 +38,12 @@ struct DigestLane {
 class Core {
  public:
   Core(UniqueFd folder_lock, std::string data_dir, DiskCalls calls, event::Loop& to_loop,
-       Counters& the_counters)
+       Counters& the_counters, events::Events& the_events)
       : lock_(std::move(folder_lock)),
         files(std::move(data_dir), calls),
         loop(to_loop),
-        counters(the_counters) {}
+        counters(the_counters),
+        events(the_events) {}
 
  private:
   const UniqueFd lock_;  // Declared first: released after all other members.
@@ -58,6 +60,7 @@ class Core {
   }
   event::Loop& loop;
   Counters& counters;
+  events::Events& events;  // For the loop thread alone.
 };
 
 }  // namespace layby::store

@@ -60,13 +60,13 @@ std::string suspicion_path(const std::string& data_dir) { return data_dir + "/in
 
 Result<std::unique_ptr<DiskStore>> DiskStore::open(const Options& options, event::Loop& loop,
                                                    event::Workers& workers, const Clock& clock,
-                                                   Counters& counters) {
+                                                   Counters& counters, events::Events& events) {
   const std::string index_dir = options.data_dir + "/index";
   if (Status made = make_directories(index_dir); !made) return made.error();
   Result<UniqueFd> lock = lock_folder(options.data_dir);
   if (!lock) return std::move(lock).error();
-  auto core =
-      std::make_shared<Core>(*std::move(lock), options.data_dir, DiskCalls::real(), loop, counters);
+  auto core = std::make_shared<Core>(*std::move(lock), options.data_dir, DiskCalls::real(), loop,
+                                     counters, events);
   if (Status prepared = core->files.prepare(); !prepared) return prepared.error();
   auto index = Index::open(index_dir, options.index_map_bytes);
   if (!index) return std::move(index).error();
@@ -307,8 +307,8 @@ void DiskStore::revoke_open(const oci::Digest& digest) {
 void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
                           std::function<void()> then) {
   count(core_->counters.damaged_blobs);
-  log::error("{} is damaged on the disk; it is moved to quarantine and fetched again",
-             core_->files.published_path(digest));
+  const std::string path = core_->files.published_path(digest);
+  core_->events.tell(events::BlobDamaged{digest, path});
   revoke_open(digest);
   const auto user = std::make_shared<std::optional<cache::TagKey>>();
   core_->commits->add(

@@ -136,8 +136,8 @@ void DiskStore::finish_removal(const std::shared_ptr<Removal>& removal) {
 }
 
 void DiskStore::report_removal(const std::shared_ptr<Removal>& removal) {
-  log::info("evicted {} blobs, {} bytes, and {} manifests", removal->sum.blobs,
-            removal->sum.blob_bytes, removal->sum.manifests);
+  const cache::EvictedSum& sum = removal->sum;
+  core_->events.tell(events::Evicted{sum.blobs, sum.blob_bytes, sum.manifests});
   space_->refresh([removal] { removal->done(removal->sum); });
 }
 

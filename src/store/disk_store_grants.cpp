@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which repositories may serve private content. A grant holds from the call of grant() on:
-// the digest's lane keeps it until the index has committed it, and access() looks at the
+// the digest's lane keeps it until the index has committed it, and grant_state() looks at the
 // lane first. Access that can't be looked up counts as kUnknown.
 
 #include <utility>
@@ -11,31 +11,31 @@
 
 namespace layby::store {
 
-cache::Access DiskStore::access(const oci::Digest& digest,
-                                const cache::RepositoryKey& repository) const {
+cache::GrantState DiskStore::grant_state(const oci::Digest& digest,
+                                         const cache::RepositoryKey& repository) const {
   const auto lane = known_lane(digest);
-  const auto given = lane ? lane->grants.access(repository) : cache::Access::kOpen;
-  if (given == cache::Access::kGranted) return given;
-  const auto indexed = indexed_access(digest, repository);
-  return indexed == cache::Access::kOpen ? given : indexed;
+  const auto given = lane ? lane->grants.grant_state(repository) : cache::GrantState::kPublic;
+  if (given == cache::GrantState::kGranted) return given;
+  const auto indexed = indexed_grant_state(digest, repository);
+  return indexed == cache::GrantState::kPublic ? given : indexed;
 }
 
-cache::Access DiskStore::indexed_access(const oci::Digest& digest,
-                                        const cache::RepositoryKey& repository) const {
+cache::GrantState DiskStore::indexed_grant_state(const oci::Digest& digest,
+                                                 const cache::RepositoryKey& repository) const {
   Index& index = core_->commits->index();
-  auto access = cache::Access::kOpen;
+  auto access = cache::GrantState::kPublic;
   if (index.has_grants()) {
     Result<ReadTxn> txn = index.read();
-    const Result<cache::Access> found =
-        txn ? txn->find_access(digest, repository) : Result<cache::Access>(txn.error());
+    const Result<cache::GrantState> found =
+        txn ? txn->find_grant_state(digest, repository) : Result<cache::GrantState>(txn.error());
     if (!found) {
       on_failed_lookup(digest.str(), found.error());
-      return cache::Access::kUnknown;
+      return cache::GrantState::kUnknown;
     }
     access = *found;
   }
-  const bool lost = access == cache::Access::kOpen && core_->anything_may_be_private();
-  return lost ? cache::Access::kUnknown : access;
+  const bool lost = access == cache::GrantState::kPublic && core_->anything_may_be_private();
+  return lost ? cache::GrantState::kUnknown : access;
 }
 
 // Each grant is written, even if an equal grant was written before: an eviction between the

@@ -11,10 +11,11 @@ void Grants::add(const cache::RepositoryKey& repository) {
   repositories_.insert(repository);
 }
 
-cache::Access Grants::access(const cache::RepositoryKey& repository) const {
+cache::GrantState Grants::grant_state(const cache::RepositoryKey& repository) const {
   const std::lock_guard lock(mutex_);
-  if (repositories_.empty()) return cache::Access::kOpen;
-  return repositories_.contains(repository) ? cache::Access::kGranted : cache::Access::kUnknown;
+  if (repositories_.empty()) return cache::GrantState::kPublic;
+  return repositories_.contains(repository) ? cache::GrantState::kGranted
+                                            : cache::GrantState::kUnknown;
 }
 
 std::set<cache::RepositoryKey> Grants::all() const {

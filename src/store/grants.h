@@ -20,7 +20,7 @@ class Grants {
  public:
   void add(const cache::RepositoryKey& repository);
   // kOpen when there are no grants.
-  cache::Access access(const cache::RepositoryKey& repository) const;
+  cache::GrantState grant_state(const cache::RepositoryKey& repository) const;
   Status put(WriteTxn& txn, const oci::Digest& digest) const;
 
  private:

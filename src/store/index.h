@@ -65,8 +65,8 @@ class Txn {
   Result<std::optional<UsageRecord>> find_usage(const Content& content) const;
   Result<bool> is_pinned(const cache::TagKey& key) const;
   Result<bool> is_list_pinned(const cache::TagKey& key) const;
-  Result<cache::Access> find_access(const oci::Digest& digest,
-                                    const cache::RepositoryKey& repository) const;
+  Result<cache::GrantState> find_grant_state(const oci::Digest& digest,
+                                             const cache::RepositoryKey& repository) const;
   // Sorted by bytes.
   Result<std::vector<std::string>> list_tags(std::string_view upstream,
                                              std::string_view repository) const;

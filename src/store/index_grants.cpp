@@ -10,21 +10,21 @@
 
 namespace layby::store {
 
-Result<cache::Access> Txn::find_access(const oci::Digest& digest,
-                                       const cache::RepositoryKey& repository) const {
+Result<cache::GrantState> Txn::find_grant_state(const oci::Digest& digest,
+                                                const cache::RepositoryKey& repository) const {
   const std::string prefix = digest_key(digest);
-  cache::Access access = cache::Access::kOpen;
+  cache::GrantState access = cache::GrantState::kPublic;
   const Status read =
       scan(index_.tables_.grants, prefix, [&](std::string_view key, std::string_view) {
         if (!key.starts_with(prefix)) return false;
-        access = cache::Access::kUnknown;
+        access = cache::GrantState::kUnknown;
         return false;
       });
   if (!read) return read.error();
-  if (access == cache::Access::kOpen) return access;
+  if (access == cache::GrantState::kPublic) return access;
   auto value = index_.get(txn_, index_.tables_.grants, grant_key(digest, repository));
   if (!value) return std::move(value).error();
-  return value->has_value() ? cache::Access::kGranted : access;
+  return value->has_value() ? cache::GrantState::kGranted : access;
 }
 
 Status WriteTxn::put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository) {

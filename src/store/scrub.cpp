@@ -229,8 +229,7 @@ void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
 
 void Scrub::end_pass() {
   assert(walk_ == Walk::kIndex);
-  log::info("checked {} stored blobs, {} bytes: {} damaged", checked_blobs_, checked_bytes_,
-            bad_blobs_);
+  context_.core->events.tell(events::ScrubEnded{checked_blobs_, checked_bytes_, bad_blobs_});
   walk_ = Walk::kNone;
   on_demand_ = false;
   last_.reset();
@@ -258,9 +257,10 @@ void Scrub::end_files() {
 
 void Scrub::on_files_done(bool noted) {
   assert(walk_ == Walk::kFiles && bad_blobs_ <= checked_blobs_);
-  log::info("rebuilt the index from the blob files: {} blobs added, {} damaged",
-            checked_blobs_ - bad_blobs_, bad_blobs_);
-  if (noted) context_.core->commits->index().note_rebuilt();
+  if (noted) {
+    context_.core->events.tell(events::IndexRebuilt{checked_blobs_ - bad_blobs_, bad_blobs_});
+    context_.core->commits->index().note_rebuilt();
+  }
   walk_ = Walk::kNone;
   pass_ended_ = pass_began_ = context_.clock.wall_now();
   save();

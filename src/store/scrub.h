@@ -106,7 +106,7 @@ class Scrub {
   SteadyTime paced_until_;
   std::unique_ptr<BlobCheck> check_;
   std::unique_ptr<BlobCheck> over_;  // The last finished check; its callback may be running.
-  cache::Handle timer_;
+  Handle timer_;
   std::shared_ptr<Scrub*> self_ = std::make_shared<Scrub*>(this);
 };
 

@@ -37,7 +37,7 @@ void RegistryBlob::resume() {
 void RegistryBlob::on_slot() {
   assert(slot_ && !request_);
   ExchangeEvents& events = *this;
-  request_ = std::make_unique<Request>(site_, request_spec(), events);
+  request_ = std::make_unique<AuthorizedRequest>(site_, request_spec(), events);
   if (paused_) pause();
 }
 

@@ -17,7 +17,7 @@
 #include <string_view>
 
 #include "layby/cache/upstream.h"
-#include "upstream/request.h"
+#include "upstream/authorized_request.h"
 
 namespace layby::upstream {
 
@@ -51,7 +51,7 @@ class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
   std::optional<std::uint64_t> size_bytes_;  // Of the whole blob, if stated.
   std::uint64_t position_ = 0;               // In the blob, of the next byte.
   bool paused_ = false;
-  std::unique_ptr<Request> request_;
+  std::unique_ptr<AuthorizedRequest> request_;
   std::unique_ptr<BlobSlots::Slot> slot_;
 };
 

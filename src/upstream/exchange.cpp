@@ -52,7 +52,7 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
       stall_(driver.loop().alarm([this] { on_stall(); })) {
   head_.host = spec_.host;
   if (spec_.rate_limited) {
-    share_ = driver_.rate_limit().share([this] { release(kOverRate); });
+    share_ = driver_.rate_limit().share([this] { unblock(kOverRate); });
   }
   if (wire_->easy) set_up(transport);
   if (wire_->setup_code != CURLE_OK) {
@@ -122,19 +122,19 @@ void Exchange::set_up_tls(const Transport& transport) {
   }
 }
 
-void Exchange::pause() { hold(kPaused); }
+void Exchange::pause() { block(kPaused); }
 
-void Exchange::resume() { release(kPaused); }
+void Exchange::resume() { unblock(kPaused); }
 
-void Exchange::hold(Hold reason) {
-  holds_ |= reason;
+void Exchange::block(Block reason) {
+  blocks_ |= reason;
   stall_->disarm();
 }
 
-void Exchange::release(Hold reason) {
-  if ((holds_ & reason) == 0) return;
-  holds_ &= ~static_cast<unsigned>(reason);
-  if (holds_ != 0) return;
+void Exchange::unblock(Block reason) {
+  if ((blocks_ & reason) == 0) return;
+  blocks_ &= ~static_cast<unsigned>(reason);
+  if (blocks_ != 0) return;
   arm_stall();
   if (std::exchange(curl_paused_, false) && wire_) driver_.unpause_soon(*wire_);
 }
@@ -145,7 +145,7 @@ void Exchange::fail(Error error) {
 }
 
 void Exchange::arm_stall() {
-  if (wire_ && spec_.stall_timeout.count() > 0 && holds_ == 0) stall_->arm(spec_.stall_timeout);
+  if (wire_ && spec_.stall_timeout.count() > 0 && blocks_ == 0) stall_->arm(spec_.stall_timeout);
 }
 
 void Exchange::on_deadline() {
@@ -155,7 +155,7 @@ void Exchange::on_deadline() {
 }
 
 void Exchange::on_stall() {
-  assert(holds_ == 0);
+  assert(blocks_ == 0);
   read_address();
   end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no byte arrives any more",
               "check the link"));
@@ -250,7 +250,7 @@ bool Exchange::allows_redirect() {
 
 Verdict Exchange::on_received(std::string_view bytes) {
   if (error_) return Verdict::kStop;
-  if (holds_ != 0) {
+  if (blocks_ != 0) {
     curl_paused_ = true;
     return Verdict::kPause;
   }
@@ -259,7 +259,7 @@ Verdict Exchange::on_received(std::string_view bytes) {
     return Verdict::kPause;
   }
   if (!within_rate(bytes.size())) {
-    hold(kOverRate);
+    block(kOverRate);
     curl_paused_ = true;
     return Verdict::kPause;
   }

@@ -87,13 +87,13 @@ class Exchange final : public WireOwner {
 
  private:
   // A reason to take no byte for now. The body goes on when no reason is left.
-  enum Hold : unsigned {
+  enum Block : unsigned {
     kPaused = 1,    // The owner called pause().
     kOverRate = 2,  // The exchange waits for its turn on the limited link.
   };
 
-  void hold(Hold reason);
-  void release(Hold reason);
+  void block(Block reason);
+  void unblock(Block reason);
   bool within_rate(std::size_t bytes);
   void set_up(const Transport& transport);
   void set_up_limits(const Transport& transport);
@@ -129,7 +129,7 @@ class Exchange final : public WireOwner {
   std::uint64_t turn_bytes_ = 0;  // The bytes that came in that turn.
   bool head_done_ = false;
   bool failure_counted_ = false;
-  unsigned holds_ = 0;  // A set of Hold.
+  unsigned blocks_ = 0;  // A set of Block.
   bool curl_paused_ = false;
   std::optional<Error> error_;  // Why curl was told to stop.
 };

@@ -13,14 +13,14 @@
 #include <string_view>
 #include <utility>
 
-#include "layby/cache/async.h"
+#include "layby/base/async.h"
 #include "upstream/exchange.h"
 #include "upstream/failure.h"
 #include "upstream/site.h"
 
 namespace layby::upstream {
 
-class Ping final : public cache::Operation, private ExchangeEvents {
+class Ping final : public Operation, private ExchangeEvents {
  public:
   Ping(Site& site, std::chrono::milliseconds deadline, std::function<void(Status)> done)
       : site_(site),

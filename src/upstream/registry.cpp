@@ -11,7 +11,7 @@
 #include "layby/oci/manifest.h"
 #include "layby/oci/tag_list.h"
 #include "upstream/blob_transfer.h"
-#include "upstream/call.h"
+#include "upstream/buffered_request.h"
 #include "upstream/failure.h"
 #include "upstream/ping.h"
 #include "upstream/site.h"
@@ -84,28 +84,28 @@ Registry::~Registry() = default;
 
 std::optional<policy::QuotaState> Registry::quota() const { return site_->quota; }
 
-cache::Handle Registry::head_manifest(const std::string& repository,
-                                      const oci::Reference& reference,
-                                      std::chrono::milliseconds deadline,
-                                      Done<cache::ManifestHead> done) {
+Handle Registry::head_manifest(const std::string& repository, const oci::Reference& reference,
+                               std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) {
   RequestSpec spec = manifest_spec(Method::kHead, repository, reference);
   spec.counter = &Counters::upstream_manifest_heads;
   spec.deadline = deadline;
-  return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), read_manifest_head));
+  return std::make_unique<BufferedRequest>(*site_, std::move(spec),
+                                           then(std::move(done), read_manifest_head));
 }
 
-cache::Handle Registry::get_manifest(const std::string& repository, const oci::Reference& reference,
-                                     Done<cache::ManifestBody> done) {
+Handle Registry::get_manifest(const std::string& repository, const oci::Reference& reference,
+                              Done<cache::ManifestBody> done) {
   RequestSpec spec = manifest_spec(Method::kGet, repository, reference);
   spec.counter = &Counters::upstream_manifest_gets;
   spec.deadline = site_->options.request_timeout;
-  return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
-    return cache::ManifestBody{std::move(answer.body), media_type(answer.head.headers)};
-  }));
+  return std::make_unique<BufferedRequest>(
+      *site_, std::move(spec), then(std::move(done), [](Answer answer) {
+        return cache::ManifestBody{std::move(answer.body), media_type(answer.head.headers)};
+      }));
 }
 
-cache::Handle Registry::head_blob(const std::string& repository, const oci::Digest& digest,
-                                  Done<cache::BlobHead> done) {
+Handle Registry::head_blob(const std::string& repository, const oci::Digest& digest,
+                           Done<cache::BlobHead> done) {
   RequestSpec spec;
   spec.method = Method::kHead;
   spec.repository = repository;
@@ -115,10 +115,10 @@ cache::Handle Registry::head_blob(const std::string& repository, const oci::Dige
   spec.counter = &Counters::upstream_blob_heads;
   spec.max_body_bytes = kMaxHeadBodyBytes;
   spec.deadline = site_->options.request_timeout;
-  return std::make_unique<Call>(*site_, std::move(spec),
-                                then(std::move(done), [](const Answer& answer) {
-                                  return cache::BlobHead{answer.head.content_length()};
-                                }));
+  return std::make_unique<BufferedRequest>(*site_, std::move(spec),
+                                           then(std::move(done), [](const Answer& answer) {
+                                             return cache::BlobHead{answer.head.content_length()};
+                                           }));
 }
 
 std::unique_ptr<cache::BlobTransfer> Registry::get_blob(const std::string& repository,
@@ -128,8 +128,8 @@ std::unique_ptr<cache::BlobTransfer> Registry::get_blob(const std::string& repos
   return std::make_unique<RegistryBlob>(*site_, repository, digest, offset, sink);
 }
 
-cache::Handle Registry::get_tags(const std::string& repository, const cache::TagPageRequest& page,
-                                 Done<cache::TagPage> done) {
+Handle Registry::get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                          Done<cache::TagPage> done) {
   RequestSpec spec;
   spec.repository = repository;
   spec.path = "/tags/list" + tags_query(page);
@@ -140,7 +140,7 @@ cache::Handle Registry::get_tags(const std::string& repository, const cache::Tag
   spec.max_body_bytes = kMaxTagsBytes;
   spec.deadline = site_->options.request_timeout;
   const Subject subject{site_->host, "GET " + repository + " tag list"};
-  return std::make_unique<Call>(
+  return std::make_unique<BufferedRequest>(
       *site_, std::move(spec),
       then(std::move(done), [subject](const Answer& answer) -> Result<cache::TagPage> {
         auto tags = oci::parse_tag_list(answer.body);
@@ -149,8 +149,8 @@ cache::Handle Registry::get_tags(const std::string& repository, const cache::Tag
       }));
 }
 
-cache::Handle Registry::get_referrers(const std::string& repository, const oci::Digest& digest,
-                                      const std::string& artifact_type, Done<std::string> done) {
+Handle Registry::get_referrers(const std::string& repository, const oci::Digest& digest,
+                               const std::string& artifact_type, Done<std::string> done) {
   RequestSpec spec;
   spec.repository = repository;
   spec.path = "/referrers/" + digest.str();
@@ -163,12 +163,12 @@ cache::Handle Registry::get_referrers(const std::string& repository, const oci::
   spec.gzip = true;
   spec.max_body_bytes = oci::kMaxManifestBytes;
   spec.deadline = site_->options.request_timeout;
-  return std::make_unique<Call>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
-    return std::move(answer.body);
-  }));
+  return std::make_unique<BufferedRequest>(
+      *site_, std::move(spec),
+      then(std::move(done), [](Answer answer) { return std::move(answer.body); }));
 }
 
-cache::Handle Registry::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {
+Handle Registry::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {
   return std::make_unique<Ping>(*site_, deadline, std::move(done));
 }
 

@@ -75,7 +75,7 @@ class Tokens::Flight final : public ExchangeEvents {
 };
 
 // The handle that a caller holds while it waits.
-class Tokens::Ticket final : public cache::Operation {
+class Tokens::Ticket final : public Operation {
  public:
   explicit Ticket(std::shared_ptr<Waiter> waiter) : waiter_(std::move(waiter)) {}
   ~Ticket() override {
@@ -114,7 +114,7 @@ std::optional<std::string> Tokens::known(const std::string& repository) const {
   return "Bearer " + entry.token;
 }
 
-cache::Handle Tokens::fetch(const std::string& repository, Done done) {
+Handle Tokens::fetch(const std::string& repository, Done done) {
   const auto found = entries_.find(repository);
   assert(found != entries_.end() && done);
   Entry& entry = found->second;

@@ -20,10 +20,10 @@
 #include <string_view>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 #include "layby/http/url.h"
 #include "layby/oci/challenge.h"
 #include "upstream/exchange.h"
@@ -55,7 +55,7 @@ class Tokens {
   std::optional<std::string> known(const std::string& repository) const;
 
   // Fetches a token, or joins a fetch under way. Only after known() gave nullopt.
-  cache::Handle fetch(const std::string& repository, Done done);
+  Handle fetch(const std::string& repository, Done done);
 
   // The registry answered 401 to the Authorization `refused`, with `challenge` as its
   // WWW-Authenticate. Ok when another try makes sense: known() or fetch() then gives another

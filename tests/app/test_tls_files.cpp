@@ -83,16 +83,16 @@ class TlsFilesTest : public ::testing::Test {
         loop_->stop();
       });
     });
-    const cache::Handle deadline = loop_->after(milliseconds(10'000), [this] { loop_->stop(); });
+    const Handle deadline = loop_->after(milliseconds(10'000), [this] { loop_->stop(); });
     loop_->run();
     ASSERT_TRUE(settled);
   }
   // Waits until the checks every kFileLook have found `count` changes; false after 20 s.
   bool changes_become(std::size_t count) {
     bool late = false;
-    const cache::Handle deadline = loop_->after(milliseconds(20'000), [&] { late = true; });
+    const Handle deadline = loop_->after(milliseconds(20'000), [&] { late = true; });
     while (changes_.size() < count && !late) {
-      const cache::Handle next = loop_->after(milliseconds(10), [this] { loop_->stop(); });
+      const Handle next = loop_->after(milliseconds(10), [this] { loop_->stop(); });
       loop_->run();
     }
     return changes_.size() == count;

@@ -67,12 +67,13 @@ int run(const std::string& data_dir, std::uint64_t blobs, std::uint64_t files,
         std::size_t lookups) {
   const SystemClock clock;
   Counters counters;
+  events::Events events;
   auto loop = event::Loop::create();
   if (!loop) return 1;
   event::Workers workers(1);
   store::Options options;
   options.data_dir = data_dir;
-  auto store = store::DiskStore::open(options, **loop, workers, clock, counters);
+  auto store = store::DiskStore::open(options, **loop, workers, clock, counters, events);
   if (!store) {
     std::fprintf(stderr, "time_lookups: %s\n", store.error().message.c_str());
     return 1;

@@ -123,8 +123,8 @@ class CacheTest : public ::testing::Test {
     origins.push_back({"docker.io", {"library/*"}, std::move(hub)});
     origins.push_back({"ghcr.io", {"*"}, std::move(other)});
     origins.back().is_private = other_is_private_;
-    cache_ =
-        std::make_unique<Cache>(rules_, std::move(origins), store_, timers_, clock_, counters_);
+    cache_ = std::make_unique<Cache>(rules_, std::move(origins), store_, timers_, clock_, counters_,
+                                     events_);
   }
 
   const Origin& hub() const { return *cache_->find_origin("docker.io"); }
@@ -158,6 +158,7 @@ class CacheTest : public ::testing::Test {
   testing::FakeTimers timers_{clock_};
   FakeStore store_{timers_};
   Counters counters_;
+  events::Events events_;
   testing::FakeUpstream* upstream_ = nullptr;        // Docker Hub. The cache owns it.
   testing::FakeUpstream* other_upstream_ = nullptr;  // ghcr.io. The cache owns it.
   Guard* guard_ = nullptr;
@@ -168,7 +169,8 @@ class CacheTest : public ::testing::Test {
   std::unique_ptr<Guard> make_guard(const std::string& name, testing::FakeUpstream*& inner) {
     auto upstream = std::make_unique<testing::FakeUpstream>();
     inner = upstream.get();
-    return std::make_unique<Guard>(name, guard_rules_, std::move(upstream), timers_, clock_);
+    return std::make_unique<Guard>(name, guard_rules_, std::move(upstream), timers_, clock_,
+                                   events_);
   }
 };
 

@@ -45,7 +45,8 @@ class GuardTest : public ::testing::Test {
     guard_.reset();
     auto inner = std::make_unique<testing::FakeUpstream>();
     inner_ = inner.get();
-    guard_ = std::make_unique<Guard>("docker.io", rules_, std::move(inner), timers_, clock_);
+    guard_ =
+        std::make_unique<Guard>("docker.io", rules_, std::move(inner), timers_, clock_, events_);
   }
 
   void head(Asker<ManifestHead>& asker, milliseconds deadline) {
@@ -85,7 +86,7 @@ class GuardTest : public ::testing::Test {
   Link link() const { return guard_->status().link; }
   // kNotRefused when the guard allows `ask`.
   ErrorCode refused(Ask ask) {
-    const auto refusal = guard_->refusal(ask);
+    const auto refusal = guard_->why_not(ask);
     return refusal ? refusal->code : ErrorCode::kIo;
   }
   void set_quota(std::uint64_t remaining, std::uint64_t limit = 100) {
@@ -99,6 +100,7 @@ class GuardTest : public ::testing::Test {
   testing::FakeClock clock_;
   testing::FakeTimers timers_{clock_};
   testing::FakeUpstream* inner_ = nullptr;  // The guard owns it.
+  events::Events events_;
   std::unique_ptr<Guard> guard_;
 };
 

@@ -23,7 +23,8 @@ class FailoverTest : public ::testing::Test {
   std::unique_ptr<Guard> make_guard(const std::string& name, FakeUpstream*& inner) {
     auto upstream = std::make_unique<FakeUpstream>();
     inner = upstream.get();
-    return std::make_unique<Guard>(name, GuardRules{}, std::move(upstream), timers_, clock_);
+    return std::make_unique<Guard>(name, GuardRules{}, std::move(upstream), timers_, clock_,
+                                   events_);
   }
 
   void head(Asker<ManifestHead>& asker) {
@@ -52,6 +53,7 @@ class FailoverTest : public ::testing::Test {
   const oci::Digest digest_ = oci::Digest::of("a blob");
   testing::FakeClock clock_;
   testing::FakeTimers timers_{clock_};
+  events::Events events_;
   FakeUpstream* parent_ = nullptr;
   FakeUpstream* registry_ = nullptr;
   std::unique_ptr<Failover> both_;
@@ -306,18 +308,18 @@ TEST_F(FailoverTest, DroppingABlobCancelsTheTransferUnderWay) {
 
 TEST_F(FailoverTest, NothingIsRefusedWhileOneOfThemAccepts) {
   take_parent_down();
-  EXPECT_FALSE(both_->refusal(Ask::kManifest));
+  EXPECT_FALSE(both_->why_not(Ask::kManifest));
 }
 
 TEST_F(FailoverTest, NothingIsRefusedWhileOnlyTheRegistryIsDown) {
   take_registry_down();
-  EXPECT_FALSE(both_->refusal(Ask::kManifest));
+  EXPECT_FALSE(both_->why_not(Ask::kManifest));
 }
 
 TEST_F(FailoverTest, WhenBothRefuseTheRegistrysReasonCounts) {
   take_registry_down();
   take_parent_down();
-  const auto refusal = both_->refusal(Ask::kManifest);
+  const auto refusal = both_->why_not(Ask::kManifest);
   ASSERT_TRUE(refusal);
   EXPECT_NE(refusal->message.find("docker.io"), std::string::npos);
 }

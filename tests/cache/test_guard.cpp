@@ -248,7 +248,7 @@ TEST_F(GuardLinkTest, AnswerOfARequestUnderWayClosesTheLink) {
 TEST_F(GuardLinkTest, RefusalNamesTheUpstreamAndARetryAfter) {
   take_down();
   clock_.advance(seconds(125));
-  const auto refusal = guard_->refusal(Ask::kManifest);
+  const auto refusal = guard_->why_not(Ask::kManifest);
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->retry_after, seconds(5));
   EXPECT_NE(refusal->message.find("docker.io"), std::string::npos);

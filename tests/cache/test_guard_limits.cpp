@@ -263,9 +263,9 @@ TEST_F(GuardLimitsTest, WaitingRequestIsNotSentDuringTheBackoff) {
 
 TEST_F(GuardLimitsTest, BackoffEndsAfterTheStatedTime) {
   fail_list(throttled(seconds(90)));
-  EXPECT_EQ(guard_->refusal(Ask::kBlob)->retry_after, seconds(90));
+  EXPECT_EQ(guard_->why_not(Ask::kBlob)->retry_after, seconds(90));
   clock_.advance(seconds(89));
-  EXPECT_EQ(guard_->refusal(Ask::kBlob)->retry_after, seconds(1));
+  EXPECT_EQ(guard_->why_not(Ask::kBlob)->retry_after, seconds(1));
   clock_.advance(seconds(1));
   EXPECT_EQ(refused(Ask::kBlob), kNotRefused);
   EXPECT_EQ(quiet(), seconds(0));

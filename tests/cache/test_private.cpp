@@ -134,10 +134,10 @@ TEST_F(PrivateTest, ContentOfOpenRepositoriesIsSharedWithoutAsking) {
 TEST_F(PrivateTest, OfficialImagesAreNeverPrivate) {
   Origin hub{"docker.io", {"*"}, nullptr};
   hub.is_private = true;
-  EXPECT_FALSE(hub.guards("library/debian"));
-  EXPECT_TRUE(hub.guards("acme/tool"));
+  EXPECT_FALSE(hub.keeps_private("library/debian"));
+  EXPECT_TRUE(hub.keeps_private("acme/tool"));
   hub.is_private = false;
-  EXPECT_FALSE(hub.guards("acme/tool"));
+  EXPECT_FALSE(hub.keeps_private("acme/tool"));
 }
 
 }  // namespace

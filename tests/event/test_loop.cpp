@@ -116,7 +116,7 @@ TEST_F(LoopTest, ADestroyedTimerDoesNotRun) {
 }
 
 TEST_F(LoopTest, ATimerMayBeDestroyedInItsCallback) {
-  cache::Handle timer;
+  Handle timer;
   int runs = 0;
   timer = loop_->after(milliseconds(1), [&] {
     timer.reset();
@@ -246,7 +246,7 @@ TEST_F(LoopTest, SignalsArriveOnTheLoop) {
 }
 
 TEST_F(LoopTest, ASignalWatchMayBeDestroyedInItsCallback) {
-  cache::Handle watch;
+  Handle watch;
   watch = loop_->on_signal(SIGUSR1, [&] {
     watch.reset();
     loop_->stop();

@@ -11,7 +11,7 @@
 #include "layby/http/url.h"
 #include "layby/oci/platform.h"
 #include "layby/oci/route.h"
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 #include "require.h"
 
 namespace layby::fuzz {

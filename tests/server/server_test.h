@@ -279,7 +279,7 @@ class ScriptedHandler final : public server::Handler {
  public:
   std::function<server::Response(const server::Request&)> answer;
 
-  cache::Handle handle(const server::Request& request, Respond respond) override {
+  Handle handle(const server::Request& request, Respond respond) override {
     seen.push_back(request);
     if (answer) {
       respond(answer(request));
@@ -302,7 +302,7 @@ class ScriptedHandler final : public server::Handler {
   int dropped = 0;  // Handles destroyed before the answer.
 
  private:
-  struct Waiting final : cache::Operation {
+  struct Waiting final : Operation {
     Waiting(ScriptedHandler& h, Respond r) : handler(h), respond(std::move(r)) {
       handler.waiting_.push_back(this);
     }

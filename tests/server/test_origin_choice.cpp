@@ -34,7 +34,7 @@ class OriginChoiceTest : public ::testing::Test {
       origins.push_back({name, {"*"}, std::make_unique<FakeUpstream>(), {"*/secret"}});
     }
     cache_ = std::make_unique<cache::Cache>(cache::Rules{}, std::move(origins), store_, timers_,
-                                            clock_, counters_);
+                                            clock_, counters_, events_);
   }
   void TearDown() override {}
 
@@ -72,6 +72,7 @@ class OriginChoiceTest : public ::testing::Test {
   FakeTimers timers_{clock_};
   FakeStore store_{timers_};
   Counters counters_;
+  events::Events events_;
   std::unique_ptr<cache::Cache> cache_;
 };
 

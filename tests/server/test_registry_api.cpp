@@ -31,7 +31,7 @@ using std::chrono::seconds;
 // A request and its answer.
 struct Exchange {
   Request request;
-  cache::Handle handle;
+  Handle handle;
   std::optional<Response> response;
   int answers = 0;
 
@@ -72,7 +72,7 @@ class RegistryApiTest : public ::testing::Test {
     origins.push_back({"docker.io", {"library/*"}, std::move(hub)});
     origins.push_back({"ghcr.io", {"*"}, std::move(other)});
     cache_ = std::make_unique<cache::Cache>(cache::Rules{}, std::move(origins), store_, timers_,
-                                            clock_, counters_);
+                                            clock_, counters_, events_);
     api_ = std::make_unique<server::RegistryApi>(*cache_);
   }
 
@@ -118,6 +118,7 @@ class RegistryApiTest : public ::testing::Test {
   FakeTimers timers_{clock_};
   FakeStore store_{timers_};
   Counters counters_;
+  events::Events events_;
   FakeUpstream* hub_ = nullptr;
   FakeUpstream* other_ = nullptr;
   std::unique_ptr<cache::Cache> cache_;

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/exchange.h"
+#include "server/transaction.h"
 
 namespace layby::server {
 namespace {
@@ -105,7 +105,7 @@ TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
     RequestParser parser(kLimit);
     std::size_t consumed = 0;
     parser.feed(before, consumed);
-    parser.request().local = true;
+    parser.request().client = {"local", true, "CN=x", "alice"};
     parser.reset();
     EXPECT_EQ(parser.head_bytes(), 0U);
     ASSERT_EQ(parser.feed(small, consumed), Outcome::kComplete) << before;
@@ -116,7 +116,8 @@ TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
     EXPECT_EQ(request.query, "");
     EXPECT_TRUE(request.keep_alive);
     EXPECT_FALSE(request.has_body);
-    EXPECT_FALSE(request.local);
+    EXPECT_FALSE(request.client.is_local);
+    EXPECT_EQ(request.client.address + request.client.certificate + request.client.user, "");
     ASSERT_EQ(request.headers.size(), 1U);
     EXPECT_EQ(request.headers[0].value, "y");
   }
@@ -140,17 +141,17 @@ TEST(RequestParserTest, CountsTheBytesOfAHead) {
 }
 
 TEST(SpareExchangeTest, KeepsAnExchangeOnlyAfterASmallHead) {
-  SpareExchange spare;
+  SpareTransaction spare;
   for (const std::size_t path_bytes :
-       {std::size_t{1}, std::size_t{SpareExchange::kMostHeadBytes}}) {
-    auto exchange = spare.take(2 * SpareExchange::kMostHeadBytes);
+       {std::size_t{1}, std::size_t{SpareTransaction::kMostHeadBytes}}) {
+    auto exchange = spare.take(2 * SpareTransaction::kMostHeadBytes);
     EXPECT_FALSE(spare.has_one());
     std::size_t consumed = 0;
     const std::string head =
         "GET /" + std::string(path_bytes, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n";
     EXPECT_EQ(exchange->parser.feed(head, consumed), Outcome::kComplete);
     spare.give_back(std::move(exchange));
-    EXPECT_EQ(spare.has_one(), SpareExchange::kKeeps && path_bytes == 1);
+    EXPECT_EQ(spare.has_one(), SpareTransaction::kKeeps && path_bytes == 1);
   }
 }
 

@@ -44,7 +44,7 @@ class Day {
   }
 
   Figures run() {
-    const cache::Handle rebuild = timers_.after(kRebuiltAt, [this] { rebuild_base(); });
+    const Handle rebuild = timers_.after(kRebuiltAt, [this] { rebuild_base(); });
     await_next_pull();
     timers_.advance(kDay);
     if (layby_) layby_->end();
@@ -161,7 +161,7 @@ class Day {
   std::optional<LaybySite> layby_;
   Source* source_ = nullptr;
   std::size_t next_ = 0;
-  cache::Handle next_pull_;
+  Handle next_pull_;
   std::map<std::size_t, Running> running_;
   SteadyTime moved_at_{};
   std::map<ImageName, std::optional<milliseconds>> moved_;

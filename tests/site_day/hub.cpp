@@ -44,7 +44,7 @@ class Hub::Transfer final : public cache::BlobTransfer {
 
   Link& link_;
   const std::shared_ptr<Link::Flow> flow_;
-  cache::Handle waiting_;
+  Handle waiting_;
 };
 
 std::uint64_t Hub::left() {
@@ -54,7 +54,7 @@ std::uint64_t Hub::left() {
 }
 
 template <typename T>
-cache::Handle Hub::answer(Result<T> with, Done<T> done) {
+Handle Hub::answer(Result<T> with, Done<T> done) {
   const policy::QuotaState stated{
       {kLimit, kWindow}, {left(), kWindow}, "192.0.2.1", clock_.wall_now()};
   return timers_.after(kRoundTrip,
@@ -73,8 +73,8 @@ const testing::TestManifest* Hub::find(const std::string& repository,
   return digest ? images_.find_manifest(*digest) : nullptr;
 }
 
-cache::Handle Hub::head_manifest(const std::string& repository, const oci::Reference& reference,
-                                 std::chrono::milliseconds, Done<cache::ManifestHead> done) {
+Handle Hub::head_manifest(const std::string& repository, const oci::Reference& reference,
+                          std::chrono::milliseconds, Done<cache::ManifestHead> done) {
   const auto* manifest = find(repository, reference);
   if (manifest == nullptr) {
     return answer<cache::ManifestHead>(not_found(repository), std::move(done));
@@ -84,8 +84,8 @@ cache::Handle Hub::head_manifest(const std::string& repository, const oci::Refer
       std::move(done));
 }
 
-cache::Handle Hub::get_manifest(const std::string& repository, const oci::Reference& reference,
-                                Done<cache::ManifestBody> done) {
+Handle Hub::get_manifest(const std::string& repository, const oci::Reference& reference,
+                         Done<cache::ManifestBody> done) {
   const auto* manifest = find(repository, reference);
   if (manifest == nullptr) {
     return answer<cache::ManifestBody>(not_found(repository), std::move(done));
@@ -103,8 +103,7 @@ cache::Handle Hub::get_manifest(const std::string& repository, const oci::Refere
                                      std::move(done));
 }
 
-cache::Handle Hub::head_blob(const std::string&, const oci::Digest& digest,
-                             Done<cache::BlobHead> done) {
+Handle Hub::head_blob(const std::string&, const oci::Digest& digest, Done<cache::BlobHead> done) {
   const std::string* bytes = images_.find_blob(digest);
   Result<cache::BlobHead> head = not_found(digest.str());
   if (bytes != nullptr) head = cache::BlobHead{bytes->size()};
@@ -117,19 +116,19 @@ std::unique_ptr<cache::BlobTransfer> Hub::get_blob(const std::string&, const oci
   return std::make_unique<Transfer>(*this, images_.find_blob(digest), offset, sink);
 }
 
-cache::Handle Hub::get_tags(const std::string& repository, const cache::TagPageRequest&,
-                            Done<cache::TagPage> done) {
+Handle Hub::get_tags(const std::string& repository, const cache::TagPageRequest&,
+                     Done<cache::TagPage> done) {
   return timers_.after(kRoundTrip,
                        [repository, done = std::move(done)] { done(not_found(repository)); });
 }
 
-cache::Handle Hub::get_referrers(const std::string&, const oci::Digest& digest, const std::string&,
-                                 Done<std::string> done) {
+Handle Hub::get_referrers(const std::string&, const oci::Digest& digest, const std::string&,
+                          Done<std::string> done) {
   return timers_.after(kRoundTrip,
                        [digest, done = std::move(done)] { done(not_found(digest.str())); });
 }
 
-cache::Handle Hub::ping(std::chrono::milliseconds, std::function<void(Status)> done) {
+Handle Hub::ping(std::chrono::milliseconds, std::function<void(Status)> done) {
   return timers_.after(kRoundTrip, [done = std::move(done)] { done({}); });
 }
 

@@ -24,7 +24,7 @@ namespace layby::site_day {
 class Hub final : public cache::Upstream {
  public:
   // All arguments passed by reference outlive the Hub.
-  Hub(const Images& images, Link& link, cache::Timers& timers, const Clock& clock)
+  Hub(const Images& images, Link& link, Timers& timers, const Clock& clock)
       : images_(images), link_(link), timers_(timers), clock_(clock) {}
 
   std::uint64_t pulls() const { return pulls_; }
@@ -34,21 +34,20 @@ class Hub final : public cache::Upstream {
   // How often each manifest was sent.
   const std::map<oci::Digest, int>& manifest_gets() const { return manifest_gets_; }
 
-  cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
-                              std::chrono::milliseconds deadline,
-                              Done<cache::ManifestHead> done) override;
-  cache::Handle get_manifest(const std::string& repository, const oci::Reference& reference,
-                             Done<cache::ManifestBody> done) override;
-  cache::Handle head_blob(const std::string& repository, const oci::Digest& digest,
-                          Done<cache::BlobHead> done) override;
+  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                       std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                      Done<cache::ManifestBody> done) override;
+  Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                   Done<cache::BlobHead> done) override;
   std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
                                                 const oci::Digest& digest, std::uint64_t offset,
                                                 cache::BlobSink& sink) override;
-  cache::Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
-                         Done<cache::TagPage> done) override;
-  cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
-                              const std::string& artifact_type, Done<std::string> done) override;
-  cache::Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
+  Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                  Done<cache::TagPage> done) override;
+  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                       const std::string& artifact_type, Done<std::string> done) override;
+  Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override { return quota_; }
 
  private:
@@ -59,11 +58,11 @@ class Hub final : public cache::Upstream {
   std::uint64_t left();
   // Answers after a round trip. The answer states the limit at the time of the request.
   template <typename T>
-  cache::Handle answer(Result<T> with, Done<T> done);
+  Handle answer(Result<T> with, Done<T> done);
 
   const Images& images_;
   Link& link_;
-  cache::Timers& timers_;
+  Timers& timers_;
   const Clock& clock_;
   std::deque<SteadyTime> counted_;  // The pulls of the last six hours.
   std::optional<policy::QuotaState> quota_;

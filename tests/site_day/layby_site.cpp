@@ -14,13 +14,13 @@ constexpr std::chrono::seconds kScheduleLook{20};
 constexpr std::chrono::minutes kKeepFresh{10};
 
 std::vector<cache::Origin> origins(cache::GuardRules rules,
-                                   std::unique_ptr<cache::Upstream> registry, cache::Timers& timers,
-                                   const Clock& clock) {
+                                   std::unique_ptr<cache::Upstream> registry, Timers& timers,
+                                   const Clock& clock, events::Events& events) {
   std::vector<cache::Origin> all;
-  all.push_back(
-      {"docker.io",
-       {"*"},
-       std::make_unique<cache::Guard>("docker.io", rules, std::move(registry), timers, clock)});
+  all.push_back({"docker.io",
+                 {"*"},
+                 std::make_unique<cache::Guard>("docker.io", rules, std::move(registry), timers,
+                                                clock, events)});
   return all;
 }
 
@@ -33,12 +33,12 @@ cache::Rules rules() {
 }  // namespace
 
 LaybySite::LaybySite(cache::GuardRules guard_rules, std::unique_ptr<cache::Upstream> registry,
-                     cache::Timers& timers, const Clock& clock)
+                     Timers& timers, const Clock& clock)
     : timers_(timers),
       clock_(clock),
       store_(timers),
-      cache_(rules(), origins(guard_rules, std::move(registry), timers, clock), store_, timers,
-             clock, counters_),
+      cache_(rules(), origins(guard_rules, std::move(registry), timers, clock, events_), store_,
+             timers, clock, counters_, events_),
       source_(cache_, timers),
       schedule_(kEvery, std::nullopt) {}
 

@@ -23,8 +23,8 @@ namespace layby::site_day {
 class LaybySite {
  public:
   // All arguments passed by reference outlive the LaybySite.
-  LaybySite(cache::GuardRules rules, std::unique_ptr<cache::Upstream> registry,
-            cache::Timers& timers, const Clock& clock);
+  LaybySite(cache::GuardRules rules, std::unique_ptr<cache::Upstream> registry, Timers& timers,
+            const Clock& clock);
 
   // Fetches `images` now, every six hours, and when a client's pull finds a moved tag.
   void prefetch(const std::vector<ImageName>& images);
@@ -37,14 +37,15 @@ class LaybySite {
   void keep_schedule();
   void keep_schedule_soon();
 
-  cache::Timers& timers_;
+  Timers& timers_;
   const Clock& clock_;
   testing::FakeStore store_;
   Counters counters_;
+  events::Events events_;
   cache::Cache cache_;
   LaybySource source_;
   policy::RunSchedule schedule_;
-  cache::Handle schedule_timer_;
+  Handle schedule_timer_;
 };
 
 }  // namespace layby::site_day

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "layby/cache/async.h"
+#include "layby/base/async.h"
 #include "layby/cache/upstream.h"
 
 namespace layby::site_day {
@@ -28,7 +28,7 @@ class Link {
   };
 
   // `bytes_per_second` is in real bytes, see kBytesPerByte.
-  Link(cache::Timers& timers, double bytes_per_second)
+  Link(Timers& timers, double bytes_per_second)
       : timers_(timers), bytes_per_second_(bytes_per_second) {}
 
   void add(std::shared_ptr<Flow> flow);
@@ -43,10 +43,10 @@ class Link {
   void on_sent(const std::shared_ptr<Flow>& flow, std::size_t bytes);
   std::chrono::milliseconds time_for(std::size_t bytes);
 
-  cache::Timers& timers_;
+  Timers& timers_;
   const double bytes_per_second_;
   std::vector<std::shared_ptr<Flow>> flows_;  // The next one to send is the first.
-  cache::Handle sending_;
+  Handle sending_;
   double owed_ms_ = 0;  // The fraction that the timers' whole milliseconds leave out.
   std::uint64_t sent_bytes_ = 0;
 };

@@ -47,9 +47,9 @@ class Pull {
   Machine& machine_;
   const ImageName name_;
   Events events_;
-  cache::Handle request_;
+  Handle request_;
   std::deque<oci::Digest> wanted_;
-  std::map<oci::Digest, cache::Handle> coming_;
+  std::map<oci::Digest, Handle> coming_;
 };
 
 }  // namespace layby::site_day

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcrossTheRoom{1};
 
-class DirectBlob final : public cache::Operation, private cache::BlobSink {
+class DirectBlob final : public Operation, private cache::BlobSink {
  public:
   DirectBlob(cache::Upstream& registry, const std::string& repository, const oci::Digest& digest,
              std::function<void(Status)> done)
@@ -32,11 +32,11 @@ class DirectBlob final : public cache::Operation, private cache::BlobSink {
 
 // The cache's answer on its way across the room. The cache may answer inside the call.
 template <typename T>
-class Answer final : public cache::Operation {
+class Answer final : public Operation {
  public:
   using Done = std::function<void(T)>;
 
-  Answer(cache::Timers& timers, Done done) : timers_(timers), done_(std::move(done)) {}
+  Answer(Timers& timers, Done done) : timers_(timers), done_(std::move(done)) {}
 
   Done receive() {
     return [this](T answer) {
@@ -46,18 +46,18 @@ class Answer final : public cache::Operation {
       });
     };
   }
-  cache::Handle asking;
+  Handle asking;
 
  private:
-  cache::Timers& timers_;
+  Timers& timers_;
   Done done_;
-  cache::Handle coming_;
+  Handle coming_;
 };
 
 // Reads a blob to its end as fast as the cache receives it.
-class LaybyBlob final : public cache::Operation, private cache::BlobReader::Listener {
+class LaybyBlob final : public Operation, private cache::BlobReader::Listener {
  public:
-  LaybyBlob(cache::Timers& timers, std::function<void(Status)> done)
+  LaybyBlob(Timers& timers, std::function<void(Status)> done)
       : timers_(timers), done_(std::move(done)) {}
 
   void on_opened(Result<std::unique_ptr<cache::BlobReader>> opened) {
@@ -67,7 +67,7 @@ class LaybyBlob final : public cache::Operation, private cache::BlobReader::List
     reader_->listen(this);
     on_readable();
   }
-  cache::Handle asking;
+  Handle asking;
 
  private:
   void on_readable() override {
@@ -83,16 +83,16 @@ class LaybyBlob final : public cache::Operation, private cache::BlobReader::List
     });
   }
 
-  cache::Timers& timers_;
+  Timers& timers_;
   std::function<void(Status)> done_;
   std::unique_ptr<cache::BlobReader> reader_;
-  cache::Handle coming_;
+  Handle coming_;
 };
 
 }  // namespace
 
-cache::Handle DirectSource::head(const std::string& repository, const std::string& tag,
-                                 Done<oci::Digest> done) {
+Handle DirectSource::head(const std::string& repository, const std::string& tag,
+                          Done<oci::Digest> done) {
   constexpr std::chrono::milliseconds kPatience{30'000};
   return registry_.head_manifest(
       repository, tag, kPatience, [done = std::move(done)](const auto& head) {
@@ -100,18 +100,18 @@ cache::Handle DirectSource::head(const std::string& repository, const std::strin
       });
 }
 
-cache::Handle DirectSource::get_manifest(const std::string& repository, const oci::Digest& digest,
-                                         Done<cache::ManifestBody> done) {
+Handle DirectSource::get_manifest(const std::string& repository, const oci::Digest& digest,
+                                  Done<cache::ManifestBody> done) {
   return registry_.get_manifest(repository, digest, std::move(done));
 }
 
-cache::Handle DirectSource::fetch_blob(const std::string& repository, const oci::Digest& digest,
-                                       std::function<void(Status)> done) {
+Handle DirectSource::fetch_blob(const std::string& repository, const oci::Digest& digest,
+                                std::function<void(Status)> done) {
   return std::make_unique<DirectBlob>(registry_, repository, digest, std::move(done));
 }
 
-cache::Handle LaybySource::head(const std::string& repository, const std::string& tag,
-                                Done<oci::Digest> done) {
+Handle LaybySource::head(const std::string& repository, const std::string& tag,
+                         Done<oci::Digest> done) {
   auto answer = std::make_unique<Answer<Result<oci::Digest>>>(timers_, std::move(done));
   answer->asking = cache_.get_manifest(
       origin(), repository, tag, true,
@@ -121,8 +121,8 @@ cache::Handle LaybySource::head(const std::string& repository, const std::string
   return answer;
 }
 
-cache::Handle LaybySource::get_manifest(const std::string& repository, const oci::Digest& digest,
-                                        Done<cache::ManifestBody> done) {
+Handle LaybySource::get_manifest(const std::string& repository, const oci::Digest& digest,
+                                 Done<cache::ManifestBody> done) {
   using Body = Result<cache::ManifestBody>;
   auto answer = std::make_unique<Answer<Body>>(timers_, std::move(done));
   answer->asking = cache_.get_manifest(
@@ -134,8 +134,8 @@ cache::Handle LaybySource::get_manifest(const std::string& repository, const oci
   return answer;
 }
 
-cache::Handle LaybySource::fetch_blob(const std::string& repository, const oci::Digest& digest,
-                                      std::function<void(Status)> done) {
+Handle LaybySource::fetch_blob(const std::string& repository, const oci::Digest& digest,
+                               std::function<void(Status)> done) {
   auto blob = std::make_unique<LaybyBlob>(timers_, std::move(done));
   blob->asking = cache_.open_blob(origin(), repository, digest, [blob = blob.get()](auto opened) {
     blob->on_opened(std::move(opened));

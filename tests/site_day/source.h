@@ -21,25 +21,25 @@ class Source {
   using Done = std::function<void(Result<T>)>;
 
   // The digest of a tag.
-  virtual cache::Handle head(const std::string& repository, const std::string& tag,
-                             Done<oci::Digest> done) = 0;
-  virtual cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
-                                     Done<cache::ManifestBody> done) = 0;
+  virtual Handle head(const std::string& repository, const std::string& tag,
+                      Done<oci::Digest> done) = 0;
+  virtual Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                              Done<cache::ManifestBody> done) = 0;
   // Calls `done` when the whole blob has come.
-  virtual cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
-                                   std::function<void(Status)> done) = 0;
+  virtual Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                            std::function<void(Status)> done) = 0;
 };
 
 // All arguments passed by reference outlive a source.
 class DirectSource final : public Source {
  public:
   explicit DirectSource(cache::Upstream& registry) : registry_(registry) {}
-  cache::Handle head(const std::string& repository, const std::string& tag,
-                     Done<oci::Digest> done) override;
-  cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
-                             Done<cache::ManifestBody> done) override;
-  cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
-                           std::function<void(Status)> done) override;
+  Handle head(const std::string& repository, const std::string& tag,
+              Done<oci::Digest> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                      Done<cache::ManifestBody> done) override;
+  Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                    std::function<void(Status)> done) override;
 
  private:
   cache::Upstream& registry_;
@@ -47,19 +47,19 @@ class DirectSource final : public Source {
 
 class LaybySource final : public Source {
  public:
-  LaybySource(cache::Cache& cache, cache::Timers& timers) : cache_(cache), timers_(timers) {}
-  cache::Handle head(const std::string& repository, const std::string& tag,
-                     Done<oci::Digest> done) override;
-  cache::Handle get_manifest(const std::string& repository, const oci::Digest& digest,
-                             Done<cache::ManifestBody> done) override;
-  cache::Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
-                           std::function<void(Status)> done) override;
+  LaybySource(cache::Cache& cache, Timers& timers) : cache_(cache), timers_(timers) {}
+  Handle head(const std::string& repository, const std::string& tag,
+              Done<oci::Digest> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                      Done<cache::ManifestBody> done) override;
+  Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                    std::function<void(Status)> done) override;
 
  private:
   const cache::Origin& origin() const { return *cache_.find_origin(""); }
 
   cache::Cache& cache_;
-  cache::Timers& timers_;
+  Timers& timers_;
 };
 
 }  // namespace layby::site_day

@@ -24,7 +24,7 @@ namespace layby::testing {
 inline void turn_loop_until(event::Loop& loop, const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   bool held = condition();
-  cache::Handle timer;
+  Handle timer;
   std::function<void()> look = [&] {
     held = condition();
     if (held || std::chrono::steady_clock::now() > deadline) return loop.stop();
@@ -48,6 +48,7 @@ class DiskHarness {
   event::Loop& loop() { return *loop_; }
   FakeClock& clock() { return clock_; }
   Counters& counters() { return counters_; }
+  events::Events& events() { return events_; }
   const std::string& data_dir() const { return data_dir_; }
   store::Options options() const {
     store::Options options;
@@ -64,7 +65,7 @@ class DiskHarness {
 
   // Another store on the same folder.
   Result<std::unique_ptr<store::DiskStore>> open() {
-    return store::DiskStore::open(options(), *loop_, *workers_, clock_, counters_);
+    return store::DiskStore::open(options(), *loop_, *workers_, clock_, counters_, events_);
   }
   // Finishes all queued work; then the folder is free.
   void close() {
@@ -88,6 +89,7 @@ class DiskHarness {
   std::function<void(store::Options&)> change_options_;
   FakeClock clock_;
   Counters counters_;
+  events::Events events_;
   std::unique_ptr<event::Loop> loop_ = *event::Loop::create();
   std::unique_ptr<event::Workers> workers_;
   std::unique_ptr<store::DiskStore> store_;

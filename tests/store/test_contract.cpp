@@ -40,10 +40,8 @@ class FakeTimersHarness {
   }
 
  private:
-  struct Queue final : cache::Timers {
-    cache::Handle after(std::chrono::milliseconds, std::function<void()>) override {
-      return nullptr;
-    }
+  struct Queue final : Timers {
+    Handle after(std::chrono::milliseconds, std::function<void()>) override { return nullptr; }
     void defer(std::function<void()> then) override { due.push_back(std::move(then)); }
     std::deque<std::function<void()>> due;
   };

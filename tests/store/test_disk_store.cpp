@@ -163,8 +163,9 @@ TEST_F(DiskStoreTest, AFailedOpenNamesTheFolder) {
   fs::remove_all(harness_.data_dir());
   std::ofstream(harness_.data_dir()) << "in the way";
   event::Workers workers(1);
-  const auto opened = store::DiskStore::open(harness_.options(), harness_.loop(), workers,
-                                             harness_.clock(), harness_.counters());
+  const auto opened =
+      store::DiskStore::open(harness_.options(), harness_.loop(), workers, harness_.clock(),
+                             harness_.counters(), harness_.events());
   ASSERT_FALSE(opened.ok());
   EXPECT_NE(opened.error().message.find(harness_.data_dir()), std::string::npos);
 }

@@ -19,7 +19,7 @@
 namespace layby::testing {
 namespace {
 
-using cache::Access;
+using cache::GrantState;
 constexpr std::uint64_t kMapBytes = std::uint64_t{64} << 20;
 
 class GrantsIndexTest : public ::testing::Test {
@@ -38,8 +38,8 @@ class GrantsIndexTest : public ::testing::Test {
     ASSERT_TRUE(changed.ok()) << changed.error().message;
     ASSERT_TRUE(txn->commit().ok());
   }
-  Access access(const oci::Digest& digest, const cache::RepositoryKey& repository) {
-    return *index_->read()->find_access(digest, repository);
+  GrantState access(const oci::Digest& digest, const cache::RepositoryKey& repository) {
+    return *index_->read()->find_grant_state(digest, repository);
   }
   void put_both() {
     change([&](store::WriteTxn& txn) {
@@ -80,39 +80,39 @@ class GrantsIndexTest : public ::testing::Test {
 TEST_F(GrantsIndexTest, GrantsHoldForTheirDigestAndRepository) {
   change([&](store::WriteTxn& txn) { return txn.put_grant(digest_, mine_); });
   reopen();
-  EXPECT_EQ(access(digest_, mine_), Access::kGranted);
-  EXPECT_EQ(access(digest_, theirs_), Access::kUnknown);
-  EXPECT_EQ(access(other_, mine_), Access::kOpen);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kGranted);
+  EXPECT_EQ(access(digest_, theirs_), GrantState::kUnknown);
+  EXPECT_EQ(access(other_, mine_), GrantState::kPublic);
 }
 
 TEST_F(GrantsIndexTest, APrivateDigestIsUnknownToAllUntilItIsGranted) {
   change([&](store::WriteTxn& txn) { return txn.mark_private(digest_); });
-  EXPECT_EQ(access(digest_, mine_), Access::kUnknown);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kUnknown);
   change([&](store::WriteTxn& txn) { return txn.put_grant(digest_, mine_); });
-  EXPECT_EQ(access(digest_, mine_), Access::kGranted);
-  EXPECT_EQ(access(digest_, theirs_), Access::kUnknown);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kGranted);
+  EXPECT_EQ(access(digest_, theirs_), GrantState::kUnknown);
 }
 
 TEST_F(GrantsIndexTest, GrantsGoWithTheLastRecordOfTheirDigest) {
   put_both();
   change([&](store::WriteTxn& txn) { return txn.erase_blob(digest_); });
-  EXPECT_EQ(access(digest_, mine_), Access::kGranted);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kGranted);
   change([&](store::WriteTxn& txn) { return txn.erase_manifest(digest_); });
-  EXPECT_EQ(access(digest_, theirs_), Access::kOpen);
+  EXPECT_EQ(access(digest_, theirs_), GrantState::kPublic);
   put_both();
   change([&](store::WriteTxn& txn) { return txn.erase_manifest(digest_); });
-  EXPECT_EQ(access(digest_, mine_), Access::kGranted);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kGranted);
   change([&](store::WriteTxn& txn) { return txn.erase_blob(digest_); });
-  EXPECT_EQ(access(digest_, theirs_), Access::kOpen);
+  EXPECT_EQ(access(digest_, theirs_), GrantState::kPublic);
 }
 
 TEST_F(GrantsIndexTest, GrantsStayWhileTheFileIsTrash) {
   put_both();
   change([&](store::WriteTxn& txn) { return txn.trash_blob(digest_); });
   change([&](store::WriteTxn& txn) { return txn.erase_manifest(digest_); });
-  EXPECT_EQ(access(digest_, theirs_), Access::kUnknown);
+  EXPECT_EQ(access(digest_, theirs_), GrantState::kUnknown);
   change([&](store::WriteTxn& txn) { return txn.clear_trash(digest_); });
-  EXPECT_EQ(access(digest_, theirs_), Access::kOpen);
+  EXPECT_EQ(access(digest_, theirs_), GrantState::kPublic);
 }
 
 TEST_F(GrantsIndexTest, ErasingADigestKeepsTheGrantsOfOtherDigests) {
@@ -121,9 +121,9 @@ TEST_F(GrantsIndexTest, ErasingADigestKeepsTheGrantsOfOtherDigests) {
     change([&](store::WriteTxn& txn) { return txn.put_grant(digest, mine_); });
   }
   change([&](store::WriteTxn& txn) { return txn.erase_blob(digest_); });
-  EXPECT_EQ(access(digest_, mine_), Access::kOpen);
-  EXPECT_EQ(access(other_, mine_), Access::kGranted);
-  EXPECT_EQ(access(longer, mine_), Access::kGranted);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kPublic);
+  EXPECT_EQ(access(other_, mine_), GrantState::kGranted);
+  EXPECT_EQ(access(longer, mine_), GrantState::kGranted);
 }
 
 TEST_F(GrantsIndexTest, AVersion2IndexKeepsItsContentAndHasNoGrants) {
@@ -137,16 +137,16 @@ TEST_F(GrantsIndexTest, AVersion2IndexKeepsItsContentAndHasNoGrants) {
     EXPECT_EQ(*index_->read()->find_note("format"), store::encode_version(3));
     EXPECT_TRUE(index_->read()->find_blob(digest_)->has_value());
     EXPECT_EQ(index_->counts().totals.blobs, 1u);
-    EXPECT_EQ(access(digest_, mine_), Access::kOpen);
+    EXPECT_EQ(access(digest_, mine_), GrantState::kPublic);
   }
   change([&](store::WriteTxn& txn) { return txn.put_grant(digest_, mine_); });
-  EXPECT_EQ(access(digest_, mine_), Access::kGranted);
+  EXPECT_EQ(access(digest_, mine_), GrantState::kGranted);
 }
 
 class GrantsTest : public DiskTest {
  protected:
-  Access access(const oci::Digest& digest, const char* repository = "r") {
-    return store().access(digest, {"u", repository});
+  GrantState access(const oci::Digest& digest, const char* repository = "r") {
+    return store().grant_state(digest, {"u", repository});
   }
   void grant(const oci::Digest& digest) { store().grant(digest, {"u", "r"}); }
   // Grants before it stores, as a fetch of private content does.
@@ -155,8 +155,8 @@ class GrantsTest : public DiskTest {
     return add_blob(bytes);
   }
   void expect_private(const oci::Digest& digest) {
-    EXPECT_EQ(access(digest), Access::kGranted);
-    EXPECT_EQ(access(digest, "r2"), Access::kUnknown);
+    EXPECT_EQ(access(digest), GrantState::kGranted);
+    EXPECT_EQ(access(digest, "r2"), GrantState::kUnknown);
   }
   // Returns after all queued writes are done.
   void settle() { add_tag("settled", digest_); }
@@ -187,15 +187,15 @@ TEST_F(GrantsTest, EvictionErasesGrants) {
   add_manifest(manifest);
   let_time_pass();
   evict(UINT64_MAX);
-  turn_until([&] { return access(blob) == Access::kOpen; });
-  EXPECT_EQ(access(manifest.digest), Access::kOpen);
+  turn_until([&] { return access(blob) == GrantState::kPublic; });
+  EXPECT_EQ(access(manifest.digest), GrantState::kPublic);
 }
 
 TEST_F(GrantsTest, GrantsGoWithADamagedBlob) {
   const auto blob = add_private(some_bytes(20'000));
   flip_byte(published_path(blob));
   store().verify();
-  turn_until([&] { return counters().damaged_blobs == 1 && access(blob) == Access::kOpen; });
+  turn_until([&] { return counters().damaged_blobs == 1 && access(blob) == GrantState::kPublic; });
   EXPECT_FALSE(has(blob));
 }
 
@@ -281,7 +281,7 @@ TEST_F(GrantsTest, ARebuildLosesGrantsUnlessItMarksBlobsPrivate) {
   const auto blob = add_private("blob");
   lose_index();
   wait_for_rebuild();
-  EXPECT_EQ(access(blob), Access::kOpen);
+  EXPECT_EQ(access(blob), GrantState::kPublic);
 }
 
 class PrivateRebuildTest : public GrantsTest {
@@ -296,23 +296,23 @@ class PrivateRebuildTest : public GrantsTest {
 TEST_F(PrivateRebuildTest, RebuiltBlobsAreUnknownToAllUntilTheyAreGranted) {
   const auto open = add_blob("open");
   const auto secret = add_private("secret");
-  EXPECT_EQ(access(open), Access::kOpen);
+  EXPECT_EQ(access(open), GrantState::kPublic);
   lose_index();
   EXPECT_TRUE(store().scrub().rebuilding);
-  EXPECT_EQ(access(secret), Access::kUnknown);
-  EXPECT_EQ(access(oci::Digest::of("anything")), Access::kUnknown)
+  EXPECT_EQ(access(secret), GrantState::kUnknown);
+  EXPECT_EQ(access(oci::Digest::of("anything")), GrantState::kUnknown)
       << "the rebuild may still find it in a file";
   wait_for_rebuild();
   for (const oci::Digest& digest : {open, secret}) {
     EXPECT_TRUE(has(digest));
-    EXPECT_EQ(access(digest), Access::kUnknown);
+    EXPECT_EQ(access(digest), GrantState::kUnknown);
   }
-  EXPECT_EQ(access(oci::Digest::of("anything")), Access::kOpen);
+  EXPECT_EQ(access(oci::Digest::of("anything")), GrantState::kPublic);
   grant(secret);
   harness_.reopen();
   expect_private(secret);
-  EXPECT_EQ(access(open), Access::kUnknown);
-  EXPECT_EQ(access(add_blob("new")), Access::kOpen);
+  EXPECT_EQ(access(open), GrantState::kUnknown);
+  EXPECT_EQ(access(add_blob("new")), GrantState::kPublic);
 }
 
 TEST_F(PrivateRebuildTest, ABlobRefilledBeforeTheRebuildReachesItIsPrivate) {
@@ -320,7 +320,7 @@ TEST_F(PrivateRebuildTest, ABlobRefilledBeforeTheRebuildReachesItIsPrivate) {
   lose_index();
   add_blob("secret");
   wait_for_rebuild();
-  EXPECT_EQ(access(secret), Access::kUnknown);
+  EXPECT_EQ(access(secret), GrantState::kUnknown);
 }
 
 TEST_F(PrivateRebuildTest, PartialFilesArePrivateToo) {
@@ -332,7 +332,7 @@ TEST_F(PrivateRebuildTest, PartialFilesArePrivateToo) {
   writer.reset();
   lose_index();
   wait_for_rebuild();
-  EXPECT_EQ(access(oci::Digest::of(bytes)), Access::kUnknown);
+  EXPECT_EQ(access(oci::Digest::of(bytes)), GrantState::kUnknown);
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ class FakeStore final : public cache::Store {
   enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag, kListPins };
 
   FakeStore() = default;
-  explicit FakeStore(cache::Timers& timers) : timers_(&timers) {}
+  explicit FakeStore(Timers& timers) : timers_(&timers) {}
 
   // Runs all pending calls, and the calls that they add. For a FakeStore without Timers.
   void run_pending() {
@@ -158,11 +158,12 @@ class FakeStore final : public cache::Store {
     put(Step::kPutTag, std::move(done), [this, key, tag] { add_tag(key, tag); });
   }
 
-  cache::Access access(const oci::Digest& digest,
-                       const cache::RepositoryKey& repository) const override {
+  cache::GrantState grant_state(const oci::Digest& digest,
+                                const cache::RepositoryKey& repository) const override {
     const auto found = grants_.find(digest);
-    if (found == grants_.end()) return cache::Access::kOpen;
-    return found->second.contains(repository) ? cache::Access::kGranted : cache::Access::kUnknown;
+    if (found == grants_.end()) return cache::GrantState::kPublic;
+    return found->second.contains(repository) ? cache::GrantState::kGranted
+                                              : cache::GrantState::kUnknown;
   }
   void grant(const oci::Digest& digest, const cache::RepositoryKey& repository) override {
     grants_[digest].insert(repository);
@@ -435,7 +436,7 @@ class FakeStore final : public cache::Store {
     pending_.push_back(std::move(call));
   }
 
-  cache::Timers* timers_ = nullptr;
+  Timers* timers_ = nullptr;
   std::deque<std::function<void()>> pending_;
   std::map<oci::Digest, File> blobs_;
   std::map<oci::Digest, File> partials_;

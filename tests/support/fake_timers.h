@@ -16,16 +16,16 @@
 #include <utility>
 #include <vector>
 
-#include "layby/cache/async.h"
+#include "layby/base/async.h"
 #include "support/fake_clock.h"
 
 namespace layby::testing {
 
-class FakeTimers final : public cache::Timers {
+class FakeTimers final : public Timers {
  public:
   explicit FakeTimers(FakeClock& clock) : clock_(clock) {}
 
-  cache::Handle after(std::chrono::milliseconds delay, std::function<void()> then) override {
+  Handle after(std::chrono::milliseconds delay, std::function<void()> then) override {
     return std::make_unique<Wait>(add(delay, std::move(then)));
   }
   void defer(std::function<void()> then) override {
@@ -70,7 +70,7 @@ class FakeTimers final : public cache::Timers {
   };
   using CallPtr = std::shared_ptr<Call>;
 
-  class Wait final : public cache::Operation {
+  class Wait final : public Operation {
    public:
     explicit Wait(CallPtr call) : call_(std::move(call)) {}
     ~Wait() override { call_->then = nullptr; }

@@ -189,22 +189,22 @@ class FakeUpstream final : public cache::Upstream {
   }
   void fail(Error error) { first()->fail(std::move(error)); }
 
-  cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
-                              std::chrono::milliseconds deadline,
-                              Done<cache::ManifestHead> done) override {
+  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                       std::chrono::milliseconds deadline,
+                       Done<cache::ManifestHead> done) override {
     auto request = add(UpstreamKind::kManifestHead, repository, oci::to_string(reference));
     request->deadline = deadline;
     request->done_ = std::move(done);
     return std::make_unique<Call>(request);
   }
-  cache::Handle get_manifest(const std::string& repository, const oci::Reference& reference,
-                             Done<cache::ManifestBody> done) override {
+  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                      Done<cache::ManifestBody> done) override {
     auto request = add(UpstreamKind::kManifestGet, repository, oci::to_string(reference));
     request->done_ = std::move(done);
     return std::make_unique<Call>(request);
   }
-  cache::Handle head_blob(const std::string& repository, const oci::Digest& digest,
-                          Done<cache::BlobHead> done) override {
+  Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                   Done<cache::BlobHead> done) override {
     auto request = add(UpstreamKind::kBlobHead, repository, digest.str());
     request->done_ = std::move(done);
     return std::make_unique<Call>(request);
@@ -217,22 +217,21 @@ class FakeUpstream final : public cache::Upstream {
     request->sink_ = &sink;
     return std::make_unique<Transfer>(request);
   }
-  cache::Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
-                         Done<cache::TagPage> done) override {
+  Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                  Done<cache::TagPage> done) override {
     auto request = add(UpstreamKind::kTags, repository, "");
     request->page = page;
     request->done_ = std::move(done);
     return std::make_unique<Call>(request);
   }
-  cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
-                              const std::string& artifact_type, Done<std::string> done) override {
+  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                       const std::string& artifact_type, Done<std::string> done) override {
     auto request = add(UpstreamKind::kReferrers, repository, digest.str());
     request->artifact_type = artifact_type;
     request->done_ = std::move(done);
     return std::make_unique<Call>(request);
   }
-  cache::Handle ping(std::chrono::milliseconds deadline,
-                     std::function<void(Status)> done) override {
+  Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override {
     auto request = make(UpstreamKind::kPing, "", "");
     request->deadline = deadline;
     request->done_ = std::move(done);
@@ -247,7 +246,7 @@ class FakeUpstream final : public cache::Upstream {
     request.done_ = std::monostate{};  // A callback's captures go with the handle.
   }
 
-  class Call final : public cache::Operation {
+  class Call final : public Operation {
    public:
     explicit Call(RequestPtr request) : request_(std::move(request)) {}
     ~Call() override { cancel(*request_); }

@@ -328,19 +328,20 @@ TYPED_TEST_P(StoreContract, APinByHandAndAPinByTheListAreIndependent) {
 }
 
 TYPED_TEST_P(StoreContract, AnUngrantedDigestIsOpen) {
-  EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kOpen);
+  EXPECT_EQ(this->store().grant_state(this->digest_, {"u", "r"}), cache::GrantState::kPublic);
   EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
-  EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kOpen);
+  EXPECT_EQ(this->store().grant_state(this->digest_, {"u", "r"}), cache::GrantState::kPublic);
 }
 
 TYPED_TEST_P(StoreContract, AGrantHoldsAtOnceAndForItsRepositoryOnly) {
   this->store().grant(this->digest_, {"u", "r"});
   const auto expect_granted = [this] {
-    EXPECT_EQ(this->store().access(this->digest_, {"u", "r"}), cache::Access::kGranted);
-    EXPECT_EQ(this->store().access(this->digest_, {"u", "r2"}), cache::Access::kUnknown);
-    EXPECT_EQ(this->store().access(this->digest_, {"u2", "r"}), cache::Access::kUnknown);
-    EXPECT_EQ(this->store().access(this->digest_, {"ur", ""}), cache::Access::kUnknown);
-    EXPECT_EQ(this->store().access(oci::Digest::of("other"), {"u", "r"}), cache::Access::kOpen);
+    EXPECT_EQ(this->store().grant_state(this->digest_, {"u", "r"}), cache::GrantState::kGranted);
+    EXPECT_EQ(this->store().grant_state(this->digest_, {"u", "r2"}), cache::GrantState::kUnknown);
+    EXPECT_EQ(this->store().grant_state(this->digest_, {"u2", "r"}), cache::GrantState::kUnknown);
+    EXPECT_EQ(this->store().grant_state(this->digest_, {"ur", ""}), cache::GrantState::kUnknown);
+    EXPECT_EQ(this->store().grant_state(oci::Digest::of("other"), {"u", "r"}),
+              cache::GrantState::kPublic);
   };
   expect_granted();
   EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
@@ -356,12 +357,13 @@ TYPED_TEST_P(StoreContract, ADigestIsGrantedToSeveralRepositories) {
   this->store().put_manifest(digest, {std::make_shared<const std::string>("{}"), "m"},
                              [&](const Status& status) { done = status.ok(); });
   this->turn_until([&] { return done; });
-  EXPECT_EQ(this->store().access(digest, {"u", "r2"}), cache::Access::kUnknown);
+  EXPECT_EQ(this->store().grant_state(digest, {"u", "r2"}), cache::GrantState::kUnknown);
   this->store().grant(digest, {"u", "r2"});
   for (const char* repository : {"r", "r2"}) {
-    EXPECT_EQ(this->store().access(digest, {"u", repository}), cache::Access::kGranted);
+    EXPECT_EQ(this->store().grant_state(digest, {"u", repository}), cache::GrantState::kGranted);
   }
-  EXPECT_EQ(this->store().access(oci::Digest::of("{}"), {"u", "r"}), cache::Access::kOpen);
+  EXPECT_EQ(this->store().grant_state(oci::Digest::of("{}"), {"u", "r"}),
+            cache::GrantState::kPublic);
 }
 
 TYPED_TEST_P(StoreContract, AnEmptyStoreHasNothingToEvictOrToList) {

@@ -84,8 +84,8 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
   const ContractContent& content() const { return rig_->content; }
   bool turn_until(const std::function<bool()>& done) { return rig_->turn_until(done); }
 
-  cache::Handle head(std::function<void(Result<cache::ManifestHead>)> done,
-                     const std::string& tag = "bookworm") {
+  Handle head(std::function<void(Result<cache::ManifestHead>)> done,
+              const std::string& tag = "bookworm") {
     return upstream().head_manifest(content().repository, oci::Tag(tag), std::chrono::seconds(10),
                                     std::move(done));
   }
@@ -110,7 +110,7 @@ TEST_P(UpstreamContract, NoCallbackRunsInsideTheStartingCall) {
   const auto& has = content();
   int calls = 0;
   const auto count = [&](const auto&) { ++calls; };
-  std::vector<cache::Handle> handles;
+  std::vector<Handle> handles;
   handles.push_back(head(count));
   handles.push_back(upstream().get_manifest(has.repository, oci::Tag(has.tag), count));
   handles.push_back(upstream().head_blob(has.repository, has.blob_digest(), count));
@@ -178,7 +178,7 @@ TEST_P(UpstreamContract, NoCallbackComesAfterTheHandleIsGone) {
 
 TEST_P(UpstreamContract, AHandleMayGoInsideItsCallback) {
   int calls = 0;
-  cache::Handle handle;
+  Handle handle;
   handle = head([&](const auto& result) {
     EXPECT_TRUE(result.ok());
     handle.reset();
@@ -189,7 +189,7 @@ TEST_P(UpstreamContract, AHandleMayGoInsideItsCallback) {
 
 TEST_P(UpstreamContract, AnotherRequestMayStartInsideACallback) {
   int calls = 0;
-  cache::Handle second;
+  Handle second;
   const auto first = head([&](const auto&) { second = head([&](const auto&) { ++calls; }); });
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
 }

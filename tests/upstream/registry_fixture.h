@@ -126,7 +126,7 @@ class RegistryTest : public ::testing::Test {
 
   // Runs `start` and returns the result that its callback gets.
   template <typename T>
-  Result<T> wait_for(const std::function<cache::Handle(cache::Upstream::Done<T>)>& start) {
+  Result<T> wait_for(const std::function<Handle(cache::Upstream::Done<T>)>& start) {
     std::optional<Result<T>> got;
     const auto handle = start([&](Result<T> result) { got = std::move(result); });
     EXPECT_TRUE(turn([&] { return got.has_value(); })) << "no callback";

@@ -27,7 +27,7 @@ class CancellingTest : public RegistryTest {
   void settle() {
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(head_blob().ok());
   }
-  cache::Handle start_manifest() {
+  Handle start_manifest() {
     return registry_->get_manifest(kRepository, kTag, [this](const auto&) { ++calls_; });
   }
 
@@ -140,7 +140,7 @@ TEST_F(CancellingTest, InsideAnEndWithAnError) {
 
 TEST_F(CancellingTest, InsideTheCallbackOfASmallRequest) {
   serve_reply(200, {}, "{}");
-  cache::Handle handle;
+  Handle handle;
   handle = registry_->get_manifest(kRepository, kTag, [&](const auto& result) {
     EXPECT_TRUE(result.ok());
     handle.reset();
@@ -152,7 +152,7 @@ TEST_F(CancellingTest, InsideTheCallbackOfASmallRequest) {
 
 TEST_F(CancellingTest, InsideADeadline) {
   serve([](const SeenRequest&, Peer& peer) { peer.hang(); });
-  cache::Handle handle;
+  Handle handle;
   handle = registry_->head_manifest(kRepository, kTag, 20ms, [&](const auto& result) {
     EXPECT_FALSE(result.ok());
     handle.reset();
@@ -220,7 +220,7 @@ TEST_F(CancellingTest, ANewRequestMayStartInsideACallback) {
   serve_reply(200, {}, "content");
   RecordingSink next_sink;
   std::unique_ptr<cache::BlobTransfer> next;
-  cache::Handle head;
+  Handle head;
   sink_.then_bytes = [&] {
     next = registry_->get_blob(kRepository, digest_, 0, next_sink);
     head = registry_->head_blob(kRepository, digest_, [this](const auto&) { ++calls_; });

@@ -138,8 +138,8 @@ TEST_F(TokensTest, SurvivesAWaiterThatDropsAnother) {
     peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
   });
   int done = 0;
-  cache::Handle one;
-  cache::Handle two;
+  Handle one;
+  Handle two;
   one = registry_->get_manifest(kRepository, kTag, [&](const auto&) { ++done, two.reset(); });
   two = registry_->get_manifest(kRepository, kTag, [&](const auto&) { ++done, one.reset(); });
   ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));

@@ -18,12 +18,13 @@
 #include <string_view>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 #include "layby/cache/store.h"
 #include "layby/cache/upstream.h"
+#include "layby/events/events.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
 #include "layby/policy/admission.h"
@@ -61,7 +62,7 @@ struct Origin {
 
   bool serves(const std::string& repository) const;
   // Whether the content of `repository` may be private. Official images are public.
-  bool guards(const std::string& repository) const;
+  bool keeps_private(const std::string& repository) const;
 };
 
 enum class ManifestSource {
@@ -143,7 +144,7 @@ class Cache {
 
   // References outlive the cache. There is at least one origin, and each has an upstream.
   Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers, const Clock& clock,
-        Counters& counters);
+        Counters& counters, events::Events& events);
   ~Cache();
 
   // The origin named `ns` ("docker.io"); the first origin when `ns` is empty; null when

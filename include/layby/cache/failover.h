@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "layby/cache/async.h"
+#include "layby/base/async.h"
 #include "layby/cache/upstream.h"
 
 namespace layby::cache {
@@ -21,7 +21,7 @@ class Failover final : public Upstream {
   Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
       : parent_(std::move(parent)), registry_(std::move(registry)) {}
 
-  // Parent and registry each get half of the deadline. When the parent's refusal() says
+  // Parent and registry each get half of the deadline. When the parent's why_not() says
   // no, the registry gets the whole deadline.
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<ManifestHead> done) override;
@@ -41,7 +41,7 @@ class Failover final : public Upstream {
   // The registry's pull limit; a parent spends its own.
   std::optional<policy::QuotaState> quota() const override;
   // Set when parent and registry both refuse.
-  std::optional<Error> refusal(Ask ask) override;
+  std::optional<Error> why_not(Ask ask) override;
   Patience patience(Ask ask) const override;
 
  private:

@@ -3,7 +3,7 @@
 // Stands before an upstream and keeps to its limits. The guard sends no more requests in
 // a minute than allowed, goes quiet after a 429, remembers that the upstream is down, and
 // notices by small pings when it is back. Work under way goes on, its retries included.
-// Callers ask refusal() or patience() only before they begin something new. Lives on the
+// Callers ask why_not() or patience() only before they begin something new. Lives on the
 // loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
@@ -15,9 +15,10 @@
 #include <optional>
 #include <string>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
-#include "layby/cache/async.h"
 #include "layby/cache/upstream.h"
+#include "layby/events/events.h"
 #include "layby/policy/breaker.h"
 #include "layby/policy/quota.h"
 #include "layby/policy/request_log.h"
@@ -43,7 +44,7 @@ class Guard final : public Upstream {
  public:
   // `name` is for messages: "docker.io". References outlive the guard.
   Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
-        const Clock& clock);
+        const Clock& clock, events::Events& events);
   ~Guard() override;
 
   GuardStatus status() const;
@@ -62,7 +63,7 @@ class Guard final : public Upstream {
                        const std::string& artifact_type, Done<std::string> done) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
-  std::optional<Error> refusal(Ask ask) override;
+  std::optional<Error> why_not(Ask ask) override;
   Patience patience(Ask ask) const override;
 
  private:
@@ -86,6 +87,8 @@ class Guard final : public Upstream {
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
+  // Tells listeners when the pull limit that upstream states has changed.
+  void tell_quota();
   void probe_when_due();
   void probe();
   // Acts on what an event did to the breaker, whose state was `before`.
@@ -97,11 +100,13 @@ class Guard final : public Upstream {
   const std::unique_ptr<Upstream> inner_;
   Timers& timers_;
   const Clock& clock_;
+  events::Events& events_;
   policy::Breaker breaker_;
   policy::RequestLog log_;
   SteadyTime quiet_until_{};        // For all requests.
   SteadyTime pulls_quiet_until_{};  // For manifests.
   int throttled_in_row_ = 0;
+  std::optional<policy::QuotaState> told_quota_;
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};
   Handle probe_timer_;

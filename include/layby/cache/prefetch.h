@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 #include "layby/cache/cache.h"
 #include "layby/oci/platform.h"
 #include "layby/policy/tag_pattern.h"

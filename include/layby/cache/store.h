@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 #include "layby/oci/digest.h"
 
 namespace layby::cache {
@@ -66,8 +66,8 @@ struct RepositoryKey {
 };
 
 // Whether content may be served in a repository. Content is stored once for all of them.
-enum class Access {
-  kOpen,     // It is not private: it was never granted.
+enum class GrantState {
+  kPublic,   // It is not private: it was never granted.
   kGranted,  // It is private, and this repository has it.
   kUnknown,  // It is private, and upstream must say whether this repository has it.
 };
@@ -197,8 +197,9 @@ class Store {
   virtual void put_tag(const TagKey& key, const StoredTag& tag, Done done) = 0;
 
   // For a blob or manifest, whether stored or being fetched.
-  virtual Access access(const oci::Digest& digest, const RepositoryKey& repository) const = 0;
-  // Marks a digest as private, and this repository as having it. access() knows at once;
+  virtual GrantState grant_state(const oci::Digest& digest,
+                                 const RepositoryKey& repository) const = 0;
+  // Marks a digest as private, and this repository as having it. grant_state() knows at once;
   // the disk knows no later than content that is written after this call. The mark goes
   // with the content, so each fetch of private content calls grant() again: while the
   // writer exists, or in the turn in which write_blob() or put_manifest() follows.

@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
 #include "layby/policy/quota.h"
@@ -135,7 +135,7 @@ class Upstream {
   virtual std::optional<policy::QuotaState> quota() const = 0;
   // Why a new request of this kind would be in vain now; nullopt when it may begin.
   // Requests under way go on. Answers at once, without asking upstream.
-  virtual std::optional<Error> refusal(Ask /*ask*/) { return std::nullopt; }
+  virtual std::optional<Error> why_not(Ask /*ask*/) { return std::nullopt; }
   // How long a request that nobody waits for should be put off. Ask again after the wait.
   virtual Patience patience(Ask /*ask*/) const { return {}; }
 };

@@ -11,9 +11,9 @@
 #include <functional>
 #include <memory>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 
 namespace layby::event {
 
@@ -42,7 +42,7 @@ class Alarm {
   virtual void disarm() = 0;
 };
 
-class Loop final : public cache::Timers {
+class Loop final : public Timers {
  public:
   // Fails with kIo when the kernel refuses epoll or an eventfd.
   static Result<std::unique_ptr<Loop>> create();
@@ -57,9 +57,9 @@ class Loop final : public cache::Timers {
   std::unique_ptr<IoWatch> watch(int fd, IoHandler& handler);
   std::unique_ptr<Alarm> alarm(std::function<void()> on_alarm);
   // Calls `on_signal` on the loop each time the process gets `signal_number`.
-  cache::Handle on_signal(int signal_number, std::function<void()> on_signal);
+  Handle on_signal(int signal_number, std::function<void()> on_signal);
 
-  cache::Handle after(std::chrono::milliseconds delay, std::function<void()> then) override;
+  Handle after(std::chrono::milliseconds delay, std::function<void()> then) override;
   void defer(std::function<void()> then) override;
 
   // From any thread. Runs the calls on the loop thread in the order they were posted. A

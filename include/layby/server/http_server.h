@@ -26,6 +26,14 @@
 
 namespace layby::server {
 
+// Who sent a request.
+struct ClientInfo {
+  std::string address;      // "10.0.0.7"; "local" over the Unix socket.
+  bool is_local = false;    // Came over the Unix socket.
+  std::string certificate;  // Subject of a verified client certificate; empty for none.
+  std::string user;         // The name that the client proved; empty for none.
+};
+
 struct Request {
   std::string method;  // "GET"
   std::string path;    // As the client sent it, without the query.
@@ -33,7 +41,7 @@ struct Request {
   http::Headers headers;
   bool keep_alive = false;
   bool has_body = false;  // The head announces a body; it is never read.
-  bool local = false;     // Came over the Unix socket.
+  ClientInfo client;
 };
 
 // Bytes [range.first, range.first + range.length) of the reader's blob.
@@ -60,7 +68,7 @@ class Handler {
   // Calls `respond` exactly once, inside this call or later. `request` is valid until then.
   // Returns null when `respond` was called inside this call. Else the server destroys the
   // handle when nobody wants the answer any more, and `respond` must not be called after.
-  virtual cache::Handle handle(const Request& request, Respond respond) = 0;
+  virtual Handle handle(const Request& request, Respond respond) = 0;
 };
 
 struct Limits {

@@ -19,7 +19,7 @@ class RegistryApi final : public Handler {
   explicit RegistryApi(cache::Cache& cache) : cache_(cache) {}
 
   // `request.path` is under /v2.
-  cache::Handle handle(const Request& request, Respond respond) override;
+  Handle handle(const Request& request, Respond respond) override;
 
  private:
   cache::Cache& cache_;

@@ -24,6 +24,7 @@
 #include "layby/cache/store.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
+#include "layby/events/events.h"
 
 namespace layby::store {
 
@@ -65,7 +66,7 @@ class DiskStore final : public cache::Store {
   // a newer layby wrote the index (kInvalid) and when the disk fails (kIo, kNoSpace).
   static Result<std::unique_ptr<DiskStore>> open(const Options& options, event::Loop& loop,
                                                  event::Workers& workers, const Clock& clock,
-                                                 Counters& counters);
+                                                 Counters& counters, events::Events& events);
   ~DiskStore() override;
 
   std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override;
@@ -78,8 +79,8 @@ class DiskStore final : public cache::Store {
   void put_manifest(const oci::Digest& digest, cache::StoredManifest manifest, Done done) override;
   void put_tag(const cache::TagKey& key, const cache::StoredTag& tag, Done done) override;
 
-  cache::Access access(const oci::Digest& digest,
-                       const cache::RepositoryKey& repository) const override;
+  cache::GrantState grant_state(const oci::Digest& digest,
+                                const cache::RepositoryKey& repository) const override;
   void grant(const oci::Digest& digest, const cache::RepositoryKey& repository) override;
 
   // The writer of a published blob reports all bytes as kept; its finish() reports the blob
@@ -112,8 +113,8 @@ class DiskStore final : public cache::Store {
   std::optional<BlobRecord> blob_record(const oci::Digest& digest) const;
   std::shared_ptr<DigestLane> lane_of(const oci::Digest& digest);
   std::shared_ptr<DigestLane> known_lane(const oci::Digest& digest) const;
-  cache::Access indexed_access(const oci::Digest& digest,
-                               const cache::RepositoryKey& repository) const;
+  cache::GrantState indexed_grant_state(const oci::Digest& digest,
+                                        const cache::RepositoryKey& repository) const;
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
   void sweep_partials(std::chrono::hours keep_for);
   void empty_trash();
@@ -149,7 +150,7 @@ class DiskStore final : public cache::Store {
   // Open stored blobs: readers share the file, and eviction spares the blob.
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;
-  cache::Handle touch_timer_;
+  Handle touch_timer_;
   const std::unique_ptr<Scrub> scrub_;
   OnDamaged on_damaged_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

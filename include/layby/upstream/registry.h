@@ -48,21 +48,20 @@ class Registry final : public cache::Upstream {
   Registry(RegistryOptions options, Multi& multi, const Clock& clock, Counters& counters);
   ~Registry() override;
 
-  cache::Handle head_manifest(const std::string& repository, const oci::Reference& reference,
-                              std::chrono::milliseconds deadline,
-                              Done<cache::ManifestHead> done) override;
-  cache::Handle get_manifest(const std::string& repository, const oci::Reference& reference,
-                             Done<cache::ManifestBody> done) override;
-  cache::Handle head_blob(const std::string& repository, const oci::Digest& digest,
-                          Done<cache::BlobHead> done) override;
+  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                       std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                      Done<cache::ManifestBody> done) override;
+  Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                   Done<cache::BlobHead> done) override;
   std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
                                                 const oci::Digest& digest, std::uint64_t offset,
                                                 cache::BlobSink& sink) override;
-  cache::Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
-                         Done<cache::TagPage> done) override;
-  cache::Handle get_referrers(const std::string& repository, const oci::Digest& digest,
-                              const std::string& artifact_type, Done<std::string> done) override;
-  cache::Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
+  Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                  Done<cache::TagPage> done) override;
+  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                       const std::string& artifact_type, Done<std::string> done) override;
+  Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
 
  private:

@@ -3,8 +3,8 @@
 // A small upstream request and its retries, as one Operation. Destroying the handle cancels
 // the attempt under way and the wait before the next one. Invariant: `done` is called once.
 
-#ifndef LAYBY_CACHE_REQUEST_H_
-#define LAYBY_CACHE_REQUEST_H_
+#ifndef LAYBY_CACHE_WITH_RETRIES_H_
+#define LAYBY_CACHE_WITH_RETRIES_H_
 
 #include <cassert>
 #include <functional>
@@ -12,18 +12,18 @@
 #include <utility>
 
 #include "cache/attempts.h"
+#include "layby/base/async.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
 
 namespace layby::cache {
 
 template <typename T>
-class Request final : public Operation {
+class Retried final : public Operation {
  public:
   using Done = std::function<void(Result<T>)>;
   using Start = std::function<Handle(Done)>;
 
-  Request(const policy::RetryRules& rules, Timers& timers, Counters& counters, Start start,
+  Retried(const policy::RetryRules& rules, Timers& timers, Counters& counters, Start start,
           Done done)
       : attempts_(rules, timers, counters), start_(std::move(start)), done_(std::move(done)) {
     assert(done_);
@@ -51,11 +51,11 @@ class Request final : public Operation {
 // Calls `start` with a callback for its answer, again after each failure that `rules` allow
 // to retry, and then `done` with the last answer. `rules` outlive the request.
 template <typename T>
-Handle request(const policy::RetryRules& rules, Timers& timers, Counters& counters,
-               typename Request<T>::Start start, typename Request<T>::Done done) {
-  return std::make_unique<Request<T>>(rules, timers, counters, std::move(start), std::move(done));
+Handle with_retries(const policy::RetryRules& rules, Timers& timers, Counters& counters,
+                    typename Retried<T>::Start start, typename Retried<T>::Done done) {
+  return std::make_unique<Retried<T>>(rules, timers, counters, std::move(start), std::move(done));
 }
 
 }  // namespace layby::cache
 
-#endif  // LAYBY_CACHE_REQUEST_H_
+#endif  // LAYBY_CACHE_WITH_RETRIES_H_

@@ -3,8 +3,8 @@
 // Holds Ctrl-C back until a command asks for it. Commands that follow the daemon can thus
 // print a last line.
 
-#ifndef LAYBY_SRC_CLI_HELD_INTERRUPT_H_
-#define LAYBY_SRC_CLI_HELD_INTERRUPT_H_
+#ifndef LAYBY_SRC_CLI_DEFERRED_INTERRUPT_H_
+#define LAYBY_SRC_CLI_DEFERRED_INTERRUPT_H_
 
 #include <pthread.h>
 
@@ -14,16 +14,16 @@
 namespace layby::cli {
 
 // Blocks SIGINT during the object's life; comes_within() takes a pending SIGINT.
-class HeldInterrupt {
+class DeferredInterrupt {
  public:
-  HeldInterrupt() {
+  DeferredInterrupt() {
     sigemptyset(&interrupt_);
     sigaddset(&interrupt_, SIGINT);
     pthread_sigmask(SIG_BLOCK, &interrupt_, &before_);
   }
-  HeldInterrupt(const HeldInterrupt&) = delete;
-  HeldInterrupt& operator=(const HeldInterrupt&) = delete;
-  ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  DeferredInterrupt(const DeferredInterrupt&) = delete;
+  DeferredInterrupt& operator=(const DeferredInterrupt&) = delete;
+  ~DeferredInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
   // Waits for `pause`. Returns true at once when Ctrl-C is pending or arrives.
   bool comes_within(std::chrono::milliseconds pause) const {
@@ -41,4 +41,4 @@ class HeldInterrupt {
 
 }  // namespace layby::cli
 
-#endif  // LAYBY_SRC_CLI_HELD_INTERRUPT_H_
+#endif  // LAYBY_SRC_CLI_DEFERRED_INTERRUPT_H_

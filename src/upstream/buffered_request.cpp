@@ -2,28 +2,28 @@
 //
 // Collects the answer. The exchange limits the size of the body.
 
-#include "upstream/call.h"
+#include "upstream/buffered_request.h"
 
 #include <cassert>
 #include <utility>
 
 namespace layby::upstream {
 
-Call::Call(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> done)
+BufferedRequest::Call(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> done)
     : done_(std::move(done)), request_(site, std::move(spec), *this) {}
 
-void Call::on_head(const Head& head) {
+void BufferedRequest::on_head(const Head& head) {
   answer_.head = head;
   if (head.status == 200) return;
   request_.fail(ErrorCode::kCorrupt, "answered with a range that wasn't asked for");
 }
 
-void Call::on_body(std::string_view bytes) { answer_.body.append(bytes); }
+void BufferedRequest::on_body(std::string_view bytes) { answer_.body.append(bytes); }
 
-void Call::on_end(Status status) {
+void BufferedRequest::on_end(Status status) {
   assert(done_);
   const auto done = std::move(done_);
-  // Either call may destroy this Call.
+  // Either call may destroy this BufferedRequest.
   if (status.ok()) {
     done(std::move(answer_));
   } else {

@@ -12,8 +12,8 @@
 // Invariants: there is an exchange exactly while exchanging, and a ticket for a token only
 // while waiting; on_end comes once and last; no on_body comes between pause() and resume().
 
-#ifndef LAYBY_UPSTREAM_REQUEST_H_
-#define LAYBY_UPSTREAM_REQUEST_H_
+#ifndef LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_
+#define LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_
 
 #include <atomic>
 #include <chrono>
@@ -24,7 +24,7 @@
 #include <string_view>
 #include <vector>
 
-#include "layby/cache/async.h"
+#include "layby/base/async.h"
 #include "upstream/exchange.h"
 #include "upstream/site.h"
 
@@ -46,11 +46,11 @@ struct RequestSpec {
   bool small_window = false;
 };
 
-class Request final : public ExchangeEvents {
+class AuthorizedRequest final : public ExchangeEvents {
  public:
   // Passes on to `events` the head and body of a successful answer, and one on_end. `events`
   // outlives the request, and is called at the loop's next turn or later.
-  Request(Site& site, RequestSpec spec, ExchangeEvents& events);
+  AuthorizedRequest(Site& site, RequestSpec spec, ExchangeEvents& events);
 
   // No on_body comes between pause() and resume().
   void pause();
@@ -84,7 +84,7 @@ class Request final : public ExchangeEvents {
   ExchangeEvents& events_;
   State state_ = State::kWaiting;
   std::unique_ptr<event::Alarm> deadline_;
-  cache::Handle token_;
+  Handle token_;
   std::string authorization_;
   std::uint64_t number_ = 0;  // Site::next_request() of the latest exchange.
   std::unique_ptr<Exchange> exchange_;
@@ -98,4 +98,4 @@ class Request final : public ExchangeEvents {
 
 }  // namespace layby::upstream
 
-#endif  // LAYBY_UPSTREAM_REQUEST_H_
+#endif  // LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_

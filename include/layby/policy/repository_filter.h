@@ -3,8 +3,8 @@
 // Which repositories an upstream serves: patterns of repository names in which '*'
 // stands for any characters, '/' included ("library/*", "*", "acme/tool").
 
-#ifndef LAYBY_POLICY_ACCESS_H_
-#define LAYBY_POLICY_ACCESS_H_
+#ifndef LAYBY_POLICY_REPOSITORY_FILTER_H_
+#define LAYBY_POLICY_REPOSITORY_FILTER_H_
 
 #include <string>
 #include <string_view>
@@ -17,4 +17,4 @@ bool allows(const std::vector<std::string>& patterns, std::string_view repositor
 
 }  // namespace layby::policy
 
-#endif  // LAYBY_POLICY_ACCESS_H_
+#endif  // LAYBY_POLICY_REPOSITORY_FILTER_H_

@@ -2,16 +2,16 @@
 //
 // A request whose whole answer fits into memory, with one callback. Loop thread only.
 
-#ifndef LAYBY_UPSTREAM_CALL_H_
-#define LAYBY_UPSTREAM_CALL_H_
+#ifndef LAYBY_UPSTREAM_BUFFERED_REQUEST_H_
+#define LAYBY_UPSTREAM_BUFFERED_REQUEST_H_
 
 #include <functional>
 #include <string>
 #include <string_view>
 
+#include "layby/base/async.h"
 #include "layby/base/result.h"
-#include "layby/cache/async.h"
-#include "upstream/request.h"
+#include "upstream/authorized_request.h"
 
 namespace layby::upstream {
 
@@ -20,9 +20,9 @@ struct Answer {
   std::string body;
 };
 
-class Call final : public cache::Operation, private ExchangeEvents {
+class BufferedRequest final : public Operation, private ExchangeEvents {
  public:
-  Call(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> done);
+  BufferedRequest(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> done);
 
  private:
   void on_head(const Head& head) override;
@@ -31,9 +31,9 @@ class Call final : public cache::Operation, private ExchangeEvents {
 
   std::function<void(Result<Answer>)> done_;
   Answer answer_;
-  Request request_;
+  AuthorizedRequest request_;
 };
 
 }  // namespace layby::upstream
 
-#endif  // LAYBY_UPSTREAM_CALL_H_
+#endif  // LAYBY_UPSTREAM_BUFFERED_REQUEST_H_

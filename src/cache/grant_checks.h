@@ -4,8 +4,8 @@
 // repositories. Content from a repository that needs credentials is served in another
 // repository only after upstream confirmed that it is there too. Lives on the loop thread.
 
-#ifndef LAYBY_CACHE_PERMITS_H_
-#define LAYBY_CACHE_PERMITS_H_
+#ifndef LAYBY_CACHE_GRANT_CHECKS_H_
+#define LAYBY_CACHE_GRANT_CHECKS_H_
 
 #include <cassert>
 #include <functional>
@@ -13,25 +13,26 @@
 #include <string>
 #include <utility>
 
-#include "cache/request.h"
+#include "cache/with_retries.h"
 #include "layby/cache/cache.h"
 
 namespace layby::cache {
 
-class Permits {
+class GrantChecks {
  public:
-  Permits(const Rules& rules, Store& store, Timers& timers, Counters& counters)
+  GrantChecks(const Rules& rules, Store& store, Timers& timers, Counters& counters)
       : rules_(rules), store_(store), timers_(timers), counters_(counters) {}
 
   // Whether upstream must be asked before the content is served.
   bool is_needed(const Origin& origin, const std::string& repository,
                  const oci::Digest& digest) const {
-    return store_.access(digest, {origin.name, repository}) == Access::kUnknown;
+    return store_.grant_state(digest, {origin.name, repository}) == GrantState::kUnknown;
   }
 
   // Upstream served the content in this repository, or confirmed that it is there.
-  void note_given(const Origin& origin, const std::string& repository, const oci::Digest& digest) {
-    const bool is_private = origin.guards(repository);
+  void note_granted(const Origin& origin, const std::string& repository,
+                    const oci::Digest& digest) {
+    const bool is_private = origin.keeps_private(repository);
     if (is_private || is_needed(origin, repository, digest)) {
       store_.grant(digest, {origin.name, repository});
     }
@@ -91,17 +92,17 @@ class Permits {
 
   template <typename Head, typename T>
   Handle ask(Ask kind, const Origin& origin, const std::string& repository,
-             const oci::Digest& digest, typename Request<Head>::Start start,
+             const oci::Digest& digest, typename Retried<Head>::Start start,
              std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done) {
-    if (const auto refused = origin.upstream->refusal(kind)) {
+    if (const auto refused = origin.upstream->why_not(kind)) {
       done(*refused);
       return nullptr;
     }
     auto steps = std::make_unique<TwoSteps<T>>(std::move(go_on), std::move(done));
-    steps->set_first(request<Head>(
+    steps->set_first(with_retries<Head>(
         rules_.retry, timers_, counters_, std::move(start),
         [this, steps = steps.get(), &origin, repository, digest](const Result<Head>& head) {
-          if (head.ok()) note_given(origin, repository, digest);
+          if (head.ok()) note_granted(origin, repository, digest);
           steps->on_first(head.ok() ? Status() : Status(head.error()));
         }));
     return steps;
@@ -115,4 +116,4 @@ class Permits {
 
 }  // namespace layby::cache
 
-#endif  // LAYBY_CACHE_PERMITS_H_
+#endif  // LAYBY_CACHE_GRANT_CHECKS_H_

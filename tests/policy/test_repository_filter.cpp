@@ -2,7 +2,7 @@
 //
 // Patterns of repositories.
 
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 // used exchange is kept for the next request of any client, because allocating and freeing
 // its parts would take a tenth of a small answer's instructions.
 
-#ifndef LAYBY_SERVER_EXCHANGE_H_
-#define LAYBY_SERVER_EXCHANGE_H_
+#ifndef LAYBY_SERVER_TRANSACTION_H_
+#define LAYBY_SERVER_TRANSACTION_H_
 
 #include <cassert>
 #include <cstdint>
@@ -18,24 +18,24 @@
 
 namespace layby::server {
 
-struct Exchange {
-  explicit Exchange(std::uint64_t max_head_bytes) : parser(max_head_bytes) {}
+struct Transaction {
+  explicit Transaction(std::uint64_t max_head_bytes) : parser(max_head_bytes) {}
 
   RequestParser parser;  // Also holds the request.
   Response response;
   std::string head;  // The head of the response, as bytes.
 };
 
-class SpareExchange {
+class SpareTransaction {
  public:
-  std::unique_ptr<Exchange> take(std::uint64_t max_head_bytes) {
-    return spare_ ? std::move(spare_) : std::make_unique<Exchange>(max_head_bytes);
+  std::unique_ptr<Transaction> take(std::uint64_t max_head_bytes) {
+    return spare_ ? std::move(spare_) : std::make_unique<Transaction>(max_head_bytes);
   }
 
   // Destroys the request and the response. Keeps the memory for the next request, but not
   // after a large head: otherwise many connections in turn could each grow an exchange and
   // hold on to it.
-  void give_back(std::unique_ptr<Exchange> exchange) {
+  void give_back(std::unique_ptr<Transaction> exchange) {
     assert(exchange != nullptr);
     const bool small = exchange->parser.head_bytes() <= kMostHeadBytes;
     if (!kKeeps || !small || spare_) return;
@@ -55,9 +55,9 @@ class SpareExchange {
 #endif
 
  private:
-  std::unique_ptr<Exchange> spare_;
+  std::unique_ptr<Transaction> spare_;
 };
 
 }  // namespace layby::server
 
-#endif  // LAYBY_SERVER_EXCHANGE_H_
+#endif  // LAYBY_SERVER_TRANSACTION_H_

@@ -3,7 +3,7 @@
 // Patterns of repository names. A mismatch goes back only to the last '*', which suffices
 // because '*' is the only wildcard. So the time is bounded by the product of the lengths.
 
-#include "layby/policy/access.h"
+#include "layby/policy/repository_filter.h"
 
 #include <algorithm>
 #include <cstddef>

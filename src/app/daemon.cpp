@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Wires the daemon from the bottom up and takes it down in the reverse order. Invariant: a
-// member of Appliance is built from members declared before it. Callbacks reach later members
+// member of Daemon is built from members declared before it. Callbacks reach later members
 // only while the loop runs, after start() has built them all.
 
-#include "layby/app/appliance.h"
+#include "layby/app/daemon.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
@@ -38,9 +38,13 @@
 #include "layby/cache/cache.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
+#include "layby/events/events.h"
+#include "layby/events/log_listener.h"
+#include "layby/events/ring.h"
 #include "layby/server/http_server.h"
 #include "layby/server/registry_api.h"
 #include "layby/store/disk_store.h"
+#include "layby/store/event_journal.h"
 #include "layby/upstream/multi.h"
 
 namespace layby::app {
@@ -124,9 +128,9 @@ bool has_private_upstream(const Config& config) {
                      [](const UpstreamConfig& upstream) { return !upstream.username.empty(); });
 }
 
-class Appliance {
+class Daemon {
  public:
-  Appliance(const Config& config, const std::string& notices_file)
+  Daemon(const Config& config, const std::string& notices_file)
       : config_(config), notices_file_(notices_file) {}
 
   Status start();
@@ -134,6 +138,7 @@ class Appliance {
 
  private:
   Status start_cache();
+  void start_journal();
   Status start_server();
   Status start_tls();
   void watch_signals();
@@ -145,8 +150,14 @@ class Appliance {
   const SystemClock clock_;
   const SteadyTime started_at_ = clock_.steady_now();
   Counters counters_;
+  events::Events events_;
+  const Handle log_listener_ = events_.listen(events::log_event);
+  events::Ring ring_{clock_};
+  const Handle ring_listener_ =
+      events_.listen([this](const events::Event& event) { ring_.on_event(event); });
   std::unique_ptr<event::Loop> loop_;
   std::unique_ptr<event::Workers> workers_;
+  std::unique_ptr<store::EventJournal> journal_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<upstream::Multi> multi_;
   std::unique_ptr<RateWindows> rate_windows_;
@@ -159,12 +170,12 @@ class Appliance {
   std::unique_ptr<server::HttpServer> server_;
   std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
   std::string listen_;             // The address really bound.
-  std::vector<cache::Handle> signals_;
+  std::vector<Handle> signals_;
   std::unique_ptr<ServiceManager> manager_;
-  cache::Handle grace_;
+  Handle grace_;
 };
 
-Status Appliance::start() {
+Status Daemon::start() {
   assert(!loop_);  // Starts once.
   raise_open_files();
   auto loop = event::Loop::create();
@@ -179,7 +190,7 @@ Status Appliance::start() {
   return {};
 }
 
-Status Appliance::start_cache() {
+Status Daemon::start_cache() {
   store::Options options;
   options.data_dir = config_.data_dir;
   options.scrub_every = config_.scrub.every;
@@ -187,30 +198,38 @@ Status Appliance::start_cache() {
   options.private_after_rebuild = has_private_upstream(config_);
   // Before the index is opened: a damaged index may crash the process there.
   mark_crashes(store::suspicion_path(config_.data_dir));
-  auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_);
+  auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_, events_);
   if (!store.ok()) return store.error();
   store_ = std::move(*store);
+  start_journal();
   upstream::MultiOptions transfers;
   auto multi = upstream::Multi::create(*loop_, transfers);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);
   rate_windows_ = std::make_unique<RateWindows>(
       config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
-  auto upstreams = Upstreams::make(config_, *multi_, *loop_, clock_, counters_);
+  auto upstreams = Upstreams::make(config_, *multi_, *loop_, clock_, counters_, events_);
   if (!upstreams.ok()) return upstreams.error();
   upstreams_ = std::make_unique<Upstreams>(std::move(*upstreams));
   cache_ = std::make_unique<cache::Cache>(rules_of(config_), upstreams_->take_origins(), *store_,
-                                          *loop_, clock_, counters_);
+                                          *loop_, clock_, counters_, events_);
   store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
     const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
     if (origin != nullptr) cache_->fetch_blob(*origin, user->repository, digest);
   });
   prefetching_ = std::make_unique<Prefetching>(
-      Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_});
+      Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_, events_});
   return {};
 }
 
-Status Appliance::start_server() {
+// The store is open by now, so no other process uses the folder.
+void Daemon::start_journal() {
+  ring_.restore(store::EventJournal::read(config_.data_dir));
+  journal_ = std::make_unique<store::EventJournal>(config_.data_dir, *loop_, *workers_);
+  ring_.on_recorded([this](const events::Record& record) { journal_->append(record); });
+}
+
+Status Daemon::start_server() {
   api_ = std::make_unique<server::RegistryApi>(*cache_);
   control_ = std::make_unique<Control>(*cache_, *store_, *prefetching_, clock_);
   pages_ = std::make_unique<Pages>(*api_, *control_, [this] { return snapshot(); });
@@ -225,11 +244,11 @@ Status Appliance::start_server() {
     if (Status status = make_directories(folder); !status.ok()) return status;
     if (Status status = server_->listen_unix(config_.socket); !status.ok()) return status;
   }
-  log::info("layby {} listening on {}, data in {}", version(), listen_, config_.data_dir);
+  events_.tell(events::Started{version(), listen_, config_.data_dir});
   return {};
 }
 
-Status Appliance::start_tls() {
+Status Daemon::start_tls() {
   if (config_.tls.certificate_file.empty()) return {};
   auto files = TlsFiles::load(
       {*loop_, *workers_, clock_}, {config_.tls.certificate_file, config_.tls.key_file},
@@ -242,7 +261,7 @@ Status Appliance::start_tls() {
   return {};
 }
 
-void Appliance::watch_signals() {
+void Daemon::watch_signals() {
   // A write to a client that has gone then fails with EPIPE.
   std::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGTERM, SIGINT}) {
@@ -257,17 +276,16 @@ void Appliance::watch_signals() {
   }));
 }
 
-void Appliance::shut_down() {
+void Daemon::shut_down() {
   assert(server_ && manager_);       // Signals come only while the loop runs.
   if (grace_) return loop_->stop();  // A second signal.
-  log::info("stopping; {} connections have {} ms to end", server_->connections(),
-            config_.shutdown_grace.count());
+  events_.tell(events::Stopping{server_->connections(), config_.shutdown_grace});
   manager_->stopping(config_.shutdown_grace);
   grace_ = loop_->after(config_.shutdown_grace, [this] { loop_->stop(); });
   server_->drain([this] { loop_->stop(); });
 }
 
-admin::Snapshot Appliance::snapshot() const {
+admin::Snapshot Daemon::snapshot() const {
   assert(server_ && prefetching_ && cache_ && upstreams_ && store_);
   admin::Snapshot s;
   s.version = version();
@@ -309,9 +327,9 @@ admin::Snapshot Appliance::snapshot() const {
 }  // namespace
 
 Status serve(const Config& config, const std::string& notices_file) {
-  Appliance appliance(config, notices_file);
-  if (Status status = appliance.start(); !status.ok()) return status;
-  appliance.run();
+  Daemon daemon(config, notices_file);
+  if (Status status = daemon.start(); !status.ok()) return status;
+  daemon.run();
   log::info("stopped");
   return {};
 }

@@ -3,7 +3,7 @@
 // The body of a refusal is read and dropped, which keeps the connection for the next
 // request.
 
-#include "upstream/request.h"
+#include "upstream/authorized_request.h"
 
 #include <cassert>
 #include <utility>
@@ -19,7 +19,7 @@ constexpr std::uint64_t kMaxRefusalBytes = 64 << 10;
 
 }  // namespace
 
-Request::Request(Site& site, RequestSpec spec, ExchangeEvents& events)
+AuthorizedRequest::Request(Site& site, RequestSpec spec, ExchangeEvents& events)
     : site_(site),
       spec_(std::move(spec)),
       events_(events),
@@ -29,7 +29,7 @@ Request::Request(Site& site, RequestSpec spec, ExchangeEvents& events)
   proceed();
 }
 
-void Request::proceed() {
+void AuthorizedRequest::proceed() {
   assert(state_ != State::kEnded && !token_);
   exchange_.reset();
   if (auto authorization = site_.tokens.known(spec_.repository)) {
@@ -40,14 +40,14 @@ void Request::proceed() {
                               [this](Result<std::string> token) { on_token(std::move(token)); });
 }
 
-void Request::on_token(Result<std::string> authorization) {
+void AuthorizedRequest::on_token(Result<std::string> authorization) {
   assert(state_ == State::kWaiting && !exchange_);
   token_.reset();
   if (!authorization.ok()) return end(authorization.error());
   send(*std::move(authorization));
 }
 
-void Request::send(std::string authorization) {
+void AuthorizedRequest::send(std::string authorization) {
   assert(spec_.counter != nullptr && !exchange_);
   state_ = State::kExchanging;
   authorization_ = std::move(authorization);
@@ -58,7 +58,7 @@ void Request::send(std::string authorization) {
   if (paused_) exchange_->pause();
 }
 
-ExchangeSpec Request::exchange_spec() const {
+ExchangeSpec AuthorizedRequest::exchange_spec() const {
   ExchangeSpec spec;
   spec.method = spec_.method;
   spec.url = site_.url(http::percent_encode(spec_.repository, "/") + spec_.path);
@@ -74,32 +74,32 @@ ExchangeSpec Request::exchange_spec() const {
   return spec;
 }
 
-void Request::pause() {
+void AuthorizedRequest::pause() {
   paused_ = true;
   if (exchange_) exchange_->pause();
 }
 
-void Request::resume() {
+void AuthorizedRequest::resume() {
   paused_ = false;
   if (exchange_) exchange_->resume();
 }
 
-void Request::fail(Error error) {
+void AuthorizedRequest::fail(Error error) {
   assert(state_ == State::kExchanging && exchange_);
   exchange_->fail(std::move(error));
 }
 
-void Request::fail(ErrorCode code, std::string_view reason) {
+void AuthorizedRequest::fail(ErrorCode code, std::string_view reason) {
   fail(failure(subject(), code, reason));
 }
 
-void Request::on_deadline() {
+void AuthorizedRequest::on_deadline() {
   count(site_.counters.upstream_failures);
   end(failure(subject(), ErrorCode::kTimedOut, "no answer in time",
               token_ ? "check the link to the token server" : "check the link"));
 }
 
-void Request::end(Status status) {
+void AuthorizedRequest::end(Status status) {
   assert(state_ != State::kEnded);
   state_ = State::kEnded;
   deadline_->disarm();
@@ -108,12 +108,12 @@ void Request::end(Status status) {
   events_.on_end(std::move(status));  // May destroy this request.
 }
 
-Subject Request::subject() const {
+Subject AuthorizedRequest::subject() const {
   const std::string_view method = spec_.method == Method::kHead ? "HEAD " : "GET ";
   return {host_, std::string(method) + spec_.repository + " " + spec_.what};
 }
 
-void Request::on_head(const Head& head) {
+void AuthorizedRequest::on_head(const Head& head) {
   assert(state_ == State::kExchanging && !refusal_);
   host_ = head.host;
   if (spec_.states_quota && !head.redirected && (head.status == 200 || head.status == 429)) {
@@ -126,14 +126,14 @@ void Request::on_head(const Head& head) {
   refusal_ = status_failure(subject(), head, site_.clock.wall_now());
 }
 
-void Request::on_body(std::string_view bytes) {
+void AuthorizedRequest::on_body(std::string_view bytes) {
   assert(state_ == State::kExchanging && !paused_);
   if (!refusal_) return events_.on_body(bytes);
   refusal_bytes_ += bytes.size();
   if (refusal_bytes_ > kMaxRefusalBytes) exchange_->fail(*refusal_);
 }
 
-void Request::on_end(Status status) {
+void AuthorizedRequest::on_end(Status status) {
   assert(state_ == State::kExchanging);
   if (challenge_ && !std::exchange(renewed_, true)) {
     const Status learnt =

@@ -2,8 +2,8 @@
 //
 // The whole daemon wired together: loop, helpers, store, upstreams, cache, server.
 
-#ifndef LAYBY_APP_APPLIANCE_H_
-#define LAYBY_APP_APPLIANCE_H_
+#ifndef LAYBY_APP_DAEMON_H_
+#define LAYBY_APP_DAEMON_H_
 
 #include <string>
 
@@ -19,4 +19,4 @@ Status serve(const Config& config, const std::string& notices_file = "");
 
 }  // namespace layby::app
 
-#endif  // LAYBY_APP_APPLIANCE_H_
+#endif  // LAYBY_APP_DAEMON_H_

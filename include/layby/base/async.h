@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What asynchronous work looks like without a loop or a socket: a start returns a
+// Handle whose destructor cancels, and the result comes by callback on the loop
+// thread. Unless a declaration says otherwise, a callback never runs inside the call
+// that started it, and the handle may be destroyed inside its last callback.
+
+#ifndef LAYBY_BASE_ASYNC_H_
+#define LAYBY_BASE_ASYNC_H_
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace layby {
+
+// Work under way. Destroying it cancels the work.
+class Operation {
+ public:
+  Operation() = default;
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+  virtual ~Operation() = default;
+};
+
+using Handle = std::unique_ptr<Operation>;
+
+class Timers {
+ public:
+  virtual ~Timers() = default;
+
+  // Calls `then` once, after `delay`.
+  virtual Handle after(std::chrono::milliseconds delay, std::function<void()> then) = 0;
+
+  // Calls `then` at the next turn of the loop. The call can't be cancelled, so everything
+  // that `then` captures must live until then.
+  virtual void defer(std::function<void()> then) = 0;
+};
+
+}  // namespace layby
+
+#endif  // LAYBY_BASE_ASYNC_H_

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Three answers to "who may be gone by then": Lifetime tells a late callback whether
+// its object still exists, Droppable lets the receiver of an answer leave before the
+// answer comes, and Graveyard destroys an object after the callback in which its work
+// ended. All on one thread.
+
+#ifndef LAYBY_BASE_LIFETIME_H_
+#define LAYBY_BASE_LIFETIME_H_
+
+#include <cassert>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "layby/base/async.h"
+
+namespace layby {
+
+// A member of an object that starts work which may end after the object. Declare it last,
+// so that it ends first.
+class Lifetime {
+ public:
+  Lifetime() = default;
+  Lifetime(const Lifetime&) = delete;
+  Lifetime& operator=(const Lifetime&) = delete;
+
+  // Copyable, and callable on the object's own thread: whether the object has ended.
+  class Watch {
+   public:
+    bool ended() const { return token_.expired(); }
+
+   private:
+    friend class Lifetime;
+    explicit Watch(std::weak_ptr<const char> token) : token_(std::move(token)) {}
+    std::weak_ptr<const char> token_;
+  };
+  Watch watch() const { return Watch(token_); }
+
+  // `call`, which does nothing after the object has ended.
+  template <typename Call>
+  auto guard(Call call) const {
+    return [watch = watch(), call = std::move(call)](auto&&... arguments) mutable {
+      if (!watch.ended()) call(std::forward<decltype(arguments)>(arguments)...);
+    };
+  }
+
+ private:
+  const std::shared_ptr<const char> token_ = std::make_shared<const char>('\0');
+};
+
+// A callback whose receiver may leave. The receiver holds it as a Handle; call() hands out
+// the callback, which does nothing once the handle is destroyed and runs at most once.
+template <typename... Arguments>
+class Droppable final : public Operation {
+ public:
+  using Callback = std::function<void(Arguments...)>;
+
+  explicit Droppable(Callback callback)
+      : callback_(std::make_shared<Callback>(std::move(callback))) {}
+  ~Droppable() override { *callback_ = nullptr; }
+
+  Callback call() const {
+    return [callback = callback_](Arguments... arguments) {
+      if (const Callback once = std::exchange(*callback, nullptr)) {
+        once(std::forward<Arguments>(arguments)...);
+      }
+    };
+  }
+
+  // Work for the answer. It is cancelled when the receiver leaves.
+  void own(Handle work) { work_ = std::move(work); }
+
+ private:
+  const std::shared_ptr<Callback> callback_;
+  Handle work_;
+};
+
+// Destroys what it is given at the next turn of the loop, or with itself.
+class Graveyard {
+ public:
+  explicit Graveyard(Timers& timers) : timers_(timers) {}
+  Graveyard(const Graveyard&) = delete;
+  Graveyard& operator=(const Graveyard&) = delete;
+
+  void bury(std::shared_ptr<void> over) {
+    assert(over != nullptr);
+    buried_.push_back(std::move(over));
+    if (!sweep_) sweep_ = timers_.after(std::chrono::milliseconds(0), [this] { sweep(); });
+  }
+
+ private:
+  void sweep() {
+    const Handle done = std::move(sweep_);
+    // A destructor may bury more, for the next turn.
+    const std::vector<std::shared_ptr<void>> over = std::exchange(buried_, {});
+  }
+
+  Timers& timers_;
+  std::vector<std::shared_ptr<void>> buried_;
+  Handle sweep_;
+};
+
+}  // namespace layby
+
+#endif  // LAYBY_BASE_LIFETIME_H_

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens in the cache, one struct a kind of event. An event borrows what it
+// names: it is valid during the call that tells it, and costs no allocation. What
+// outlives the call is a Record, see record.h.
+
+#ifndef LAYBY_EVENTS_EVENT_H_
+#define LAYBY_EVENTS_EVENT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "layby/base/result.h"
+#include "layby/oci/digest.h"
+
+namespace layby::events {
+
+// An image, or one of its blobs: "docker.io", "library/debian" and a tag or a digest.
+struct Subject {
+  std::string_view upstream;
+  std::string_view repository;
+  std::string_view reference;
+};
+
+enum class Served {
+  kCached,     // From the store, without a question to upstream.
+  kConfirmed,  // From the store, after upstream confirmed the tag.
+  kFetched,    // From upstream.
+  kStale,      // From the store, because upstream can't be asked or fails.
+  kHeld,       // From the store, because the tag's new image isn't whole yet.
+};
+
+// A manifest was answered. Told for each request, so listeners must be quick.
+struct Pulled {
+  Subject image;
+  const oci::Digest& digest;
+  Served served = Served::kCached;
+};
+
+struct ManifestFailed {
+  Subject image;
+  const Error& error;
+};
+
+// A cached tag is served because upstream's answer is missing.
+struct ServedStale {
+  Subject image;
+  const Error& error;
+};
+
+struct TagMoved {
+  Subject image;
+  const oci::Digest& from;
+  const oci::Digest& to;
+};
+
+// A fill goes on where an earlier one was interrupted.
+struct FillResumed {
+  Subject blob;
+  std::uint64_t kept_bytes = 0;
+  bool whole = false;  // Nothing is missing.
+};
+
+// A fill's transfer failed and is tried again.
+struct FillRetried {
+  Subject blob;
+  const Error& error;
+  std::uint64_t offset_bytes = 0;
+};
+
+// A blob is served without being stored.
+struct FillUnkept {
+  Subject blob;
+  const Error& reason;
+};
+
+struct BlobPublished {
+  Subject blob;
+  std::uint64_t size_bytes = 0;
+};
+
+// A blob or a manifest came whole and is right, but could not be stored.
+struct NotStored {
+  Subject content;
+  const Error& error;
+};
+
+struct FillFailed {
+  Subject blob;
+  const Error& error;
+};
+
+struct Evicted {
+  std::uint64_t blobs = 0;
+  std::uint64_t blob_bytes = 0;
+  std::uint64_t manifests = 0;
+};
+
+struct EvictionFailed {
+  const Error& error;
+};
+
+// A stored blob's bytes differ from its digest. It was taken out of service.
+struct BlobDamaged {
+  const oci::Digest& digest;
+  std::string_view path;
+};
+
+struct ManifestDamaged {
+  const oci::Digest& digest;
+};
+
+struct ScrubEnded {
+  std::uint64_t blobs = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t damaged = 0;
+};
+
+// A new index got its blobs back from the files.
+struct IndexRebuilt {
+  std::uint64_t blobs = 0;
+  std::uint64_t damaged = 0;
+};
+
+enum class Link { kUp, kDown };
+
+struct LinkChanged {
+  std::string_view upstream;
+  Link link = Link::kUp;
+};
+
+// Upstream answered 429.
+struct Throttled {
+  std::string_view upstream;
+  bool pulls_only = false;  // Only what counts as a pull waits.
+  std::chrono::milliseconds wait{0};
+};
+
+// Upstream stated another pull limit, or another rest of it.
+struct QuotaChanged {
+  std::string_view upstream;
+  std::uint64_t limit = 0;
+  std::uint64_t remaining = 0;
+};
+
+// New blobs can't be stored, or can be again.
+struct DiskFullChanged {
+  bool full = false;
+};
+
+struct PrefetchedImage {
+  Subject image;
+  std::uint64_t fetched_bytes = 0;
+};
+
+struct PrefetchFailed {
+  Subject image;
+  const Error& error;
+};
+
+struct PrefetchEnded {
+  std::uint64_t run = 0;
+  std::uint64_t images = 0;
+  std::uint64_t fetched_bytes = 0;
+  std::uint64_t pulls = 0;
+  bool failed = false;  // Some images did.
+};
+
+struct Started {
+  std::string_view version;
+  std::string_view address;
+  std::string_view data_dir;
+};
+
+struct Stopping {
+  std::uint64_t connections = 0;
+  std::chrono::milliseconds grace{0};
+};
+
+using Event = std::variant<Pulled, ManifestFailed, ServedStale, TagMoved, FillResumed, FillRetried,
+                           FillUnkept, BlobPublished, NotStored, FillFailed, Evicted,
+                           EvictionFailed, BlobDamaged, ManifestDamaged, ScrubEnded, IndexRebuilt,
+                           LinkChanged, Throttled, QuotaChanged, DiskFullChanged, PrefetchedImage,
+                           PrefetchFailed, PrefetchEnded, Started, Stopping>;
+
+}  // namespace layby::events
+
+#endif  // LAYBY_EVENTS_EVENT_H_

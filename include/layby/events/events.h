@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one place where events are told and heard. Lives on the loop thread.
+
+#ifndef LAYBY_EVENTS_EVENTS_H_
+#define LAYBY_EVENTS_EVENTS_H_
+
+#include <functional>
+#include <list>
+
+#include "layby/base/async.h"
+#include "layby/events/event.h"
+
+namespace layby::events {
+
+class Events {
+ public:
+  using Listener = std::function<void(const Event&)>;
+
+  Events() = default;
+  Events(const Events&) = delete;
+  Events& operator=(const Events&) = delete;
+  ~Events();
+
+  // Calls every listener, in the order in which they began to listen.
+  void tell(const Event& event);
+
+  // `listener` hears every event until the handle is destroyed, which is before this is. It
+  // must not tell events itself, nor begin or end listening.
+  [[nodiscard]] Handle listen(Listener listener);
+
+ private:
+  class Ear;
+
+  std::list<Listener> listeners_;
+  bool telling_ = false;
+};
+
+}  // namespace layby::events
+
+#endif  // LAYBY_EVENTS_EVENTS_H_

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes each event to the log, as the sentence of its record.
+
+#ifndef LAYBY_EVENTS_LOG_LISTENER_H_
+#define LAYBY_EVENTS_LOG_LISTENER_H_
+
+#include "layby/events/event.h"
+
+namespace layby::events {
+
+// A listener for Events. Builds no text for a level that isn't logged.
+void log_event(const Event& event);
+
+}  // namespace layby::events
+
+#endif  // LAYBY_EVENTS_LOG_LISTENER_H_
