@@ -41,6 +41,8 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 
 if(LAYBY_SANITIZE)
+  # Asserts run wherever sanitizers do: both look for our own mistakes.
+  string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
   add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LAYBY_SANITIZE})
   add_compile_definitions(LAYBY_SANITIZED)
