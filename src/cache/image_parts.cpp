@@ -3,13 +3,14 @@
 // Follows an index of indexes, kMaxDepth deep. Visits each digest once, so that a circle
 // of indexes ends.
 
-#include "cache/image_parts.h"
+#include "layby/cache/image_parts.h"
 
 #include <algorithm>
 #include <cassert>
 #include <set>
 #include <utility>
 
+#include "layby/cache/store.h"
 #include "layby/oci/manifest.h"
 
 namespace layby::cache {
@@ -19,12 +20,12 @@ constexpr int kMaxDepth = 3;
 
 class Walk {
  public:
-  Walk(Store& store, const PlatformChoice& choice, ImageParts& parts)
-      : store_(store), choice_(choice), parts_(parts) {}
+  Walk(ContentLookup& content, const PlatformChoice& choice, ImageParts& parts)
+      : content_(content), choice_(choice), parts_(parts) {}
 
   void visit(const oci::Digest& digest, int depth) {
     if (depth > kMaxDepth || !seen_.insert(digest).second) return;
-    const auto stored = store_.find_manifest(digest);
+    const auto stored = content_.find_manifest(digest);
     if (!stored) {
       parts_.missing_manifests.push_back(digest);
       return;
@@ -58,12 +59,12 @@ class Walk {
 
   void add_blob(const oci::Descriptor& named) {
     if (!seen_.insert(named.digest).second) return;
-    const auto stored_bytes = store_.find_blob(named.digest);
+    const auto stored_bytes = content_.find_blob(named.digest);
     parts_.blobs.push_back(
         {named.digest, stored_bytes.value_or(named.size_bytes), stored_bytes.has_value()});
   }
 
-  Store& store_;
+  ContentLookup& content_;
   const PlatformChoice& choice_;
   ImageParts& parts_;
   std::set<oci::Digest> seen_;
@@ -88,9 +89,10 @@ std::uint64_t ImageParts::missing_bytes() const {
   return bytes;
 }
 
-ImageParts image_parts(Store& store, const oci::Digest& root, const PlatformChoice& choice) {
+ImageParts image_parts(ContentLookup& content, const oci::Digest& root,
+                       const PlatformChoice& choice) {
   ImageParts parts;
-  Walk(store, choice, parts).visit(root, 0);
+  Walk(content, choice, parts).visit(root, 0);
   return parts;
 }
 

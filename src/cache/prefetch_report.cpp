@@ -46,7 +46,7 @@ bool PrefetchRun::is_settled(const Job& job) const {
     case PrefetchState::kChecking:
       return false;
     case PrefetchState::kManifests:
-      return depth_ == Depth::kPlan;
+      return depth_ == Depth::kPlan && !job.look;
     case PrefetchState::kFetching:
       return depth_ != Depth::kWhole;
     default:

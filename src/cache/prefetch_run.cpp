@@ -93,6 +93,7 @@ void PrefetchRun::stop() {
   wake_.reset();
   for (const JobPtr& job : jobs_) {
     job->request.reset();
+    job->look.reset();
     if (!is_settled(*job)) job->seen.state = PrefetchState::kStopped;
   }
 }
@@ -249,9 +250,11 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
   assert(job.seen.state == PrefetchState::kChecking && job.request);
   const Handle over = std::move(job.request);
   soon();
-  job.seen.state = PrefetchState::kWaiting;
   job.looks_at_limit = false;
-  if (!head.ok()) return fail_or_retry(job, head.error());
+  if (!head.ok()) {
+    job.seen.state = PrefetchState::kWaiting;
+    return fail_or_retry(job, head.error());
+  }
   if (!head->digest) {
     return fail(job, {ErrorCode::kInvalid, "upstream's answer to HEAD names no digest"});
   }
@@ -263,20 +266,34 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
 
 void PrefetchRun::look_at(Job& job) {
   assert(job.seen.now && !job.request);
-  const ImageParts parts = image_parts(context_.store, *job.seen.now, job.listed.choice);
+  ask_parts(job, *job.seen.now, &PrefetchRun::on_looked);
+}
+
+void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
+  assert(!job.look && !over_);
+  job.look = context_.store.find_parts(root, job.listed.choice,
+                                       [this, &job, then](const Result<ImageParts>& parts) {
+                                         const Handle over = std::move(job.look);
+                                         soon();
+                                         if (!parts) return fail(job, parts.error());
+                                         (this->*then)(job, *parts);
+                                       });
+}
+
+void PrefetchRun::on_looked(Job& job, const ImageParts& parts) {
   job.missing_manifests = parts.missing_manifests;
   job.seen.pulls = parts.missing_manifests.size();
   if (parts.manifests_known()) return plan_blobs(job, parts);
-  if (parts.missing_manifests.front() == *job.seen.now) {
-    // An index names further manifests, each a pull.
-    const std::size_t each = job.listed.choice.attestations ? 2 : 1;
-    if (job.may_be_index) job.seen.pulls += job.listed.choice.platforms.size() * each;
-    if (job.seen.before) {
-      job.seen.before_bytes =
-          image_parts(context_.store, *job.seen.before, job.listed.choice).bytes();
-    }
-  }
   job.seen.state = PrefetchState::kManifests;
+  if (parts.missing_manifests.front() != *job.seen.now) return;
+  // An index names further manifests, each a pull.
+  const std::size_t each = job.listed.choice.attestations ? 2 : 1;
+  if (job.may_be_index) job.seen.pulls += job.listed.choice.platforms.size() * each;
+  if (job.seen.before) ask_parts(job, *job.seen.before, &PrefetchRun::on_before);
+}
+
+void PrefetchRun::on_before(Job& job, const ImageParts& parts) {
+  job.seen.before_bytes = parts.bytes();
 }
 
 void PrefetchRun::start_manifests() {
@@ -288,8 +305,11 @@ void PrefetchRun::start_manifests() {
   for (const JobPtr& job : jobs_) {
     if (fetching >= kManifestsAtATime) return;
     if (waiting.contains(&job->upstream())) continue;
-    if (job->looks_at_limit) waiting.insert(&job->upstream());
-    if (job->seen.state != PrefetchState::kManifests || job->request) continue;
+    // While the job's parts are being looked up, its next pull isn't known yet. The pulls of
+    // later jobs must not overtake it.
+    const bool is_being_planned = job->look && job->seen.state != PrefetchState::kFetching;
+    if (job->looks_at_limit || is_being_planned) waiting.insert(&job->upstream());
+    if (job->seen.state != PrefetchState::kManifests || job->request || job->look) continue;
     if (is_had_or_coming(*job) || put_off(job->pause)) continue;
     if (put_off(job->upstream(), Ask::kManifest)) {
       waiting.insert(&job->upstream());
@@ -392,7 +412,7 @@ void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
 void PrefetchRun::start_blobs() {
   if (depth_ != Depth::kWhole) return;
   for (const JobPtr& job : jobs_) {
-    if (job->seen.state != PrefetchState::kFetching || put_off(job->pause)) continue;
+    if (job->seen.state != PrefetchState::kFetching || job->look || put_off(job->pause)) continue;
     if (!start_blobs(*job)) return;
   }
 }
@@ -440,13 +460,13 @@ void PrefetchRun::on_blob(const oci::Digest& digest, const Status& stored) {
 }
 
 // Blobs that were stored when the job was planned may have been evicted since then.
-void PrefetchRun::finish(Job& job) {
-  const ImageParts parts = image_parts(context_.store, *job.seen.now, job.listed.choice);
+void PrefetchRun::finish(Job& job) { ask_parts(job, *job.seen.now, &PrefetchRun::on_finished); }
+
+void PrefetchRun::on_finished(Job& job, const ImageParts& parts) {
   if (parts.whole()) return settle(job, PrefetchState::kDone);
   for (const ImageBlob& blob : parts.blobs) {
     if (!blob.stored) fetched_.erase(blob.digest);
   }
-  soon();
   fail_or_retry(job, {ErrorCode::kUnavailable, "parts of the image were evicted meanwhile"});
   if (job.seen.state == PrefetchState::kFetching) look_at(job);
 }
@@ -463,6 +483,7 @@ void PrefetchRun::settle(Job& job, PrefetchState state) {
 }
 
 void PrefetchRun::fail(Job& job, const Error& error) {
+  job.look.reset();
   job.seen.state = PrefetchState::kFailed;
   job.seen.error = error.message;
   if (depth_ == Depth::kWhole) {

@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "cache/fills.h"
-#include "cache/image_parts.h"
 #include "cache/manifests.h"
+#include "layby/cache/image_parts.h"
 #include "layby/cache/prefetch.h"
 
 namespace layby::cache {
@@ -77,6 +77,7 @@ class PrefetchRun {
     const PrefetchImage* image = nullptr;
     ListedTag listed;
     Handle request;
+    Handle look;  // The question which parts of it are stored.
     std::vector<oci::Digest> missing_manifests;
     std::vector<ImageBlob> missing_blobs;  // Those missing when its manifests became known.
     bool may_be_index = true;              // By the media type that upstream stated.
@@ -119,12 +120,18 @@ class PrefetchRun {
   void on_manifest(Job& job, const Status& stored);
   // Finds from the store where the job stands.
   void look_at(Job& job);
+  using OnParts = void (PrefetchRun::*)(Job& job, const ImageParts& parts);
+  // Calls `then` with the parts of `root` at a later turn, unless the job fails or the run stops.
+  void ask_parts(Job& job, const oci::Digest& root, OnParts then);
+  void on_looked(Job& job, const ImageParts& parts);
+  void on_before(Job& job, const ImageParts& parts);
   void plan_blobs(Job& job, const ImageParts& parts);
   bool make_fit(Job& job, const ImageParts& parts);
   void start_blobs();
   bool start_blobs(Job& job);
   void on_blob(const oci::Digest& digest, const Status& stored);
   void finish(Job& job);
+  void on_finished(Job& job, const ImageParts& parts);
   void settle(Job& job, PrefetchState state);
 
   void fail(Job& job, const Error& error);

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "layby/base/fd.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/store.h"
 
 namespace layby::testing {
@@ -133,6 +134,12 @@ class FakeStore final : public cache::Store {
     return found->second;
   }
 
+  Handle find_parts(const oci::Digest& root, const cache::PlatformChoice& choice,
+                    std::function<void(Result<cache::ImageParts>)> done) override {
+    auto asker = std::make_unique<Droppable<Result<cache::ImageParts>>>(std::move(done));
+    later([parts = cache::image_parts(*this, root, choice), give = asker->call()] { give(parts); });
+    return asker;
+  }
   std::optional<cache::StoredTag> find_tag(const cache::TagKey& key) override {
     const auto found = tags_.find(key);
     if (found == tags_.end()) return std::nullopt;

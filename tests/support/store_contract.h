@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "layby/cache/store.h"
+#include "support/store_image.h"
 #include "support/store_test.h"
 
 namespace layby::testing {
@@ -327,6 +328,36 @@ TYPED_TEST_P(StoreContract, APinByHandAndAPinByTheListAreIndependent) {
   EXPECT_TRUE(this->evict_image(key).ok());
 }
 
+TYPED_TEST_P(StoreContract, ToldWhichPartsOfAnImageAreStored) {
+  const TestManifest amd64 = make_manifest("config", {this->bytes_, "missing"});
+  const TestManifest arm64 = make_manifest("config", {"of arm64"});
+  const TestManifest index = make_index({{amd64, "amd64"}, {arm64, "arm64"}});
+  this->write(this->digest_, this->bytes_);
+  for (const TestManifest* manifest : {&amd64, &index}) {
+    this->store().put_manifest(manifest->digest, manifest->stored(), nullptr);
+  }
+  this->turn_until([&] { return this->store().find_manifest(index.digest).has_value(); });
+
+  const auto parts = this->find_parts(index.digest, "linux/amd64");
+
+  EXPECT_TRUE(parts.missing_manifests.empty());
+  ASSERT_EQ(parts.blobs.size(), 3u);
+  EXPECT_EQ(parts.missing_bytes(), std::string("config").size() + std::string("missing").size());
+  EXPECT_FALSE(parts.whole());
+  EXPECT_EQ(this->find_parts(index.digest, "linux/arm64").missing_manifests,
+            (std::vector<oci::Digest>{arm64.digest}));
+}
+
+TYPED_TEST_P(StoreContract, ADroppedQuestionForPartsIsNotAnswered) {
+  bool answered = false;
+  Handle question =
+      this->store().find_parts(this->digest_, {}, [&](const auto&) { answered = true; });
+  question.reset();
+
+  this->find_parts(this->digest_, "linux/amd64");
+  EXPECT_FALSE(answered);
+}
+
 TYPED_TEST_P(StoreContract, AnUngrantedDigestIsOpen) {
   EXPECT_EQ(this->store().grant_state(this->digest_, {"u", "r"}), cache::GrantState::kPublic);
   EXPECT_TRUE(this->write(this->digest_, this->bytes_).published());
@@ -401,7 +432,8 @@ TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsStillVerified) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(
-    StoreContract, AnUngrantedDigestIsOpen, AGrantHoldsAtOnceAndForItsRepositoryOnly,
+    StoreContract, ToldWhichPartsOfAnImageAreStored, ADroppedQuestionForPartsIsNotAnswered,
+    AnUngrantedDigestIsOpen, AGrantHoldsAtOnceAndForItsRepositoryOnly,
     ADigestIsGrantedToSeveralRepositories, AListedImageCannotBeEvictedUntilTheListDropsIt,
     APinByHandAndAPinByTheListAreIndependent, AnEmptyStoreKnowsNothing,
     ABlobIsReportedStepByStepAndReadBack, TheSizeOfABlobIsKnownOnceItIsPublished,

@@ -155,6 +155,16 @@ class StoreTest : public ::testing::Test {
     return *sum;
   }
 
+  cache::ImageParts find_parts(const oci::Digest& root, const std::string& platform) {
+    std::optional<cache::ImageParts> parts;
+    const Handle question =
+        store().find_parts(root, {{*oci::parse_platform(platform)}, false},
+                           [&](const Result<cache::ImageParts>& given) { parts = *given; });
+    EXPECT_FALSE(parts) << "inside the call";
+    turn_until([&] { return parts.has_value(); });
+    return *parts;
+  }
+
   Harness harness_;
   const std::string bytes_ = some_bytes(300'000);
   const oci::Digest digest_ = oci::Digest::of(bytes_);

@@ -19,16 +19,11 @@
 #include "layby/base/async.h"
 #include "layby/base/result.h"
 #include "layby/cache/cache.h"
+#include "layby/cache/image_parts.h"
 #include "layby/oci/platform.h"
 #include "layby/policy/tag_pattern.h"
 
 namespace layby::cache {
-
-// Which of an index's manifests are wanted. The index itself is served whole.
-struct PlatformChoice {
-  std::vector<oci::Platform> platforms;
-  bool attestations = false;
-};
 
 struct PrefetchImage {
   const Origin* origin = nullptr;

@@ -18,6 +18,7 @@
 #include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/result.h"
+#include "layby/cache/image_parts.h"
 #include "layby/oci/digest.h"
 
 namespace layby::cache {
@@ -176,15 +177,14 @@ struct Catalog {
   std::uint64_t untagged_bytes = 0;  // Of blobs that no image in `images` has.
 };
 
-class Store {
+class Store : public ContentLookup {
  public:
-  virtual ~Store() = default;
-
   virtual std::optional<StoredBlob> open_blob(const oci::Digest& digest) = 0;
-  // The size of a stored blob, from the index alone. Opens no file, and is not counted as
-  // a use.
-  virtual std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const = 0;
-  virtual std::optional<StoredManifest> find_manifest(const oci::Digest& digest) = 0;
+  // Which parts of the image `root`, a manifest or an index, are stored. Read off the loop,
+  // all at one moment, and without counting as a use. An error means that the index can't
+  // be read.
+  virtual Handle find_parts(const oci::Digest& root, const PlatformChoice& choice,
+                            std::function<void(Result<ImageParts>)> done) = 0;
   virtual std::optional<StoredTag> find_tag(const TagKey& key) = 0;
   // The known tags of a repository, sorted.
   virtual std::vector<std::string> list_tags(const std::string& upstream,

@@ -72,6 +72,8 @@ class DiskStore final : public cache::Store {
   std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override;
   std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const override;
   std::optional<cache::StoredManifest> find_manifest(const oci::Digest& digest) override;
+  Handle find_parts(const oci::Digest& root, const cache::PlatformChoice& choice,
+                    std::function<void(Result<cache::ImageParts>)> done) override;
   std::optional<cache::StoredTag> find_tag(const cache::TagKey& key) override;
   std::vector<std::string> list_tags(const std::string& upstream,
                                      const std::string& repository) override;

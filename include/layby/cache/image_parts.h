@@ -1,20 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The parts of an image, as far as its stored manifests name them: the manifests that are
-// missing, the blobs, and which blobs are stored.
+// missing, the blobs, and which blobs are stored. Whoever asks whether an image is whole
+// asks for its parts: Store::find_parts() answers off the loop.
 
 #ifndef LAYBY_CACHE_IMAGE_PARTS_H_
 #define LAYBY_CACHE_IMAGE_PARTS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "layby/cache/prefetch.h"
-#include "layby/cache/store.h"
 #include "layby/oci/digest.h"
+#include "layby/oci/platform.h"
 
 namespace layby::cache {
+
+struct StoredManifest;  // layby/cache/store.h
+
+// Stored content by digest.
+class ContentLookup {
+ public:
+  virtual ~ContentLookup() = default;
+  virtual std::optional<StoredManifest> find_manifest(const oci::Digest& digest) = 0;
+  // The size of a stored blob. Opens no file, and is not counted as a use.
+  virtual std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const = 0;
+};
+
+// Which of an index's manifests are wanted. The index itself is served whole.
+struct PlatformChoice {
+  std::vector<oci::Platform> platforms;
+  bool attestations = false;
+};
 
 struct ImageBlob {
   oci::Digest digest;
@@ -36,7 +54,8 @@ struct ImageParts {
 
 // The parts of the manifest or index `root`. Parses each stored manifest of the image,
 // which takes about 0.1 ms each.
-ImageParts image_parts(Store& store, const oci::Digest& root, const PlatformChoice& choice);
+ImageParts image_parts(ContentLookup& content, const oci::Digest& root,
+                       const PlatformChoice& choice);
 
 }  // namespace layby::cache
 

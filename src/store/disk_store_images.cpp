@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Questions about whole images. A helper reads all of the answer from one snapshot of the
+// index.
+
+#include <utility>
+
+#include "layby/base/lifetime.h"
+#include "layby/store/disk_store.h"
+#include "store/core.h"
+
+namespace layby::store {
+namespace {
+
+// Remembers the first failure; content that can't be looked up counts as missing.
+class SnapshotLookup final : public cache::ContentLookup {
+ public:
+  explicit SnapshotLookup(const ReadTxn& txn) : txn_(txn) {}
+
+  std::optional<cache::StoredManifest> find_manifest(const oci::Digest& digest) override {
+    return note(txn_.find_manifest(digest));
+  }
+  std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const override {
+    const std::optional<BlobRecord> record = note(txn_.find_blob(digest));
+    return record ? std::optional(record->size_bytes) : std::nullopt;
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  template <typename T>
+  std::optional<T> note(Result<std::optional<T>> found) const {
+    if (found) return *std::move(found);
+    if (status_) status_ = std::move(found).error();
+    return std::nullopt;
+  }
+
+  const ReadTxn& txn_;
+  mutable Status status_;
+};
+
+Result<cache::ImageParts> read_parts(Index& index, const oci::Digest& root,
+                                     const cache::PlatformChoice& choice) {
+  const Result<ReadTxn> txn = index.snapshot();
+  if (!txn) return txn.error();
+  SnapshotLookup lookup(*txn);
+  cache::ImageParts parts = cache::image_parts(lookup, root, choice);
+  if (!lookup.status()) return lookup.status().error();
+  return parts;
+}
+
+}  // namespace
+
+Handle DiskStore::find_parts(const oci::Digest& root, const cache::PlatformChoice& choice,
+                             std::function<void(Result<cache::ImageParts>)> done) {
+  auto asker = std::make_unique<Droppable<Result<cache::ImageParts>>>(std::move(done));
+  workers_.submit(
+      [core = core_, root, choice, weak = std::weak_ptr(alive_), give = asker->call()]() mutable {
+        auto parts = read_parts(core->commits->index(), root, choice);
+        // Moved on: the objects that `give` holds must be destroyed on the loop thread.
+        core->loop.post([parts = std::move(parts), weak, give = std::move(give)] {
+          if (!weak.expired()) give(parts);
+        });
+      });
+  return asker;
+}
+
+}  // namespace layby::store
