@@ -113,49 +113,54 @@ std::chrono::milliseconds Manifests::fresh_for(const TagKey& tag) const {
   return policy::fresh_for(rules.tag_rules, tag.repository, tag.tag, rules.fresh_for);
 }
 
-ManifestSource Manifests::usable(const Origin& origin, const TagKey& tag, WallTime checked_at) {
-  using policy::Freshness;
-  const WallTime now = context_.clock.wall_now();
-  const auto fresh_for = this->fresh_for(tag);
-  const auto held = tag_moves_.held_since_look(tag);
-  const WallTime looked_at = held.value_or(checked_at);
-  const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
-  if (policy::tag_freshness(looked_at, now, fresh_for) == Freshness::kFresh) return as_known;
-  if (origin.upstream->why_not(Ask::kTagCheck)) return ManifestSource::kStale;
-  const auto more = context_.rules.stale_while_revalidate;
-  const auto usable_for = fresh_for + std::min(more, policy::kForever - fresh_for);
-  if (policy::tag_freshness(looked_at, now, usable_for) == Freshness::kStale) {
-    return ManifestSource::kFetched;
+policy::TagServing Manifests::serving(const Origin& origin, const TagKey& tag, policy::TagLook look,
+                                      WallTime now) {
+  if (!policy::is_fresh(look, now)) {
+    look.may_ask = !origin.upstream->why_not(Ask::kTagCheck);
+    look.refused = unknowns_.find(key_of(origin, tag.repository, tag.tag)).has_value();
   }
-  // A tag that upstream refuses is reported as refused, even if a cached copy is usable.
-  if (unknowns_.find(key_of(origin, tag.repository, tag.tag))) return ManifestSource::kFetched;
-  check(origin, tag, true);
-  return as_known;
+  return policy::tag_serving(look, now);
 }
 
 Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
+  using policy::TagServing;
+  const WallTime now = context_.clock.wall_now();
   const auto tagged = known(tag);
-  auto answer = tagged ? cached(*tagged) : std::nullopt;
-  if (answer) answer->source = usable(origin, tag, tagged->checked_at);
-  if (answer && answer->source != ManifestSource::kFetched) {
-    refresher_.on_used(origin, tag, fresh_for(tag));
-    return give(subject_of(tag), *std::move(answer), done);
-  }
+  auto answer = tagged ? cached(*tagged, now) : std::nullopt;
+  if (!answer) return checked(origin, tag, head, false, std::move(done));
+  const auto fresh_for = this->fresh_for(tag);
+  const auto held = tag_moves_.held_since_look(tag);
+  const TagServing how = serving(origin, tag,
+                                 {.checked_at = tagged->checked_at,
+                                  .held_looked_at = held,
+                                  .fresh_for = fresh_for,
+                                  .stale_while_revalidate = context_.rules.stale_while_revalidate},
+                                 now);
+  if (how == TagServing::kCheckFirst) return checked(origin, tag, head, true, std::move(done));
+  if (how == TagServing::kAsKnownAndCheck) check(origin, tag, true);
+  const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
+  answer->source = how == TagServing::kAsStale ? ManifestSource::kStale : as_known;
+  refresher_.on_used(origin, tag, fresh_for);
+  return give(subject_of(tag), *std::move(answer), done);
+}
+
+Handle Manifests::checked(const Origin& origin, const TagKey& tag, bool head, bool is_cached,
+                          Done done) {
   const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
   // Nothing is cached under this tag, so the check is judged as kList: a doubtful link would
   // refuse kTagCheck, and a used-up pull limit would refuse kManifest. The check may find a
   // manifest that is stored under another tag.
-  if (!refused && first && !answer) refused = origin.upstream->why_not(Ask::kList);
+  if (!refused && first && !is_cached) refused = origin.upstream->why_not(Ask::kList);
   if (refused) return give(subject_of(tag), *std::move(refused), done);
   return check(origin, tag, true)
       ->wait(head, [this, first, &origin, tag,
-                    done = std::move(done)](const Result<ManifestAnswer>& checked) {
+                    done = std::move(done)](const Result<ManifestAnswer>& outcome) {
         // Only tags that exist: a client may ask for any name.
-        if (checked.ok()) refresher_.on_used(origin, tag, fresh_for(tag));
-        note_answer(subject_of(tag), checked, first);
-        done(checked);
+        if (outcome.ok()) refresher_.on_used(origin, tag, fresh_for(tag));
+        note_answer(subject_of(tag), outcome, first);
+        done(outcome);
       });
 }
 
@@ -247,18 +252,17 @@ std::optional<StoredTag> Manifests::known(const TagKey& tag) const {
                                        : context_.store.find_tag(tag);
 }
 
-std::optional<ManifestAnswer> Manifests::cached(const StoredTag& tagged) {
+std::optional<ManifestAnswer> Manifests::cached(const StoredTag& tagged, WallTime now) {
   auto answer = stored(tagged.digest, ManifestSource::kHit);
   if (!answer) return std::nullopt;
   // Negative when the clock was set back.
-  answer->age =
-      std::chrono::floor<std::chrono::seconds>(context_.clock.wall_now() - tagged.checked_at);
+  answer->age = std::chrono::floor<std::chrono::seconds>(now - tagged.checked_at);
   return answer;
 }
 
 std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) {
   const auto tagged = known(tag);
-  return tagged ? cached(*tagged) : std::nullopt;
+  return tagged ? cached(*tagged, context_.clock.wall_now()) : std::nullopt;
 }
 
 void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {

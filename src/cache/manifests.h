@@ -85,6 +85,8 @@ class Manifests {
   Handle granted(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                  Done done);
   Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
+  // Answers after a check. `is_cached` is set when a manifest is cached under the tag.
+  Handle checked(const Origin& origin, const TagKey& tag, bool head, bool is_cached, Done done);
 
   // The check in flight, begun if there is none. `fetch_moved` is set when somebody wants
   // the new manifest of a tag that moved.
@@ -92,10 +94,10 @@ class Manifests {
   // Begins a check that nobody waits for, unless upstream should not be asked now.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;
-  // How fresh a cached tag is, judged by the time of its last check: kHit, kHeld or kStale
-  // when it may be served at once, kFetched when a check must come first. A tag that is
-  // served while it is checked has its check begun here.
-  ManifestSource usable(const Origin& origin, const TagKey& tag, WallTime checked_at);
+  // How a cached tag is served. `look` has the times; the rest of it is found here, and only
+  // if the tag isn't fresh.
+  policy::TagServing serving(const Origin& origin, const TagKey& tag, policy::TagLook look,
+                             WallTime now);
   // The refusal that upstream gave for `key` a moment ago. Counts it as served.
   std::optional<Error> unknown(const Key& key);
 
@@ -109,7 +111,7 @@ class Manifests {
   bool is_sound(const oci::Digest& digest, const std::string& bytes);
   // The manifest cached under a tag, with its age. The source is kHit.
   std::optional<ManifestAnswer> cached(const TagKey& tag);
-  std::optional<ManifestAnswer> cached(const StoredTag& tagged);
+  std::optional<ManifestAnswer> cached(const StoredTag& tagged, WallTime now);
   // Counts an answered request. `first` is set for the request that started the work.
   void note_answer(const events::Subject& image, const Result<ManifestAnswer>& answer,
                    bool first) const;

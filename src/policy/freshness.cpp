@@ -26,6 +26,11 @@ bool matches_image(std::string_view pattern, std::string_view repository, std::s
          matches_pattern(of_repository, repository.substr(kOfficial.size()));
 }
 
+bool is_younger(const TagLook& look, WallTime now, std::chrono::milliseconds limit) {
+  return tag_freshness(look.held_looked_at.value_or(look.checked_at), now, limit) ==
+         Freshness::kFresh;
+}
+
 }  // namespace
 
 Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::milliseconds fresh_for) {
@@ -33,6 +38,19 @@ Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::millisec
   // In milliseconds, because fresh_for in nanoseconds can overflow 64 bits.
   const auto age = std::chrono::floor<std::chrono::milliseconds>(now - checked_at);
   return age < fresh_for ? Freshness::kFresh : Freshness::kStale;
+}
+
+bool is_fresh(const TagLook& look, WallTime now) { return is_younger(look, now, look.fresh_for); }
+
+TagServing tag_serving(const TagLook& look, WallTime now) {
+  if (is_fresh(look, now)) return TagServing::kAsKnown;
+  if (!look.may_ask) return TagServing::kAsStale;
+  // A tag that upstream refuses is reported as refused, even if its cached image is usable.
+  if (look.refused) return TagServing::kCheckFirst;
+  // fresh_for may be kForever, so the sum has a bound.
+  const auto more = std::min(look.stale_while_revalidate, kForever - look.fresh_for);
+  return is_younger(look, now, look.fresh_for + more) ? TagServing::kAsKnownAndCheck
+                                                      : TagServing::kCheckFirst;
 }
 
 std::chrono::milliseconds fresh_for(const std::vector<FreshnessRule>& rules,

@@ -50,6 +50,70 @@ TEST_F(FreshnessTest, LongestLimitKeepsATagFresh) {
   EXPECT_EQ(tag_freshness(WallTime{}, checked_at_, milliseconds::max()), Freshness::kFresh);
 }
 
+// A tag that is fresh for 60 s, and usable for 30 s more.
+class TagServingTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    look_.checked_at = clock_.wall_now();
+    look_.fresh_for = seconds(60);
+    look_.stale_while_revalidate = seconds(30);
+  }
+
+  TagServing after(milliseconds age) const { return tag_serving(look_, look_.checked_at + age); }
+
+  testing::FakeClock clock_;
+  TagLook look_;
+};
+
+TEST_F(TagServingTest, FreshTagIsServedAsKnown) {
+  EXPECT_EQ(after(milliseconds(59'999)), TagServing::kAsKnown);
+}
+
+TEST_F(TagServingTest, FreshTagNeedsNoUpstream) {
+  look_.may_ask = false;
+  look_.refused = true;
+  EXPECT_EQ(after(seconds(59)), TagServing::kAsKnown);
+}
+
+TEST_F(TagServingTest, UsableTagIsServedAndChecked) {
+  EXPECT_EQ(after(seconds(60)), TagServing::kAsKnownAndCheck);
+  EXPECT_EQ(after(milliseconds(89'999)), TagServing::kAsKnownAndCheck);
+}
+
+TEST_F(TagServingTest, OldTagIsCheckedFirst) {
+  EXPECT_EQ(after(seconds(90)), TagServing::kCheckFirst);
+}
+
+TEST_F(TagServingTest, TagIsServedAsStaleWhenUpstreamCannotBeAsked) {
+  look_.may_ask = false;
+  EXPECT_EQ(after(seconds(60)), TagServing::kAsStale);
+  EXPECT_EQ(after(std::chrono::hours(1000)), TagServing::kAsStale);
+}
+
+TEST_F(TagServingTest, RefusedTagIsNotServedWhileItIsChecked) {
+  look_.refused = true;
+  EXPECT_EQ(after(seconds(60)), TagServing::kCheckFirst);
+}
+
+TEST_F(TagServingTest, TagCheckedInTheFutureIsCheckedFirst) {
+  EXPECT_EQ(after(seconds(-1)), TagServing::kCheckFirst);
+}
+
+TEST_F(TagServingTest, HeldTagCountsFromItsLastLook) {
+  look_.held_looked_at = look_.checked_at + seconds(1000);
+  EXPECT_EQ(after(seconds(1059)), TagServing::kAsKnown);
+  EXPECT_EQ(after(seconds(1060)), TagServing::kAsKnownAndCheck);
+  EXPECT_EQ(after(seconds(1090)), TagServing::kCheckFirst);
+}
+
+TEST_F(TagServingTest, LongestTimesDoNotOverflow) {
+  look_.fresh_for = seconds(1);
+  look_.stale_while_revalidate = kForever;
+  EXPECT_EQ(after(std::chrono::hours(1000)), TagServing::kAsKnownAndCheck);
+  look_.fresh_for = kForever;
+  EXPECT_EQ(after(std::chrono::hours(1000)), TagServing::kAsKnown);
+}
+
 TEST_F(FreshnessTest, FirstRuleThatMatchesCounts) {
   const std::vector<FreshnessRule> rules = {{{"python:3.12.4*", "acme/*:v*"}, kForever},
                                             {{"*:latest", "python:*"}, seconds(10)}};

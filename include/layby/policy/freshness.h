@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a cached tag may be served without asking upstream, and for how long. Rules
-// tell images that change often from images that change seldom. Pure: values in, values
-// out.
+// How a cached tag is served: at once, at once with a check meanwhile, or after a check.
+// Rules tell images that change often from images that change seldom. Pure: values in,
+// values out.
 
 #ifndef LAYBY_POLICY_FRESHNESS_H_
 #define LAYBY_POLICY_FRESHNESS_H_
@@ -27,6 +27,31 @@ Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::millisec
 
 // For a tag that never changes.
 inline constexpr std::chrono::milliseconds kForever = std::chrono::milliseconds::max();
+
+// What decides how a cached tag is served.
+struct TagLook {
+  WallTime checked_at;  // When upstream last confirmed the cached image.
+  // For a held tag: when upstream was last asked about it. It counts instead of checked_at.
+  std::optional<WallTime> held_looked_at;
+  std::chrono::milliseconds fresh_for{0};
+  // For this long after fresh_for, the tag is served while it is being checked.
+  std::chrono::milliseconds stale_while_revalidate{0};
+  // These two count only when the tag isn't fresh.
+  bool may_ask = true;   // Upstream would take the question now.
+  bool refused = false;  // Upstream refused the tag a moment ago.
+};
+
+enum class TagServing {
+  kAsKnown,          // Serve the cached image.
+  kAsKnownAndCheck,  // Serve the cached image, and check the tag meanwhile.
+  kAsStale,          // Serve the cached image as stale, because upstream can't be asked.
+  kCheckFirst,       // Check the tag, and serve the outcome.
+};
+
+// Whether the last look is younger than fresh_for.
+bool is_fresh(const TagLook& look, WallTime now);
+
+TagServing tag_serving(const TagLook& look, WallTime now);
 
 struct FreshnessRule {
   // "repository:tag", where '*' stands for any characters. A repository pattern without '/'
