@@ -149,10 +149,7 @@ Handle Manifests::checked(const Origin& origin, const TagKey& tag, bool head, bo
   const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
-  // Nothing is cached under this tag, so the check is judged as kList: a doubtful link would
-  // refuse kTagCheck, and a used-up pull limit would refuse kManifest. The check may find a
-  // manifest that is stored under another tag.
-  if (!refused && first && !is_cached) refused = origin.upstream->why_not(Ask::kList);
+  if (!refused && first && !is_cached) refused = origin.upstream->why_not(Ask::kUnknownTag);
   if (refused) return give(subject_of(tag), *std::move(refused), done);
   return check(origin, tag, true)
       ->wait(head, [this, first, &origin, tag,

@@ -71,7 +71,7 @@ TEST_F(GuardLinkTest, EveryKindOfRequestIsPassedOn) {
 
 TEST_F(GuardLinkTest, TimeoutOfAFullRequestTakesTheLinkDown) {
   take_down();
-  for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
+  for (const Ask ask : {Ask::kTagCheck, Ask::kUnknownTag, Ask::kManifest, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(refused(ask), ErrorCode::kUnavailable);
   }
 }
@@ -128,7 +128,7 @@ TEST_F(GuardLinkTest, OneFailureCastsDoubt) {
 TEST_F(GuardLinkTest, DoubtRefusesOnlyTagChecks) {
   fail_list(ErrorCode::kUnavailable);
   EXPECT_EQ(refused(Ask::kTagCheck), ErrorCode::kUnavailable);
-  for (const Ask ask : {Ask::kManifest, Ask::kBlob, Ask::kList}) {
+  for (const Ask ask : {Ask::kUnknownTag, Ask::kManifest, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(refused(ask), kNotRefused);
   }
 }

@@ -209,7 +209,7 @@ TEST_F(GuardLimitsTest, UsedUpPullLimitStopsOnlyManifests) {
   set_quota(0);
   fail_get(throttled());
   EXPECT_EQ(refused(Ask::kManifest), ErrorCode::kThrottled);
-  for (const Ask ask : {Ask::kTagCheck, Ask::kBlob, Ask::kList}) {
+  for (const Ask ask : {Ask::kTagCheck, Ask::kUnknownTag, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(refused(ask), kNotRefused);
     EXPECT_EQ(guard_->patience(ask).wait.count(), 0);
   }
@@ -222,7 +222,7 @@ TEST_F(GuardLimitsTest, UsedUpPullLimitStopsOnlyManifests) {
 TEST_F(GuardLimitsTest, AnyOther429StopsEverything) {
   set_quota(1);
   fail_get(throttled());
-  for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
+  for (const Ask ask : {Ask::kTagCheck, Ask::kUnknownTag, Ask::kManifest, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(refused(ask), ErrorCode::kThrottled);
     EXPECT_EQ(guard_->patience(ask).wait, seconds(60));
   }
@@ -337,7 +337,7 @@ TEST_F(GuardLimitsTest, ReserveIsForPeople) {
   const Patience patience = guard_->patience(Ask::kManifest);
   EXPECT_EQ(patience.wait, seconds(216));
   EXPECT_EQ(patience.reason, "the rest of the pull limit of docker.io is reserved for people");
-  for (const Ask ask : {Ask::kTagCheck, Ask::kBlob, Ask::kList}) {
+  for (const Ask ask : {Ask::kTagCheck, Ask::kUnknownTag, Ask::kBlob, Ask::kList}) {
     EXPECT_EQ(guard_->patience(ask).wait.count(), 0);
   }
   EXPECT_EQ(refused(Ask::kManifest), kNotRefused);

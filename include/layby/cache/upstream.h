@@ -85,6 +85,9 @@ struct TagPageRequest {
 // The kind of a request, for deciding whether to begin it now.
 enum class Ask {
   kTagCheck,  // HEAD of a manifest: free of the pull limit, and there may be a cached answer.
+  // HEAD of a tag that isn't cached. No cached answer takes its place, so it goes on a
+  // doubtful link too. The tag may lead to a stored manifest, so it goes without a pull too.
+  kUnknownTag,
   kManifest,  // GET of a manifest: counts as a pull.
   kBlob,      // GET or HEAD of a blob.
   kList,      // Tags and referrers.
