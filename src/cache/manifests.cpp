@@ -49,6 +49,7 @@ events::Served served(ManifestSource source) {
 
 Manifests::Manifests(const Context& context)
     : context_(context),
+      graveyard_(context.timers),
       tag_moves_(context.clock, context.counters, context.events),
       unknowns_(context.rules.unknown_for, context.clock),
       refresher_(
@@ -196,24 +197,21 @@ std::optional<Error> Manifests::why_not_fetch(const Origin& origin, const std::s
   return origin.upstream->why_not(Ask::kManifest);
 }
 
-void Manifests::forget(const Key& key, [[maybe_unused]] const ManifestFetch& fetch) {
-  const auto at = fetches_.find(key);
-  assert(at != fetches_.end() && at->second.get() == &fetch);
-  destroy_later(std::move(at->second));
-  fetches_.erase(at);
+// Work that isn't in its table is left alone: the table may have newer work under the key.
+template <typename Work>
+void Manifests::bury(std::map<Key, std::shared_ptr<Work>>& table, const Key& key,
+                     const Work& over) {
+  const auto at = table.find(key);
+  const bool is_there = at != table.end() && at->second.get() == &over;
+  assert(is_there);
+  if (!is_there) return;
+  graveyard_.bury(std::move(at->second));
+  table.erase(at);
 }
 
-void Manifests::forget(const Key& key, [[maybe_unused]] const TagCheck& check) {
-  const auto at = checks_.find(key);
-  assert(at != checks_.end() && at->second.get() == &check);
-  destroy_later(std::move(at->second));
-  checks_.erase(at);
-}
+void Manifests::forget(const Key& key, const ManifestFetch& fetch) { bury(fetches_, key, fetch); }
 
-void Manifests::destroy_later(std::shared_ptr<void> over) {
-  over_.push_back(std::move(over));
-  sweep_ = context_.timers.after(std::chrono::milliseconds(0), [this] { over_.clear(); });
-}
+void Manifests::forget(const Key& key, const TagCheck& check) { bury(checks_, key, check); }
 
 std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest, ManifestSource source) {
   auto manifest = context_.store.find_manifest(digest);

@@ -26,6 +26,7 @@
 #include "cache/refresher.h"
 #include "cache/tag_moves.h"
 #include "cache/unknowns.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/cache.h"
 
 namespace layby::cache {
@@ -101,10 +102,12 @@ class Manifests {
   // The refusal that upstream gave for `key` a moment ago. Counts it as served.
   std::optional<Error> unknown(const Key& key);
 
-  // Takes finished work out of its table. The work is destroyed in the next turn.
+  // Takes finished work out of its table. The work is destroyed in the next turn, because it
+  // ends inside its own callback.
   void forget(const Key& key, const ManifestFetch& fetch);
   void forget(const Key& key, const TagCheck& check);
-  void destroy_later(std::shared_ptr<void> over);
+  template <typename Work>
+  void bury(std::map<Key, std::shared_ptr<Work>>& table, const Key& key, const Work& over);
 
   // The stored manifest, verified; nullopt when it is missing or damaged.
   std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source);
@@ -121,8 +124,7 @@ class Manifests {
   const Context context_;
   std::map<Key, std::shared_ptr<ManifestFetch>> fetches_;
   std::map<Key, std::shared_ptr<TagCheck>> checks_;
-  std::vector<std::shared_ptr<void>> over_;
-  Handle sweep_;
+  Graveyard graveyard_;
   TagMoves tag_moves_;
   Unknowns<Key> unknowns_;
   Refresher refresher_;
