@@ -39,6 +39,21 @@ Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference
                         std::nullopt};
 }
 
+[[maybe_unused]] bool may_follow(ManifestFetchState state, ManifestFetchState next) {
+  using State = ManifestFetchState;
+  switch (state) {
+    case State::kNew:
+      return next == State::kAsking;
+    case State::kAsking:
+      return next == State::kStoring || next == State::kOver;
+    case State::kStoring:
+      return next == State::kOver;
+    case State::kOver:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
@@ -48,8 +63,15 @@ ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string
       repository_(std::move(repository)),
       reference_(std::move(reference)) {}
 
+void ManifestFetch::enter(ManifestFetchState next) {
+  assert(may_follow(state_, next));
+  assert(answer_.has_value() ==
+         (next == ManifestFetchState::kStoring || state_ == ManifestFetchState::kStoring));
+  state_ = next;
+}
+
 void ManifestFetch::start() {
-  assert(!request_ && !answer_);
+  enter(ManifestFetchState::kAsking);
   const auto& context = owner_.context_;
   request_ = with_retries<ManifestAnswer>(
       context.rules.retry, context.timers, context.counters,
@@ -64,13 +86,14 @@ void ManifestFetch::start() {
 }
 
 Handle ManifestFetch::wait(Manifests::Done done) {
+  assert(state_ == ManifestFetchState::kAsking || state_ == ManifestFetchState::kStoring);
   if (!answer_) return waiters_.add(std::move(done));
   done(*answer_);
   return nullptr;
 }
 
 void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
-  assert(!answer_);
+  assert(state_ == ManifestFetchState::kAsking);
   if (!answer.ok()) {
     const std::string reference = oci::to_string(reference_);
     owner_.context_.events.tell(
@@ -85,6 +108,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   }
   assert(answer->bytes);
   answer_ = *answer;
+  enter(ManifestFetchState::kStoring);
   owner_.context_.grant_checks.note_granted(origin_, repository_, answer_->digest);
   // A weak pointer: the store may answer after this fetch is gone.
   owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
@@ -95,7 +119,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
 }
 
 void ManifestFetch::on_stored(const Status& status) {
-  assert(answer_);
+  assert(state_ == ManifestFetchState::kStoring);
   if (status.ok()) {
     for (const TagKey& tag : tags_) owner_.confirm(tag, answer_->digest);
   } else {
@@ -107,6 +131,7 @@ void ManifestFetch::on_stored(const Status& status) {
 }
 
 void ManifestFetch::finish() {
+  enter(ManifestFetchState::kOver);
   owner_.forget(Manifests::key_of(origin_, repository_, reference_), *this);
 }
 

@@ -2,8 +2,8 @@
 //
 // One manifest on its way from upstream: fetched, verified, given to all waiters, then
 // stored. The fetch stays in its table until the manifest is stored, so that nobody
-// fetches it twice. Invariants: waiters get verified bytes only; answer_ is set once; the
-// fetch leaves its table once. States in DESIGN.md.
+// fetches it twice. Invariants: waiters get verified bytes only; answer_ is set from
+// kStoring on; the fetch leaves its table when it is over. States in DESIGN.md.
 
 #ifndef LAYBY_CACHE_MANIFEST_FETCH_H_
 #define LAYBY_CACHE_MANIFEST_FETCH_H_
@@ -17,10 +17,18 @@
 
 namespace layby::cache {
 
+enum class ManifestFetchState {
+  kNew,      // Upstream wasn't asked yet.
+  kAsking,   // Upstream was asked, or is asked again after a failure. Askers wait.
+  kStoring,  // The verified manifest was given to the askers. The store writes it.
+  kOver,     // Stored, or given up. The table has forgotten the fetch.
+};
+
 class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
  public:
   ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
                 oci::Reference reference);
+  // Asks upstream. Called once, and answers nobody inside the call.
   void start();
 
   // Calls `done` with the verified manifest or the error; before it returns, if the
@@ -34,6 +42,7 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   void add_tag(const TagKey& tag) { tags_.push_back(tag); }
 
  private:
+  void enter(ManifestFetchState next);
   void on_body(Result<ManifestAnswer> answer);
   void on_stored(const Status& status);
   void finish();
@@ -42,10 +51,11 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   const Origin& origin_;
   const std::string repository_;
   const oci::Reference reference_;
+  ManifestFetchState state_ = ManifestFetchState::kNew;
   Handle request_;
   Waiters<Result<ManifestAnswer>> waiters_;
   Waiters<Status> keepers_;
-  std::optional<ManifestAnswer> answer_;  // Verified; being stored.
+  std::optional<ManifestAnswer> answer_;  // Verified.
   std::vector<TagKey> tags_;
 };
 

@@ -12,6 +12,24 @@
 #include "cache/with_retries.h"
 
 namespace layby::cache {
+namespace {
+
+[[maybe_unused]] bool may_follow(TagCheckState state, TagCheckState next) {
+  using State = TagCheckState;
+  switch (state) {
+    case State::kNew:
+      return next == State::kAsking;
+    case State::kAsking:
+      return next == State::kFetching || next == State::kOver;
+    case State::kFetching:
+      return next == State::kOver;
+    case State::kOver:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
 
 TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
     : owner_(owner),
@@ -22,8 +40,14 @@ TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
   if (cached_) retry_.max_attempts = 1;
 }
 
+void TagCheck::enter(TagCheckState next) {
+  assert(may_follow(state_, next));
+  assert(!head_answer_ || !cached_);
+  state_ = next;
+}
+
 void TagCheck::start() {
-  assert(!request_);
+  enter(TagCheckState::kAsking);
   const auto& context = owner_.context_;
   count(context.counters.tag_revalidations);
   const auto deadline = cached_ ? context.rules.revalidate_timeout : context.rules.request_timeout;
@@ -37,6 +61,7 @@ void TagCheck::start() {
 }
 
 Handle TagCheck::wait(bool head, Manifests::Done done) {
+  assert(state_ == TagCheckState::kAsking || state_ == TagCheckState::kFetching);
   if (!head) return waiters_.add(std::move(done));
   if (!head_answer_) return head_waiters_.add(std::move(done));
   done(*head_answer_);
@@ -44,6 +69,7 @@ Handle TagCheck::wait(bool head, Manifests::Done done) {
 }
 
 void TagCheck::on_head(const Result<ManifestHead>& head) {
+  assert(state_ == TagCheckState::kAsking);
   if (!head.ok()) return fall_back(head.error());
   if (head->digest) return on_digest(*head);
   if (cached_ && !moved_wanted_) return settle_cached(ManifestSource::kHit);
@@ -83,15 +109,16 @@ void TagCheck::settle_cached(ManifestSource source) {
 }
 
 void TagCheck::fetch(const oci::Reference& reference) {
-  assert(!fetch_);
   const auto refused = owner_.why_not_fetch(origin_, tag_.repository, reference);
   if (refused) return fall_back(*refused);
+  enter(TagCheckState::kFetching);
   const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
   fetch->add_tag(tag_);
   fetch_ = fetch->wait([this](const Result<ManifestAnswer>& answer) { on_fetched(answer); });
 }
 
 void TagCheck::on_fetched(const Result<ManifestAnswer>& answer) {
+  assert(state_ == TagCheckState::kFetching);
   if (!answer.ok()) return fall_back(answer.error());
   ManifestAnswer fresh = *answer;
   fresh.age = std::chrono::seconds(0);
@@ -111,6 +138,7 @@ void TagCheck::fall_back(const Error& error) {
 
 void TagCheck::settle(const Result<ManifestAnswer>& answer) {
   // Leaves the table first: a waiter may ask again at once.
+  enter(TagCheckState::kOver);
   owner_.forget(Manifests::key_of(origin_, tag_.repository, tag_.tag), *this);
   head_waiters_.settle(answer);
   waiters_.settle(answer);

@@ -2,8 +2,9 @@
 //
 // Asks upstream once, for all who wait, which digest a tag has: by HEAD, and by GET only if
 // the manifest isn't stored yet. A tag that is cached gets a shorter deadline, and the
-// cached manifest is the answer when upstream fails. Invariant: a check is settled once,
-// and leaves its table before its waiters hear. States in DESIGN.md.
+// cached manifest is the answer when upstream fails. Invariants: a check is settled once,
+// and leaves its table before its waiters hear; fetch_ is set in kFetching only; HEAD
+// requests are answered early only when nothing is cached. States in DESIGN.md.
 
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
 #define LAYBY_CACHE_TAG_CHECK_H_
@@ -15,9 +16,17 @@
 
 namespace layby::cache {
 
+enum class TagCheckState {
+  kNew,       // Upstream wasn't asked yet.
+  kAsking,    // HEAD is under way, or is tried again after a failure. Askers wait.
+  kFetching,  // The manifest is being fetched. HEAD requests may have their answer.
+  kOver,      // Settled. The table has forgotten the check.
+};
+
 class TagCheck {
  public:
   TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
+  // Asks upstream. Called once, and answers nobody inside the call.
   void start();
 
   // Somebody wants the new manifest if the tag moved. Without this call a move is only
@@ -28,6 +37,7 @@ class TagCheck {
   Handle wait(bool head, Manifests::Done done);
 
  private:
+  void enter(TagCheckState next);
   void on_head(const Result<ManifestHead>& head);
   void on_digest(const ManifestHead& head);
   // Settles with the cached manifest, and `source` as its source.
@@ -44,6 +54,7 @@ class TagCheck {
   const TagKey tag_;
   const std::optional<ManifestAnswer> cached_;
   policy::RetryRules retry_;
+  TagCheckState state_ = TagCheckState::kNew;
   bool moved_wanted_ = false;
   Handle request_;
   Handle fetch_;
