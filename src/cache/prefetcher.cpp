@@ -2,10 +2,12 @@
 //
 // A run that is over is destroyed inside its own callback, after its report was taken.
 // Invariants: run_ is set while a run is under way, and only then; plans_ holds the plans
-// that were not answered yet; a plan is answered once.
+// that were not answered yet, stopped ones first; a plan is answered once, and its answer may
+// destroy or begin other plans.
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <utility>
 
 #include "cache/prefetch_run.h"
@@ -29,25 +31,33 @@ class Prefetcher::Plan final : public Operation {
     if (owner_ != nullptr) std::erase(owner_->plans_, this);
   }
 
-  // The list is about to go: answers with what the plan knows so far.
+  // The list is about to go: keeps what the plan knows so far, for answer().
   void stop() {
+    if (stopped_at_) return;  // An answer may replace the list too.
     run_.stop();
-    owner_ = nullptr;
-    end();
+    stopped_at_ = run_.report();
+  }
+  bool stopped() const { return stopped_at_.has_value(); }
+  // Gives the report of the stopped plan.
+  void answer() {
+    assert(stopped_at_);
+    tell(*std::move(stopped_at_));
   }
 
  private:
-  // Leaves plans_ first, so that stop() can't answer a second time.
-  void end() {
-    if (owner_ != nullptr) std::erase(owner_->plans_, this);
+  void end() { tell(run_.report()); }
+  // Leaves plans_ first, so that nobody answers a second time.
+  void tell(PrefetchReport report) {
+    assert(owner_ != nullptr && done_);
+    std::erase(owner_->plans_, this);
     owner_ = nullptr;
-    assert(done_);
     const auto done = std::move(done_);
-    done(run_.report());  // May destroy this.
+    done(std::move(report));  // May destroy this.
   }
 
-  Prefetcher* owner_;
+  Prefetcher* owner_;  // Null after the answer.
   std::function<void(PrefetchReport)> done_;
+  std::optional<PrefetchReport> stopped_at_;
   PrefetchRun run_;
 };
 
@@ -56,13 +66,23 @@ Prefetcher::Prefetcher(const Context& context) : context_(std::make_unique<Conte
 }
 
 Prefetcher::~Prefetcher() {
-  for (Plan* plan : std::exchange(plans_, {})) plan->stop();
+  stop_plans();
+  answer_stopped_plans();
+  assert(plans_.empty());  // Nobody begins a plan at the end.
   context_->manifests.set_holder(nullptr);
+}
+
+void Prefetcher::stop_plans() {
+  for (Plan* plan : plans_) plan->stop();
+}
+
+void Prefetcher::answer_stopped_plans() {
+  while (!plans_.empty() && plans_.front()->stopped()) plans_.front()->answer();
 }
 
 void Prefetcher::set_list(PrefetchList list) {
   stop();
-  for (Plan* plan : std::exchange(plans_, {})) plan->stop();
+  stop_plans();
   list_ = std::move(list);
   context_->fills.set_background_rate(list_.max_rate);
   last_ = {};
@@ -72,6 +92,7 @@ void Prefetcher::set_list(PrefetchList list) {
         log::error("prefetch: the list's pins were not removed: {}", status.error().message);
     });
   }
+  answer_stopped_plans();
 }
 
 std::uint64_t Prefetcher::start() {

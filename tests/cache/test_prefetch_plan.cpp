@@ -263,6 +263,48 @@ TEST_F(PrefetchPlanTest, NewListEndsAPlanWithAPartialReport) {
   EXPECT_TRUE(upstream_->pending().empty());
 }
 
+TEST_F(PrefetchPlanTest, AnswerOfAStoppedPlanMayDropAnotherPlan) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  Handle others[2];
+  int others_told = 0;
+  others[0] = prefetcher().plan(false, [&](PrefetchReport) { ++others_told; });
+  handle_ = prefetcher().plan(false, [&](PrefetchReport) {
+    ++times_told_;
+    others[1].reset();
+  });
+  others[1] = prefetcher().plan(false, [&](PrefetchReport) { ++others_told; });
+  set_list({});
+  EXPECT_EQ(times_told_, 1);
+  EXPECT_EQ(others_told, 1);
+}
+
+TEST_F(PrefetchPlanTest, AnswerAtTheEndOfTheCacheMayDropAnotherPlan) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  Handle other;
+  handle_ = prefetcher().plan(false, [&](PrefetchReport) {
+    ++times_told_;
+    other.reset();
+  });
+  other = prefetcher().plan(false, [&](PrefetchReport) { ++times_told_; });
+  cache_.reset();
+  EXPECT_EQ(times_told_, 1);
+}
+
+TEST_F(PrefetchPlanTest, PlanBegunInTheAnswerOfAStoppedPlanHasTheNewList) {
+  add_tagged("3.12", "a");
+  add_tagged("3.13", "b");
+  set_list({image({"3.12"})});
+  Handle first = prefetcher().plan(false, [&](PrefetchReport) { plan(false); });
+  set_list({image({"3.13"})});
+  EXPECT_EQ(times_told_, 0);
+  serve();
+  EXPECT_EQ(times_told_, 1);
+  ASSERT_EQ(planned_.tags.size(), 1u);
+  EXPECT_EQ(planned_.tags[0].tag.tag, "3.13");
+}
+
 TEST_F(PrefetchPlanTest, PlanIsReportedOnlyOnce) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});

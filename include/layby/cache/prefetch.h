@@ -99,7 +99,8 @@ class Prefetcher {
   explicit Prefetcher(const Context& context);
   ~Prefetcher();
 
-  // Replaces the list. A run and plans under way are stopped.
+  // Replaces the list. A run and plans under way are stopped; a plan that begins inside such a
+  // plan's answer has the new list.
   void set_list(PrefetchList list);
 
   // Begins a run, unless one is under way. Returns the run's number, counted from 1.
@@ -123,6 +124,9 @@ class Prefetcher {
  private:
   class Plan;
 
+  // Stopping comes first: it tells nobody, so the list may change before the answers.
+  void stop_plans();
+  void answer_stopped_plans();
   // Whether a tag keeps its old image until a run has fetched the new one.
   bool holds(const TagMove& move);
   void on_run_over();
