@@ -14,33 +14,34 @@
 
 namespace layby::cache {
 
-template <typename T>
 class Failover::Either final : public Operation {
  public:
-  Either(Ask ask, Upstream& registry, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done)
-      : ask_(ask), registry_(registry), call_(std::move(call)), done_(std::move(done)) {}
+  Either(Upstream& registry, Question question, Done<Answer> done)
+      : registry_(registry), question_(std::move(question)), done_(std::move(done)) {}
 
   void start(Upstream& parent) {
     assert(!request_);
-    request_ = call_(parent, [this](Result<T> answer) {
+    request_ = put_to(parent, [this](Result<Answer> answer) {
       if (answer.ok()) return finish(std::move(answer));
       log::debug("parent: {}", answer.error().message);
-      if (const auto refused = registry_.why_not(ask_)) return finish(*refused);
-      request_ = call_(registry_, [this](Result<T> last) { finish(std::move(last)); });
+      if (const auto refused = registry_.why_not(question_.ask)) return finish(*refused);
+      request_ = put_to(registry_, [this](Result<Answer> last) { finish(std::move(last)); });
     });
   }
 
  private:
-  void finish(Result<T> answer) {
+  Handle put_to(Upstream& upstream, Done<Answer> done) const {
+    return question_.put(upstream, question_.deadline / 2, std::move(done));
+  }
+  void finish(Result<Answer> answer) {
     assert(done_);
     const auto done = std::move(done_);  // `done` may destroy this.
     done(std::move(answer));
   }
 
-  const Ask ask_;
   Upstream& registry_;
-  const std::function<Handle(Upstream&, Done<T>)> call_;
-  Done<T> done_;
+  const Question question_;
+  Done<Answer> done_;
   Handle request_;
 };
 
@@ -88,43 +89,13 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
   std::unique_ptr<BlobTransfer> inner_;
 };
 
-template <typename T>
-Handle Failover::either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done) {
-  if (parent_->why_not(ask)) return call(*registry_, std::move(done));
-  auto both = std::make_unique<Either<T>>(ask, *registry_, std::move(call), std::move(done));
+Handle Failover::relay(Question question, Done<Answer> done) {
+  if (parent_->why_not(question.ask)) {
+    return question.put(*registry_, question.deadline, std::move(done));
+  }
+  auto both = std::make_unique<Either>(*registry_, std::move(question), std::move(done));
   both->start(*parent_);
   return both;
-}
-
-Handle Failover::head_manifest(const std::string& repository, const oci::Reference& reference,
-                               std::chrono::milliseconds deadline, Done<ManifestHead> done) {
-  const auto share = parent_->why_not(Ask::kTagCheck) ? deadline : deadline / 2;
-  return either<ManifestHead>(
-      Ask::kTagCheck,
-      [repository, reference, share](Upstream& upstream, auto answer) {
-        return upstream.head_manifest(repository, reference, share, std::move(answer));
-      },
-      std::move(done));
-}
-
-Handle Failover::get_manifest(const std::string& repository, const oci::Reference& reference,
-                              Done<ManifestBody> done) {
-  return either<ManifestBody>(
-      Ask::kManifest,
-      [repository, reference](Upstream& upstream, auto answer) {
-        return upstream.get_manifest(repository, reference, std::move(answer));
-      },
-      std::move(done));
-}
-
-Handle Failover::head_blob(const std::string& repository, const oci::Digest& digest,
-                           Done<BlobHead> done) {
-  return either<BlobHead>(
-      Ask::kBlob,
-      [repository, digest](Upstream& upstream, auto answer) {
-        return upstream.head_blob(repository, digest, std::move(answer));
-      },
-      std::move(done));
 }
 
 std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
@@ -137,26 +108,6 @@ std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
         return upstream.get_blob(repository, digest, offset, into);
       },
       sink);
-}
-
-Handle Failover::get_tags(const std::string& repository, const TagPageRequest& page,
-                          Done<TagPage> done) {
-  return either<TagPage>(
-      Ask::kList,
-      [repository, page](Upstream& upstream, auto answer) {
-        return upstream.get_tags(repository, page, std::move(answer));
-      },
-      std::move(done));
-}
-
-Handle Failover::get_referrers(const std::string& repository, const oci::Digest& digest,
-                               const std::string& artifact_type, Done<std::string> done) {
-  return either<std::string>(
-      Ask::kList,
-      [repository, digest, artifact_type](Upstream& upstream, auto answer) {
-        return upstream.get_referrers(repository, digest, artifact_type, std::move(answer));
-      },
-      std::move(done));
 }
 
 Handle Failover::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {

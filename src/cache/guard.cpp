@@ -52,15 +52,14 @@ class UnderWay {
 
 }  // namespace
 
-template <typename T>
 class Guard::Passing final : public Operation {
  public:
-  Passing(Guard& guard, const Asked& asked, SteadyTime latest, std::function<Handle(Done<T>)> start,
-          Done<T> done)
+  Passing(Guard& guard, Question question, Done<Answer> done)
       : guard_(guard),
-        asked_(asked),
-        latest_(latest),
-        start_(std::move(start)),
+        question_(std::move(question)),
+        asked_{question_.ask, question_.deadline < guard.rules_.request_timeout},
+        asked_at_(guard.clock_.steady_now()),
+        latest_(asked_at_ + std::min<milliseconds>(question_.deadline, kLongestTurn)),
         done_(std::move(done)) {}
 
   void take_turn() {
@@ -79,7 +78,11 @@ class Guard::Passing final : public Operation {
     waiting_.reset();
     guard_.on_sent(asked_);
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
-    request_ = start_([this](Result<T> answer) { on_answer(std::move(answer)); });
+    // The wait for the turn is part of the deadline.
+    const auto waited = guard_.clock_.steady_now() - asked_at_;
+    request_ =
+        question_.put(*guard_.inner_, question_.deadline - std::chrono::ceil<milliseconds>(waited),
+                      [this](Result<Answer> answer) { on_answer(std::move(answer)); });
   }
   void fail_soon(Error error) {
     waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
@@ -88,7 +91,7 @@ class Guard::Passing final : public Operation {
       done(error);
     });
   }
-  void on_answer(Result<T> answer) {
+  void on_answer(Result<Answer> answer) {
     assert(done_);
     under_way_.reset();
     guard_.on_ended(asked_, answer.ok() ? nullptr : &answer.error());
@@ -97,10 +100,11 @@ class Guard::Passing final : public Operation {
   }
 
   Guard& guard_;
+  const Question question_;
   const Asked asked_;
+  const SteadyTime asked_at_;
   const SteadyTime latest_;  // The request isn't sent after this.
-  const std::function<Handle(Done<T>)> start_;
-  Done<T> done_;
+  Done<Answer> done_;
   std::optional<UnderWay> under_way_;
   Handle waiting_;
   Handle request_;
@@ -204,46 +208,10 @@ Error Guard::no_turn(milliseconds wait) const {
           std::chrono::ceil<seconds>(wait)};
 }
 
-template <typename T>
-Handle Guard::pass(const Asked& asked, milliseconds longest, std::function<Handle(Done<T>)> start,
-                   Done<T> done) {
-  auto passing = std::make_unique<Passing<T>>(*this, asked, clock_.steady_now() + longest,
-                                              std::move(start), std::move(done));
+Handle Guard::relay(Question question, Done<Answer> done) {
+  auto passing = std::make_unique<Passing>(*this, std::move(question), std::move(done));
   passing->take_turn();
   return passing;
-}
-
-Handle Guard::head_manifest(const std::string& repository, const oci::Reference& reference,
-                            milliseconds deadline, Done<ManifestHead> done) {
-  const Asked asked{Ask::kTagCheck, deadline < rules_.request_timeout};
-  // The wait for the request's turn is part of the deadline.
-  return pass<ManifestHead>(
-      asked, std::min<milliseconds>(deadline, kLongestTurn),
-      [this, repository, reference, end = clock_.steady_now() + deadline](auto answer) {
-        const auto left = std::chrono::floor<milliseconds>(end - clock_.steady_now());
-        return inner_->head_manifest(repository, reference, left, std::move(answer));
-      },
-      std::move(done));
-}
-
-Handle Guard::get_manifest(const std::string& repository, const oci::Reference& reference,
-                           Done<ManifestBody> done) {
-  return pass<ManifestBody>(
-      {Ask::kManifest}, kLongestTurn,
-      [this, repository, reference](auto answer) {
-        return inner_->get_manifest(repository, reference, std::move(answer));
-      },
-      std::move(done));
-}
-
-Handle Guard::head_blob(const std::string& repository, const oci::Digest& digest,
-                        Done<BlobHead> done) {
-  return pass<BlobHead>(
-      {Ask::kBlob}, kLongestTurn,
-      [this, repository, digest](auto answer) {
-        return inner_->head_blob(repository, digest, std::move(answer));
-      },
-      std::move(done));
 }
 
 std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
@@ -255,26 +223,6 @@ std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
         return inner_->get_blob(repository, digest, offset, into);
       },
       sink);
-}
-
-Handle Guard::get_tags(const std::string& repository, const TagPageRequest& page,
-                       Done<TagPage> done) {
-  return pass<TagPage>(
-      {Ask::kList}, kLongestTurn,
-      [this, repository, page](auto answer) {
-        return inner_->get_tags(repository, page, std::move(answer));
-      },
-      std::move(done));
-}
-
-Handle Guard::get_referrers(const std::string& repository, const oci::Digest& digest,
-                            const std::string& artifact_type, Done<std::string> done) {
-  return pass<std::string>(
-      {Ask::kList}, kLongestTurn,
-      [this, repository, digest, artifact_type](auto answer) {
-        return inner_->get_referrers(repository, digest, artifact_type, std::move(answer));
-      },
-      std::move(done));
 }
 
 Handle Guard::ping(milliseconds deadline, std::function<void(Status)> done) {

@@ -12,31 +12,19 @@
 #include <string>
 
 #include "layby/base/async.h"
-#include "layby/cache/upstream.h"
+#include "layby/cache/relay.h"
 
 namespace layby::cache {
 
-class Failover final : public Upstream {
+class Failover final : public Relay {
  public:
   Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
       : parent_(std::move(parent)), registry_(std::move(registry)) {}
 
-  // Parent and registry each get half of the deadline. When the parent's why_not() says
-  // no, the registry gets the whole deadline.
-  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
-                       std::chrono::milliseconds deadline, Done<ManifestHead> done) override;
-  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
-                      Done<ManifestBody> done) override;
-  Handle head_blob(const std::string& repository, const oci::Digest& digest,
-                   Done<BlobHead> done) override;
   // Asks the registry when the parent fails before its first byte. A later failure goes to
   // the caller, who asks again for the missing bytes.
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
-  Handle get_tags(const std::string& repository, const TagPageRequest& page,
-                  Done<TagPage> done) override;
-  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
-                       const std::string& artifact_type, Done<std::string> done) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   // The registry's pull limit; a parent spends its own.
   std::optional<policy::QuotaState> quota() const override;
@@ -46,10 +34,11 @@ class Failover final : public Upstream {
 
  private:
   class Transfer;
-  template <typename T>
   class Either;
-  template <typename T>
-  Handle either(Ask ask, std::function<Handle(Upstream&, Done<T>)> call, Done<T> done);
+
+  // Parent and registry each get half of the deadline. When the parent's why_not() says
+  // no, the registry gets the whole deadline.
+  Handle relay(Question question, Done<Answer> done) override;
 
   const std::unique_ptr<Upstream> parent_;
   const std::unique_ptr<Upstream> registry_;

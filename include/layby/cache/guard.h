@@ -17,7 +17,7 @@
 
 #include "layby/base/async.h"
 #include "layby/base/clock.h"
-#include "layby/cache/upstream.h"
+#include "layby/cache/relay.h"
 #include "layby/events/events.h"
 #include "layby/policy/breaker.h"
 #include "layby/policy/quota.h"
@@ -40,7 +40,7 @@ struct GuardStatus {
   std::chrono::seconds pulls_throttled_for{0};
 };
 
-class Guard final : public Upstream {
+class Guard final : public Relay {
  public:
   // `name` is for messages: "docker.io". References outlive the guard.
   Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
@@ -49,18 +49,8 @@ class Guard final : public Upstream {
 
   GuardStatus status() const;
 
-  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
-                       std::chrono::milliseconds deadline, Done<ManifestHead> done) override;
-  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
-                      Done<ManifestBody> done) override;
-  Handle head_blob(const std::string& repository, const oci::Digest& digest,
-                   Done<BlobHead> done) override;
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
-  Handle get_tags(const std::string& repository, const TagPageRequest& page,
-                  Done<TagPage> done) override;
-  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
-                       const std::string& artifact_type, Done<std::string> done) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
   std::optional<Error> why_not(Ask ask) override;
@@ -75,14 +65,10 @@ class Guard final : public Upstream {
     bool started = false;  // Its answer had begun.
   };
 
-  template <typename T>
   class Passing;
 
-  // Calls `start` when the request has its turn. Fails the request when its turn would
-  // come later than `longest` from now.
-  template <typename T>
-  Handle pass(const Asked& asked, std::chrono::milliseconds longest,
-              std::function<Handle(Done<T>)> start, Done<T> done);
+  // Puts the question when it has its turn. Fails it when its turn would come too late.
+  Handle relay(Question question, Done<Answer> done) override;
   void on_sent(const Asked& asked);
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Turns each question of Upstream into a value, and its answer back into the answer's own
+// type. Invariant: an answer has the kind that its question asks for.
+
+#include "layby/cache/relay.h"
+
+#include <cassert>
+#include <utility>
+
+namespace layby::cache {
+namespace {
+
+using std::chrono::milliseconds;
+
+// `done`, called with an answer of any kind.
+template <typename T>
+Upstream::Done<Answer> from_any(Upstream::Done<T> done) {
+  return [done = std::move(done)](Result<Answer> answer) {
+    if (!answer.ok()) return done(std::move(answer).error());
+    T* const of_kind = std::get_if<T>(&*answer);
+    assert(of_kind != nullptr);
+    done(std::move(*of_kind));
+  };
+}
+
+// `done`, called with an answer of kind T.
+template <typename T>
+Upstream::Done<T> to_any(Upstream::Done<Answer> done) {
+  return [done = std::move(done)](Result<T> answer) {
+    if (!answer.ok()) return done(std::move(answer).error());
+    done(Answer(std::in_place_type<T>, std::move(*answer)));
+  };
+}
+
+// `put` takes an upstream, the time that is left, and a Done<T>.
+template <typename T, typename Put>
+Question question(Ask ask, milliseconds deadline, Put put) {
+  return {
+      ask, deadline,
+      [put = std::move(put)](Upstream& upstream, milliseconds left, Upstream::Done<Answer> done) {
+        return put(upstream, left, to_any<T>(std::move(done)));
+      }};
+}
+
+}  // namespace
+
+Handle Relay::head_manifest(const std::string& repository, const oci::Reference& reference,
+                            milliseconds deadline, Done<ManifestHead> done) {
+  return relay(question<ManifestHead>(
+                   Ask::kTagCheck, deadline,
+                   [repository, reference](Upstream& upstream, milliseconds left, auto answer) {
+                     return upstream.head_manifest(repository, reference, left, std::move(answer));
+                   }),
+               from_any(std::move(done)));
+}
+
+Handle Relay::get_manifest(const std::string& repository, const oci::Reference& reference,
+                           Done<ManifestBody> done) {
+  return relay(question<ManifestBody>(
+                   Ask::kManifest, kNoDeadline,
+                   [repository, reference](Upstream& upstream, milliseconds, auto answer) {
+                     return upstream.get_manifest(repository, reference, std::move(answer));
+                   }),
+               from_any(std::move(done)));
+}
+
+Handle Relay::head_blob(const std::string& repository, const oci::Digest& digest,
+                        Done<BlobHead> done) {
+  return relay(
+      question<BlobHead>(Ask::kBlob, kNoDeadline,
+                         [repository, digest](Upstream& upstream, milliseconds, auto answer) {
+                           return upstream.head_blob(repository, digest, std::move(answer));
+                         }),
+      from_any(std::move(done)));
+}
+
+Handle Relay::get_tags(const std::string& repository, const TagPageRequest& page,
+                       Done<TagPage> done) {
+  return relay(question<TagPage>(Ask::kList, kNoDeadline,
+                                 [repository, page](Upstream& upstream, milliseconds, auto answer) {
+                                   return upstream.get_tags(repository, page, std::move(answer));
+                                 }),
+               from_any(std::move(done)));
+}
+
+Handle Relay::get_referrers(const std::string& repository, const oci::Digest& digest,
+                            const std::string& artifact_type, Done<std::string> done) {
+  return relay(
+      question<std::string>(
+          Ask::kList, kNoDeadline,
+          [repository, digest, artifact_type](Upstream& upstream, milliseconds, auto answer) {
+            return upstream.get_referrers(repository, digest, artifact_type, std::move(answer));
+          }),
+      from_any(std::move(done)));
+}
+
+}  // namespace layby::cache
