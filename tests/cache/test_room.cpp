@@ -48,7 +48,9 @@ class RoomTest : public ::testing::Test {
   testing::FakeStore store_{timers_};
   std::uint64_t reserved_ = 0;
   int overdrawn_ = 0;
-  Room room_{{rules_, store_, timers_, [this] { return reserved_; }, [this] { ++overdrawn_; }}};
+  events::Events events_;
+  Room room_{
+      {rules_, store_, timers_, [this] { return reserved_; }, [this] { ++overdrawn_; }, events_}};
   std::vector<Handle> handles_;
 };
 
