@@ -59,6 +59,25 @@ TEST(Droppable, TheAnswerIsDroppedWithItsReceiver) {
   EXPECT_EQ(sum, 0);
 }
 
+TEST(Droppable, ACallIsWantedUntilItRan) {
+  const Droppable<> receiver([] {});
+  const auto call = receiver.call();
+  EXPECT_TRUE(call.is_wanted());
+
+  call();
+
+  EXPECT_FALSE(call.is_wanted());
+}
+
+TEST(Droppable, ACallIsNotWantedAfterItsReceiverLeft) {
+  auto receiver = std::make_unique<Droppable<>>([] {});
+  const auto call = receiver->call();
+
+  receiver.reset();
+
+  EXPECT_FALSE(call.is_wanted());
+}
+
 TEST(Droppable, TheReceiverMayLeaveInsideTheAnswer) {
   std::unique_ptr<Droppable<>> receiver;
   receiver = std::make_unique<Droppable<>>([&receiver] { receiver.reset(); });

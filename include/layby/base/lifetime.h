@@ -52,23 +52,35 @@ class Lifetime {
 };
 
 // A callback whose receiver may leave. The receiver holds it as a Handle; call() hands out
-// the callback, which does nothing once the handle is destroyed and runs at most once.
+// the callback, which runs at most once, and never after the handle was destroyed.
 template <typename... Arguments>
 class Droppable final : public Operation {
  public:
   using Callback = std::function<void(Arguments...)>;
 
   explicit Droppable(Callback callback)
-      : callback_(std::make_shared<Callback>(std::move(callback))) {}
+      : callback_(std::make_shared<Callback>(std::move(callback))) {
+    assert(*callback_);
+  }
   ~Droppable() override { *callback_ = nullptr; }
 
-  Callback call() const {
-    return [callback = callback_](Arguments... arguments) {
-      if (const Callback once = std::exchange(*callback, nullptr)) {
+  // Copyable; the copies share the one run.
+  class Call {
+   public:
+    void operator()(Arguments... arguments) const {
+      if (const Callback once = std::exchange(*callback_, nullptr)) {
         once(std::forward<Arguments>(arguments)...);
       }
-    };
-  }
+    }
+    // Whether the callback has still to run: it has not run, and its receiver is there.
+    bool is_wanted() const { return *callback_ != nullptr; }
+
+   private:
+    friend class Droppable;
+    explicit Call(std::shared_ptr<Callback> callback) : callback_(std::move(callback)) {}
+    std::shared_ptr<Callback> callback_;
+  };
+  Call call() const { return Call(callback_); }
 
   // Work for the answer. It is cancelled when the receiver leaves.
   void own(Handle work) { work_ = std::move(work); }
