@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "layby/base/async.h"
+#include "layby/base/lifetime.h"
 #include "layby/base/result.h"
 
 namespace layby::cache {
@@ -26,34 +27,25 @@ class Waiters {
 
   Handle add(Done done) {
     assert(done);
-    auto slot = std::make_shared<Done>(std::move(done));
-    slots_.push_back(slot);
-    return std::make_unique<Drop>(std::move(slot));
+    auto waiter = std::make_unique<Droppable<T>>(std::move(done));
+    calls_.push_back(waiter->call());
+    return waiter;
   }
 
   bool any() const {
-    return std::any_of(slots_.begin(), slots_.end(),
-                       [](const auto& slot) { return *slot != nullptr; });
+    return std::any_of(calls_.begin(), calls_.end(),
+                       [](const auto& call) { return call.is_wanted(); });
   }
 
   // Gives `value` to all who wait now, each once.
   void settle(const T& value) {
-    for (const auto& slot : std::exchange(slots_, {})) {
-      if (const Done done = std::exchange(*slot, nullptr)) done(value);
+    for (const auto& call : std::exchange(calls_, {})) {
+      if (call.is_wanted()) call(value);  // Copies the value only for a waiter that stayed.
     }
   }
 
  private:
-  class Drop final : public Operation {
-   public:
-    explicit Drop(std::shared_ptr<Done> slot) : slot_(std::move(slot)) {}
-    ~Drop() override { *slot_ = nullptr; }
-
-   private:
-    std::shared_ptr<Done> slot_;
-  };
-
-  std::vector<std::shared_ptr<Done>> slots_;
+  std::vector<typename Droppable<T>::Call> calls_;
 };
 
 }  // namespace layby::cache
