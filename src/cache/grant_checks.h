@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "cache/with_retries.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/cache.h"
 
 namespace layby::cache {
@@ -68,7 +69,9 @@ class GrantChecks {
   class TwoSteps final : public Operation {
    public:
     TwoSteps(std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done)
-        : go_on_(std::move(go_on)), done_(std::move(done)) {}
+        : go_on_(std::move(go_on)), done_(std::move(done)) {
+      assert(go_on_ && done_);
+    }
 
     void set_first(Handle first) {
       assert(!step_);
@@ -76,18 +79,20 @@ class GrantChecks {
     }
     void on_first(const Status& status) {
       assert(step_ && done_);
-      const auto done = std::move(done_);
-      if (!status.ok()) return done(status.error());  // May destroy this.
-      const std::weak_ptr<bool> alive = alive_;
-      Handle next = go_on_(done);
-      if (!alive.expired()) step_ = std::move(next);
+      // `done` and `go_on` may destroy this.
+      const auto done = std::exchange(done_, nullptr);
+      const auto go_on = std::exchange(go_on_, nullptr);
+      if (!status.ok()) return done(status.error());
+      const Lifetime::Watch life = life_.watch();
+      Handle next = go_on(done);
+      if (!life.ended()) step_ = std::move(next);
     }
 
    private:
-    const std::function<Handle(Cache::Done<T>)> go_on_;
+    std::function<Handle(Cache::Done<T>)> go_on_;
     Cache::Done<T> done_;
     Handle step_;
-    const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    Lifetime life_;
   };
 
   template <typename Head, typename T>
