@@ -52,7 +52,8 @@ Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& cloc
     : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
              [this] { stop_keeping(); }, events}),
       background_(timers, clock, [this] { update_background(); }),
-      context_{rules, store, timers, counters, room_, background_, grant_checks, events} {}
+      context_{rules, store, timers, counters, room_, background_, grant_checks, events},
+      over_(timers) {}
 
 bool Fills::needs_grant_check(const Origin& origin, const std::string& repository,
                               const oci::Digest& digest) const {
@@ -186,20 +187,22 @@ void Fills::stop_keeping() {
   for (const auto& [digest, fill] : fills_) fill->stop_keeping();
 }
 
-void Fills::forget(const Fill& fill) {
+void Fills::forget(const Fill& fill) { over_.bury(take(fill)); }
+
+std::unique_ptr<Fill> Fills::take(const Fill& fill) {
   const auto is_it = [&fill](const auto& owned) { return owned.get() == &fill; };
   const auto passing = std::find_if(passing_.begin(), passing_.end(), is_it);
   if (passing != passing_.end()) {
-    over_.push_back(std::move(*passing));
+    auto taken = std::move(*passing);
     passing_.erase(passing);
-  } else {
-    const auto at = std::find_if(fills_.begin(), fills_.end(),
-                                 [&](const auto& entry) { return is_it(entry.second); });
-    assert(at != fills_.end());
-    over_.push_back(std::move(at->second));
-    fills_.erase(at);
+    return taken;
   }
-  sweep_ = context_.timers.after(std::chrono::milliseconds(0), [this] { over_.clear(); });
+  const auto at = std::find_if(fills_.begin(), fills_.end(),
+                               [&](const auto& entry) { return is_it(entry.second); });
+  assert(at != fills_.end());
+  auto taken = std::move(at->second);
+  fills_.erase(at);
+  return taken;
 }
 
 Fill& Fills::start(const Origin& origin, const std::string& repository, const oci::Digest& digest) {

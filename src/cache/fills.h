@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Blobs, from the store or by a fill. Owns the table of fills in flight, one a digest for
-// all repositories. Lives on the loop thread. Invariants: each fill is in exactly one of
-// fills_, passing_ and over_; a client joins only a fill that still has all bytes.
+// all repositories. Lives on the loop thread. Invariants: each fill is in fills_ or in
+// passing_ until it is over, and in the graveyard after that; a client joins only a fill
+// that still has all bytes.
 
 #ifndef LAYBY_CACHE_FILLS_H_
 #define LAYBY_CACHE_FILLS_H_
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "cache/fill.h"
+#include "layby/base/lifetime.h"
 
 namespace layby::cache {
 
@@ -57,7 +59,10 @@ class Fills {
   void abandon(const oci::Digest& digest);
   Fill* find(const oci::Digest& digest) const;
   void stop_keeping();
+  // Takes a fill that is over out of its table, and destroys it in the next turn.
   void forget(const Fill& fill);
+  // Takes a fill out of its table.
+  std::unique_ptr<Fill> take(const Fill& fill);
   Fill& start(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
   Room room_;
@@ -66,8 +71,7 @@ class Fills {
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
   // Fills that aren't kept and have released bytes: only their present readers use them.
   std::vector<std::unique_ptr<Fill>> passing_;
-  std::vector<std::unique_ptr<Fill>> over_;  // Destroyed in the next turn.
-  Handle sweep_;
+  Graveyard over_;
 };
 
 }  // namespace layby::cache
