@@ -5,6 +5,7 @@
 #include "cache/room.h"
 
 #include <cassert>
+#include <memory>
 #include <utility>
 
 #include "layby/policy/eviction.h"
@@ -13,15 +14,6 @@ namespace layby::cache {
 namespace {
 
 constexpr std::chrono::seconds kLookEvery{5};
-
-class Asker final : public Operation {
- public:
-  explicit Asker(std::function<void()> drop) : drop_(std::move(drop)) {}
-  ~Asker() override { drop_(); }
-
- private:
-  const std::function<void()> drop_;
-};
 
 }  // namespace
 
@@ -36,45 +28,50 @@ policy::SpaceUse Room::use() const {
 
 Handle Room::make(std::uint64_t new_bytes, std::function<void(bool)> done) {
   assert(done);
-  auto waiter = std::make_shared<Waiter>(Waiter{new_bytes, std::move(done)});
-  waiters_.push_back(waiter);
-  if (!evicting_) serve();
-  if (!waiter->done) return nullptr;
-  assert(evicting_);
-  return std::make_unique<Asker>([waiter] { waiter->done = nullptr; });
+  auto waiter = std::make_unique<Droppable<bool>>(std::move(done));
+  const auto answer = waiter->call();
+  waiters_.push_back({new_bytes, answer});
+  if (state_ == State::kIdle) serve(false);
+  if (!answer.is_wanted()) return nullptr;
+  assert(state_ != State::kIdle);
+  return waiter;
 }
 
-void Room::serve() {
-  assert(!evicting_);
-  while (!waiters_.empty()) {
-    const std::shared_ptr<Waiter> first = waiters_.front();
-    if (first->done) {
+void Room::enter(State state) {
+  assert(state != state_);
+  assert(state_ != State::kEvicting || state == State::kAnswering);
+  assert(state != State::kIdle || waiters_.empty());
+  state_ = state;
+}
+
+void Room::serve(bool in_vain) {
+  enter(State::kAnswering);
+  for (; !waiters_.empty(); in_vain = false) {
+    const Waiter first = waiters_.front();
+    if (first.answer.is_wanted()) {
       const policy::SpaceUse now = use();
-      const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, first->new_bytes);
-      const bool may_help = bytes <= now.cached_bytes && !in_vain_;
+      const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, first.new_bytes);
+      const bool may_help = bytes <= now.cached_bytes && !in_vain;
       if (bytes > 0 && may_help) return evict(bytes);
       set_full(bytes > 0);
     }
-    in_vain_ = false;
     waiters_.pop_front();
-    if (const auto done = std::exchange(first->done, nullptr)) done(!full_);
+    first.answer(!full_);
   }
+  enter(State::kIdle);
 }
 
 void Room::evict(std::uint64_t bytes) {
-  assert(!evicting_ && bytes > 0);
-  evicting_ = true;
-  context_.store.evict(bytes, [weak = std::weak_ptr(self_)](const Result<EvictedSum>& sum) {
-    const auto alive = weak.lock();
-    if (!alive) return;
-    Room& self = **alive;
-    assert(self.evicting_);
-    self.evicting_ = false;
-    if (!sum.ok()) self.context_.events.tell(events::EvictionFailed{sum.error()});
-    self.in_vain_ = !sum.ok() || sum->blobs + sum->manifests == 0;
-    self.serve();
-    self.in_vain_ = false;
-  });
+  assert(bytes > 0);
+  enter(State::kEvicting);
+  context_.store.evict(bytes,
+                       life_.guard([this](const Result<EvictedSum>& sum) { on_evicted(sum); }));
+}
+
+void Room::on_evicted(const Result<EvictedSum>& sum) {
+  assert(state_ == State::kEvicting);
+  if (!sum.ok()) context_.events.tell(events::EvictionFailed{sum.error()});
+  serve(!sum.ok() || sum->blobs + sum->manifests == 0);
 }
 
 void Room::watch() {
@@ -85,7 +82,7 @@ void Room::watch() {
 }
 
 void Room::look() {
-  if (evicting_) return;
+  if (state_ != State::kIdle) return;
   assert(waiters_.empty());
   const policy::SpaceUse now = use();
   const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, 0);

@@ -3,7 +3,8 @@
 // Room on the disk for new blobs. Admits fills one after the other, in the order in which
 // they ask, and evicts as much as policy::bytes_to_evict demands. Now and then it looks
 // whether other files on the disk make more evictions necessary. Lives on the loop thread.
-// Invariants: at most one eviction is under way; somebody waits only during an eviction.
+// Invariants: at most one eviction is under way; nobody waits in kIdle; each request is
+// answered once, unless it was dropped.
 
 #ifndef LAYBY_CACHE_ROOM_H_
 #define LAYBY_CACHE_ROOM_H_
@@ -11,9 +12,9 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 
 #include "layby/base/async.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/store.h"
 #include "layby/events/events.h"
 #include "layby/policy/admission.h"
@@ -44,25 +45,33 @@ class Room {
   bool full() const { return full_; }
 
  private:
+  enum class State {
+    kIdle,       // No eviction is under way, and nobody waits.
+    kAnswering,  // serve() answers. A request that comes inside an answer waits for its turn.
+    kEvicting,   // The store evicts. All requests wait.
+  };
   struct Waiter {
     std::uint64_t new_bytes = 0;
-    std::function<void(bool)> done;
+    Droppable<bool>::Call answer;
   };
 
+  void enter(State state);
   policy::SpaceUse use() const;
-  void serve();
+  // Answers the waiters in their order, up to a waiter that needs an eviction. `in_vain`: an
+  // eviction for the first waiter freed nothing, and is not tried again for this waiter.
+  void serve(bool in_vain);
   void evict(std::uint64_t bytes);
+  void on_evicted(const Result<EvictedSum>& sum);
   void watch();
   void look();
   void set_full(bool full);
 
   const Context context_;
-  std::deque<std::shared_ptr<Waiter>> waiters_;
-  bool evicting_ = false;
-  bool in_vain_ = false;  // The last eviction freed nothing.
+  State state_ = State::kIdle;
+  std::deque<Waiter> waiters_;
   bool full_ = false;
   Handle timer_;
-  std::shared_ptr<Room*> self_ = std::make_shared<Room*>(this);
+  Lifetime life_;
 };
 
 }  // namespace layby::cache

@@ -122,6 +122,39 @@ TEST_F(RoomTest, DroppedRequestIsNotAnswered) {
   EXPECT_FALSE(*gone);
 }
 
+TEST_F(RoomTest, NothingIsEvictedForADroppedRequest) {
+  for (const char fill : {'a', 'b', 'c'}) add_blob(300, fill);
+  ask(400);
+  ask(500);
+  handles_.pop_back();
+  timers_.run();
+  EXPECT_EQ(store_.evictions().size(), 1u);
+}
+
+TEST_F(RoomTest, RequestInsideAnAnswerWaitsForItsTurn) {
+  add_blob(900, 'a');
+  std::vector<int> order;
+  std::vector<Handle> inner;
+  const auto outer = room_.make(100, [&](bool) {
+    inner.push_back(room_.make(500, [&](bool room) { order.push_back(room ? 3 : -3); }));
+    order.push_back(1);
+  });
+  EXPECT_EQ(order, std::vector<int>{1});
+  timers_.run();
+  EXPECT_EQ(order, (std::vector<int>{1, 3}));
+}
+
+TEST_F(RoomTest, EvictionMayOutliveTheRoom) {
+  add_blob(900, 'a');
+  bool answered = false;
+  {
+    Room room{{rules_, store_, timers_, [] { return std::uint64_t{0}; }, [] {}, events_}};
+    const Handle waiting = room.make(500, [&](bool) { answered = true; });
+  }
+  timers_.run();
+  EXPECT_FALSE(answered);
+}
+
 TEST_F(RoomTest, PartialFilesAndTheIndexAreCounted) {
   store_.reported_usage().partial_bytes = 500;
   store_.reported_usage().index_bytes = 300;
