@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <utility>
 
 #include "cache/subject.h"
@@ -40,49 +41,6 @@ std::string_view to_string(FillState state) {
   return "";
 }
 
-// Holds the file itself, so that the reader goes on after the fill is over.
-class FillReader final : public BlobReader {
- public:
-  FillReader(Fill& fill, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes)
-      : fill_(&fill), file_(std::move(file)), size_bytes_(size_bytes) {}
-  ~FillReader() override {
-    if (fill_ != nullptr) fill_->leave(this);
-  }
-
-  BlobPart part_at(std::uint64_t offset) const override { return file_->part_at(offset); }
-  void consumed(std::uint64_t offset) override {
-    assert(position_ <= offset && offset <= size_bytes_);
-    position_ = offset;
-    if (fill_ != nullptr) fill_->on_consumed();
-  }
-  bool revoked() const override { return false; }
-  std::uint64_t position() const { return position_; }
-  std::uint64_t size_bytes() const override { return size_bytes_; }
-  std::uint64_t readable_bytes() const override {
-    return fill_ != nullptr ? fill_->readable_bytes() : readable_bytes_;
-  }
-  bool from_fill() const override { return true; }
-  void listen(Listener* listener) override { listener_ = listener; }
-
-  void on_progress() {
-    if (listener_ != nullptr) listener_->on_readable();
-  }
-  void on_fill_over(const Status& status, std::uint64_t readable_bytes) {
-    assert(fill_ != nullptr && readable_bytes <= size_bytes_);
-    fill_ = nullptr;
-    readable_bytes_ = readable_bytes;
-    if (!status.ok() && listener_ != nullptr) listener_->on_reader_failed(status.error());
-  }
-
- private:
-  Fill* fill_;
-  std::shared_ptr<BlobFile> file_;
-  const std::uint64_t size_bytes_;
-  std::uint64_t readable_bytes_ = 0;  // For when the fill is over.
-  std::uint64_t position_ = 0;
-  Listener* listener_ = nullptr;
-};
-
 Fill::Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
            std::function<void(const Fill&)> on_over)
     : context_(context),
@@ -90,10 +48,11 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       repository_(std::move(repository)),
       digest_(std::move(digest)),
       on_over_(std::move(on_over)),
-      attempts_(context.rules.retry, context.timers, context.counters) {}
+      attempts_(context.rules.retry, context.timers, context.counters),
+      readers_(*this) {}
 
 Fill::~Fill() {
-  dismiss_readers(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
+  readers_.dismiss(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
 }
 
 void Fill::start() {
@@ -108,9 +67,7 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
   auto give = [this, done = std::move(done)](const Status& status) {
     if (!status.ok()) return done(status.error());
     assert(writer_ && may_announce());
-    auto reader = std::make_unique<FillReader>(*this, writer_->file(), *size_bytes_);
-    readers_.push_back(reader.get());
-    done(std::unique_ptr<BlobReader>(std::move(reader)));
+    done(readers_.add(writer_->file(), *size_bytes_));
   };
   if (!may_announce()) return openers_.add(std::move(give));
   give(Status());
@@ -130,17 +87,8 @@ void Fill::come_to_the_fore() {
 }
 
 FillStatus Fill::status() const {
-  const auto readers = std::count_if(readers_.begin(), readers_.end(),
-                                     [](const FillReader* reader) { return reader != nullptr; });
-  return {origin_.name,
-          repository_,
-          digest_.str(),
-          to_string(state_),
-          written_bytes_,
-          size_bytes_,
-          static_cast<int>(readers),
-          !unkept_,
-          background_};
+  return {origin_.name, repository_,      digest_.str(), to_string(state_), written_bytes_,
+          size_bytes_,  readers_.count(), !unkept_,      background_};
 }
 
 void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
@@ -231,12 +179,10 @@ std::uint64_t Fill::reserved_bytes() const {
   return admitted_ && size_bytes_ ? *size_bytes_ - written_bytes_ : 0;
 }
 
+// An opener will read from the beginning.
 std::uint64_t Fill::slowest_reader() const {
-  std::uint64_t slowest = written_bytes_;
-  for (const FillReader* reader : readers_) {
-    if (reader != nullptr) slowest = std::min(slowest, reader->position());
-  }
-  return openers_.any() ? 0 : slowest;
+  if (openers_.any()) return 0;
+  return std::min(readers_.slowest().value_or(written_bytes_), written_bytes_);
 }
 
 // follow_readers() may end the fill and its readers, so it never runs inside a reader's call.
@@ -250,9 +196,10 @@ void Fill::on_consumed() {
 
 void Fill::follow_readers() {
   if (state_ == FillState::kOver) return;
-  assert(unkept_ && !telling_);
-  const bool wanted = !readers_.empty() || openers_.any();
-  if (!wanted) return fail({ErrorCode::kCancelled, name() + ": nobody reads it any more"});
+  assert(unkept_);
+  if (!readers_.any() && !openers_.any()) {
+    return fail({ErrorCode::kCancelled, name() + ": nobody reads it any more"});
+  }
   const std::uint64_t slowest = slowest_reader();
   assert(slowest <= written_bytes_);
   if (slowest > released_bytes_) {
@@ -318,7 +265,7 @@ void Fill::on_written(std::uint64_t total_bytes) {
                                                "say how large it is; free some space"});
   }
   update_flow();
-  tell_readers();
+  readers_.tell();
 }
 
 // Readers go on, and new readers may come. Only keepers hear of the reason, at the end.
@@ -339,7 +286,7 @@ void Fill::on_verified() {
   assert(state_ == FillState::kVerifying && written_bytes_ == *size_bytes_);
   state_ = FillState::kPublishing;
   announce();
-  tell_readers();
+  readers_.tell();
   if (unkept_ && state_ != FillState::kOver) end(Status());
 }
 
@@ -386,18 +333,7 @@ void Fill::end(const Status& status) {
   on_over_(*this);
   openers_.settle(status);
   keepers_.settle(unkept_reason_ ? Status(*unkept_reason_) : status);
-  dismiss_readers(status, readable);
-}
-
-void Fill::dismiss_readers(const Status& status, std::uint64_t readable_bytes) {
-  // Telling one reader may destroy another. The other's place in readers_ is null then.
-  const bool was_telling = std::exchange(telling_, true);
-  for (std::size_t i = 0; i < readers_.size(); ++i) {
-    if (FillReader* reader = std::exchange(readers_[i], nullptr)) {
-      reader->on_fill_over(status, readable_bytes);
-    }
-  }
-  telling_ = was_telling;
+  readers_.dismiss(status, readable);
 }
 
 bool Fill::may_announce() const {
@@ -413,27 +349,6 @@ std::uint64_t Fill::readable_bytes() const {
   if (!size_bytes_) return 0;
   if (verified()) return *size_bytes_;
   return *size_bytes_ == 0 ? 0 : std::min(written_bytes_, *size_bytes_ - 1);
-}
-
-void Fill::tell_readers() {
-  if (telling_) return;
-  telling_ = true;
-  for (std::size_t i = 0; i < readers_.size(); ++i) {
-    if (readers_[i] != nullptr) readers_[i]->on_progress();
-  }
-  telling_ = false;
-  std::erase(readers_, nullptr);
-}
-
-void Fill::leave(FillReader* reader) {
-  const auto at = std::find(readers_.begin(), readers_.end(), reader);
-  assert(at != readers_.end());
-  if (telling_) {
-    *at = nullptr;
-  } else {
-    readers_.erase(at);
-  }
-  on_consumed();
 }
 
 events::Subject Fill::subject() const { return subject_of(origin_, repository_, digest_); }

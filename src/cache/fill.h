@@ -10,7 +10,6 @@
 // - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_, if known.
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
 // - demand_ is set while a fill that a client opened is downloading, and only then.
-// - readers_ has each living reader until dismiss_readers() detaches it.
 // - A fill ends once, and nothing of it goes on after that.
 
 #ifndef LAYBY_CACHE_FILL_H_
@@ -22,10 +21,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "cache/attempts.h"
 #include "cache/background.h"
+#include "cache/fill_readers.h"
 #include "cache/grant_checks.h"
 #include "cache/room.h"
 #include "cache/waiters.h"
@@ -45,9 +44,7 @@ enum class FillState {
 
 std::string_view to_string(FillState state);
 
-class FillReader;
-
-class Fill final : private BlobSink, private BlobWriterEvents {
+class Fill final : private BlobSink, private BlobWriterEvents, private FillReaders::Source {
  public:
   struct Context {
     const Rules& rules;
@@ -102,8 +99,6 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   void stop_keeping();
 
  private:
-  friend class FillReader;
-
   void on_blob_start(const BlobStart& start) override;
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
@@ -122,7 +117,7 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   bool must_wait() const;
   // Whether bytes from upstream are still to come.
   bool is_downloading() const { return state_ <= FillState::kWaiting; }
-  void on_consumed();
+  void on_consumed() override;
   void follow_readers();
   std::uint64_t slowest_reader() const;
   void verify();
@@ -132,12 +127,8 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   // openers wait for the digest.
   bool may_announce() const;
   void announce();
-  void tell_readers();
-  // Detaches all readers: no more bytes will come, and `readable_bytes` stay readable.
-  void dismiss_readers(const Status& status, std::uint64_t readable_bytes);
-  void leave(FillReader* reader);
   bool verified() const { return state_ == FillState::kPublishing; }
-  std::uint64_t readable_bytes() const;
+  std::uint64_t readable_bytes() const override;
   std::string name() const;
   events::Subject subject() const;
 
@@ -165,10 +156,9 @@ class Fill final : private BlobSink, private BlobWriterEvents {
   bool kept_to_end_ = false;                  // See keep_to_end().
   std::optional<Background::Demand> demand_;  // Clients wait for its bytes.
   std::optional<Error> unkept_reason_;
-  Waiters<Status> openers_;           // Wait for a reader.
-  Waiters<Status> keepers_;           // Wait until the blob is stored.
-  std::vector<FillReader*> readers_;  // Null where a reader left while telling_.
-  bool telling_ = false;              // Readers are being told, and may leave.
+  Waiters<Status> openers_;  // Wait for a reader.
+  Waiters<Status> keepers_;  // Wait until the blob is stored.
+  FillReaders readers_;
 };
 
 }  // namespace layby::cache

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A reader that leaves while readers are told leaves a null in its place, so that the loop
+// over the places goes on. The nulls go after the loop.
+
+#include "cache/fill_readers.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace layby::cache {
+
+class FillReaders::Reader final : public BlobReader {
+ public:
+  Reader(FillReaders& readers, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes)
+      : readers_(&readers), file_(std::move(file)), size_bytes_(size_bytes) {
+    assert(file_);
+  }
+  ~Reader() override {
+    if (readers_ != nullptr) readers_->leave(this);
+  }
+
+  BlobPart part_at(std::uint64_t offset) const override { return file_->part_at(offset); }
+  void consumed(std::uint64_t offset) override {
+    assert(position_ <= offset && offset <= size_bytes_);
+    position_ = offset;
+    if (readers_ != nullptr) readers_->source_.on_consumed();
+  }
+  bool revoked() const override { return false; }
+  std::uint64_t size_bytes() const override { return size_bytes_; }
+  std::uint64_t readable_bytes() const override {
+    return readers_ != nullptr ? readers_->source_.readable_bytes() : readable_bytes_;
+  }
+  bool from_fill() const override { return true; }
+  void listen(Listener* listener) override { listener_ = listener; }
+
+  std::uint64_t position() const { return position_; }
+  void on_progress() {
+    if (listener_ != nullptr) listener_->on_readable();
+  }
+  void on_dismissed(const Status& status, std::uint64_t readable_bytes) {
+    assert(readers_ != nullptr && readable_bytes <= size_bytes_);
+    readers_ = nullptr;
+    readable_bytes_ = readable_bytes;
+    if (!status.ok() && listener_ != nullptr) listener_->on_reader_failed(status.error());
+  }
+
+ private:
+  FillReaders* readers_;  // Null once it was dismissed.
+  std::shared_ptr<BlobFile> file_;
+  const std::uint64_t size_bytes_;
+  std::uint64_t readable_bytes_ = 0;  // Of a dismissed reader.
+  std::uint64_t position_ = 0;
+  Listener* listener_ = nullptr;
+};
+
+FillReaders::~FillReaders() { assert(!telling_ && readers_.empty()); }
+
+std::unique_ptr<BlobReader> FillReaders::add(std::shared_ptr<BlobFile> file,
+                                             std::uint64_t size_bytes) {
+  auto reader = std::make_unique<Reader>(*this, std::move(file), size_bytes);
+  readers_.push_back(reader.get());
+  return reader;
+}
+
+int FillReaders::count() const {
+  return static_cast<int>(std::count_if(readers_.begin(), readers_.end(),
+                                        [](const Reader* reader) { return reader != nullptr; }));
+}
+
+std::optional<std::uint64_t> FillReaders::slowest() const {
+  std::optional<std::uint64_t> slowest;
+  for (const Reader* reader : readers_) {
+    if (reader == nullptr) continue;
+    slowest = std::min(slowest.value_or(reader->position()), reader->position());
+  }
+  return slowest;
+}
+
+// A call may add readers, so each place is looked up anew.
+template <typename Call>
+void FillReaders::for_each(Call call) {
+  const bool outermost = !std::exchange(telling_, true);
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    if (readers_[i] != nullptr) call(readers_[i]);
+  }
+  if (!outermost) return;
+  telling_ = false;
+  std::erase(readers_, nullptr);
+}
+
+void FillReaders::tell() {
+  if (telling_) return;
+  for_each([](Reader* reader) { reader->on_progress(); });
+}
+
+void FillReaders::dismiss(const Status& status, std::uint64_t readable_bytes) {
+  for_each(
+      [&](Reader*& place) { std::exchange(place, nullptr)->on_dismissed(status, readable_bytes); });
+}
+
+void FillReaders::leave(const Reader* reader) {
+  const auto at = std::find(readers_.begin(), readers_.end(), reader);
+  assert(at != readers_.end());
+  if (at == readers_.end()) return;
+  if (telling_) {
+    *at = nullptr;
+  } else {
+    readers_.erase(at);
+  }
+  source_.on_consumed();
+}
+
+}  // namespace layby::cache
