@@ -19,6 +19,29 @@ namespace {
 // With this many bytes to come, a faster transfer is worth another request.
 constexpr std::uint64_t kWorthAsking = 8 << 20;
 
+// The arrows of DESIGN.md's diagram.
+[[maybe_unused]] bool may_follow(FillState from, FillState to) {
+  switch (to) {
+    case FillState::kOpening:
+      return false;
+    case FillState::kAsking:
+      return from == FillState::kOpening || from == FillState::kWaiting ||
+             from == FillState::kStreaming;
+    case FillState::kStreaming:
+      return from == FillState::kAsking;
+    case FillState::kWaiting:
+      return from == FillState::kAsking || from == FillState::kStreaming;
+    case FillState::kVerifying:
+      return from == FillState::kOpening || from == FillState::kAsking ||
+             from == FillState::kStreaming;
+    case FillState::kPublishing:
+      return from == FillState::kVerifying;
+    case FillState::kOver:
+      return from != FillState::kOver;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string_view to_string(FillState state) {
@@ -53,6 +76,13 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
 
 Fill::~Fill() {
   readers_.dismiss(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
+}
+
+// Clients wait for upstream's bytes only while the fill is downloading.
+void Fill::enter(FillState state) {
+  assert(may_follow(state_, state));
+  state_ = state;
+  if (!is_downloading()) demand_.reset();
 }
 
 void Fill::start() {
@@ -104,7 +134,7 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
 
 void Fill::ask() {
   assert(is_downloading() && !transfer_);
-  state_ = FillState::kAsking;
+  enter(FillState::kAsking);
   paused_ = false;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
   if (background_) update_flow();  // Clients may have to go first.
@@ -130,7 +160,7 @@ void Fill::on_blob_start(const BlobStart& start) {
   context_.grant_checks.note_granted(origin_, repository_, digest_);
   if (start.size_bytes) size_bytes_ = start.size_bytes;
   skip_bytes_ = appended_bytes_ - start.offset;
-  state_ = FillState::kStreaming;
+  enter(FillState::kStreaming);
   ask_for_room();
   update_flow();
   announce();
@@ -241,7 +271,7 @@ void Fill::on_blob_end(Status status) {
   // the bytes are a part of the blob, and stay for the next fill.
   const bool asked_behind_kept = state_ == FillState::kAsking && appended_bytes_ > 0;
   if (rejected && asked_behind_kept && !size_bytes_) return verify();
-  state_ = FillState::kWaiting;
+  enter(FillState::kWaiting);
   if (!attempts_.retry(error, [this] { ask(); })) return fail(error);
   if (appended_bytes_ > 0) count(context_.counters.fills_resumed);
   context_.events.tell(events::FillRetried{subject(), error, appended_bytes_});
@@ -249,8 +279,7 @@ void Fill::on_blob_end(Status status) {
 
 void Fill::verify() {
   assert(is_downloading() && !transfer_);
-  state_ = FillState::kVerifying;
-  demand_.reset();
+  enter(FillState::kVerifying);
   if (!size_bytes_) size_bytes_ = appended_bytes_;
   assert(*size_bytes_ == appended_bytes_);
   writer_->finish();
@@ -284,7 +313,7 @@ void Fill::on_unkept(const Error& reason) {
 void Fill::on_verified() {
   if (state_ == FillState::kOver) return;
   assert(state_ == FillState::kVerifying && written_bytes_ == *size_bytes_);
-  state_ = FillState::kPublishing;
+  enter(FillState::kPublishing);
   announce();
   readers_.tell();
   if (unkept_ && state_ != FillState::kOver) end(Status());
@@ -320,8 +349,7 @@ void Fill::end(const Status& status) {
   assert(state_ != FillState::kOver);
   assert(!status.ok() || (verified() && !openers_.any()));
   const std::uint64_t readable = status.ok() ? *size_bytes_ : readable_bytes();
-  state_ = FillState::kOver;
-  demand_.reset();
+  enter(FillState::kOver);
   // Everything stops before anyone is told: a callback below may begin the next fill of this
   // blob, whose writer must be the only one that keeps it.
   attempts_.cancel();

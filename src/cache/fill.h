@@ -113,6 +113,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
 
   void ask();
   void come_to_the_fore();
+  void enter(FillState state);
   void ask_for_room();
   bool must_wait() const;
   // Whether bytes from upstream are still to come.
