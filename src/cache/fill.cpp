@@ -85,6 +85,14 @@ void Fill::enter(FillState state) {
   if (!is_downloading()) demand_.reset();
 }
 
+// Goes forward only, in the order of the states. Only Room's answer admits.
+void Fill::enter(Keeping keeping) {
+  assert(keeping_ < keeping);
+  assert(keeping != Keeping::kAdmitted || keeping_ == Keeping::kAsking);
+  assert(keeping == Keeping::kAsking || !room_);
+  keeping_ = keeping;
+}
+
 void Fill::start() {
   assert(state_ == FillState::kOpening && !writer_);
   count(context_.counters.fills_started);
@@ -118,7 +126,7 @@ void Fill::come_to_the_fore() {
 
 FillStatus Fill::status() const {
   return {origin_.name, repository_,      digest_.str(), to_string(state_), written_bytes_,
-          size_bytes_,  readers_.count(), !unkept_,      background_};
+          size_bytes_,  readers_.count(), !is_unkept(),  background_};
 }
 
 void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
@@ -166,22 +174,29 @@ void Fill::on_blob_start(const BlobStart& start) {
   announce();
 }
 
-// A blob of unknown size is admitted when there is any room at all.
+// A blob of unknown size is admitted when there is any room at all. The answer holds for all
+// transfers of the fill.
 void Fill::ask_for_room() {
-  if (admitted_ || room_ || unkept_) return;
-  room_ = context_.room.make(size_bytes_ ? *size_bytes_ - appended_bytes_ : 0, [this](bool room) {
-    assert(!unkept_ && state_ != FillState::kOver);
-    admitted_ = room;
-    if (!room) stop_keeping();
-    room_.reset();
-    update_flow();
-  });
+  if (keeping_ != Keeping::kUndecided) return;
+  enter(Keeping::kAsking);
+  room_ = context_.room.make(size_bytes_ ? *size_bytes_ - appended_bytes_ : 0,
+                             [this](bool room) { on_room(room); });
+}
+
+void Fill::on_room(bool room) {
+  assert(keeping_ == Keeping::kAsking && state_ != FillState::kOver);
+  if (!room) return stop_keeping();
+  room_.reset();
+  enter(Keeping::kAdmitted);
+  update_flow();
 }
 
 void Fill::stop_keeping() {
-  if (unkept_ || state_ == FillState::kOver || verified()) return;
-  admitted_ = false;
+  if (keeping_ >= Keeping::kStopping || state_ == FillState::kOver) return;
+  room_.reset();
+  enter(Keeping::kStopping);
   writer_->stop_keeping();
+  update_flow();
 }
 
 bool Fill::must_wait() const {
@@ -189,10 +204,11 @@ bool Fill::must_wait() const {
   const std::uint64_t queued = writer_->queued_bytes();
   const std::uint64_t enough =
       paused_ ? context_.rules.max_queued_bytes / 2 + 1 : context_.rules.max_queued_bytes;
-  if (room_ || queued >= enough) return true;
+  if (keeping_ == Keeping::kAsking || queued >= enough) return true;
   if (background_ && !context_.background.may_go()) return true;
-  return unkept_ && written_bytes_ > slowest_reader() &&
-         written_bytes_ - slowest_reader() >= context_.rules.max_unkept_bytes;
+  if (!is_unkept()) return false;
+  const std::uint64_t ahead_bytes = written_bytes_ - slowest_reader();
+  return ahead_bytes > 0 && ahead_bytes >= context_.rules.max_unkept_bytes;
 }
 
 void Fill::update_flow() {
@@ -206,7 +222,7 @@ void Fill::update_flow() {
 
 std::uint64_t Fill::reserved_bytes() const {
   assert(!size_bytes_ || written_bytes_ <= *size_bytes_);
-  return admitted_ && size_bytes_ ? *size_bytes_ - written_bytes_ : 0;
+  return keeping_ == Keeping::kAdmitted && size_bytes_ ? *size_bytes_ - written_bytes_ : 0;
 }
 
 // An opener will read from the beginning.
@@ -217,7 +233,7 @@ std::uint64_t Fill::slowest_reader() const {
 
 // follow_readers() may end the fill and its readers, so it never runs inside a reader's call.
 void Fill::on_consumed() {
-  if (!unkept_ || following_) return;
+  if (!is_unkept() || following_) return;
   following_ = context_.timers.after(std::chrono::milliseconds(0), [this] {
     following_.reset();
     follow_readers();
@@ -226,7 +242,7 @@ void Fill::on_consumed() {
 
 void Fill::follow_readers() {
   if (state_ == FillState::kOver) return;
-  assert(unkept_);
+  assert(is_unkept());
   if (!readers_.any() && !openers_.any()) {
     return fail({ErrorCode::kCancelled, name() + ": nobody reads it any more"});
   }
@@ -289,7 +305,7 @@ void Fill::on_written(std::uint64_t total_bytes) {
   if (state_ == FillState::kOver) return;
   assert(written_bytes_ <= total_bytes && total_bytes <= appended_bytes_);
   written_bytes_ = total_bytes;
-  if (unkept_ && !size_bytes_ && written_bytes_ >= context_.rules.max_unkept_bytes) {
+  if (is_unkept() && !size_bytes_ && written_bytes_ >= context_.rules.max_unkept_bytes) {
     return fail({ErrorCode::kNoSpace, name() + ": there is no room for it, and upstream doesn't "
                                                "say how large it is; free some space"});
   }
@@ -300,11 +316,10 @@ void Fill::on_written(std::uint64_t total_bytes) {
 // Readers go on, and new readers may come. Only keepers hear of the reason, at the end.
 void Fill::on_unkept(const Error& reason) {
   if (state_ == FillState::kOver) return;
-  assert(!unkept_ && !verified());
-  unkept_ = true;
-  unkept_reason_ = reason;
-  admitted_ = false;
+  assert(!verified());
   room_.reset();
+  enter(Keeping::kUnkept);
+  unkept_reason_ = reason;
   count(context_.counters.fills_unkept);
   context_.events.tell(events::FillUnkept{subject(), reason});
   on_consumed();
@@ -316,11 +331,11 @@ void Fill::on_verified() {
   enter(FillState::kPublishing);
   announce();
   readers_.tell();
-  if (unkept_ && state_ != FillState::kOver) end(Status());
+  if (is_unkept() && state_ != FillState::kOver) end(Status());
 }
 
 void Fill::on_published() {
-  assert(verified() && !unkept_);
+  assert(verified() && !is_unkept());
   count(context_.counters.fills_published);
   context_.events.tell(events::BlobPublished{subject(), *size_bytes_});
   end(Status());

@@ -10,6 +10,7 @@
 // - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_, if known.
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
 // - demand_ is set while a fill that a client opened is downloading, and only then.
+// - room_ is set in Keeping::kAsking only.
 // - A fill ends once, and nothing of it goes on after that.
 
 #ifndef LAYBY_CACHE_FILL_H_
@@ -43,6 +44,16 @@ enum class FillState {
 };
 
 std::string_view to_string(FillState state);
+
+// Whether the blob's bytes go to the disk.
+enum class Keeping {
+  kUndecided,  // They do. Room was not asked: upstream has not begun to send.
+  kAsking,     // They do. Room was asked, and the transfer waits for the answer.
+  kAdmitted,   // They do. There is room for all of them.
+  kStopping,   // The writer was told to stop, and reports on_unkept at its next write. A blob
+               // that needs no further write is stored.
+  kUnkept,     // They pass through memory, and the blob will not be stored.
+};
 
 class Fill final : private BlobSink, private BlobWriterEvents, private FillReaders::Source {
  public:
@@ -114,7 +125,10 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void ask();
   void come_to_the_fore();
   void enter(FillState state);
+  void enter(Keeping keeping);
+  bool is_unkept() const { return keeping_ == Keeping::kUnkept; }
   void ask_for_room();
+  void on_room(bool room);
   bool must_wait() const;
   // Whether bytes from upstream are still to come.
   bool is_downloading() const { return state_ <= FillState::kWaiting; }
@@ -140,13 +154,12 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   const std::function<void(const Fill&)> on_over_;
 
   FillState state_ = FillState::kOpening;
+  Keeping keeping_ = Keeping::kUndecided;
   std::unique_ptr<BlobWriter> writer_;
   std::unique_ptr<BlobTransfer> transfer_;
   Attempts attempts_;
   bool paused_ = false;                      // The transfer is paused.
-  bool admitted_ = false;                    // There is room for all of it.
   Handle room_;                              // The request for room under way.
-  bool unkept_ = false;                      // The blob will not be stored.
   std::uint64_t released_bytes_ = 0;         // Of a blob that isn't kept: gone from memory.
   Handle following_;                         // follow_readers() is due.
   std::optional<std::uint64_t> size_bytes_;  // Known once upstream stated it, or all bytes came.
