@@ -4,8 +4,9 @@
 // that the socket has no room for stays in OpenSSL. It goes out first when the caller sends
 // the same bytes again, and callers always go on from the last byte that was taken.
 //
-// Invariants: nothing is sent after end_sending(). waiting_ is empty whenever send() begins.
-// by_kernel_ is set only after the handshake.
+// Invariants: nothing is sent after end_sending(). waiting_ is empty whenever send() begins,
+// and no byte of a file is counted as sent before waiting_ is out. by_kernel_ is set only
+// after the handshake.
 
 #include "server/tls_session.h"
 
@@ -103,7 +104,8 @@ ssize_t TlsSession::write(std::string_view bytes) {
   if (failed_) return failure(EPROTO);
   ERR_clear_error();
   const std::size_t size = std::min(bytes.size(), kRecordBytes);
-  return result_of(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(size)));
+  const ssize_t n = result_of(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(size)));
+  return n == 0 ? failure(EPIPE) : n;  // 0 means that the client has ended.
 }
 
 ssize_t TlsSession::send(std::string_view head, std::string_view text, bool more) {
@@ -134,11 +136,12 @@ ssize_t TlsSession::send_file(int file, std::uint64_t offset, std::uint64_t leng
   std::size_t sent = 0;
   while (sent < all.size()) {
     const ssize_t taken = write(all.substr(sent));
-    if (taken <= 0) break;
+    if (taken < 0) break;
     sent += static_cast<std::size_t>(taken);
   }
-  if (sent == 0) return -1;
-  waiting_.clear();
+  waiting_.erase(0, std::min(sent, ahead));
+  if (sent <= ahead) return -1;  // With the errno of write().
+  assert(waiting_.empty());
   full_ = sent < all.size() && errno == EAGAIN;
   return static_cast<ssize_t>(sent - ahead);
 }
