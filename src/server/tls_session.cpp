@@ -37,32 +37,49 @@ ssize_t failure(int system_error) {
   return -1;
 }
 
+[[maybe_unused]] constexpr bool may_follow(TlsState from, TlsState to) {
+  switch (to) {
+    case TlsState::kHandshaking:
+      return false;
+    case TlsState::kEstablished:
+      return from == TlsState::kHandshaking;
+    case TlsState::kFailed:
+      return from == TlsState::kHandshaking || from == TlsState::kEstablished;
+    case TlsState::kEnded:
+      return from != TlsState::kEnded;
+  }
+  return false;
+}
+
 }  // namespace
 
 TlsSession::TlsSession(int fd, const TlsIdentity& identity, Counters& counters)
     : fd_(fd), counters_(counters), ssl_(SSL_new(identity.context())) {
-  failed_ = !ssl_ || SSL_set_fd(ssl_.get(), fd) != 1;
-  if (!failed_) SSL_set_accept_state(ssl_.get());
+  if (!ssl_ || SSL_set_fd(ssl_.get(), fd) != 1) {
+    enter(TlsState::kFailed);
+  } else {
+    SSL_set_accept_state(ssl_.get());
+  }
 }
 
 ssize_t TlsSession::read(char* into, std::size_t size) {
-  if (ended_) return ::recv(fd_, into, size, 0);
-  if (failed_) return failure(EPROTO);
+  if (state_ == TlsState::kEnded) return ::recv(fd_, into, size, 0);
+  if (state_ == TlsState::kFailed) return failure(EPROTO);
   ERR_clear_error();
   const int n = SSL_read(ssl_.get(), into, static_cast<int>(size));
-  if (!established_) note_handshake();
+  if (state_ == TlsState::kHandshaking) note_handshake();
   drained_ = n <= 0;
   return result_of(n);
 }
 
 bool TlsSession::has_unread() const {
-  return !failed_ && !ended_ && !drained_ && SSL_has_pending(ssl_.get()) != 0;
+  const bool reads = state_ == TlsState::kHandshaking || state_ == TlsState::kEstablished;
+  return reads && !drained_ && SSL_has_pending(ssl_.get()) != 0;
 }
 
 void TlsSession::note_handshake() {
-  assert(!established_);
   if (SSL_is_init_finished(ssl_.get()) == 0) return;
-  established_ = true;
+  enter(TlsState::kEstablished);
   by_kernel_ = BIO_get_ktls_send(SSL_get_wbio(ssl_.get())) != 0;
   count(counters_.tls_handshakes);
   if (SSL_session_reused(ssl_.get()) != 0) count(counters_.tls_resumptions);
@@ -79,18 +96,21 @@ ssize_t TlsSession::result_of(int outcome) {
     case SSL_ERROR_ZERO_RETURN:
       return 0;
     case SSL_ERROR_SYSCALL:
-      failed_ = true;
-      if (!established_) count(counters_.tls_failures);
+      fail();
       return failure(system_error != 0 ? system_error : ECONNRESET);
     default:
-      on_failure();
+      on_protocol_error();
       return failure(EPROTO);
   }
 }
 
-void TlsSession::on_failure() {
-  failed_ = true;
-  if (!established_) count(counters_.tls_failures);
+void TlsSession::fail() {
+  if (state_ == TlsState::kHandshaking) count(counters_.tls_failures);
+  enter(TlsState::kFailed);
+}
+
+void TlsSession::on_protocol_error() {
+  fail();
   const bool is_http = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
   log::debug("TLS failed: {}", take_openssl_error());
   if (!is_http) return;
@@ -100,8 +120,8 @@ void TlsSession::on_failure() {
 }
 
 ssize_t TlsSession::write(std::string_view bytes) {
-  assert(!ended_ && !bytes.empty());
-  if (failed_) return failure(EPROTO);
+  assert(state_ != TlsState::kEnded && !bytes.empty());
+  if (state_ == TlsState::kFailed) return failure(EPROTO);
   ERR_clear_error();
   const std::size_t size = std::min(bytes.size(), kRecordBytes);
   const ssize_t n = result_of(SSL_write(ssl_.get(), bytes.data(), static_cast<int>(size)));
@@ -147,7 +167,8 @@ ssize_t TlsSession::send_file(int file, std::uint64_t offset, std::uint64_t leng
 }
 
 ssize_t TlsSession::send_by_kernel(int file, std::uint64_t offset, std::uint64_t length) {
-  assert(established_ && !ended_);
+  assert(state_ == TlsState::kEstablished || state_ == TlsState::kFailed);
+  if (state_ == TlsState::kFailed) return failure(EPROTO);
   if (!waiting_.empty()) {
     const ssize_t n = write(waiting_);
     if (n < 0) return n;
@@ -163,15 +184,23 @@ ssize_t TlsSession::send_by_kernel(int file, std::uint64_t offset, std::uint64_t
   // OpenSSL has no useful error here, so the system's errno is returned. It tells a disk
   // that fails (EIO) from a client that is gone.
   const int system_error = errno;
-  failed_ = true;
+  fail();
   ERR_clear_error();
   return failure(system_error != 0 ? system_error : EPROTO);
 }
 
 void TlsSession::end_sending() {
-  if (std::exchange(ended_, true) || failed_ || !established_) return;
+  if (state_ == TlsState::kEnded) return;
+  const bool tells = state_ == TlsState::kEstablished;
+  enter(TlsState::kEnded);
+  if (!tells) return;
   SSL_shutdown(ssl_.get());
   ERR_clear_error();
+}
+
+void TlsSession::enter(TlsState state) {
+  assert(may_follow(state_, state));
+  state_ = state;
 }
 
 }  // namespace layby::server

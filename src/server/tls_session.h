@@ -20,6 +20,13 @@
 
 namespace layby::server {
 
+enum class TlsState {
+  kHandshaking,  // The handshake runs inside read().
+  kEstablished,  // Both sides can send.
+  kFailed,       // The protocol or the socket failed. Nothing more is sent.
+  kEnded,        // Our end is closed. The client's bytes are read still sealed.
+};
+
 class TlsSession {
  public:
   // `fd` belongs to the caller and outlives the session.
@@ -46,21 +53,21 @@ class TlsSession {
 
  private:
   ssize_t result_of(int outcome);
-  void on_failure();
+  void fail();
+  void on_protocol_error();
   void note_handshake();
   ssize_t write(std::string_view bytes);
   ssize_t send_by_kernel(int file, std::uint64_t offset, std::uint64_t length);
+  void enter(TlsState state);
 
   const int fd_;
   Counters& counters_;
   SslPtr ssl_;
-  std::string waiting_;       // Texts of send() that the next send_file() sends.
-  bool established_ = false;  // The handshake is over.
+  TlsState state_ = TlsState::kHandshaking;
+  std::string waiting_;  // Texts of send() that the next send_file() sends.
   bool by_kernel_ = false;
   bool drained_ = true;  // The last read() found no whole record.
-  bool failed_ = false;
-  bool ended_ = false;
-  bool full_ = false;  // The socket was full before all of the last send_file() was taken.
+  bool full_ = false;    // The socket was full before all of the last send_file() was taken.
 };
 
 }  // namespace layby::server
