@@ -5,7 +5,8 @@
 // read count as cached, and they arrive in order. Where the kernel can't count pages, the
 // first and last byte decide for the whole window.
 //
-// Invariant: [warm_from_, warm_until_) is warm, or a helper is reading it in.
+// Invariants: [warm_from_, warm_until_) is warm, or a helper is reading it in. At most one
+// helper reads for a ColdRead.
 
 #include "server/cold_read.h"
 
@@ -86,12 +87,14 @@ void pull_in(int fd, std::uint64_t offset, std::uint64_t length) {
 }  // namespace
 
 ColdRead::ColdRead(const HttpServer::Context& context, std::function<void()> on_warm)
-    : context_(context), on_warm_(std::make_shared<std::function<void()>>(std::move(on_warm))) {}
+    : context_(context), on_warm_(std::move(on_warm)) {
+  assert(on_warm_);
+}
 
-ColdRead::~ColdRead() { *on_warm_ = nullptr; }
+ColdRead::~ColdRead() { *self_ = nullptr; }
 
 bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available) {
-  assert(length <= available);
+  assert(!reading_ && length <= available);
   if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
   const std::uint64_t window = std::max(length, std::min(available, kProbeBytes));
   // Bytes after cold bytes are mostly cold too. If they are warm, the helper is done at once.
@@ -106,17 +109,27 @@ bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uin
 }
 
 void ColdRead::read_in(int fd, std::uint64_t offset, std::uint64_t length) {
+  assert(!reading_);
+  reading_ = true;
   count(context_.counters.cold_reads);
   warm_from_ = offset;
   warm_until_ = offset + length;
   // The helper has its own descriptor, because the client may leave and close the blob.
   auto own = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  context_.workers.submit([own, offset, length, &loop = context_.loop, then = on_warm_] {
+  context_.workers.submit([own, offset, length, &loop = context_.loop, self = self_] {
     pull_in(own->get(), offset, length);
-    loop.post([then] {
-      if (const auto call = *then) call();  // May destroy the ColdRead, which clears *then.
+    loop.post([self] {
+      if (*self != nullptr) (*self)->on_read_in();
     });
   });
+}
+
+void ColdRead::on_read_in() {
+  assert(reading_);
+  reading_ = false;
+  // The callback may destroy this object and with it on_warm_, so a copy runs.
+  const auto call = on_warm_;
+  call();
 }
 
 }  // namespace layby::server

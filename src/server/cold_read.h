@@ -25,21 +25,27 @@ class ColdRead {
   // Whether bytes [offset, offset + length) of `fd` can be sent now. Returns false when a
   // helper must read them in first; on_warm follows. `available` bytes, at least `length`,
   // can be read from `offset` on; looking further ahead means asking the kernel less often.
+  // Must not be called while reading().
   bool warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available);
+  // Whether a helper reads in bytes now; on_warm follows.
+  bool reading() const { return reading_; }
 
   ColdRead(const ColdRead&) = delete;
   ColdRead& operator=(const ColdRead&) = delete;
 
  private:
   void read_in(int fd, std::uint64_t offset, std::uint64_t length);
+  void on_read_in();
 
   const HttpServer::Context& context_;
-  // Shared with the helper's answer, and cleared when this is destroyed.
-  std::shared_ptr<std::function<void()>> on_warm_;
+  const std::function<void()> on_warm_;
+  // Shared with the helper's answer, and null after this is destroyed.
+  const std::shared_ptr<ColdRead*> self_ = std::make_shared<ColdRead*>(this);
   // The window that was found warm last, or given to a helper.
   std::uint64_t warm_from_ = 0;
   std::uint64_t warm_until_ = 0;
   bool was_cold_ = false;
+  bool reading_ = false;
 };
 
 }  // namespace layby::server

@@ -106,7 +106,9 @@ TEST_F(ColdReadTest, LetsAHelperReadInColdBytes) {
   server::ColdRead read(shared, [&] { ++calls; });
   EXPECT_FALSE(warm(read, 0, 100'000));
   EXPECT_EQ(calls, 0) << "not inside the call";
+  EXPECT_TRUE(read.reading());
   ASSERT_TRUE(turn_until([&] { return calls == 1; }));
+  EXPECT_FALSE(read.reading());
   EXPECT_TRUE(warm(read, 0, 100'000));
   char byte = 0;
   iovec into{&byte, 1};
