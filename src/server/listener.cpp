@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -127,6 +128,15 @@ bool is_not_a_socket(const std::string& path) {
 
 }  // namespace
 
+std::optional<ClientInfo> client_at(const sockaddr_storage& peer, bool on_unix_socket) {
+  ClientInfo client;
+  client.is_local = on_unix_socket;
+  client.address = on_unix_socket ? "local" : host_of(peer);
+  if (client.address.empty()) return std::nullopt;
+  assert(client.is_local == (client.address == "local"));
+  return client;
+}
+
 Result<std::unique_ptr<Listener>> Listener::tcp(event::Loop& loop, const std::string& text,
                                                 const Limits& limits, OnAccept on_accept) {
   const auto host_port = http::parse_host_port(text);
@@ -190,15 +200,12 @@ Listener::~Listener() {
 }
 
 void Listener::accept(UniqueFd fd, const sockaddr_storage& peer) {
-  ClientInfo client;
-  client.is_local = is_local();
-  client.address = is_local() ? "local" : host_of(peer);
-  if (client.address.empty()) {
-    // Nothing that is known of this client may count as local.
+  auto client = client_at(peer, is_local());
+  if (!client) {
     return log::warn("a client at {} has address family {}, which isn't IP; closed", address_,
                      peer.ss_family);
   }
-  on_accept_(std::move(fd), std::move(client));
+  on_accept_(std::move(fd), std::move(*client));
 }
 
 void Listener::on_io(bool, bool) {

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,11 @@
 #include "layby/server/http_server.h"
 
 namespace layby::server {
+
+// The client at `peer`, the address that accept(2) gave. Only a client of a Unix socket is
+// local. nullopt for a client of another socket whose address isn't IP: nothing is known of
+// such a client, so it must not be let in.
+std::optional<ClientInfo> client_at(const sockaddr_storage& peer, bool on_unix_socket);
 
 class Listener final : private event::IoHandler {
  public:

@@ -164,6 +164,44 @@ TEST_F(ListenerTest, NamesAMissingFolder) {
   EXPECT_NE(listening.error().message.find("/missing/layby.sock"), std::string::npos);
 }
 
+sockaddr_storage ipv4_peer() {
+  sockaddr_storage peer{};
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&peer);
+  v4->sin_family = AF_INET;
+  ::inet_pton(AF_INET, "10.0.0.7", &v4->sin_addr);
+  return peer;
+}
+
+TEST_F(ListenerTest, AClientIsKnownByItsIpAddress) {
+  const auto client = server::client_at(ipv4_peer(), false);
+  ASSERT_TRUE(client.has_value());
+  EXPECT_EQ(client->address, "10.0.0.7");
+  EXPECT_FALSE(client->is_local);
+}
+
+TEST_F(ListenerTest, AMappedIpv4AddressIsWrittenAsIpv4) {
+  sockaddr_storage peer{};
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&peer);
+  v6->sin6_family = AF_INET6;
+  ::inet_pton(AF_INET6, "::ffff:10.0.0.7", &v6->sin6_addr);
+  EXPECT_EQ(server::client_at(peer, false)->address, "10.0.0.7");
+}
+
+TEST_F(ListenerTest, AClientWhoseAddressIsNotIpIsNotLetIn) {
+  for (const sa_family_t family : {AF_UNIX, AF_UNSPEC, AF_VSOCK}) {
+    sockaddr_storage peer{};
+    peer.ss_family = family;
+    EXPECT_FALSE(server::client_at(peer, false).has_value()) << family;
+  }
+}
+
+TEST_F(ListenerTest, OnlyAClientOfTheUnixSocketIsLocal) {
+  sockaddr_storage unnamed{};
+  unnamed.ss_family = AF_UNIX;
+  EXPECT_TRUE(server::client_at(unnamed, true)->is_local);
+  EXPECT_EQ(server::client_at(unnamed, true)->address, "local");
+}
+
 TEST_F(ListenerTest, RemovesItsUnixSocketAtTheEnd) {
   make_server();
   ASSERT_TRUE(server_->listen_unix(path()).ok());
