@@ -19,7 +19,7 @@
 #include <utility>
 
 #include "layby/base/log.h"
-#include "server/listener.h"
+#include "layby/server/gate.h"
 
 namespace layby::server {
 namespace {
@@ -140,6 +140,9 @@ void Connection::refuse(const RequestParser::Refusal& refusal) {
 void Connection::respond(Response given) {
   assert(state_ == ConnectionState::kReading || state_ == ConnectionState::kHandling);
   assert(transaction_ != nullptr);
+  if (context_.gate != nullptr) {
+    if (auto refusal = context_.gate->judge(*request_)) return respond(std::move(*refusal));
+  }
   count(context_.server.counters.requests);
   if (given.status >= 400) count(context_.server.counters.request_errors);
   Response& response = transaction_->response = std::move(given);

@@ -41,6 +41,7 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
     const Limits& limits;
     Handler& handler;
     HeadWriter& head_writer;
+    Gate* gate;  // Null lets every request pass.
     SpareTransaction& spare;
     int& long_blobs;  // Blobs being sent now that take more than one turn.
     bool draining = false;

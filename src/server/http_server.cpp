@@ -49,11 +49,11 @@ struct HttpServer::State {
   Handle sweep;
   std::function<void()> drained;
 
-  State(const Context& c, const Limits& l, Handler& handler)
-      : context(c), limits(l), head_writer(c.clock), shared(share(handler)) {}
+  State(const Context& c, const Limits& l, Handler& handler, Gate* gate)
+      : context(c), limits(l), head_writer(c.clock), shared(share(handler, gate)) {}
 
-  Connection::Context share(Handler& handler) {
-    return {context, limits, handler, head_writer, spare, long_blobs};
+  Connection::Context share(Handler& handler, Gate* gate) {
+    return {context, limits, handler, gate, head_writer, spare, long_blobs};
   }
 
   Listener::OnAccept on_accept() {
@@ -125,8 +125,8 @@ struct HttpServer::State {
   }
 };
 
-HttpServer::HttpServer(const Context& context, const Limits& limits, Handler& handler)
-    : state_(std::make_unique<State>(context, limits, handler)) {}
+HttpServer::HttpServer(const Context& context, const Limits& limits, Handler& handler, Gate* gate)
+    : state_(std::make_unique<State>(context, limits, handler, gate)) {}
 
 HttpServer::~HttpServer() = default;
 

@@ -334,7 +334,7 @@ class ServerTest : public ::testing::Test {
   }
   void make_server() {
     server_ = std::make_unique<server::HttpServer>(
-        server::HttpServer::Context{*loop_, workers_, clock_, counters_}, limits_, handler_);
+        server::HttpServer::Context{*loop_, workers_, clock_, counters_}, limits_, handler_, gate_);
   }
 
   std::unique_ptr<Client> connect(int receive_buffer_bytes = 0) {
@@ -376,6 +376,7 @@ class ServerTest : public ::testing::Test {
   std::unique_ptr<event::Loop> loop_ = *event::Loop::create();
   event::Workers workers_{2};
   ScriptedHandler handler_;
+  server::Gate* gate_ = nullptr;  // Set it before start().
   std::unique_ptr<server::HttpServer> server_;
   std::string address_;
 };

@@ -82,6 +82,8 @@ struct Limits {
   int notsent_lowat_bytes = 128 << 10;                // TCP_NOTSENT_LOWAT
 };
 
+class Gate;
+
 class HttpServer {
  public:
   // All of these outlive the server.
@@ -91,7 +93,8 @@ class HttpServer {
     const Clock& clock;
     Counters& counters;
   };
-  HttpServer(const Context& context, const Limits& limits, Handler& handler);
+  // `handler` and `gate` outlive the server. Without a gate every request passes.
+  HttpServer(const Context& context, const Limits& limits, Handler& handler, Gate* gate = nullptr);
   ~HttpServer();
 
   // Listens on "0.0.0.0:5000", "[::]:5000" or ":5000" (IPv6 and IPv4). May be called for
