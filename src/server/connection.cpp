@@ -32,6 +32,24 @@ constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 // The number of looks for a stall within stall_timeout.
 constexpr int kStallChecks = 4;
 
+[[maybe_unused]] constexpr bool may_follow(ConnectionState from, ConnectionState to) {
+  using State = ConnectionState;
+  switch (to) {
+    case State::kIdle:
+    case State::kLingering:
+      return from == State::kSending;
+    case State::kReading:
+      return from == State::kIdle;
+    case State::kHandling:
+      return from == State::kReading;
+    case State::kSending:
+      return from == State::kReading || from == State::kHandling;
+    case State::kClosed:
+      return from != State::kClosed;
+  }
+  return false;
+}
+
 }  // namespace
 
 Connection::Connection(const Context& context, ClientSocket socket, ClientInfo client,
@@ -390,6 +408,7 @@ void Connection::on_alarm() {
 void Connection::arm_stall_check() { alarm_->arm(context_.limits.stall_timeout / kStallChecks); }
 
 void Connection::enter(ConnectionState state) {
+  assert(may_follow(state_, state));
   state_ = state;
   switch (state) {
     case ConnectionState::kIdle:
