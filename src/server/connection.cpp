@@ -84,8 +84,7 @@ void Connection::on_io(bool readable, bool writable) {
   if (writable && state_ == ConnectionState::kSending) {
     waits_for_socket_ = false;
     send();
-  } else if (writable &&
-             (state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading)) {
+  } else if (writable && takes_heads()) {
     return next_in_advance();
   }
   if (readable && state_ != ConnectionState::kClosed) read();
@@ -94,6 +93,8 @@ void Connection::on_io(bool readable, bool writable) {
 // While a request is handled or answered, a readable socket means that the client has gone
 // or sends its next request in advance. That request waits in unread_.
 void Connection::read() {
+  // Bytes that were read earlier come first; want_io() has seen to it that they are taken up.
+  if (takes_heads() && !unread_.empty()) return;
   std::array<char, kReadBytes> buffer;
   const ssize_t n = socket_.read(buffer.data(), buffer.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -139,6 +140,9 @@ void Connection::on_request() {
   // Bodies are not read, so no request can follow a body on this connection.
   keep_alive_ = request_->keep_alive && !request_->has_body && !context_.draining;
   body_wanted_ = request_->method != "HEAD";
+  if (context_.gate != nullptr) {
+    if (auto refusal = context_.gate->judge(*request_)) return respond(std::move(*refusal));
+  }
   auto handling = context_.handler.handle(
       *request_, [this](Response response) { respond(std::move(response)); });
   if (state_ == ConnectionState::kHandling) handling_ = std::move(handling);
@@ -158,9 +162,6 @@ void Connection::refuse(const RequestParser::Refusal& refusal) {
 void Connection::respond(Response given) {
   assert(state_ == ConnectionState::kReading || state_ == ConnectionState::kHandling);
   assert(transaction_ != nullptr);
-  if (context_.gate != nullptr) {
-    if (auto refusal = context_.gate->judge(*request_)) return respond(std::move(*refusal));
-  }
   count(context_.server.counters.requests);
   if (given.status >= 400) count(context_.server.counters.request_errors);
   Response& response = transaction_->response = std::move(given);
@@ -377,8 +378,7 @@ void Connection::want_io() {
   if (state_ == ConnectionState::kClosed) return;
   // The next request is here already. It is taken up a turn later, so that a client with many
   // requests in one packet does not hold the loop. Reading waits until then.
-  const bool takes = state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading;
-  if (takes && (!unread_.empty() || socket_.has_unread())) return watch_->want(false, true);
+  if (takes_heads() && (!unread_.empty() || socket_.has_unread())) return watch_->want(false, true);
   // A client that sends far ahead of the answers must wait.
   const bool readable = unread_.size() < kReadBytes;
   watch_->want(readable, waits_for_socket_);

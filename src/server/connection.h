@@ -2,7 +2,8 @@
 //
 // One client's connection: it reads a request head, lets the handler answer it, sends the
 // answer, and starts again. DESIGN.md has the diagram of the states. A connection never
-// destroys itself: it tells its owner, who destroys it later. Lives on the loop thread.
+// destroys itself: it tells its owner, who destroys it later. Its watch is the only caller of
+// on_io(). Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CONNECTION_H_
 #define LAYBY_SERVER_CONNECTION_H_
@@ -33,15 +34,15 @@ enum class ConnectionState {
   kClosed,     // The socket is closed. The owner destroys the connection.
 };
 
-class Connection final : private event::IoHandler, private cache::BlobReader::Listener {
+class Connection final : public event::IoHandler, private cache::BlobReader::Listener {
  public:
   // Shared by all connections of a server.
   struct Context {
     const HttpServer::Context& server;
     const Limits& limits;
     Handler& handler;
-    HeadWriter& head_writer;
     Gate* gate;  // Null lets every request pass.
+    HeadWriter& head_writer;
     SpareTransaction& spare;
     int& long_blobs;  // Blobs being sent now that take more than one turn.
     bool draining = false;
@@ -66,6 +67,9 @@ class Connection final : private event::IoHandler, private cache::BlobReader::Li
   void on_reader_failed(const Error& error) override;
   void on_alarm();
 
+  bool takes_heads() const {
+    return state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading;
+  }
   void read();
   void consume(std::string_view bytes);
   void on_request();
