@@ -16,7 +16,8 @@
 namespace layby::server {
 
 ClientSocket::ClientSocket(UniqueFd fd, const TlsIdentity* identity, Counters& counters)
-    : fd_(std::move(fd)),
+    : counters_(counters),
+      fd_(std::move(fd)),
       tls_(identity != nullptr ? std::make_unique<TlsSession>(fd_.get(), *identity, counters)
                                : nullptr) {}
 
@@ -25,20 +26,28 @@ ssize_t ClientSocket::read(char* into, std::size_t size) {
 }
 
 ssize_t ClientSocket::send(std::string_view head, std::string_view text, bool more) {
-  if (tls_) return tls_->send(head, text, more);
+  if (tls_) return counted(tls_->send(head, text, more));
   // sendmsg only reads from these buffers; its interface has no const.
   std::array<iovec, 2> parts{{{const_cast<char*>(head.data()), head.size()},
                               {const_cast<char*>(text.data()), text.size()}}};
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
-  return ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+  return counted(::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0)));
 }
 
 ssize_t ClientSocket::send_file(int file, std::uint64_t offset, std::uint64_t length) {
-  if (tls_) return tls_->send_file(file, offset, length);
+  if (tls_) return counted(tls_->send_file(file, offset, length));
   auto at = static_cast<off_t>(offset);
-  return ::sendfile(fd_.get(), file, &at, length);
+  return counted(::sendfile(fd_.get(), file, &at, length));
+}
+
+ssize_t ClientSocket::counted(ssize_t result) {
+  if (result > 0) {
+    sent_bytes_ += static_cast<std::uint64_t>(result);
+    count(counters_.client_bytes_sent, static_cast<std::uint64_t>(result));
+  }
+  return result;
 }
 
 void ClientSocket::cork(bool on) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An accepted socket, plain or with TLS, with the same calls for both. Each call returns
-// the same result as the system call of that name, with errno. Lives on the loop thread.
+// the same result as the system call of that name, with errno. The bytes that go out are
+// counted here. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CLIENT_SOCKET_H_
 #define LAYBY_SERVER_CLIENT_SOCKET_H_
@@ -33,6 +34,8 @@ class ClientSocket {
   // send_file() that must follow.
   ssize_t send(std::string_view head, std::string_view text, bool more);
   ssize_t send_file(int file, std::uint64_t offset, std::uint64_t length);
+  // All bytes that send() and send_file() have taken.
+  std::uint64_t sent_bytes() const { return sent_bytes_; }
 
   // Whether this process encrypts the sent bytes, and not the kernel.
   bool encrypts() const { return tls_ && !tls_->by_kernel(); }
@@ -46,8 +49,12 @@ class ClientSocket {
   void close();
 
  private:
+  ssize_t counted(ssize_t result);
+
+  Counters& counters_;
   UniqueFd fd_;
   std::unique_ptr<TlsSession> tls_;
+  std::uint64_t sent_bytes_ = 0;
 };
 
 }  // namespace layby::server

@@ -24,8 +24,6 @@
 namespace layby::server {
 namespace {
 
-// The most that one connection sends before the others get their turn.
-constexpr std::uint64_t kTurnBytes = 512 << 10;
 // The most that one read takes, and the most that a client may send ahead of the answers.
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
@@ -175,19 +173,25 @@ void Connection::respond(Response given) {
   } else {
     auto& body = std::get<BlobBody>(response.body);
     length = body.range.length;
-    assert(body.range.first + body.range.length <= body.reader->size_bytes());
   }
   context_.head_writer.write({response.status, response.headers, length, keep_alive_},
                              transaction_->head);
-  memory_sent_ = body_sent_ = 0;
-  waits_for_socket_ = waits_for_disk_ = false;
+  memory_sent_ = 0;
+  waits_for_socket_ = false;
   enter(ConnectionState::kSending);
-  // This comes last, because a reader may call back inside listen() and close the connection.
-  if (auto* body = std::get_if<BlobBody>(&response.body); body != nullptr && body_wanted_) {
-    body->reader->consumed(body->range.first);
-    body->reader->listen(this);
-  }
+  auto* blob = std::get_if<BlobBody>(&response.body);
+  if (blob != nullptr && body_wanted_) begin_blob(*blob);
   send();
+}
+
+// A reader may call back inside listen(), and so send the answer or close the connection.
+void Connection::begin_blob(BlobBody& body) {
+  assert(state_ == ConnectionState::kSending && blob_ == nullptr);
+  blob_ = std::make_unique<BlobSender>(
+      BlobSender::Context{context_.server, socket_, client_.address, context_.long_blobs}, body,
+      [this] { on_readable(); });
+  body.reader->consumed(body.range.first);
+  body.reader->listen(this);
 }
 
 void Connection::on_readable() {
@@ -204,142 +208,56 @@ void Connection::on_reader_failed(const Error& error) {
 
 void Connection::send() {
   if (state_ != ConnectionState::kSending) return;
-  assert(transaction_ != nullptr);
-  auto& response_body = transaction_->response.body;
-  auto* text = std::get_if<std::shared_ptr<const std::string>>(&response_body);
-  const bool has_text = body_wanted_ && text != nullptr;
-  if (!send_memory(has_text ? std::string_view(**text) : std::string_view())) return want_io();
-  if (body_wanted_ && !has_text && !send_blob(std::get<BlobBody>(response_body))) {
-    return want_io();
+  switch (send_answer()) {
+    case SendOutcome::kOut:
+      return on_response_sent();
+    case SendOutcome::kWaitsForSocket:
+      waits_for_socket_ = true;
+      return want_io();
+    case SendOutcome::kWaitsForBytes:
+      return want_io();
+    case SendOutcome::kBroken:
+      return close();
   }
-  on_response_sent();
 }
 
-bool Connection::send_memory(std::string_view text) {
+SendOutcome Connection::send_answer() {
+  assert(transaction_ != nullptr);
+  const SendOutcome outcome = send_memory();
+  return outcome == SendOutcome::kOut && blob_ ? blob_->send() : outcome;
+}
+
+SendOutcome Connection::send_memory() {
   const std::string& head = transaction_->head;
+  const auto* body = std::get_if<std::shared_ptr<const std::string>>(&transaction_->response.body);
+  const std::string_view text = body_wanted_ && body != nullptr ? **body : std::string_view();
   const std::uint64_t size = head.size() + text.size();
   assert(memory_sent_ <= size);
-  if (memory_sent_ == size) return true;
+  if (memory_sent_ == size) return SendOutcome::kOut;
   // The head of a blob goes out in one segment with the first bytes of the blob, if some can
   // be sent now. Otherwise the head goes out at once, because the bytes may take long.
-  auto* blob = body_wanted_ ? std::get_if<BlobBody>(&transaction_->response.body) : nullptr;
-  const bool more = blob != nullptr && sendable_bytes(*blob, kTurnBytes) > 0;
+  const bool more = blob_ && blob_->has_bytes();
   while (memory_sent_ < size) {
     const std::string_view rest_of_head =
         std::string_view(head).substr(std::min<std::uint64_t>(memory_sent_, head.size()));
     const std::string_view rest =
         text.substr(memory_sent_ > head.size() ? memory_sent_ - head.size() : 0);
     const ssize_t n = socket_.send(rest_of_head, rest, more);
-    if (!on_sent(n)) return false;
+    if (n < 0) return outcome_of_failed_send();
     memory_sent_ += static_cast<std::uint64_t>(n);
     assert(memory_sent_ <= size);
   }
-  return true;
-}
-
-bool Connection::send_blob(BlobBody& body) {
-  auto& counters = context_.server.counters;
-  std::uint64_t budget = kTurnBytes;
-  cork_if_long(body);
-  while (body_sent_ < body.range.length) {
-    if (body.reader->revoked()) {
-      log::warn("{}: closing the connection in mid-blob: the blob is damaged on the disk",
-                client_.address);
-      close();
-      return false;
-    }
-    if (budget == 0) {
-      waits_for_socket_ = true;  // The socket is writable, so the next turn goes on.
-      return false;
-    }
-    const std::uint64_t length = sendable_bytes(body, budget);
-    if (length == 0) return false;
-    const std::uint64_t at = body.range.first + body_sent_;
-    const ssize_t n = socket_.send_file(body.reader->part_at(at).fd, at, length);
-    if (n == 0 || (n < 0 && errno == EIO)) {
-      log::error("{}: a blob file {}", client_.address,
-                 n == 0 ? "is shorter than the index says" : "can't be read from the disk");
-      close();
-      return false;
-    }
-    if (!on_sent(n)) return false;
-    const auto sent = static_cast<std::uint64_t>(n);
-    assert(sent <= length);
-    body_sent_ += sent;
-    budget -= sent;
-    body.reader->consumed(at + sent);
-    count(
-        body.reader->from_fill() ? counters.blob_bytes_from_fills : counters.blob_bytes_from_cache,
-        sent);
-  }
-  if (std::exchange(corked_, false)) socket_.cork(false);
-  return true;
-}
-
-// Without a cork the kernel sends a segment or less whenever the socket's buffer is full, and
-// each segment wakes the client. A growing blob goes out without a cork, as its bytes come.
-// So does a blob that this process encrypts while it sends no other long blob, because then
-// the client can decrypt one record while the next is made.
-void Connection::cork_if_long(const BlobBody& body) {
-  const std::uint64_t end = body.range.first + body.range.length;
-  const std::uint64_t at = body.range.first + body_sent_;
-  if (corked_ || end - at <= kTurnBytes || body.reader->readable_bytes() < end) return;
-  if (!std::exchange(is_long_blob_, true)) ++context_.long_blobs;
-  if (socket_.encrypts() && context_.long_blobs == 1) return;
-  corked_ = true;
-  socket_.cork(true);
-}
-
-void Connection::end_long_blob() {
-  if (!std::exchange(is_long_blob_, false)) return;
-  --context_.long_blobs;
-  assert(context_.long_blobs >= 0);
-}
-
-std::uint64_t Connection::sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes) {
-  if (waits_for_disk_) return 0;
-  const std::uint64_t at = body.range.first + body_sent_;
-  const std::uint64_t readable =
-      std::min(body.reader->readable_bytes(), body.range.first + body.range.length);
-  if (at >= readable) return 0;
-  const cache::BlobPart part = body.reader->part_at(at);
-  assert(part.end_bytes > at);
-  const std::uint64_t end = std::min(readable, part.end_bytes);
-  const std::uint64_t length = std::min(budget_bytes, end - at);
-  if (!cold_read_) {
-    cold_read_ = std::make_unique<ColdRead>(context_.server, [this] {
-      waits_for_disk_ = false;
-      on_readable();
-    });
-  }
-  if (cold_read_->warm(part.fd, at, length, end - at)) return length;
-  waits_for_disk_ = true;
-  return 0;
-}
-
-bool Connection::on_sent(ssize_t result) {
-  if (result >= 0) {
-    sent_total_ += static_cast<std::uint64_t>(result);
-    count(context_.server.counters.client_bytes_sent, static_cast<std::uint64_t>(result));
-    return true;
-  }
-  if (errno == EAGAIN || errno == EINTR) {
-    waits_for_socket_ = true;
-  } else {
-    close();
-  }
-  return false;
+  return SendOutcome::kOut;
 }
 
 void Connection::on_response_sent() {
-  assert(state_ == ConnectionState::kSending && !waits_for_socket_ && !waits_for_disk_);
+  assert(state_ == ConnectionState::kSending && !waits_for_socket_);
   // Closing a socket with unread bytes resets the connection; see DESIGN.md on lingering.
   const bool linger_first = !request_ || request_->has_body || !unread_.empty();
-  end_long_blob();
+  blob_.reset();
   handling_.reset();
   request_ = nullptr;
   context_.spare.give_back(std::move(transaction_));
-  cold_read_.reset();
   if (!keep_alive_) return linger_first ? linger() : close();
   enter(ConnectionState::kIdle);
   want_io();
@@ -365,11 +283,10 @@ void Connection::linger() {
 void Connection::close() {
   if (state_ == ConnectionState::kClosed) return;
   enter(ConnectionState::kClosed);
-  end_long_blob();
+  blob_.reset();
   watch_.reset();
   handling_.reset();
   if (transaction_) transaction_->response = Response();  // The handler may still hold the request.
-  cold_read_.reset();
   socket_.close();
   on_closed_(*this);
 }
@@ -388,8 +305,8 @@ void Connection::on_alarm() {
   assert(state_ != ConnectionState::kHandling && state_ != ConnectionState::kClosed);
   if (state_ == ConnectionState::kSending) {
     // The client is at fault only when the socket takes no byte.
-    const bool moving = !waits_for_socket_ || sent_total_ != sent_at_last_alarm_;
-    sent_at_last_alarm_ = sent_total_;
+    const bool moving = !waits_for_socket_ || socket_.sent_bytes() != sent_at_last_alarm_;
+    sent_at_last_alarm_ = socket_.sent_bytes();
     stalled_checks_ = moving ? 0 : stalled_checks_ + 1;
     if (stalled_checks_ < kStallChecks) return arm_stall_check();
   }
@@ -416,7 +333,7 @@ void Connection::enter(ConnectionState state) {
     case ConnectionState::kReading:
       return alarm_->arm(context_.limits.request_timeout);
     case ConnectionState::kSending:
-      sent_at_last_alarm_ = sent_total_;
+      sent_at_last_alarm_ = socket_.sent_bytes();
       stalled_checks_ = 0;
       return arm_stall_check();
     case ConnectionState::kLingering:

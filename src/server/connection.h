@@ -16,10 +16,11 @@
 
 #include "layby/event/loop.h"
 #include "layby/server/http_server.h"
+#include "server/blob_sender.h"
 #include "server/client_socket.h"
-#include "server/cold_read.h"
 #include "server/request_parser.h"
 #include "server/response_head.h"
+#include "server/send_outcome.h"
 #include "server/transaction.h"
 
 namespace layby::server {
@@ -76,18 +77,11 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   void refuse(const RequestParser::Refusal& refusal);
 
   void respond(Response response);
+  void begin_blob(BlobBody& body);
   void send();
-  // send_memory() sends the head and a text body, send_blob() a blob. Each returns false when
-  // it must be called again later, or when it has closed the connection.
-  bool send_memory(std::string_view text);
-  bool send_blob(BlobBody& body);
-  // Corks the socket for a whole blob that takes several turns.
-  void cork_if_long(const BlobBody& body);
-  void end_long_blob();
-  // How many bytes of the blob can go out now; 0 while the next bytes are missing or cold.
-  std::uint64_t sendable_bytes(const BlobBody& body, std::uint64_t budget_bytes);
-  // Counts the bytes that a system call has sent; false when it failed or would block.
-  bool on_sent(ssize_t result);
+  SendOutcome send_answer();
+  // Sends the head and a text body.
+  SendOutcome send_memory();
   void on_response_sent();
   // Takes up a request that came before the last one was answered.
   void next_in_advance();
@@ -113,16 +107,11 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   bool keep_alive_ = false;
 
   bool body_wanted_ = false;
-  std::uint64_t memory_sent_ = 0;  // Sent bytes of the head and a text body.
-  std::uint64_t body_sent_ = 0;    // Sent bytes of a blob.
-  bool is_long_blob_ = false;      // Counted in long_blobs.
-  bool corked_ = false;
-  std::unique_ptr<ColdRead> cold_read_;
+  std::uint64_t memory_sent_ = 0;     // Sent bytes of the head and a text body.
+  std::unique_ptr<BlobSender> blob_;  // While a blob is sent.
   bool waits_for_socket_ = false;
-  bool waits_for_disk_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
   int stalled_checks_ = 0;  // Looks in a row that saw no byte taken.
-  std::uint64_t sent_total_ = 0;
 };
 
 }  // namespace layby::server

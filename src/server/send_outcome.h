@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How far an attempt to send a part of an answer came.
+
+#ifndef LAYBY_SERVER_SEND_OUTCOME_H_
+#define LAYBY_SERVER_SEND_OUTCOME_H_
+
+#include <cerrno>
+#include <cstdint>
+
+namespace layby::server {
+
+enum class SendOutcome {
+  kOut,             // All bytes are sent.
+  kWaitsForSocket,  // The socket is full, or others get their turn. Go on when it is writable.
+  kWaitsForBytes,   // The next bytes are missing. Their source tells when to go on.
+  kBroken,          // The answer can't be finished. Close the connection.
+};
+
+// Of a system call that sent nothing and set errno.
+inline SendOutcome outcome_of_failed_send() {
+  return errno == EAGAIN || errno == EINTR ? SendOutcome::kWaitsForSocket : SendOutcome::kBroken;
+}
+
+// The most that one connection sends before the others get their turn.
+constexpr std::uint64_t kTurnBytes = 512 << 10;
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_SEND_OUTCOME_H_
