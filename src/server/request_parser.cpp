@@ -75,6 +75,7 @@ void RequestParser::reset() {
   request_.path.clear();
   request_.query.clear();
   request_.headers.clear();
+  request_.http_minor = 1;
   request_.keep_alive = request_.has_body = false;
   request_.client.is_local = false;
   request_.client.address.clear();
@@ -152,6 +153,7 @@ RequestParser::Outcome RequestParser::check() {
     return refuse(400, "the request's target is not a path");
   }
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
+  request_.http_minor = parser_.http_minor;
   request_.keep_alive = llhttp_should_keep_alive(&parser_) != 0;
   request_.has_body = encodings > 0 || parser_.content_length > 0;
   if (const auto query = target.find('?'); query != std::string::npos) {

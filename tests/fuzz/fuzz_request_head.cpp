@@ -55,7 +55,8 @@ void require_same(const Parsed& a, const Parsed& b) {
   const Request& x = a.request;
   const Request& y = b.request;
   require(x.method == y.method && x.path == y.path && x.query == y.query &&
-              x.keep_alive == y.keep_alive && x.has_body == y.has_body,
+              x.http_minor == y.http_minor && x.keep_alive == y.keep_alive &&
+              x.has_body == y.has_body,
           "cuts do not change the request");
   require(x.headers.size() == y.headers.size(), "cuts do not change the number of headers");
   for (std::size_t i = 0; i < x.headers.size(); ++i) {
@@ -67,6 +68,7 @@ void require_same(const Parsed& a, const Parsed& b) {
 void check_request(const Request& request, std::string_view head) {
   require(head.ends_with("\r\n\r\n"), "a head ends in an empty line");
   require(head.size() <= kLimit, "a head keeps to the limit");
+  require(request.http_minor == 0 || request.http_minor == 1, "the version is 1.0 or 1.1");
   require(request.path.starts_with("/"), "a target is a path");
   require(request.path.find('?') == std::string::npos, "the query is not in the path");
   require(request.headers.count("Host") <= 1, "there is at most one Host");

@@ -40,6 +40,7 @@ struct Request {
   std::string query;   // Without the '?'.
   http::Headers headers;
   bool keep_alive = false;
+  int http_minor = 1;  // The 1 in "HTTP/1.1".
   bool has_body = false;  // The head announces a body; it is never read.
   ClientInfo client;
 };
