@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <cassert>
 #include <utility>
 
 namespace layby::server {
@@ -56,13 +57,22 @@ void ClientSocket::cork(bool on) {
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
+void ClientSocket::reset_on_close(bool on) {
+  if (resets_on_close_ == on) return;
+  resets_on_close_ = on;
+  const linger value{on ? 1 : 0, 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &value, sizeof value);
+}
+
 void ClientSocket::end_sending() {
+  assert(!resets_on_close_);
   if (tls_) tls_->end_sending();
   ::shutdown(fd_.get(), SHUT_WR);
 }
 
 void ClientSocket::close() {
-  if (tls_) tls_->end_sending();
+  // A close_notify would make a cut body look whole.
+  if (tls_ && !resets_on_close_) tls_->end_sending();
   tls_.reset();
   fd_.reset();
 }

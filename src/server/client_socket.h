@@ -44,6 +44,11 @@ class ClientSocket {
   // (TCP_CORK).
   void cork(bool on);
 
+  // While this is on, a close resets the connection, so that the client does not take the end
+  // for the end of the answer (SO_LINGER). It holds also when the process is killed. A Unix
+  // socket can't be reset.
+  void reset_on_close(bool on);
+
   // Closes our end; the client may still send.
   void end_sending();
   void close();
@@ -55,6 +60,7 @@ class ClientSocket {
   UniqueFd fd_;
   std::unique_ptr<TlsSession> tls_;
   std::uint64_t sent_bytes_ = 0;
+  bool resets_on_close_ = false;
 };
 
 }  // namespace layby::server

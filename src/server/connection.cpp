@@ -6,8 +6,9 @@
 //
 // Invariants: an exchange exists in kReading, kHandling and kSending, never in kIdle.
 // `unread_` is empty whenever bytes are read for a head, so requests keep their order.
-// Nothing is sent beyond the head and Content-Length. A closed connection has no watch, and
-// gets no call from the handler, the reader or the disk.
+// Nothing is sent beyond the head and Content-Length. A body that ends with the connection
+// resets the connection unless it is whole. A closed connection has no watch, and gets no call
+// from the handler, the reader, the source of a stream or the disk.
 
 #include "server/connection.h"
 
@@ -29,6 +30,13 @@ constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 // The number of looks for a stall within stall_timeout.
 constexpr int kStallChecks = 4;
+
+using Framing = StreamSender::Framing;
+
+Framing framing_of(const StreamBody& body, const Request& request) {
+  if (body.length) return Framing::kContentLength;
+  return request.http_minor > 0 ? Framing::kChunks : Framing::kUntilClose;
+}
 
 [[maybe_unused]] constexpr bool may_follow(ConnectionState from, ConnectionState to) {
   using State = ConnectionState;
@@ -163,25 +171,37 @@ void Connection::respond(Response given) {
   count(context_.server.counters.requests);
   if (given.status >= 400) count(context_.server.counters.request_errors);
   Response& response = transaction_->response = std::move(given);
-  std::optional<std::uint64_t> length;
-  if (const auto* none = std::get_if<NoBody>(&response.body)) {
-    length = none->content_length;
-    body_wanted_ = false;
-  } else if (auto* text = std::get_if<std::shared_ptr<const std::string>>(&response.body)) {
-    length = *text ? (*text)->size() : 0;
-    body_wanted_ = body_wanted_ && *length > 0;
-  } else {
-    auto& body = std::get<BlobBody>(response.body);
-    length = body.range.length;
-  }
-  context_.head_writer.write({response.status, response.headers, length, keep_alive_},
-                             transaction_->head);
+  write_head();
   memory_sent_ = 0;
   waits_for_socket_ = false;
   enter(ConnectionState::kSending);
+  if (auto* stream = std::get_if<StreamBody>(&response.body)) return begin_stream(*stream);
   auto* blob = std::get_if<BlobBody>(&response.body);
   if (blob != nullptr && body_wanted_) begin_blob(*blob);
   send();
+}
+
+void Connection::write_head() {
+  const Response& response = transaction_->response;
+  std::optional<std::uint64_t> length;
+  bool chunked = false;
+  if (const auto* none = std::get_if<NoBody>(&response.body)) {
+    length = none->content_length;
+    body_wanted_ = false;
+  } else if (const auto* text = std::get_if<std::shared_ptr<const std::string>>(&response.body)) {
+    length = *text ? (*text)->size() : 0;
+    body_wanted_ = body_wanted_ && *length > 0;
+  } else if (const auto* blob = std::get_if<BlobBody>(&response.body)) {
+    length = blob->range.length;
+  } else {
+    const auto& stream = std::get<StreamBody>(response.body);
+    length = stream.length;
+    const Framing framing = framing_of(stream, *request_);
+    chunked = body_wanted_ && framing == Framing::kChunks;
+    if (body_wanted_ && framing == Framing::kUntilClose) keep_alive_ = false;
+  }
+  context_.head_writer.write({response.status, response.headers, length, chunked, keep_alive_},
+                             transaction_->head);
 }
 
 // A reader may call back inside listen(), and so send the answer or close the connection.
@@ -192,6 +212,26 @@ void Connection::begin_blob(BlobBody& body) {
       [this] { on_readable(); });
   body.reader->consumed(body.range.first);
   body.reader->listen(this);
+}
+
+// The source may be the caller of respond(), and may call on_more() inside its own calls. So
+// the source is called and destroyed only in turns that the socket or a timer begins.
+void Connection::begin_stream(StreamBody& body) {
+  assert(state_ == ConnectionState::kSending && stream_ == nullptr && body.source != nullptr);
+  if (body_wanted_) {
+    const Framing framing = framing_of(body, *request_);
+    if (framing == Framing::kUntilClose) socket_.reset_on_close(true);
+    stream_ = std::make_unique<StreamSender>(StreamSender::Context{socket_, client_.address},
+                                             transaction_->head, std::move(body), framing,
+                                             [this] { send_later(); });
+  }
+  send_later();
+}
+
+void Connection::send_later() {
+  assert(state_ == ConnectionState::kSending);
+  waits_for_socket_ = true;  // The socket is writable, or its client is slow.
+  want_io();
 }
 
 void Connection::on_readable() {
@@ -223,6 +263,7 @@ void Connection::send() {
 
 SendOutcome Connection::send_answer() {
   assert(transaction_ != nullptr);
+  if (stream_) return stream_->send();
   const SendOutcome outcome = send_memory();
   return outcome == SendOutcome::kOut && blob_ ? blob_->send() : outcome;
 }
@@ -255,6 +296,8 @@ void Connection::on_response_sent() {
   // Closing a socket with unread bytes resets the connection; see DESIGN.md on lingering.
   const bool linger_first = !request_ || request_->has_body || !unread_.empty();
   blob_.reset();
+  stream_.reset();
+  socket_.reset_on_close(false);
   handling_.reset();
   request_ = nullptr;
   context_.spare.give_back(std::move(transaction_));
@@ -284,6 +327,7 @@ void Connection::close() {
   if (state_ == ConnectionState::kClosed) return;
   enter(ConnectionState::kClosed);
   blob_.reset();
+  stream_.reset();
   watch_.reset();
   handling_.reset();
   if (transaction_) transaction_->response = Response();  // The handler may still hold the request.

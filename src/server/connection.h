@@ -21,6 +21,7 @@
 #include "server/request_parser.h"
 #include "server/response_head.h"
 #include "server/send_outcome.h"
+#include "server/stream_sender.h"
 #include "server/transaction.h"
 
 namespace layby::server {
@@ -77,7 +78,12 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   void refuse(const RequestParser::Refusal& refusal);
 
   void respond(Response response);
+  // Sets how the end of the present response's body is known, and writes the head.
+  void write_head();
   void begin_blob(BlobBody& body);
+  void begin_stream(StreamBody& body);
+  // Goes on in a turn of its own.
+  void send_later();
   void send();
   SendOutcome send_answer();
   // Sends the head and a text body.
@@ -107,8 +113,9 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   bool keep_alive_ = false;
 
   bool body_wanted_ = false;
-  std::uint64_t memory_sent_ = 0;     // Sent bytes of the head and a text body.
-  std::unique_ptr<BlobSender> blob_;  // While a blob is sent.
+  std::uint64_t memory_sent_ = 0;         // Sent bytes of the head and a text body.
+  std::unique_ptr<BlobSender> blob_;      // While a blob is sent.
+  std::unique_ptr<StreamSender> stream_;  // While a streamed body is sent.
   bool waits_for_socket_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
   int stalled_checks_ = 0;  // Looks in a row that saw no byte taken.

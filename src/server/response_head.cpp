@@ -57,7 +57,8 @@ std::string_view first_line(std::string_view value) {
   return value.substr(0, std::min(value.find('\r'), value.find('\n')));
 }
 
-// More bytes than the status line without its reason, Content-Length and Connection take.
+// More bytes than these take: the status line without its reason, Content-Length or
+// Transfer-Encoding, and Connection.
 constexpr std::size_t kOwnLinesBytes = 128;
 
 // Copies pieces one after another into a buffer that has room for all of them.
@@ -81,6 +82,7 @@ class Pieces {
 }  // namespace
 
 void HeadWriter::write(const HeadFields& fields, std::string& head) {
+  assert(!fields.chunked || !fields.content_length);
   const WallTime now = clock_.wall_now();
   const auto second =
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
@@ -105,6 +107,7 @@ void HeadWriter::write(const HeadFields& fields, std::string& head) {
   if (fields.content_length) {
     pieces.add_line("Content-Length", std::to_string(*fields.content_length));
   }
+  if (fields.chunked) pieces.add_line("Transfer-Encoding", "chunked");
   pieces.add(fields.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
   const auto size = static_cast<std::size_t>(pieces.end() - head.data());
   assert(size <= most);

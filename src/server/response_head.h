@@ -18,6 +18,7 @@ struct HeadFields {
   int status = 200;
   const http::Headers& headers;
   std::optional<std::uint64_t> content_length;
+  bool chunked = false;  // Not beside a content_length.
   bool keep_alive = false;
 };
 

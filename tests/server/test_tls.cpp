@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "layby/server/tls_identity.h"
+#include "scripted_stream.h"
 #include "server_test.h"
 #include "support/certificate.h"
 #include "support/temp_dir.h"
@@ -159,6 +160,32 @@ TEST_F(TlsTest, ATextOfManyRecordsComesWhole) {
   get(*client, "/text");
   EXPECT_TRUE(turn_until([&] { return client->body().size() == text.size(); }));
   EXPECT_EQ(client->body(), text);
+}
+
+TEST_F(TlsTest, AStreamComesWholeInChunks) {
+  const std::string bytes = patterned(1'000'000);
+  testing::ScriptedStream script(bytes.substr(0, 300'000));
+  handler_.answer = [&](const Request&) { return script.response(); };
+  const auto client = shaken();
+  get(*client, "/stream");
+  EXPECT_TRUE(turn_until([&] { return client->body().size() > 300'000; }));
+  script.give(bytes.substr(300'000));
+  script.end();
+  EXPECT_TRUE(turn_until([&] { return client->body().ends_with("\r\n0\r\n\r\n"); }));
+  EXPECT_EQ(testing::unchunked(client->body()), bytes);
+  server_.reset();
+}
+
+TEST_F(TlsTest, AStreamThatFailsWithoutALengthHasNoCloseNotify) {
+  testing::ScriptedStream script("hello");
+  handler_.answer = [&](const Request&) { return script.response(); };
+  const auto client = shaken();
+  EXPECT_TRUE(client->send("GET /stream HTTP/1.0\r\n\r\n"));
+  EXPECT_TRUE(turn_until([&] { return client->body() == "hello"; }));
+  script.fail();
+  EXPECT_TRUE(turn_until([&] { return server_->connections() == 0; }));
+  client->received();
+  EXPECT_FALSE(client->ended());
 }
 
 TEST_F(TlsTest, RequestsInOneRecordAreAllAnswered) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An HTTP/1.1 server (RFC 9112) for many clients on one loop. It sends small answers from
-// memory and blobs by sendfile, also while a blob grows. The Limits keep one client from
-// hurting another. Lives on the loop thread.
+// memory, blobs by sendfile, also while a blob grows, and bodies that are made as they go. The
+// Limits keep one client from hurting another. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_HTTP_SERVER_H_
 #define LAYBY_SERVER_HTTP_SERVER_H_
@@ -22,6 +22,7 @@
 #include "layby/event/workers.h"
 #include "layby/http/headers.h"
 #include "layby/http/range.h"
+#include "layby/server/body_source.h"
 #include "layby/server/tls_identity.h"
 
 namespace layby::server {
@@ -39,8 +40,8 @@ struct Request {
   std::string path;    // As the client sent it, without the query.
   std::string query;   // Without the '?'.
   http::Headers headers;
-  bool keep_alive = false;
   int http_minor = 1;  // The 1 in "HTTP/1.1".
+  bool keep_alive = false;
   bool has_body = false;  // The head announces a body; it is never read.
   ClientInfo client;
 };
@@ -51,6 +52,16 @@ struct BlobBody {
   http::ByteRange range;
 };
 
+// A body that is made while it goes out. With a `length`, the source must give as many bytes;
+// if it gives fewer or more, or fails, the answer ends short. Without a `length`, the body goes
+// in chunks to an HTTP/1.1 client, and ends with the connection for an HTTP/1.0 client. The
+// server first calls the source a turn after `respond`, and destroys it when the body is out
+// or the client has gone, never inside a call of the source.
+struct StreamBody {
+  std::unique_ptr<BodySource> source;   // Not null.
+  std::optional<std::uint64_t> length;  // Of the whole body, if known.
+};
+
 // The body of an answer to HEAD, and of a 304.
 struct NoBody {
   std::optional<std::uint64_t> content_length;  // Of the answer to GET, if known.
@@ -58,8 +69,9 @@ struct NoBody {
 
 struct Response {
   int status = 200;
-  http::Headers headers;  // The server adds Content-Length, Date, Server, Connection.
-  std::variant<std::shared_ptr<const std::string>, BlobBody, NoBody> body;
+  // The server adds Content-Length or Transfer-Encoding, Date, Server, Connection.
+  http::Headers headers;
+  std::variant<std::shared_ptr<const std::string>, BlobBody, NoBody, StreamBody> body;
 };
 
 class Handler {
