@@ -19,7 +19,7 @@ constexpr std::uint64_t kMaxRefusalBytes = 64 << 10;
 
 }  // namespace
 
-AuthorizedRequest::Request(Site& site, RequestSpec spec, ExchangeEvents& events)
+AuthorizedRequest::AuthorizedRequest(Site& site, RequestSpec spec, ExchangeEvents& events)
     : site_(site),
       spec_(std::move(spec)),
       events_(events),

@@ -9,7 +9,8 @@
 
 namespace layby::upstream {
 
-BufferedRequest::Call(Site& site, RequestSpec spec, std::function<void(Result<Answer>)> done)
+BufferedRequest::BufferedRequest(Site& site, RequestSpec spec,
+                                 std::function<void(Result<Answer>)> done)
     : done_(std::move(done)), request_(site, std::move(spec), *this) {}
 
 void BufferedRequest::on_head(const Head& head) {
