@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "layby/base/encoding.h"
 #include "layby/base/number.h"
 
 namespace layby {
@@ -58,14 +59,6 @@ std::string_view take_digits(std::string_view& text) {
   return digits;
 }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 Quantity split(std::string_view text) {
   Quantity quantity;
   quantity.whole = take_digits(text);
@@ -75,7 +68,7 @@ Quantity split(std::string_view text) {
     quantity.fraction = take_digits(text);
   }
   if (text.size() > 1 && text.front() == ' ') text.remove_prefix(1);
-  quantity.unit = lower_case(text);
+  quantity.unit = to_lower_case(text);
   return quantity;
 }
 

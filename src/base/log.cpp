@@ -13,6 +13,8 @@
 #include <memory>
 #include <utility>
 
+#include "layby/base/encoding.h"
+
 namespace layby::log {
 namespace {
 
@@ -35,14 +37,12 @@ void start(std::string_view level) {
 
 std::string printable(std::string_view text) {
   constexpr std::size_t kLongest = 200;
-  constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;
   for (const char c : text.substr(0, kLongest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte <= 0x7e) {
+    if (c >= 0x20 && c <= 0x7e) {
       out += c;
     } else {
-      out += {'\\', 'x', kHex[byte >> 4], kHex[byte & 0xf]};
+      out.append("\\x").append(to_hex({&c, 1}));
     }
   }
   if (text.size() > kLongest) out += "...";

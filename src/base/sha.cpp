@@ -14,6 +14,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "layby/base/encoding.h"
+
 namespace layby {
 namespace {
 
@@ -33,17 +35,6 @@ const EVP_MD* algorithm_of(ShaKind kind) {
   static const EVP_MD* const sha256 = fetch("SHA2-256");
   static const EVP_MD* const sha512 = fetch("SHA2-512");
   return kind == ShaKind::kSha256 ? sha256 : sha512;
-}
-
-std::string to_hex(const unsigned char* bytes, unsigned int size) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(std::size_t{size} * 2);
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kHex[bytes[i] >> 4];
-    hex += kHex[bytes[i] & 0xf];
-  }
-  return hex;
 }
 
 }  // namespace
@@ -78,7 +69,7 @@ std::string Sha::finish_hex() {
   unsigned int size = 0;
   require(EVP_DigestFinal_ex(context_.get(), bytes.data(), &size) == 1);
   context_.reset();
-  return to_hex(bytes.data(), size);
+  return to_hex({reinterpret_cast<const char*>(bytes.data()), size});
 }
 
 std::string sha_hex(ShaKind kind, std::string_view data) {

@@ -13,6 +13,7 @@
 #include <cassert>
 #include <cstddef>
 
+#include "layby/base/encoding.h"
 #include "layby/base/number.h"
 
 namespace layby::http {
@@ -32,14 +33,6 @@ Error bad_url(std::string_view text, const char* why) {
 Error bad_address(std::string_view text) {
   return {ErrorCode::kInvalid, "address \"" + std::string(text.substr(0, 200)) +
                                    "\": write ip:port, [ipv6]:port or :port"};
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
 }
 
 bool is_printable(std::string_view text) {
@@ -85,11 +78,11 @@ std::optional<Authority> split_authority(std::string_view text) {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos) return std::nullopt;
     authority.bracketed = true;
-    authority.host = lower_case(text.substr(1, close - 1));
+    authority.host = to_lower_case(text.substr(1, close - 1));
     end = close + 1;
   } else {
     end = std::min(end, text.size());
-    authority.host = lower_case(text.substr(0, end));
+    authority.host = to_lower_case(text.substr(0, end));
   }
   text.remove_prefix(end);
   if (text.empty()) return authority;
@@ -113,21 +106,14 @@ bool read_authority(std::string_view text, Url& url) {
   return url.port != 0;
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // The byte of the "%XX" at the front of `text`; nullopt for a broken escape or %00.
 std::optional<char> decode_escape(std::string_view text) {
   assert(text.starts_with('%'));
   if (text.size() < 3) return std::nullopt;
-  const int high = hex_value(text[1]);
-  const int low = hex_value(text[2]);
-  if (high < 0 || low < 0 || high + low == 0) return std::nullopt;
-  return static_cast<char>(high * 16 + low);
+  const std::optional<int> high = hex_value(text[1]);
+  const std::optional<int> low = hex_value(text[2]);
+  if (!high || !low || *high + *low == 0) return std::nullopt;
+  return static_cast<char>(*high * 16 + *low);
 }
 
 }  // namespace
@@ -144,7 +130,7 @@ Result<Url> parse_url(std::string_view text) {
   if (!is_printable(text)) return bad_url("", "holds spaces, control or non-ASCII characters");
   Url url;
   const std::size_t colon = text.find("://");
-  if (colon != std::string_view::npos) url.scheme = lower_case(text.substr(0, colon));
+  if (colon != std::string_view::npos) url.scheme = to_lower_case(text.substr(0, colon));
   if (url.scheme != "http" && url.scheme != "https") {
     return bad_url(text, "must begin with http:// or https://");
   }
@@ -192,15 +178,13 @@ std::optional<std::string> percent_decode(std::string_view text) {
 }
 
 std::string percent_encode(std::string_view text, std::string_view keep) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string encoded;
   for (const char c : text) {
     if (kUnreserved.find(c) != std::string_view::npos || keep.find(c) != std::string_view::npos) {
       encoded += c;
-      continue;
+    } else {
+      encoded.append("%").append(to_upper_hex({&c, 1}));
     }
-    const auto byte = static_cast<unsigned char>(c);
-    encoded += {'%', kHex[byte >> 4], kHex[byte & 0xf]};
   }
   return encoded;
 }

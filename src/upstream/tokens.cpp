@@ -10,8 +10,8 @@
 #include <cassert>
 #include <utility>
 
+#include "layby/base/encoding.h"
 #include "layby/base/log.h"
-#include "upstream/base64.h"
 
 namespace layby::upstream {
 namespace {
@@ -166,7 +166,8 @@ Status Tokens::learn_bearer(const std::string& repository, oci::BearerChallenge 
 }
 
 std::string Tokens::basic() const {
-  return "Basic " + base64(settings_.credentials.username + ":" + settings_.credentials.password);
+  return "Basic " +
+         to_base64(settings_.credentials.username + ":" + settings_.credentials.password);
 }
 
 bool Tokens::may_see_credentials(const http::Url& realm) const {
