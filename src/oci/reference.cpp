@@ -142,6 +142,8 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
   }
   if (!is_repository(text)) return std::nullopt;
   name.repository = name.registry == "docker.io" ? with_library(text) : std::string(text);
+  // "library/" may make a repository too long.
+  if (!is_repository(name.repository)) return std::nullopt;
   return name;
 }
 

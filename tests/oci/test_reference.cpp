@@ -148,6 +148,15 @@ TEST_F(ReferenceTest, InvalidImageNameIsRefused) {
   }
 }
 
+TEST_F(ReferenceTest, AnImageNameIsRefusedWhenLibraryMakesItTooLong) {
+  const std::string longest(255 - std::string_view("library/").size(), 'a');
+  ASSERT_TRUE(parse_image_name(longest).has_value());
+  EXPECT_TRUE(is_repository(parse_image_name(longest)->repository));
+  EXPECT_EQ(parse_image_name(longest + "a"), std::nullopt);
+  EXPECT_EQ(parse_image_name("docker.io/" + longest + "a:1"), std::nullopt);
+  EXPECT_TRUE(parse_image_name("ghcr.io/" + longest + "a").has_value());
+}
+
 TEST_F(ReferenceTest, TheShortestImageNameParsesToTheSame) {
   for (const char* text : {"debian:12", "acme/tool:1", "ghcr.io/acme/tool:1", "localhost/tool:1"}) {
     EXPECT_EQ(to_string(*parse_image_name(text)), text);
