@@ -50,7 +50,9 @@ const Keys& config_keys() {
       {"shutdown_grace", Kind::kDuration, LAYBY_AT(shutdown_grace), Range{0, kHour},
        "How long running transfers may continue after SIGTERM."},
       {"helper_threads", Kind::kCount, LAYBY_AT(helper_threads), Range{1, 64},
-       "Number of threads that read and write the disk for the thread that serves."},
+       "Number of threads that read and write the disk for the thread that serves. Half of them "
+       "may "
+       "do long work, such as checking blobs; with 1, another thread does it."},
       {"prefetch", Kind::kFile, LAYBY_AT(prefetch), kAny,
        "The file with the list of images to fetch in advance; see docs/prefetch.md. A missing file "
        "is an empty list."},

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pool of threads over one queue of runnable items. A lane keeps its order without a
-// thread of its own.
+// A pool of threads over two queues, one for each kind of work. Any thread may take either
+// kind; each kind has a limit of running work. A lane keeps its order without a thread of its
+// own.
 //
 // Invariants: a lane is in the pool's queue, or running, at most once (`scheduled`). A lane
-// with waiting work is always scheduled. No work is left when the threads have ended.
+// with waiting work is always scheduled. Each kind's running work is within its limit, and the
+// limit of long work is below the number of threads. While work may run, a thread is awake to
+// take it, or all threads are busy. No work is left when the threads have ended.
 
 #include "layby/event/workers.h"
 
+#include <algorithm>
 #include <cassert>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -18,41 +23,89 @@
 
 namespace layby::event {
 
+enum class WorkKind { kShort, kLong };
+
 struct Workers::Pool {
+  struct Item {
+    std::uint64_t number = 0;
+    std::function<void()> work;
+  };
+
+  // The work of one kind.
+  struct Kind {
+    const int limit;
+    int running = 0;
+    std::deque<Item> waiting = {};
+
+    bool may_run() const { return !waiting.empty() && running < limit; }
+  };
+
+  explicit Pool(int count)
+      : thread_count(std::max(count, 2)), short_work{count}, long_work{std::max(count / 2, 1)} {
+    assert(count > 0 && long_work.limit < thread_count);
+  }
+
+  const int thread_count;
   std::mutex mutex;
   std::condition_variable ready;
-  std::deque<std::function<void()>> runnable;  // Guarded by mutex.
-  bool closing = false;                        // Guarded by mutex.
+  Kind short_work;              // Guarded by mutex.
+  Kind long_work;               // Guarded by mutex.
+  std::uint64_t submitted = 0;  // Guarded by mutex: numbers the items.
+  bool closing = false;         // Guarded by mutex.
   std::vector<std::thread> threads;
 
-  void submit(std::function<void()> work) {
+  void submit(WorkKind kind, std::function<void()> work) {
     assert(work);
     {
       const std::lock_guard lock(mutex);
-      runnable.push_back(std::move(work));
+      Kind& queue = kind == WorkKind::kShort ? short_work : long_work;
+      queue.waiting.push_back({++submitted, std::move(work)});
     }
     ready.notify_one();
   }
 
+  // The kind whose work is next: the oldest within the limits. Null for none.
+  Kind* next() {
+    if (!short_work.may_run()) return long_work.may_run() ? &long_work : nullptr;
+    if (!long_work.may_run()) return &short_work;
+    const bool long_is_older = long_work.waiting.front().number < short_work.waiting.front().number;
+    return long_is_older ? &long_work : &short_work;
+  }
+
+  // Runs work of `kind`. `lock` is free meanwhile.
+  void run_one(Kind& kind, std::unique_lock<std::mutex>& lock) {
+    auto work = std::move(kind.waiting.front().work);
+    kind.waiting.pop_front();
+    ++kind.running;
+    assert(kind.running <= kind.limit);
+    assert(short_work.running + long_work.running <= thread_count);
+    // The thread that was woken for the work that is next may have found the limit reached.
+    if (next() != nullptr) ready.notify_one();
+    lock.unlock();
+    work();
+    work = nullptr;
+    lock.lock();
+    --kind.running;
+    assert(kind.running >= 0);
+  }
+
+  // Work beyond a limit is left to the threads that run work of its kind.
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
-      ready.wait(lock, [this] { return closing || !runnable.empty(); });
-      if (runnable.empty()) return;
-      auto work = std::move(runnable.front());
-      runnable.pop_front();
-      lock.unlock();
-      work();
-      work = nullptr;
-      lock.lock();
+      ready.wait(lock, [this] { return closing || next() != nullptr; });
+      Kind* const kind = next();
+      if (kind == nullptr) return;
+      run_one(*kind, lock);
     }
   }
 };
 
 struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
-  explicit Queue(std::shared_ptr<Workers::Pool> p) : pool(std::move(p)) {}
+  Queue(std::shared_ptr<Workers::Pool> p, WorkKind k) : pool(std::move(p)), kind(k) {}
 
-  std::shared_ptr<Workers::Pool> pool;
+  const std::shared_ptr<Workers::Pool> pool;
+  const WorkKind kind;
   std::mutex mutex;
   std::deque<std::function<void()>> waiting;  // Guarded by mutex.
   bool scheduled = false;                     // Guarded by mutex: queued in the pool, or running.
@@ -70,7 +123,7 @@ struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
   }
 
   void schedule() {
-    pool->submit([self = shared_from_this()] { self->run_one(); });
+    pool->submit(kind, [self = shared_from_this()] { self->run_one(); });
   }
 
   void run_one() {
@@ -103,9 +156,8 @@ void Lane::submit(std::function<void()> work) {
   queue_->submit(std::move(work));
 }
 
-Workers::Workers(int threads) : pool_(std::make_shared<Pool>()) {
-  assert(threads > 0);
-  for (int i = 0; i < threads; ++i) {
+Workers::Workers(int threads) : pool_(std::make_shared<Pool>(threads)) {
+  for (int i = 0; i < pool_->thread_count; ++i) {
     pool_->threads.emplace_back([pool = pool_.get()] { pool->run(); });
   }
 }
@@ -117,11 +169,21 @@ Workers::~Workers() {
   }
   pool_->ready.notify_all();
   for (auto& thread : pool_->threads) thread.join();
-  assert(pool_->runnable.empty());
+  assert(pool_->short_work.waiting.empty() && pool_->long_work.waiting.empty());
 }
 
-Lane Workers::make_lane() { return Lane(std::make_shared<Lane::Queue>(pool_)); }
+Lane Workers::make_lane() { return Lane(std::make_shared<Lane::Queue>(pool_, WorkKind::kShort)); }
 
-void Workers::submit(std::function<void()> work) { pool_->submit(std::move(work)); }
+Lane Workers::make_long_lane() {
+  return Lane(std::make_shared<Lane::Queue>(pool_, WorkKind::kLong));
+}
+
+void Workers::submit(std::function<void()> work) {
+  pool_->submit(WorkKind::kShort, std::move(work));
+}
+
+void Workers::submit_long(std::function<void()> work) {
+  pool_->submit(WorkKind::kLong, std::move(work));
+}
 
 }  // namespace layby::event

@@ -135,7 +135,7 @@ BlobCheck::BlobCheck(std::shared_ptr<Core> core, event::Workers& workers, const 
 BlobCheck::~BlobCheck() = default;
 
 void BlobCheck::read_piece() {
-  workers_.submit([job = job_, weak = std::weak_ptr(self_), &loop = core_->loop] {
+  workers_.submit_long([job = job_, weak = std::weak_ptr(self_), &loop = core_->loop] {
     const std::uint64_t read_bytes = job->read_piece();
     loop.post([weak, read_bytes, over = job->over()] {
       if (const auto self = weak.lock()) (*self)->on_piece(read_bytes, over);

@@ -413,8 +413,8 @@ void DiskStore::set_list_pins(std::vector<cache::TagKey> keys, Done done) {
 }
 
 void DiskStore::list_images(Given<cache::Catalog> done) {
-  workers_.submit([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
-                   done = std::move(done)]() mutable {
+  workers_.submit_long([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
+                        done = std::move(done)]() mutable {
     Index& index = core->commits->index();
     Result<ReadTxn> txn = index.snapshot();
     auto catalog =

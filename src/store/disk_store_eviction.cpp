@@ -144,7 +144,7 @@ void DiskStore::report_removal(const std::shared_ptr<Removal>& removal) {
 // Frees what no client needs: old partial files and the quarantine.
 void DiskStore::remove_idle_partials(std::function<void()> then) {
   const WallTime before = clock_.wall_now() - kPartialInUse;
-  workers_.submit(
+  workers_.submit_long(
       [this, core = core_, weak = std::weak_ptr(alive_), before, then = std::move(then)]() mutable {
         core->files.clear_quarantine();
         std::vector<oci::Digest> idle;
@@ -164,7 +164,7 @@ void DiskStore::forget_trash(std::vector<oci::Digest> digests) {
   std::vector<std::shared_ptr<DigestLane>> lanes;
   lanes.reserve(digests.size());
   for (const oci::Digest& digest : digests) lanes.push_back(lane_of(digest));
-  workers_.submit([core = core_, digests = std::move(digests), lanes = std::move(lanes)] {
+  workers_.submit_long([core = core_, digests = std::move(digests), lanes = std::move(lanes)] {
     if (Status synced = core->files.sync_shelves(digests); !synced) {
       return log::error("{}", synced.error().message);
     }

@@ -83,7 +83,7 @@ EventJournal::EventJournal(const std::string& data_dir, event::Loop& loop, event
                            std::uint64_t max_file_bytes)
     : files_(std::make_shared<Files>(Files{folder_of(data_dir), max_file_bytes})),
       loop_(loop),
-      lane_(workers.make_lane()) {}
+      lane_(workers.make_long_lane()) {}
 
 EventJournal::~EventJournal() {
   if (!lines_.empty()) write();

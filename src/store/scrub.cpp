@@ -53,7 +53,7 @@ Scrub::~Scrub() {
 // unless another walk has begun.
 template <typename Ask, typename Take>
 void Scrub::ask_helper(Ask ask, Take take) {
-  context_.workers.submit(
+  context_.workers.submit_long(
       [core = context_.core, weak = std::weak_ptr(self_), number = walk_number_, ask, take] {
         auto result = ask(*core);
         core->loop.post([weak, number, take, result = std::move(result)] {

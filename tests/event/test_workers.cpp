@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <latch>
 #include <memory>
 #include <optional>
@@ -68,6 +69,91 @@ TEST(Workers, ALaneTakesTurnsWithOtherWorkOnOneThread) {
     queued.count_down();
   }
   EXPECT_EQ(order, (std::vector<char>{'l', 'w', 'l', 'l'}));
+}
+
+// However few threads there are: more long work than threads, and no piece of it ends.
+TEST(Workers, LongWorkThatBlocksDoesNotDelayShortWork) {
+  for (const int threads : {1, 2, 3, 4}) {
+    std::latch end_of_long(1);
+    std::latch done(2);
+    Workers workers(threads);
+    Lane long_lane = workers.make_long_lane();
+    Lane lane = workers.make_lane();
+    for (int i = 0; i < 2 * threads; ++i) workers.submit_long([&] { end_of_long.wait(); });
+    long_lane.submit([&] { end_of_long.wait(); });
+    workers.submit([&] { done.count_down(); });
+    lane.submit([&] { done.count_down(); });
+    done.wait();
+    end_of_long.count_down();
+  }
+}
+
+TEST(Workers, HalfOfTheThreadsRunLongWorkInParallel) {
+  std::latch both(2);
+  Workers workers(4);
+  for (int i = 0; i < 2; ++i) workers.submit_long([&] { both.arrive_and_wait(); });
+  both.wait();
+}
+
+TEST(Workers, ShortWorkRunsOnAllThreads) {
+  for (const int threads : {1, 2, 3, 4}) {
+    std::latch all(threads);
+    Workers workers(threads);
+    for (int i = 0; i < threads; ++i) workers.submit([&] { all.arrive_and_wait(); });
+    all.wait();
+  }
+}
+
+// Each piece of short work submits the next, so short work never runs out before the long
+// work has run.
+TEST(Workers, ShortWorkDoesNotStarveLongWork) {
+  for (const int threads : {1, 2, 4}) {
+    std::latch long_ran(1);
+    std::atomic<bool> over = false;
+    std::function<void()> again;  // Outlives the workers, which copy it.
+    Workers workers(threads);
+    again = [&] {
+      if (!over) workers.submit(again);
+    };
+    for (int i = 0; i < 2 * threads; ++i) workers.submit(again);
+    workers.submit_long([&] {
+      over = true;
+      long_ran.count_down();
+    });
+    long_ran.wait();
+  }
+}
+
+TEST(Workers, ALongLaneRunsItsWorkInOrderOneAtATime) {
+  std::vector<int> order;  // Without a lock, so that TSan reports two at once.
+  {
+    Workers workers(4);
+    Lane lane = workers.make_long_lane();
+    for (int i = 0; i < 1000; ++i) {
+      lane.submit([&order, i] { order.push_back(i); });
+      workers.submit([] {});
+    }
+  }
+  ASSERT_EQ(order.size(), 1000u);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST(Workers, WorkOfBothKindsThatIsQueuedRunsBeforeTheWorkersEnd) {
+  std::atomic<int> runs = 0;
+  for (const int threads : {1, 2, 3}) {
+    Workers workers(threads);
+    for (int i = 0; i < 100; ++i) {
+      workers.submit_long([&] {
+        workers.submit([&] { ++runs; });
+        ++runs;
+      });
+      workers.submit([&] {
+        workers.submit_long([&] { ++runs; });
+        ++runs;
+      });
+    }
+  }
+  EXPECT_EQ(runs, 3 * 400);
 }
 
 TEST(Workers, QueuedWorkRunsAfterItsLaneIsDestroyed) {
