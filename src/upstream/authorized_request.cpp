@@ -62,8 +62,8 @@ ExchangeSpec AuthorizedRequest::exchange_spec() const {
   ExchangeSpec spec;
   spec.method = spec_.method;
   spec.url = site_.url(http::percent_encode(spec_.repository, "/") + spec_.path);
-  spec.host = site_.host;
-  spec.request = subject().request;
+  spec.host_label = site_.host;
+  spec.request_label = subject().request;
   spec.headers = spec_.headers;
   if (!authorization_.empty()) spec.headers.push_back("Authorization: " + authorization_);
   spec.gzip = spec_.gzip;
@@ -110,17 +110,18 @@ void AuthorizedRequest::end(Status status) {
 
 Subject AuthorizedRequest::subject() const {
   const std::string_view method = spec_.method == Method::kHead ? "HEAD " : "GET ";
-  return {host_, std::string(method) + spec_.repository + " " + spec_.what};
+  return {host_, std::string(method) + spec_.repository + " " + spec_.content_label};
 }
 
 void AuthorizedRequest::on_head(const Head& head) {
   assert(state_ == State::kExchanging && !refusal_);
   host_ = head.host;
-  if (spec_.states_quota && !head.redirected && (head.status == 200 || head.status == 429)) {
+  if (spec_.states_quota && !head.from_another_origin &&
+      (head.status == 200 || head.status == 429)) {
     site_.note_quota(number_, head.headers);
   }
   if (head.status == 200 || head.status == 206) return events_.on_head(head);
-  if (head.status == 401 && !head.redirected && !renewed_) {
+  if (head.status == 401 && !head.from_another_origin && !renewed_) {
     challenge_ = head.headers.joined("www-authenticate");
   }
   refusal_ = status_failure(subject(), head, site_.clock.wall_now());

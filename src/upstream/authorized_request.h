@@ -34,7 +34,7 @@ struct RequestSpec {
   Method method = Method::kGet;
   std::string repository;
   std::string path;                  // After the repository: "/manifests/bookworm", with its query.
-  std::string what;                  // For messages: "manifest bookworm".
+  std::string content_label;         // For messages only: "manifest bookworm".
   std::vector<std::string> headers;  // "Name: value"
   std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Of requests sent.
   bool states_quota = false;                                // The answer states the pull limit.

@@ -45,7 +45,7 @@ RequestSpec RegistryBlob::request_spec() const {
   RequestSpec spec;
   spec.repository = repository_;
   spec.path = "/blobs/" + digest_.str();
-  spec.what = "blob " + digest_.str();
+  spec.content_label = "blob " + digest_.str();
   spec.headers.push_back("Accept-Encoding: identity");
   if (offset_ > 0) spec.headers.push_back("Range: bytes=" + std::to_string(offset_) + "-");
   spec.counter = &Counters::upstream_blob_gets;

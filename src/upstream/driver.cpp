@@ -37,7 +37,7 @@ class Driver::InsideCurl {
   explicit InsideCurl(Driver& driver) : driver_(driver) {
     assert(!driver_.inside_curl_);
     driver_.inside_curl_ = true;
-    ++driver_.turn_;
+    ++driver_.curl_calls_;
   }
   InsideCurl(const InsideCurl&) = delete;
   InsideCurl& operator=(const InsideCurl&) = delete;

@@ -35,7 +35,7 @@ class Driver {
   RateLimit& rate_limit() { return rate_limit_; }
   // The number of calls into curl so far. Within one call curl reads a fast connection up to
   // a hundred times in a row; owners use the number to bound how much they take in one call.
-  std::uint64_t turn() const { return turn_; }
+  std::uint64_t curl_calls() const { return curl_calls_; }
 
   // Starts the transfer. The first call to its owner comes at the loop's next turn or later.
   void start(Wire& wire);
@@ -65,7 +65,7 @@ class Driver {
   std::vector<Wire*> unpausing_;
   std::vector<std::unique_ptr<Wire>> released_;
   bool inside_curl_ = false;
-  std::uint64_t turn_ = 0;
+  std::uint64_t curl_calls_ = 0;
   MultiPtr multi_;  // Last: closing its connections calls on_socket.
 };
 

@@ -24,9 +24,10 @@ constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
 // Enough for some 30 Mbit/s over 20 ms; the kernel doubles it for its own needs.
 constexpr int kSmallWindowBytes = 64 << 10;
-// How much one exchange may take before others have their turn: some 0.5 ms of work. Bytes
-// that curl has read beyond this are copied once, at most one buffer of them.
-constexpr std::uint64_t kMaxTurnBytes = 1 << 20;
+// How much one exchange may take in one call into curl, so that others get their share: some
+// 0.5 ms of work. Bytes that curl has read beyond this are copied once, at most one buffer of
+// them.
+constexpr std::uint64_t kMaxCallBytes = 1 << 20;
 
 // Whether the answer has a Location that curl is to follow.
 bool is_redirect(const Head& head) {
@@ -50,14 +51,14 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
       wire_(std::make_unique<Wire>(*this)),
       deadline_(driver.loop().alarm([this] { on_deadline(); })),
       stall_(driver.loop().alarm([this] { on_stall(); })) {
-  head_.host = spec_.host;
+  head_.host = spec_.host_label;
   if (spec_.rate_limited) {
     share_ = driver_.rate_limit().share([this] { unblock(kOverRate); });
   }
   if (wire_->easy) set_up(transport);
   if (wire_->setup_code != CURLE_OK) {
-    error_ = failure({spec_.host, spec_.request}, ErrorCode::kIo,
-                     curl_easy_strerror(wire_->setup_code), "is libcurl built with TLS and zlib?");
+    error_ = failure(subject(), ErrorCode::kIo, curl_easy_strerror(wire_->setup_code),
+                     "is libcurl built with TLS and zlib?");
     deadline_->arm(std::chrono::milliseconds(0));
     return;
   }
@@ -150,15 +151,13 @@ void Exchange::arm_stall() {
 
 void Exchange::on_deadline() {
   if (error_) return end(*std::exchange(error_, std::nullopt));
-  end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no answer in time",
-              "check the link"));
+  end(failure(subject(), ErrorCode::kTimedOut, "no answer in time", "check the link"));
 }
 
 void Exchange::on_stall() {
   assert(blocks_ == 0);
   read_address();
-  end(failure({head_.host, spec_.request}, ErrorCode::kTimedOut, "no byte arrives any more",
-              "check the link"));
+  end(failure(subject(), ErrorCode::kTimedOut, "no byte arrives any more", "check the link"));
 }
 
 void Exchange::end(Status status) {
@@ -176,7 +175,7 @@ Verdict Exchange::on_header_line(std::string_view line) {
   if (head_done_) return Verdict::kTaken;  // A trailer.
   head_bytes_ += line.size();
   if (head_bytes_ > kMaxHeadBytes) {
-    fail(failure({head_.host, spec_.request}, ErrorCode::kInvalid, "the header is too large"));
+    fail(failure(subject(), ErrorCode::kInvalid, "the header is too large"));
   } else if (line.starts_with("HTTP/")) {
     head_.headers.clear();
   } else if (line.empty()) {
@@ -199,7 +198,7 @@ void Exchange::finish_head() {
   if (head_.status < 200) return;
   if (is_redirect(head_)) {
     if (!allows_redirect()) {
-      fail(failure({head_.host, spec_.request}, ErrorCode::kInvalid,
+      fail(failure(subject(), ErrorCode::kInvalid,
                    "redirected from https to http, which isn't followed"));
     }
     return;
@@ -217,13 +216,16 @@ void Exchange::make_window_small() {
   if (fd == CURL_SOCKET_BAD) return;
   wire_->set(CURLOPT_FORBID_REUSE, 1L);
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kSmallWindowBytes, sizeof kSmallWindowBytes) != 0) {
-    log::debug("{}: the receive buffer can't be made smaller", spec_.request);
+    log::debug("{}: the receive buffer can't be made smaller", spec_.request_label);
   }
 }
 
 void Exchange::count_failure() {
   if (!std::exchange(failure_counted_, true)) count(counters_.upstream_failures);
 }
+
+// The host that answered last, and the request.
+Subject Exchange::subject() const { return {head_.host, spec_.request_label}; }
 
 // Reads who answered.
 void Exchange::read_address() {
@@ -232,7 +234,8 @@ void Exchange::read_address() {
   const auto asked = http::parse_url(spec_.url);
   const auto answered = http::parse_url(text != nullptr ? text : "");
   // curl takes some URLs that parse_url refuses; such a URL is never the registry's own.
-  head_.redirected = !asked.ok() || !answered.ok() || asked->origin() != answered->origin();
+  head_.from_another_origin =
+      !asked.ok() || !answered.ok() || asked->origin() != answered->origin();
   if (answered.ok()) head_.host = host_label(*answered);
 }
 
@@ -254,7 +257,7 @@ Verdict Exchange::on_received(std::string_view bytes) {
     curl_paused_ = true;
     return Verdict::kPause;
   }
-  if (had_its_turn(bytes.size())) {
+  if (took_enough(bytes.size())) {
     driver_.unpause_soon(*wire_);
     return Verdict::kPause;
   }
@@ -267,7 +270,7 @@ Verdict Exchange::on_received(std::string_view bytes) {
   count(counters_.upstream_bytes, bytes.size());
   body_bytes_ += bytes.size();
   if (spec_.max_body_bytes > 0 && body_bytes_ > spec_.max_body_bytes) {
-    fail(failure({head_.host, spec_.request}, ErrorCode::kInvalid, "the answer is too large"));
+    fail(failure(subject(), ErrorCode::kInvalid, "the answer is too large"));
     return Verdict::kStop;
   }
   const Wire& wire = *wire_;
@@ -275,10 +278,11 @@ Verdict Exchange::on_received(std::string_view bytes) {
   return wire.owner == nullptr || error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
-bool Exchange::had_its_turn(std::size_t bytes) {
-  if (std::exchange(turn_, driver_.turn()) != driver_.turn()) turn_bytes_ = 0;
-  turn_bytes_ += bytes;
-  return turn_bytes_ > kMaxTurnBytes;
+bool Exchange::took_enough(std::size_t bytes) {
+  const std::uint64_t call = driver_.curl_calls();
+  if (std::exchange(curl_call_, call) != call) call_bytes_ = 0;
+  call_bytes_ += bytes;
+  return call_bytes_ > kMaxCallBytes;
 }
 
 bool Exchange::within_rate(std::size_t bytes) {
@@ -299,8 +303,7 @@ Error Exchange::error_of(CURLcode code) {
   // curl also reports this code for an answer without a status line (HTTP/0.9).
   if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_redirect(head_)) code = CURLE_WEIRD_SERVER_REPLY;
   read_address();  // The failure may be that of a redirect's target.
-  return curl_failure({head_.host, spec_.request}, code, wire_->easy.get(),
-                      wire_->error_text.data());
+  return curl_failure(subject(), code, wire_->easy.get(), wire_->error_text.data());
 }
 
 }  // namespace layby::upstream

@@ -6,7 +6,7 @@
 // inside any of its events too. Loop thread only.
 //
 // Invariants: the wire is there until the end; on_end comes once and last; no on_body comes
-// while there is a hold; the stall alarm runs only while there is no hold.
+// before on_head or while there is a block; the stall alarm runs only while there is no block.
 
 #ifndef LAYBY_UPSTREAM_EXCHANGE_H_
 #define LAYBY_UPSTREAM_EXCHANGE_H_
@@ -40,14 +40,14 @@ struct Transport {
 struct ExchangeSpec {
   Method method = Method::kGet;
   std::string url;
-  std::string host;                       // For messages.
-  std::string request;                    // For messages: "GET library/debian manifest bookworm".
+  std::string host_label;                 // For messages only: "registry-1.docker.io".
+  std::string request_label;              // For messages only: "GET library/debian tag list".
   std::vector<std::string> headers;       // "Name: value". curl drops Authorization on redirects
                                           // to another host, port or scheme.
   bool gzip = false;                      // Offer gzip; the body comes decoded.
   std::uint64_t max_body_bytes = 0;       // Decoded; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // Without a byte and without a hold; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};  // Without a byte and without a block; 0 for none.
   bool rate_limited = false;                   // The body waits for its share of the link.
   bool small_window = false;                   // While paused, little of the body may be under way.
 };
@@ -55,12 +55,14 @@ struct ExchangeSpec {
 struct Head {
   int status = 0;
   http::Headers headers;
-  std::string host;         // The host that answered, for messages.
-  bool redirected = false;  // Another host, port or scheme answered than was asked.
+  std::string host;                  // The host that answered, for messages.
+  bool from_another_origin = false;  // Another host, port or scheme answered than was asked.
 
   // The body's length on the wire, if Content-Length states it.
   std::optional<std::uint64_t> content_length() const;
 };
+
+struct Subject;
 
 class ExchangeEvents {
  public:
@@ -99,7 +101,7 @@ class Exchange final : public WireOwner {
   void set_up_limits(const Transport& transport);
   void set_up_tls(const Transport& transport);
   void arm_stall();
-  bool had_its_turn(std::size_t bytes);
+  bool took_enough(std::size_t bytes);
   void on_deadline();
   void on_stall();
   void end(Status status);
@@ -108,6 +110,7 @@ class Exchange final : public WireOwner {
   void finish_head();
   void make_window_small();
   void count_failure();
+  Subject subject() const;
   void read_address();
 
   Verdict on_header_line(std::string_view line) override;
@@ -125,8 +128,8 @@ class Exchange final : public WireOwner {
   Head head_;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
-  std::uint64_t turn_ = 0;        // The driver's turn in which bytes came last.
-  std::uint64_t turn_bytes_ = 0;  // The bytes that came in that turn.
+  std::uint64_t curl_call_ = 0;   // The driver's call into curl in which bytes came last.
+  std::uint64_t call_bytes_ = 0;  // The bytes that came in that call.
   bool head_done_ = false;
   bool failure_counted_ = false;
   unsigned blocks_ = 0;  // A set of Block.

@@ -113,7 +113,7 @@ Error status_failure(const Subject& subject, const Head& head, WallTime now) {
   const bool refused = head.status == 401 || head.status == 403;
   // A refusal by the target of a signed URL means that the signature has expired. A new
   // request to the registry gets a new signature.
-  if (refused && head.redirected) return error(ErrorCode::kUnavailable, "try again");
+  if (refused && head.from_another_origin) return error(ErrorCode::kUnavailable, "try again");
   if (refused) return error(ErrorCode::kDenied, kCheckAccount);
   if (head.status == 404) return error(ErrorCode::kNotFound);
   if (head.status == 408) return error(ErrorCode::kTimedOut);

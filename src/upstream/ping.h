@@ -33,8 +33,8 @@ class Ping final : public Operation, private ExchangeEvents {
   static ExchangeSpec spec(const Site& site, std::chrono::milliseconds deadline) {
     ExchangeSpec spec;
     spec.url = site.url("");
-    spec.host = site.host;
-    spec.request = "GET /v2/";
+    spec.host_label = site.host;
+    spec.request_label = "GET /v2/";
     spec.max_body_bytes = 64 << 10;
     spec.deadline = deadline;
     return spec;

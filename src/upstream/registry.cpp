@@ -50,7 +50,7 @@ RequestSpec manifest_spec(Method method, const std::string& repository,
   spec.method = method;
   spec.repository = repository;
   spec.path = "/manifests/" + http::percent_encode(name, ":");
-  spec.what = "manifest " + name;
+  spec.content_label = "manifest " + name;
   spec.headers = {"Accept: " + oci::accept_all_manifests(), "Accept-Encoding: identity"};
   spec.states_quota = true;
   spec.max_body_bytes = oci::kMaxManifestBytes;
@@ -110,7 +110,7 @@ Handle Registry::head_blob(const std::string& repository, const oci::Digest& dig
   spec.method = Method::kHead;
   spec.repository = repository;
   spec.path = "/blobs/" + digest.str();
-  spec.what = "blob " + digest.str();
+  spec.content_label = "blob " + digest.str();
   spec.headers = {"Accept-Encoding: identity"};
   spec.counter = &Counters::upstream_blob_heads;
   spec.max_body_bytes = kMaxHeadBodyBytes;
@@ -133,7 +133,7 @@ Handle Registry::get_tags(const std::string& repository, const cache::TagPageReq
   RequestSpec spec;
   spec.repository = repository;
   spec.path = "/tags/list" + tags_query(page);
-  spec.what = "tag list";
+  spec.content_label = "tag list";
   spec.headers = {"Accept: application/json"};
   spec.counter = &Counters::upstream_other_gets;
   spec.gzip = true;
@@ -157,7 +157,7 @@ Handle Registry::get_referrers(const std::string& repository, const oci::Digest&
   if (!artifact_type.empty()) {
     spec.path += "?artifactType=" + http::percent_encode(artifact_type);
   }
-  spec.what = "referrers " + digest.str();
+  spec.content_label = "referrers " + digest.str();
   spec.headers = {"Accept: " + std::string(oci::kOciIndex)};
   spec.counter = &Counters::upstream_other_gets;
   spec.gzip = true;

@@ -35,7 +35,7 @@ class Tokens::Flight final : public ExchangeEvents {
   Flight(Tokens& tokens, std::string repository, ExchangeSpec spec)
       : tokens_(tokens),
         repository_(std::move(repository)),
-        subject_{spec.host, spec.request},
+        subject_{spec.host_label, spec.request_label},
         started_at_(tokens.clock_.steady_now()),
         exchange_(tokens.driver_, tokens.counters_, tokens.transport_, std::move(spec), *this) {
     count(tokens.counters_.upstream_token_gets);
@@ -193,8 +193,8 @@ ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& e
     spec.headers.push_back("Authorization: " + basic());
   }
   spec.headers.push_back("Accept: application/json");
-  spec.host = host_label(entry.realm);
-  spec.request = "GET token for " + repository;
+  spec.host_label = host_label(entry.realm);
+  spec.request_label = "GET token for " + repository;
   spec.gzip = true;
   spec.max_body_bytes = kMaxTokenBytes;
   spec.deadline = settings_.request_timeout;
