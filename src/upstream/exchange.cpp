@@ -29,9 +29,20 @@ constexpr int kSmallWindowBytes = 64 << 10;
 // them.
 constexpr std::uint64_t kMaxCallBytes = 1 << 20;
 
-// Whether the answer has a Location that curl is to follow.
+// The Location that curl follows: the first that isn't empty. "" for none.
+std::string_view location_of(const http::Headers& headers) {
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const http::Header header = headers[i];
+    if (http::equals_ignoring_case(header.name, "location") && !header.value.empty()) {
+      return header.value;
+    }
+  }
+  return "";
+}
+
+// Whether curl follows the answer to another URL and drops its body.
 bool is_redirect(const Head& head) {
-  return head.status >= 300 && head.status < 400 && head.headers.count("location") > 0;
+  return head.status >= 300 && head.status < 400 && !location_of(head.headers).empty();
 }
 
 }  // namespace
@@ -244,7 +255,7 @@ bool Exchange::allows_redirect() {
   char* text = nullptr;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
   const std::string_view from = text != nullptr ? text : "";
-  const std::string_view to = *head_.headers.get("location");
+  const std::string_view to = location_of(head_.headers);
   const auto has_scheme = [](std::string_view url, std::string_view scheme) {
     return http::equals_ignoring_case(url.substr(0, scheme.size()), scheme);
   };
@@ -253,6 +264,11 @@ bool Exchange::allows_redirect() {
 
 Verdict Exchange::on_received(std::string_view bytes) {
   if (error_) return Verdict::kStop;
+  if (!head_done_) {
+    // A Location of odd white space, such as a vertical tab, is empty for curl but not here.
+    fail(failure(subject(), ErrorCode::kCorrupt, "redirected to nowhere"));
+    return Verdict::kStop;
+  }
   if (blocks_ != 0) {
     curl_paused_ = true;
     return Verdict::kPause;
@@ -293,7 +309,7 @@ bool Exchange::within_rate(std::size_t bytes) {
 
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
-  // A redirect with an empty Location ends without a call of on_head.
+  // As in on_received(), but the redirect to nowhere has no body.
   if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
   if (code != CURLE_OK) return end(error_of(code));
   end({});

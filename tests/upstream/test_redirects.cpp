@@ -172,12 +172,35 @@ TEST_F(RedirectsTest, FollowsNoLocationWithAUserInIt) {
   EXPECT_TRUE(cdn_.requests().empty());
 }
 
+// A vertical tab is an empty Location for curl.
 TEST_F(RedirectsTest, IsCorruptWhenTheLocationIsEmpty) {
-  serve_redirects(307, "");
-  const Status end = get_blob();
-  ASSERT_FALSE(end.ok());
-  EXPECT_EQ(end.error().code, ErrorCode::kCorrupt);
-  EXPECT_EQ(sink_.starts, 0);
+  for (const char* to : {"", " \t", "\v"}) {
+    sink_ = {};
+    serve_redirects(307, to);
+    const Status end = get_blob();
+    ASSERT_FALSE(end.ok());
+    EXPECT_EQ(end.error().code, ErrorCode::kCorrupt) << message(end);
+    EXPECT_EQ(sink_.starts, 0);
+    EXPECT_EQ(sink_.bytes, "");
+  }
+}
+
+TEST_F(RedirectsTest, IsCorruptWhenTheLocationIsEmptyAndThereIsNoBody) {
+  for (const char* to : {"", "\v"}) {
+    sink_ = {};
+    serve_reply(307, {{"Location", to}});
+    const Status end = get_blob();
+    ASSERT_FALSE(end.ok());
+    EXPECT_EQ(end.error().code, ErrorCode::kCorrupt) << message(end);
+    EXPECT_EQ(sink_.starts, 0);
+  }
+}
+
+TEST_F(RedirectsTest, FollowsTheFirstLocationThatIsNotEmpty) {
+  serve_reply(307, {{"Location", ""}, {"Location", cdn_.url() + "/signed"}}, "not this");
+  ASSERT_TRUE(get_blob().ok());
+  EXPECT_EQ(sink_.starts, 1);
+  EXPECT_EQ(sink_.bytes, "content");
 }
 
 TEST_F(RedirectsTest, IsUnavailableWhenASignatureIsRefused) {
