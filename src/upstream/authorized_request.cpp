@@ -26,22 +26,49 @@ AuthorizedRequest::AuthorizedRequest(Site& site, RequestSpec spec, ExchangeEvent
       deadline_(site.driver.loop().alarm([this] { on_deadline(); })),
       host_(site.host) {
   if (spec_.deadline.count() > 0) deadline_->arm(spec_.deadline);
-  proceed();
+  ask_for_token();
 }
 
-void AuthorizedRequest::proceed() {
-  assert(state_ != State::kEnded && !token_);
-  exchange_.reset();
+bool AuthorizedRequest::may_enter(State from, State to) {
+  switch (to) {
+    case State::kFirstToken:
+      return false;
+    case State::kFirstTry:
+      return from == State::kFirstToken;
+    case State::kChallenged:
+      return from == State::kFirstTry;
+    case State::kSecondToken:
+      return from == State::kChallenged;
+    case State::kSecondTry:
+      return from == State::kSecondToken;
+    case State::kEnded:
+      return from != State::kEnded;
+  }
+  return false;
+}
+
+void AuthorizedRequest::enter(State next) {
+  assert(may_enter(state_, next));
+  state_ = next;
+}
+
+bool AuthorizedRequest::has_exchange() const {
+  return state_ == State::kFirstTry || state_ == State::kChallenged || state_ == State::kSecondTry;
+}
+
+void AuthorizedRequest::ask_for_token() {
+  assert(state_ == State::kFirstToken || state_ == State::kSecondToken);
+  assert(!token_ && !exchange_);
   if (auto authorization = site_.tokens.known(spec_.repository)) {
     return send(*std::move(authorization));
   }
-  state_ = State::kWaiting;
   token_ = site_.tokens.fetch(spec_.repository,
                               [this](Result<std::string> token) { on_token(std::move(token)); });
 }
 
 void AuthorizedRequest::on_token(Result<std::string> authorization) {
-  assert(state_ == State::kWaiting && !exchange_);
+  assert(state_ == State::kFirstToken || state_ == State::kSecondToken);
+  assert(token_ && !exchange_);
   token_.reset();
   if (!authorization.ok()) return end(authorization.error());
   send(*std::move(authorization));
@@ -49,7 +76,7 @@ void AuthorizedRequest::on_token(Result<std::string> authorization) {
 
 void AuthorizedRequest::send(std::string authorization) {
   assert(spec_.counter != nullptr && !exchange_);
-  state_ = State::kExchanging;
+  enter(state_ == State::kFirstToken ? State::kFirstTry : State::kSecondTry);
   authorization_ = std::move(authorization);
   number_ = site_.next_request();
   count(site_.counters.*spec_.counter);
@@ -85,7 +112,7 @@ void AuthorizedRequest::resume() {
 }
 
 void AuthorizedRequest::fail(Error error) {
-  assert(state_ == State::kExchanging && exchange_);
+  assert(has_exchange() && exchange_);
   exchange_->fail(std::move(error));
 }
 
@@ -100,8 +127,7 @@ void AuthorizedRequest::on_deadline() {
 }
 
 void AuthorizedRequest::end(Status status) {
-  assert(state_ != State::kEnded);
-  state_ = State::kEnded;
+  enter(State::kEnded);
   deadline_->disarm();
   token_.reset();
   exchange_.reset();
@@ -114,35 +140,42 @@ Subject AuthorizedRequest::subject() const {
 }
 
 void AuthorizedRequest::on_head(const Head& head) {
-  assert(state_ == State::kExchanging && !refusal_);
+  assert(has_exchange() && state_ != State::kChallenged && !refusal_);
   host_ = head.host;
   if (spec_.states_quota && !head.from_another_origin &&
       (head.status == 200 || head.status == 429)) {
     site_.note_quota(number_, head.headers);
   }
   if (head.status == 200 || head.status == 206) return events_.on_head(head);
-  if (head.status == 401 && !head.from_another_origin && !renewed_) {
+  if (head.status == 401 && !head.from_another_origin && state_ == State::kFirstTry) {
     challenge_ = head.headers.joined("www-authenticate");
+    enter(State::kChallenged);
   }
   refusal_ = status_failure(subject(), head, site_.clock.wall_now());
 }
 
 void AuthorizedRequest::on_body(std::string_view bytes) {
-  assert(state_ == State::kExchanging && !paused_);
+  assert(has_exchange() && !paused_);
   if (!refusal_) return events_.on_body(bytes);
   refusal_bytes_ += bytes.size();
   if (refusal_bytes_ > kMaxRefusalBytes) exchange_->fail(*refusal_);
 }
 
+// The first exchange has ended, and calls this.
+void AuthorizedRequest::learn_challenge() {
+  assert(state_ == State::kChallenged && refusal_);
+  const Status learnt = site_.tokens.learn(spec_.repository, challenge_, authorization_, subject());
+  if (!learnt.ok()) return end(learnt);
+  refusal_.reset();
+  refusal_bytes_ = 0;
+  exchange_.reset();  // on_end() allows this.
+  enter(State::kSecondToken);
+  ask_for_token();
+}
+
 void AuthorizedRequest::on_end(Status status) {
-  assert(state_ == State::kExchanging);
-  if (challenge_ && !std::exchange(renewed_, true)) {
-    const Status learnt =
-        site_.tokens.learn(spec_.repository, *challenge_, authorization_, subject());
-    if (!learnt.ok()) return end(learnt);
-    refusal_.reset();
-    return proceed();  // Destroys the calling exchange, which on_end() allows.
-  }
+  assert(has_exchange());
+  if (state_ == State::kChallenged) return learn_challenge();
   if (refusal_) return end(*std::exchange(refusal_, std::nullopt));
   end(std::move(status));
 }

@@ -5,12 +5,13 @@
 // owner sees only the head and body of a success. Destroying the request ends it, inside any
 // of its events too. Loop thread only.
 //
-//   waiting for a token ──► exchanging ──► ended
-//            ▲                  │ first 401
-//            └──────────────────┘
+//   kFirstToken ──► kFirstTry ──► kChallenged ──► kSecondToken ──► kSecondTry
+//        │              │              │               │               │
+//        └──────────────┴──────────────┴───────────────┴───────────────┴──► kEnded
 //
-// Invariants: there is an exchange exactly while exchanging, and a ticket for a token only
-// while waiting; on_end comes once and last; no on_body comes between pause() and resume().
+// Invariants: there is an exchange exactly in kFirstTry, kChallenged and kSecondTry, and a
+// ticket for a token only in kFirstToken and kSecondToken; on_end comes once and last; no
+// on_body comes between pause() and resume().
 
 #ifndef LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_
 #define LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_
@@ -62,12 +63,19 @@ class AuthorizedRequest final : public ExchangeEvents {
 
  private:
   enum class State {
-    kWaiting,     // Waits for a token.
-    kExchanging,  // The exchange is on the wire.
-    kEnded,       // on_end was called, or is being called.
+    kFirstToken,   // Waits for a token, unless one is known or none is needed.
+    kFirstTry,     // The exchange is on the wire. A 401 of the registry leads to another try.
+    kChallenged,   // A 401 came. Its body is read and dropped.
+    kSecondToken,  // Waits for another token, unless one is known.
+    kSecondTry,    // The second exchange is on the wire. A 401 is final.
+    kEnded,        // on_end was called, or is being called.
   };
 
-  void proceed();
+  static bool may_enter(State from, State to);
+  void enter(State next);
+  bool has_exchange() const;
+  void ask_for_token();
+  void learn_challenge();
   void on_token(Result<std::string> authorization);
   void send(std::string authorization);
   ExchangeSpec exchange_spec() const;
@@ -82,17 +90,16 @@ class AuthorizedRequest final : public ExchangeEvents {
   Site& site_;
   const RequestSpec spec_;
   ExchangeEvents& events_;
-  State state_ = State::kWaiting;
+  State state_ = State::kFirstToken;
   std::unique_ptr<event::Alarm> deadline_;
   Handle token_;
   std::string authorization_;
   std::uint64_t number_ = 0;  // Site::next_request() of the latest exchange.
   std::unique_ptr<Exchange> exchange_;
-  std::optional<std::string> challenge_;  // WWW-Authenticate of the first 401.
-  std::optional<Error> refusal_;          // The answer's status isn't a success.
-  std::string host_;                      // The host that answered last.
+  std::string challenge_;         // WWW-Authenticate of the first 401; "" before.
+  std::optional<Error> refusal_;  // The answer's status isn't a success.
+  std::string host_;              // The host that answered last.
   std::uint64_t refusal_bytes_ = 0;
-  bool renewed_ = false;  // The token was refused and renewed once.
   bool paused_ = false;
 };
 

@@ -19,24 +19,31 @@ BlobSlots::Slot::Slot(BlobSlots& slots, std::function<void()> on_granted)
 }
 
 BlobSlots::Slot::~Slot() {
-  if (granted_) {
-    lend();
-  } else {
+  if (state_ == State::kWaiting) {
     [[maybe_unused]] const auto removed = slots_.queue_.remove(this);
     assert(removed == 1);
+  } else {
+    lend();
   }
 }
 
+void BlobSlots::Slot::enter(State next) {
+  assert(next != State::kWaiting);
+  assert((next == State::kLent) == (state_ == State::kInUse));
+  state_ = next;
+}
+
 void BlobSlots::Slot::lend() {
-  if (!granted_ || std::exchange(lent_, true)) return;
+  if (state_ != State::kInUse) return;
+  enter(State::kLent);
   assert(slots_.in_use_ > 0);
   --slots_.in_use_;
   slots_.wake();
 }
 
 void BlobSlots::Slot::take_back() {
-  if (!std::exchange(lent_, false)) return;
-  assert(granted_);
+  if (state_ != State::kLent) return;
+  enter(State::kInUse);
   ++slots_.in_use_;
 }
 
@@ -53,8 +60,8 @@ void BlobSlots::grant() {
   while (in_use_ < limit_ && !queue_.empty()) {
     Slot* slot = queue_.front();
     queue_.pop_front();
-    assert(!slot->granted_ && !slot->lent_);
-    slot->granted_ = true;
+    assert(slot->state_ == Slot::State::kWaiting);
+    slot->enter(Slot::State::kInUse);
     ++in_use_;
     const auto on_granted = std::move(slot->on_granted_);
     on_granted();  // May destroy the slot.

@@ -39,10 +39,16 @@ class BlobSlots {
 
    private:
     friend class BlobSlots;
+    enum class State {
+      kWaiting,  // In the queue.
+      kInUse,    // Granted, and counted in in_use_.
+      kLent,     // Granted, and not counted while other blobs may have it.
+    };
+    void enter(State next);
+
     BlobSlots& slots_;
     std::function<void()> on_granted_;
-    bool granted_ = false;
-    bool lent_ = false;
+    State state_ = State::kWaiting;
   };
 
   BlobSlots(event::Loop& loop, std::size_t limit);
