@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // There is one Entry for each repository. While its token is being fetched, the Entry has a
-// Flight with a Waiter for each caller. A Flight ends with its last Waiter, so a token server
-// that hangs holds up no later request.
+// Flight with a Seat for each caller. A Flight ends with its last Seat, so a token server that
+// hangs holds up no later request.
 
 #include "upstream/tokens.h"
 
@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "layby/base/encoding.h"
+#include "layby/base/lifetime.h"
 #include "layby/base/log.h"
 
 namespace layby::upstream {
@@ -25,12 +26,7 @@ constexpr std::size_t kMaxEntries = 1024;
 
 }  // namespace
 
-struct Tokens::Waiter {
-  Done done;               // Empty after the call, or when the ticket is gone.
-  Entry* entry = nullptr;  // Null after the fetch has ended.
-};
-
-class Tokens::Flight final : public ExchangeEvents {
+class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_from_this<Flight> {
  public:
   Flight(Tokens& tokens, std::string repository, ExchangeSpec spec)
       : tokens_(tokens),
@@ -41,15 +37,47 @@ class Tokens::Flight final : public ExchangeEvents {
     count(tokens.counters_.upstream_token_gets);
   }
 
+  // `done` learns the Authorization, unless the returned handle is gone by then.
+  Handle join(Done done) {
+    auto waiter = std::make_unique<Droppable<Result<std::string>>>(std::move(done));
+    waiter->own(std::make_unique<Seat>(weak_from_this()));
+    waiters_.push_back(waiter->call());
+    ++seats_;
+    return waiter;
+  }
   SteadyTime started_at() const { return started_at_; }
-  std::vector<std::shared_ptr<Waiter>> waiters;
+  // Tells all waiters. The fetch has ended, and no Entry has this Flight any more.
+  void tell(const Result<std::string>& authorization) const {
+    assert(seats_ > 0);
+    for (const Done& waiter : waiters_) waiter(authorization);
+  }
 
  private:
+  // One caller's place.
+  class Seat final : public Operation {
+   public:
+    explicit Seat(std::weak_ptr<Flight> flight) : flight_(std::move(flight)) {}
+    ~Seat() override {
+      if (const auto flight = flight_.lock()) flight->leave();
+    }
+
+   private:
+    const std::weak_ptr<Flight> flight_;
+  };
+
+  void leave() {
+    assert(seats_ > 0);
+    if (--seats_ == 0 && !ended_) tokens_.drop_flight(repository_);
+  }
+
   void on_head(const Head& head) override {
     if (head.status != 200) refusal_ = refusal(head);
   }
   void on_body(std::string_view bytes) override { body_.append(bytes); }
-  void on_end(Status status) override { tokens_.deliver(repository_, result(status)); }
+  void on_end(Status status) override {
+    ended_ = true;
+    tokens_.deliver(repository_, result(status));
+  }
 
   Error refusal(const Head& head) const {
     Error error = status_failure({head.host, subject_.request}, head, tokens_.clock_.wall_now());
@@ -71,25 +99,10 @@ class Tokens::Flight final : public ExchangeEvents {
   const SteadyTime started_at_;
   std::string body_;
   std::optional<Error> refusal_;
+  std::vector<Done> waiters_;  // Those of callers that have left do nothing.
+  std::size_t seats_ = 0;
+  bool ended_ = false;
   Exchange exchange_;
-};
-
-// The handle that a caller holds while it waits.
-class Tokens::Ticket final : public Operation {
- public:
-  explicit Ticket(std::shared_ptr<Waiter> waiter) : waiter_(std::move(waiter)) {}
-  ~Ticket() override {
-    waiter_->done = nullptr;
-    if (waiter_->entry == nullptr) return;
-    auto& flight = waiter_->entry->flight;
-    assert(flight);
-    [[maybe_unused]] const auto erased = std::erase(flight->waiters, waiter_);
-    assert(erased == 1);
-    if (flight->waiters.empty()) flight.reset();
-  }
-
- private:
-  std::shared_ptr<Waiter> waiter_;
 };
 
 Tokens::Tokens(Settings settings, Driver& driver, const Transport& transport, const Clock& clock,
@@ -119,11 +132,9 @@ Handle Tokens::fetch(const std::string& repository, Done done) {
   assert(found != entries_.end() && done);
   Entry& entry = found->second;
   if (!entry.flight) {
-    entry.flight = std::make_unique<Flight>(*this, repository, token_request(repository, entry));
+    entry.flight = std::make_shared<Flight>(*this, repository, token_request(repository, entry));
   }
-  auto waiter = std::make_shared<Waiter>(Waiter{std::move(done), &entry});
-  entry.flight->waiters.push_back(waiter);
-  return std::make_unique<Ticket>(std::move(waiter));
+  return entry.flight->join(std::move(done));
 }
 
 Status Tokens::learn(const std::string& repository, std::string_view challenge,
@@ -201,27 +212,22 @@ ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& e
   return spec;
 }
 
-void Tokens::deliver(const std::string& repository, Result<oci::Token> token) {
+void Tokens::deliver(const std::string& repository, const Result<oci::Token>& token) {
   const auto found = entries_.find(repository);
   assert(found != entries_.end() && found->second.flight);
   Entry& entry = found->second;
-  const std::unique_ptr<Flight> flight = std::move(entry.flight);
-  assert(!flight->waiters.empty());
-  if (token.ok()) {
-    entry.token = token->value;
-    entry.expires_at = flight->started_at() + token->expires_in - kExpiryMargin;
-  }
-  for (const auto& waiter : flight->waiters) waiter->entry = nullptr;
-  for (const auto& waiter : flight->waiters) {
-    // One waiter's callback may drop another's ticket.
-    const Done done = std::exchange(waiter->done, nullptr);
-    if (!done) continue;
-    if (token.ok()) {
-      done("Bearer " + token->value);
-    } else {
-      done(token.error());
-    }
-  }
+  const std::shared_ptr<Flight> flight = std::exchange(entry.flight, nullptr);
+  if (!token.ok()) return flight->tell(token.error());
+  entry.token = token->value;
+  entry.expires_at = flight->started_at() + token->expires_in - kExpiryMargin;
+  flight->tell("Bearer " + token->value);
+}
+
+// The last waiter has left.
+void Tokens::drop_flight(const std::string& repository) {
+  const auto found = entries_.find(repository);
+  assert(found != entries_.end() && found->second.flight);
+  found->second.flight.reset();
 }
 
 void Tokens::make_room() {

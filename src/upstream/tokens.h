@@ -64,15 +64,13 @@ class Tokens {
                const std::string& refused, const Subject& subject);
 
  private:
-  struct Waiter;
-  class Ticket;
   class Flight;
   struct Entry {
     oci::BearerChallenge challenge;
     http::Url realm;
     std::string token;  // Empty when the last one was refused.
     SteadyTime expires_at;
-    std::unique_ptr<Flight> flight;  // While a token is being fetched.
+    std::shared_ptr<Flight> flight;  // While a token is being fetched.
   };
 
   std::string basic() const;
@@ -80,7 +78,8 @@ class Tokens {
   Status learn_bearer(const std::string& repository, oci::BearerChallenge challenge,
                       const std::string& refused, const Subject& subject);
   ExchangeSpec token_request(const std::string& repository, const Entry& entry) const;
-  void deliver(const std::string& repository, Result<oci::Token> token);
+  void deliver(const std::string& repository, const Result<oci::Token>& token);
+  void drop_flight(const std::string& repository);
   void make_room();
 
   Settings settings_;
