@@ -2,7 +2,7 @@
 #
 # LAYBY_PRECOMPILE parses the common headers once for all modules and once for all tests,
 # which saves a fifth of a build with sanitizers. A precompiled header hides a missing
-# include, so the other builds do without one.
+# include, so the other builds do without one, and scripts/check-headers takes only such a build.
 
 option(LAYBY_PRECOMPILE "Parse the common headers only once (clang)" OFF)
 
