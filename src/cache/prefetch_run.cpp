@@ -35,7 +35,7 @@ constexpr seconds kFirstRetry{5};
 constexpr seconds kLongestWait{60};
 // When the last news of the pull limit is older than this, a free check asks for it anew.
 constexpr seconds kOutdated{20};
-// The longest wait before that check.
+// The longest wait before the check that asks for the pull limit anew.
 constexpr std::chrono::minutes kNextLook{5};
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A table for people. On a terminal the table is cut to fit: columns that can be missed
-// go, the last of them first, then long cells lose their middle. In a file or a pipe the
-// table stays whole. Pure.
+// A table for people. On a terminal the table is cut to fit: optional columns are left out,
+// from the last one on, and then long cells lose their middle. In a file or a pipe the table
+// stays whole. Pure.
 
 #ifndef LAYBY_SRC_CLI_TABLE_H_
 #define LAYBY_SRC_CLI_TABLE_H_

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header fields (RFC 9110 section 5). Comparison is ASCII only, never by locale. Invariant:
-// the fields cover text_ without gaps, in order.
+// Header fields (RFC 9110 section 5). Names are compared as ASCII, never by
+// locale. Invariant: the fields cover text_ without gaps, in order.
 
 #include "layby/http/headers.h"
 

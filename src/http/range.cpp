@@ -23,7 +23,7 @@ std::uint64_t parse_saturated(std::string_view digits) {
   return parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
 }
 
-// A position in an answer. At most the largest off_t, so that last + 1 can't wrap.
+// A position in an answer; nullopt above the largest off_t, so that last + 1 can't wrap.
 std::optional<std::uint64_t> parse_position(std::string_view digits) {
   const std::optional<std::uint64_t> position = parse_number(digits);
   if (!position || *position > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {

@@ -22,7 +22,8 @@ namespace layby::oci {
 namespace {
 
 constexpr std::chrono::seconds kShortestLife{60};
-// A new token each day costs nothing, and no sum with this life overflows.
+// A longer life counts as a day: it saves no more than one request a day, and a sum with
+// an unbounded life could overflow.
 constexpr std::chrono::seconds kLongestLife{86400};
 
 // Walks over a header value. Every call that takes something shortens rest_.

@@ -21,8 +21,8 @@ constexpr std::uint64_t kMaxWindowSeconds = 366ULL * 24 * 3600;
 // Docker Hub's window, used for a registry that states a limit without a window.
 constexpr std::chrono::seconds kUsualWindow{6 * 3600};
 
-// When less than one part in this many of the spendable pulls is left, pulls are sent no
-// faster than they come back.
+// When less than 1 / kPacedShare of the spendable pulls is left, pulls are sent no faster
+// than the limit renews them.
 constexpr std::uint64_t kPacedShare = 4;
 
 std::uint64_t less(std::uint64_t from, std::uint64_t amount) {

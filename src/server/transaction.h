@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The state of a request from the first byte of its head to the last byte of its answer. A
-// used exchange is kept for the next request of any client, because allocating and freeing
+// used transaction is kept for the next request of any client, because allocating and freeing
 // its parts would take a tenth of a small answer's instructions.
 
 #ifndef LAYBY_SERVER_TRANSACTION_H_
@@ -33,16 +33,16 @@ class SpareTransaction {
   }
 
   // Destroys the request and the response. Keeps the memory for the next request, but not
-  // after a large head: otherwise many connections in turn could each grow an exchange and
-  // hold on to it.
-  void give_back(std::unique_ptr<Transaction> exchange) {
-    assert(exchange != nullptr);
-    const bool small = exchange->parser.head_bytes() <= kMostHeadBytes;
+  // after a large head: otherwise many connections in turn could each grow a transaction
+  // and hold on to it.
+  void give_back(std::unique_ptr<Transaction> transaction) {
+    assert(transaction != nullptr);
+    const bool small = transaction->parser.head_bytes() <= kMostHeadBytes;
     if (!kKeeps || !small || spare_) return;
-    exchange->parser.reset();
-    exchange->response = Response();
-    exchange->head.clear();
-    spare_ = std::move(exchange);
+    transaction->parser.reset();
+    transaction->response = Response();
+    transaction->head.clear();
+    spare_ = std::move(transaction);
   }
 
   bool has_one() const { return spare_ != nullptr; }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What asynchronous work looks like without a loop or a socket: a start returns a
-// Handle whose destructor cancels, and the result comes by callback on the loop
-// thread. Unless a declaration says otherwise, a callback never runs inside the call
+// The interface of asynchronous work, for code that knows no loop and no socket. Starting
+// work returns a Handle, whose destructor cancels the work. The result comes by callback on
+// the loop thread. Unless a declaration says otherwise, a callback never runs inside the call
 // that started it, and the handle may be destroyed inside its last callback.
 
 #ifndef LAYBY_BASE_ASYNC_H_

@@ -19,8 +19,8 @@
 
 namespace layby {
 
-// A member of an object that starts work which may end after the object. Declare it last,
-// so that it ends first.
+// A member of an object whose work may outlive the object. Declare the Lifetime as the last
+// member, so that it is destroyed first.
 class Lifetime {
  public:
   Lifetime() = default;

@@ -22,8 +22,9 @@ class RequestLog {
 
   // The time until one more request may go; 0 when it may go now.
   std::chrono::milliseconds wait(SteadyTime now) const { return wait_below(per_minute_, now); }
-  // The same for a request that others will follow. A quarter of the limit is left to the
-  // followers; otherwise a burst of first requests would block all their followers.
+  // The same for the first request of several, such as the check of a tag. A quarter of the
+  // limit is kept for the requests that follow; otherwise a burst of first requests would
+  // block them.
   std::chrono::milliseconds first_step_wait(SteadyTime now) const {
     return wait_below(per_minute_ - per_minute_ / 4, now);
   }
