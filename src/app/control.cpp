@@ -118,7 +118,7 @@ Handle Control::handle(const server::Request& request, Respond respond) {
   if (plans) return plan(request, std::move(respond));
   if (lists) return list(std::move(respond));
   if (request.path == "/verify") {
-    store_.verify();
+    operator_store_.verify();
     respond(json_answer(202, Json::object()));
     return nullptr;
   }
@@ -133,10 +133,11 @@ Handle Control::handle(const server::Request& request, Respond respond) {
 
 Handle Control::list(Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
-  store_.list_images([this, answer = waiting->answer()](const Result<cache::Catalog>& catalog) {
-    answer(catalog ? json_answer(200, admin::images_json(*catalog, clock_.wall_now()))
-                   : failure_answer(catalog.error()));
-  });
+  operator_store_.list_images(
+      [this, answer = waiting->answer()](const Result<cache::Catalog>& catalog) {
+        answer(catalog ? json_answer(200, admin::images_json(*catalog, clock_.wall_now()))
+                       : failure_answer(catalog.error()));
+      });
   return waiting;
 }
 
@@ -155,18 +156,19 @@ Handle Control::evict_bytes(const std::string& text, Respond respond) {
 
 Handle Control::evict_image(const cache::TagKey& key, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
-  store_.evict_image(key, [answer = waiting->answer(), key](const Result<cache::EvictedSum>& sum) {
-    if (!sum) return answer(failure_answer(sum.error()));
-    Json body = {{"image", admin::image_name(key)}};
-    body.update(sum_json(*sum));
-    answer(json_answer(200, body));
-  });
+  operator_store_.evict_image(
+      key, [answer = waiting->answer(), key](const Result<cache::EvictedSum>& sum) {
+        if (!sum) return answer(failure_answer(sum.error()));
+        Json body = {{"image", admin::image_name(key)}};
+        body.update(sum_json(*sum));
+        answer(json_answer(200, body));
+      });
   return waiting;
 }
 
 Handle Control::pin(const cache::TagKey& key, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
-  store_.pin(key, [this, answer = waiting->answer(), key](const Result<bool>& was) {
+  operator_store_.pin(key, [this, answer = waiting->answer(), key](const Result<bool>& was) {
     if (!was) return answer(failure_answer(was.error()));
     const auto digest = oci::Digest::parse(key.tag);
     const bool cached =
@@ -178,7 +180,7 @@ Handle Control::pin(const cache::TagKey& key, Respond respond) {
 
 Handle Control::unpin(const cache::TagKey& key, Respond respond) {
   auto waiting = std::make_unique<Waiting>(std::move(respond));
-  store_.unpin(key, [answer = waiting->answer(), key](const Result<bool>& was) {
+  operator_store_.unpin(key, [answer = waiting->answer(), key](const Result<bool>& was) {
     if (!was) return answer(failure_answer(was.error()));
     answer(json_answer(200, Json{{"image", admin::image_name(key)}, {"was_pinned", *was}}));
   });

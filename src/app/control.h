@@ -13,6 +13,7 @@
 #include "app/prefetching.h"
 #include "layby/base/clock.h"
 #include "layby/cache/cache.h"
+#include "layby/cache/operator_store.h"
 #include "layby/server/http_server.h"
 
 namespace layby::app {
@@ -20,9 +21,13 @@ namespace layby::app {
 class Control final : public server::Handler {
  public:
   // What is passed by reference outlives this.
-  Control(const cache::Cache& cache, cache::Store& store, Prefetching& prefetching,
-          const Clock& clock)
-      : cache_(cache), store_(store), prefetching_(prefetching), clock_(clock) {}
+  Control(const cache::Cache& cache, cache::Store& store, cache::OperatorStore& operator_store,
+          Prefetching& prefetching, const Clock& clock)
+      : cache_(cache),
+        store_(store),
+        operator_store_(operator_store),
+        prefetching_(prefetching),
+        clock_(clock) {}
 
   // Whether `request` is a command: it came over the Unix socket and has a command's path.
   static bool takes(const server::Request& request);
@@ -45,6 +50,7 @@ class Control final : public server::Handler {
 
   const cache::Cache& cache_;
   cache::Store& store_;
+  cache::OperatorStore& operator_store_;
   Prefetching& prefetching_;
   const Clock& clock_;
 };

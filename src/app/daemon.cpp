@@ -231,7 +231,7 @@ void Daemon::start_journal() {
 
 Status Daemon::start_server() {
   api_ = std::make_unique<server::RegistryApi>(*cache_);
-  control_ = std::make_unique<Control>(*cache_, *store_, *prefetching_, clock_);
+  control_ = std::make_unique<Control>(*cache_, *store_, *store_, *prefetching_, clock_);
   pages_ = std::make_unique<Pages>(*api_, *control_, [this] { return snapshot(); });
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, limits_of(config_), *pages_);

@@ -6,7 +6,7 @@
 #ifndef LAYBY_STORE_CATALOG_H_
 #define LAYBY_STORE_CATALOG_H_
 
-#include "layby/cache/store.h"
+#include "layby/cache/operator_store.h"
 #include "store/touches.h"
 
 namespace layby::store {

@@ -378,7 +378,7 @@ cache::StoreUsage DiskStore::usage() const {
   return usage;
 }
 
-void DiskStore::pin(const cache::TagKey& key, Given<bool> done) {
+void DiskStore::pin(const cache::TagKey& key, cache::Given<bool> done) {
   const auto before = std::make_shared<bool>(false);
   core_->commits->add(
       [key, before, now = clock_.wall_now()](WriteTxn& txn) -> Status {
@@ -392,7 +392,7 @@ void DiskStore::pin(const cache::TagKey& key, Given<bool> done) {
       }));
 }
 
-void DiskStore::unpin(const cache::TagKey& key, Given<bool> done) {
+void DiskStore::unpin(const cache::TagKey& key, cache::Given<bool> done) {
   const auto before = std::make_shared<bool>(false);
   core_->commits->add(
       [key, before](WriteTxn& txn) -> Status {
@@ -412,7 +412,7 @@ void DiskStore::set_list_pins(std::vector<cache::TagKey> keys, Done done) {
                       while_alive(std::move(done)));
 }
 
-void DiskStore::list_images(Given<cache::Catalog> done) {
+void DiskStore::list_images(cache::Given<cache::Catalog> done) {
   workers_.submit_long([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
                         done = std::move(done)]() mutable {
     Index& index = core->commits->index();

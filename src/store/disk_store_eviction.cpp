@@ -39,7 +39,7 @@ struct DiskStore::Removal {
   std::uint64_t wanted_bytes = 0;
   std::optional<cache::TagKey> image;  // When set: evicts this image, in one step.
   EvictionOrder order;
-  Given<cache::EvictedSum> done;
+  cache::Given<cache::EvictedSum> done;
   cache::EvictedSum sum;
   Evicted step;              // Chosen by the last commit, or the commit under way.
   bool files_first = false;  // The files of `step` go before its commit: the disk is full.
@@ -47,7 +47,7 @@ struct DiskStore::Removal {
   std::vector<oci::Digest> removed;  // Blobs of `step` whose files are deleted.
 };
 
-void DiskStore::evict(std::uint64_t bytes, Given<cache::EvictedSum> done) {
+void DiskStore::evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) {
   write_touches();  // Commits run in order, so the eviction sees these uses.
   auto removal = std::make_shared<Removal>();
   removal->wanted_bytes = bytes;
@@ -56,7 +56,7 @@ void DiskStore::evict(std::uint64_t bytes, Given<cache::EvictedSum> done) {
   commit_eviction(removal);
 }
 
-void DiskStore::evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) {
+void DiskStore::evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) {
   auto removal = std::make_shared<Removal>();
   removal->image = key;
   removal->done = std::move(done);

@@ -17,7 +17,7 @@
 #include <optional>
 
 #include "layby/base/clock.h"
-#include "layby/cache/store.h"
+#include "layby/cache/operator_store.h"
 #include "layby/event/workers.h"
 #include "store/blob_check.h"
 #include "store/core.h"

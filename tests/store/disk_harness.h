@@ -43,8 +43,7 @@ class DiskHarness {
   }
   explicit DiskHarness(std::string data_dir) : data_dir_(std::move(data_dir)) { open_again(); }
 
-  cache::Store& store() { return *store_; }
-  store::DiskStore& disk_store() { return *store_; }
+  store::DiskStore& store() { return *store_; }
   event::Loop& loop() { return *loop_; }
   FakeClock& clock() { return clock_; }
   Counters& counters() { return counters_; }

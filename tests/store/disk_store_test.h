@@ -97,7 +97,7 @@ class DiskTest : public StoreTest<DiskHarness> {
   bool pin(const std::string& tag) { return StoreTest::pin(key(tag)).value(); }
   bool unpin(const std::string& tag) { return StoreTest::unpin(key(tag)).value(); }
   cache::Catalog catalog() {
-    return *answer<cache::Catalog>([&](auto done) { store().list_images(done); });
+    return *answer<cache::Catalog>([&](auto done) { operator_store().list_images(done); });
   }
   // After this, content stored so far doesn't count as part of a pull under way.
   void let_time_pass() { harness_.clock().advance(std::chrono::minutes(10)); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract suite of cache::Store, run on the disk and on the fake.
+// The contract suite of cache::Store and cache::OperatorStore, run on the disk and on the fake.
 
 #include <deque>
 #include <functional>
@@ -16,7 +16,7 @@ namespace {
 // A fake store that runs its callbacks itself.
 class FakeHarness {
  public:
-  cache::Store& store() { return store_; }
+  FakeStore& store() { return store_; }
   void turn_until(const std::function<bool()>& condition) {
     store_.run_pending();
     EXPECT_TRUE(condition());
@@ -29,7 +29,7 @@ class FakeHarness {
 // A fake store whose callbacks the test's timers defer.
 class FakeTimersHarness {
  public:
-  cache::Store& store() { return store_; }
+  FakeStore& store() { return store_; }
   void turn_until(const std::function<bool()>& condition) {
     while (!timers_.due.empty()) {
       const auto call = std::move(timers_.due.front());

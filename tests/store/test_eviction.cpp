@@ -375,7 +375,7 @@ TEST_F(EvictionTest, TrashOfAnEarlierRunIsDeletedAtStart) {
 
 TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
   // Otherwise the rebuild of the new index may find the evicted blob's file.
-  turn_until([&] { return !store().scrub().running; });
+  turn_until([&] { return !operator_store().scrub().running; });
   const auto digest = add_blob(blob(1));
   let_time_pass();
   // A folder in its place can't be unlinked.
@@ -424,8 +424,8 @@ TEST_F(EvictionTest, ADestroyedStoreDropsItsCallbacksAndFreesTheFolder) {
   let_time_pass();
   bool answered = false;
   store().evict(UINT64_MAX, [&](const auto&) { answered = true; });
-  store().list_images([&](const auto&) { answered = true; });
-  store().pin(key("t"), [&](const auto&) { answered = true; });
+  operator_store().list_images([&](const auto&) { answered = true; });
+  operator_store().pin(key("t"), [&](const auto&) { answered = true; });
   harness_.reopen();
   turn_until([&] { return blob_files() == store().usage().blobs; });
   add_blob(blob(9));

@@ -166,7 +166,7 @@ class GrantsTest : public DiskTest {
     harness_.open_again();
   }
   void wait_for_rebuild() {
-    turn_until([&] { return !store().scrub().running; });
+    turn_until([&] { return !operator_store().scrub().running; });
   }
 };
 
@@ -194,7 +194,7 @@ TEST_F(GrantsTest, EvictionErasesGrants) {
 TEST_F(GrantsTest, GrantsGoWithADamagedBlob) {
   const auto blob = add_private(some_bytes(20'000));
   flip_byte(published_path(blob));
-  store().verify();
+  operator_store().verify();
   turn_until([&] { return counters().damaged_blobs == 1 && access(blob) == GrantState::kPublic; });
   EXPECT_FALSE(has(blob));
 }
@@ -298,7 +298,7 @@ TEST_F(PrivateRebuildTest, RebuiltBlobsAreUnknownToAllUntilTheyAreGranted) {
   const auto secret = add_private("secret");
   EXPECT_EQ(access(open), GrantState::kPublic);
   lose_index();
-  EXPECT_TRUE(store().scrub().rebuilding);
+  EXPECT_TRUE(operator_store().scrub().rebuilding);
   EXPECT_EQ(access(secret), GrantState::kUnknown);
   EXPECT_EQ(access(oci::Digest::of("anything")), GrantState::kUnknown)
       << "the rebuild may still find it in a file";

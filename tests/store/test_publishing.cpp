@@ -23,7 +23,7 @@ ErrorCode expected(int code) {
 class PublishingTest : public DiskTest {
  protected:
   void SetUp() override {
-    turn_until([&] { return !store().scrub().running; });
+    turn_until([&] { return !operator_store().scrub().running; });
     warm_ = add_blob(some_bytes(5'000, 7));
   }
   void expect_nothing_lost() { EXPECT_TRUE(stored(warm_) == some_bytes(5'000, 7)); }

@@ -29,7 +29,7 @@ class RecoveryTest : public DiskTest {
     add_tag("t", blobs_[0]);
   }
   void wait_for_rebuild() {
-    turn_until([&] { return !store().scrub().running; });
+    turn_until([&] { return !operator_store().scrub().running; });
   }
   std::string index_file() const { return data("index/data.mdb"); }
   bool was_set_aside() const { return fs::exists(data("index/damaged.mdb")); }
@@ -64,11 +64,11 @@ TEST_F(RecoveryTest, AMissingIndexIsRebuiltFromTheFiles) {
   harness_.close();
   fs::remove_all(data("index"));
   harness_.open_again();
-  EXPECT_TRUE(store().scrub().rebuilding);
+  EXPECT_TRUE(operator_store().scrub().rebuilding);
   EXPECT_FALSE(store().find_tag(key("t"))) << "tags are lost";
   expect_all_back();
   harness_.reopen();
-  EXPECT_FALSE(store().scrub().rebuilding);
+  EXPECT_FALSE(operator_store().scrub().rebuilding);
   expect_all_back();
 }
 
@@ -133,7 +133,7 @@ TEST_F(RecoveryTest, ARebuildBeginsAgainAfterARestart) {
     EXPECT_TRUE((*index)->needs_rebuild());
   }
   harness_.open_again();
-  EXPECT_TRUE(store().scrub().rebuilding);
+  EXPECT_TRUE(operator_store().scrub().rebuilding);
   expect_all_back();
 }
 
@@ -141,10 +141,10 @@ TEST_F(RecoveryTest, VerifyDuringARebuildRunsAfterIt) {
   harness_.close();
   fs::remove_all(data("index"));
   harness_.open_again();
-  store().verify();
+  operator_store().verify();
   expect_all_back();
-  EXPECT_EQ(store().scrub().checked_blobs, 6u);
-  EXPECT_FALSE(store().scrub().on_demand);
+  EXPECT_EQ(operator_store().scrub().checked_blobs, 6u);
+  EXPECT_FALSE(operator_store().scrub().on_demand);
 }
 
 TEST_F(RecoveryTest, ASoundIndexIsKeptAfterACrash) {
@@ -179,7 +179,7 @@ TEST_F(RecoveryTest, DamageFoundByAWriteIsHealedAndTheWriteIsDone) {
 // Damages the pages before a helper reads: LMDB aborts when a page changes under its cursor.
 TEST_F(RecoveryTest, DamageFoundByTheScrubIsHealed) {
   zero_pages();
-  store().verify();
+  operator_store().verify();
   turn_until([&] { return counters().index_recoveries >= 1 && store().usage().blobs == 6; });
   expect_all_back();
 }

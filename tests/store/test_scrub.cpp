@@ -26,12 +26,12 @@ class ScrubTest : public DiskTest {
   void SetUp() override { wait_for_end(); }
 
   void wait_for_end() {
-    turn_until([&] { return !store().scrub().running; });
+    turn_until([&] { return !operator_store().scrub().running; });
   }
   void verify() {
-    store().verify();
-    EXPECT_TRUE(store().scrub().running);
-    EXPECT_TRUE(store().scrub().on_demand);
+    operator_store().verify();
+    EXPECT_TRUE(operator_store().scrub().running);
+    EXPECT_TRUE(operator_store().scrub().on_demand);
     wait_for_end();
   }
   // Reads or changes the notes of the index while no store uses it.
@@ -70,7 +70,7 @@ class ScrubTest : public DiskTest {
 TEST_F(ScrubTest, SoundBlobsStay) {
   const auto digests = add_blobs(3);
   verify();
-  const cache::ScrubStatus status = store().scrub();
+  const cache::ScrubStatus status = operator_store().scrub();
   EXPECT_EQ(status.checked_blobs, 3u);
   EXPECT_EQ(status.checked_bytes, 60'000u);
   EXPECT_EQ(status.bad_blobs, 0u);
@@ -86,7 +86,7 @@ TEST_F(ScrubTest, ABlobWithAFlippedByteIsReportedAndQuarantined) {
   add_manifest(image);
   add_tag("t", image.digest);
   std::vector<std::pair<oci::Digest, std::optional<cache::TagKey>>> reports;
-  harness_.disk_store().on_damaged([&](const auto& bad, const auto& user) {
+  harness_.store().on_damaged([&](const auto& bad, const auto& user) {
     EXPECT_FALSE(has(bad)) << "the blob is out of service before the report";
     reports.emplace_back(bad, user);
   });
@@ -98,7 +98,7 @@ TEST_F(ScrubTest, ABlobWithAFlippedByteIsReportedAndQuarantined) {
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_EQ(reports[0].first, digest);
   EXPECT_EQ(reports[0].second, key("t"));
-  EXPECT_EQ(store().scrub().bad_blobs, 1u);
+  EXPECT_EQ(operator_store().scrub().bad_blobs, 1u);
   EXPECT_EQ(counters().damaged_blobs, 1u);
   EXPECT_FALSE(fs::exists(published_path(digest)));
   EXPECT_TRUE(fs::exists(quarantine_path(digest)));
@@ -115,7 +115,7 @@ TEST_F(ScrubTest, ABlobWithAFlippedByteIsReportedAndQuarantined) {
 TEST_F(ScrubTest, ADamagedBlobWithoutATagIsReportedWithoutATag) {
   const auto digest = add_blob(blob(1));
   bool reported = false;
-  harness_.disk_store().on_damaged([&](const auto& bad, const auto& user) {
+  harness_.store().on_damaged([&](const auto& bad, const auto& user) {
     EXPECT_EQ(bad, digest);
     EXPECT_FALSE(user);
     reported = true;
@@ -128,9 +128,9 @@ TEST_F(ScrubTest, ADamagedBlobWithoutATagIsReportedWithoutATag) {
 TEST_F(ScrubTest, TheDamageCallbackMayBeginAnotherPass) {
   const auto digests = add_blobs(3);
   int reports = 0;
-  harness_.disk_store().on_damaged([&](const auto&, const auto&) {
+  harness_.store().on_damaged([&](const auto&, const auto&) {
     ++reports;
-    store().verify();
+    operator_store().verify();
   });
   for (const oci::Digest& digest : digests) flip_byte(published_path(digest));
   verify();
@@ -142,20 +142,20 @@ TEST_F(ScrubTest, ABlobOfSeveralPiecesIsReadWhole) {
   const std::string bytes = some_bytes(9'000'000, 3);
   const auto digest = add_blob(bytes);
   verify();
-  EXPECT_EQ(store().scrub().checked_bytes, bytes.size());
-  EXPECT_EQ(store().scrub().bad_blobs, 0u);
+  EXPECT_EQ(operator_store().scrub().checked_bytes, bytes.size());
+  EXPECT_EQ(operator_store().scrub().bad_blobs, 0u);
   std::fstream(published_path(digest), std::ios::binary | std::ios::in | std::ios::out)
       .seekp(8'999'999)
       .put('x');
   verify();
-  EXPECT_EQ(store().scrub().bad_blobs, 1u);
+  EXPECT_EQ(operator_store().scrub().bad_blobs, 1u);
 }
 
 TEST_F(ScrubTest, ATruncatedFileIsDamaged) {
   const auto digest = add_blob(blob(1));
   fs::resize_file(published_path(digest), 100);
   verify();
-  EXPECT_EQ(store().scrub().bad_blobs, 1u);
+  EXPECT_EQ(operator_store().scrub().bad_blobs, 1u);
   EXPECT_FALSE(has(digest));
 }
 
@@ -163,7 +163,7 @@ TEST_F(ScrubTest, ARecordWithoutAFileIsDropped) {
   const auto digests = add_blobs(2);
   fs::remove(published_path(digests[0]));
   verify();
-  EXPECT_EQ(store().scrub().bad_blobs, 0u);
+  EXPECT_EQ(operator_store().scrub().bad_blobs, 0u);
   turn_until([&] { return store().usage().blobs == 1; });
   EXPECT_FALSE(fs::exists(data("quarantine")));
 }
@@ -182,30 +182,30 @@ TEST_F(ScrubTest, QuarantineKeepsTheLastSixteenFiles) {
 
 TEST_F(ScrubTest, ASecondVerifyBeginsThePassAgain) {
   add_blobs(5);
-  store().verify();
-  turn_until([&] { return store().scrub().checked_blobs > 0; });
-  store().verify();
-  EXPECT_EQ(store().scrub().checked_blobs, 0u);
+  operator_store().verify();
+  turn_until([&] { return operator_store().scrub().checked_blobs > 0; });
+  operator_store().verify();
+  EXPECT_EQ(operator_store().scrub().checked_blobs, 0u);
   wait_for_end();
-  EXPECT_EQ(store().scrub().checked_blobs, 5u);
+  EXPECT_EQ(operator_store().scrub().checked_blobs, 5u);
 }
 
 TEST_F(ScrubTest, APassResumesAfterARestart) {
   const auto digests = add_blobs(6);
   const WallTime began = harness_.clock().wall_now() - hours(3);
   put_note({began, std::nullopt, digests[3]});
-  turn_until([&] { return store().scrub().last_ended.has_value(); });
-  EXPECT_EQ(store().scrub().checked_blobs, 2u);
-  EXPECT_FALSE(store().scrub().on_demand);
+  turn_until([&] { return operator_store().scrub().last_ended.has_value(); });
+  EXPECT_EQ(operator_store().scrub().checked_blobs, 2u);
+  EXPECT_FALSE(operator_store().scrub().on_demand);
 }
 
 TEST_F(ScrubTest, ACleanStopSavesThePositionOfThePass) {
   const auto digests = add_blobs(5);
   harness_.change_options([](store::Options& options) { options.scrub_rate = 200'000; });
   put_note({harness_.clock().wall_now(), std::nullopt, digests[0]});
-  turn_until([&] { return store().scrub().checked_blobs >= 1; });
+  turn_until([&] { return operator_store().scrub().checked_blobs >= 1; });
   harness_.change_options(nullptr);
-  ASSERT_EQ(store().scrub().checked_blobs, 1u) << "a blob takes a tenth of a second";
+  ASSERT_EQ(operator_store().scrub().checked_blobs, 1u) << "a blob takes a tenth of a second";
   EXPECT_EQ(note().last, digests[1]);
 }
 
@@ -214,13 +214,13 @@ TEST_F(ScrubTest, APassBeginsWhenThePeriodIsOver) {
   const WallTime now = harness_.clock().wall_now();
   const WallTime ended = now - hours(24 * 29);
   put_note({ended, ended, std::nullopt});
-  turn_until([&] { return store().scrub().last_ended.has_value(); });
-  EXPECT_EQ(store().scrub().last_ended, ended) << "the period isn't over yet";
-  EXPECT_FALSE(store().scrub().running);
+  turn_until([&] { return operator_store().scrub().last_ended.has_value(); });
+  EXPECT_EQ(operator_store().scrub().last_ended, ended) << "the period isn't over yet";
+  EXPECT_FALSE(operator_store().scrub().running);
 
   put_note({now - hours(24 * 31), now - hours(24 * 31), std::nullopt});
-  turn_until([&] { return store().scrub().last_ended == now; });
-  EXPECT_EQ(store().scrub().checked_blobs, 1u);
+  turn_until([&] { return operator_store().scrub().last_ended == now; });
+  EXPECT_EQ(operator_store().scrub().checked_blobs, 1u);
   EXPECT_EQ(note().ended, now);
 }
 
@@ -231,7 +231,7 @@ TEST_F(ScrubTest, WithoutAPeriodPassesRunOnDemandOnly) {
   put_note({now - hours(24 * 365), std::nullopt, std::nullopt});
   add_blobs(1);
   verify();
-  EXPECT_EQ(store().scrub().last_ended, now);
+  EXPECT_EQ(operator_store().scrub().last_ended, now);
 }
 
 // The clock stands still, so the pace shows as real waiting.
@@ -241,23 +241,23 @@ TEST_F(ScrubTest, ThePaceFollowsTheOptionsExceptOnDemand) {
   const auto began = std::chrono::steady_clock::now();
   put_note({harness_.clock().wall_now(), std::nullopt, oci::Digest::of("nothing")});
   put_note({harness_.clock().wall_now(), std::nullopt, digests[0]});
-  turn_until([&] { return store().scrub().last_ended.has_value(); });
+  turn_until([&] { return operator_store().scrub().last_ended.has_value(); });
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(90));
   harness_.change_options([](store::Options& options) { options.scrub_rate = 1; });
   harness_.reopen();
   verify();
-  EXPECT_EQ(store().scrub().checked_blobs, 2u);
+  EXPECT_EQ(operator_store().scrub().checked_blobs, 2u);
 }
 
 TEST_F(ScrubTest, TheStoreMayBeDestroyedDuringACheck) {
   add_blobs(3);
   for (int i = 0; i < 10; ++i) {
-    store().verify();
-    if (i % 2 == 0) turn_until([&] { return store().scrub().checked_blobs > 0; });
+    operator_store().verify();
+    if (i % 2 == 0) turn_until([&] { return operator_store().scrub().checked_blobs > 0; });
     harness_.reopen();
   }
   verify();
-  EXPECT_EQ(store().scrub().bad_blobs, 0u);
+  EXPECT_EQ(operator_store().scrub().bad_blobs, 0u);
 }
 
 }  // namespace

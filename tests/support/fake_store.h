@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store in memory, for tests of code that uses cache::Store. Blob files are memfds, so
-// fd() works with sendfile and pread. No callback comes inside the call: a store with Timers
-// uses Timers::defer, and a store without them waits for the test to call run_pending(). A
-// test can make any step fail or wait. The store passes the contract suite of
+// A store in memory, for tests of code that uses cache::Store or cache::OperatorStore. Blob files
+// are memfds, so fd() works with sendfile and pread. No callback comes inside the call: a store
+// with Timers uses Timers::defer, and a store without them waits for the test to call
+// run_pending(). A test can make any step fail or wait. The store passes the contract suite of
 // store_contract.h.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_STORE_H_
@@ -24,6 +24,7 @@
 
 #include "layby/base/fd.h"
 #include "layby/base/lifetime.h"
+#include "layby/cache/operator_store.h"
 #include "layby/cache/store.h"
 
 namespace layby::testing {
@@ -44,7 +45,7 @@ class FakeFile final : public cache::BlobFile {
   std::string bytes_;
 };
 
-class FakeStore final : public cache::Store {
+class FakeStore final : public cache::Store, public cache::OperatorStore {
  public:
   // The steps that can fail or wait. A failure of kVerify drops the partial file. After a
   // failure of kOpen or kWrite the blob passes through without being kept.
@@ -199,7 +200,7 @@ class FakeStore final : public cache::Store {
   void touch_blob(const oci::Digest& digest) override { touched_.push_back(digest); }
   void touch_manifest(const oci::Digest& digest) override { touched_.push_back(digest); }
 
-  void evict(std::uint64_t bytes, Given<cache::EvictedSum> done) override {
+  void evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) override {
     evictions_.push_back(bytes);
     later([this, bytes, alive = std::weak_ptr<bool>(alive_), done = std::move(done)] {
       if (alive.expired()) return;
@@ -218,7 +219,7 @@ class FakeStore final : public cache::Store {
       done(sum);
     });
   }
-  void evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) override {
+  void evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) override {
     const bool there = tags_.contains(key);
     const bool pinned = pins_.contains(key);
     const bool listed = list_pins_.contains(key);
@@ -230,11 +231,11 @@ class FakeStore final : public cache::Store {
       done(cache::EvictedSum{});
     });
   }
-  void pin(const cache::TagKey& key, Given<bool> done) override {
+  void pin(const cache::TagKey& key, cache::Given<bool> done) override {
     const bool before = !pins_.insert(key).second;
     later([before, done = std::move(done)] { done(before); });
   }
-  void unpin(const cache::TagKey& key, Given<bool> done) override {
+  void unpin(const cache::TagKey& key, cache::Given<bool> done) override {
     const bool before = pins_.erase(key) > 0;
     later([before, done = std::move(done)] { done(before); });
   }
@@ -243,7 +244,7 @@ class FakeStore final : public cache::Store {
       list_pins_ = {keys.begin(), keys.end()};
     });
   }
-  void list_images(Given<cache::Catalog> done) override {
+  void list_images(cache::Given<cache::Catalog> done) override {
     later([catalog = catalog_, done = std::move(done)] { done(catalog); });
   }
   cache::Catalog& catalog() { return catalog_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract of every cache::Store, as a suite over a harness (see store_test.h).
+// The contract of every cache::Store and cache::OperatorStore, as a suite over a harness (see
+// store_test.h).
 
 #ifndef LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
 #define LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
@@ -401,7 +402,7 @@ TYPED_TEST_P(StoreContract, AnEmptyStoreHasNothingToEvictOrToList) {
   std::optional<cache::EvictedSum> sum;
   this->store().evict(1000, [&](const auto& given) { sum = *given; });
   std::optional<cache::Catalog> catalog;
-  this->store().list_images([&](const auto& given) { catalog = *given; });
+  this->operator_store().list_images([&](const auto& given) { catalog = *given; });
   EXPECT_FALSE(sum || catalog) << "inside the call";
   this->turn_until([&] { return sum && catalog; });
   EXPECT_EQ(sum->blobs, 0u);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The common parts of tests of stores: a log of a writer's reports, bytes to write, and a
-// fixture over a harness. A harness is a default-constructible type with store() and
-// turn_until(condition). turn_until runs callbacks until the condition holds, and fails the
-// test when the condition never holds.
+// fixture over a harness. A harness is a default-constructible type with store(), which gives a
+// store of both interfaces, and turn_until(condition). turn_until runs callbacks until the
+// condition holds, and fails the test when the condition never holds.
 
 #ifndef LAYBY_TESTS_SUPPORT_STORE_TEST_H_
 #define LAYBY_TESTS_SUPPORT_STORE_TEST_H_
@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "layby/cache/operator_store.h"
 #include "layby/cache/store.h"
 
 namespace layby::testing {
@@ -94,6 +95,7 @@ template <typename Harness>
 class StoreTest : public ::testing::Test {
  protected:
   cache::Store& store() { return harness_.store(); }
+  cache::OperatorStore& operator_store() { return harness_.store(); }
   template <typename Condition>
   void turn_until(Condition condition) {
     harness_.turn_until(condition);
@@ -128,14 +130,14 @@ class StoreTest : public ::testing::Test {
   // pin() and unpin() return whether `key` was pinned before.
   std::optional<bool> pin(const cache::TagKey& key) {
     std::optional<bool> before;
-    store().pin(key, [&](const Result<bool>& given) { before = *given; });
+    operator_store().pin(key, [&](const Result<bool>& given) { before = *given; });
     EXPECT_FALSE(before) << "inside the call";
     turn_until([&] { return before.has_value(); });
     return before;
   }
   std::optional<bool> unpin(const cache::TagKey& key) {
     std::optional<bool> before;
-    store().unpin(key, [&](const Result<bool>& given) { before = *given; });
+    operator_store().unpin(key, [&](const Result<bool>& given) { before = *given; });
     turn_until([&] { return before.has_value(); });
     return before;
   }
@@ -150,7 +152,7 @@ class StoreTest : public ::testing::Test {
   }
   Result<cache::EvictedSum> evict_image(const cache::TagKey& key) {
     std::optional<Result<cache::EvictedSum>> sum;
-    store().evict_image(key, [&](const auto& given) { sum.emplace(given); });
+    operator_store().evict_image(key, [&](const auto& given) { sum.emplace(given); });
     turn_until([&] { return sum.has_value(); });
     return *sum;
   }

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "layby/base/clock.h"
-#include "layby/cache/store.h"
+#include "layby/cache/operator_store.h"
 
 namespace layby::admin {
 

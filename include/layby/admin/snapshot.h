@@ -17,7 +17,7 @@
 #include "layby/admin/prefetch.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
-#include "layby/cache/store.h"
+#include "layby/cache/operator_store.h"
 
 namespace layby::admin {
 

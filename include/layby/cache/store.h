@@ -2,7 +2,8 @@
 //
 // The store as the cache sees it: an index that answers at once, blob files, and writers
 // that publish a blob only when its digest holds. Look-ups and callbacks run on the loop
-// thread; work that may wait for a disk runs elsewhere.
+// thread; work that may wait for a disk runs elsewhere. operator_store.h has the calls of
+// the operator's commands.
 
 #ifndef LAYBY_CACHE_STORE_H_
 #define LAYBY_CACHE_STORE_H_
@@ -137,45 +138,9 @@ struct EvictedSum {
   std::uint64_t manifests = 0;
 };
 
-// The check of stored blobs: the present pass, or the last one.
-struct ScrubStatus {
-  bool running = false;
-  bool on_demand = false;
-  bool rebuilding = false;  // A new index is filled from the blob files.
-  std::uint64_t checked_blobs = 0;
-  std::uint64_t checked_bytes = 0;
-  std::uint64_t bad_blobs = 0;
-  std::optional<WallTime> last_ended;
-};
-
-// One platform of a cached image. The platform's manifest is stored.
-struct CachedPlatform {
-  std::string platform;  // "linux/amd64"; empty for an image without an index.
-  oci::Digest digest;
-  std::uint64_t bytes = 0;          // Of its stored blobs.
-  std::uint64_t missing_bytes = 0;  // Of its blobs that aren't stored.
-};
-
-struct CachedImage {
-  TagKey tag;
-  oci::Digest digest;
-  WallTime checked_at;
-  std::optional<WallTime> used_at;
-  bool pinned = false;  // Pinned by hand.
-  bool listed = false;  // Pinned by the operator's list, set_list_pins().
-  // Of the blobs of its stored platforms, each blob counted once.
-  std::uint64_t bytes = 0;
-  std::uint64_t shared_bytes = 0;  // Of blobs that another cached image has too.
-  std::uint64_t missing_bytes = 0;
-  std::vector<CachedPlatform> platforms;
-};
-
-struct Catalog {
-  std::vector<CachedImage> images;   // Sorted by upstream, repository and tag.
-  std::vector<TagKey> waiting_pins;  // Pinned by hand, and not cached yet.
-  std::uint64_t blob_bytes = 0;
-  std::uint64_t untagged_bytes = 0;  // Of blobs that no image in `images` has.
-};
+// The answer to a call that ends later: it runs on the loop, once.
+template <typename T>
+using Given = std::function<void(Result<T>)>;
 
 class Store : public ContentLookup {
  public:
@@ -217,27 +182,12 @@ class Store : public ContentLookup {
   virtual void touch_blob(const oci::Digest& digest) = 0;
   virtual void touch_manifest(const oci::Digest& digest) = 0;
 
-  template <typename T>
-  using Given = std::function<void(Result<T>)>;
-
   // Frees at least `bytes`, least valuable content first. Frees less when only pinned
   // content and content being read is left. Afterwards usage() has fresh disk figures.
   virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
-  // Forgets a tag, and the parts of its image that nothing else needs. kNotFound when it
-  // isn't cached, kDenied when it is pinned, by hand or by the list.
-  virtual void evict_image(const TagKey& key, Given<EvictedSum> done) = 0;
-  // A pin needs no cached image: it protects the image that the tag names, now or later.
-  // TagKey::tag may be a digest here and in evict_image. `done` gets whether there was a
-  // pin before.
-  virtual void pin(const TagKey& key, Given<bool> done) = 0;
-  virtual void unpin(const TagKey& key, Given<bool> done) = 0;
   // Replaces all pins of the operator's list. They protect images like pins by hand, and
   // are independent of them. Setting the same list again costs no write.
   virtual void set_list_pins(std::vector<TagKey> keys, Done done) = 0;
-  virtual void list_images(Given<Catalog> done) = 0;
-  // Begins a check of all stored blobs.
-  virtual void verify() = 0;
-  virtual ScrubStatus scrub() const = 0;
 };
 
 }  // namespace layby::cache

@@ -21,6 +21,7 @@
 
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
+#include "layby/cache/operator_store.h"
 #include "layby/cache/store.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
@@ -60,7 +61,7 @@ struct DigestLane;
 // Destroy the store before the workers, and the workers before the loop. Destroying the
 // store drops its pending callbacks. Queued writes still reach the disk, and the folder is
 // free for another store when the workers have done them.
-class DiskStore final : public cache::Store {
+class DiskStore final : public cache::Store, public cache::OperatorStore {
  public:
   // Blocks; for start-up. Fails when another process uses the folder (kUnavailable), when
   // a newer layby wrote the index (kInvalid) and when the disk fails (kIo, kNoSpace).
@@ -94,12 +95,12 @@ class DiskStore final : public cache::Store {
 
   void touch_blob(const oci::Digest& digest) override;
   void touch_manifest(const oci::Digest& digest) override;
-  void evict(std::uint64_t bytes, Given<cache::EvictedSum> done) override;
-  void evict_image(const cache::TagKey& key, Given<cache::EvictedSum> done) override;
-  void pin(const cache::TagKey& key, Given<bool> done) override;
-  void unpin(const cache::TagKey& key, Given<bool> done) override;
+  void evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) override;
+  void evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) override;
+  void pin(const cache::TagKey& key, cache::Given<bool> done) override;
+  void unpin(const cache::TagKey& key, cache::Given<bool> done) override;
   void set_list_pins(std::vector<cache::TagKey> keys, Done done) override;
-  void list_images(Given<cache::Catalog> done) override;
+  void list_images(cache::Given<cache::Catalog> done) override;
   void verify() override;
   cache::ScrubStatus scrub() const override;
 
