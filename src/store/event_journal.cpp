@@ -30,9 +30,41 @@ std::string folder_of(const std::string& data_dir) { return data_dir + "/events"
 std::string newer_of(const std::string& folder) { return folder + "/newer.jsonl"; }
 std::string older_of(const std::string& folder) { return folder + "/older.jsonl"; }
 
+struct JournalFile {
+  UniqueFd fd;
+  std::uint64_t size_bytes = 0;
+};
+
+// Never waits: whatever stands at the path, only a regular file is opened.
+Result<JournalFile> open_file(const std::string& path, int flags) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640));
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0) return errno_error("open " + path, errno);
+  if (!S_ISREG(info.st_mode)) return Error{ErrorCode::kInvalid, path + " is not a regular file"};
+  return JournalFile{std::move(fd), static_cast<std::uint64_t>(info.st_size)};
+}
+
+Result<std::string> read_text(const std::string& path) {
+  const Result<JournalFile> file = open_file(path, O_RDONLY);
+  if (!file) return file.error();
+  if (file->size_bytes > kMaxReadBytes) return Error{ErrorCode::kInvalid, path + " is too large"};
+  std::string text(file->size_bytes, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got =
+        ::pread(file->fd.get(), text.data() + size, text.size() - size, static_cast<off_t>(size));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_error("read " + path, errno);
+    if (got == 0) break;  // Somebody made the file shorter.
+    size += static_cast<std::size_t>(got);
+  }
+  text.resize(size);
+  return text;
+}
+
 void read_records(const std::string& path, std::vector<events::Record>& records) {
-  if (::access(path.c_str(), F_OK) != 0) return;
-  const Result<std::string> text = read_file(path, kMaxReadBytes);
+  const Result<std::string> text = read_text(path);
+  if (!text && text.error().code == ErrorCode::kNotFound) return;
   if (!text) return log::warn("{}; events of earlier runs are lost", text.error().message);
   std::istringstream lines(*text);
   for (std::string line; std::getline(lines, line);) {
@@ -50,25 +82,18 @@ struct EventJournal::Files {
   Status append(const std::string& lines) {
     if (Status made = make_directories(folder); !made) return made;
     const std::string path = newer_of(folder);
-    UniqueFd fd = open(path);
-    struct stat info {};
-    if (!fd || ::fstat(fd.get(), &info) != 0) return errno_error("open " + path, errno);
-    auto size = static_cast<std::uint64_t>(info.st_size);
-    if (size > 0 && size + lines.size() > max_file_bytes) {
+    Result<JournalFile> file = open_file(path, O_WRONLY | O_CREAT);
+    if (file && file->size_bytes > 0 && file->size_bytes + lines.size() > max_file_bytes) {
       if (::rename(path.c_str(), older_of(folder).c_str()) != 0) {
         return errno_error("rename " + path, errno);
       }
-      fd = open(path);
-      if (!fd) return errno_error("open " + path, errno);
-      size = 0;
+      file = open_file(path, O_WRONLY | O_CREAT);
     }
-    if (Status written = write_at(fd.get(), lines, size); !written) return written;
-    if (::fdatasync(fd.get()) != 0) return errno_error("fdatasync " + path, errno);
+    if (!file) return file.error();
+    const int fd = file->fd.get();
+    if (Status written = write_at(fd, lines, file->size_bytes); !written) return written;
+    if (::fdatasync(fd) != 0) return errno_error("fdatasync " + path, errno);
     return {};
-  }
-
-  static UniqueFd open(const std::string& path) {
-    return UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
   }
 };
 

@@ -2,7 +2,10 @@
 
 #include "layby/store/event_journal.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "layby/base/fd.h"
 #include "support/temp_dir.h"
 
 namespace layby::store {
@@ -94,6 +98,56 @@ TEST_F(EventJournalTest, LeavesOutWhatIsNoRecord) {
 
 TEST_F(EventJournalTest, GoesOnWithoutAFolderThatItCanWrite) {
   std::ofstream(directory_.path() + "/events") << "a file where the folder should be";
+
+  run({1});
+
+  EXPECT_TRUE(numbers().empty());
+}
+
+TEST_F(EventJournalTest, ReadsOnWithoutAFifo) {
+  run({1});
+  ASSERT_EQ(::mkfifo(older().c_str(), 0640), 0);
+
+  EXPECT_EQ(numbers(), (std::vector<std::uint64_t>{1}));
+}
+
+TEST_F(EventJournalTest, ReadsOnWithoutAFolder) {
+  run({1});
+  std::filesystem::create_directory(older());
+
+  EXPECT_EQ(numbers(), (std::vector<std::uint64_t>{1}));
+}
+
+TEST_F(EventJournalTest, ReadsOnWithoutALink) {
+  run({1});
+  std::filesystem::create_symlink(newer(), older());
+
+  EXPECT_EQ(numbers(), (std::vector<std::uint64_t>{1}));
+}
+
+TEST_F(EventJournalTest, DoesNotWaitForTheReaderOfAFifo) {
+  std::filesystem::create_directories(directory_.path() + "/events");
+  ASSERT_EQ(::mkfifo(newer().c_str(), 0640), 0);
+
+  run({1});
+
+  EXPECT_TRUE(numbers().empty());
+}
+
+TEST_F(EventJournalTest, WritesNothingIntoAFifoWithAReader) {
+  std::filesystem::create_directories(directory_.path() + "/events");
+  ASSERT_EQ(::mkfifo(newer().c_str(), 0640), 0);
+  const UniqueFd reader(::open(newer().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+
+  run({1});
+
+  char byte = 0;
+  EXPECT_EQ(::read(reader.get(), &byte, 1), 0);
+}
+
+TEST_F(EventJournalTest, GoesOnWithAFolderInPlaceOfTheFile) {
+  std::filesystem::create_directories(newer());
 
   run({1});
 

@@ -25,8 +25,8 @@ class EventJournal {
  public:
   static constexpr std::uint64_t kMaxFileBytes = 128 << 10;
 
-  // Reads the journal of `data_dir`, oldest record first. Blocks; for start-up. What can't be
-  // read is left out.
+  // Reads the journal of `data_dir`, oldest record first. Waits for the disk alone; for
+  // start-up. What can't be read, or is no regular file, is left out.
   static std::vector<events::Record> read(const std::string& data_dir);
 
   // `max_file_bytes` is for each of the two files.
