@@ -18,6 +18,29 @@ struct Candidate {
   std::optional<UsageRecord> usage;  // None: no usage record names this rank.
 };
 
+// The size from the content's own record; nullopt when that is missing or damaged too.
+std::optional<std::uint64_t> recorded_size(const WriteTxn& txn, const Content& content) {
+  if (content.kind == ContentKind::kManifest) {
+    const auto manifest = txn.find_manifest(content.digest);
+    if (!manifest || !manifest->has_value()) return std::nullopt;
+    return (*manifest)->bytes->size();
+  }
+  const auto blob = txn.find_blob(content.digest);
+  if (!blob || !blob->has_value()) return std::nullopt;
+  return (*blob)->size_bytes;
+}
+
+// The content's usage. A damaged usage record is made up for, so that its content can be
+// evicted: it counts as unused since the beginning, and `rank` counts as its rank.
+Result<std::optional<UsageRecord>> find_usage(const WriteTxn& txn, const Content& content,
+                                              std::uint64_t rank) {
+  Result<std::optional<UsageRecord>> usage = txn.find_usage(content);
+  if (usage || usage.error().code != ErrorCode::kCorrupt) return usage;
+  const std::optional<std::uint64_t> size_bytes = recorded_size(txn, content);
+  if (!size_bytes) return std::optional<UsageRecord>();
+  return std::optional(UsageRecord{*size_bytes, WallTime(), 1, rank});
+}
+
 Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes,
                  Evicted& evicted) {
   if (content.kind == ContentKind::kManifest) {
@@ -44,12 +67,12 @@ Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& 
       return false;
     }
     if (pinned.contains(ranked.content) || order.spare.contains(ranked.content.digest)) return true;
-    Result<std::optional<UsageRecord>> usage = txn.find_usage(ranked.content);
-    if (!usage && usage.error().code != ErrorCode::kCorrupt) {
+    Result<std::optional<UsageRecord>> usage = find_usage(txn, ranked.content, ranked.rank);
+    if (!usage) {
       looked = usage.error();
       return false;
     }
-    const bool real = usage && usage->has_value() && (*usage)->rank == ranked.rank;
+    const bool real = usage->has_value() && (*usage)->rank == ranked.rank;
     if (real && !used_too && (*usage)->used_at > order.used_since) return true;
     if (real) bytes += (*usage)->size_bytes;
     chosen.push_back({ranked, real ? *usage : std::nullopt});
@@ -125,7 +148,7 @@ Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key) {
   Evicted evicted;
   for (const Content& content : mine) {
     if (needed.contains(content) || kept->contains(content)) continue;
-    const auto usage = txn.find_usage(content);
+    const auto usage = find_usage(txn, content, 0);
     if (!usage || !usage->has_value()) continue;
     Status gone = evict_one(txn, content, (*usage)->size_bytes, evicted);
     if (!gone) return gone.error();

@@ -43,6 +43,27 @@ class EvictionTest : public DiskTest {
     add_tag(tag, manifest.digest);
     return manifest;
   }
+  // Writes a usage record that doesn't parse.
+  void damage_usage(const store::Content& content) {
+    harness_.close();
+    {
+      MDB_env* raw = nullptr;
+      ASSERT_EQ(mdb_env_create(&raw), 0);
+      const store::EnvPtr env(raw);
+      mdb_env_set_maxdbs(raw, 16);
+      ASSERT_EQ(mdb_env_open(raw, data("index").c_str(), 0, 0640), 0);
+      MDB_txn* txn = nullptr;
+      MDB_dbi table = 0;
+      ASSERT_EQ(mdb_txn_begin(raw, nullptr, 0, &txn), 0);
+      ASSERT_EQ(mdb_dbi_open(txn, "usage", 0, &table), 0);
+      const std::string name = store::content_key(content);
+      MDB_val key = store::to_val(name);
+      MDB_val value = store::to_val("short");
+      ASSERT_EQ(mdb_put(txn, table, &key, &value, 0), 0);
+      ASSERT_EQ(mdb_txn_commit(txn), 0);
+    }
+    harness_.open_again();
+  }
   std::size_t trash() {
     harness_.close();
     auto index = store::Index::open(data("index"), std::uint64_t{64} << 20);
@@ -395,6 +416,42 @@ TEST_F(EvictionTest, TrashNotesStayUntilTheDeletionIsDurable) {
     EXPECT_GT(fault.hits(), 0);
     harness_.open_again();
   }
+  EXPECT_EQ(blob_files(), 0u);
+}
+
+TEST_F(EvictionTest, ABlobWithADamagedUsageRecordIsEvicted) {
+  const auto digests = add_blobs(2);
+  damage_usage({store::ContentKind::kBlob, digests[0]});
+  let_time_pass();
+  const cache::EvictedSum evicted = evict(UINT64_MAX);
+  EXPECT_EQ(evicted.blobs, 2u);
+  EXPECT_EQ(evicted.blob_bytes, 2 * kBlobBytes);
+  EXPECT_EQ(blob_files(), 0u);
+}
+
+TEST_F(EvictionTest, AManifestWithADamagedUsageRecordIsEvicted) {
+  const TestManifest image = add_image("t", 1);
+  damage_usage({store::ContentKind::kManifest, image.digest});
+  let_time_pass();
+  EXPECT_EQ(evict(UINT64_MAX).manifests, 1u);
+  EXPECT_FALSE(has(image));
+}
+
+TEST_F(EvictionTest, ADamagedUsageRecordLosesNothingBeforeItsTurn) {
+  const auto digests = add_blobs(2);
+  store().touch_blob(digests[0]);
+  harness_.reopen();  // Writes the use.
+  damage_usage({store::ContentKind::kBlob, digests[0]});
+  let_time_pass();
+  EXPECT_EQ(evict(1).blobs, 1u);
+  EXPECT_TRUE(has(digests[0])) << "its rank still counts";
+  EXPECT_FALSE(has(digests[1]));
+}
+
+TEST_F(EvictionTest, EvictingAnImageRemovesABlobWithADamagedUsageRecord) {
+  add_image("t", 1);
+  damage_usage({store::ContentKind::kBlob, oci::Digest::of(blob(1))});
+  EXPECT_EQ(evict_image("t")->blobs, 2u);
   EXPECT_EQ(blob_files(), 0u);
 }
 
