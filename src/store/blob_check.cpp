@@ -135,11 +135,11 @@ BlobCheck::BlobCheck(std::shared_ptr<Core> core, event::Workers& workers, const 
 BlobCheck::~BlobCheck() = default;
 
 void BlobCheck::read_piece() {
-  workers_.submit_long([job = job_, weak = std::weak_ptr(self_), &loop = core_->loop] {
+  auto report =
+      life_.guard([this](std::uint64_t read_bytes, bool over) { on_piece(read_bytes, over); });
+  workers_.submit_long([job = job_, report = std::move(report), &loop = core_->loop] {
     const std::uint64_t read_bytes = job->read_piece();
-    loop.post([weak, read_bytes, over = job->over()] {
-      if (const auto self = weak.lock()) (*self)->on_piece(read_bytes, over);
-    });
+    loop.post([report, read_bytes, over = job->over()]() mutable { report(read_bytes, over); });
   });
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 
+#include "layby/base/lifetime.h"
 #include "layby/event/workers.h"
 #include "store/core.h"
 
@@ -54,7 +55,7 @@ class BlobCheck {
   const Done done_;
   const std::shared_ptr<Job> job_;
   Handle wait_;
-  std::shared_ptr<BlobCheck*> self_ = std::make_shared<BlobCheck*>(this);
+  Lifetime life_;
 };
 
 }  // namespace layby::store

@@ -62,16 +62,17 @@ void DiskSpace::ask_again() {
 }
 
 void DiskSpace::refresh(std::function<void()> then) {
-  workers_.submit([path = path_, &loop = loop_, &counters = counters_, weak = std::weak_ptr(self_),
-                   then = std::move(then)]() mutable {
-    // Moved on: the objects that `then` holds must be destroyed on the loop thread.
-    loop.post([answer = Answer::ask(path, counters), weak, then = std::move(then)] {
-      const auto self = weak.lock();
-      if (!self) return;
-      (*self)->take(answer);
-      then();
-    });
+  auto report = life_.guard([this, then = std::move(then)](const Answer& answer) {
+    take(answer);
+    then();
   });
+  workers_.submit(
+      [path = path_, &loop = loop_, &counters = counters_, report = std::move(report)]() mutable {
+        // Moved on: the objects that `then` holds must be destroyed on the loop thread.
+        loop.post([answer = Answer::ask(path, counters), report = std::move(report)]() mutable {
+          report(answer);
+        });
+      });
 }
 
 void DiskSpace::take(const Answer& answer) {

@@ -9,11 +9,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
+#include "layby/base/lifetime.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
 
@@ -47,7 +47,7 @@ class DiskSpace {
   std::uint64_t written_before_ = 0;  // The bytes written when space_ was asked for.
   SteadyTime asked_at_;
   bool asking_ = false;
-  std::shared_ptr<DiskSpace*> self_ = std::make_shared<DiskSpace*>(this);
+  Lifetime life_;
 };
 
 }  // namespace layby::store
