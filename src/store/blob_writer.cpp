@@ -26,11 +26,12 @@ constexpr int kTurnBlocks = 8;
 class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
  public:
   Jobs(std::shared_ptr<Core> core, std::shared_ptr<DigestLane> lane, const oci::Digest& digest,
-       std::optional<std::uint64_t> indexed_bytes, std::weak_ptr<DiskBlobWriter*> writer)
+       std::optional<std::uint64_t> indexed_bytes, DiskBlobWriter& writer, Lifetime::Watch watch)
       : core_(std::move(core)),
         lane_(std::move(lane)),
         digest_(digest),
-        writer_(std::move(writer)),
+        writer_(writer),
+        watch_(std::move(watch)),
         file_(core_->files, digest, indexed_bytes, stopped_) {}
   ~Jobs();
 
@@ -61,7 +62,9 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   const std::shared_ptr<Core> core_;
   const std::shared_ptr<DigestLane> lane_;
   const oci::Digest digest_;
-  const std::weak_ptr<DiskBlobWriter*> writer_;
+  // The writer is used on the loop thread only, and only while it lives.
+  DiskBlobWriter& writer_;
+  const Lifetime::Watch watch_;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> keep_ = true;
   WriteQueue queue_;
@@ -169,11 +172,10 @@ void DiskBlobWriter::Jobs::commit(WallTime now) {
   entry.committed = [self = shared_from_this()] {
     self->lane_->lane.submit([self] { self->file_.settle(); });
   };
-  entry.done = [writer = writer_](const Status& committed) {
-    const auto alive = writer.lock();
-    if (!alive) return;
-    if (committed.ok()) return (*alive)->events_.on_published();
-    (*alive)->events_.on_writer_error(committed.error());
+  entry.done = [&writer = writer_, watch = watch_](const Status& committed) {
+    if (watch.ended()) return;
+    if (committed.ok()) return writer.events_.on_published();
+    writer.events_.on_writer_error(committed.error());
   };
   core_->commits->add(std::move(entry));
 }
@@ -187,8 +189,8 @@ Status DiskBlobWriter::Jobs::put_record(WriteTxn& txn, const BlobRecord& record)
 }
 
 void DiskBlobWriter::Jobs::tell(std::function<void(DiskBlobWriter&)> call) {
-  core_->loop.post([writer = writer_, call = std::move(call)] {
-    if (const auto alive = writer.lock()) call(**alive);
+  core_->loop.post([&writer = writer_, watch = watch_, call = std::move(call)] {
+    if (!watch.ended()) call(writer);
   });
 }
 
@@ -208,8 +210,8 @@ DiskBlobWriter::DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<Diges
                                cache::BlobWriterEvents& events)
     : events_(events),
       clock_(clock),
-      jobs_(std::make_shared<Jobs>(std::move(core), std::move(lane), digest, indexed_bytes,
-                                   std::weak_ptr(self_))) {
+      jobs_(std::make_shared<Jobs>(std::move(core), std::move(lane), digest, indexed_bytes, *this,
+                                   life_.watch())) {
   jobs_->open();
 }
 

@@ -15,9 +15,11 @@
 #include <string_view>
 
 #include "layby/base/clock.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/store.h"
 #include "layby/event/workers.h"
 #include "store/core.h"
+#include "store/digest_lanes.h"
 #include "store/growing_file.h"
 
 namespace layby::store {
@@ -48,7 +50,7 @@ class DiskBlobWriter final : public cache::BlobWriter {
   const Clock& clock_;
   std::shared_ptr<GrowingFile> file_;
   std::uint64_t queued_bytes_ = 0;
-  std::shared_ptr<DiskBlobWriter*> self_ = std::make_shared<DiskBlobWriter*>(this);
+  const Lifetime life_;  // Declared before jobs_, which watch it.
   const std::shared_ptr<Jobs> jobs_;
 };
 

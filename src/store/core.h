@@ -7,7 +7,6 @@
 #ifndef LAYBY_STORE_CORE_H_
 #define LAYBY_STORE_CORE_H_
 
-#include <atomic>
 #include <cassert>
 #include <memory>
 #include <string>
@@ -16,24 +15,11 @@
 #include "layby/base/counters.h"
 #include "layby/base/fd.h"
 #include "layby/event/loop.h"
-#include "layby/event/workers.h"
 #include "layby/events/events.h"
 #include "store/blob_files.h"
 #include "store/commit_queue.h"
-#include "store/grants.h"
 
 namespace layby::store {
-
-// Runs all file work on one digest in order. Invariant: no user count is negative.
-struct DigestLane {
-  explicit DigestLane(event::Lane made) : lane(std::move(made)) {}
-  event::Lane lane;
-  // Writers that have the partial file, or the published file, open. A file with users must
-  // stay in its place, even if no bytes are coming.
-  std::atomic<int> partial_users = 0;
-  std::atomic<int> published_users = 0;
-  Grants grants;
-};
 
 class Core {
  public:

@@ -3,7 +3,7 @@
 // Opens the folder in order (lock, folders, index, leftovers of a crash), and implements the
 // store's calls over index, files and writers. Damaged records and files are dropped, so that
 // they are fetched again. Invariant: a callback of a job never runs after the store is
-// destroyed (alive_).
+// destroyed (life_).
 
 #include "layby/store/disk_store.h"
 
@@ -18,12 +18,16 @@
 #include "store/blob_writer.h"
 #include "store/catalog.h"
 #include "store/core.h"
+#include "store/digest_lanes.h"
 #include "store/disk_error.h"
 #include "store/disk_space.h"
 #include "store/folder_lock.h"
+#include "store/partials.h"
 #include "store/reach.h"
+#include "store/removals.h"
 #include "store/scrub.h"
 #include "store/touches.h"
+#include "store/trash.h"
 
 namespace layby::store {
 namespace {
@@ -34,25 +38,6 @@ constexpr std::chrono::hours kTouchesStay{6};
 
 // Entries of closed files stay in open_ until it has this many entries.
 constexpr std::size_t kOpenBeforePurge = 256;
-
-// A failed lookup counts as indexed, so that it deletes nothing.
-bool is_indexed(Core& core, const oci::Digest& digest) {
-  Result<ReadTxn> txn = core.commits->index().snapshot();
-  if (!txn) return true;
-  const auto record = txn->find_blob(digest);
-  return !record || record->has_value();
-}
-
-// Settles a file with both names, left by a fill that was killed between linking the file
-// and removing its partial name. If the index knows the blob, the partial name goes, else the
-// published name. Returns whether the partial file is gone.
-bool settle_linked(Core& core, const oci::Digest& digest) {
-  const bool known = is_indexed(core, digest);
-  const Status removed =
-      known ? core.files.remove_partial(digest) : core.files.remove_published(digest);
-  if (!removed) log::warn("{}", removed.error().message);
-  return known && removed.ok();
-}
 
 }  // namespace
 
@@ -83,7 +68,10 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
       clock_(clock),
       space_(std::make_unique<DiskSpace>(options.data_dir, core_->loop, workers, clock,
                                          core_->counters)),
+      lanes_(std::make_unique<DigestLanes>(workers)),
       touches_(std::make_unique<Touches>()),
+      removals_(std::make_unique<Removals>(Removal::Context{
+          core_, workers, clock, *lanes_, *space_, [this] { return blobs_being_read(); }})),
       scrub_(std::make_unique<Scrub>(
           ScrubOptions{options.scrub_every, options.scrub_rate},
           Scrub::Context{
@@ -95,11 +83,9 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
                 const auto record = blob_record(digest);
                 if (record) drop_damaged(digest, record->size_bytes);
               }})) {
-  core_->commits->on_recovered([this, weak = std::weak_ptr(alive_)] {
-    if (!weak.expired()) recovered();
-  });
-  sweep_partials(options.keep_partials_for);
-  empty_trash();
+  core_->commits->on_recovered(life_.guard([this] { recovered(); }));
+  delete_left_partials(options.keep_partials_for);
+  removals_->empty_trash();
   scrub_->start();
 }
 
@@ -161,7 +147,7 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
 // Runs in the digest's lane, so that it can't interfere with a writer that publishes. Checks
 // the file again there, since a writer may have published the blob after the lookup.
 void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes) {
-  const std::shared_ptr<DigestLane> lane = lane_of(digest);
+  const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
   lane->lane.submit([core = core_, lane, digest, expected_bytes] {
     const std::string path = core->files.published_path(digest);
     struct stat info {};
@@ -210,14 +196,12 @@ std::vector<std::string> DiskStore::list_tags(const std::string& upstream,
 
 DiskStore::Done DiskStore::while_alive(Done done) {
   if (!done) return nullptr;
-  return [alive = std::weak_ptr(alive_), done = std::move(done)](Status status) {
-    if (!alive.expired()) done(std::move(status));
-  };
+  return life_.guard(std::move(done));
 }
 
 void DiskStore::put_manifest(const oci::Digest& digest, cache::StoredManifest manifest, Done done) {
   core_->commits->add(
-      [lane = known_lane(digest), digest, manifest = std::move(manifest),
+      [lane = lanes_->find(digest), digest, manifest = std::move(manifest),
        now = clock_.wall_now()](WriteTxn& txn) {
         const ManifestRecord record{now, manifest.media_type, *manifest.bytes};
         const Status put = txn.put_manifest(digest, record);
@@ -231,65 +215,18 @@ void DiskStore::put_tag(const cache::TagKey& key, const cache::StoredTag& tag, D
                       while_alive(std::move(done)));
 }
 
-std::shared_ptr<DigestLane> DiskStore::lane_of(const oci::Digest& digest) {
-  std::erase_if(lanes_, [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<DigestLane>& known = lanes_[digest];
-  std::shared_ptr<DigestLane> lane = known.lock();
-  if (!lane) known = lane = std::make_shared<DigestLane>(workers_.make_lane());
-  return lane;
-}
-
-std::shared_ptr<DigestLane> DiskStore::known_lane(const oci::Digest& digest) const {
-  const auto known = lanes_.find(digest);
-  return known == lanes_.end() ? nullptr : known->second.lock();
-}
-
 std::unique_ptr<cache::BlobWriter> DiskStore::write_blob(const oci::Digest& digest,
                                                          cache::BlobWriterEvents& events) {
-  return std::make_unique<DiskBlobWriter>(core_, lane_of(digest), digest, find_blob(digest), clock_,
-                                          events);
+  return std::make_unique<DiskBlobWriter>(core_, lanes_->get(digest), digest, find_blob(digest),
+                                          clock_, events);
 }
 
-// Partial files are few: one for each fill that was under way. Deleting a large file may
-// take a while, so that is done in the digest's lane, after the work of a writer that resumes
-// the file meanwhile.
-void DiskStore::sweep_partials(std::chrono::hours keep_for) {
+// Posted, so that a writer that is made right after the start comes first.
+void DiskStore::delete_left_partials(std::chrono::hours keep_for) {
   const WallTime before = clock_.wall_now() - keep_for;
-  std::vector<oci::Digest> stale;
-  for (const PartialFile& partial : core_->files.list_partials(before)) {
-    core_->files.partial_bytes() += partial.size_bytes;
-    if (partial.linked && settle_linked(*core_, partial.digest)) continue;
-    if (partial.written_at < before) stale.push_back(partial.digest);
-  }
-  if (stale.empty()) return;
-  // Posted, so that a writer that is made right after the start comes first.
-  core_->loop.post([this, stale, before, weak = std::weak_ptr(alive_)] {
-    if (!weak.expired()) remove_idle(stale, before, [] {});
-  });
-}
-
-// Removes the partial files that no writer has and nobody has written to since `before`,
-// then calls `then` on the loop.
-void DiskStore::remove_idle(const std::vector<oci::Digest>& digests, WallTime before,
-                            std::function<void()> then) {
-  if (digests.empty()) return then();
-  const auto left = std::make_shared<std::size_t>(digests.size());
-  const auto all_done = std::make_shared<std::function<void()>>(std::move(then));
-  for (const oci::Digest& digest : digests) {
-    const std::shared_ptr<DigestLane> lane = lane_of(digest);
-    lane->lane.submit([core = core_, lane, digest, before, weak = std::weak_ptr(alive_), left,
-                       all_done = all_done]() mutable {
-      if (lane->partial_users == 0) {
-        const bool indexed = is_indexed(*core, digest);
-        const Status removed = core->files.remove_partial_older_than(digest, before, indexed);
-        if (!removed) log::warn("{}", removed.error().message);
-      }
-      core->loop.post([weak, left, all_done = std::move(all_done)] {
-        assert(*left > 0);
-        if (!weak.expired() && --*left == 0) (*all_done)();
-      });
-    });
-  }
+  core_->loop.post(life_.guard([this, before, left = settle_partials(*core_, before)] {
+    delete_old_partials(core_, *lanes_, left, before, [] {});
+  }));
 }
 
 void DiskStore::recovered() {
@@ -321,7 +258,7 @@ void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
         revoke_open(digest);  // A reader may have opened it before the index forgot it.
         // If the commit failed, the record is now of a missing file, and open_blob() drops it.
         move_away(digest, inode, [this, digest, user, then] {
-          forget_trash({digest});
+          forget_trash(core_, workers_, *lanes_, {digest});
           if (on_damaged_) on_damaged_(digest, *user);
           then();
         });
@@ -330,16 +267,15 @@ void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
 
 void DiskStore::move_away(const oci::Digest& digest, std::uint64_t inode,
                           std::function<void()> then) {
-  const std::shared_ptr<DigestLane> lane = lane_of(digest);
-  lane->lane.submit([core = core_, lane, digest, inode, weak = std::weak_ptr(alive_),
-                     then = std::move(then)]() mutable {
-    if (Status moved = core->files.quarantine(digest, inode); !moved) {
-      log::error("{}", moved.error().message);
-    }
-    core->loop.post([weak, then = std::move(then)] {
-      if (!weak.expired()) then();
-    });
-  });
+  const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
+  lane->lane.submit(
+      [core = core_, lane, digest, inode, then = life_.guard(std::move(then))]() mutable {
+        if (Status moved = core->files.quarantine(digest, inode); !moved) {
+          log::error("{}", moved.error().message);
+        }
+        // Moved on: the objects that `then` holds must be destroyed on the loop thread.
+        core->loop.post(std::move(then));
+      });
 }
 
 void DiskStore::touch_blob(const oci::Digest& digest) { touch({ContentKind::kBlob, digest}); }
@@ -378,6 +314,23 @@ cache::StoreUsage DiskStore::usage() const {
   return usage;
 }
 
+std::set<oci::Digest> DiskStore::blobs_being_read() const {
+  std::set<oci::Digest> blobs;
+  for (const auto& [digest, file] : open_) {
+    if (!file.expired()) blobs.insert(digest);
+  }
+  return blobs;
+}
+
+void DiskStore::evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) {
+  write_touches();  // Commits run in order, so the eviction sees these uses.
+  removals_->start(Removal::LowestRanks{bytes}, std::move(done));
+}
+
+void DiskStore::evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) {
+  removals_->start(Removal::Image{key}, std::move(done));
+}
+
 void DiskStore::pin(const cache::TagKey& key, cache::Given<bool> done) {
   const auto before = std::make_shared<bool>(false);
   core_->commits->add(
@@ -413,17 +366,17 @@ void DiskStore::set_list_pins(std::vector<cache::TagKey> keys, Done done) {
 }
 
 void DiskStore::list_images(cache::Given<cache::Catalog> done) {
-  workers_.submit_long([core = core_, touches = touches_->all(), weak = std::weak_ptr(alive_),
-                        done = std::move(done)]() mutable {
-    Index& index = core->commits->index();
-    Result<ReadTxn> txn = index.snapshot();
-    auto catalog =
-        txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
-    // Moved on: the objects that `done` holds must be destroyed on the loop thread.
-    core->loop.post([catalog = std::move(catalog), weak, done = std::move(done)] {
-      if (!weak.expired()) done(catalog);
-    });
-  });
+  workers_.submit_long(
+      [core = core_, touches = touches_->all(), done = life_.guard(std::move(done))]() mutable {
+        Index& index = core->commits->index();
+        Result<ReadTxn> txn = index.snapshot();
+        auto catalog =
+            txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
+        // Moved on: the objects that `done` holds must be destroyed on the loop thread.
+        core->loop.post([catalog = std::move(catalog), done = std::move(done)]() mutable {
+          done(std::move(catalog));
+        });
+      });
 }
 
 void DiskStore::verify() { scrub_->run_now(); }

@@ -8,12 +8,13 @@
 
 #include "layby/store/disk_store.h"
 #include "store/core.h"
+#include "store/digest_lanes.h"
 
 namespace layby::store {
 
 cache::GrantState DiskStore::grant_state(const oci::Digest& digest,
                                          const cache::RepositoryKey& repository) const {
-  const auto lane = known_lane(digest);
+  const auto lane = lanes_->find(digest);
   const auto given = lane ? lane->grants.grant_state(repository) : cache::GrantState::kPublic;
   if (given == cache::GrantState::kGranted) return given;
   const auto indexed = indexed_grant_state(digest, repository);
@@ -41,7 +42,7 @@ cache::GrantState DiskStore::indexed_grant_state(const oci::Digest& digest,
 // Each grant is written, even if an equal grant was written before: an eviction between the
 // two may erase the earlier grant.
 void DiskStore::grant(const oci::Digest& digest, const cache::RepositoryKey& repository) {
-  const std::shared_ptr<DigestLane> lane = lane_of(digest);
+  const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
   lane->grants.add(repository);
   core_->commits->add([lane, digest](WriteTxn& txn) { return lane->grants.put(txn, digest); },
                       while_alive([this, lane, digest](const Status& status) {

@@ -19,7 +19,7 @@ namespace layby::store {
 class Grants {
  public:
   void add(const cache::RepositoryKey& repository);
-  // kOpen when there are no grants.
+  // kPublic when there are no grants.
   cache::GrantState grant_state(const cache::RepositoryKey& repository) const;
   Status put(WriteTxn& txn, const oci::Digest& digest) const;
 

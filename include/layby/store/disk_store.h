@@ -15,12 +15,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/operator_store.h"
 #include "layby/cache/store.h"
 #include "layby/event/loop.h"
@@ -50,8 +52,10 @@ struct Options {
 std::string suspicion_path(const std::string& data_dir);
 
 class Core;
+class DigestLanes;
 class DiskFile;
 class DiskSpace;
+class Removals;
 class Scrub;
 class Touches;
 struct BlobRecord;
@@ -114,28 +118,17 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
             const Clock& clock);
 
   std::optional<BlobRecord> blob_record(const oci::Digest& digest) const;
-  std::shared_ptr<DigestLane> lane_of(const oci::Digest& digest);
-  std::shared_ptr<DigestLane> known_lane(const oci::Digest& digest) const;
   cache::GrantState indexed_grant_state(const oci::Digest& digest,
                                         const cache::RepositoryKey& repository) const;
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
-  void sweep_partials(std::chrono::hours keep_for);
-  void empty_trash();
+  void delete_left_partials(std::chrono::hours keep_for);
+  std::set<oci::Digest> blobs_being_read() const;
   void recovered();
   void revoke_open(const oci::Digest& digest);
   void set_aside(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
   void write_touches();
   void move_away(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
   void touch(const Content& content);
-  struct Removal;
-  void commit_eviction(const std::shared_ptr<Removal>& removal);
-  void remove_files(const std::shared_ptr<Removal>& removal);
-  void finish_removal(const std::shared_ptr<Removal>& removal);
-  void report_removal(const std::shared_ptr<Removal>& removal);
-  void remove_idle_partials(std::function<void()> then);
-  void remove_idle(const std::vector<oci::Digest>& digests, WallTime before,
-                   std::function<void()> then);
-  void forget_trash(std::vector<oci::Digest> digests);
   Done while_alive(Done done);
   void on_failed_lookup(const std::string& what, const Error& error) const;
   template <typename T>
@@ -145,18 +138,17 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   event::Workers& workers_;
   const Clock& clock_;
   const std::unique_ptr<DiskSpace> space_;
-  // All file work on one digest runs in order, through one lane, which lives as long as it
-  // has work or users.
-  std::unordered_map<oci::Digest, std::weak_ptr<DigestLane>> lanes_;
+  const std::unique_ptr<DigestLanes> lanes_;
   // Lanes with grants that could not be written. The grants hold while their lane lives.
   std::unordered_map<oci::Digest, std::shared_ptr<DigestLane>> unwritten_grants_;
   // Open stored blobs: readers share the file, and eviction spares the blob.
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;
   Handle touch_timer_;
+  const std::unique_ptr<Removals> removals_;
   const std::unique_ptr<Scrub> scrub_;
   OnDamaged on_damaged_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime life_;
 };
 
 }  // namespace layby::store

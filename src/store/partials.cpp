@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Partial files are few: one for each fill that is or was under way. Deleting a large file
+// may take a while, so each is deleted in its digest's lane, after the work of a writer that
+// resumes the file meanwhile.
+
+#include "store/partials.h"
+
+#include <cassert>
+#include <cstddef>
+#include <utility>
+
+#include "layby/base/log.h"
+
+namespace layby::store {
+namespace {
+
+// A failed lookup counts as indexed, so that it deletes nothing.
+bool is_indexed(Core& core, const oci::Digest& digest) {
+  Result<ReadTxn> txn = core.commits->index().snapshot();
+  if (!txn) return true;
+  const auto record = txn->find_blob(digest);
+  return !record || record->has_value();
+}
+
+// Settles a file with both names, left by a fill that was killed between linking the file
+// and removing its partial name. If the index knows the blob, the partial name goes, else the
+// published name. Returns whether the partial file is gone.
+bool settle_linked(Core& core, const oci::Digest& digest) {
+  const bool known = is_indexed(core, digest);
+  const Status removed =
+      known ? core.files.remove_partial(digest) : core.files.remove_published(digest);
+  if (!removed) log::warn("{}", removed.error().message);
+  return known && removed.ok();
+}
+
+void delete_if_old(Core& core, const DigestLane& lane, const oci::Digest& digest, WallTime before) {
+  if (lane.partial_users > 0) return;
+  const bool indexed = is_indexed(core, digest);
+  const Status removed = core.files.remove_partial_older_than(digest, before, indexed);
+  if (!removed) log::warn("{}", removed.error().message);
+}
+
+}  // namespace
+
+std::vector<oci::Digest> settle_partials(Core& core, WallTime before) {
+  std::vector<oci::Digest> old;
+  for (const PartialFile& partial : core.files.list_partials(before)) {
+    core.files.partial_bytes() += partial.size_bytes;
+    if (partial.linked && settle_linked(core, partial.digest)) continue;
+    if (partial.written_at < before) old.push_back(partial.digest);
+  }
+  return old;
+}
+
+std::vector<oci::Digest> list_old_partials(const Core& core, WallTime before) {
+  std::vector<oci::Digest> old;
+  for (const PartialFile& partial : core.files.list_partials(before)) {
+    if (partial.written_at < before) old.push_back(partial.digest);
+  }
+  return old;
+}
+
+void delete_old_partials(const std::shared_ptr<Core>& core, DigestLanes& lanes,
+                         const std::vector<oci::Digest>& digests, WallTime before,
+                         std::function<void()> then) {
+  if (digests.empty()) return then();
+  const auto left = std::make_shared<std::size_t>(digests.size());
+  const auto all_done = std::make_shared<std::function<void()>>(std::move(then));
+  for (const oci::Digest& digest : digests) {
+    const std::shared_ptr<DigestLane> lane = lanes.get(digest);
+    lane->lane.submit([core, lane, digest, before, left, all_done = all_done]() mutable {
+      delete_if_old(*core, *lane, digest, before);
+      // Moved on: the objects that `then` holds must be destroyed on the loop thread.
+      core->loop.post([left, all_done = std::move(all_done)] {
+        assert(*left > 0);
+        if (--*left == 0) (*all_done)();
+      });
+    });
+  }
+}
+
+}  // namespace layby::store
