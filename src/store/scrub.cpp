@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "layby/base/log.h"
-#include "store/records.h"
 
 namespace layby::store {
 namespace {
@@ -35,6 +34,30 @@ Status mark_partials_private(const Core& core, WriteTxn& txn) {
   return {};
 }
 
+// A damaged note counts as absent.
+Result<std::optional<ScrubNote>> read_note(Core& core) {
+  Result<ReadTxn> txn = core.commits->index().snapshot();
+  if (!txn) return std::move(txn).error();
+  auto note = txn->find_note(Index::kScrubNote);
+  if (!note) return std::move(note).error();
+  if (!note->has_value()) return std::optional<ScrubNote>();
+  const Result<ScrubNote> decoded = decode_scrub(**note);
+  return decoded ? std::optional(*decoded) : std::optional<ScrubNote>();
+}
+
+// The next blobs of the index after `after`; none at its end.
+Result<std::vector<oci::Digest>> list_blobs(Core& core, const std::optional<oci::Digest>& after) {
+  std::vector<oci::Digest> digests;
+  Result<ReadTxn> txn = core.commits->index().snapshot();
+  if (!txn) return std::move(txn).error();
+  const Status read = txn->each_blob(after, [&](const oci::Digest& digest, const BlobRecord&) {
+    digests.push_back(digest);
+    return digests.size() < kAhead;
+  });
+  if (!read) return read.error();
+  return digests;
+}
+
 }  // namespace
 
 Scrub::Scrub(const ScrubOptions& options, Context context)
@@ -46,55 +69,80 @@ Scrub::Scrub(const ScrubOptions& options, Context context)
 
 // Saves the position, so that the next run resumes here.
 Scrub::~Scrub() {
-  if (walk_ == Walk::kIndex && unsaved_blobs_ > 0) save();
+  if (state_ == State::kPass && unsaved_blobs_ > 0) save();
 }
 
-// Runs `ask` with a transaction on a helper, and `take` with its result on the loop,
-// unless another walk has begun.
+void Scrub::enter(State state) {
+  [[maybe_unused]] const auto may_follow = [this, state] {
+    if (state == State::kFiles) return true;  // An index may be made anew at any time.
+    switch (state_) {
+      case State::kWaiting:
+        return state == State::kStarting || state == State::kPass;
+      case State::kStarting:
+        return state == State::kWaiting || state == State::kPass;
+      case State::kFailed:
+        return state == State::kPass;
+      case State::kFiles:
+        return state == State::kFilesDone;
+      case State::kFilesDone:
+        return state == State::kWaiting;
+      case State::kPass:
+        return state == State::kPass || state == State::kWaiting || state == State::kFailed;
+    }
+    return false;
+  };
+  assert(may_follow());
+  state_ = state;
+}
+
+// Runs `ask` on a helper, and `take` with its answer on the loop, unless another walk has
+// begun.
 template <typename Ask, typename Take>
 void Scrub::ask_helper(Ask ask, Take take) {
-  context_.workers.submit_long(
-      [core = context_.core, weak = std::weak_ptr(self_), number = walk_number_, ask, take] {
-        auto result = ask(*core);
-        core->loop.post([weak, number, take, result = std::move(result)] {
-          const auto self = weak.lock();
-          if (self && (*self)->walk_number_ == number) take(**self, result);
-        });
-      });
+  context_.workers.submit_long([core = context_.core, ask, take = walk_->guard(std::move(take))] {
+    core->loop.post([take, answer = ask(*core)]() mutable { take(answer); });
+  });
 }
 
 void Scrub::start() {
   if (context_.core->commits->index().needs_rebuild()) return begin_files();
-  const auto read_note = [](Core& core) -> std::optional<ScrubNote> {
-    Result<ReadTxn> txn = core.commits->index().snapshot();
-    if (!txn) return std::nullopt;
-    const auto note = txn->find_note(Index::kScrubNote);
-    if (!note || !note->has_value()) return std::nullopt;
-    const Result<ScrubNote> decoded = decode_scrub(**note);
-    return decoded ? std::optional(*decoded) : std::nullopt;
-  };
-  ask_helper(read_note, [](Scrub& self, const std::optional<ScrubNote>& note) {
-    if (!note) return self.save(), self.wait_for_next_pass();
-    assert(self.walk_ == Walk::kNone);
-    self.pass_began_ = note->began;
-    self.pass_ended_ = note->ended;
-    if (!note->last) return self.wait_for_next_pass();
-    self.last_ = self.done_ = note->last;
-    self.walk_ = Walk::kIndex;
-    self.next();
+  enter(State::kStarting);
+  ask_helper(read_note, [this](const Result<std::optional<ScrubNote>>& note) {
+    if (note) return resume(*note);
+    count(context_.core->counters.store_errors);
+    log::error("can't read the note of the check of stored blobs: {}", note.error().message);
+    enter(State::kWaiting);
+    wait_for_next_pass();
   });
+}
+
+void Scrub::resume(const std::optional<ScrubNote>& note) {
+  assert(state_ == State::kStarting);
+  if (note) {
+    pass_began_ = note->began;
+    pass_ended_ = note->ended;
+    last_ = done_ = note->last;
+  }
+  if (last_) {
+    enter(State::kPass);
+    return next();
+  }
+  enter(State::kWaiting);
+  if (!note) save();
+  wait_for_next_pass();
 }
 
 void Scrub::run_now() {
   on_demand_ = true;
-  if (walk_ == Walk::kFiles) return;
+  if (state_ == State::kFiles || state_ == State::kFilesDone) return;
   begin_pass();
 }
 
 cache::ScrubStatus Scrub::status() const {
   cache::ScrubStatus status;
-  status.running = walk_ != Walk::kNone;
-  status.rebuilding = walk_ == Walk::kFiles;
+  // A failed pass begins again, so it isn't over.
+  status.running = state_ != State::kWaiting && state_ != State::kStarting;
+  status.rebuilding = state_ == State::kFiles || state_ == State::kFilesDone;
   status.on_demand = on_demand_;
   status.checked_blobs = checked_blobs_;
   status.checked_bytes = checked_bytes_;
@@ -103,9 +151,11 @@ cache::ScrubStatus Scrub::status() const {
   return status;
 }
 
-void Scrub::begin_walk(Walk walk) {
-  ++walk_number_;
-  walk_ = walk;
+void Scrub::begin_walk(State walk) {
+  assert(walk == State::kFiles || walk == State::kPass);
+  enter(walk);
+  walk_.emplace();
+  timer_.reset();
   check_.reset();
   ahead_.clear();
   last_.reset();
@@ -114,35 +164,29 @@ void Scrub::begin_walk(Walk walk) {
 }
 
 void Scrub::begin_pass() {
-  begin_walk(Walk::kIndex);
+  begin_walk(State::kPass);
   pass_began_ = context_.clock.wall_now();
   next();
 }
 
 void Scrub::begin_files() {
   log::info("rebuilding the index from the blob files");
-  begin_walk(Walk::kFiles);
+  begin_walk(State::kFiles);
   shelf_ = 0;
   generation_ = context_.core->commits->index().generation();
   next();
 }
 
 void Scrub::next() {
-  assert(walk_ != Walk::kNone && !check_);
-  if (ahead_.empty()) return refill();
+  assert((state_ == State::kFiles || state_ == State::kPass) && !check_);
+  if (ahead_.empty()) return state_ == State::kFiles ? refill_from_files() : refill_from_index();
   const oci::Digest digest = ahead_.front();
   ahead_.pop_front();
   check(digest);
 }
 
-void Scrub::refill() {
-  assert(ahead_.empty());
-  if (walk_ == Walk::kFiles) return refill_from_files();
-  if (walk_ == Walk::kIndex) return refill_from_index();
-}
-
 void Scrub::refill_from_files() {
-  assert(shelf_ <= 2 * BlobFiles::kShelves);
+  assert(ahead_.empty() && shelf_ <= 2 * BlobFiles::kShelves);
   if (shelf_ == 2 * BlobFiles::kShelves) return end_files();
   const auto list = [shelf = shelf_++](Core& core) {
     const ShaKind kind = shelf < BlobFiles::kShelves ? ShaKind::kSha256 : ShaKind::kSha512;
@@ -154,29 +198,21 @@ void Scrub::refill_from_files() {
     }
     return unknown;
   };
-  ask_helper(list, [](Scrub& self, const std::vector<oci::Digest>& digests) {
-    self.ahead_.assign(digests.begin(), digests.end());
-    self.next();
+  ask_helper(list, [this](const std::vector<oci::Digest>& digests) {
+    ahead_.assign(digests.begin(), digests.end());
+    next();
   });
 }
 
 void Scrub::refill_from_index() {
-  const auto list = [after = last_](Core& core) {
-    std::vector<oci::Digest> digests;
-    Result<ReadTxn> txn = core.commits->index().snapshot();
-    if (!txn) return digests;
-    const Status read = txn->each_blob(after, [&](const oci::Digest& digest, const BlobRecord&) {
-      digests.push_back(digest);
-      return digests.size() < kAhead;
-    });
-    if (!read) log::error("{}", read.error().message);
-    return digests;
-  };
-  ask_helper(list, [](Scrub& self, const std::vector<oci::Digest>& digests) {
-    if (digests.empty()) return self.end_pass();
-    self.last_ = digests.back();
-    self.ahead_.assign(digests.begin(), digests.end());
-    self.next();
+  assert(ahead_.empty());
+  const auto list = [after = last_](Core& core) { return list_blobs(core, after); };
+  ask_helper(list, [this](const Result<std::vector<oci::Digest>>& digests) {
+    if (!digests) return fail_pass(digests.error());
+    if (digests->empty()) return end_pass();
+    last_ = digests->back();
+    ahead_.assign(digests->begin(), digests->end());
+    next();
   });
 }
 
@@ -189,9 +225,9 @@ void Scrub::check(const oci::Digest& digest) {
 }
 
 void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
-  assert(walk_ != Walk::kNone && check_);
+  assert((state_ == State::kFiles || state_ == State::kPass) && check_);
   over_ = std::move(check_);
-  if (walk_ == Walk::kIndex) done_ = digest;
+  if (state_ == State::kPass) done_ = digest;
   if (checked.state != BlobState::kGone) {
     ++checked_blobs_;
     checked_bytes_ += checked.size_bytes;
@@ -199,17 +235,13 @@ void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
   }
   if (checked.state == BlobState::kDamaged) {
     ++bad_blobs_;
-    const auto go_on = [weak = std::weak_ptr(self_), number = walk_number_] {
-      const auto self = weak.lock();
-      if (self && (*self)->walk_number_ == number) (*self)->next();
-    };
-    return context_.set_aside(digest, checked.inode, go_on);
+    return context_.set_aside(digest, checked.inode, walk_->guard([this] { next(); }));
   }
-  if (checked.state == BlobState::kGone && walk_ == Walk::kIndex) context_.look_again(digest);
-  if (walk_ == Walk::kFiles) put_back(digest, checked);
+  if (checked.state == BlobState::kGone && state_ == State::kPass) context_.look_again(digest);
+  if (state_ == State::kFiles) put_back(digest, checked);
   unsaved_bytes_ += checked.size_bytes;
   const bool many = ++unsaved_blobs_ >= kSaveEveryBlobs || unsaved_bytes_ >= kSaveEveryBytes;
-  if (many && walk_ == Walk::kIndex) save();
+  if (many && state_ == State::kPass) save();
   next();
 }
 
@@ -228,9 +260,8 @@ void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
 }
 
 void Scrub::end_pass() {
-  assert(walk_ == Walk::kIndex);
+  enter(State::kWaiting);
   context_.core->events.tell(events::ScrubEnded{checked_blobs_, checked_bytes_, bad_blobs_});
-  walk_ = Walk::kNone;
   on_demand_ = false;
   last_.reset();
   done_.reset();
@@ -239,29 +270,36 @@ void Scrub::end_pass() {
   wait_for_next_pass();
 }
 
+// The pass isn't whole, so its end isn't saved. A pass on demand stays one.
+void Scrub::fail_pass(const Error& error) {
+  enter(State::kFailed);
+  count(context_.core->counters.store_errors);
+  log::error("the check of stored blobs has failed and will begin again: {}", error.message);
+  CommitQueue& commits = *context_.core->commits;
+  if (commits.index().needs_recovery()) commits.recover();
+  timer_ = context_.core->loop.after(options_.retry_after, [this] { begin_pass(); });
+}
+
 // The walk of the files ends with a commit after the commits of all found blobs. This commit
 // erases the note for a rebuild, unless the index was set aside meanwhile.
 void Scrub::end_files() {
-  assert(walk_ == Walk::kFiles);
+  enter(State::kFilesDone);
   context_.core->commits->add(
       [core = context_.core, generation = generation_](WriteTxn& txn) -> Status {
         if (core->commits->index().generation() != generation) return {};
         if (Status marked = mark_partials_private(*core, txn); !marked) return marked;
         return txn.erase_note(Index::kRebuildNote);
       },
-      [weak = std::weak_ptr(self_), number = walk_number_](const Status& status) {
-        const auto self = weak.lock();
-        if (self && (*self)->walk_number_ == number) (*self)->on_files_done(status.ok());
-      });
+      walk_->guard([this](const Status& status) { on_files_done(status.ok()); }));
 }
 
 void Scrub::on_files_done(bool noted) {
-  assert(walk_ == Walk::kFiles && bad_blobs_ <= checked_blobs_);
+  assert(bad_blobs_ <= checked_blobs_);
+  enter(State::kWaiting);
   if (noted) {
     context_.core->events.tell(events::IndexRebuilt{checked_blobs_ - bad_blobs_, bad_blobs_});
     context_.core->commits->index().note_rebuilt();
   }
-  walk_ = Walk::kNone;
   pass_ended_ = pass_began_ = context_.clock.wall_now();
   save();
   if (std::exchange(on_demand_, false)) return run_now();
@@ -269,14 +307,14 @@ void Scrub::on_files_done(bool noted) {
 }
 
 void Scrub::wait_for_next_pass() {
+  assert(state_ == State::kWaiting);
   if (options_.every.count() == 0) return;
   const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(
       context_.clock.wall_now() - pass_began_);
   // If the clock was set back, the period begins anew.
   const auto wait = since.count() < 0 ? options_.every : options_.every - since;
-  timer_ = context_.core->loop.after(std::max(wait, std::chrono::milliseconds(1000)), [this] {
-    if (walk_ == Walk::kNone) begin_pass();
-  });
+  timer_ = context_.core->loop.after(std::max(wait, std::chrono::milliseconds(1000)),
+                                     [this] { begin_pass(); });
 }
 
 void Scrub::save() {
@@ -288,7 +326,7 @@ void Scrub::save() {
 
 // How long to wait before the next piece, so that the pass keeps its rate.
 std::chrono::milliseconds Scrub::pace(std::uint64_t read_bytes) {
-  if (on_demand_ || walk_ == Walk::kFiles) return std::chrono::milliseconds(0);
+  if (on_demand_ || state_ == State::kFiles) return std::chrono::milliseconds(0);
   const auto now = context_.clock.steady_now();
   paced_until_ =
       std::max(paced_until_, now) +

@@ -3,8 +3,9 @@
 // Reads and verifies all stored blobs again, one pass in each period, since flash cards lose
 // bits. A pass is slow, and slower while clients pull; on demand it runs at full speed. The
 // index keeps the pass's position and its start. The same walk over the files, instead of the
-// index, puts blobs back into an index that was made anew. Loop thread. Invariants: at most
-// one step of one walk is under way, and the answer to an earlier walk's step is dropped.
+// index, puts blobs back into an index that was made anew. A pass that can't read the index
+// fails, and begins again. Loop thread. Invariants: at most one step of one walk is under
+// way, and the answer to an earlier walk's step is dropped.
 
 #ifndef LAYBY_STORE_SCRUB_H_
 #define LAYBY_STORE_SCRUB_H_
@@ -15,18 +16,22 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "layby/base/clock.h"
+#include "layby/base/lifetime.h"
 #include "layby/cache/operator_store.h"
 #include "layby/event/workers.h"
 #include "store/blob_check.h"
 #include "store/core.h"
+#include "store/records.h"
 
 namespace layby::store {
 
 struct ScrubOptions {
-  std::chrono::milliseconds every{std::chrono::hours(24 * 30)};  // 0: only on demand.
-  std::uint64_t max_rate = 8 << 20;                              // Bytes a second.
+  std::chrono::milliseconds every{std::chrono::hours(24 * 30)};    // 0: only on demand.
+  std::uint64_t max_rate = 8 << 20;                                // Bytes a second.
+  std::chrono::milliseconds retry_after{std::chrono::minutes(1)};  // After a failed pass.
 };
 
 class Scrub {
@@ -57,24 +62,28 @@ class Scrub {
   Scrub& operator=(const Scrub&) = delete;
 
  private:
-  // What the scrub is walking.
-  enum class Walk {
-    kNone,   // Nothing: it waits for the next pass.
-    kFiles,  // All shelves, for a new index.
-    kIndex,  // All blobs of the index.
+  enum class State {
+    kWaiting,    // No walk is under way. The timer begins the next pass.
+    kStarting,   // The note of an earlier run is read from the index.
+    kFiles,      // It walks all shelves, for a new index.
+    kFilesDone,  // The commit that ends the walk of the files is under way.
+    kPass,       // It walks all blobs of the index.
+    kFailed,     // The index could not be read. The timer begins the pass again.
   };
 
-  void begin_walk(Walk walk);
+  void enter(State state);
+  void begin_walk(State walk);
+  void resume(const std::optional<ScrubNote>& note);
   void begin_pass();
   void begin_files();
   void next();
-  void refill();
   void refill_from_files();
   void refill_from_index();
   void check(const oci::Digest& digest);
   void on_checked(const oci::Digest& digest, const CheckedBlob& checked);
   void put_back(const oci::Digest& digest, const CheckedBlob& checked);
   void end_pass();
+  void fail_pass(const Error& error);
   void end_files();
   void on_files_done(bool noted);
   void wait_for_next_pass();
@@ -86,12 +95,11 @@ class Scrub {
 
   const ScrubOptions options_;
   const Context context_;
-  Walk walk_ = Walk::kNone;
-  std::uint64_t walk_number_ = 0;  // Answers for an earlier walk are dropped.
+  State state_ = State::kWaiting;
   bool on_demand_ = false;
   std::deque<oci::Digest> ahead_;
-  std::optional<oci::Digest> last_;  // kIndex: the last digest that was put into ahead_.
-  std::optional<oci::Digest> done_;  // kIndex: the last digest that was checked.
+  std::optional<oci::Digest> last_;  // kPass: the last digest that was put into ahead_.
+  std::optional<oci::Digest> done_;  // kPass: the last digest that was checked.
   int shelf_ = 0;                    // kFiles: the next shelf to list.
   int generation_ = 0;               // kFiles: the generation of the index being rebuilt.
   WallTime pass_began_;
@@ -107,7 +115,7 @@ class Scrub {
   std::unique_ptr<BlobCheck> check_;
   std::unique_ptr<BlobCheck> over_;  // The last finished check; its callback may be running.
   Handle timer_;
-  std::shared_ptr<Scrub*> self_ = std::make_shared<Scrub*>(this);
+  std::optional<Lifetime> walk_{std::in_place};  // Made anew for each walk, to drop old answers.
 };
 
 }  // namespace layby::store

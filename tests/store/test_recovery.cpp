@@ -178,10 +178,16 @@ TEST_F(RecoveryTest, DamageFoundByAWriteIsHealedAndTheWriteIsDone) {
 
 // Damages the pages before a helper reads: LMDB aborts when a page changes under its cursor.
 TEST_F(RecoveryTest, DamageFoundByTheScrubIsHealed) {
+  std::vector<std::uint64_t> whole_passes;
+  const Handle listener = harness_.events().listen([&](const events::Event& event) {
+    const auto* ended = std::get_if<events::ScrubEnded>(&event);
+    if (ended != nullptr) whole_passes.push_back(ended->blobs);
+  });
   zero_pages();
   operator_store().verify();
   turn_until([&] { return counters().index_recoveries >= 1 && store().usage().blobs == 6; });
   expect_all_back();
+  EXPECT_EQ(whole_passes, std::vector<std::uint64_t>{6}) << "the failed pass isn't a whole one";
 }
 
 TEST_F(RecoveryTest, AnIndexIsOpenedAgainWithItsContentAfterAFailedWrite) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/core_test.h"
 #include "store/disk_store_test.h"
 #include "store/index.h"
 
@@ -258,6 +259,113 @@ TEST_F(ScrubTest, TheStoreMayBeDestroyedDuringACheck) {
   }
   verify();
   EXPECT_EQ(operator_store().scrub().bad_blobs, 0u);
+}
+
+// A scrub alone, over an index whose reading can be made to fail.
+class ScrubOfIndexTest : public CoreTest {
+ protected:
+  void SetUp() override {
+    CoreTest::SetUp();
+    change([](store::WriteTxn& txn) { return txn.erase_note(store::Index::kRebuildNote); });
+    index().note_rebuilt();
+    listener_ = events_.listen([this](const events::Event& event) {
+      if (std::holds_alternative<events::ScrubEnded>(event)) ++whole_passes_;
+    });
+  }
+  void TearDown() override {
+    scrub_.reset();
+    readers_.clear();
+    CoreTest::TearDown();
+  }
+  void make_scrub(std::chrono::milliseconds retry_after) {
+    store::ScrubOptions options;
+    options.retry_after = retry_after;
+    scrub_.emplace(
+        options, store::Scrub::Context{core_, *workers_, clock_,
+                                       [](const auto&, std::uint64_t, const auto& then) { then(); },
+                                       [](const oci::Digest&) {}});
+  }
+  // LMDB has a fixed number of readers: the next snapshot fails.
+  void take_all_readers() {
+    while (auto txn = index().snapshot()) readers_.push_back(*std::move(txn));
+  }
+  std::optional<store::ScrubNote> note() {
+    const auto found = index().read()->find_note(store::Index::kScrubNote);
+    if (!found || !found->has_value()) return std::nullopt;
+    return *store::decode_scrub(**found);
+  }
+  void wait_for_commits() {
+    bool done = false;
+    core_->commits->add([](store::WriteTxn&) { return Status(); },
+                        [&](const Status&) { done = true; });
+    turn_until([&] { return done; });
+  }
+
+  std::optional<store::Scrub> scrub_;
+  std::vector<store::ReadTxn> readers_;
+  Handle listener_;
+  int whole_passes_ = 0;
+};
+
+TEST_F(ScrubOfIndexTest, APassThatCannotReadTheIndexIsNoWholePass) {
+  add_blob("one");
+  make_scrub(hours(1));
+  take_all_readers();
+
+  scrub_->run_now();
+  turn_until([&] { return counters_.store_errors == 1; });
+
+  EXPECT_TRUE(scrub_->status().running) << "it will begin again";
+  EXPECT_FALSE(scrub_->status().last_ended);
+  EXPECT_EQ(whole_passes_, 0);
+  wait_for_commits();
+  EXPECT_FALSE(note());
+}
+
+TEST_F(ScrubOfIndexTest, AFailedPassBeginsAgain) {
+  add_blob("one");
+  add_blob("two");
+  make_scrub(std::chrono::milliseconds(1));
+  take_all_readers();
+
+  scrub_->run_now();
+  turn_until([&] { return counters_.store_errors >= 1; });
+  readers_.clear();
+  turn_until([&] { return !scrub_->status().running; });
+
+  EXPECT_EQ(scrub_->status().checked_blobs, 2u);
+  EXPECT_EQ(scrub_->status().last_ended, clock_.wall_now());
+  EXPECT_EQ(whole_passes_, 1);
+}
+
+TEST_F(ScrubOfIndexTest, AFailedPassBeginsAgainAtOnceOnDemand) {
+  add_blob("one");
+  make_scrub(hours(1));
+  take_all_readers();
+  scrub_->run_now();
+  turn_until([&] { return counters_.store_errors == 1; });
+  readers_.clear();
+
+  scrub_->run_now();
+  turn_until([&] { return !scrub_->status().running; });
+
+  EXPECT_EQ(scrub_->status().checked_blobs, 1u);
+}
+
+TEST_F(ScrubOfIndexTest, ANoteThatCannotBeReadIsKept) {
+  const WallTime ended = clock_.wall_now() - hours(3);
+  change([&](store::WriteTxn& txn) {
+    return txn.put_note(store::Index::kScrubNote, encode(store::ScrubNote{ended, ended, {}}));
+  });
+  make_scrub(hours(1));
+  take_all_readers();
+
+  scrub_->start();
+  turn_until([&] { return counters_.store_errors == 1; });
+  wait_for_commits();
+
+  ASSERT_TRUE(note());
+  EXPECT_EQ(note()->ended, ended);
 }
 
 }  // namespace
