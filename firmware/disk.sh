@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Makes the slots, the boot partition, the disk image and the update bundle.
+# Makes the slots, the boot partition, the disk image and the firmware file.
 
 mib=$((1 << 20))
 boot_mib=32 config_mib=64 slot_mib=64 data_mib=1
@@ -128,16 +128,16 @@ add_hybrid_mbr() {
   } | basenc --base16 -d | dd of="$1" bs=1 seek=446 conv=notrunc status=none
 }
 
-# make_bundle SLOT KEY FILE: a signed head that describes the slot, and the slot.
+# make_firmware SLOT KEY FILE: the firmware file, a signed head that describes the slot, and the slot.
 # docs/appliance.md has the format.
-make_bundle() {
-  local slot=$1 key=$2 file=$3 head=$work/bundle.head
-  printf 'layby-bundle 1\nboard=%s\nversion=%s\nbuilt=%d\nsize=%d\nsha256=%s\n' "$board" "$version" \
+make_firmware() {
+  local slot=$1 key=$2 file=$3 head=$work/firmware.head
+  printf 'layby-firmware 1\nboard=%s\nversion=%s\nbuilt=%d\nsize=%d\nsha256=%s\n' "$board" "$version" \
     "$SOURCE_DATE_EPOCH" "$(stat -c %s "$slot")" "$(sha256sum <"$slot" | cut -c 1-64)" >"$head"
-  openssl pkeyutl -sign -rawin -inkey "$key" -in "$head" -out "$work/bundle.signature"
+  openssl pkeyutl -sign -rawin -inkey "$key" -in "$head" -out "$work/firmware.signature"
   {
     cat "$head"
-    printf 'signature=%s\n' "$(od -An -v -tx1 "$work/bundle.signature" | tr -d ' \n')"
+    printf 'signature=%s\n' "$(od -An -v -tx1 "$work/firmware.signature" | tr -d ' \n')"
     cat "$slot"
   } >"$file"
 }

@@ -13,7 +13,7 @@
 namespace layby::cli {
 namespace {
 
-// A slot of 64 MiB, and 1 MiB for the bundle's head.
+// A slot of 64 MiB, and 1 MiB for the head of a firmware file.
 constexpr std::uint64_t kMaxBytes = 65U << 20;
 constexpr long kSilentSeconds = 60;  // Without a byte received.
 constexpr long kConnectSeconds = 30;
@@ -55,7 +55,7 @@ Status download(const std::string& url, const std::string& path) {
   const CURLcode code = curl_easy_perform(curl.get());
   if (code == CURLE_WRITE_ERROR) {
     if (std::ferror(file.get()) != 0) return errno_error(path, errno);
-    return Error{ErrorCode::kInvalid, "the file is larger than a bundle can be"};
+    return Error{ErrorCode::kInvalid, "the file is larger than a firmware file can be"};
   }
   if (code != CURLE_OK) {
     const std::string reason = why[0] != '\0' ? why.data() : curl_easy_strerror(code);

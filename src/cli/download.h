@@ -12,7 +12,7 @@
 namespace layby::cli {
 
 // Writes the content of `url` (http or https, redirects followed) to the file `path`. Fails
-// when no byte arrives for a minute, or when the content is larger than a bundle can be.
+// when no byte arrives for a minute, or when the content is larger than a firmware file can be.
 Status download(const std::string& url, const std::string& path);
 
 }  // namespace layby::cli

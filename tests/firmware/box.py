@@ -98,7 +98,7 @@ def new_hub(**options: Any) -> Hub:
     return Hub(host=HOST, cdn_host=CDN, **options)
 
 
-def bundle(name: str = f"layby-{BOARD}.bundle") -> Path:
+def firmware(name: str = f"layby-{BOARD}.firmware") -> Path:
     return IMAGES / name
 
 
@@ -308,14 +308,14 @@ def make_stick(path: Path, update: Path) -> Path:
     """A stick with a FAT file system and no partitions."""
     path.unlink(missing_ok=True)
     subprocess.run(["mkfs.vfat", "-C", str(path), "65536"], check=True, capture_output=True)
-    subprocess.run(["mcopy", "-i", str(path), str(update), "::layby-update.bundle"], check=True)
+    subprocess.run(["mcopy", "-i", str(path), str(update), "::layby-update.firmware"], check=True)
     return path
 
 
 def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | None = None,
           board: str = BOARD) -> Path:
-    """Builds an image that is `newer_by` seconds newer than IMAGES; returns its bundle."""
-    with bundle().open("rb") as file:
+    """Builds an image that is `newer_by` seconds newer than IMAGES; returns its firmware file."""
+    with firmware().open("rb") as file:
         built = re.search(rb"^built=(\d+)$", file.read(1024), re.M)
     assert built
     command = [str(ROOT / "scripts/image"), "--board", board, "--output", str(folder),
@@ -324,4 +324,4 @@ def build(folder: Path, newer_by: int = 0, add: Path | None = None, key: Path | 
                           env={**os.environ, "SOURCE_DATE_EPOCH": str(int(built[1]) + newer_by)})
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-3000:])
-    return folder / f"layby-{board}.bundle"
+    return folder / f"layby-{board}.firmware"

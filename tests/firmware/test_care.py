@@ -37,9 +37,9 @@ sleep 2147483647
 
 
 class Updates(BaseHTTPRequestHandler):
-    """Answers with 503 at first, then with `bundle`."""
+    """Answers with 503 at first, then with `firmware`."""
 
-    bundle: Path
+    firmware: Path
     asked_at: list[float] = []
 
     def do_GET(self) -> None:
@@ -47,7 +47,7 @@ class Updates(BaseHTTPRequestHandler):
         if len(self.asked_at) == 1:
             self.send_error(503)
             return
-        content = self.bundle.read_bytes()
+        content = self.firmware.read_bytes()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -72,21 +72,21 @@ class Care(unittest.TestCase):
         for name, text in (("trial", TRIAL), ("update", update.replace("hour=$((3600 /", "hour=$((30 /"))):
             (scripts / name).write_text(text)
             (scripts / name).chmod(0o755)
-        cls.bundle = build(cls.folder, add=cls.folder / "add")
+        cls.firmware = build(cls.folder, add=cls.folder / "add")
 
     def new_box(self) -> Box:
         return self.enterContext(Box(image=self.folder / f"layby-{BOARD}.img.zst"))
 
     def test_a_failed_update_address_is_asked_again_after_an_hour(self) -> None:
-        Updates.bundle = self.bundle
+        Updates.firmware = self.firmware
         box = self.new_box()
-        box.write_settings("network.conf", f"update = {serve(self, Updates)}/layby.bundle\n")
+        box.write_settings("network.conf", f"update = {serve(self, Updates)}/layby.firmware\n")
         box.let_in()
         box.switch_on()
         box.wait_until_it_serves()
         wait_until(lambda: len(Updates.asked_at) == 2, "a second look", 120)
         self.assertGreater(Updates.asked_at[1] - Updates.asked_at[0], 25)
-        wait_until(lambda: "update.bundle" not in box.run("ls /run"), "the end of the update", 60)
+        wait_until(lambda: "update.firmware" not in box.run("ls /run"), "the end of the update", 60)
         self.assertIn("503", box.run("logread"))
         self.assertEqual(box.get("/stats").json()["notices"], [])
 

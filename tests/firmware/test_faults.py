@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import unittest
 
-from box import MIB, bundle
+from box import MIB, firmware
 from harness import Parts, make_image, pull, wait_until
 from test_appliance import BoxCase
 from test_update import serve_folder
@@ -33,8 +33,8 @@ class WornFromTheStart(BoxCase):
             self.box.wait_for_line("slot A can't be kept: slots: the boot partition can't be written", 60)
         with self.subTest("its owner can log in, and an update is refused"):
             wait_until(lambda: self.box.login("true").returncode == 0, "a login", 60)
-            url = serve_folder(self, bundle().parent)
-            done = self.box.login(f"layby-update --force {url}/{bundle().name}")
+            url = serve_folder(self, firmware().parent)
+            done = self.box.login(f"layby-update --force {url}/{firmware().name}")
             self.assertEqual(done.returncode, 1)
             self.assertIn("the boot partition can't be written", done.stderr)
             self.assertTrue(self.box.answers())

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from box import BOARD, BOOT_AT, CONFIG_AT, IMAGES, MIB, SLOT_AT, Box, build, bundle
+from box import BOARD, BOOT_AT, CONFIG_AT, IMAGES, MIB, SLOT_AT, Box, build, firmware
 
 
 class Image(unittest.TestCase):
@@ -39,14 +39,14 @@ class Image(unittest.TestCase):
                                 capture_output=True, text=True, check=True).stdout
         return [line.split(maxsplit=5) for line in listed.splitlines() if " squashfs-root" in line]
 
-    def test_image_and_bundle_are_small(self) -> None:
-        for file in (IMAGES / f"layby-{BOARD}.img.zst", bundle()):
+    def test_image_and_firmware_file_are_small(self) -> None:
+        for file in (IMAGES / f"layby-{BOARD}.img.zst", firmware()):
             print(f"{file.name}: {file.stat().st_size / 1e6:.1f} MB", flush=True)
             self.assertLessEqual(file.stat().st_size, 40 * MIB, file)
 
     def test_two_builds_are_the_same(self) -> None:
         build(self.folder / "again")
-        for name in (f"layby-{BOARD}.img.zst", f"layby-{BOARD}.bundle"):
+        for name in (f"layby-{BOARD}.img.zst", f"layby-{BOARD}.firmware"):
             self.assertTrue(filecmp.cmp(self.folder / "again" / name, IMAGES / name, shallow=False), name)
 
     def test_partitions_have_their_names_and_files(self) -> None:

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Callable
 
-from box import BOARD, BOOT_SECONDS, HOST, IMAGES, MIB, Box, bundle, build, make_stick
+from box import BOARD, BOOT_SECONDS, HOST, IMAGES, MIB, Box, build, make_stick
 from harness import make_image, pull, wait_until
 from test_appliance import BoxCase
 
@@ -63,8 +63,8 @@ class Updates(BoxCase):
 
     def stick(self, name: str, source: Path | bytes) -> Path:
         if isinstance(source, bytes):
-            (self.folder / f"{name}.bundle").write_bytes(source)
-            source = self.folder / f"{name}.bundle"
+            (self.folder / f"{name}.firmware").write_bytes(source)
+            source = self.folder / f"{name}.firmware"
         return make_stick(self.folder / f"{name}.stick", source)
 
     def altered(self, name: str, change: bytes, into: bytes) -> bytes:
@@ -89,7 +89,7 @@ class Updates(BoxCase):
             "foreign": (self.altered("foreign", f"board={BOARD}".encode(), b"board=another"),
                         "isn't signed with the key"),
             "other-key": (self.other_key().read_bytes(), "isn't signed with the key"),
-            "other-board": (self.signed_for("raspberrypi9"), "the bundle is for raspberrypi9"),
+            "other-board": (self.signed_for("raspberrypi9"), "the firmware is for raspberrypi9"),
             "older": (build(self.folder / "older", newer_by=-1000).read_bytes(), "it is older"),
         }
         for name, (content, reason) in refused.items():
@@ -101,7 +101,7 @@ class Updates(BoxCase):
                 self.assertEqual(self.box.boot_state(), before)
         self.assertTrue(self.box.answers())
 
-        with self.subTest("a newer bundle is installed from a stick"):
+        with self.subTest("newer firmware is installed from a stick"):
             self.box.plug_in(self.stick("newer", self.newer))
             self.box.wait_for_line("restarting into the update", 120)
             self.box.wait_until_it_is_kept("B", BOOT_SECONDS)
@@ -114,7 +114,7 @@ class Updates(BoxCase):
             with (self.folder / "endless" / self.newer.name).open("wb") as endless:
                 endless.truncate(66 * MIB)
             for name, reason in (("breaks-off/newer", "bytes"), ("nowhere", "404"),
-                                 ("endless", "larger than a bundle can be")):
+                                 ("endless", "larger than a firmware file can be")):
                 done = self.box.login(f"layby-update {url}/{name}/{self.newer.name}")
                 self.assertEqual(done.returncode, 3)
                 self.assertIn(reason, done.stderr)
@@ -134,7 +134,7 @@ class Updates(BoxCase):
             self.assertEqual(self.box.boot_state()["A_OK"], "1")
             self.box.run("slots good B; killall -CONT health")
 
-        with self.subTest("an older bundle is installed by force, on a full disk"):
+        with self.subTest("older firmware is installed by force, on a full disk"):
             self.box.run("rm /data/state/ssh_host_key; dd if=/dev/zero of=/data/filler bs=1M 2>/dev/null; sync", 300)
             self.assertNotEqual(self.box.login("dd if=/dev/zero of=/data/more bs=64k count=1").returncode, 0)
             done = self.box.login(f"layby-update {url}/older/{self.newer.name}")
@@ -156,7 +156,7 @@ class Updates(BoxCase):
             (self.folder / "broken/usr/bin/layby").write_text("#!/bin/sh\nexit 1\n")
             (self.folder / "broken/usr/bin/layby").chmod(0o755)
             build(self.folder / "fails", newer_by=2000, add=self.folder / "broken")
-            self.box.write_settings("network.conf", f"update = {url}/fails/layby-{BOARD}.bundle\r\n")
+            self.box.write_settings("network.conf", f"update = {url}/fails/layby-{BOARD}.firmware\r\n")
             self.box.switch_on()
             self.box.wait_until_it_serves()
             self.box.wait_for_line("restarting into the update", 120)
@@ -175,7 +175,7 @@ class Updates(BoxCase):
         return build(self.folder / "other-key", newer_by=1000, key=key)
 
     def signed_for(self, board: str) -> bytes:
-        """The newer bundle, signed with the right key for another board."""
+        """The newer firmware, signed with the right key for another board."""
         head, _, slot = self.newer.read_bytes().partition(b"signature=")
         slot = slot.partition(b"\n")[2]
         text = head.replace(f"board={BOARD}".encode(), f"board={board}".encode())

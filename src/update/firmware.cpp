@@ -2,7 +2,7 @@
 //
 // Every step reads the file by pread, so steps share no position in it.
 
-#include "layby/update/bundle.h"
+#include "layby/update/firmware.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -22,12 +22,14 @@
 namespace layby::update {
 namespace {
 
-constexpr std::string_view kMagic = "layby-bundle 1\n";
-constexpr std::string_view kAnyMagic = "layby-bundle ";
+constexpr std::string_view kMagic = "layby-firmware 1\n";
+constexpr std::string_view kAnyMagic = "layby-firmware ";
 constexpr std::size_t kPieceBytes = 1 << 20;
 constexpr std::size_t kMaxKeyBytes = 4096;
 
-Error no_bundle(const std::string& why) { return {ErrorCode::kInvalid, "no bundle: " + why}; }
+Error no_firmware(const std::string& why) {
+  return {ErrorCode::kInvalid, "no firmware file: " + why};
+}
 
 // Removes "NAME=VALUE\n" from the front of `text` and returns the value; nullopt if `text`
 // begins with something else.
@@ -81,7 +83,7 @@ Status for_each_piece(int fd, std::uint64_t offset, std::uint64_t size,
 }
 
 // Checks that the bytes from `offset` on have the size and the hash of `facts`.
-Status check_bytes(int fd, std::uint64_t offset, const BundleFacts& facts) {
+Status check_bytes(int fd, std::uint64_t offset, const FirmwareFacts& facts) {
   Sha sha(ShaKind::kSha256);
   Status read =
       for_each_piece(fd, offset, facts.size_bytes, [&](std::string_view piece, std::uint64_t) {
@@ -97,11 +99,11 @@ Status check_bytes(int fd, std::uint64_t offset, const BundleFacts& facts) {
 
 }  // namespace
 
-Result<BundleHead> parse_head(std::string_view text) {
+Result<FirmwareHead> parse_head(std::string_view text) {
   std::string_view rest = text;
   if (!rest.starts_with(kMagic)) {
-    return no_bundle(rest.starts_with(kAnyMagic) ? "its format is newer than this program"
-                                                 : "it doesn't begin like a bundle");
+    return no_firmware(rest.starts_with(kAnyMagic) ? "its format is newer than this program"
+                                                   : "it doesn't begin like a firmware file");
   }
   rest.remove_prefix(kMagic.size());
   const auto board = take_line(rest, "board");
@@ -112,21 +114,21 @@ Result<BundleHead> parse_head(std::string_view text) {
   const std::string_view signed_text = text.substr(0, text.size() - rest.size());
   const auto signature = take_line(rest, "signature");
   if (!board || !version || !built || !size || !sha256 || !signature) {
-    return no_bundle("its head lacks a line");
+    return no_firmware("its head lacks a line");
   }
   const auto seconds = parse_number(*built);
   const auto bytes = parse_number(*size);
   if (!seconds || !bytes || !is_hex(*sha256, 64) || !is_hex(*signature, 2 * kSignatureBytes)) {
-    return no_bundle("its head has an invalid number");
+    return no_firmware("its head has an invalid number");
   }
-  return BundleHead{
+  return FirmwareHead{
       {std::string(*board), std::string(*version), *seconds, *bytes, std::string(*sha256)},
       signed_text,
       from_hex(*signature),
       text.size() - rest.size()};
 }
 
-Result<Bundle> Bundle::open(const std::string& path, const std::string& key_file) {
+Result<Firmware> Firmware::open(const std::string& path, const std::string& key_file) {
   const auto key = read_file(key_file, kMaxKeyBytes);
   if (!key) return key.error();
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -145,18 +147,18 @@ Result<Bundle> Bundle::open(const std::string& path, const std::string& key_file
   if (Status status = check_bytes(file.get(), head->size_bytes, head->facts); !status) {
     return status.error();
   }
-  return Bundle(std::move(file), head->facts, head->size_bytes);
+  return Firmware(std::move(file), head->facts, head->size_bytes);
 }
 
-Status Bundle::write_to(const std::string& device) const {
-  assert(file_);  // open() gives no Bundle without a file.
+Status Firmware::write_to(const std::string& device) const {
+  assert(file_);  // open() gives no Firmware without a file.
   const UniqueFd slot(::open(device.c_str(), O_RDWR | O_CLOEXEC));
   if (!slot) return errno_error(device, errno);
   const off_t room = ::lseek(slot.get(), 0, SEEK_END);
   struct stat about {};
   if (::fstat(slot.get(), &about) != 0) return errno_error(device, errno);
   if (S_ISBLK(about.st_mode) && static_cast<std::uint64_t>(room) < facts_.size_bytes) {
-    return Error{ErrorCode::kNoSpace, device + " is too small for the bundle"};
+    return Error{ErrorCode::kNoSpace, device + " is too small for the firmware"};
   }
   Status written = for_each_piece(
       file_.get(), begins_at_, facts_.size_bytes,

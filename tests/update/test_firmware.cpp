@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bundles: whole, truncated, changed, signed by others, and written to slots that are missing
-// or full.
+// Firmware files: whole, truncated, changed, signed by others, and written to slots that are
+// missing or full.
 
-#include "layby/update/bundle.h"
+#include "layby/update/firmware.h"
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -47,9 +47,9 @@ std::string signature_line(EVP_PKEY* key, std::string_view text) {
   return "signature=" + hex({reinterpret_cast<const char*>(bytes.data()), size}) + "\n";
 }
 
-class BundleTest : public ::testing::Test {
+class FirmwareTest : public ::testing::Test {
  protected:
-  BundleTest() : key_(new_key()) {
+  FirmwareTest() : key_(new_key()) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::fopen(key_file_.c_str(), "we"),
                                                               std::fclose);
     EXPECT_EQ(PEM_write_PUBKEY(out.get(), key_.get()), 1);
@@ -57,37 +57,37 @@ class BundleTest : public ::testing::Test {
   }
 
   std::string head() const {
-    return "layby-bundle 1\nboard=x86_64\nversion=0.1.0\nbuilt=1764000000\nsize=" +
+    return "layby-firmware 1\nboard=x86_64\nversion=0.1.0\nbuilt=1764000000\nsize=" +
            std::to_string(slot_.size()) + "\nsha256=" + sha_hex(ShaKind::kSha256, slot_) + "\n";
   }
   std::string signed_head() const { return head() + signature_line(key_.get(), head()); }
 
   void save(const std::string& bytes) { std::ofstream(path_, std::ios::binary) << bytes; }
-  Result<Bundle> open() { return Bundle::open(path_, key_file_); }
+  Result<Firmware> open() { return Firmware::open(path_, key_file_); }
   ErrorCode refusal() {
-    const auto bundle = open();
-    EXPECT_FALSE(bundle.ok());
-    return bundle ? ErrorCode::kCancelled : bundle.error().code;
+    const auto firmware = open();
+    EXPECT_FALSE(firmware.ok());
+    return firmware ? ErrorCode::kCancelled : firmware.error().code;
   }
 
   testing::TempDir dir_;
-  const std::string path_ = dir_.path() + "/bundle";
+  const std::string path_ = dir_.path() + "/firmware";
   const std::string key_file_ = dir_.path() + "/key.pub";
   const std::string device_ = dir_.path() + "/slot";
   const Key key_;
   std::string slot_ = std::string(300'000, '\0');
 };
 
-TEST_F(BundleTest, ReadsAndWritesAWholeBundle) {
+TEST_F(FirmwareTest, ReadsAndWritesAWholeFirmwareFile) {
   save(signed_head() + slot_);
-  const auto bundle = open();
-  ASSERT_TRUE(bundle.ok()) << bundle.error().message;
-  EXPECT_EQ(bundle->facts().board, "x86_64");
-  EXPECT_EQ(bundle->facts().version, "0.1.0");
-  EXPECT_EQ(bundle->facts().built, 1764000000u);
+  const auto firmware = open();
+  ASSERT_TRUE(firmware.ok()) << firmware.error().message;
+  EXPECT_EQ(firmware->facts().board, "x86_64");
+  EXPECT_EQ(firmware->facts().version, "0.1.0");
+  EXPECT_EQ(firmware->facts().built, 1764000000u);
   save(signed_head() + slot_);
   std::ofstream(device_) << std::string(400'000, 'o');
-  ASSERT_TRUE(bundle->write_to(device_).ok());
+  ASSERT_TRUE(firmware->write_to(device_).ok());
   std::ifstream written(device_, std::ios::binary);
   const std::string bytes(std::istreambuf_iterator<char>(written), {});
   ASSERT_EQ(bytes.size(), 400'000u);
@@ -95,15 +95,15 @@ TEST_F(BundleTest, ReadsAndWritesAWholeBundle) {
   EXPECT_EQ(bytes[slot_.size()], 'o');
 }
 
-TEST_F(BundleTest, RefusesFilesThatAreNoBundle) {
+TEST_F(FirmwareTest, RefusesFilesThatHoldNoFirmware) {
   for (const std::string& bytes : {std::string(), std::string("hello"),
-                                   std::string("layby-bundle 2\nboard=x86_64\n"), head()}) {
+                                   std::string("layby-firmware 2\nboard=x86_64\n"), head()}) {
     save(bytes);
     EXPECT_EQ(refusal(), ErrorCode::kInvalid) << bytes;
   }
 }
 
-TEST_F(BundleTest, RefusesASignatureByAnotherKey) {
+TEST_F(FirmwareTest, RefusesASignatureByAnotherKey) {
   const Key other = new_key();
   save(head() + signature_line(other.get(), head()) + slot_);
   EXPECT_EQ(refusal(), ErrorCode::kDenied);
@@ -111,21 +111,21 @@ TEST_F(BundleTest, RefusesASignatureByAnotherKey) {
   EXPECT_EQ(refusal(), ErrorCode::kDenied);
 }
 
-TEST_F(BundleTest, RefusesAChangedHead) {
+TEST_F(FirmwareTest, RefusesAChangedHead) {
   std::string changed = signed_head();
   changed.replace(changed.find("x86_64"), 6, "x86_65");
   save(changed + slot_);
   EXPECT_EQ(refusal(), ErrorCode::kDenied);
 }
 
-TEST_F(BundleTest, RefusesAChangedSlot) {
+TEST_F(FirmwareTest, RefusesAChangedSlot) {
   std::string changed = slot_;
   changed[200'000] ^= 1;
   save(signed_head() + changed);
   EXPECT_EQ(refusal(), ErrorCode::kCorrupt);
 }
 
-TEST_F(BundleTest, RefusesATruncatedBundle) {
+TEST_F(FirmwareTest, RefusesATruncatedFirmwareFile) {
   const std::string whole = signed_head() + slot_;
   for (std::size_t size = 0; size < signed_head().size(); ++size) {
     save(whole.substr(0, size));
@@ -137,18 +137,18 @@ TEST_F(BundleTest, RefusesATruncatedBundle) {
   }
 }
 
-TEST_F(BundleTest, RefusesAnInvalidKey) {
+TEST_F(FirmwareTest, RefusesAnInvalidKey) {
   save(signed_head() + slot_);
   std::ofstream(key_file_) << "no key";
   EXPECT_EQ(refusal(), ErrorCode::kInvalid);
 }
 
-TEST_F(BundleTest, ReportsASlotThatCannotBeWritten) {
+TEST_F(FirmwareTest, ReportsASlotThatCannotBeWritten) {
   save(signed_head() + slot_);
-  const auto bundle = open();
-  ASSERT_TRUE(bundle.ok());
-  EXPECT_FALSE(bundle->write_to(dir_.path() + "/none").ok());
-  const Status full = bundle->write_to("/dev/full");
+  const auto firmware = open();
+  ASSERT_TRUE(firmware.ok());
+  EXPECT_FALSE(firmware->write_to(dir_.path() + "/none").ok());
+  const Status full = firmware->write_to("/dev/full");
   ASSERT_FALSE(full.ok());
   EXPECT_EQ(full.error().code, ErrorCode::kNoSpace);
 }
