@@ -32,13 +32,13 @@
 namespace {
 
 constexpr std::uint64_t kSectorsPerBlock = 8;
-constexpr std::size_t kMaxTable = 1024;
+constexpr std::size_t kMaxParameters = 1024;  // With the NUL at the end.
 
 // The argument of a device mapper call: the header, and one target with its parameters.
 struct Call {
   dm_ioctl header{};
   dm_target_spec target{};
-  std::array<char, kMaxTable> parameters{};
+  std::array<char, kMaxParameters> parameters{};
 };
 
 struct Table {
@@ -57,9 +57,14 @@ Call call_for(std::string_view name) {
   return call;
 }
 
-// Makes the read-only device `name`, and returns its number, or nullopt with errno set.
+// Makes the read-only device `name`, and returns its number, or nullopt with errno set: EINVAL
+// if the parameters, which are from the kernel's command line, are too long.
 std::optional<dev_t> make_device(int control, std::string_view name, const Table& table) {
   assert(std::strlen(table.kind) < DM_MAX_TYPE_NAME);
+  if (table.parameters.size() >= kMaxParameters) {
+    errno = EINVAL;
+    return std::nullopt;
+  }
   Call created = call_for(name);
   if (::ioctl(control, DM_DEV_CREATE, &created) != 0) return std::nullopt;
   Call loaded = call_for(name);
@@ -67,7 +72,7 @@ std::optional<dev_t> make_device(int control, std::string_view name, const Table
   loaded.header.target_count = 1;
   loaded.target.length = table.sectors;
   std::strncpy(loaded.target.target_type, table.kind, sizeof loaded.target.target_type - 1);
-  table.parameters.copy(loaded.parameters.data(), kMaxTable - 1);
+  table.parameters.copy(loaded.parameters.data(), table.parameters.size());
   if (::ioctl(control, DM_TABLE_LOAD, &loaded) != 0) return std::nullopt;
   // DM_DEV_SUSPEND without DM_SUSPEND_FLAG resumes: the loaded table takes effect.
   Call resumed = call_for(name);
