@@ -79,57 +79,31 @@ make_config_partition() {
   make_fat "$1" "$config_mib" LAYBY 4c415943 "$tree"
 }
 
-# make_disk PACKAGES SLOT FILE: the image. The second slot is empty until the first update.
+# make_disk PACKAGES SLOT FILE: the image. The second slot is empty until the first update. Every
+# id is fixed, so that each build gives the same bits. A hybrid MBR lists the FAT partitions for
+# firmware that can't read GPT. The type of a partition is U for UEFI's, F for FAT, else Linux.
 make_disk() {
-  local packages=$1 slot=$2 file=$3 start=1 size=$((boot_mib + config_mib + 2 * slot_mib + data_mib + 2))
+  local packages=$1 slot=$2 file=$3 table=gpt in_mbr='' id=4c415942-0000-4000-8000-00000000000
   make_boot_partition "$packages" "$work/boot.img"
   make_config_partition "$work/config.img"
-  rm -f "$file"
-  truncate -s "${size}M" "$file"
-  # partition NUMBER MIB TYPE NAME: a line for sfdisk; each partition begins where the last ends.
-  partition() {
-    printf 'start=%d, size=%d, type=%s, name=%s, uuid=4c415942-0000-4000-8000-00000000000%d\n' \
-      $((start * mib / 512)) $(($2 * mib / 512)) "$3" "$4" "$1"
-    start=$((start + $2))
-  }
-  {
-    printf 'label: gpt\nlabel-id: 4c415942-0000-4000-8000-000000000000\nfirst-lba: 2048\n'
-    partition 1 $boot_mib C12A7328-F81F-11D2-BA4B-00A0C93EC93B layby-boot
-    partition 2 $config_mib EBD0A0A2-B9E5-4433-87C0-68B6B72699C7 layby-config
-    partition 3 $slot_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-root-a
-    partition 4 $slot_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-root-b
-    partition 5 $data_mib 0FC63DAF-8483-4772-8E79-3D69D8477DE4 layby-data
-  } >"$work/partitions"
-  sfdisk -q "$file" <"$work/partitions"
-  if [[ -n ${hybrid_mbr:-} ]]; then add_hybrid_mbr "$file"; fi
-  write_at() { dd if="$1" of="$file" bs=1M seek="$2" conv=notrunc,sparse status=none; }
-  write_at "$work/boot.img" 1
-  write_at "$work/config.img" $((1 + boot_mib))
-  write_at "$slot" $((1 + boot_mib + config_mib))
+  if [[ -n ${hybrid_mbr:-} ]]; then table=hybrid in_mbr='partition-type = 0x0E'; fi
+  cat >"$work/disk.cfg" <<EOF
+image ${file##*/} {
+  hdimage { align = 1M partition-table-type = $table disk-uuid = ${id}0 }
+  partition layby-boot { size = ${boot_mib}M image = boot.img partition-uuid = ${id}1 partition-type-uuid = U $in_mbr }
+  partition layby-config { size = ${config_mib}M image = config.img partition-uuid = ${id}2 partition-type-uuid = F $in_mbr }
+  partition layby-root-a { size = ${slot_mib}M image = ${slot##*/} partition-uuid = ${id}3 }
+  partition layby-root-b { size = ${slot_mib}M partition-uuid = ${id}4 }
+  partition layby-data { size = ${data_mib}M partition-uuid = ${id}5 }
+}
+EOF
+  mkdir "$work/none"  # genimage needs the folder of a root, even if it makes no partition from it.
+  genimage --loglevel 0 --config "$work/disk.cfg" --rootpath "$work/none" --tmppath "$work/genimage" \
+    --inputpath "$work" --outputpath "$work"
 }
 
-# add_hybrid_mbr FILE: MBR records of the two FAT partitions, for firmware that can't read GPT,
-# and then the record that tells others that the disk has a GPT.
-add_hybrid_mbr() {
-  # record TYPE START SECTORS: each number in hexadecimal, least byte first.
-  record() {
-    local number text
-    printf '00000000%s000000' "$1"
-    for number in "$2" "$3"; do
-      text=$(printf '%08X' "$number")
-      printf '%s' "${text:6:2}${text:4:2}${text:2:2}${text:0:2}"
-    done
-  }
-  local sectors=$((mib / 512))
-  {
-    record 0E $sectors $((boot_mib * sectors))
-    record 0E $(((1 + boot_mib) * sectors)) $((config_mib * sectors))
-    record EE 1 $((sectors - 1))
-  } | basenc --base16 -d | dd of="$1" bs=1 seek=446 conv=notrunc status=none
-}
-
-# make_firmware SLOT KEY FILE: the firmware file, a signed head that describes the slot, and the slot.
-# docs/appliance.md has the format.
+# make_firmware SLOT KEY FILE: the firmware file: a signed head that describes the slot, and the
+# slot. docs/appliance.md has the format.
 make_firmware() {
   local slot=$1 key=$2 file=$3 head=$work/firmware.head
   printf 'layby-firmware 1\nboard=%s\nversion=%s\nbuilt=%d\nsize=%d\nsha256=%s\n' "$board" "$version" \

@@ -26,7 +26,7 @@ sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux
 
 # Also needed for appliance images.
 # shellcheck disable=SC2034
-image_packages=(cpio cryptsetup-bin dosfstools fdisk grub-common kmod mtools openssl
+image_packages=(cpio cryptsetup-bin dosfstools genimage grub-common kmod mtools openssl
   squashfs-tools zstd)
 
 # Also needed for the Debian package.

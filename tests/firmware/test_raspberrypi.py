@@ -60,7 +60,7 @@ class RaspberryPi(BoxCase):
         records = [struct.unpack_from("<4xB3xII", block, 446 + 16 * number) for number in range(3)]
         self.assertEqual(records, [(0x0E, BOOT_AT // 512, (CONFIG_AT - BOOT_AT) // 512),
                                    (0x0E, CONFIG_AT // 512, (SLOT_AT["A"] - CONFIG_AT) // 512),
-                                   (0xEE, 1, MIB // 512 - 1)])
+                                   (0xEE, 1, 33)])  # The GPT.
 
     def test_a_slot_has_the_kernel_and_its_modules(self) -> None:
         slot = Path(self.enterContext(tempfile.TemporaryDirectory()))
