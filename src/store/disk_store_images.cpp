@@ -53,14 +53,11 @@ Result<cache::ImageParts> read_parts(Index& index, const oci::Digest& root,
 Handle DiskStore::find_parts(const oci::Digest& root, const cache::PlatformChoice& choice,
                              std::function<void(Result<cache::ImageParts>)> done) {
   auto asker = std::make_unique<Droppable<Result<cache::ImageParts>>>(std::move(done));
-  workers_.submit_long(
-      [core = core_, root, choice, weak = std::weak_ptr(alive_), give = asker->call()]() mutable {
-        auto parts = read_parts(core->commits->index(), root, choice);
-        // Moved on: the objects that `give` holds must be destroyed on the loop thread.
-        core->loop.post([parts = std::move(parts), weak, give = std::move(give)] {
-          if (!weak.expired()) give(parts);
-        });
-      });
+  workers_.submit_long([core = core_, root, choice, give = life_.guard(asker->call())]() mutable {
+    auto parts = read_parts(core->commits->index(), root, choice);
+    // Moved on: the objects that `give` holds must be destroyed on the loop thread.
+    core->loop.post([parts = std::move(parts), give = std::move(give)]() mutable { give(parts); });
+  });
   return asker;
 }
 
