@@ -22,7 +22,7 @@ if(LAYBY_STATIC)
   add_compile_options(-Os)
   # The program still loads at a random address, because Debian's compilers and archives are
   # position-independent. Its relocations are packed to save space. The linker warns of each
-  # function that may load a library at run time, such as getaddrinfo; src/app/main.cpp keeps
+  # function that may load a library at run time, such as getaddrinfo; src/main/main.cpp keeps
   # these functions from loading one.
   add_link_options(-static-pie -s)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -56,7 +56,6 @@ endif()
 function(layby_module name)
   cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(layby_${name} STATIC ${sources})
   add_library(layby::${name} ALIAS layby_${name})
   target_include_directories(layby_${name}
