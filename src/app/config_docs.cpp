@@ -4,6 +4,8 @@
 // references in Markdown, the JSON schemas. The defaults are the values of a new Config and a
 // new PrefetchListConfig.
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -123,11 +125,11 @@ struct ToJson {
     const std::uint64_t bytes = place(slot);
     return bytes_text(bytes) + (key.kind == Kind::kRate && bytes > 0 ? "/s" : "");
   }
-  Json operator()(Place<SizeLimit> place) const { return limit_text(place(slot)); }
-  Json operator()(Place<CountLimit> place) const {
-    const CountLimit& limit = place(slot);
-    if (const auto* count = std::get_if<int>(&limit)) return *count;
-    return std::to_string(std::get<Percent>(limit).value) + "%";
+  Json operator()(Place<policy::SpaceLimit> place) const { return limit_text(place(slot)); }
+  Json operator()(Place<policy::QuotaReserve> place) const {
+    const policy::QuotaReserve& reserve = place(slot);
+    if (reserve.percent == 0) return reserve.pulls;
+    return fmt::format("{}%", reserve.percent);
   }
   Json operator()(Place<milliseconds> place) const { return duration_text(place(slot)); }
   Json operator()(Place<std::vector<std::string>> place) const { return place(slot); }
@@ -176,7 +178,7 @@ struct Defaults {
   Config config;
   PrefetchListConfig list;
   Defaults() {
-    config.tags.rules.resize(1);
+    config.rules.tag_rules.resize(1);
     config.upstream.windows.resize(1);
     list.images.resize(1);
   }

@@ -43,7 +43,7 @@ const Keys& config_keys() {
   static const Keys keys{
       {"listen", Kind::kAddress, LAYBY_AT(listen), kAny,
        "The address that clients connect to. Port 0 lets the system choose one."},
-      {"data_dir", Kind::kDirectory, LAYBY_AT(data_dir), kAny,
+      {"data_dir", Kind::kDirectory, LAYBY_AT(store.data_dir), kAny,
        "The folder of the blobs and the index. It is created if it is missing."},
       {"socket", Kind::kSocketPath, LAYBY_AT(socket), kAny,
        "The Unix socket that `layby status` and the other commands talk to."},
@@ -67,44 +67,44 @@ const Keys& config_keys() {
       {"tls.listen", Kind::kAddress, LAYBY_AT(tls.listen), kAny,
        "The address that clients connect to over HTTPS, in addition to `listen`."},
 
-      {"cache.max_bytes", Kind::kSizeLimit, LAYBY_AT(cache.max_bytes), Range{kMiB},
+      {"cache.max_bytes", Kind::kSizeLimit, LAYBY_AT(rules.space.max_bytes), Range{kMiB},
        "The largest size of the cache, as a size or as a share of its file system. When the cache "
        "is full, the least used content is evicted first."},
-      {"cache.min_free_bytes", Kind::kSizeLimit, LAYBY_AT(cache.min_free_bytes), kAny,
+      {"cache.min_free_bytes", Kind::kSizeLimit, LAYBY_AT(rules.space.min_free_bytes), kAny,
        "Space on its file system that the cache leaves free for other programs."},
 
-      {"scrub.every", Kind::kDuration, LAYBY_AT(scrub.every), Range{0, 365 * kDay},
+      {"scrub.every", Kind::kDuration, LAYBY_AT(store.scrub_every), Range{0, 365 * kDay},
        "How often each stored blob is read and verified again, slowly and in quiet hours. A "
        "damaged blob is set aside and fetched again. With 0, only `layby verify` verifies blobs."},
-      {"scrub.max_rate", Kind::kBytes, LAYBY_AT(scrub.max_rate), Range{64 * kKiB},
+      {"scrub.max_rate", Kind::kBytes, LAYBY_AT(store.scrub_rate), Range{64 * kKiB},
        "How fast stored blobs are read to verify them, in bytes a second."},
 
-      {"tags.fresh_for", Kind::kDuration, LAYBY_AT(tags.fresh_for), Range{0, 365 * kDay},
+      {"tags.fresh_for", Kind::kDuration, LAYBY_AT(rules.fresh_for), Range{0, 365 * kDay},
        "How long a tag is served before upstream is asked again whether the tag has moved. This "
        "check doesn't count against Docker Hub's pull limit."},
-      {"tags.revalidate_timeout", Kind::kDuration, LAYBY_AT(tags.revalidate_timeout), kWait,
+      {"tags.revalidate_timeout", Kind::kDuration, LAYBY_AT(rules.revalidate_timeout), kWait,
        "How long a pull waits for the check of a tag before it gets the cached tag."},
-      {"tags.stale_while_revalidate", Kind::kDuration, LAYBY_AT(tags.stale_while_revalidate),
+      {"tags.stale_while_revalidate", Kind::kDuration, LAYBY_AT(rules.stale_while_revalidate),
        Range{0, 365 * kDay},
        "How long after `fresh_for` a tag is still served at once, while upstream is asked in the "
        "background."},
-      {"tags.keep_fresh", Kind::kDuration, LAYBY_AT(tags.keep_fresh), Range{0, 365 * kDay},
+      {"tags.keep_fresh", Kind::kDuration, LAYBY_AT(rules.keep_fresh), Range{0, 365 * kDay},
        "Tags that were pulled within this time are checked in advance, so that no pull waits for "
        "the check. With 0, a tag is checked only when it is pulled."},
-      {"tags.unknown_for", Kind::kDuration, LAYBY_AT(tags.unknown_for), Range{0, kHour},
+      {"tags.unknown_for", Kind::kDuration, LAYBY_AT(rules.unknown_for), Range{0, kHour},
        "How long Layby remembers that upstream doesn't have a tag or a repository."},
-      {"tags.rules", Kind::kObjects, LAYBY_LIST(tags.rules), kAny,
+      {"tags.rules", Kind::kObjects, LAYBY_LIST(rules.tag_rules), kAny,
        "Images whose tags change more often or less often than others. The first rule that "
        "matches counts. Digests never change and need no rule."},
 
-      {"tags.rules[].images", Kind::kImagePatterns, LAYBY_OF(tags.rules, images), Range{1},
+      {"tags.rules[].images", Kind::kImagePatterns, LAYBY_OF(rules.tag_rules, images), Range{1},
        "Patterns of repositories with tags, such as `python:3.12.*`; `*` stands for anything.",
        true},
-      {"tags.rules[].fresh_for", Kind::kLifetime, LAYBY_OF(tags.rules, fresh_for),
+      {"tags.rules[].fresh_for", Kind::kLifetime, LAYBY_OF(rules.tag_rules, fresh_for),
        Range{0, 365 * kDay},
        "Replaces `tags.fresh_for` for these images; `forever` for tags that never change.", true},
 
-      {"quota.reserve", Kind::kCountLimit, LAYBY_AT(quota.reserve), Range{0, 1'000'000},
+      {"quota.reserve", Kind::kCountLimit, LAYBY_AT(quota_reserve), Range{0, 1'000'000},
        "The part of Docker Hub's pull limit that is reserved for people. Prefetch slows down near "
        "the reserve and stops at it."},
 
@@ -140,16 +140,16 @@ const Keys& config_keys() {
        "The most requests in a minute to this upstream. Docker Hub blocks an address that sends "
        "too many. 0 sets no limit."},
 
-      {"upstream.connect_timeout", Kind::kDuration, LAYBY_AT(upstream.connect_timeout), kWait,
+      {"upstream.connect_timeout", Kind::kDuration, LAYBY_AT(registry.connect_timeout), kWait,
        "How long connecting to a registry may take."},
-      {"upstream.request_timeout", Kind::kDuration, LAYBY_AT(upstream.request_timeout), kWait,
+      {"upstream.request_timeout", Kind::kDuration, LAYBY_AT(rules.request_timeout), kWait,
        "How long an answer from a registry may take; for a blob, until its first byte."},
-      {"upstream.stall_timeout", Kind::kDuration, LAYBY_AT(upstream.stall_timeout), kWait,
+      {"upstream.stall_timeout", Kind::kDuration, LAYBY_AT(registry.stall_timeout), kWait,
        "How long a blob download may stall before the rest of the blob is requested again."},
       {"upstream.max_rate", Kind::kRate, LAYBY_AT(upstream.max_rate), kAny,
        "The rate of all blob downloads together, in bytes a second, at least 64KiB. Running "
        "downloads share it fairly. 0 sets no limit."},
-      {"upstream.attempts", Kind::kCount, LAYBY_AT(upstream.attempts), Range{1, 100},
+      {"upstream.attempts", Kind::kCount, LAYBY_AT(rules.retry.max_attempts), Range{1, 100},
        "How often a request to a registry is tried, the first attempt included."},
       {"upstream.windows", Kind::kObjects, LAYBY_LIST(upstream.windows), kAny,
        "Parts of the day with another `max_rate`. The first window that contains the time counts."},
@@ -176,11 +176,11 @@ const Keys& config_keys() {
       {"limits.stall_timeout", Kind::kDuration, LAYBY_AT(limits.stall_timeout), Range{10, kDay},
        "How long a client may go without taking a byte of an answer."},
 
-      {"sockets.send_buffer_bytes", Kind::kBytes, LAYBY_AT(sockets.send_buffer_bytes),
+      {"sockets.send_buffer_bytes", Kind::kBytes, LAYBY_AT(limits.send_buffer_bytes),
        Range{4 * kKiB, 64 * kMiB},
        "Kernel memory for data on its way to one client (SO_SNDBUF). More memory helps a client "
        "on a fast link with a long delay; less memory helps with very many clients."},
-      {"sockets.notsent_lowat_bytes", Kind::kBytes, LAYBY_AT(sockets.notsent_lowat_bytes),
+      {"sockets.notsent_lowat_bytes", Kind::kBytes, LAYBY_AT(limits.notsent_lowat_bytes),
        Range{4 * kKiB, 64 * kMiB},
        "How much data in the send buffer may wait unsent (TCP_NOTSENT_LOWAT)."},
 

@@ -68,9 +68,10 @@ struct Objects {
   void (*make)(Slot, std::size_t);  // Replaces all by so many defaults.
 };
 
-using Field = std::variant<Place<std::string>, Place<bool>, Place<int>, Place<std::uint64_t>,
-                           Place<SizeLimit>, Place<CountLimit>, Place<std::chrono::milliseconds>,
-                           Place<std::vector<std::string>>, Objects>;
+using Field =
+    std::variant<Place<std::string>, Place<bool>, Place<int>, Place<std::uint64_t>,
+                 Place<policy::SpaceLimit>, Place<policy::QuotaReserve>,
+                 Place<std::chrono::milliseconds>, Place<std::vector<std::string>>, Objects>;
 
 // Bounds in the field's own unit: a count, bytes, milliseconds, the length of a list.
 struct Range {

@@ -5,6 +5,8 @@
 
 #include "app/config_value.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cassert>
 #include <limits>
@@ -72,19 +74,18 @@ class Setter {
     place(slot_) = static_cast<int>(*number);
   }
 
-  void operator()(Place<CountLimit> place) {
+  void operator()(Place<policy::QuotaReserve> place) {
     if (value_.kind == JsonValue::Kind::kText) {
       const std::optional<int> percent = parse_percent(value_.text);
       if (!percent) return expected("\"20%\", or a whole number");
-      place(slot_) = Percent{*percent};
+      place(slot_) = {*percent, 0};
       return;
     }
     const std::optional<std::uint64_t> number =
         value_.kind == JsonValue::Kind::kNumber ? parse_number(value_.text) : std::nullopt;
     if (!number) return expected("\"20%\", or a whole number");
     if (outside(*number)) return out_of_range(as_number);
-    assert(*number <= std::numeric_limits<int>::max());
-    place(slot_) = static_cast<int>(*number);
+    place(slot_) = {0, *number};
   }
 
   void operator()(Place<std::uint64_t> place) {
@@ -95,19 +96,19 @@ class Setter {
     place(slot_) = *bytes;
   }
 
-  void operator()(Place<SizeLimit> place) {
+  void operator()(Place<policy::SpaceLimit> place) {
     if (value_.kind == JsonValue::Kind::kText) {
       const std::optional<int> percent = parse_percent(value_.text);
       if (percent && *percent == 0 && key_.range.least > 0) return fault("must be at least \"1%\"");
       if (percent) {
-        place(slot_) = Percent{*percent};
+        place(slot_) = {*percent, 0};
         return;
       }
     }
     const std::optional<std::uint64_t> bytes = read_bytes(value_);
     if (!bytes) return expected("\"80%\", a size such as \"20GiB\", or a number of bytes");
     if (outside(*bytes)) return out_of_range(bytes_text);
-    place(slot_) = *bytes;
+    place(slot_) = {0, *bytes};
   }
 
   void operator()(Place<milliseconds> place) {
@@ -218,11 +219,8 @@ std::string duration_text(milliseconds duration) {
   return std::to_string(count) + "ms";
 }
 
-std::string limit_text(const SizeLimit& limit) {
-  if (const auto* percent = std::get_if<Percent>(&limit)) {
-    return std::to_string(percent->value) + "%";
-  }
-  return bytes_text(std::get<std::uint64_t>(limit));
+std::string limit_text(const policy::SpaceLimit& limit) {
+  return limit.percent > 0 ? fmt::format("{}%", limit.percent) : bytes_text(limit.bytes);
 }
 
 }  // namespace layby::app

@@ -23,7 +23,7 @@ void set_value(const Key& key, const JsonValue& value, Slot slot, const std::str
 // Values as a configuration writes them, exact: "64KiB", "1000000"; "60s", "2h"; "80%".
 std::string bytes_text(std::uint64_t bytes);
 std::string duration_text(std::chrono::milliseconds duration);
-std::string limit_text(const SizeLimit& limit);
+std::string limit_text(const policy::SpaceLimit& limit);
 
 }  // namespace layby::app
 

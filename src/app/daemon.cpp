@@ -89,40 +89,6 @@ std::vector<std::string> notices(const std::string& file) {
   return lines;
 }
 
-server::Limits limits_of(const Config& config) {
-  server::Limits limits;
-  limits.max_connections = config.limits.max_connections;
-  limits.max_connections_per_client = config.limits.max_connections_per_client;
-  limits.header_bytes = config.limits.header_bytes;
-  limits.request_timeout = config.limits.request_timeout;
-  limits.idle_timeout = config.limits.idle_timeout;
-  limits.stall_timeout = config.limits.stall_timeout;
-  limits.send_buffer_bytes = static_cast<int>(config.sockets.send_buffer_bytes);
-  limits.notsent_lowat_bytes = static_cast<int>(config.sockets.notsent_lowat_bytes);
-  return limits;
-}
-
-policy::SpaceLimit space_limit(const SizeLimit& limit) {
-  if (const auto* percent = std::get_if<Percent>(&limit)) return {percent->value, 0};
-  return {0, std::get<std::uint64_t>(limit)};
-}
-
-cache::Rules rules_of(const Config& config) {
-  cache::Rules rules;
-  rules.fresh_for = config.tags.fresh_for;
-  for (const TagRuleConfig& rule : config.tags.rules) {
-    rules.tag_rules.push_back({rule.images, rule.fresh_for});
-  }
-  rules.stale_while_revalidate = config.tags.stale_while_revalidate;
-  rules.keep_fresh = config.tags.keep_fresh;
-  rules.unknown_for = config.tags.unknown_for;
-  rules.revalidate_timeout = config.tags.revalidate_timeout;
-  rules.request_timeout = config.upstream.request_timeout;
-  rules.space = {space_limit(config.cache.max_bytes), space_limit(config.cache.min_free_bytes)};
-  rules.retry.max_attempts = config.upstream.attempts;
-  return rules;
-}
-
 bool has_private_upstream(const Config& config) {
   return std::any_of(config.upstreams.begin(), config.upstreams.end(),
                      [](const UpstreamConfig& upstream) { return !upstream.username.empty(); });
@@ -191,13 +157,10 @@ Status Daemon::start() {
 }
 
 Status Daemon::start_cache() {
-  store::Options options;
-  options.data_dir = config_.data_dir;
-  options.scrub_every = config_.scrub.every;
-  options.scrub_rate = config_.scrub.max_rate;
+  store::Options options = config_.store;
   options.private_after_rebuild = has_private_upstream(config_);
   // Before the index is opened: a damaged index may crash the process there.
-  mark_crashes(store::suspicion_path(config_.data_dir));
+  mark_crashes(store::suspicion_path(config_.store.data_dir));
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_, events_);
   if (!store.ok()) return store.error();
   store_ = std::move(*store);
@@ -208,10 +171,11 @@ Status Daemon::start_cache() {
   multi_ = std::move(*multi);
   rate_windows_ = std::make_unique<RateWindows>(
       config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
-  auto upstreams = Upstreams::make(config_, *multi_, *loop_, clock_, counters_, events_);
-  if (!upstreams.ok()) return upstreams.error();
-  upstreams_ = std::make_unique<Upstreams>(std::move(*upstreams));
-  cache_ = std::make_unique<cache::Cache>(rules_of(config_), upstreams_->take_origins(), *store_,
+  auto plans = plan_upstreams(config_);
+  if (!plans.ok()) return plans.error();
+  upstreams_ = std::make_unique<Upstreams>(
+      std::move(*plans), Upstreams::Context{*multi_, *loop_, clock_, counters_, events_});
+  cache_ = std::make_unique<cache::Cache>(config_.rules, upstreams_->take_origins(), *store_,
                                           *loop_, clock_, counters_, events_);
   store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
     const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
@@ -224,8 +188,8 @@ Status Daemon::start_cache() {
 
 // The store is open by now, so no other process uses the folder.
 void Daemon::start_journal() {
-  ring_.restore(store::EventJournal::read(config_.data_dir));
-  journal_ = std::make_unique<store::EventJournal>(config_.data_dir, *loop_, *workers_);
+  ring_.restore(store::EventJournal::read(config_.store.data_dir));
+  journal_ = std::make_unique<store::EventJournal>(config_.store.data_dir, *loop_, *workers_);
   ring_.on_recorded([this](const events::Record& record) { journal_->append(record); });
 }
 
@@ -234,7 +198,7 @@ Status Daemon::start_server() {
   control_ = std::make_unique<Control>(*cache_, *store_, *store_, *prefetching_, clock_);
   pages_ = std::make_unique<Pages>(*api_, *control_, [this] { return snapshot(); });
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
-  server_ = std::make_unique<server::HttpServer>(context, limits_of(config_), *pages_);
+  server_ = std::make_unique<server::HttpServer>(context, config_.limits, *pages_);
   auto bound = server_->listen_tcp(config_.listen);
   if (!bound.ok()) return bound.error();
   listen_ = std::move(*bound);
@@ -244,7 +208,7 @@ Status Daemon::start_server() {
     if (Status status = make_directories(folder); !status.ok()) return status;
     if (Status status = server_->listen_unix(config_.socket); !status.ok()) return status;
   }
-  events_.tell(events::Started{version(), listen_, config_.data_dir});
+  events_.tell(events::Started{version(), listen_, config_.store.data_dir});
   return {};
 }
 

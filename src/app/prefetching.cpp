@@ -11,7 +11,6 @@
 #include <set>
 #include <utility>
 
-#include "app/upstreams.h"
 #include "layby/base/log.h"
 #include "layby/oci/reference.h"
 
@@ -227,8 +226,7 @@ Handle Prefetching::plan(bool sizes, std::function<void(Result<std::string>)> do
   return prefetcher_.plan(sizes, [this, done = std::move(done)](const cache::PrefetchReport& plan) {
     std::vector<admin::PlannedQuota> quotas;
     for (const cache::Origin& origin : context_.cache.origins()) {
-      quotas.push_back(
-          {origin.name, origin.upstream->quota(), quota_reserve(context_.config.quota.reserve)});
+      quotas.push_back({origin.name, origin.upstream->quota(), context_.config.quota_reserve});
     }
     done(admin::plan_json(plan, quotas));
   });

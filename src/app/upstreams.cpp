@@ -5,6 +5,8 @@
 
 #include "app/upstreams.h"
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <string>
 #include <utility>
@@ -25,14 +27,12 @@ Result<upstream::RegistryOptions> common_options(const UpstreamConfig& from, con
                                                  const std::string& address) {
   auto url = http::parse_url(address);
   if (!url.ok()) return std::move(url).error();
-  upstream::RegistryOptions options;
+  upstream::RegistryOptions options = config.registry;
   options.name = from.name;
   options.url = std::move(*url);
-  options.connect_timeout = config.upstream.connect_timeout;
-  options.stall_timeout = config.upstream.stall_timeout;
-  options.request_timeout = config.upstream.request_timeout;
+  options.request_timeout = config.rules.request_timeout;
   options.max_blob_transfers = static_cast<std::size_t>(from.max_downloads);
-  options.user_agent = std::string("layby/") + version();
+  options.user_agent = fmt::format("layby/{}", version());
   return options;
 }
 
@@ -59,6 +59,26 @@ Result<upstream::RegistryOptions> parent_options(const UpstreamConfig& from, con
   return options;
 }
 
+Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& config) {
+  auto registry = registry_options(from, config);
+  if (!registry.ok()) return std::move(registry).error();
+  UpstreamPlan plan;
+  plan.name = from.name;
+  plan.address = from.url;
+  plan.allow = from.allow;
+  plan.deny = from.deny;
+  plan.is_private = !from.username.empty();
+  plan.guard.requests_per_minute = from.requests_per_minute;
+  plan.guard.reserve = config.quota_reserve;
+  plan.guard.request_timeout = config.rules.request_timeout;
+  plan.registry = std::move(*registry);
+  if (from.parent.empty()) return plan;
+  auto parent = parent_options(from, config);
+  if (!parent.ok()) return std::move(parent).error();
+  plan.parent = std::move(*parent);
+  return plan;
+}
+
 std::string_view link_text(const cache::GuardStatus& status) {
   switch (status.link) {
     case policy::Breaker::State::kClosed:
@@ -73,44 +93,41 @@ std::string_view link_text(const cache::GuardStatus& status) {
 
 }  // namespace
 
-policy::QuotaReserve quota_reserve(const CountLimit& limit) {
-  if (const auto* percent = std::get_if<Percent>(&limit)) return {percent->value, 0};
-  return {0, static_cast<std::uint64_t>(std::get<int>(limit))};
+Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config) {
+  std::vector<UpstreamPlan> plans;
+  for (const UpstreamConfig& from : config.upstreams) {
+    auto plan = plan_upstream(from, config);
+    if (!plan.ok()) return std::move(plan).error();
+    plans.push_back(std::move(*plan));
+  }
+  return plans;
 }
 
-Result<Upstreams> Upstreams::make(const Config& config, upstream::Multi& multi, Timers& timers,
-                                  const Clock& clock, Counters& counters, events::Events& events) {
-  Upstreams all;
-  for (const UpstreamConfig& from : config.upstreams) {
-    cache::GuardRules rules;
-    rules.requests_per_minute = from.requests_per_minute;
-    rules.reserve = quota_reserve(config.quota.reserve);
-    rules.request_timeout = config.upstream.request_timeout;
-    const auto guard = [&](const std::string& name, upstream::RegistryOptions options) {
-      auto registry =
-          std::make_unique<upstream::Registry>(std::move(options), multi, clock, counters);
-      return std::make_unique<cache::Guard>(name, rules, std::move(registry), timers, clock,
-                                            events);
-    };
-    auto options = registry_options(from, config);
-    if (!options.ok()) return options.error();
-    auto registry = guard(from.name, std::move(*options));
-    Watched watched{from.name, from.url, registry.get(), nullptr};
-    cache::Origin origin{from.name, from.allow, std::move(registry), from.deny};
-    origin.is_private = !from.username.empty();
-    if (!from.parent.empty()) {
-      auto of_parent = parent_options(from, config);
-      if (!of_parent.ok()) return of_parent.error();
-      rules.requests_per_minute = 0;
-      auto parent = guard("the parent of " + from.name, std::move(*of_parent));
-      watched.parent = parent.get();
-      origin.upstream =
-          std::make_unique<cache::Failover>(std::move(parent), std::move(origin.upstream));
-    }
-    all.watched_.push_back(std::move(watched));
-    all.origins_.push_back(std::move(origin));
+Upstreams::Upstreams(std::vector<UpstreamPlan> plans, const Context& context) {
+  for (UpstreamPlan& plan : plans) add(std::move(plan), context);
+}
+
+void Upstreams::add(UpstreamPlan plan, const Context& context) {
+  const auto guard = [&](const std::string& name, const cache::GuardRules& rules,
+                         upstream::RegistryOptions options) {
+    auto registry = std::make_unique<upstream::Registry>(std::move(options), context.multi,
+                                                         context.clock, context.counters);
+    return std::make_unique<cache::Guard>(name, rules, std::move(registry), context.timers,
+                                          context.clock, context.events);
+  };
+  auto registry = guard(plan.name, plan.guard, std::move(plan.registry));
+  Watched watched{plan.name, plan.address, registry.get(), nullptr};
+  cache::Origin origin{plan.name, plan.allow, std::move(registry), plan.deny, plan.is_private};
+  if (plan.parent) {
+    cache::GuardRules rules = plan.guard;
+    rules.requests_per_minute = 0;
+    auto parent = guard("the parent of " + plan.name, rules, std::move(*plan.parent));
+    watched.parent = parent.get();
+    origin.upstream =
+        std::make_unique<cache::Failover>(std::move(parent), std::move(origin.upstream));
   }
-  return all;
+  watched_.push_back(std::move(watched));
+  origins_.push_back(std::move(origin));
 }
 
 std::vector<admin::UpstreamState> Upstreams::states() const {

@@ -7,7 +7,9 @@
 #define LAYBY_SRC_APP_UPSTREAMS_H_
 
 #include <cassert>
-#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "layby/admin/snapshot.h"
@@ -17,18 +19,40 @@
 #include "layby/base/result.h"
 #include "layby/cache/cache.h"
 #include "layby/cache/guard.h"
-#include "layby/policy/quota.h"
+#include "layby/events/events.h"
 #include "layby/upstream/multi.h"
+#include "layby/upstream/registry.h"
 
 namespace layby::app {
 
-policy::QuotaReserve quota_reserve(const CountLimit& limit);
+// What one upstream of the configuration is built from.
+struct UpstreamPlan {
+  std::string name;
+  std::string address;  // The registry's, as the configuration writes it.
+  std::vector<std::string> allow;
+  std::vector<std::string> deny;
+  bool is_private = false;
+  cache::GuardRules guard;
+  upstream::RegistryOptions registry;
+  std::optional<upstream::RegistryOptions> parent;
+
+  bool operator==(const UpstreamPlan&) const = default;
+};
+
+// Reads the password files; blocks on the disk. Fails if one of them can't be read.
+Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config);
 
 class Upstreams {
  public:
-  // Reads the password files. What is passed by reference outlives the origins.
-  static Result<Upstreams> make(const Config& config, upstream::Multi& multi, Timers& timers,
-                                const Clock& clock, Counters& counters, events::Events& events);
+  // All outlive the origins.
+  struct Context {
+    upstream::Multi& multi;
+    Timers& timers;
+    const Clock& clock;
+    Counters& counters;
+    events::Events& events;
+  };
+  Upstreams(std::vector<UpstreamPlan> plans, const Context& context);
 
   // May be called once. states() keeps looking at the origins.
   std::vector<cache::Origin> take_origins() {
@@ -46,6 +70,8 @@ class Upstreams {
     const cache::Guard* registry = nullptr;
     const cache::Guard* parent = nullptr;  // Null without a parent.
   };
+
+  void add(UpstreamPlan plan, const Context& context);
 
   std::vector<cache::Origin> origins_;
   std::vector<Watched> watched_;

@@ -147,9 +147,10 @@ Result<std::unique_ptr<Listener>> Listener::tcp(event::Loop& loop, const std::st
   if (!fd) return listen_error(text, errno);
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address->storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, limits.send_buffer_bytes);
+  set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, static_cast<int>(limits.send_buffer_bytes));
   set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, limits.notsent_lowat_bytes);
+  set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+             static_cast<int>(limits.notsent_lowat_bytes));
   if (::bind(fd.get(), address->get(), address->length) != 0 || ::listen(fd.get(), kBacklog) != 0) {
     return listen_error(text, errno);
   }

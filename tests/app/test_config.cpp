@@ -77,9 +77,9 @@ TEST_F(ConfigTest, EveryKindOfValueIsRead) {
     "log": {"level": "debug"}})");
   EXPECT_EQ(config.listen, "[::]:5001");
   EXPECT_EQ(config.helper_threads, 8);
-  EXPECT_EQ(config.cache.max_bytes, SizeLimit(std::uint64_t{3} << 29));
-  EXPECT_EQ(config.cache.min_free_bytes, SizeLimit(Percent{5}));
-  EXPECT_EQ(config.tags.fresh_for, milliseconds(300'000));
+  EXPECT_EQ(config.rules.space.max_bytes, (policy::SpaceLimit{0, std::uint64_t{3} << 29}));
+  EXPECT_EQ(config.rules.space.min_free_bytes, (policy::SpaceLimit{5, 0}));
+  EXPECT_EQ(config.rules.fresh_for, milliseconds(300'000));
   EXPECT_EQ(config.limits.header_bytes, 8192U);
   EXPECT_EQ(config.log_level, "debug");
 }
@@ -300,10 +300,10 @@ TEST_F(ConfigTest, RulesAndWindowsAreRead) {
     "upstream": {"windows": [{"window": "01:00-05:00", "max_rate": 0}]},
     "upstreams": [{"deny": ["library/x"], "parent": "http://big:5000", "max_downloads": 3,
                    "requests_per_minute": 0}]})");
-  ASSERT_EQ(config.tags.rules.size(), 2U);
-  EXPECT_EQ(config.tags.rules[0].fresh_for, policy::kForever);
-  EXPECT_EQ(config.tags.rules[1].images.size(), 2U);
-  EXPECT_EQ(config.quota.reserve, CountLimit(15));
+  ASSERT_EQ(config.rules.tag_rules.size(), 2U);
+  EXPECT_EQ(config.rules.tag_rules[0].fresh_for, policy::kForever);
+  EXPECT_EQ(config.rules.tag_rules[1].images.size(), 2U);
+  EXPECT_EQ(config.quota_reserve, (policy::QuotaReserve{0, 15}));
   EXPECT_EQ(config.upstream.windows[0].window, "01:00-05:00");
   EXPECT_EQ(config.upstreams[0].parent, "http://big:5000");
   EXPECT_EQ(config.upstreams[0].requests_per_minute, 0);
@@ -322,12 +322,12 @@ TEST_F(ConfigTest, ObjectsOfListsAreChecked) {
                       "fresh_for": "1s"}]}})")
                 .find("\"tags.rules[].fresh_for\""),
             std::string::npos);
-  EXPECT_TRUE(whole(R"({"tags": {"rules": []}})").tags.rules.empty());
+  EXPECT_TRUE(whole(R"({"tags": {"rules": []}})").rules.tag_rules.empty());
 }
 
 TEST_F(ConfigTest, QuotaReserveIsAShareOrANumber) {
-  EXPECT_EQ(whole("").quota.reserve, CountLimit(Percent{20}));
-  EXPECT_EQ(whole(R"({"quota": {"reserve": "35%"}})").quota.reserve, CountLimit(Percent{35}));
+  EXPECT_EQ(whole("").quota_reserve, (policy::QuotaReserve{20, 0}));
+  EXPECT_EQ(whole(R"({"quota": {"reserve": "35%"}})").quota_reserve, (policy::QuotaReserve{35, 0}));
   EXPECT_NE(fault_of(R"({"quota": {"reserve": "2GiB"}})").find("\"20%\", or a whole number"),
             std::string::npos);
 }

@@ -151,8 +151,15 @@ class CacheTest : public ::testing::Test {
     timers_.run();
   }
 
+  // Nothing is asked upstream unless the test asks.
+  static Rules without_keep_fresh() {
+    Rules rules;
+    rules.keep_fresh = std::chrono::milliseconds(0);
+    return rules;
+  }
+
   bool other_is_private_ = false;
-  Rules rules_;
+  Rules rules_ = without_keep_fresh();
   GuardRules guard_rules_;
   testing::FakeClock clock_;
   testing::FakeTimers timers_{clock_};

@@ -22,35 +22,14 @@
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
+#include "layby/cache/rules.h"
 #include "layby/cache/store.h"
 #include "layby/cache/upstream.h"
 #include "layby/events/events.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
-#include "layby/policy/admission.h"
-#include "layby/policy/freshness.h"
-#include "layby/policy/retry.h"
 
 namespace layby::cache {
-
-struct Rules {
-  std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within this time.
-  std::vector<policy::FreshnessRule> tag_rules;  // Take precedence over fresh_for.
-  // For this long after fresh_for, a tag is served at once while it is being checked.
-  std::chrono::milliseconds stale_while_revalidate{0};
-  // Tags pulled within this time are checked in the background when due; 0 checks none.
-  std::chrono::milliseconds keep_fresh{0};
-  std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
-  std::chrono::milliseconds revalidate_timeout{2'000};  // For the check of a cached tag.
-  std::chrono::milliseconds request_timeout{30'000};    // For the check of any other tag.
-  policy::RetryRules retry;
-  policy::SpaceRules space;
-  // A fill's bytes in RAM on their way to the disk; above this, upstream is paused.
-  std::uint64_t max_queued_bytes = 1 << 20;
-  // The bytes in RAM of a blob that isn't kept: how far they may be ahead of its slowest
-  // reader.
-  std::uint64_t max_unkept_bytes = 4 << 20;
-};
 
 // An upstream by name, and the repositories it serves.
 struct Origin {

@@ -18,6 +18,7 @@
 #include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/cache/relay.h"
+#include "layby/cache/rules.h"
 #include "layby/events/events.h"
 #include "layby/policy/breaker.h"
 #include "layby/policy/quota.h"
@@ -26,10 +27,13 @@
 namespace layby::cache {
 
 struct GuardRules {
-  int requests_per_minute = 300;                      // 0 for no limit.
-  policy::QuotaReserve reserve;                       // The part of the pull limit for people.
-  std::chrono::milliseconds request_timeout{30'000};  // A check with a shorter deadline is quick.
+  int requests_per_minute = 300;  // 0 for no limit.
+  policy::QuotaReserve reserve;   // The part of the pull limit for people.
+  // A check with a shorter deadline is quick.
+  std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
+
+  bool operator==(const GuardRules&) const = default;
 };
 
 struct GuardStatus {

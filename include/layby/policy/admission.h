@@ -16,12 +16,16 @@ struct SpaceLimit {
   int percent = 0;
   std::uint64_t bytes = 0;
 
+  bool operator==(const SpaceLimit&) const = default;
+
   std::uint64_t resolve(std::uint64_t disk_total_bytes) const;
 };
 
 struct SpaceRules {
   SpaceLimit max_bytes{80, 0};               // The most that the cache may use.
   SpaceLimit min_free_bytes{0, 1ull << 30};  // The least that stays free for others.
+
+  bool operator==(const SpaceRules&) const = default;
 };
 
 struct SpaceUse {

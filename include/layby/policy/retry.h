@@ -16,6 +16,8 @@ struct RetryRules {
   int max_attempts = 4;  // The first attempt included.
   std::chrono::milliseconds first_delay{200};
   std::chrono::milliseconds max_delay{5000};
+
+  bool operator==(const RetryRules&) const = default;
 };
 
 // The wait before the next attempt, after `attempts_made` attempts (1 or more) have failed

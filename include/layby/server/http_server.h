@@ -23,6 +23,7 @@
 #include "layby/http/headers.h"
 #include "layby/http/range.h"
 #include "layby/server/body_source.h"
+#include "layby/server/limits.h"
 #include "layby/server/tls_identity.h"
 
 namespace layby::server {
@@ -82,17 +83,6 @@ class Handler {
   // Returns null when `respond` was called inside this call. Else the server destroys the
   // handle when nobody wants the answer any more, and `respond` must not be called after.
   virtual Handle handle(const Request& request, Respond respond) = 0;
-};
-
-struct Limits {
-  int max_connections = 4096;
-  int max_connections_per_client = 1024;  // Per IP address.
-  std::uint64_t header_bytes = 16 << 10;
-  std::chrono::milliseconds request_timeout{20'000};  // From the first byte to a whole head.
-  std::chrono::milliseconds idle_timeout{75'000};     // Between two requests.
-  std::chrono::milliseconds stall_timeout{60'000};    // In which the client takes no byte.
-  int send_buffer_bytes = 256 << 10;                  // SO_SNDBUF
-  int notsent_lowat_bytes = 128 << 10;                // TCP_NOTSENT_LOWAT
 };
 
 class Gate;

@@ -16,6 +16,7 @@
 
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
+#include "layby/cache/rules.h"
 #include "layby/cache/upstream.h"
 #include "layby/http/url.h"
 #include "layby/policy/quota.h"
@@ -34,11 +35,14 @@ struct RegistryOptions {
   std::string password;
   std::string ca_file;  // PEM, trusted besides the system's CAs; "" for none.
   std::string proxy;    // "" means HTTPS_PROXY, http_proxy and NO_PROXY of the environment.
-  std::chrono::milliseconds connect_timeout{5'000};   // Name, TCP and TLS.
-  std::chrono::milliseconds stall_timeout{30'000};    // Of a blob without a byte, unless paused.
-  std::chrono::milliseconds request_timeout{30'000};  // A small request, including its token.
-  std::size_t max_blob_transfers = 32;                // Further ones queue.
+  std::chrono::milliseconds connect_timeout{5'000};  // Name, TCP and TLS.
+  std::chrono::milliseconds stall_timeout{30'000};   // Of a blob without a byte, unless paused.
+  // A small request, including its token.
+  std::chrono::milliseconds request_timeout = cache::kRequestTimeout;
+  std::size_t max_blob_transfers = 32;  // Further ones queue.
   std::string user_agent = "layby";
+
+  bool operator==(const RegistryOptions&) const = default;
 };
 
 struct Site;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The limits that keep one client from hurting another. The values here are the defaults of
+// the configuration.
+
+#ifndef LAYBY_SERVER_LIMITS_H_
+#define LAYBY_SERVER_LIMITS_H_
+
+#include <chrono>
+#include <cstdint>
+
+namespace layby::server {
+
+struct Limits {
+  int max_connections = 4096;
+  int max_connections_per_client = 1024;  // Per IP address.
+  std::uint64_t header_bytes = 16 << 10;
+  std::chrono::milliseconds request_timeout{20'000};  // From the first byte to a whole head.
+  std::chrono::milliseconds idle_timeout{75'000};     // Between two requests.
+  std::chrono::milliseconds stall_timeout{60'000};    // In which the client takes no byte.
+  std::uint64_t send_buffer_bytes = 256 << 10;        // SO_SNDBUF; fits in an int.
+  std::uint64_t notsent_lowat_bytes = 128 << 10;      // TCP_NOTSENT_LOWAT; fits in an int.
+
+  bool operator==(const Limits&) const = default;
+};
+
+}  // namespace layby::server
+
+#endif  // LAYBY_SERVER_LIMITS_H_
