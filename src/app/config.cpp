@@ -6,6 +6,8 @@
 
 #include "layby/app/config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <set>
@@ -144,6 +146,11 @@ ConfigOutcome parse_config(std::string_view json) {
   check_upstreams(outcome.config, root, outcome.faults);
   set_lines(root, outcome.faults);
   return outcome;
+}
+
+std::string to_string(const ConfigFault& fault) {
+  if (fault.line == 0) return fmt::format("{}: {}", fault.path, fault.message);
+  return fmt::format("line {}, {}: {}", fault.line, fault.path, fault.message);
 }
 
 ConfigOutcome load_config(const std::string& path) {

@@ -113,8 +113,7 @@ void Prefetching::on_read(Reading reading) {
   faults_ = std::move(reading.list->faults);
   if (faults_.empty()) faults_ = unserved(reading.list->list, context_.config);
   for (const ConfigFault& fault : faults_) {
-    log::error("{}: line {}, {}: {}", context_.config.prefetch, fault.line, fault.path,
-               fault.message);
+    log::error("{}: {}", context_.config.prefetch, to_string(fault));
   }
   if (faults_.empty()) {
     take_list(reading.list->list);

@@ -71,8 +71,7 @@ std::optional<app::Config> read_config(const std::string& path) {
 void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults) {
   complain(file + " has " + how_many(faults.size(), "fault") + ":");
   for (const app::ConfigFault& fault : faults) {
-    const std::string line = fault.line > 0 ? "line " + std::to_string(fault.line) + ", " : "";
-    std::cerr << "  " << line << fault.path << ": " << fault.message << "\n";
+    std::cerr << "  " << app::to_string(fault) << "\n";
   }
 }
 

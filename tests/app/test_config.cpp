@@ -282,6 +282,11 @@ TEST_F(ConfigTest, FaultsHaveTheirLine) {
                                       "8 cache.max_bytes", "6 upstreams[0].password_file"}));
 }
 
+TEST_F(ConfigTest, AFaultIsToldWithItsLineIfTheLineIsKnown) {
+  EXPECT_EQ(to_string(ConfigFault{"listen", "is missing", 3}), "line 3, listen: is missing");
+  EXPECT_EQ(to_string(ConfigFault{"/a.json", "can't be read"}), "/a.json: can't be read");
+}
+
 TEST_F(ConfigTest, ANumberAtTheEndOfALineIsOnThatLine) {
   const ConfigOutcome outcome = parse_config("{\"helper_threads\": 0\n}");
   ASSERT_EQ(outcome.faults.size(), 1U);

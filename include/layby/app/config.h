@@ -95,6 +95,9 @@ struct ConfigOutcome {
 };
 ConfigOutcome parse_config(std::string_view json);
 
+// "line 3, upstreams[0].url: message", for people; without the line if that is unknown.
+std::string to_string(const ConfigFault& fault);
+
 // Reads a configuration from a file. An unreadable file is a fault, and so is an unreadable
 // or empty file that the configuration names (password_file, ca_file). Blocks on the disk.
 ConfigOutcome load_config(const std::string& path);
