@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariants: at most one reading of the file is under way, while reading_ is true; schedule_ is
-// set exactly while the list in force has images, and a run is under way only then.
+// Invariant: schedule_ is set exactly while the list in force has images, and a run is under way
+// only then.
 
 #include "app/prefetching.h"
 
@@ -65,14 +65,21 @@ cache::PrefetchImage to_image(const PrefetchImageConfig& from, const cache::Cach
 }  // namespace
 
 Prefetching::Prefetching(const Context& context)
-    : context_(context), prefetcher_(context.cache.prefetcher()) {
+    : context_(context),
+      prefetcher_(context.cache.prefetcher()),
+      file_(context.loop, context.workers, {context.config.prefetch},
+            {.reader =
+                 [this] {
+                   return [path = context_.config.prefetch] { return load_prefetch_list(path); };
+                 },
+             .on_read = [this](PrefetchListOutcome read) { on_read(std::move(read)); }}) {
   prefetcher_.on_ended([this] { on_ended(); });
   prefetcher_.on_moved([this] {
     if (!schedule_ || prefetcher_.running()) return;
     schedule_->want_soon();
     keep_schedule_soon();
   });
-  look_at_file();
+  if (!context_.config.prefetch.empty()) file_.look();
 }
 
 Prefetching::~Prefetching() {
@@ -80,43 +87,18 @@ Prefetching::~Prefetching() {
   prefetcher_.on_moved(nullptr);
 }
 
-Prefetching::Reading Prefetching::read(const std::string& path,
-                                       const std::optional<FileMark>& known) {
-  Reading reading;
-  reading.mark = mark_of(path);
-  if (known != reading.mark) reading.list = load_prefetch_list(path);
-  return reading;
-}
-
-void Prefetching::look_at_file() {
-  if (context_.config.prefetch.empty()) return;
-  file_timer_ = context_.loop.after(kFileLook, [this] { look_at_file(); });
-  if (std::exchange(reading_, true)) return;
-  context_.workers.submit([this, &loop = context_.loop, path = context_.config.prefetch,
-                           known = mark_, alive = std::weak_ptr<bool>(alive_)] {
-    loop.post([this, alive, reading = read(path, known)]() mutable {
-      if (!alive.expired()) on_read(std::move(reading));
-    });
-  });
-}
-
 void Prefetching::reload() {
-  mark_.reset();
-  look_at_file();
+  if (!context_.config.prefetch.empty()) file_.reload();
 }
 
-void Prefetching::on_read(Reading reading) {
-  assert(reading_);
-  reading_ = false;
-  if (!reading.list) return;
-  mark_ = reading.mark;
-  faults_ = std::move(reading.list->faults);
-  if (faults_.empty()) faults_ = unserved(reading.list->list, context_.config);
+void Prefetching::on_read(PrefetchListOutcome read) {
+  faults_ = std::move(read.faults);
+  if (faults_.empty()) faults_ = unserved(read.list, context_.config);
   for (const ConfigFault& fault : faults_) {
     log::error("{}: {}", context_.config.prefetch, to_string(fault));
   }
   if (faults_.empty()) {
-    take_list(reading.list->list);
+    take_list(read.list);
   } else {
     log::error("{}: the last good list stays in force", context_.config.prefetch);
   }

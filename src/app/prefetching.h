@@ -8,12 +8,11 @@
 #define LAYBY_SRC_APP_PREFETCHING_H_
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "app/file_mark.h"
+#include "app/watched_files.h"
 #include "layby/admin/prefetch.h"
 #include "layby/app/config.h"
 #include "layby/app/prefetch_list.h"
@@ -54,14 +53,7 @@ class Prefetching {
   Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:
-  struct Reading {
-    FileMark mark;
-    std::optional<PrefetchListOutcome> list;  // Set if the mark has changed.
-  };
-  static Reading read(const std::string& path, const std::optional<FileMark>& known);
-
-  void look_at_file();
-  void on_read(Reading reading);
+  void on_read(PrefetchListOutcome read);
   void take_list(const PrefetchListConfig& list);
   // Begins and stops runs by the schedule.
   void keep_schedule();
@@ -74,14 +66,11 @@ class Prefetching {
   cache::Prefetcher& prefetcher_;
   PrefetchListConfig list_;  // The last list without faults.
   std::vector<ConfigFault> faults_;
-  std::optional<FileMark> mark_;
-  bool reading_ = false;
   std::optional<policy::RunSchedule> schedule_;  // Set while the list has images.
   bool asked_for_ = false;                       // By start(): the run ignores the window.
   std::string result_;
-  Handle file_timer_;
   Handle schedule_timer_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  WatchedFiles<PrefetchListOutcome> file_;
 };
 
 }  // namespace layby::app

@@ -9,9 +9,8 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 
-#include "app/file_mark.h"
+#include "app/watched_files.h"
 #include "layby/base/clock.h"
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
@@ -35,39 +34,24 @@ class TlsFiles {
 
   const Identity& identity() const { return identity_; }
   // Reads both files again, even if they look unchanged.
-  void reload();
+  void reload() { watched_.reload(); }
 
  private:
-  struct Marks {
-    FileMark certificate;
-    FileMark key;
-    bool operator==(const Marks&) const = default;
-  };
-  struct Reading {
-    Marks marks;
-    std::optional<Result<Identity>> identity;  // Set if the marks have changed.
-  };
+  using Files = WatchedFiles<Result<Identity>>;
 
   TlsFiles(const Context& context, server::TlsIdentity::Files files,
            std::function<void(Identity)> on_changed);
 
-  static Marks marks_of(const server::TlsIdentity::Files& files);
-  static Reading read(const server::TlsIdentity::Files& files, const std::optional<Marks>& known,
-                      const Identity& before);
-  void look();
-  void on_read(Reading reading);
-  // Logs a warning if the certificate expires soon.
+  void on_read(Result<Identity> read);
+  // Logs a warning if the certificate expires soon, now and every kWarnEvery.
   void warn_of_end();
 
   const Context context_;
   const server::TlsIdentity::Files files_;
   const std::function<void(Identity)> on_changed_;
   Identity identity_;
-  std::optional<Marks> marks_;
-  bool reading_ = false;
-  SteadyTime warned_at_;
-  Handle timer_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Handle warn_timer_;
+  Files watched_;
 };
 
 }  // namespace layby::app
