@@ -22,6 +22,7 @@
 
 #include "app/control.h"
 #include "app/crash_mark.h"
+#include "app/front.h"
 #include "app/pages.h"
 #include "app/prefetching.h"
 #include "app/rate_windows.h"
@@ -46,6 +47,7 @@
 #include "layby/store/disk_store.h"
 #include "layby/store/event_journal.h"
 #include "layby/upstream/multi.h"
+#include "layby/web/routes.h"
 
 namespace layby::app {
 namespace {
@@ -131,8 +133,8 @@ class Daemon {
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Prefetching> prefetching_;
   std::unique_ptr<server::RegistryApi> api_;
-  std::unique_ptr<Control> control_;
-  std::unique_ptr<Pages> pages_;
+  web::Routes routes_;
+  std::unique_ptr<Front> front_;
   std::unique_ptr<server::HttpServer> server_;
   std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
   std::string listen_;             // The address really bound.
@@ -195,10 +197,11 @@ void Daemon::start_journal() {
 
 Status Daemon::start_server() {
   api_ = std::make_unique<server::RegistryApi>(*cache_);
-  control_ = std::make_unique<Control>(*cache_, *store_, *store_, *prefetching_, clock_);
-  pages_ = std::make_unique<Pages>(*api_, *control_, [this] { return snapshot(); });
+  add_page_routes(routes_, [this] { return snapshot(); });
+  add_control_routes(routes_, {*cache_, *store_, *store_, *prefetching_, ring_, clock_});
+  front_ = std::make_unique<Front>(*api_, routes_);
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
-  server_ = std::make_unique<server::HttpServer>(context, config_.limits, *pages_);
+  server_ = std::make_unique<server::HttpServer>(context, config_.limits, *front_);
   auto bound = server_->listen_tcp(config_.listen);
   if (!bound.ok()) return bound.error();
   listen_ = std::move(*bound);

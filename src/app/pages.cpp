@@ -4,73 +4,67 @@
 
 #include "app/pages.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "layby/app/version.h"
-#include "layby/oci/error_body.h"
+#include "layby/web/answers.h"
 
 namespace layby::app {
 namespace {
 
-constexpr std::string_view kPlain = "text/plain; charset=utf-8";
+using server::Request;
+using web::Who;
 
-server::Response text(int status, std::string_view type, std::string body) {
-  server::Response response;
-  response.status = status;
-  response.headers.add("Content-Type", type);
-  response.headers.add("Cache-Control", "no-store");
-  response.body = std::make_shared<const std::string>(std::move(body));
-  return response;
-}
+constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 
-std::string front_page(const server::Request& request, const std::vector<std::string>& notices) {
-  const std::string host(request.headers.get("Host").value_or("this-host:5000"));
-  std::string to_be_seen_to;
-  for (const std::string& line : notices) {
-    to_be_seen_to += (to_be_seen_to.empty() ? "\nNeeds attention:\n\n  " : "  ") + line + "\n";
+// One line for each page that everybody may read, but the front page itself.
+std::string page_list(const web::Routes& routes) {
+  std::string lines;
+  for (const web::Route& route : routes.all()) {
+    if (route.who != Who::kAnyone || route.path == "/") continue;
+    lines += fmt::format("{:<10} {}\n", route.path, route.summary);
   }
-  return std::string("layby ") + version() +
-         ": a pull-through cache of Docker Hub's official images\n\n"
-         "For Docker, in /etc/docker/daemon.json:\n\n"
-         "  {\"registry-mirrors\": [\"http://" +
-         host +
-         "\"]}\n\n"
-         "/healthz   200 while the daemon serves\n"
-         "/stats     its statistics, as JSON\n"
-         "/metrics   the same for Prometheus\n" +
-         to_be_seen_to;
+  return lines;
 }
 
-bool is_api(std::string_view path) { return path == "/v2" || path.starts_with("/v2/"); }
+std::string attention(const std::vector<std::string>& notices) {
+  std::string lines;
+  for (const std::string& notice : notices) lines += fmt::format("  {}\n", notice);
+  return lines.empty() ? "" : fmt::format("\nNeeds attention:\n\n{}", lines);
+}
+
+std::string front_page(const Request& request, const web::Routes& routes,
+                       const std::vector<std::string>& notices) {
+  return fmt::format(
+      "layby {}: a pull-through cache of Docker Hub's official images\n\n"
+      "For Docker, in /etc/docker/daemon.json:\n\n"
+      "  {{\"registry-mirrors\": [\"http://{}\"]}}\n\n"
+      "{}{}",
+      version(), request.headers.get("Host").value_or("this-host:5000"), page_list(routes),
+      attention(notices));
+}
 
 }  // namespace
 
-Handle Pages::handle(const server::Request& request, Respond respond) {
-  if (is_api(request.path)) return api_.handle(request, std::move(respond));
-  if (Control::takes(request)) return control_.handle(request, std::move(respond));
-  respond(page(request));
-  return nullptr;
-}
-
-server::Response Pages::page(const server::Request& request) const {
-  if (request.method != "GET" && request.method != "HEAD") {
-    server::Response response = text(405, kPlain, "layby: these pages are read-only\n");
-    response.headers.add("Allow", "GET, HEAD");
-    return response;
-  }
-  if (request.path == "/healthz") return text(200, kPlain, "ok\n");
-  if (request.path == "/") {
-    return text(200, kPlain, front_page(request, take_snapshot_().notices));
-  }
-  if (request.path == "/stats") {
-    return text(200, "application/json", admin::stats_json(take_snapshot_()));
-  }
-  if (request.path == "/metrics") {
-    return text(200, "text/plain; version=0.0.4; charset=utf-8",
-                admin::metrics_text(take_snapshot_()));
-  }
-  return text(404, kPlain, "layby: there is no such page; see /\n");
+void add_page_routes(web::Routes& routes, TakeSnapshot take_snapshot) {
+  const auto add = [&routes](const char* path, const char* summary, auto page) {
+    routes.add({"GET", path, Who::kAnyone, summary, web::at_once(std::move(page))});
+  };
+  add("/", "what this is, and what needs attention", [&routes, take_snapshot](const Request& r) {
+    return web::text_answer(200, front_page(r, routes, take_snapshot().notices));
+  });
+  add("/healthz", "200 while the daemon serves",
+      [](const Request&) { return web::text_answer(200, "ok\n"); });
+  add("/stats", "its statistics, as JSON", [take_snapshot](const Request&) {
+    return web::json_answer(200, admin::stats_json(take_snapshot()));
+  });
+  add("/metrics", "the same for Prometheus", [take_snapshot](const Request&) {
+    return web::answer(200, kPrometheus, admin::metrics_text(take_snapshot()));
+  });
 }
 
 }  // namespace layby::app

@@ -1,37 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pages beside /v2: /healthz, /stats, /metrics, and a page at / that tells a person what
-// this is. The pages are read-only. Requests under /v2 go to the registry's API, and the
-// CLI's commands over the Unix socket go to Control.
+// The pages beside /v2 that everybody may read: /healthz, /stats, /metrics, and a page at / that
+// tells a person what this is and which pages there are.
 
 #ifndef LAYBY_SRC_APP_PAGES_H_
 #define LAYBY_SRC_APP_PAGES_H_
 
 #include <functional>
 
-#include "app/control.h"
 #include "layby/admin/snapshot.h"
-#include "layby/server/http_server.h"
+#include "layby/web/routes.h"
 
 namespace layby::app {
 
-class Pages final : public server::Handler {
- public:
-  using TakeSnapshot = std::function<admin::Snapshot()>;
+// Called for each request of a page that shows the daemon's state.
+using TakeSnapshot = std::function<admin::Snapshot()>;
 
-  // `api` and `control` outlive this.
-  Pages(server::Handler& api, Control& control, TakeSnapshot take_snapshot)
-      : api_(api), control_(control), take_snapshot_(std::move(take_snapshot)) {}
-
-  Handle handle(const server::Request& request, Respond respond) override;
-
- private:
-  server::Response page(const server::Request& request) const;
-
-  server::Handler& api_;
-  Control& control_;
-  const TakeSnapshot take_snapshot_;
-};
+// `routes` stays where it is: the front page lists its rows.
+void add_page_routes(web::Routes& routes, TakeSnapshot take_snapshot);
 
 }  // namespace layby::app
 
