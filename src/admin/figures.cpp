@@ -5,7 +5,10 @@
 
 #include "admin/figures.h"
 
+#include <algorithm>
 #include <cassert>
+
+#include "layby/admin/images.h"
 
 namespace layby::admin {
 namespace {
@@ -69,10 +72,26 @@ Value write_ratio(const Snapshot& s) {
   return static_cast<double>(*s.disk_bytes_written) / static_cast<double>(received);
 }
 
-Value since_last_pass(const Snapshot& s) {
-  if (!s.scrub.last_ended) return {};
-  const auto since = std::chrono::duration_cast<std::chrono::seconds>(s.now - *s.scrub.last_ended);
+// 0 for a time in the future, after a clock was set back.
+Value seconds_since(WallTime then, WallTime now) {
+  const auto since = std::chrono::floor<std::chrono::seconds>(now - then);
   return seconds_value(std::max(since, std::chrono::seconds(0)));
+}
+
+Value since_last_pass(const Snapshot& s) {
+  return s.scrub.last_ended ? seconds_since(*s.scrub.last_ended, s.now) : Value();
+}
+
+Value link_text(const cache::GuardStatus& status) {
+  switch (status.link) {
+    case policy::Breaker::State::kClosed:
+      return "up";
+    case policy::Breaker::State::kDoubtful:
+      return "doubtful";
+    case policy::Breaker::State::kOpen:
+      return "down";
+  }
+  return {};
 }
 
 }  // namespace
@@ -141,28 +160,30 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
        [](S s) -> Value { return load(s.counters->upstream_throttled); }},
 
       {"store.blobs", "blobs", "store_blobs", "Blobs stored.",
-       [](S s) -> Value { return s.blobs; }},
+       [](S s) -> Value { return s.store.blobs; }},
       {"store.blob_bytes", "bytes", "store_blob_bytes", "Size of the stored blobs.",
-       [](S s) -> Value { return s.blob_bytes; }},
+       [](S s) -> Value { return s.store.blob_bytes; }},
       {"store.manifests", "manifests", "store_manifests", "Manifests stored.",
-       [](S s) -> Value { return s.manifests; }},
-      {"store.tags", "tags", "store_tags", "Known tags.", [](S s) -> Value { return s.tags; }},
+       [](S s) -> Value { return s.store.manifests; }},
+      {"store.tags", "tags", "store_tags", "Known tags.",
+       [](S s) -> Value { return s.store.tags; }},
       {"store.manifest_bytes", "bytes", "store_manifest_bytes", "Size of the stored manifests.",
-       [](S s) -> Value { return s.manifest_bytes; }},
+       [](S s) -> Value { return s.store.manifest_bytes; }},
       {"store.partial_bytes", "bytes", "store_partial_bytes", "Bytes of incomplete blobs.",
-       [](S s) -> Value { return s.partial_bytes; }},
+       [](S s) -> Value { return s.store.partial_bytes; }},
       {"store.index_bytes", "bytes", "store_index_bytes",
        "Size of the index file, which includes the manifests.",
-       [](S s) -> Value { return s.index_bytes; }},
+       [](S s) -> Value { return s.store.index_bytes; }},
       {"store.full", "", "store_full",
        "True while there is no room: new blobs pass through without being stored.",
        [](S s) -> Value { return s.full; }},
       {"store.evicted_bytes", "bytes", "", "Size of the blobs that were deleted to make room.",
        [](S s) -> Value { return load(s.counters->evicted_bytes); }},
       {"store.disk_free_bytes", "bytes", "store_disk_free_bytes",
-       "Free space on the store's file system.", [](S s) -> Value { return s.disk_free_bytes; }},
+       "Free space on the store's file system.",
+       [](S s) -> Value { return s.store.disk_free_bytes; }},
       {"store.disk_total_bytes", "bytes", "store_disk_total_bytes",
-       "Size of the store's file system.", [](S s) -> Value { return s.disk_total_bytes; }},
+       "Size of the store's file system.", [](S s) -> Value { return s.store.disk_total_bytes; }},
       {"store.bytes_written", "bytes", "", "Bytes written to the disk for blobs.",
        [](S s) -> Value { return load(s.counters->store_bytes_written); }},
       {"store.disk_bytes_written", "bytes", "store_disk_bytes_written",
@@ -229,45 +250,47 @@ const std::vector<Figure<UpstreamState>>& upstream_figures() {
       {"url", "", "", "The upstream's address.", [](U u) -> Value { return u.url; }},
       {"reachable", "", "upstream_reachable",
        "False while the upstream is considered down; cached tags are then served unchecked.",
-       [](U u) -> Value { return u.link != "down"; }},
+       [](U u) -> Value { return u.registry.link != policy::Breaker::State::kOpen; }},
       {"link", "", "", "up, doubtful (a request failed a moment ago) or down.",
-       [](U u) -> Value { return std::string(u.link); }},
+       [](U u) -> Value { return link_text(u.registry); }},
       {"link_seconds", "seconds", "", "How long the link hasn't been up; 0 while it is up.",
-       [](U u) -> Value { return seconds_value(u.link_seconds); }},
+       [](U u) -> Value { return seconds_value(u.registry.link_since); }},
       {"throttled_seconds", "seconds", "upstream_throttled_seconds",
        "How long no request is sent to the upstream, because it answered 429.",
-       [](U u) -> Value { return seconds_value(u.throttled); }},
+       [](U u) -> Value { return seconds_value(u.registry.throttled_for); }},
       {"pulls_throttled_seconds", "seconds", "upstream_pulls_throttled_seconds",
        "How long no manifest is requested, because the pull limit is used up.",
-       [](U u) -> Value { return seconds_value(u.pulls_throttled); }},
+       [](U u) -> Value { return seconds_value(u.registry.pulls_throttled_for); }},
       {"parent_link", "", "",
        "The link to the parent: up, doubtful or down; null without a parent.",
-       [](U u) -> Value { return u.parent_link ? Value(std::string(*u.parent_link)) : Value(); }},
+       [](U u) -> Value { return u.parent ? link_text(*u.parent) : Value(); }},
       {"quota.limit", "pulls", "upstream_quota_limit",
        "Pulls that the upstream allows in a window; null if it states no limit.",
-       [](U u) { return optional_value(u.quota_limit); }},
+       [](U u) { return u.quota ? Value(u.quota->limit.count) : Value(); }},
       {"quota.remaining", "pulls", "upstream_quota_remaining", "Pulls left in the window.",
-       [](U u) { return optional_value(u.quota_remaining); }},
+       [](U u) { return u.quota ? Value(u.quota->remaining.count) : Value(); }},
       {"quota.window_seconds", "seconds", "",
        "Length of the window; null if the upstream doesn't state it.",
        [](U u) -> Value {
-         return u.quota_window.count() > 0 ? seconds_value(u.quota_window) : Value();
+         const auto window = u.quota ? u.quota->limit.window : std::chrono::seconds(0);
+         return window.count() > 0 ? seconds_value(window) : Value();
        }},
   };
   return figures;
 }
 
-const std::vector<Figure<FillProgress>>& fill_figures() {
-  using F = const FillProgress&;
-  static const std::vector<Figure<FillProgress>> figures{
+const std::vector<Figure<cache::FillStatus>>& fill_figures() {
+  using F = const cache::FillStatus&;
+  static const std::vector<Figure<cache::FillStatus>> figures{
       {"upstream", "", "", "The upstream that the blob comes from.",
        [](F f) -> Value { return f.upstream; }},
       {"repository", "", "", "The repository in which the blob was first requested.",
        [](F f) -> Value { return f.repository; }},
       {"digest", "", "", "The blob's digest.", [](F f) -> Value { return f.digest; }},
-      {"state", "", "", "The state of the download.", [](F f) -> Value { return f.state; }},
+      {"state", "", "", "The state of the download.",
+       [](F f) -> Value { return std::string(f.state); }},
       {"received_bytes", "bytes", "", "Bytes received, written and hashed.",
-       [](F f) -> Value { return f.received_bytes; }},
+       [](F f) -> Value { return f.written_bytes; }},
       {"size_bytes", "bytes", "", "The blob's size; null until upstream has answered.",
        [](F f) { return optional_value(f.size_bytes); }},
       {"readers", "clients", "", "Clients that read the blob during the download.",
@@ -283,18 +306,19 @@ const std::vector<Figure<FillProgress>>& fill_figures() {
   return figures;
 }
 
-const std::vector<Figure<MoveState>>& move_figures() {
-  using M = const MoveState&;
-  static const std::vector<Figure<MoveState>> figures{
-      {"image", "", "", "The image and its tag.", [](M m) -> Value { return m.image; }},
+const std::vector<Figure<SeenMove>>& move_figures() {
+  using M = const SeenMove&;
+  static const std::vector<Figure<SeenMove>> figures{
+      {"image", "", "", "The image and its tag.",
+       [](M m) -> Value { return image_name(m.move.tag); }},
       {"from", "", "", "The digest that the tag pointed to before.",
-       [](M m) -> Value { return m.from; }},
+       [](M m) -> Value { return m.move.from.str(); }},
       {"to", "", "", "The digest that the tag points to upstream.",
-       [](M m) -> Value { return m.to; }},
+       [](M m) -> Value { return m.move.to.str(); }},
       {"bytes", "bytes", "", "Bytes to fetch for the new image; null if unknown.",
-       [](M m) { return optional_value(m.fetch_bytes); }},
+       [](M m) { return optional_value(m.move.fetch_bytes); }},
       {"seconds_ago", "seconds", "", "Time since the move was seen.",
-       [](M m) -> Value { return seconds_value(m.ago); }},
+       [](M m) -> Value { return seconds_since(m.move.seen_at, m.now); }},
   };
   return figures;
 }

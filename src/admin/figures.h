@@ -21,8 +21,13 @@ namespace layby::admin {
 // A value of /stats. std::monostate is JSON's null: the value is unknown.
 using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string>;
 
-// A figure of the whole daemon (Snapshot), or of one upstream, fill or move (UpstreamState,
-// FillProgress, MoveState).
+// A move as it is seen at one moment.
+struct SeenMove {
+  const cache::TagMove& move;
+  WallTime now;
+};
+
+// A figure of the whole daemon (Snapshot), or of one upstream, fill or move.
 template <typename Of>
 struct Figure {
   std::string_view path;   // "version" or "cache.hits"; never more than one dot.
@@ -34,8 +39,23 @@ struct Figure {
 
 const std::vector<Figure<Snapshot>>& snapshot_figures();
 const std::vector<Figure<UpstreamState>>& upstream_figures();
-const std::vector<Figure<FillProgress>>& fill_figures();
-const std::vector<Figure<MoveState>>& move_figures();
+const std::vector<Figure<cache::FillStatus>>& fill_figures();
+const std::vector<Figure<SeenMove>>& move_figures();
+
+// What /stats has besides figures: the lists of objects, the notices and the counters.
+struct StatsPart {
+  std::string_view name;  // "fills"
+  std::string_view text;  // One sentence.
+};
+inline constexpr StatsPart kUpstreams{"upstreams", "The upstreams of the configuration."};
+inline constexpr StatsPart kFills{"fills", "Downloads in flight."};
+inline constexpr StatsPart kMoves{
+    "moves", "Tags that were found to point to another image than before; oldest first."};
+inline constexpr StatsPart kNotices{
+    "notices",
+    "The lines of the file that `layby serve --notices` names: things on the box that need "
+    "attention."};
+inline constexpr StatsPart kCounters{"counters", "Every counter by its name."};
 
 }  // namespace layby::admin
 

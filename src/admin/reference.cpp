@@ -2,7 +2,12 @@
 //
 // docs/stats.md, from the same declarations that /stats and /metrics come from.
 
+#include <fmt/format.h>
+
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "admin/figures.h"
 
@@ -17,13 +22,12 @@ constexpr const char* kIntroduction = R"(# Stats and metrics
 `GET /stats` returns one JSON object. `GET /metrics` returns the same figures for Prometheus,
 and `layby status` shows them on the terminal. Counts and sums begin at zero when the daemon
 starts. For most figures without a gauge, Prometheus gets the counters that the figure is computed
-from. The field `notices` lists the lines of the file that `layby serve --notices` names: things
-on the box that need attention.
+from.
 )";
 
 template <typename Of>
-void write_figures(std::ostream& out, const char* title, const std::vector<Figure<Of>>& figures) {
-  out << "\n## " << title << "\n\n| field | unit | gauge | |\n| --- | --- | --- | --- |\n";
+void write_figures(std::ostream& out, const std::vector<Figure<Of>>& figures) {
+  out << "\n| field | unit | gauge | |\n| --- | --- | --- | --- |\n";
   for (const Figure<Of>& figure : figures) {
     out << "| `" << figure.path << "` | " << figure.unit << " | ";
     if (!figure.gauge.empty()) out << "`layby_" << figure.gauge << "`";
@@ -31,17 +35,31 @@ void write_figures(std::ostream& out, const char* title, const std::vector<Figur
   }
 }
 
+void write_title(std::ostream& out, const std::string& title, std::string_view text) {
+  out << "\n## " << title << "\n\n" << text << "\n";
+}
+
+template <typename Of>
+void write_list(std::ostream& out, const StatsPart& part, const std::vector<Figure<Of>>& figures) {
+  write_title(out, fmt::format("Each of `{}`", part.name), part.text);
+  write_figures(out, figures);
+}
+
 }  // namespace
 
 std::string stats_reference() {
   std::ostringstream out;
   out << kIntroduction;
-  write_figures(out, "The daemon", snapshot_figures());
-  write_figures(out, "Each of `upstreams` (label `upstream`)", upstream_figures());
-  write_figures(out, "Each of `fills`: downloads in flight", fill_figures());
-  out << "\n`layby_fills_in_flight` is the number of fills. `layby_info` has the version as a "
-         "label.\n"
-      << "\n## `counters`\n\nIn `/metrics` each counter is named `layby_<counter>_total`.\n\n"
+  write_title(out, "The daemon", "The version is the label of `layby_info`.");
+  write_figures(out, snapshot_figures());
+  write_list(out, kUpstreams, upstream_figures());
+  out << "\nEach gauge has the label `upstream`.\n";
+  write_list(out, kFills, fill_figures());
+  out << "\n`layby_fills_in_flight` is the number of fills.\n";
+  write_list(out, kMoves, move_figures());
+  write_title(out, fmt::format("`{}`", kNotices.name), kNotices.text);
+  write_title(out, fmt::format("`{}`", kCounters.name), kCounters.text);
+  out << "In `/metrics` each counter is named `layby_<counter>_total`.\n\n"
       << "| counter | unit | |\n| --- | --- | --- |\n";
   for_each_counter(Counters{},
                    [&](const char* name, const char* unit, const char* text, std::uint64_t) {

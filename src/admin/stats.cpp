@@ -50,11 +50,13 @@ Json list_of(const std::vector<Figure<Of>>& figures, const std::vector<Of>& sour
 std::string stats_json(const Snapshot& snapshot) {
   assert(snapshot.counters != nullptr);
   Json root = object_of(snapshot_figures(), snapshot);
-  root["upstreams"] = list_of(upstream_figures(), snapshot.upstreams);
-  root["fills"] = list_of(fill_figures(), snapshot.fills);
-  root["moves"] = list_of(move_figures(), snapshot.moves);
-  root["notices"] = snapshot.notices;
-  Json& counters = root["counters"] = Json::object();
+  root[kUpstreams.name] = list_of(upstream_figures(), snapshot.upstreams);
+  root[kFills.name] = list_of(fill_figures(), snapshot.fills);
+  std::vector<SeenMove> moves;
+  for (const cache::TagMove& move : snapshot.moves) moves.push_back({move, snapshot.now});
+  root[kMoves.name] = list_of(move_figures(), moves);
+  root[kNotices.name] = snapshot.notices;
+  Json& counters = root[kCounters.name] = Json::object();
   for_each_counter(*snapshot.counters, [&](const char* name, const char*, const char*,
                                            std::uint64_t value) { counters[name] = value; });
   // `replace`: a text from outside that isn't UTF-8 must not spoil the whole page.

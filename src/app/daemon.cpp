@@ -29,7 +29,6 @@
 #include "app/service_manager.h"
 #include "app/tls_files.h"
 #include "app/upstreams.h"
-#include "layby/admin/images.h"
 #include "layby/app/version.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
@@ -259,33 +258,16 @@ admin::Snapshot Daemon::snapshot() const {
   s.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.steady_now() - started_at_);
   s.listen = listen_;
   s.connections = server_->connections();
-  const auto usage = store_->usage();
-  s.blobs = usage.blobs;
-  s.blob_bytes = usage.blob_bytes;
-  s.manifests = usage.manifests;
-  s.manifest_bytes = usage.manifest_bytes;
-  s.tags = usage.tags;
-  s.partial_bytes = usage.partial_bytes;
-  s.index_bytes = usage.index_bytes;
+  s.store = store_->usage();
   s.full = cache_->full();
   s.disk_bytes_written = disk_bytes_written();
   s.scrub = store_->scrub();
   s.now = clock_.wall_now();
-  s.disk_free_bytes = usage.disk_free_bytes;
-  s.disk_total_bytes = usage.disk_total_bytes;
   s.resident_bytes = resident_bytes();
   s.upstreams = upstreams_->states();
   s.prefetch = prefetching_->status();
-  for (const cache::TagMove& move : cache_->moves()) {
-    const auto ago = std::chrono::floor<std::chrono::seconds>(s.now - move.seen_at);
-    s.moves.push_back({admin::image_name(move.tag), move.from.str(), move.to.str(),
-                       move.fetch_bytes, std::max(ago, std::chrono::seconds(0))});
-  }
-  for (const auto& fill : cache_->fills()) {
-    s.fills.push_back({fill.upstream, fill.repository, fill.digest, std::string(fill.state),
-                       fill.written_bytes, fill.size_bytes, fill.readers, fill.kept,
-                       fill.background});
-  }
+  s.moves = cache_->moves();
+  s.fills = cache_->fills();
   s.notices = notices(notices_file_);
   s.counters = &counters_;
   return s;

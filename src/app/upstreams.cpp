@@ -79,18 +79,6 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
   return plan;
 }
 
-std::string_view link_text(const cache::GuardStatus& status) {
-  switch (status.link) {
-    case policy::Breaker::State::kClosed:
-      return "up";
-    case policy::Breaker::State::kDoubtful:
-      return "doubtful";
-    case policy::Breaker::State::kOpen:
-      return "down";
-  }
-  return "";
-}
-
 }  // namespace
 
 Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config) {
@@ -134,21 +122,9 @@ std::vector<admin::UpstreamState> Upstreams::states() const {
   std::vector<admin::UpstreamState> states;
   for (const Watched& watched : watched_) {
     assert(watched.registry != nullptr);
-    const cache::GuardStatus status = watched.registry->status();
-    admin::UpstreamState state;
-    state.name = watched.name;
-    state.url = watched.url;
-    state.link = link_text(status);
-    state.link_seconds = status.link_since;
-    state.throttled = status.throttled_for;
-    state.pulls_throttled = status.pulls_throttled_for;
-    if (watched.parent != nullptr) state.parent_link = link_text(watched.parent->status());
-    if (const auto quota = watched.registry->quota()) {
-      state.quota_limit = quota->limit.count;
-      state.quota_remaining = quota->remaining.count;
-      state.quota_window = quota->limit.window;
-    }
-    states.push_back(std::move(state));
+    states.push_back({watched.name, watched.url, watched.registry->status(),
+                      watched.parent ? std::optional(watched.parent->status()) : std::nullopt,
+                      watched.registry->quota()});
   }
   return states;
 }

@@ -24,18 +24,17 @@ class SnapshotTest : public ::testing::Test {
     snapshot_.version = "1.2.3";
     snapshot_.uptime = std::chrono::seconds(90);
     snapshot_.listen = "0.0.0.0:5000";
-    snapshot_.blobs = 7;
+    snapshot_.store.blobs = 7;
     UpstreamState hub;
     hub.name = "docker.io";
     hub.url = "https://registry-1.docker.io";
-    hub.quota_limit = 100;
-    hub.quota_remaining = 76;
-    hub.quota_window = std::chrono::seconds(21600);
+    const std::chrono::seconds window(21600);
+    hub.quota = policy::QuotaState{{100, window}, {76, window}, "", {}};
     UpstreamState other;
     other.name = "ghcr.io";
     other.url = "https://ghcr.io";
-    other.link = "down";
-    other.link_seconds = std::chrono::seconds(40);
+    other.registry.link = policy::Breaker::State::kOpen;
+    other.registry.link_since = std::chrono::seconds(40);
     snapshot_.upstreams = {hub, other};
     snapshot_.counters = &counters_;
   }
@@ -56,6 +55,36 @@ class SnapshotTest : public ::testing::Test {
   bool has_sample(const std::string& sample) const {
     const std::vector<std::string> all = samples();
     return std::find(all.begin(), all.end(), sample) != all.end();
+  }
+
+  // debian:12 moved 100 s after the epoch.
+  void add_move() {
+    const auto digest = [](char c) { return *oci::Digest::parse("sha256:" + std::string(64, c)); };
+    snapshot_.moves.push_back({{"docker.io", "library/debian", "12"},
+                               digest('a'),
+                               digest('b'),
+                               WallTime(std::chrono::seconds(100)),
+                               {}});
+  }
+
+  // The text of docs/stats.md from a title to the next; empty if there is no such title.
+  static std::string section(const std::string& title) {
+    const std::string all = stats_reference();
+    const std::size_t from = all.find("\n## " + title + "\n");
+    if (from == std::string::npos) return "";
+    return all.substr(from, all.find("\n## ", from + 1) - from);
+  }
+  // Each member of `object`, and of the objects in it, has its row in `text`.
+  static void expect_rows(const std::string& text, const Json& object,
+                          const std::string& prefix = "") {
+    for (const auto& [name, value] : object.items()) {
+      if (value.is_object()) {
+        expect_rows(text, value, prefix + name + ".");
+        continue;
+      }
+      const std::string row = "\n| `" + prefix + name + "` | ";
+      EXPECT_NE(text.find(row), std::string::npos) << prefix << name << " is not described";
+    }
   }
 
   Counters counters_;
@@ -111,6 +140,30 @@ TEST_F(SnapshotTest, FillsCarryTheirProgress) {
   EXPECT_TRUE(fills[1]["size_bytes"].is_null());
 }
 
+TEST_F(SnapshotTest, AParentHasItsOwnLink) {
+  snapshot_.upstreams[0].parent = cache::GuardStatus{.link = policy::Breaker::State::kDoubtful};
+  const Json upstreams = stats()["upstreams"];
+  EXPECT_EQ(upstreams[0]["link"], "up");
+  EXPECT_EQ(upstreams[0]["parent_link"], "doubtful");
+  EXPECT_TRUE(upstreams[1]["parent_link"].is_null());
+}
+
+TEST_F(SnapshotTest, MovesCarryTheirAge) {
+  add_move();
+  snapshot_.now = WallTime(std::chrono::seconds(130));
+  EXPECT_EQ(stats()["moves"][0], (Json{{"image", "debian:12"},
+                                       {"from", "sha256:" + std::string(64, 'a')},
+                                       {"to", "sha256:" + std::string(64, 'b')},
+                                       {"bytes", nullptr},
+                                       {"seconds_ago", 30}}));
+}
+
+TEST_F(SnapshotTest, AMoveInTheFutureHasAgeZero) {
+  add_move();
+  snapshot_.now = WallTime(std::chrono::seconds(10));
+  EXPECT_EQ(stats()["moves"][0]["seconds_ago"], 0);
+}
+
 TEST_F(SnapshotTest, StatsHaveEveryCounterByName) {
   counters_.cold_reads = 42;
   const Json json = stats();
@@ -153,6 +206,21 @@ TEST_F(SnapshotTest, CountersAndGaugesHaveTheirNames) {
   EXPECT_TRUE(has_sample("layby_upstream_quota_remaining{upstream=\"docker.io\"} 76"));
   EXPECT_TRUE(has_sample("layby_upstream_reachable{upstream=\"ghcr.io\"} 0"));
   EXPECT_TRUE(has_sample("layby_info{version=\"1.2.3\"} 1"));
+}
+
+TEST_F(SnapshotTest, ReferenceDescribesEveryKeyOfStats) {
+  snapshot_.fills.push_back({"docker.io", "library/x", "sha256:ab", "streaming", 5, 10, 3});
+  add_move();
+  Json root = stats();
+  EXPECT_NE(section("`notices`"), "");
+  root.erase("notices");
+  expect_rows(section("`counters`"), root["counters"]);
+  root.erase("counters");
+  for (const char* list : {"upstreams", "fills", "moves"}) {
+    expect_rows(section("Each of `" + std::string(list) + "`"), root[list][0]);
+    root.erase(list);
+  }
+  expect_rows(section("The daemon"), root);
 }
 
 TEST_F(SnapshotTest, DocsMatchTheReference) {
