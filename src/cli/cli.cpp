@@ -52,6 +52,7 @@ int run(int argc, const char* const* argv) {
   add_verify(app, exit_code);
   add_prefetch(app, exit_code);
   add_config(app, exit_code);
+  add_events(app, exit_code);
   add_firmware(app, exit_code);
   add_version(app, exit_code);
   const int parsed = parse(app, argc, argv);

@@ -39,7 +39,7 @@ class ControlTest : public ::testing::Test {
                                             clock_, counters_, events_);
     prefetching_ = std::make_unique<Prefetching>(
         Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_, events_});
-    add_control_routes(routes_, {*cache_, store_, *prefetching_, ring_, clock_});
+    add_control_routes(routes_, {*cache_, store_, store_, *prefetching_, ring_, clock_});
     client_.is_local = true;
   }
   void TearDown() override {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The built program's `ls`, `pin`, `unpin` and `evict` against a daemon that the test
+// The built program's `ls`, `pin`, `unpin`, `evict` and `events` against a daemon that the test
 // plays.
 
 #include "cli/program.h"
@@ -38,6 +38,19 @@ TEST_F(ImageCommandsTest, LsPrintsTheJsonUnchanged) {
 
 TEST_F(ImageCommandsTest, LsRefusesJsonWithAPattern) {
   EXPECT_EQ(run_there("ls --json redis").exit_code, 2);
+}
+
+TEST_F(ImageCommandsTest, EventsListsEvents) {
+  PlayedDaemon daemon(socket(), http("200 OK", R"({"events": [{"kind": "tag.moved"}]})"));
+  const Outcome outcome = run_there("events");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_TRUE(says(outcome, "tag.moved")) << outcome.output;
+  EXPECT_EQ(daemon.asked(), Lines{"GET /events"});
+}
+
+TEST_F(ImageCommandsTest, EventsPrintsTheJsonUnchanged) {
+  const PlayedDaemon daemon(socket(), http("200 OK", "{\"events\":[]}"));
+  EXPECT_EQ(run_there("events --json").output, "{\"events\":[]}\n");
 }
 
 TEST_F(ImageCommandsTest, PinUnpinAndEvictRequireAnImage) {

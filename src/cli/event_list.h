@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The page of `layby events`. Pure, but for this machine's time zone.
+
+#ifndef LAYBY_SRC_CLI_EVENT_LIST_H_
+#define LAYBY_SRC_CLI_EVENT_LIST_H_
+
+#include <string>
+#include <string_view>
+
+#include "cli/screen.h"
+#include "layby/base/result.h"
+
+namespace layby::cli {
+
+// `events` is the answer to GET /events. kInvalid when it is not JSON.
+Result<std::string> event_list(std::string_view events, const Screen& screen);
+
+}  // namespace layby::cli
+
+#endif  // LAYBY_SRC_CLI_EVENT_LIST_H_
