@@ -4,6 +4,8 @@
 // layby_<counter>_total. Most figures that follow from counters have no gauge, because
 // Prometheus computes sums and rates over time itself.
 
+#include <fmt/format.h>
+
 #include <cassert>
 #include <sstream>
 
@@ -51,7 +53,7 @@ void write_upstreams(std::ostream& out, const Snapshot& snapshot) {
     const std::string name = "layby_" + std::string(figure.gauge);
     write_head(out, name, figure.text, "gauge");
     for (const UpstreamState& upstream : snapshot.upstreams) {
-      const std::string labels = "{upstream=\"" + escaped(upstream.name) + "\"}";
+      const std::string labels = fmt::format("{{upstream=\"{}\"}}", escaped(upstream.name));
       write_sample(out, name, labels, figure.value(upstream));
     }
   }
@@ -65,7 +67,7 @@ std::string metrics_text(const Snapshot& snapshot) {
   out.imbue(std::locale::classic());
   for_each_counter(*snapshot.counters,
                    [&](const char* counter, const char*, const char* text, std::uint64_t value) {
-                     const std::string name = "layby_" + std::string(counter) + "_total";
+                     const std::string name = fmt::format("layby_{}_total", counter);
                      write_head(out, name, text, "counter");
                      write_sample(out, name, "", value);
                    });

@@ -44,12 +44,13 @@ void check_account(const UpstreamConfig& upstream, const std::string& path, Faul
 // other patterns.
 std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pattern) {
   if (pattern.starts_with(upstream.name + "/")) {
-    return "begins with the registry; write \"" +
-           log::printable(pattern.substr(upstream.name.size() + 1)) + "\"";
+    return fmt::format("begins with the registry; write \"{}\"",
+                       log::printable(pattern.substr(upstream.name.size() + 1)));
   }
   const bool bare = pattern.find_first_of("/*:@") == std::string::npos;
   if (upstream.name == UpstreamConfig{}.name && bare && !pattern.empty()) {
-    return "matches nothing on Docker Hub; write \"library/" + log::printable(pattern) + "\"";
+    return fmt::format("matches nothing on Docker Hub; write \"library/{}\"",
+                       log::printable(pattern));
   }
   return "";
 }
@@ -82,20 +83,20 @@ void check_upstreams(const Config& config, const JsonValue& root, Faults& faults
   std::set<std::string> names;
   for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = config.upstreams[i];
-    const std::string path = "upstreams[" + std::to_string(i) + "]";
+    const std::string path = fmt::format("upstreams[{}]", i);
     const JsonValue& object = list->value.items[i];
     if (object.kind != JsonValue::Kind::kObject) continue;  // Already reported; has no name.
     if (!names.insert(upstream.name).second) {
       faults.push_back(
-          {path + ".name", "is " + describe({JsonValue::Kind::kText, upstream.name, {}, {}}) +
-                               " like that of an earlier upstream; write another name"});
+          {path + ".name", fmt::format("is {} like that of an earlier upstream; write another name",
+                                       describe({JsonValue::Kind::kText, upstream.name, {}, {}}))});
     }
     check_addresses(upstream, object, path, faults);
     check_account(upstream, path, faults);
     for (std::size_t j = 0; j < upstream.allow.size(); ++j) {
       const std::string complaint = misled_pattern(upstream, upstream.allow[j]);
       if (complaint.empty()) continue;
-      faults.push_back({path + ".allow[" + std::to_string(j) + "]", complaint});
+      faults.push_back({fmt::format("{}.allow[{}]", path, j), complaint});
     }
   }
 }
@@ -129,7 +130,7 @@ void check_files(const Config& config, Faults& faults) {
   check_readable("tls.key_file", config.tls.key_file, kMaxPasswordBytes, faults);
   for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = config.upstreams[i];
-    const std::string path = "upstreams[" + std::to_string(i) + "]";
+    const std::string path = fmt::format("upstreams[{}]", i);
     check_readable(path + ".password_file", upstream.password_file, kMaxPasswordBytes, faults);
     check_readable(path + ".ca_file", upstream.ca_file, kMaxCaBytes, faults);
     check_readable(path + ".parent_ca_file", upstream.parent_ca_file, kMaxCaBytes, faults);

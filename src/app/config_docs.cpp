@@ -208,7 +208,7 @@ std::string range_text(const Key& key) {
   if (key.range.most == Range{}.most) {
     return key.range.least == 0 ? "" : ", at least " + text(key.range.least);
   }
-  return ", " + text(key.range.least) + " to " + text(key.range.most);
+  return fmt::format(", {} to {}", text(key.range.least), text(key.range.most));
 }
 
 constexpr const char* kIntroduction = R"(# Configuration
@@ -304,13 +304,13 @@ A stopped run keeps what it has fetched, and the next run continues from there.
 // The title of a section in the reference.
 std::string section_title(const std::string& section) {
   if (section.empty()) return "Top level";
-  if (!section.ends_with("[]")) return "`" + section + "`";
-  return "Each of `" + section.substr(0, section.size() - 2) + "`";
+  if (!section.ends_with("[]")) return fmt::format("`{}`", section);
+  return fmt::format("Each of `{}`", section.substr(0, section.size() - 2));
 }
 
 void write_row(std::ostream& out, const Keys& keys, const Key& key, Defaults& defaults) {
   std::string value =
-      key.path == "upstreams" ? "docker.io" : "`" + defaults.of(keys, key).dump() + "`";
+      key.path == "upstreams" ? "docker.io" : fmt::format("`{}`", defaults.of(keys, key).dump());
   if (key.required) value = "";
   out << "| `" << name_of(key) << "` | " << words_of(key).text << range_text(key) << " | " << value
       << " | " << key.text << " |\n";

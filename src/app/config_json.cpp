@@ -8,6 +8,8 @@
 
 #include "app/config_json.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
@@ -55,7 +57,7 @@ std::string place_of(std::string_view text, std::size_t position) {
   const std::size_t break_at = before.rfind('\n');
   const std::size_t column =
       break_at == std::string_view::npos ? before.size() + 1 : before.size() - break_at;
-  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+  return fmt::format("line {}, column {}", line, column);
 }
 
 // Drops nlohmann's preamble and its echo of the text.
@@ -241,9 +243,9 @@ std::string describe(const JsonValue& value) {
   switch (value.kind) {
     case JsonValue::Kind::kText:
       if (value.text.size() > kLongest) {
-        return "\"" + log::printable(value.text.substr(0, kLongest)) + "...\"";
+        return fmt::format("\"{}...\"", log::printable(value.text.substr(0, kLongest)));
       }
-      return "\"" + log::printable(value.text) + "\"";
+      return fmt::format("\"{}\"", log::printable(value.text));
     case JsonValue::Kind::kList:
       return "a list";
     case JsonValue::Kind::kObject:
@@ -281,7 +283,7 @@ int line_of(const JsonValue& root, std::string_view path) {
 
 std::string join_path(const std::string& parent, std::string_view name) {
   const std::string shown = name.empty() ? "\"\"" : log::printable(name);
-  return parent.empty() ? shown : parent + "." + shown;
+  return parent.empty() ? shown : fmt::format("{}.{}", parent, shown);
 }
 
 }  // namespace layby::app

@@ -5,6 +5,8 @@
 
 #include "app/config_nearest.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
@@ -61,7 +63,7 @@ std::string suggestion(const Keys& keys, const std::string& unknown_path) {
   if (best.empty())
     return std::string("; `layby config reference") +
            (&keys == &prefetch_keys() ? " --prefetch" : "") + "` lists all keys";
-  return "; did you mean \"" + std::string(best) + "\"?";
+  return fmt::format("; did you mean \"{}\"?", best);
 }
 
 }  // namespace layby::app

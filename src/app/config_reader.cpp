@@ -5,6 +5,8 @@
 
 #include "app/config_reader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <string>
@@ -67,15 +69,15 @@ class Reader {
     const bool is_list = list.kind == JsonValue::Kind::kList;
     if (!is_list || list.items.size() < key.range.least) {
       const std::string least = key.range.least > 0 ? " of one or more" : "";
-      return fault(path, "must be a list" + least + ", [{ … }], not " +
-                             (is_list ? std::string("empty") : describe(list)));
+      return fault(path, fmt::format("must be a list{}, [{{ … }}], not {}", least,
+                                     is_list ? std::string("empty") : describe(list)));
     }
     assert(slot_.item == 0);  // The objects of a list hold no list.
     std::get<Objects>(key.field).make(slot_, list.items.size());
     assert(std::get<Objects>(key.field).count(slot_) == list.items.size());
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       slot_.item = i;
-      read_item(key, list.items[i], path + "[" + std::to_string(i) + "]");
+      read_item(key, list.items[i], fmt::format("{}[{}]", path, i));
     }
     slot_.item = 0;
   }
@@ -105,8 +107,8 @@ class Reader {
 JsonValue read_document(std::string_view text, const Keys& keys, Slot slot,
                         std::vector<ConfigFault>& faults) {
   if (text.size() > kMaxConfigBytes) {
-    faults.push_back(
-        {"size", "is more than " + bytes_text(kMaxConfigBytes) + "; is it the right file?"});
+    faults.push_back({"size", fmt::format("is more than {}; is it the right file?",
+                                          bytes_text(kMaxConfigBytes))});
     return {};
   }
   JsonOutcome read = read_json(text);

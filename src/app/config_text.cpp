@@ -6,6 +6,8 @@
 
 #include "app/config_text.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 
@@ -47,8 +49,8 @@ std::string check_path(const std::string& text) {
 
 std::string check_socket(const std::string& text) {
   if (text.size() > kMaxSocketPath) {
-    return "is too long for a socket; write a path of at most " + std::to_string(kMaxSocketPath) +
-           " characters";
+    return fmt::format("is too long for a socket; write a path of at most {} characters",
+                       kMaxSocketPath);
   }
   return check_path(text);
 }
@@ -56,9 +58,9 @@ std::string check_socket(const std::string& text) {
 std::string check_url(const std::string& text) {
   const Result<http::Url> url = http::parse_url(text);
   if (!url) return log::printable(url.error().message) + "; write \"https://registry.example\"";
-  if (!url->query.empty()) return "has a query; write \"" + url->origin() + "\"";
+  if (!url->query.empty()) return fmt::format("has a query; write \"{}\"", url->origin());
   if (url->path == "/v2" || url->path == "/v2/") {
-    return "ends in /v2, which Layby adds itself; write \"" + url->origin() + "\"";
+    return fmt::format("ends in /v2, which Layby adds itself; write \"{}\"", url->origin());
   }
   return "";
 }

@@ -129,7 +129,7 @@ class Setter {
     if (value_.kind != JsonValue::Kind::kList) return expected("a list of texts, [\"…\", …]");
     std::vector<std::string> texts;
     for (const JsonValue& item : value_.items) {
-      const std::string path = path_ + "[" + std::to_string(texts.size()) + "]";
+      const std::string path = fmt::format("{}[{}]", path_, texts.size());
       texts.push_back(item.kind == JsonValue::Kind::kText ? item.text : "");
       if (item.kind != JsonValue::Kind::kText) {
         faults_.push_back({path, "must be a text in quotes, not " + describe(item)});
@@ -159,21 +159,22 @@ class Setter {
     if (!bytes) return expected("a rate such as \"2MB/s\", or a number of bytes a second");
     rate = *bytes;
     if (rate == 0 || rate >= kLeastRate) return;
-    fault("must be 0 for no limit, or at least " + bytes_text(kLeastRate) + " a second, not " +
-          describe(value_));
+    fault(fmt::format("must be 0 for no limit, or at least {} a second, not {}",
+                      bytes_text(kLeastRate), describe(value_)));
   }
 
   bool outside(std::uint64_t value) const {
     return value < key_.range.least || value > key_.range.most;
   }
   void fault(std::string message) { faults_.push_back({path_, std::move(message)}); }
-  void expected(const std::string& what) { fault("must be " + what + ", not " + describe(value_)); }
+  void expected(const std::string& what) {
+    fault(fmt::format("must be {}, not {}", what, describe(value_)));
+  }
   void out_of_range(std::string (*text)(std::uint64_t)) {
     const bool open = key_.range.most == Range{}.most;
     const std::string least = text(key_.range.least);
-    fault((open ? "must be at least " + least
-                : "must be between " + least + " and " + text(key_.range.most)) +
-          ", not " + describe(value_));
+    expected(open ? fmt::format("at least {}", least)
+                  : fmt::format("between {} and {}", least, text(key_.range.most)));
   }
 
   const Key& key_;

@@ -4,6 +4,8 @@
 
 #include "layby/app/prefetch_list.h"
 
+#include <fmt/format.h>
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,7 +28,8 @@ std::string why_unserved(const std::string& image, const Config& config) {
                (oci::is_docker_hub(upstream.name) && oci::is_docker_hub(name->registry));
       });
   if (at == config.upstreams.end()) {
-    return "belongs to " + name->registry + ", which is not in the configuration's \"upstreams\"";
+    return fmt::format("belongs to {}, which is not in the configuration's \"upstreams\"",
+                       name->registry);
   }
   const bool served =
       policy::allows(at->allow, name->repository) && !policy::allows(at->deny, name->repository);
@@ -41,7 +44,7 @@ PrefetchListOutcome parse_prefetch_list(std::string_view json) {
   const JsonValue root = read_document(json, prefetch_keys(), {none, outcome.list}, outcome.faults);
   set_lines(root, outcome.faults);
   for (std::size_t i = 0; i < outcome.list.images.size(); ++i) {
-    outcome.list.images[i].line = line_of(root, "images[" + std::to_string(i) + "].image");
+    outcome.list.images[i].line = line_of(root, fmt::format("images[{}].image", i));
   }
   return outcome;
 }
@@ -58,7 +61,7 @@ std::vector<ConfigFault> unserved(const PrefetchListConfig& list, const Config& 
   for (std::size_t i = 0; i < list.images.size(); ++i) {
     const std::string complaint = why_unserved(list.images[i].image, config);
     if (complaint.empty()) continue;
-    faults.push_back({"images[" + std::to_string(i) + "].image", complaint, list.images[i].line});
+    faults.push_back({fmt::format("images[{}].image", i), complaint, list.images[i].line});
   }
   return faults;
 }

@@ -5,6 +5,8 @@
 
 #include "app/prefetching.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <iterator>
@@ -28,7 +30,9 @@ std::set<std::string> entries(const PrefetchListConfig& list) {
     for (const std::string& platform : image.platforms) suffix += " " + platform;
     if (image.attestations) suffix += " attestations";
     if (image.pin) suffix += " pinned";
-    for (const std::string& tag : image.tags) texts.insert(image.image + ":" + tag + suffix);
+    for (const std::string& tag : image.tags) {
+      texts.insert(fmt::format("{}:{}{}", image.image, tag, suffix));
+    }
   }
   return texts;
 }

@@ -5,6 +5,8 @@
 
 #include "cli/answer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -85,7 +87,7 @@ std::string count(const Json& object, const std::string& path) {
 }
 
 std::string how_many(std::uint64_t number, const std::string& thing) {
-  return std::to_string(number) + " " + thing + (number == 1 ? "" : "s");
+  return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
 }
 
 std::string duration(std::uint64_t seconds) {
@@ -103,7 +105,7 @@ std::string age(std::uint64_t seconds) {
 std::string spelled_duration(std::uint64_t seconds) {
   const auto both = [seconds](std::uint64_t unit, const char* name, std::uint64_t smaller) {
     const std::uint64_t rest = seconds % unit / smaller * smaller;
-    return std::to_string(seconds / unit) + name + (rest > 0 ? " " + age(rest) : "");
+    return fmt::format("{}{}{}", seconds / unit, name, rest > 0 ? " " + age(rest) : "");
   };
   if (seconds >= kDay) return both(kDay, " d", kHour);
   if (seconds >= kHour) return both(kHour, " h", kMinute);
@@ -119,7 +121,7 @@ std::string percent(double share) {
 std::string bar(double share, int columns) {
   assert(columns >= 0);
   const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * columns);
-  return "[" + std::string(full, '#') + std::string(columns - full, '-') + "]";
+  return fmt::format("[{}{}]", std::string(full, '#'), std::string(columns - full, '-'));
 }
 
 double share_of(std::uint64_t part, std::uint64_t whole) {

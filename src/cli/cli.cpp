@@ -5,6 +5,8 @@
 
 #include "layby/cli/cli.h"
 
+#include <fmt/format.h>
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -51,8 +53,8 @@ int run(int argc, const char* const* argv) {
   add_evict(app, exit_code);
   add_verify(app, exit_code);
   add_prefetch(app, exit_code);
-  add_config(app, exit_code);
   add_events(app, exit_code);
+  add_config(app, exit_code);
   add_firmware(app, exit_code);
   add_version(app, exit_code);
   const int parsed = parse(app, argc, argv);
@@ -70,7 +72,7 @@ std::optional<app::Config> read_config(const std::string& path) {
 }
 
 void complain_of(const std::string& file, const std::vector<app::ConfigFault>& faults) {
-  complain(file + " has " + how_many(faults.size(), "fault") + ":");
+  complain(fmt::format("{} has {}:", file, how_many(faults.size(), "fault")));
   for (const app::ConfigFault& fault : faults) {
     std::cerr << "  " << app::to_string(fault) << "\n";
   }

@@ -2,6 +2,8 @@
 //
 // `layby evict`: removes images by name, or the least valuable blobs by size.
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cassert>
 #include <cstdint>
@@ -25,11 +27,11 @@ struct EvictOptions {
 };
 
 std::string freed(const Json& answer) {
-  return how_many(number(answer, "/blobs"), "blob") + ", " + bytes(answer, "/bytes");
+  return fmt::format("{}, {}", how_many(number(answer, "/blobs"), "blob"), bytes(answer, "/bytes"));
 }
 
 std::string evicted_line(const Json& answer) {
-  return text(answer, "/image") + " is evicted: " + freed(answer) + " freed";
+  return fmt::format("{} is evicted: {} freed", text(answer, "/image"), freed(answer));
 }
 
 int evict_bytes(const EvictOptions& options) {

@@ -4,6 +4,8 @@
 // run; or shows what a run would fetch; or stops a run. The daemon does the work: Ctrl-C
 // and --stop end the run, but the loss of this program does not.
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cassert>
 #include <chrono>
@@ -118,9 +120,9 @@ class Follower {
  private:
   Error lost() const {
     return {ErrorCode::kCancelled,
-            "the end of run " + std::to_string(run_) +
-                " is not known: the daemon was restarted or another run began; "
-                "run `layby prefetch` again"};
+            fmt::format("the end of run {} is not known: the daemon was restarted or another run "
+                        "began; run `layby prefetch` again",
+                        run_)};
   }
 
   int give_up(const Error& error) {

@@ -5,6 +5,8 @@
 
 #include "cli/daemon_client.h"
 
+#include <fmt/format.h>
+
 #include <curl/curl.h>
 
 #include <cassert>
@@ -38,13 +40,13 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* body) noexc
 
 Error failure_of(const Question& question, CURL* curl, CURLcode code) {
   if (code == CURLE_OPERATION_TIMEDOUT) {
-    return {ErrorCode::kTimedOut, "no answer at " + question.socket + " within " +
-                                      format_duration(question.patience) +
-                                      "; the daemon may still be working on it"};
+    return {ErrorCode::kTimedOut,
+            fmt::format("no answer at {} within {}; the daemon may still be working on it",
+                        question.socket, format_duration(question.patience))};
   }
   if (code != CURLE_COULDNT_CONNECT) {
     return {ErrorCode::kInvalid,
-            "no answer at " + question.socket + ": " + curl_easy_strerror(code)};
+            fmt::format("no answer at {}: {}", question.socket, curl_easy_strerror(code))};
   }
   long reason = 0;
   curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &reason);
@@ -62,9 +64,10 @@ Error refusal_of(const Question& question, long status, const std::string& body)
   const Result<Json> answer = parse_answer(body);
   const std::string words = answer ? sentence(*answer, "/error") : "";
   if (!words.empty()) return {kind_of(status), words};
-  return {ErrorCode::kInvalid, "the program at " + question.socket + " answered " +
-                                   std::to_string(status) + " for " + question.path +
-                                   "; is it another program, or another version?"};
+  return {ErrorCode::kInvalid,
+          fmt::format(
+              "the program at {} answered {} for {}; is it another program, or another version?",
+              question.socket, status, question.path)};
 }
 
 void prepare(const Question& question, CURL* curl, std::string& body) {

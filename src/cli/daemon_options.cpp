@@ -4,6 +4,8 @@
 
 #include "cli/daemon_options.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 
@@ -34,7 +36,8 @@ void print_answer(const std::string& body) {
 }
 
 int fail(const Error& error, const std::string& what) {
-  complain(what.empty() ? error.message : log::printable(what) + ": " + error.message);
+  complain(what.empty() ? error.message
+                        : fmt::format("{}: {}", log::printable(what), error.message));
   if (error.code == ErrorCode::kUnavailable) {
     std::cerr << "  Start one with `layby serve`, or name its socket with --socket or --config.\n";
   }

@@ -5,6 +5,8 @@
 
 #include "cli/image_list.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
@@ -101,10 +103,11 @@ std::string totals(const Json& answer, std::size_t listed) {
   for (const Json& image : images) counted_apart += number(image, "/bytes");
   const std::uint64_t tagged = stored - std::min(stored, untagged);
   std::string line = listed == images.size() ? "" : std::to_string(listed) + " of ";
-  line += how_many(images.size(), "image") + ", " + format_bytes(stored) + " stored";
+  line += fmt::format("{}, {} stored", how_many(images.size(), "image"), format_bytes(stored));
   if (listed < images.size()) line += " in all";
   if (counted_apart > tagged) {
-    line += ", shared layers counted once (saves " + format_bytes(counted_apart - tagged) + ")";
+    line += fmt::format(", shared layers counted once (saves {})",
+                        format_bytes(counted_apart - tagged));
   }
   if (untagged > 0) line += "; untagged " + format_bytes(untagged);
   return line + "\n";
@@ -119,7 +122,7 @@ std::string waiting_pins(const Json& answer, std::string_view pattern) {
   if (names.empty()) return "";
   std::sort(names.begin(), names.end());
   std::string lines = "\nPinned, not cached yet:\n";
-  for (const std::string& name : names) lines += "  " + name + "\n";
+  for (const std::string& name : names) lines += fmt::format("  {}\n", name);
   return lines;
 }
 
@@ -137,11 +140,11 @@ Result<std::string> image_list(std::string_view images, std::string_view pattern
   const std::size_t listed = rows.size();
   std::string page;
   if (listed > 0) {
-    page = image_table(std::move(rows), screen) + "\n" + totals(*answer, listed);
+    page = fmt::format("{}\n{}", image_table(std::move(rows), screen), totals(*answer, listed));
   } else if (list(*answer, "/images").empty()) {
     page = kHowImagesCome;
   } else {
-    page = "No cached image matches \"" + log::printable(pattern) + "\".\n";
+    page = fmt::format("No cached image matches \"{}\".\n", log::printable(pattern));
   }
   return page + waiting_pins(*answer, pattern);
 }

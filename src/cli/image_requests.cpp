@@ -4,6 +4,8 @@
 
 #include "cli/image_requests.h"
 
+#include <fmt/format.h>
+
 #include <iostream>
 
 #include "cli/commands.h"
@@ -15,7 +17,7 @@ namespace {
 
 Status request_one(const ImageRequest& request, const std::string& image, const std::string& socket,
                    bool as_json) {
-  const std::string path = request.path + "?image=" + http::percent_encode(image);
+  const std::string path = fmt::format("{}?image={}", request.path, http::percent_encode(image));
   const Result<std::string> body = tell_daemon(socket, path, request.patience);
   if (!body) return body.error();
   const Result<Json> answer = parse_answer(*body);

@@ -6,6 +6,8 @@
 
 #include "cli/live_lines.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -36,7 +38,7 @@ std::string LiveLines::to_their_top(int columns) const {
   std::size_t rows = 0;
   for (const std::size_t width : widths_)
     rows += std::max<std::size_t>(1, (width + room - 1) / room);
-  return rows == 0 ? "\r" : "\r\x1b[" + std::to_string(rows) + "A";
+  return rows == 0 ? "\r" : fmt::format("\r\x1b[{}A", rows);
 }
 
 }  // namespace layby::cli

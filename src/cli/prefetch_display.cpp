@@ -7,6 +7,8 @@
 
 #include "cli/prefetch_display.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
@@ -50,21 +52,23 @@ std::string line_of(const PrefetchImage& image, const Columns& columns) {
   constexpr std::size_t kAmount = 18;  // "45.2 MB of 1.2 GB" and one spare column.
   const std::string name = padded(cut_middle(image.name, columns.name), columns.name) + "  ";
   if (image.state == State::kGivenUp) {
-    return name + "failed" + (image.error.empty() ? "" : ": " + image.error);
+    return fmt::format("{}failed{}", name, image.error.empty() ? "" : ": " + image.error);
   }
   const std::uint64_t whole = std::max(image.bytes_total, image.bytes_done);
   if (whole == 0) return name + image.doing;
   const std::string drawn =
       columns.bar > 0 ? bar(share_of(image.bytes_done, whole), columns.bar) + "  " : "";
-  const std::string amount = format_bytes(image.bytes_done) + " of " + format_bytes(whole);
-  return name + drawn + padded(amount, kAmount) + "  " + image.doing;
+  const std::string amount =
+      fmt::format("{} of {}", format_bytes(image.bytes_done), format_bytes(whole));
+  return fmt::format("{}{}{}  {}", name, drawn, padded(amount, kAmount), image.doing);
 }
 
 std::string total_line(const PrefetchLook& look, std::optional<std::uint64_t> rate, int columns) {
   std::string words = total(look, rate);
   if (!look.bytes_known || look.bytes_total == 0 || columns < kLeastForBars) return words;
-  return bar(share_of(look.bytes_done, look.bytes_total), std::clamp(columns / 4, 10, 30)) + " " +
-         words;
+  return fmt::format(
+      "{} {}", bar(share_of(look.bytes_done, look.bytes_total), std::clamp(columns / 4, 10, 30)),
+      words);
 }
 
 // The images that get a line (at work or failed), at most `room`.

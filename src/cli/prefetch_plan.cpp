@@ -5,6 +5,8 @@
 
 #include "cli/prefetch_plan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -54,7 +56,7 @@ std::string failures(const Json& images) {
   for (const Json& image : images) {
     if (!has_failed(image)) continue;
     const std::string error = sentence(image, "/error");
-    lines += text(image, "/image") + " failed" + (error.empty() ? "" : ": " + error) + "\n";
+    lines += fmt::format("{} failed{}\n", text(image, "/image"), error.empty() ? "" : ": " + error);
   }
   return lines;
 }
@@ -70,8 +72,8 @@ std::string sums(const Json& plan) {
   const std::uint64_t unknown = number(plan, "/unknown_images");
   const bool estimated = std::any_of(images.begin(), images.end(),
                                      [](const Json& image) { return flag(image, "/estimated"); });
-  std::string line =
-      how_many(images.size(), "image") + ", " + how_many(number(plan, "/pulls"), "pull") + ", ";
+  std::string line = fmt::format("{}, {}, ", how_many(images.size(), "image"),
+                                 how_many(number(plan, "/pulls"), "pull"));
   if (unknown > 0) {
     line += "at least ";
   } else if (estimated) {
@@ -84,8 +86,9 @@ std::string sums(const Json& plan) {
 
 std::string fit(const Json& plan) {
   if (!at(plan, "/fits").is_boolean()) return "";
-  const std::string takes = "The whole list takes " + bytes(plan, "/list_bytes") +
-                            " of the cache's " + bytes(plan, "/capacity_bytes") + ": ";
+  const std::string takes =
+      fmt::format("The whole list takes {} of the cache's {}: ", bytes(plan, "/list_bytes"),
+                  bytes(plan, "/capacity_bytes"));
   if (!flag(plan, "/fits")) {
     return takes + "it does not fit. Shorten it, or give the cache more room (cache.max_bytes).\n";
   }
@@ -98,10 +101,10 @@ std::string left(const Json& quota) {
   const std::optional<std::uint64_t> remaining = known_number(quota, "/remaining");
   if (!remaining) return "the number left is not known";
   const std::uint64_t reserve = number(quota, "/reserve");
-  std::string words = std::to_string(*remaining) + (*remaining == 1 ? " is" : " are") + " left";
+  std::string words = fmt::format("{}{} left", *remaining, *remaining == 1 ? " is" : " are");
   if (reserve == 0 || *remaining == 0) return words;
   if (reserve >= *remaining) return words + " and kept for people";
-  return words + ", " + std::to_string(reserve) + " of them kept for people";
+  return fmt::format("{}, {} of them kept for people", words, reserve);
 }
 
 std::string quota_sentence(const Json& quota) {
@@ -109,13 +112,13 @@ std::string quota_sentence(const Json& quota) {
   const std::optional<std::uint64_t> limit = known_number(quota, "/limit");
   if (!limit) return name + " states no pull limit.\n";
   const std::uint64_t window = number(quota, "/window_seconds");
-  std::string words = name + " allows " + how_many(*limit, "pull");
+  std::string words = fmt::format("{} allows {}", name, how_many(*limit, "pull"));
   if (window > 0) words += " in " + spelled_duration(window);
   words += "; " + left(quota) + ": ";
   if (flag(quota, "/suffices")) return words + "that is enough.\n";
   const std::uint64_t needed = number(quota, "/seconds_needed");
   if (needed == 0) return words + "that is not enough.\n";
-  return words + "it takes about " + spelled_duration(needed) + ".\n";
+  return fmt::format("{}it takes about {}.\n", words, spelled_duration(needed));
 }
 
 std::string hint_of_sizes(const Json& plan) {
@@ -127,8 +130,9 @@ std::string hint_of_sizes(const Json& plan) {
     pulls += number(image, "/pulls");
   }
   if (unsure == 0) return "";
-  return "\n`layby prefetch --plan --sizes` fetches the manifests (" + how_many(pulls, "pull") +
-         ") to learn all sizes.\n";
+  return fmt::format(
+      "\n`layby prefetch --plan --sizes` fetches the manifests ({}) to learn all sizes.\n",
+      how_many(pulls, "pull"));
 }
 
 std::string page_of(const Json& plan, bool with_sizes, const Screen& screen) {

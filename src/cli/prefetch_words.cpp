@@ -5,6 +5,8 @@
 
 #include "cli/prefetch_words.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cassert>
@@ -28,9 +30,11 @@ std::string amount(const PrefetchLook& look, std::uint64_t whole) {
   const std::string done = format_bytes(look.bytes_done);
   if (look.bytes_known && whole == 0) return "nothing to fetch";
   if (look.bytes_known) {
-    return percent(share_of(look.bytes_done, whole)) + "  " + done + " of " + format_bytes(whole);
+    return fmt::format("{}  {} of {}", percent(share_of(look.bytes_done, whole)), done,
+                       format_bytes(whole));
   }
-  return whole == 0 ? "sizes are not known yet" : done + " of at least " + format_bytes(whole);
+  return whole == 0 ? "sizes are not known yet"
+                    : fmt::format("{} of at least {}", done, format_bytes(whole));
 }
 
 }  // namespace
@@ -48,9 +52,9 @@ std::string total(const PrefetchLook& look, std::optional<std::uint64_t> bytes_p
   const std::uint64_t whole = std::max(look.bytes_total, look.bytes_done);
   std::string words = amount(look, whole);
   if (look.waiting || !bytes_per_second || whole == 0) return words;
-  words += ", " + format_bytes(*bytes_per_second) + "/s";
+  words += fmt::format(", {}/s", format_bytes(*bytes_per_second));
   if (!look.bytes_known || *bytes_per_second == 0) return words;
-  return words + ", " + duration((whole - look.bytes_done) / *bytes_per_second) + " left";
+  return fmt::format("{}, {} left", words, duration((whole - look.bytes_done) / *bytes_per_second));
 }
 
 std::string why_it_waits(const PrefetchLook& look) {
@@ -60,8 +64,9 @@ std::string why_it_waits(const PrefetchLook& look) {
 
 std::string end_of(const PrefetchImage& image) {
   assert(image.state == State::kDone || image.state == State::kGivenUp);
-  if (image.state == State::kDone) return image.name + ": done, " + format_bytes(image.bytes_done);
-  return image.name + ": failed" + (image.error.empty() ? "" : ": " + image.error);
+  if (image.state == State::kDone)
+    return fmt::format("{}: done, {}", image.name, format_bytes(image.bytes_done));
+  return fmt::format("{}: failed{}", image.name, image.error.empty() ? "" : ": " + image.error);
 }
 
 std::string verdict(const PrefetchLook& look) {

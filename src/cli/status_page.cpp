@@ -4,6 +4,8 @@
 
 #include "cli/status_page.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -38,7 +40,8 @@ class Page {
 
  private:
   void heading(const std::string& words) {
-    out_ << (screen_.is_terminal ? "\n\x1b[1m" + words + "\x1b[0m\n" : "\n" + words + "\n");
+    out_ << (screen_.is_terminal ? fmt::format("\n\x1b[1m{}\x1b[0m\n", words)
+                                 : fmt::format("\n{}\n", words));
   }
 
   void line(std::string label, const std::string& value) {
@@ -72,13 +75,14 @@ class Page {
     const Json& ratio = at(stats_, "/cache/hit_ratio");
     line("hit ratio", ratio.is_number() ? bar(ratio.get<double>()) + percent(ratio.get<double>())
                                         : "nothing was pulled yet");
-    line("pulled", count(stats_, "/cache/hits") + " from the store, " +
-                       count(stats_, "/cache/shared") + " along with a download, " +
-                       count(stats_, "/cache/misses") + " missing");
-    line("bytes saved", bytes(stats_, "/cache/bytes_saved") + " (" +
-                            bytes(stats_, "/cache/bytes_from_upstream") + " came from upstream)");
-    line("requests", count(stats_, "/requests/total") + ", " + count(stats_, "/requests/errors") +
-                         " answered with an error");
+    line("pulled", fmt::format("{} from the store, {} along with a download, {} missing",
+                               count(stats_, "/cache/hits"), count(stats_, "/cache/shared"),
+                               count(stats_, "/cache/misses")));
+    line("bytes saved",
+         fmt::format("{} ({} came from upstream)", bytes(stats_, "/cache/bytes_saved"),
+                     bytes(stats_, "/cache/bytes_from_upstream")));
+    line("requests", fmt::format("{}, {} answered with an error", count(stats_, "/requests/total"),
+                                 count(stats_, "/requests/errors")));
     if (number(stats_, "/cache/stale_served") > 0) {
       line("stale", count(stats_, "/cache/stale_served") +
                         " tags served from the cache because upstream failed");
@@ -87,15 +91,16 @@ class Page {
 
   void upstream_requests() {
     heading("Asked upstream");
-    line("manifests", count(stats_, "/upstream/manifest_gets") + " pulls, " +
-                          count(stats_, "/upstream/manifest_heads") + " checks of tags (free)");
-    line("blobs", count(stats_, "/upstream/blob_gets") + " downloads, " +
-                      count(stats_, "/upstream/blob_heads") + " sizes");
+    line("manifests",
+         fmt::format("{} pulls, {} checks of tags (free)", count(stats_, "/upstream/manifest_gets"),
+                     count(stats_, "/upstream/manifest_heads")));
+    line("blobs", fmt::format("{} downloads, {} sizes", count(stats_, "/upstream/blob_gets"),
+                              count(stats_, "/upstream/blob_heads")));
     line("tokens", count(stats_, "/upstream/token_gets"));
     line("lists", count(stats_, "/upstream/other_gets"));
-    line("trouble", count(stats_, "/upstream/failures") + " failed, " +
-                        count(stats_, "/upstream/throttled") + " throttled, " +
-                        count(stats_, "/upstream/retries") + " tried again");
+    line("trouble",
+         fmt::format("{} failed, {} throttled, {} tried again", count(stats_, "/upstream/failures"),
+                     count(stats_, "/upstream/throttled"), count(stats_, "/upstream/retries")));
   }
 
   void one_upstream(const Json& upstream) {
@@ -108,9 +113,10 @@ class Page {
     if (!limit) return line("pulls left", "no limit stated");
     const std::optional<std::uint64_t> left = known_number(upstream, "/quota/remaining");
     const std::uint64_t window = number(upstream, "/quota/window_seconds");
-    line("pulls left", (left ? bar(share_of(*left, *limit)) + std::to_string(*left) : "-") +
-                           " of " + std::to_string(*limit) +
-                           (window > 0 ? " in " + duration(window) : ""));
+    line(
+        "pulls left",
+        fmt::format("{} of {}{}", left ? bar(share_of(*left, *limit)) + std::to_string(*left) : "-",
+                    *limit, window > 0 ? " in " + duration(window) : ""));
   }
 
   // Shows a link only when it has trouble.
@@ -118,7 +124,7 @@ class Page {
     const std::string state = text(upstream, "/link");
     std::string words;
     if (state == "down" || state == "doubtful") {
-      words = state + " for " + age(number(upstream, "/link_seconds"));
+      words = fmt::format("{} for {}", state, age(number(upstream, "/link_seconds")));
     }
     const std::uint64_t throttled = number(upstream, "/throttled_seconds");
     if (throttled > 0) words += (words.empty() ? "" : ", ") + ("throttled for " + age(throttled));
@@ -132,13 +138,14 @@ class Page {
     const std::uint64_t images = number(stats_, "/prefetch/images");
     const std::uint64_t failed = number(stats_, "/prefetch/failed");
     if (images > 0) {
-      line("images",
-           std::to_string(images) + (failed > 0 ? ", " + std::to_string(failed) + " failed" : ""));
+      line("images", fmt::format("{}{}", images,
+                                 failed > 0 ? ", " + std::to_string(failed) + " failed" : ""));
     }
     const std::uint64_t size = number(stats_, "/prefetch/bytes_total");
     const std::uint64_t done = number(stats_, "/prefetch/bytes_done");
     if (size > 0) {
-      line("fetched", bar(share_of(done, size)) + format_bytes(done) + " of " + format_bytes(size));
+      line("fetched", fmt::format("{}{} of {}", bar(share_of(done, size)), format_bytes(done),
+                                  format_bytes(size)));
     }
     const std::string result = sentence(stats_, "/prefetch/result");
     if (!result.empty()) line("last run", result);
@@ -169,21 +176,22 @@ class Page {
 
   void store() {
     heading("Store");
-    line("blobs", count(stats_, "/store/blobs") + ", " + bytes(stats_, "/store/blob_bytes"));
-    line("manifests",
-         count(stats_, "/store/manifests") + " with " + count(stats_, "/store/tags") + " tags");
+    line("blobs",
+         fmt::format("{}, {}", count(stats_, "/store/blobs"), bytes(stats_, "/store/blob_bytes")));
+    line("manifests", fmt::format("{} with {} tags", count(stats_, "/store/manifests"),
+                                  count(stats_, "/store/tags")));
     const std::uint64_t total = number(stats_, "/store/disk_total_bytes");
     const std::uint64_t used = total - std::min(total, number(stats_, "/store/disk_free_bytes"));
-    line("disk", bar(share_of(used, total)) + bytes(stats_, "/store/disk_free_bytes") +
-                     " free of " + format_bytes(total));
+    line("disk", fmt::format("{}{} free of {}", bar(share_of(used, total)),
+                             bytes(stats_, "/store/disk_free_bytes"), format_bytes(total)));
     if (flag(stats_, "/store/full")) {
       line("full",
            "new blobs pass through without being stored; see cache.max_bytes and "
            "cache.min_free_bytes");
     }
     const std::uint64_t evicted = number(stats_, "/store/evicted_bytes");
-    line("written", bytes(stats_, "/store/bytes_written") + " since the start" +
-                        (evicted > 0 ? ", " + format_bytes(evicted) + " evicted" : ""));
+    line("written", fmt::format("{} since the start{}", bytes(stats_, "/store/bytes_written"),
+                                evicted > 0 ? ", " + format_bytes(evicted) + " evicted" : ""));
     if (at(stats_, "/scrub").is_object()) scrub();
   }
 
@@ -191,10 +199,11 @@ class Page {
     const std::uint64_t checked = number(stats_, "/scrub/checked_bytes");
     const bool running = flag(stats_, "/scrub/running");
     if (!running && !known_number(stats_, "/scrub/last_pass_seconds")) return;
-    line("check", (running ? percent(share_of(checked, number(stats_, "/store/blob_bytes"))) +
-                                 " of the running check, "
-                           : "all stored blobs were checked, ") +
-                      count(stats_, "/scrub/bad_blobs") + " bad");
+    const std::string share = percent(share_of(checked, number(stats_, "/store/blob_bytes")));
+    line("check",
+         fmt::format("{}, {} bad",
+                     running ? share + " of the running check" : "all stored blobs were checked",
+                     count(stats_, "/scrub/bad_blobs")));
   }
 
   void fills() {

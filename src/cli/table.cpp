@@ -5,6 +5,8 @@
 
 #include "cli/table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <numeric>
@@ -38,7 +40,7 @@ class Table {
     Row headings;
     for (const Column& column : columns_) headings.push_back(column.heading);
     std::string out =
-        bold_heading ? "\x1b[1m" + line(headings) + "\x1b[0m\n" : line(headings) + "\n";
+        bold_heading ? fmt::format("\x1b[1m{}\x1b[0m\n", line(headings)) : line(headings) + "\n";
     for (const Row& row : rows_) out += line(row) + "\n";
     return out;
   }
@@ -100,7 +102,7 @@ std::string cut_middle(const std::string& cell, std::size_t width) {
   if (cell.size() <= width) return cell;
   const std::size_t kept = width > kDots ? width - kDots : 0;
   const std::size_t head = kept / 2;
-  return cell.substr(0, head) + "..." + cell.substr(cell.size() - (kept - head));
+  return fmt::format("{}...{}", cell.substr(0, head), cell.substr(cell.size() - (kept - head)));
 }
 
 std::string table(std::vector<Column> columns, std::vector<Row> rows, const Screen& screen) {

@@ -6,6 +6,8 @@
 
 #include "cli/verify_progress.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -69,16 +71,16 @@ std::string VerifyProgress::words() const {
   assert(last_->checked_blobs >= first_->checked_blobs && last_at_ >= first_at_);
   const std::uint64_t checked = last_->checked_bytes;
   const std::uint64_t stored = std::max(last_->stored_bytes, checked);
-  std::string words = percent(share_of(checked, stored)) + "  " + format_bytes(checked) + " of " +
-                      format_bytes(stored);
+  std::string words = fmt::format("{}  {} of {}", percent(share_of(checked, stored)),
+                                  format_bytes(checked), format_bytes(stored));
   const milliseconds elapsed = last_at_ - first_at_;
   const std::uint64_t since_first = checked - std::min(checked, first_->checked_bytes);
   if (elapsed >= kSoonestRate && since_first > 0) {
     const std::uint64_t bytes_per_second = std::max<std::uint64_t>(1, rate(since_first, elapsed));
-    words += ", " + format_bytes(bytes_per_second) + "/s, " +
-             duration((stored - checked) / bytes_per_second) + " left";
+    words += fmt::format(", {}/s, {} left", format_bytes(bytes_per_second),
+                         duration((stored - checked) / bytes_per_second));
   }
-  if (last_->bad_blobs > 0) words += ", " + std::to_string(last_->bad_blobs) + " bad";
+  if (last_->bad_blobs > 0) words += fmt::format(", {} bad", last_->bad_blobs);
   return words;
 }
 
@@ -86,7 +88,7 @@ std::string VerifyProgress::line() {
   if (screen_.is_terminal) {
     // The last column stays free: some terminals wrap as soon as it is written.
     const auto room = static_cast<std::size_t>(std::max(screen_.columns - 1, 1));
-    return "\r" + words().substr(0, room) + "\x1b[K";
+    return fmt::format("\r{}\x1b[K", words().substr(0, room));
   }
   if (last_at_ - printed_at_ < kPlainLineEvery) return "";
   printed_at_ = last_at_;
@@ -97,11 +99,11 @@ std::string VerifyProgress::clear() const { return screen_.is_terminal ? "\r\x1b
 
 std::string VerifyProgress::verdict() const {
   assert(last_ && !last_->running);
-  const std::string all =
-      how_many(last_->checked_blobs, "blob") + ", " + format_bytes(last_->checked_bytes) + ", ";
+  const std::string all = fmt::format("{}, {}, ", how_many(last_->checked_blobs, "blob"),
+                                      format_bytes(last_->checked_bytes));
   if (all_good()) return all + "all good\n";
-  return all + std::to_string(last_->bad_blobs) + " bad\n" +
-         "Bad blobs were set aside; the next pull fetches them again.\n";
+  return fmt::format("{}{} bad\nBad blobs were set aside; the next pull fetches them again.\n", all,
+                     last_->bad_blobs);
 }
 
 }  // namespace layby::cli
