@@ -160,6 +160,8 @@ build_preset() {
     cd "$root" || exit
     # Without these, ccache doesn't cache objects that use precompiled headers.
     export CCACHE_SLOPPINESS=pch_defines,time_macros
+    # Paths count relative to the repository, so that another clone finds the same objects.
+    export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
     cmake --preset "$preset" "${options[@]}"
     cmake --build "build/$preset" "${@/#/--target=}"
   )
