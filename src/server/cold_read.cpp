@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -91,8 +92,6 @@ ColdRead::ColdRead(const HttpServer::Context& context, std::function<void()> on_
   assert(on_warm_);
 }
 
-ColdRead::~ColdRead() { *self_ = nullptr; }
-
 bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available) {
   assert(!reading_ && length <= available);
   if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
@@ -116,12 +115,11 @@ void ColdRead::read_in(int fd, std::uint64_t offset, std::uint64_t length) {
   warm_until_ = offset + length;
   // The helper has its own descriptor, because the client may leave and close the blob.
   auto own = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  context_.workers.submit([own, offset, length, &loop = context_.loop, self = self_] {
-    pull_in(own->get(), offset, length);
-    loop.post([self] {
-      if (*self != nullptr) (*self)->on_read_in();
-    });
-  });
+  context_.workers.submit(
+      [own, offset, length, &loop = context_.loop, answer = life_.guard([this] { on_read_in(); })] {
+        pull_in(own->get(), offset, length);
+        loop.post(answer);
+      });
 }
 
 void ColdRead::on_read_in() {

@@ -10,8 +10,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 
+#include "layby/base/lifetime.h"
 #include "layby/server/http_server.h"
 
 namespace layby::server {
@@ -20,7 +20,6 @@ class ColdRead {
  public:
   // Calls `on_warm` each time a helper has read in cold bytes. `on_warm` may destroy this.
   ColdRead(const HttpServer::Context& context, std::function<void()> on_warm);
-  ~ColdRead();
 
   // Whether bytes [offset, offset + length) of `fd` can be sent now. Returns false when a
   // helper must read them in first; on_warm follows. `available` bytes, at least `length`,
@@ -39,13 +38,12 @@ class ColdRead {
 
   const HttpServer::Context& context_;
   const std::function<void()> on_warm_;
-  // Shared with the helper's answer, and null after this is destroyed.
-  const std::shared_ptr<ColdRead*> self_ = std::make_shared<ColdRead*>(this);
   // The window that was found warm last, or given to a helper.
   std::uint64_t warm_from_ = 0;
   std::uint64_t warm_until_ = 0;
   bool was_cold_ = false;
   bool reading_ = false;
+  Lifetime life_;
 };
 
 }  // namespace layby::server
