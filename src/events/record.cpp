@@ -284,6 +284,13 @@ std::optional<Severity> parse_severity(std::string_view text) {
   return std::nullopt;
 }
 
+// Whether the time can be counted in the system clock's units.
+bool is_time(std::int64_t since_epoch_ms) {
+  using std::chrono::milliseconds;
+  constexpr auto kLatest = std::chrono::floor<milliseconds>(WallTime::max().time_since_epoch());
+  return since_epoch_ms >= 0 && since_epoch_ms <= kLatest.count();
+}
+
 std::optional<FieldValue> parse_value(const Json& json) {
   if (json.is_string()) return json.get<std::string>();
   if (json.is_boolean()) return json.get<bool>();
@@ -352,6 +359,7 @@ std::optional<Record> parse_record(std::string_view line) {
   const auto sentence = text("text");
   if (number == json.end() || !number->is_number_unsigned()) return std::nullopt;
   if (at_ms == json.end() || !at_ms->is_number_integer()) return std::nullopt;
+  if (!is_time(at_ms->get<std::int64_t>())) return std::nullopt;
   if (fields == json.end() || !fields->is_object()) return std::nullopt;
   if (!kind || !severity || !sentence) return std::nullopt;
   Record record{number->get<std::uint64_t>(),

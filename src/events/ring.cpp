@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariant: numbers rise by one from each record to the next, so the place of a record
-// follows from its number.
+// Invariant: numbers rise from each record to the next. They may leave numbers out where an
+// earlier process lost records.
 
 #include "layby/events/ring.h"
 
@@ -10,16 +10,23 @@
 #include <utility>
 
 namespace layby::events {
+namespace {
+
+// A process that was killed may have given out numbers of records that never reached the disk.
+// The next process leaves out more numbers than that, so that no number is given out twice.
+constexpr std::uint64_t kLostAtMost = 1'000'000;
+
+}  // namespace
 
 void Ring::restore(std::vector<Record> records) {
   assert(records_.empty() && last_number_ == 0 && "an earlier process ended before this one");
   for (Record& record : records) {
-    // A gap means that records before it were lost. The newer ones count.
-    if (!records_.empty() && record.number != records_.back().number + 1) records_.clear();
+    // A number that doesn't rise is not of this journal's order. The newer records count.
+    if (!records_.empty() && record.number <= records_.back().number) records_.clear();
     records_.push_back(std::move(record));
   }
   while (records_.size() > kMostRecords) records_.pop_front();
-  if (!records_.empty()) last_number_ = records_.back().number;
+  if (!records_.empty()) last_number_ = records_.back().number + kLostAtMost;
 }
 
 void Ring::on_event(const Event& event) {
@@ -27,15 +34,15 @@ void Ring::on_event(const Event& event) {
   records_.push_back(record_of(event, clock_.wall_now()));
   records_.back().number = ++last_number_;
   if (records_.size() > kMostRecords) records_.pop_front();
-  assert(records_.front().number + records_.size() == last_number_ + 1);
+  assert(records_.front().number < records_.back().number || records_.size() == 1);
   if (on_recorded_) on_recorded_(records_.back());
 }
 
 std::vector<Record> Ring::newer_than(std::uint64_t after) const {
-  if (records_.empty() || after >= last_number_) return {};
-  const std::uint64_t first = std::max(after + 1, records_.front().number);
-  const auto from = records_.begin() + static_cast<std::ptrdiff_t>(first - records_.front().number);
-  return {from, records_.end()};
+  const auto first =
+      std::upper_bound(records_.begin(), records_.end(), after,
+                       [](std::uint64_t number, const Record& one) { return number < one.number; });
+  return {first, records_.end()};
 }
 
 }  // namespace layby::events

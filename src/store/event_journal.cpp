@@ -130,7 +130,8 @@ void EventJournal::write() {
     if (written.ok()) {
       files->failing = false;
     } else if (!std::exchange(files->failing, true)) {
-      log::error("events are not kept on the disk: {}", written.error().message);
+      log::error("events aren't kept on the disk: {}; free some space, or check the disk",
+                 written.error().message);
     }
   });
 }

@@ -96,6 +96,9 @@ TEST_F(RecordTest, RefusesLinesThatAreNoRecord) {
   EXPECT_FALSE(parse_record(changed("\"number\":1", "\"number\":-1")));
   EXPECT_FALSE(parse_record(changed("\"number\":1", "\"number\":\"1\"")));
   EXPECT_FALSE(parse_record(changed("\"at_ms\":5", "\"at_ms\":null")));
+  EXPECT_FALSE(parse_record(changed("\"at_ms\":5", "\"at_ms\":-5")));
+  EXPECT_FALSE(parse_record(changed("\"at_ms\":5", "\"at_ms\":9223372036854775807")));
+  EXPECT_FALSE(parse_record(changed("\"at_ms\":5", "\"at_ms\":18446744073709551615")));
   EXPECT_FALSE(parse_record(changed("\"kind\":\"a\",", "")));
   EXPECT_FALSE(parse_record(changed("info", "loud")));
   EXPECT_FALSE(parse_record(changed("\"text\":\"b\",", "")));

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #include <string>
 
 #include "store/disk_harness.h"
+#include "store/records.h"
+#include "support/store_image.h"
 #include "support/store_test.h"
 
 namespace layby::testing {
@@ -36,6 +39,26 @@ class DiskStoreTest : public StoreTest<DiskHarness> {
            std::string(digest.hex());
   }
   void publish() { ASSERT_TRUE(write(digest_, bytes_).published()); }
+  // Replaces a record of the index by one that doesn't parse.
+  void damage_record(const char* table, const oci::Digest& digest) {
+    harness_.close();
+    MDB_env* index = nullptr;
+    ASSERT_EQ(mdb_env_create(&index), 0);
+    mdb_env_set_maxdbs(index, 16);
+    ASSERT_EQ(mdb_env_open(index, (harness_.data_dir() + "/index").c_str(), 0, 0640), 0);
+    MDB_txn* txn = nullptr;
+    ASSERT_EQ(mdb_txn_begin(index, nullptr, 0, &txn), 0);
+    MDB_dbi dbi = 0;
+    ASSERT_EQ(mdb_dbi_open(txn, table, 0, &dbi), 0);
+    std::string key = store::digest_key(digest);
+    std::string value = "short";
+    MDB_val at{key.size(), key.data()};
+    MDB_val data{value.size(), value.data()};
+    ASSERT_EQ(mdb_put(txn, dbi, &at, &data, 0), 0);
+    ASSERT_EQ(mdb_txn_commit(txn), 0);
+    mdb_env_close(index);
+    harness_.open_again();
+  }
   // Writes `count` bytes and destroys the writer.
   void write_some(std::size_t count) {
     WriterLog log;
@@ -66,6 +89,21 @@ TEST_F(DiskStoreTest, StoredContentSurvivesARestart) {
   EXPECT_EQ(store().find_tag({"u", "r", "t"})->digest, digest_);
   EXPECT_EQ(store().usage().blob_bytes, bytes_.size());
   EXPECT_EQ(store().usage().tags, 1u);
+}
+
+TEST_F(DiskStoreTest, ADamagedRecordIsAMissingPartOfAnImage) {
+  const TestManifest image = make_manifest("config", {bytes_});
+  publish();
+  store().put_manifest(image.digest, image.stored(), nullptr);
+  turn_until([&] { return store().find_manifest(image.digest).has_value(); });
+
+  damage_record("blobs", digest_);
+  EXPECT_EQ(find_parts(image.digest, "linux/amd64").missing_bytes(),
+            bytes_.size() + std::string("config").size());
+
+  damage_record("manifests", image.digest);
+  EXPECT_EQ(find_parts(image.digest, "linux/amd64").missing_manifests,
+            (std::vector<oci::Digest>{image.digest}));
 }
 
 TEST_F(DiskStoreTest, APartialFileIsResumedAfterARestart) {

@@ -29,7 +29,7 @@ using FieldValue = std::variant<std::string, std::uint64_t, bool>;
 using Fields = std::vector<std::pair<std::string, FieldValue>>;
 
 struct Record {
-  std::uint64_t number = 0;  // Counts up by one, across restarts.
+  std::uint64_t number = 0;  // Rises from each record to the next, across restarts.
   WallTime at{};
   Severity severity = Severity::kInfo;
   std::string kind;  // "blob.published"

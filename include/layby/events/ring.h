@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The last records, a bounded number of them, oldest first. A reader asks for what is
+// The latest records, a bounded number of them, oldest first. A reader asks for what is
 // newer than the last number it has seen. Lives on the loop thread.
 
 #ifndef LAYBY_EVENTS_RING_H_
@@ -41,7 +41,7 @@ class Ring {
 
  private:
   const Clock& clock_;
-  std::deque<Record> records_;  // Numbers rise by one from each to the next.
+  std::deque<Record> records_;  // Numbers rise from each to the next.
   std::uint64_t last_number_ = 0;
   std::function<void(const Record&)> on_recorded_;
 };
