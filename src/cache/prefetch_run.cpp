@@ -271,13 +271,14 @@ void PrefetchRun::look_at(Job& job) {
 
 void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
   assert(!job.look && !over_);
-  job.look = context_.store.find_parts(root, job.listed.choice,
-                                       [this, &job, then](const Result<ImageParts>& parts) {
-                                         const Handle over = std::move(job.look);
-                                         soon();
-                                         if (!parts) return fail(job, parts.error());
-                                         (this->*then)(job, *parts);
-                                       });
+  auto answer = [this, &job, then](const Result<ImageParts>& parts) {
+    const Handle over = std::move(job.look);
+    soon();
+    if (parts) return (this->*then)(job, *parts);
+    if (then == &PrefetchRun::on_before) return;  // Only an estimate is missing.
+    fail(job, parts.error());
+  };
+  job.look = context_.store.find_parts(root, job.listed.choice, std::move(answer));
 }
 
 void PrefetchRun::on_looked(Job& job, const ImageParts& parts) {

@@ -12,7 +12,8 @@
 namespace layby::store {
 namespace {
 
-// Remembers the first failure; content that can't be looked up counts as missing.
+// Remembers that the index can't be read. A damaged record counts as missing content, so that
+// the content is fetched again and its record is written anew.
 class SnapshotLookup final : public cache::ContentLookup {
  public:
   explicit SnapshotLookup(const ReadTxn& txn) : txn_(txn) {}
@@ -30,7 +31,7 @@ class SnapshotLookup final : public cache::ContentLookup {
   template <typename T>
   std::optional<T> note(Result<std::optional<T>> found) const {
     if (found) return *std::move(found);
-    if (status_) status_ = std::move(found).error();
+    if (status_ && found.error().code != ErrorCode::kCorrupt) status_ = std::move(found).error();
     return std::nullopt;
   }
 
