@@ -70,7 +70,9 @@ void Room::evict(std::uint64_t bytes) {
 
 void Room::on_evicted(const Result<EvictedSum>& sum) {
   assert(state_ == State::kEvicting);
-  if (!sum.ok()) context_.events.tell(events::EvictionFailed{sum.error()});
+  // Told once: an index that can't be written fails the eviction every few seconds.
+  const bool failed_before = std::exchange(eviction_failed_, !sum.ok());
+  if (!sum.ok() && !failed_before) context_.events.tell(events::EvictionFailed{sum.error()});
   serve(!sum.ok() || sum->blobs + sum->manifests == 0);
 }
 

@@ -70,6 +70,7 @@ class Room {
   State state_ = State::kIdle;
   std::deque<Waiter> waiters_;
   bool full_ = false;
+  bool eviction_failed_ = false;  // The last one.
   Handle timer_;
   Lifetime life_;
 };

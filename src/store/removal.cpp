@@ -185,7 +185,9 @@ void Removal::clear() {
 
 void Removal::measure() {
   enter(State::kMeasuring);
-  if (!std::holds_alternative<Leftovers>(goal_)) {
+  // An eviction in vain is no news. It may be tried again every few seconds.
+  const bool anything = sum_.blobs + sum_.manifests > 0;
+  if (anything && !std::holds_alternative<Leftovers>(goal_)) {
     context_.core->events.tell(events::Evicted{sum_.blobs, sum_.blob_bytes, sum_.manifests});
   }
   context_.space.refresh(life_.guard([this] { end(sum_); }));

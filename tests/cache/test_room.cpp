@@ -10,6 +10,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "support/fake_clock.h"
@@ -53,6 +54,21 @@ class RoomTest : public ::testing::Test {
       {rules_, store_, timers_, [this] { return reserved_; }, [this] { ++overdrawn_; }, events_}};
   std::vector<Handle> handles_;
 };
+
+TEST_F(RoomTest, AnEvictionThatFailsAgainAndAgainIsToldOnce) {
+  int told = 0;
+  const Handle listener = events_.listen([&told](const events::Event& event) {
+    if (std::holds_alternative<events::EvictionFailed>(event)) ++told;
+  });
+  add_blob(400, 'a');
+  store_.reported_usage().disk_free_bytes = 0;
+  store_.fail(testing::FakeStore::Step::kEvict, {ErrorCode::kIo, "the index can't be written"}, 3);
+
+  timers_.advance(seconds(30));
+
+  EXPECT_GE(store_.evictions().size(), 3u);
+  EXPECT_EQ(told, 1);
+}
 
 TEST_F(RoomTest, RequestThatFitsIsAdmittedAtOnce) {
   add_blob(400, 'a');

@@ -63,6 +63,14 @@ TEST_F(RemovalTest, TheLowestRanksGoUntilEnoughIsFreed) {
   EXPECT_EQ(evictions_told_, 1);
 }
 
+TEST_F(RemovalTest, AnEvictionInVainIsNotTold) {
+  const auto sum = run(Removal::LowestRanks{4});
+
+  ASSERT_TRUE(sum.ok());
+  EXPECT_EQ(sum->blobs, 0u);
+  EXPECT_EQ(evictions_told_, 0);
+}
+
 TEST_F(RemovalTest, ABlobThatIsBeingReadStays) {
   const oci::Digest read = add_blob("one");
   const oci::Digest other = add_blob("two");

@@ -49,7 +49,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
  public:
   // The steps that can fail or wait. A failure of kVerify drops the partial file. After a
   // failure of kOpen or kWrite the blob passes through without being kept.
-  enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag, kListPins };
+  enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag, kListPins, kEvict };
 
   FakeStore() = default;
   explicit FakeStore(Timers& timers) : timers_(&timers) {}
@@ -204,6 +204,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     evictions_.push_back(bytes);
     later([this, bytes, alive = std::weak_ptr<bool>(alive_), done = std::move(done)] {
       if (alive.expired()) return;
+      if (auto error = take_failure(Step::kEvict)) return done(*std::move(error));
       cache::EvictedSum sum;
       while (sum.blob_bytes < bytes && !evictable_.empty()) {
         const oci::Digest gone = evictable_.front();
