@@ -190,7 +190,7 @@ class Plans(PrefetchCase):
         make_image(self.hub, "library/tool", "1", [1000])
         self.layby.save_list([self.entry("app", "1"), self.entry("tool", "1")],
                              window=window_hours_away())
-        wait_until(lambda: "more: tool:1" in self.layby.log(), "the longer list")
+        wait_until(lambda: "added: tool:1" in self.layby.log(), "the longer list")
         plan = self.plan()
 
         self.layby.ask("prefetch")
@@ -245,7 +245,7 @@ class Saving(PrefetchCase):
         wait_until(lambda: "prefetch list: removed: app:1" in self.layby.log(), "an empty list")
         done = self.layby.ask("prefetch")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("no images to fetch", done.stderr)
+        self.assertIn("the prefetch list has no images", done.stderr)
 
     def save_faults(self) -> None:
         self.layby.save_list_text(self.FAULTY)

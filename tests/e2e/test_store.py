@@ -37,6 +37,9 @@ class Orders(EndToEnd):
         """Pulls twice as much as max_bytes."""
         for i in range(12):
             image = self.make(f"filler{i}", 4 * MIB)
+            # Twice: what was used within two minutes goes last, and whether a first pull counts
+            # as a use depends on how soon its manifest was on the disk.
+            self.assertEqual(self.pull(f"filler{i}:1"), image)
             self.assertEqual(self.pull(f"filler{i}:1"), image)
         wait_until(lambda: self.layby.stats()["fills"] == [], "end of the downloads")
 
@@ -151,7 +154,7 @@ class Evictions(Orders):
         stored = self.layby.stats()["store"]["blob_bytes"]
         self.assertLess(stored, 6 * MIB)
         self.assertGreater(stored, 4 * MIB)
-        self.assertIn("that is all", self.order("evict", "--bytes", "1GiB", code=1))
+        self.assertIn("nothing more can go", self.order("evict", "--bytes", "1GiB", code=1))
         self.assertEqual(self.layby.stats()["store"]["blob_bytes"], pinned.blob_bytes)
         self.assertEqual(self.pull("kept:1"), pinned)
 

@@ -263,7 +263,7 @@ class Start(TlsTest):
     def test_a_missing_key_and_a_missing_certificate_are_reported_together(self) -> None:
         said = self.refusal(certificate_file="/nowhere/layby.crt", key_file="/nowhere/layby.key")
         for name in ("layby.crt", "layby.key"):
-            self.assertRegex(said, f"/nowhere/{name}.*make the file")
+            self.assertRegex(said, f"/nowhere/{name}.*create the file")
 
     def test_a_missing_key_file_setting_is_reported_with_other_faults(self) -> None:
         said = self.refusal(certificate_file=str(self.authority.certificate), liste="127.0.0.1:0")
