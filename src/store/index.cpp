@@ -54,8 +54,9 @@ bool can_map(std::uint64_t bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes) {
-  std::unique_ptr<Index> index(new Index(directory, map_bytes));
+Result<std::unique_ptr<Index>> Index::open(const std::string& directory, std::uint64_t map_bytes,
+                                           unsigned max_readers) {
+  std::unique_ptr<Index> index(new Index(directory, map_bytes, max_readers));
   if (Status opened = index->open_or_set_aside(); !opened) return opened.error();
   return index;
 }
@@ -146,6 +147,9 @@ Status Index::open_env(unsigned flags) {
   }
   if (const int code = mdb_env_set_maxdbs(env, kMaxTables)) {
     return error("set the tables of the index", code);
+  }
+  if (const int code = mdb_env_set_maxreaders(env, max_readers_)) {
+    return error("set the readers of the index", code);
   }
   if (int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS | flags, 0640)) {
     // A damaged length in the file asks LMDB for a map larger than the address space.

@@ -193,9 +193,13 @@ class WriteTxn : public Txn {
 
 class Index {
  public:
+  static constexpr unsigned kMaxReaders = 126;  // LMDB's own default.
+
   // Opens or makes the index in `directory`, which exists. Converts an index of an older
-  // version to the present one. Sets a damaged index aside as damaged.mdb. Blocks.
-  static Result<std::unique_ptr<Index>> open(const std::string& directory, std::uint64_t map_bytes);
+  // version to the present one. Sets a damaged index aside as damaged.mdb. At most `max_readers`
+  // read transactions are open at a time. Blocks.
+  static Result<std::unique_ptr<Index>> open(const std::string& directory, std::uint64_t map_bytes,
+                                             unsigned max_readers = kMaxReaders);
   ~Index();
 
   Result<ReadTxn> read();
@@ -234,8 +238,8 @@ class Index {
   friend class Txn;
   friend class ReadTxn;
   friend class WriteTxn;
-  Index(std::string directory, std::uint64_t map_bytes)
-      : directory_(std::move(directory)), map_bytes_(map_bytes) {}
+  Index(std::string directory, std::uint64_t map_bytes, unsigned max_readers)
+      : directory_(std::move(directory)), map_bytes_(map_bytes), max_readers_(max_readers) {}
 
   Status open_or_set_aside();
   Status open_now();
@@ -265,6 +269,7 @@ class Index {
 
   const std::string directory_;
   const std::uint64_t map_bytes_;
+  const unsigned max_readers_;
   std::shared_mutex open_mutex_;  // Shared by transactions; exclusive while env_ is replaced.
   EnvPtr env_;
   std::optional<Error> unwritable_;  // Why the last recovery failed to open it for writing.

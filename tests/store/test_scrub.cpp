@@ -285,7 +285,7 @@ class ScrubOfIndexTest : public CoreTest {
                                        [](const auto&, std::uint64_t, const auto& then) { then(); },
                                        [](const oci::Digest&) {}});
   }
-  // LMDB has a fixed number of readers: the next snapshot fails.
+  // The number of readers is limited: the next snapshot fails.
   void take_all_readers() {
     while (auto txn = index().snapshot()) readers_.push_back(*std::move(txn));
   }
