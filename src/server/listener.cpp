@@ -12,8 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
-#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -58,20 +56,9 @@ Result<SocketAddress> to_address(const http::HostPort& at, const std::string& te
   return out;
 }
 
-// "10.0.0.7", without the mapping prefix of an IPv4 client on an IPv6 socket. Empty for an
-// address that isn't IP.
-std::string host_of(const sockaddr_storage& storage) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (storage.ss_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
-    ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
-    return text.data();
-  }
-  if (storage.ss_family != AF_INET6) return "";
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-  ::inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
-  const std::string host = text.data();
-  return host.starts_with("::ffff:") ? host.substr(7) : host;
+// nullopt for an address that isn't IP.
+std::optional<IpAddress> ip_of(const sockaddr_storage& storage) {
+  return ip_address_of(reinterpret_cast<const sockaddr&>(storage));
 }
 
 std::string bound_address(int fd) {
@@ -81,7 +68,7 @@ std::string bound_address(int fd) {
   const bool v6 = storage.ss_family == AF_INET6;
   const auto port = v6 ? reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port
                        : reinterpret_cast<const sockaddr_in*>(&storage)->sin_port;
-  const std::string host = host_of(storage);
+  const std::string host = to_string(ip_of(storage).value_or(IpAddress{}));
   const bool brackets = host.find(':') != std::string::npos;
   return (brackets ? "[" + host + "]" : host) + ":" + std::to_string(ntohs(port));
 }
@@ -131,9 +118,12 @@ bool is_not_a_socket(const std::string& path) {
 std::optional<ClientInfo> client_at(const sockaddr_storage& peer, bool on_unix_socket) {
   ClientInfo client;
   client.is_local = on_unix_socket;
-  client.address = on_unix_socket ? "local" : host_of(peer);
-  if (client.address.empty()) return std::nullopt;
-  assert(client.is_local == (client.address == "local"));
+  client.address = "local";
+  if (on_unix_socket) return client;
+  const auto ip = ip_of(peer);
+  if (!ip) return std::nullopt;
+  client.ip = *ip;
+  client.address = to_string(*ip);
   return client;
 }
 

@@ -176,6 +176,7 @@ TEST_F(ListenerTest, AClientIsKnownByItsIpAddress) {
   const auto client = server::client_at(ipv4_peer(), false);
   ASSERT_TRUE(client.has_value());
   EXPECT_EQ(client->address, "10.0.0.7");
+  EXPECT_EQ(client->ip, parse_ip_address("10.0.0.7"));
   EXPECT_FALSE(client->is_local);
 }
 

@@ -16,6 +16,7 @@
 #include <variant>
 
 #include "layby/base/counters.h"
+#include "layby/base/ip_address.h"
 #include "layby/base/result.h"
 #include "layby/cache/cache.h"
 #include "layby/event/loop.h"
@@ -31,6 +32,7 @@ namespace layby::server {
 // Who sent a request.
 struct ClientInfo {
   std::string address;      // "10.0.0.7"; "local" over the Unix socket.
+  IpAddress ip;             // The same as a value; no address over the Unix socket.
   bool is_local = false;    // Came over the Unix socket.
   std::string certificate;  // Subject of a verified client certificate; empty for none.
   std::string user;         // The name that the client proved; empty for none.
