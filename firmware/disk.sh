@@ -6,15 +6,15 @@
 mib=$((1 << 20))
 boot_mib=32 config_mib=64 slot_mib=64 data_mib=1
 
-# make_slot KERNEL INITRAMFS ROOT FILE: the content of a root partition. It begins with a small
-# squashfs that the boot loader reads, uncompressed because its files are compressed. The root
-# follows at the next whole block, and then dm-verity's hash tree of the root.
+# make_slot KERNEL INITRAMFS ROOT FILE: makes the content of a root partition. A small squashfs for
+# the boot loader comes first, uncompressed because the files in it are compressed. The root follows
+# at the next whole block, and then dm-verity's hash tree of the root.
 make_slot() {
   local kernel=$1 initramfs=$2 file=$4 tree=$work/slot boot=$work/slot.boot verified=$work/slot.root
   local data_blocks hash_blocks first salt
   rm -rf "$tree"
   mkdir "$tree"
-  # An arm64 kernel doesn't unpack itself. GRUB unpacks it, whatever its name.
+  # An arm64 kernel can't unpack itself. GRUB unpacks a kernel that is a gzip file.
   if [[ $architecture == arm64 ]]; then gzip -9n <"$kernel" >"$tree/vmlinuz"; else cp "$kernel" "$tree/vmlinuz"; fi
   cp "$initramfs" "$tree/initrd.img"
   cp "$3" "$verified"
@@ -26,7 +26,7 @@ make_slot() {
     "$verified" "$verified" | awk '/^Root hash:/ { print $3 }')
   truncate -s %4096 "$verified"
   hash_blocks=$(($(stat -c %s "$verified") / 4096 - data_blocks))
-  # The number in slot.cfg always has six digits, so the size of the front doesn't depend on it.
+  # The first sector in slot.cfg always has six digits, so the front's size doesn't depend on it.
   make_front() {
     sed -e "s|@ROOT@|$1,$data_blocks,$hash_blocks,$root_hash,$salt|" -e "s|@CMDLINE@|$cmdline|" \
       "$firmware/grub/slot.cfg.in" >"$tree/slot.cfg"
@@ -42,7 +42,7 @@ make_slot() {
   (($(stat -c %s "$file") <= slot_mib * mib)) || die "a slot is larger than $slot_mib MiB"
 }
 
-# make_fat FILE MIB LABEL ID FOLDER: a FAT file system with the content of FOLDER.
+# make_fat FILE MIB LABEL ID FOLDER: makes a FAT file system with the content of FOLDER.
 make_fat() {
   local file=$1 folder=$5 path
   rm -f "$file"
@@ -56,7 +56,7 @@ make_fat() {
   )
 }
 
-# make_boot_partition PACKAGES FILE: GRUB, its configuration, and the state of the slots.
+# make_boot_partition PACKAGES FILE: adds GRUB, GRUB's configuration, and the state of the slots.
 make_boot_partition() {
   local packages=$1 file=$2 tree=$work/boot
   rm -rf "$tree"
@@ -75,13 +75,13 @@ make_config_partition() {
   local tree=$work/config
   rm -rf "$tree"
   cp -r "$firmware/config" "$tree"
-  sed -i 's/$/\r/' "$tree"/*  # Some laptops need CRLF; the box takes CRLF and LF.
+  sed -i 's/$/\r/' "$tree"/*  # Some editors need CRLF; the box reads CRLF and LF.
   make_fat "$1" "$config_mib" LAYBY 4c415943 "$tree"
 }
 
-# make_disk PACKAGES SLOT FILE: the image. The second slot is empty until the first update. Every
-# id is fixed, so that each build gives the same bits. A hybrid MBR lists the FAT partitions for
-# firmware that can't read GPT. The type of a partition is U for UEFI's, F for FAT, else Linux.
+# make_disk PACKAGES SLOT FILE: makes the image. The second slot is empty until the first update.
+# Every id is fixed, so that each build gives the same bits. A hybrid MBR lists the FAT partitions
+# for firmware that can't read GPT. A partition's type is U for UEFI's, F for FAT, else Linux.
 make_disk() {
   local packages=$1 slot=$2 file=$3 table=gpt in_mbr='' id=4c415942-0000-4000-8000-00000000000
   make_boot_partition "$packages" "$work/boot.img"
@@ -97,13 +97,13 @@ image ${file##*/} {
   partition layby-data { size = ${data_mib}M partition-uuid = ${id}5 }
 }
 EOF
-  mkdir "$work/none"  # genimage needs the folder of a root, even if it makes no partition from it.
+  mkdir "$work/none"  # genimage needs a root folder, even if no partition is made from the folder.
   genimage --loglevel 0 --config "$work/disk.cfg" --rootpath "$work/none" --tmppath "$work/genimage" \
     --inputpath "$work" --outputpath "$work"
 }
 
-# make_firmware SLOT KEY FILE: the firmware file: a signed head that describes the slot, and the
-# slot. docs/appliance.md has the format.
+# make_firmware SLOT KEY FILE: makes the firmware file: a signed head that describes the slot, and
+# then the slot. docs/appliance.md has the format.
 make_firmware() {
   local slot=$1 key=$2 file=$3 head=$work/firmware.head
   printf 'layby-firmware 1\nboard=%s\nversion=%s\nbuilt=%d\nsize=%d\nsha256=%s\n' "$board" "$version" \

@@ -2,14 +2,15 @@
 //
 // layby-map-root DEVICE FIRST_SECTOR DATA_BLOCKS HASH_BLOCKS ROOT_HASH SALT
 //
-// Makes a verified device of a part of DEVICE by the kernel's device mapper, and prints the path
-// of the verified device. Reading a block of it fails if the block differs from the build. The
-// part begins at FIRST_SECTOR (a sector has 512 bytes) with DATA_BLOCKS blocks of data, followed
-// by HASH_BLOCKS blocks of the hash tree (a block has 4096 bytes). ROOT_HASH is the top of the
-// tree, made with SALT (both hexadecimal, SHA-256). Runs in the initramfs as root. Prints why and
-// exits with 1 if the kernel refuses.
+// Makes a verified device from a part of DEVICE by the kernel's device mapper, and prints the path
+// of the verified device. If a block differs from the build, reading the block fails. The part
+// begins at FIRST_SECTOR (a sector has 512 bytes). DATA_BLOCKS blocks of data come first, then
+// HASH_BLOCKS blocks of the hash tree (a block has 4096 bytes). ROOT_HASH is the SHA-256 at the top
+// of the hash tree, computed with SALT (both hexadecimal). Runs in the initramfs as root. If the
+// kernel refuses, prints why and exits with 1.
 //
-// The kernel's Documentation/admin-guide/device-mapper: linear.rst, verity.rst.
+// The tables of the devices are described in linear.rst and verity.rst in the kernel's
+// Documentation/admin-guide/device-mapper.
 
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
@@ -57,8 +58,8 @@ Call call_for(std::string_view name) {
   return call;
 }
 
-// Makes the read-only device `name`, and returns its number, or nullopt with errno set: EINVAL
-// if the parameters, which are from the kernel's command line, are too long.
+// Makes the read-only device `name` and returns the device's number. Returns nullopt with errno set
+// if the kernel refuses. errno is EINVAL if the parameters are too long.
 std::optional<dev_t> make_device(int control, std::string_view name, const Table& table) {
   assert(std::strlen(table.kind) < DM_MAX_TYPE_NAME);
   if (table.parameters.size() >= kMaxParameters) {
@@ -74,7 +75,7 @@ std::optional<dev_t> make_device(int control, std::string_view name, const Table
   std::strncpy(loaded.target.target_type, table.kind, sizeof loaded.target.target_type - 1);
   table.parameters.copy(loaded.parameters.data(), table.parameters.size());
   if (::ioctl(control, DM_TABLE_LOAD, &loaded) != 0) return std::nullopt;
-  // DM_DEV_SUSPEND without DM_SUSPEND_FLAG resumes: the loaded table takes effect.
+  // DM_DEV_SUSPEND without DM_SUSPEND_FLAG resumes the device, so that the loaded table applies.
   Call resumed = call_for(name);
   resumed.header.flags = DM_READONLY_FLAG;
   if (::ioctl(control, DM_DEV_SUSPEND, &resumed) != 0) return std::nullopt;

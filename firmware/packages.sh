@@ -5,8 +5,8 @@
 # build neither runs nor installs these packages, so it needs no root and works for any
 # architecture.
 
-# The packages from which the build takes files. The libraries among them are those that the
-# programs of root.sh need. The build stops and names a library that is missing here.
+# The packages from which the build takes files. The libraries in this list are needed by the
+# programs of root.sh. If a library is missing here, the build stops and names the library.
 box_packages=(busybox-static ca-certificates dropbear-bin e2fsprogs fdisk libblkid1 libc6 libcom-err2
   libcrypt1 libext2fs2 libfdisk1 libgmp10 libmdnsd1 libmount1 libpcre2-8-0 libreadline8 libselinux1
   libsmartcols1 libtinfo6 libtomcrypt1 libtommath1 libuuid1 mdnsd openntpd util-linux zlib1g)
@@ -19,7 +19,7 @@ fetch_packages() {
   wanted+=("$(foreign_apt "$architecture" "$folder" apt-cache depends "$kernel" |
     sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')")
   unpack_packages "$architecture" "$folder" "${wanted[@]}"
-  # depmod is the last step, so modules.dep exists only if everything is unpacked.
+  # modules.dep exists only if all packages are unpacked, because depmod is the last step.
   [[ -e $folder/root/lib/modules/$(kernel_version "$folder/root")/modules.dep ]] ||
     depmod -b "$folder/root" "$(kernel_version "$folder/root")"
 }

@@ -7,7 +7,7 @@
 root_programs=(/sbin/mke2fs /sbin/e2fsck /sbin/sfdisk /usr/bin/partx /usr/sbin/mdnsd /usr/sbin/ntpd
   /usr/sbin/dropbear /usr/bin/dropbearkey /usr/bin/flock)
 
-# names_in FILE...: the words of the files, one a line; # begins a comment.
+# names_in FILE...: prints the words of the files, one a line, without the comments after #.
 names_in() { sed 's/#.*//' "$@" | xargs -n 1; }
 
 # new_tree FOLDER: makes the folders of a root, with /bin, /sbin and /lib as in Debian.
@@ -18,8 +18,8 @@ new_tree() {
   for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$tree/$folder"; done
 }
 
-# add_busybox PACKAGES TREE: adds busybox with a link for each applet. The kernel calls
-# /sbin/modprobe, for example for the driver of an Ethernet PHY.
+# add_busybox PACKAGES TREE: adds busybox with a link for each applet. /sbin/modprobe is for the
+# kernel, which loads for example the driver of an Ethernet PHY.
 add_busybox() {
   local packages=$1 tree=$2 name
   install -m 755 "$packages/bin/busybox" "$tree/bin/busybox"
@@ -30,7 +30,7 @@ add_busybox() {
   ln -s ../bin/busybox "$tree/sbin/modprobe"
 }
 
-# add_program PACKAGES TREE PATH: adds a program or library, and the libraries that it needs.
+# add_program PACKAGES TREE PATH: adds a program or library, and all libraries that PATH needs.
 add_program() {
   local packages=$1 tree=$2 path=$3 source name
   [[ -e $tree$path ]] && return
@@ -53,7 +53,7 @@ path_of_library() {
   printf '/%s' "$found"
 }
 
-# add_modules PACKAGES TREE NAME...: adds kernel modules and the modules that they depend on.
+# add_modules PACKAGES TREE NAME...: adds kernel modules and their dependencies.
 add_modules() {
   local packages=$1 tree=$2 version path
   shift 2

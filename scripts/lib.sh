@@ -1,39 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Shared by the scripts: the root of the repository, messages, root rights, Debian
-# packages and builds. To be sourced by a script that has set -euo pipefail.
+# Functions that the scripts share: the root of the repository, messages, root rights, Debian
+# packages and builds. A script sources this file after set -euo pipefail.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# llhttp has no library in Debian 12; its C sources come with node-llhttp.
+# Debian 12 has no library of llhttp. The package node-llhttp has llhttp's C sources.
 # shellcheck disable=SC2034  # Used by the scripts that source this file.
 build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
   libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
 
-# Also needed for the static program; dpkg-source needs patch and xz.
+# More packages for the static program. dpkg-source needs patch and xz.
 # shellcheck disable=SC2034
 static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
 
-# For the static program of another architecture: tools of this machine, and packages of that
-# architecture. The compiler is clang, because Debian's cross GCC doesn't get GCC's security
-# fixes.
+# Packages for a static program of another architecture: cross_packages are tools of this machine,
+# sysroot_packages are of the other architecture. The compiler is clang, because Debian's cross GCC
+# doesn't get GCC's security fixes.
 # shellcheck disable=SC2034
 cross_packages=(clang lld llvm)
 sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux-libc-dev libevent-dev
   libfmt-dev libfmt9 liblmdb-dev libspdlog-dev libspdlog1.10 libssl-dev zlib1g-dev libcli11-dev
   nlohmann-json3-dev node-llhttp)
 
-# Also needed for appliance images.
+# More packages for appliance images.
 # shellcheck disable=SC2034
 image_packages=(cpio cryptsetup-bin dosfstools genimage grub-common kmod mtools openssl
   squashfs-tools zstd)
 
-# Also needed for the Debian package.
+# More packages for the Debian package.
 # shellcheck disable=SC2034
 package_packages=(dpkg-dev python3)
 
-# Also needed for the container image.
+# More packages for the container image.
 # shellcheck disable=SC2034
 container_packages=(buildah)
 
@@ -54,7 +54,7 @@ as_root() {
   fi
 }
 
-# need_root_or_sudo "$@": runs the script again as root, unless it already is root.
+# need_root_or_sudo "$@": starts the script anew as root, unless the script runs as root.
 need_root_or_sudo() {
   [[ $EUID -eq 0 ]] && return
   command -v sudo >/dev/null || die "run this as root, or install sudo"
@@ -65,8 +65,8 @@ is_installed() {
   [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# install_packages PACKAGE...: installs the missing packages in one go. Their services
-# stay off: the tests start their own.
+# install_packages PACKAGE...: installs the missing packages by one command. The packages' services
+# don't start, because the tests start their own services.
 install_packages() {
   local missing=() package
   for package in "$@"; do
@@ -79,8 +79,8 @@ install_packages() {
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# debian_sources TYPE: prints this machine's Debian mirrors as lines of TYPE deb or deb-src.
-# apt knows them, whatever the format of its configuration. Whatever the mirror, the packages
+# debian_sources TYPE: prints this machine's Debian mirrors as lines of TYPE deb or deb-src. The
+# mirrors come from apt, because apt's configuration has several formats. Packages from any mirror
 # must be signed by Debian.
 debian_sources() {
   apt-get indextargets --format \
@@ -100,7 +100,7 @@ foreign_apt() {
 }
 
 # update_lists ARCHITECTURE FOLDER [COMPONENT...]: updates the lists of foreign_apt for Debian's
-# main and the other COMPONENTs.
+# component main and the COMPONENTs.
 update_lists() {
   local list=$2/apt/debian.list
   mkdir -p "$2/apt/lists/partial" "$2/apt/archives/partial"
@@ -113,9 +113,9 @@ update_lists() {
   foreign_apt "$1" "$2" apt-get update
 }
 
-# unpack_packages ARCHITECTURE FOLDER PACKAGE...: unpacks them into FOLDER/root and records
-# them in FOLDER/versions. Runs and installs nothing. Fetches again only when Debian has other
-# versions. Needs the lists of update_lists.
+# unpack_packages ARCHITECTURE FOLDER PACKAGE...: unpacks the PACKAGEs into FOLDER/root, and records
+# their versions in FOLDER/versions. Doesn't run or install the packages. Fetches packages again
+# only when Debian has other versions. Needs the lists of update_lists.
 unpack_packages() {
   local architecture=$1 folder=$2 deb
   shift 2
@@ -145,7 +145,7 @@ without_services() {
   return "$status"
 }
 
-# CMake options for ccache, one a line; none where ccache is not installed.
+# Prints CMake options for ccache, one a line. Prints nothing if ccache is not installed.
 compiler_cache_options() {
   command -v ccache >/dev/null || return 0
   printf '%s\n' -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache
@@ -158,9 +158,9 @@ build_preset() {
   mapfile -t options < <(compiler_cache_options)
   (
     cd "$root" || exit
-    # Without these, ccache doesn't cache objects that use precompiled headers.
+    # Without this variable, ccache doesn't cache objects that use precompiled headers.
     export CCACHE_SLOPPINESS=pch_defines,time_macros
-    # Paths count relative to the repository, so that another clone finds the same objects.
+    # ccache takes paths relative to the repository, so that another clone finds the same objects.
     export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
     cmake --preset "$preset" "${options[@]}"
     cmake --build "build/$preset" "${@/#/--target=}"
@@ -169,11 +169,11 @@ build_preset() {
 
 is_foreign() { [[ $1 != "$(dpkg --print-architecture)" ]]; }
 
-# static_preset ARCHITECTURE: the preset of the static program, also its folder in build/.
+# static_preset ARCHITECTURE: prints the static program's preset, also the name of its build folder.
 static_preset() { if is_foreign "$1"; then printf 'static-%s' "$1"; else printf 'static'; fi; }
 
-# build_static [ARCHITECTURE]: builds the static program and its libcurl, for this machine's
-# architecture or for one that has a file in cmake/.
+# build_static [ARCHITECTURE]: builds the static program and its libcurl, for this machine or for an
+# ARCHITECTURE that has a file in cmake/.
 build_static() {
   local architecture=${1:-$(dpkg --print-architecture)}
   install_packages "${build_packages[@]}" "${static_packages[@]}"
@@ -188,8 +188,8 @@ build_static() {
   build_preset "$(static_preset "$architecture")"
 }
 
-# The version that CMakeLists.txt declares.
+# Prints the version that CMakeLists.txt declares.
 project_version() { sed -n 's/^project(layby VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt"; }
 
-# When the last commit was made, in seconds since 1970.
+# Prints the time of the last commit, in seconds since 1970.
 last_commit_time() { git -C "$root" -c safe.directory="$root" log -1 --format=%ct; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The figures of /stats. Ratios and sums are computed here from the counters, so that a
-// reader of /stats needs no arithmetic.
+// The figures of /stats. Ratios and sums are computed here from the counters, so that a reader of
+// /stats doesn't have to calculate.
 
 #include "admin/figures.h"
 
@@ -34,7 +34,7 @@ Value hit_ratio(const Snapshot& s) {
   return static_cast<double>(spared) / static_cast<double>(all);
 }
 
-// 0 while fills are so far ahead of their readers that more was fetched than sent.
+// 0 while more was fetched than sent, for example after a prefetch.
 std::uint64_t bytes_saved(const Snapshot& s) {
   const std::uint64_t sent =
       load(s.counters->blob_bytes_from_cache) + load(s.counters->blob_bytes_from_fills);
@@ -72,7 +72,7 @@ Value write_ratio(const Snapshot& s) {
   return static_cast<double>(*s.disk_bytes_written) / static_cast<double>(received);
 }
 
-// 0 for a time in the future, after a clock was set back.
+// 0 if `then` is in the future, because a clock was set back.
 Value seconds_since(WallTime then, WallTime now) {
   const auto since = std::chrono::floor<std::chrono::seconds>(now - then);
   return seconds_value(std::max(since, std::chrono::seconds(0)));

@@ -18,10 +18,10 @@
 
 namespace layby::admin {
 
-// A value of /stats. std::monostate is JSON's null: the value is unknown.
+// A value of /stats. std::monostate stands for an unknown value, null in JSON.
 using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string>;
 
-// A move as it is seen at one moment.
+// A move, and the time at which its age is computed.
 struct SeenMove {
   const cache::TagMove& move;
   WallTime now;
@@ -30,7 +30,7 @@ struct SeenMove {
 // A figure of the whole daemon (Snapshot), or of one upstream, fill or move.
 template <typename Of>
 struct Figure {
-  std::string_view path;   // "version" or "cache.hits"; never more than one dot.
+  std::string_view path;   // "version" or "cache.hits"; at most one dot.
   std::string_view unit;   // "bytes", "requests"; empty for texts.
   std::string_view gauge;  // "connections" for layby_connections; empty for none.
   std::string_view text;   // One sentence.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GET /metrics: Prometheus text exposition format 0.0.4. Counters are named
-// layby_<counter>_total. Most figures that follow from counters have no gauge, because
-// Prometheus computes sums and rates over time itself.
+// Answers GET /metrics in the Prometheus text exposition format 0.0.4. A counter has the name
+// layby_<counter>_total. Most figures that are computed from counters have no gauge, because
+// Prometheus computes sums and rates itself.
 
 #include <fmt/format.h>
 
@@ -33,7 +33,7 @@ std::string number_text(const Value& value) {
     text << *real;
     return text.str();
   }
-  return "";  // Unknown, or not a number: no sample.
+  return "";  // An unknown value or a text has no sample.
 }
 
 void write_head(std::ostream& out, const std::string& name, std::string_view text,

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sums of a plan are lower bounds or estimates. An image whose manifests aren't cached
-// counts with the size of the cached image that its tag points to, or with 0 bytes if there
-// is none.
+// The sums of a plan are estimates or lower bounds. If an image's manifests aren't cached, the sum
+// has the size of the image that the tag pointed to before, or 0 bytes for a new tag.
 
 #include "layby/admin/prefetch.h"
 

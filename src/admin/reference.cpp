@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// docs/stats.md, from the same declarations that /stats and /metrics come from.
+// Writes docs/stats.md from the same tables of figures and counters as /stats and /metrics.
 
 #include <fmt/format.h>
 

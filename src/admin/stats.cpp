@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GET /stats: the figures as one JSON object, then every counter by its name.
+// Answers GET /stats with one JSON object: the figures, then every counter by its name.
 
 #include <cassert>
 #include <nlohmann/json.hpp>
@@ -59,7 +59,7 @@ std::string stats_json(const Snapshot& snapshot) {
   Json& counters = root[kCounters.name] = Json::object();
   for_each_counter(*snapshot.counters, [&](const char* name, const char*, const char*,
                                            std::uint64_t value) { counters[name] = value; });
-  // `replace`: a text from outside that isn't UTF-8 must not spoil the whole page.
+  // With `replace`, a text from outside that isn't UTF-8 can't make the whole page fail.
   return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

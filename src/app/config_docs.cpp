@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that is printed from the tables of keys: the configuration in effect, the
-// references in Markdown, the JSON schemas. The defaults are the values of a new Config and a
-// new PrefetchListConfig.
+// Prints the tables of keys as the configuration in effect, as references in Markdown and as JSON
+// schemas. The defaults are the values of a new Config and a new PrefetchListConfig.
 
 #include <fmt/format.h>
 
@@ -114,7 +113,7 @@ KindWords words_of(const Key& key) {
   return {"", Json::object()};
 }
 
-// A value as its file writes it.
+// Converts a key's value to the JSON that a configuration file has for the key.
 struct ToJson {
   const Key& key;
   Slot slot;
@@ -160,7 +159,7 @@ Json objects_json(const Keys& keys, const Key& list, Slot slot) {
   return objects;
 }
 
-// The place of `key` in `root`, inside the object of the key's section if it has one.
+// The member of `root` for `key`. A key in a section is a member of the section's object.
 Json& member(Json& root, const Key& key) {
   assert(objects_prefix(key.path).empty());
   const std::string section = section_of(key);
@@ -172,8 +171,8 @@ Json value_json(const Keys& keys, const Key& key, Slot slot) {
                                     : std::visit(ToJson{key, slot}, key.field);
 }
 
-// The defaults of both documents. Each list has one object, so that the keys of its objects
-// have defaults too.
+// The defaults of the configuration and the prefetch list. Each list of objects has one object,
+// so that the keys of objects have defaults too.
 struct Defaults {
   Config config;
   PrefetchListConfig list;
@@ -192,7 +191,7 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// ", 10ms to 1h", or nothing if every value is valid.
+// ", 10ms to 1h"; empty if every value is valid.
 std::string range_text(const Key& key) {
   const auto text = [&](std::uint64_t value) {
     if (key.kind == Kind::kDuration || key.kind == Kind::kLifetime) {
@@ -380,7 +379,7 @@ std::string schema_text(const Keys& keys, const char* title) {
 }  // namespace
 
 std::string config_json(const Config& config) {
-  Config copy = config;  // A Place gives write access.
+  Config copy = config;  // A Place needs a Config that isn't const.
   PrefetchListConfig none;
   const Keys& keys = config_keys();
   Json root = Json::object();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Builds the tree from nlohmann's SAX events. nlohmann's own document silently keeps the last
-// of two equal keys, but a configuration with a key twice misleads its reader. Events stop at
-// the first syntax fault. Events have no position, so the parser reads the text through an
-// iterator that records how far it got. Invariant: open_ is the path of lists and objects
-// from the root to the one being read, at most kMaxJsonDepth long.
+// Builds the tree from nlohmann's SAX events. nlohmann's own document silently drops the first of
+// two equal keys, but a key that appears twice misleads the reader of a configuration. The events
+// end at the first syntax fault. Events have no position, so the parser reads the text through a
+// Cursor, which records the position. Invariant: open_ has the lists and objects from the root to
+// the value that is being read, at most kMaxJsonDepth.
 
 #include "app/config_json.h"
 
@@ -26,7 +26,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Reads characters and records how far it got.
+// An iterator over the text that records the position of the parser.
 class Cursor {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -49,7 +49,7 @@ class Cursor {
   const char** reached_;
 };
 
-// "line 3, column 7" for byte number `position`, counted from 1, at which reading stopped.
+// "line 3, column 7": where reading stopped. `position` is the number of the byte, from 1.
 std::string place_of(std::string_view text, std::size_t position) {
   const std::string_view before =
       text.substr(0, std::min(position, text.size() + 1) - (position > 0 ? 1 : 0));
@@ -60,7 +60,7 @@ std::string place_of(std::string_view text, std::size_t position) {
   return fmt::format("line {}, column {}", line, column);
 }
 
-// Drops nlohmann's preamble and its echo of the text.
+// Removes nlohmann's preamble and the quoted text from an error message.
 std::string plain_message(std::string message) {
   const std::size_t dash = message.find(" - ");
   if (dash != std::string::npos) message.erase(0, dash + 3);
@@ -99,7 +99,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return add(JsonValue::Kind::kNumber, written);
   }
   bool string(string_t& value) override { return add(JsonValue::Kind::kText, std::move(value)); }
-  bool binary(binary_t&) override { return false; }  // Never in JSON text.
+  bool binary(binary_t&) override { return false; }  // JSON text has no binary values.
   bool start_object(std::size_t) override { return open(JsonValue::Kind::kObject); }
   bool start_array(std::size_t) override { return open(JsonValue::Kind::kList); }
   bool end_array() override { return close(); }
@@ -143,8 +143,8 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return parent.items.emplace_back();
   }
 
-  // The line on which the event's text ends. The last character that was read isn't counted:
-  // for a number it is the character after the number.
+  // The line on which the event's text ends. The last character is left out of the count: to find
+  // the end of a number, the parser reads one character more.
   int line() {
     assert(counted_ <= reached_);
     for (; counted_ + 1 < reached_; ++counted_) line_ += *counted_ == '\n' ? 1 : 0;
@@ -207,10 +207,10 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
 
   std::string_view text_;
   const char* const& reached_;
-  const char* counted_;  // line_ - 1 lines end before this character.
+  const char* counted_;  // line_ is the line of this character.
   int line_ = 1;
   JsonOutcome outcome_;
-  std::vector<JsonValue*> open_;  // Within outcome_.root, outermost first.
+  std::vector<JsonValue*> open_;  // The outermost value comes first.
   bool seen_ = false;             // A value has begun.
 };
 
@@ -267,7 +267,7 @@ int line_of(const JsonValue& root, std::string_view path) {
       line = value->line;
       path.remove_prefix(std::min(end + 1, path.size()));
     } else {
-      // A name may contain dots. That is a fault, and the fault needs its line.
+      // A key's name with dots in it is a fault, and the fault needs the line of the key.
       const JsonMember* found = find_member(*value, path);
       const std::size_t end = found != nullptr ? path.size() : path.find_first_of(".[");
       if (found == nullptr) found = find_member(*value, path.substr(0, end));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keys of the configuration. A range excludes values that can't work (a buffer of one
-// byte) and values that are surely typing mistakes (a timeout of a year). All other values
-// are the user's choice.
+// The keys of the configuration. A range excludes values that can't work (a buffer of one byte)
+// and values that are surely typing mistakes (a timeout of a year). Other values are allowed.
 
 #include "app/config_keys.h"
 
@@ -16,10 +15,10 @@ constexpr std::uint64_t kDay = 24 * kHour;
 constexpr std::uint64_t kKiB = 1 << 10;
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr Range kAny{};
-constexpr Range kWait{10, kHour};  // For one step of an exchange.
+constexpr Range kWait{10, kHour};  // A timeout for one step of an exchange.
 
-// Accessors of a member of Config, of a member of object s.item in one of its lists, and of
-// such a list.
+// LAYBY_AT gives access to a member of Config. LAYBY_OF gives access to a member of object s.item
+// in a list of Config. LAYBY_LIST gives access to such a list.
 #define LAYBY_AT(member) \
   [](Slot s) -> auto& { return s.config.member; }
 #define LAYBY_OF(objects, member) \

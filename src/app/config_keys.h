@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tables of the keys of the configuration and of the prefetch list. Each key is declared
-// once, with its path, its kind, its place, its range and one sentence. The parser, the
-// reference, the JSON schema and `config show` all use these tables and no other. Invariants:
-// a list is declared before the keys of its objects, and the objects of a list hold no list.
+// The tables of keys for the configuration and for the prefetch list. Each key is declared once,
+// with its path, its kind, its place, its range and one sentence. The parser, the reference, the
+// JSON schema and `config show` all use these two tables. Invariants: a list of objects is declared
+// before the keys of its objects, and the objects of a list contain no list of objects.
 
 #ifndef LAYBY_SRC_APP_CONFIG_KEYS_H_
 #define LAYBY_SRC_APP_CONFIG_KEYS_H_
@@ -27,8 +27,8 @@ enum class Kind {
   kAddress,         // "0.0.0.0:5000"
   kDirectory,       // An absolute path.
   kSocketPath,      // An absolute path that fits in a sockaddr_un.
-  kFile,            // An absolute path, or empty for none; may be missing.
-  kReadableFile,    // An absolute path, or empty for none; load_config reads it.
+  kFile,            // An absolute path, or empty; the file may be missing.
+  kReadableFile,    // An absolute path, or empty; load_config checks the file.
   kUrl,             // An http or https address, perhaps with a path.
   kOptionalUrl,     // An http or https address, or empty for none.
   kName,            // An upstream's name, as clients send it in ?ns=.
@@ -52,7 +52,7 @@ enum class Kind {
   kObjects,   // A list of objects. The paths of their keys begin with the list's path and "[].".
 };
 
-// The documents that keys refer to, and the index of the current object of a list.
+// The documents that the keys describe, and the index of the current object of a list.
 struct Slot {
   Config& config;
   PrefetchListConfig& list;
@@ -65,7 +65,7 @@ using Place = T& (*)(Slot);
 // A list of objects of any type.
 struct Objects {
   std::size_t (*count)(Slot);
-  void (*make)(Slot, std::size_t);  // Replaces all by so many defaults.
+  void (*make)(Slot, std::size_t);  // Replaces the list by that many defaults.
 };
 
 using Field =
@@ -89,7 +89,7 @@ struct Key {
 };
 using Keys = std::vector<Key>;
 
-// In the order of the reference. The keys of a section are adjacent.
+// The keys are in the order of the reference. The keys of a section are adjacent.
 const Keys& config_keys();
 const Keys& prefetch_keys();
 
@@ -97,7 +97,7 @@ const Keys& prefetch_keys();
 std::string_view objects_prefix(std::string_view path);
 
 inline constexpr std::uint64_t kLeastRate = 64 << 10;
-inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path less its NUL
+inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path without its NUL.
 
 }  // namespace layby::app
 

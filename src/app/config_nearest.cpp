@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The distance is Damerau and Levenshtein's, in its restricted form. It is taken over the
-// key's path, and over the last part of the path for a key in the wrong section.
+// The distance is the restricted Damerau-Levenshtein distance (optimal string alignment). Paths
+// are compared as a whole, and also by their last part, to find a key in the wrong section.
 
 #include "app/config_nearest.h"
 
@@ -22,7 +22,7 @@ std::string_view last_part(std::string_view path) {
   return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
-// One edit in three characters is a typing mistake; more edits make another word.
+// At most one edit in three characters is a typing mistake; with more edits the word is another.
 std::size_t tolerance(std::string_view word) { return std::max<std::size_t>(1, word.size() / 3); }
 
 }  // namespace
@@ -53,7 +53,7 @@ std::string suggestion(const Keys& keys, const std::string& unknown_path) {
   std::size_t least = tolerance(name) + 1;
   for (const Key& key : keys) {
     if (unknown_path.size() > kLongestGuess) break;
-    // A key in another section counts one edit more than a misspelt key.
+    // The wrong section counts as one edit.
     const std::size_t distance = std::min(edit_distance(unknown_path, key.path),
                                           edit_distance(name, last_part(key.path)) + 1);
     if (distance >= least) continue;

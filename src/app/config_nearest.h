@@ -12,11 +12,12 @@
 
 namespace layby::app {
 
-// How many insertions, removals, replacements and swaps of neighbours turn `a` into `b`.
+// The least number of insertions, removals, replacements and swaps of neighbouring characters that
+// turn `a` into `b`.
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-// How a message about an unknown key ends: "; did you mean \"cache.max_bytes\"?", or else the
-// command that lists all keys.
+// The end of the message about an unknown key: "; did you mean \"cache.max_bytes\"?", or the
+// command that lists all keys if no key is similar.
 std::string suggestion(const Keys& keys, const std::string& unknown_path);
 
 }  // namespace layby::app

@@ -72,7 +72,7 @@ class Reader {
       return fault(path, fmt::format("must be a list{}, [{{ … }}], not {}", least,
                                      is_list ? std::string("empty") : describe(list)));
     }
-    assert(slot_.item == 0);  // The objects of a list hold no list.
+    assert(slot_.item == 0);  // Objects of a list contain no list of objects.
     std::get<Objects>(key.field).make(slot_, list.items.size());
     assert(std::get<Objects>(key.field).count(slot_) == list.items.size());
     for (std::size_t i = 0; i < list.items.size(); ++i) {

@@ -13,12 +13,12 @@
 
 namespace layby::app {
 
-// Reads `text`, stores each value in the place of its key and adds what is wrong to `faults`.
-// Returns the tree, which is empty if `text` can't be read.
+// Reads `text`, stores each value in the place of its key, and adds each mistake to `faults`.
+// Returns the tree of the JSON, which is empty if `text` is no JSON or too long.
 JsonValue read_document(std::string_view text, const Keys& keys, Slot slot,
                         std::vector<ConfigFault>& faults);
 
-// Sets the line of each fault by its path.
+// Finds the line of each fault by the fault's path.
 void set_lines(const JsonValue& root, std::vector<ConfigFault>& faults);
 
 }  // namespace layby::app

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each check returns a complaint that says what to write, or an empty string. Names and
-// patterns follow the reference grammar that Docker and OCI share: lower case, digits,
-// separators. A pattern may contain '*' as well.
+// Each check returns a complaint that says what to write, or an empty string for a valid text.
+// Names and patterns follow the reference grammar that Docker and OCI share: lower case, digits,
+// separators. A pattern may also contain '*'.
 
 #include "app/config_text.h"
 
@@ -116,7 +116,7 @@ std::string check_window(const std::string& text) {
 std::string check_image(const std::string& text) {
   const auto name = oci::parse_image_name(text);
   if (!name) return "is not an image; write it as for `docker pull`, such as \"python\"";
-  const std::string last = text.substr(text.rfind('/') + 1);  // The whole text if it has no slash.
+  const std::string last = text.substr(text.rfind('/') + 1);  // Without a slash, the whole text.
   const bool tagged = last.find_first_of(":@") != std::string::npos;
   return tagged ? "names a tag or a digest; write that under \"tags\"" : "";
 }
@@ -159,7 +159,7 @@ std::string check_text(Kind kind, const std::string& text) {
     case Kind::kImage:
       return check_image(text);
     default:
-      return "";  // Values of other kinds are no texts.
+      return "";  // Values of other kinds aren't texts.
   }
 }
 

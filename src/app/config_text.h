@@ -11,10 +11,10 @@
 
 namespace layby::app {
 
-// What is wrong with `text` and what to write instead; empty when it is fine.
+// A complaint about `text` that says what to write instead; empty for a valid text.
 std::string check_text(Kind kind, const std::string& text);
 
-// `text` in the form that the program uses: a URL has no slash at its end.
+// Converts `text` to the form that the program uses: a URL has no slash at its end.
 std::string normal_text(Kind kind, const std::string& text);
 
 }  // namespace layby::app

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each value is checked by itself. A wrong text is stored nevertheless, so that later checks
-// over several keys don't report it as missing as well.
+// Each value is checked by itself. A wrong text is stored too, so that later checks of several
+// keys don't report the text as missing.
 
 #include "app/config_value.h"
 
@@ -37,7 +37,7 @@ std::optional<int> parse_percent(std::string_view text) {
   return static_cast<int>(*value);
 }
 
-// A size written as a whole number of bytes or as text with a unit.
+// Reads a size: a whole number of bytes, or a text with a unit.
 std::optional<std::uint64_t> read_bytes(const JsonValue& value, std::string_view suffix = "") {
   if (value.kind == JsonValue::Kind::kNumber) return parse_number(value.text);
   if (value.kind != JsonValue::Kind::kText) return std::nullopt;
@@ -153,7 +153,7 @@ class Setter {
     return duration_text(milliseconds(static_cast<std::int64_t>(value)));
   }
 
-  // 0 means no limit, so a Range can't express the least rate.
+  // A rate is 0 (no limit) or at least kLeastRate. A Range can't express that.
   void set_rate(std::uint64_t& rate) {
     const std::optional<std::uint64_t> bytes = read_bytes(value_, "/s");
     if (!bytes) return expected("a rate such as \"2MB/s\", or a number of bytes a second");
@@ -203,7 +203,7 @@ std::string bytes_text(std::uint64_t bytes) {
   return std::to_string(bytes);
 }
 
-// Uses the largest unit of which the duration is a multiple above 1: a minute stays "60s".
+// Uses the largest unit that divides the duration into two or more: a minute stays "60s".
 std::string duration_text(milliseconds duration) {
   if (duration == policy::kForever) return "forever";
   constexpr std::array<Unit, 4> kUnits{

@@ -15,12 +15,12 @@
 
 namespace layby::app {
 
-// Stores `value` in the place of `key`, and adds to `faults` what is wrong with it. `path` is
-// the path of the value in the file. Not for Kind::kObjects.
+// Stores `value` in the place of `key`, and adds the mistakes of `value` to `faults`. `path` is the
+// path of the value in the file. `key` must not be of Kind::kObjects.
 void set_value(const Key& key, const JsonValue& value, Slot slot, const std::string& path,
                std::vector<ConfigFault>& faults);
 
-// Values as a configuration writes them, exact: "64KiB", "1000000"; "60s", "2h"; "80%".
+// The exact text of a value in a configuration: "64KiB", "1000000"; "60s", "2h"; "80%".
 std::string bytes_text(std::uint64_t bytes);
 std::string duration_text(std::chrono::milliseconds duration);
 std::string limit_text(const policy::SpaceLimit& limit);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store answers later, even if the client has gone by then. Later drops such an answer.
+// The store answers later, and the client may have gone by then. The class Later drops an answer
+// whose client has gone.
 
 #include "app/control.h"
 
@@ -35,12 +36,12 @@ Response json_answer(int status, const Json& body) {
   return web::json_answer(status, body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-// The answer to a request that waits for other work. The server destroys it when the client has
-// gone; a later answer is then dropped.
+// Waits for the answer to a request. The server destroys the Later when the client has gone; an
+// answer that comes after that is dropped.
 using Later = Droppable<Result<Response>>;
 
 std::unique_ptr<Later> answer_later(const Request& request, Respond respond) {
-  // The request lives as long as its answer is awaited.
+  // The request outlives the Later.
   return std::make_unique<Later>([&request, respond = std::move(respond)](Result<Response> answer) {
     respond(answer ? std::move(*answer) : web::failure_answer(request, answer.error()));
   });
@@ -126,7 +127,7 @@ Handle unpin(const Context& context, const cache::TagKey& key, const Request& re
   return later;
 }
 
-// Answers by `act` for the image that the query names.
+// Calls `act` for the image that the query names.
 template <auto act>
 Handle for_image(const Context& context, const Request& request, Respond respond) {
   const auto key = image_of(context, request);

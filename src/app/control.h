@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CLI's commands to a running daemon, over the Unix socket only: list, pin, unpin and evict
-// images, verify the stored blobs, run and plan the prefetch list, read the events. Answers are
-// JSON; an error is {"error": "a sentence"}.
+// The commands that the CLI sends to a running daemon, over the Unix socket only: list, pin, unpin
+// and evict images, verify the stored blobs, run and plan the prefetch list, read the events.
+// Answers are JSON; an error is {"error": "a sentence"}.
 
 #ifndef LAYBY_SRC_APP_CONTROL_H_
 #define LAYBY_SRC_APP_CONTROL_H_
@@ -16,11 +16,11 @@
 
 namespace layby::app {
 
-// All outlive the routes.
+// Everything in ControlContext outlives the routes.
 struct ControlContext {
   const cache::Cache& cache;
   cache::Store& store;
-  cache::OperatorStore& operator_store;  // Of the same store.
+  cache::OperatorStore& operator_store;  // The same object as `store`.
   Prefetching& prefetching;
   const events::Ring& ring;
   const Clock& clock;

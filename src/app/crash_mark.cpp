@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A signal handler may allocate nothing (signal-safety(7)), so the path is stored beforehand.
+// A signal handler must not allocate memory (signal-safety(7)), so mark_crashes() stores the path.
 
 #include "app/crash_mark.h"
 
@@ -17,7 +17,7 @@ namespace {
 
 std::array<char, PATH_MAX> g_path{};
 
-// SA_RESETHAND has restored the signal's default action, so raise() ends the process.
+// SA_RESETHAND has restored the signal's default action, so raise() here ends the process.
 void on_fatal_signal(int number) {
   const int fd = ::open(g_path.data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
   if (fd >= 0) ::close(fd);
@@ -28,7 +28,7 @@ void on_fatal_signal(int number) {
 
 void mark_crashes(const std::string& path) {
 #ifndef LAYBY_SANITIZED
-  assert(g_path.front() == '\0');  // Called once: the handler may read g_path from now on.
+  assert(g_path.front() == '\0');  // Must not change while the handler may read it.
   if (path.size() >= g_path.size()) return;
   path.copy(g_path.data(), path.size());
   struct sigaction action {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A damaged index can crash the process, and would crash it again at each start. So a process
-// that crashes leaves a mark, and the next start checks the index first.
+// A damaged index can crash the process at each start. Therefore a process that crashes leaves a
+// mark, and with a mark the next process checks the index first.
 
 #ifndef LAYBY_SRC_APP_CRASH_MARK_H_
 #define LAYBY_SRC_APP_CRASH_MARK_H_
@@ -10,9 +10,9 @@
 
 namespace layby::app {
 
-// From now on a SIGSEGV, SIGBUS or SIGABRT creates an empty file at `path` before it ends the
-// process. May be called once. Does nothing under the sanitizers, which report these signals
-// themselves.
+// After this call, a SIGSEGV, SIGBUS or SIGABRT creates an empty file at `path` before the signal
+// ends the process. May be called once. Does nothing in a build with sanitizers, because the
+// sanitizers report these signals themselves.
 void mark_crashes(const std::string& path);
 
 }  // namespace layby::app

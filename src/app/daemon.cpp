@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Wires the daemon from the bottom up and takes it down in the reverse order. Invariant: a
-// member of Daemon is built from members declared before it. Callbacks reach later members
-// only while the loop runs, after start() has built them all.
+// Wires the parts of the daemon, and takes them down in the reverse order. Invariant: each member
+// of Daemon is built only from members that are declared before it. A callback may use a member
+// that is declared later, because callbacks come only after start() has built all members.
 
 #include "layby/app/daemon.h"
 
@@ -51,7 +51,7 @@
 namespace layby::app {
 namespace {
 
-// Allows as many open files as the system permits: each client and each blob needs one.
+// Raises the limit of open files to the system's maximum: each client and each blob needs a file.
 void raise_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -60,7 +60,7 @@ void raise_open_files() {
 }
 
 std::uint64_t resident_bytes() {
-  // The second number of statm is the resident pages (proc(5)).
+  // The second number in statm counts the resident pages (proc(5)).
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/proc/self/statm", "re"),
                                                              std::fclose);
   unsigned long long pages = 0;
@@ -68,8 +68,8 @@ std::uint64_t resident_bytes() {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-// Bytes that this process had written to disks, as the kernel counts them (proc(5)); nullopt
-// if the kernel doesn't count them.
+// The bytes that this process has written to disks (proc(5)); nullopt if the kernel doesn't count
+// these bytes.
 std::optional<std::uint64_t> disk_bytes_written() {
   constexpr std::string_view kName = "\nwrite_bytes: ";
   const Result<std::string> text = read_file("/proc/self/io", 4096);
@@ -136,14 +136,14 @@ class Daemon {
   std::unique_ptr<Front> front_;
   std::unique_ptr<server::HttpServer> server_;
   std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
-  std::string listen_;             // The address really bound.
+  std::string listen_;             // The address that is bound.
   std::vector<Handle> signals_;
   std::unique_ptr<ServiceManager> manager_;
   Handle grace_;
 };
 
 Status Daemon::start() {
-  assert(!loop_);  // Starts once.
+  assert(!loop_);  // start() is called once.
   raise_open_files();
   auto loop = event::Loop::create();
   if (!loop.ok()) return loop.error();
@@ -160,7 +160,7 @@ Status Daemon::start() {
 Status Daemon::start_cache() {
   store::Options options = config_.store;
   options.private_after_rebuild = has_private_upstream(config_);
-  // Before the index is opened: a damaged index may crash the process there.
+  // The mark is set before the index is opened, because a damaged index may crash the process.
   mark_crashes(store::suspicion_path(config_.store.data_dir));
   auto store = store::DiskStore::open(options, *loop_, *workers_, clock_, counters_, events_);
   if (!store.ok()) return store.error();
@@ -187,7 +187,7 @@ Status Daemon::start_cache() {
   return {};
 }
 
-// The store is open by now, so no other process uses the folder.
+// The open store has locked the data folder, so no other process writes the journal.
 void Daemon::start_journal() {
   ring_.restore(store::EventJournal::read(config_.store.data_dir));
   journal_ = std::make_unique<store::EventJournal>(config_.store.data_dir, *loop_, *workers_);
@@ -228,7 +228,7 @@ Status Daemon::start_tls() {
 }
 
 void Daemon::watch_signals() {
-  // A write to a client that has gone then fails with EPIPE.
+  // Without SIGPIPE, a write to a client that has gone fails with EPIPE.
   std::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGTERM, SIGINT}) {
     signals_.push_back(loop_->on_signal(number, [this] { shut_down(); }));

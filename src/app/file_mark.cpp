@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mark costs one stat(2).
+// Making a mark takes one call of stat(2).
 
 #include "app/file_mark.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Detects that a file has changed, by its inode, size and time. inotify doesn't fit: editors
-// replace files, and folders come and go with their disks.
+// Detects that a file has changed, by the file's inode, size and time. inotify doesn't fit, because
+// editors replace files, and folders appear and disappear with their disks.
 
 #ifndef LAYBY_APP_FILE_MARK_H_
 #define LAYBY_APP_FILE_MARK_H_
@@ -24,7 +24,8 @@ struct FileMark {
   bool operator==(const FileMark&) const = default;
 };
 
-// Blocks on the disk. An empty path and a file that stat() fails on are not `there`.
+// The mark of the file `path`. `there` is false if `path` is empty or stat() fails. Blocks on the
+// disk.
 FileMark mark_of(const std::string& path);
 
 }  // namespace layby::app

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The handler of all listeners: requests under /v2 go to the registry's API, all others to the
-// route table.
+// The handler of all listeners. Requests under /v2 go to the registry's API, all other requests go
+// to the route table.
 
 #ifndef LAYBY_SRC_APP_FRONT_H_
 #define LAYBY_SRC_APP_FRONT_H_
@@ -15,7 +15,7 @@ namespace layby::app {
 
 class Front final : public server::Handler {
  public:
-  // Both outlive this.
+  // Both handlers outlive the Front.
   Front(server::Handler& api, server::Handler& pages) : api_(api), pages_(pages) {}
 
   Handle handle(const server::Request& request, Respond respond) override {

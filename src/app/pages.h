@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pages beside /v2 that everybody may read: /healthz, /stats, /metrics, and a page at / that
-// tells a person what this is and which pages there are.
+// The pages outside of /v2 that everybody may read: /healthz, /stats, /metrics, and the front page
+// at /, which tells a person what Layby is and lists the other pages.
 
 #ifndef LAYBY_SRC_APP_PAGES_H_
 #define LAYBY_SRC_APP_PAGES_H_
@@ -16,7 +16,7 @@ namespace layby::app {
 // Called for each request of a page that shows the daemon's state.
 using TakeSnapshot = std::function<admin::Snapshot()>;
 
-// `routes` stays where it is: the front page lists its rows.
+// `routes` must not move and outlives its pages: the front page lists the rows of `routes`.
 void add_page_routes(web::Routes& routes, TakeSnapshot take_snapshot);
 
 }  // namespace layby::app

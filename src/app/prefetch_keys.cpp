@@ -11,7 +11,7 @@ constexpr std::uint64_t kMinute = 60'000;
 constexpr std::uint64_t kYear = 365 * 24 * 60 * kMinute;
 constexpr Range kAny{};
 
-// Accessors of a member of the list and of a member of image s.item.
+// LAYBY_AT gives access to a member of the list, LAYBY_OF to a member of image s.item.
 #define LAYBY_AT(member) \
   [](Slot s) -> auto& { return s.list.member; }
 #define LAYBY_OF(member) \

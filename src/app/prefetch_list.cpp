@@ -21,7 +21,7 @@ namespace {
 
 std::string why_unserved(const std::string& image, const Config& config) {
   const auto name = oci::parse_image_name(image);
-  if (!name) return "";  // The parser reports this.
+  if (!name) return "";  // The parser reports a wrong name.
   const auto at = std::find_if(
       config.upstreams.begin(), config.upstreams.end(), [&](const UpstreamConfig& upstream) {
         return upstream.name == name->registry ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariant: schedule_ is set exactly while the list in force has images, and a run is under way
-// only then.
+// Invariant: schedule_ is set exactly while the list in force has images. A run is under way only
+// while schedule_ is set.
 
 #include "app/prefetching.h"
 
@@ -19,7 +19,7 @@
 namespace layby::app {
 namespace {
 
-// The schedule is checked this often, because the wall clock may be set.
+// The schedule is checked at this interval, because somebody may set the wall clock.
 constexpr std::chrono::seconds kScheduleLook{20};
 constexpr std::size_t kMostLogged = 20;
 
@@ -53,9 +53,9 @@ void log_difference(const char* what, const std::set<std::string>& of,
 cache::PrefetchImage to_image(const PrefetchImageConfig& from, const cache::Cache& cache) {
   cache::PrefetchImage image;
   const auto name = oci::parse_image_name(from.image);
-  assert(name);  // The list has no faults, so its names, tags and platforms can be parsed.
+  assert(name);  // A list without faults has only valid names, tags and platforms.
   image.origin = cache.find_origin(name->registry);
-  assert(image.origin != nullptr);  // unserved() found no fault.
+  assert(image.origin != nullptr);  // unserved() has checked the upstream.
   image.repository = name->repository;
   for (const std::string& tag : from.tags) image.tags.push_back(*policy::TagPattern::parse(tag));
   for (const std::string& platform : from.platforms) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs the prefetch list in the daemon: watches the file of the list, begins runs when they
-// are due, and reports their progress. A list with faults changes nothing: the last good list
-// stays in force. Lives on the loop thread; a helper thread reads the file.
+// Runs the prefetch list in the daemon: watches the list's file, begins each run when it is due,
+// and reports the progress of a run. After a list with faults, the last good list stays in force.
+// Lives on the loop thread; a helper thread reads the file.
 
 #ifndef LAYBY_SRC_APP_PREFETCHING_H_
 #define LAYBY_SRC_APP_PREFETCHING_H_
@@ -28,7 +28,7 @@ namespace layby::app {
 
 class Prefetching {
  public:
-  // All outlive this.
+  // Everything in Context outlives the Prefetching.
   struct Context {
     const Config& config;
     cache::Cache& cache;
@@ -40,16 +40,16 @@ class Prefetching {
   explicit Prefetching(const Context& context);
   ~Prefetching();
 
-  // Reads the file again, even if it looks unchanged.
+  // Reads the list's file again, even if the file looks unchanged.
   void reload();
 
   admin::PrefetchStatus status() const;
-  // Begins a run unless a run is under way. Returns the number of the run. kDenied says why
-  // no run can begin.
+  // Begins a run unless a run is under way. Returns the number of the run. The error kDenied says
+  // why no run can begin.
   Result<std::uint64_t> start();
   void stop();
-  // Calls `done` with what a run would do, as admin::plan_json writes it. The errors are those
-  // of start(), and come inside this call.
+  // Calls `done` with the plan of a run, in the JSON of admin::plan_json. If no run can begin,
+  // `done` gets the error of start() before plan() returns.
   Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:
@@ -67,7 +67,7 @@ class Prefetching {
   PrefetchListConfig list_;  // The last list without faults.
   std::vector<ConfigFault> faults_;
   std::optional<policy::RunSchedule> schedule_;  // Set while the list has images.
-  bool asked_for_ = false;                       // By start(): the run ignores the window.
+  bool asked_for_ = false;                       // start() was called: the run ignores the window.
   std::string result_;
   Handle schedule_timer_;
   WatchedFiles<PrefetchListOutcome> file_;

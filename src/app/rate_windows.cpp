@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The wall clock is checked every kLook. A timer until the window's beginning would miss a
-// change of the clock and the change to summer time.
+// The wall clock is checked every kLook. A timer that waits for the beginning of a window would
+// miss a change of the wall clock, such as summer time.
 
 #include "app/rate_windows.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate limit of blob downloads, which may change over the day. Lives on the loop thread.
+// The rate limit of blob downloads, by the time of day. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_RATE_WINDOWS_H_
 #define LAYBY_SRC_APP_RATE_WINDOWS_H_
@@ -18,12 +18,12 @@ namespace layby::app {
 
 class RateWindows {
  public:
-  // Calls `set_rate` at once. If there are windows, calls it again every few seconds with the
-  // rate then in force. What is passed by reference outlives this.
+  // Calls `set_rate` at once with the present rate. If there are windows, calls `set_rate` again
+  // every 20 s. `timers` and `clock` outlive the RateWindows.
   RateWindows(const Config& config, Timers& timers, const Clock& clock,
               std::function<void(std::uint64_t)> set_rate);
 
-  // The rate at this time of day, in bytes a second; 0 for no limit.
+  // The rate at `time_of_day`, in bytes a second; 0 for no limit.
   std::uint64_t rate_at(std::chrono::seconds time_of_day) const;
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing waits for the manager. When its queue is full, WATCHDOG and STOPPING messages are
-// dropped, and READY is sent again later. Invariant: fd_ is open only if the socket's name fits
-// in a sockaddr_un.
+// The daemon never waits for the service manager. When the manager's queue is full, WATCHDOG and
+// STOPPING messages are dropped, and READY is sent again later. Invariant: fd_ is open only if the
+// socket's name fits in a sockaddr_un.
 
 #include "app/service_manager.h"
 
@@ -29,7 +29,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kAgain{500};
-// How long the process may take to end after the grace for transfers.
+// The process may take this long to end after shutdown_grace.
 constexpr milliseconds kEnd{10'000};
 constexpr std::uint64_t kLongestWatchdog = 24 * 3600 * 1'000'000ull;
 
@@ -80,14 +80,14 @@ void ServiceManager::stopping(milliseconds grace) {
   tell("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(microseconds(grace + kEnd).count()));
 }
 
-// False if the manager's queue is full, so that a later call may succeed.
+// Returns false if the manager's queue is full. A later call may then succeed.
 bool ServiceManager::tell(const std::string& message) {
   if (!fd_) return true;
   assert(!request_.socket.empty() && request_.socket.size() < sizeof(sockaddr_un::sun_path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   request_.socket.copy(address.sun_path, request_.socket.size());
-  if (request_.socket.front() == '@') address.sun_path[0] = '\0';  // unix(7), abstract.
+  if (request_.socket.front() == '@') address.sun_path[0] = '\0';  // An abstract name, unix(7).
   const auto length =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + request_.socket.size());
   if (::sendto(fd_.get(), message.data(), message.size(), MSG_NOSIGNAL,
@@ -100,7 +100,7 @@ bool ServiceManager::tell(const std::string& message) {
   return true;
 }
 
-// Sends a sign of life every half of the watchdog's time, so that one may be lost.
+// Sends a sign of life twice in the watchdog's time, so that one sign may be lost.
 void ServiceManager::beat() {
   assert(fd_ && request_.watchdog);
   tell("WATCHDOG=1");

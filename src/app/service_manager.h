@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tells the service manager that started the daemon (sd_notify(3)) when the daemon serves, when
-// it stops and, if a watchdog is set, that its loop still turns. Each message is one datagram
-// to $NOTIFY_SOCKET; without this variable nothing is sent. Lives on the loop thread.
+// Tells the service manager (sd_notify(3)) that the daemon serves, that the daemon stops and, if a
+// watchdog is set, that the daemon's loop still runs. Each message is one datagram to
+// $NOTIFY_SOCKET; without this variable no message is sent. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_SERVICE_MANAGER_H_
 #define LAYBY_SRC_APP_SERVICE_MANAGER_H_
@@ -20,22 +20,22 @@ namespace layby::app {
 
 class ServiceManager {
  public:
-  // What the manager asked for in the environment.
+  // The messages that the manager asked for in the environment.
   struct Request {
     std::string socket;  // A path, or a name after '@'; empty for no messages.
     std::optional<std::chrono::microseconds> watchdog;  // The longest time between signs of life.
   };
-  // From $NOTIFY_SOCKET, $WATCHDOG_USEC and $WATCHDOG_PID. A watchdog for another process is
-  // ignored.
+  // Reads $NOTIFY_SOCKET, $WATCHDOG_USEC and $WATCHDOG_PID. Ignores a watchdog for another
+  // process.
   static Request asked_for();
 
-  // `timers` outlives this.
+  // `timers` outlives the ServiceManager.
   ServiceManager(Request request, Timers& timers);
 
-  // Says that the daemon serves, with `status` as one line to show, and begins to send signs of
-  // life.
+  // Tells the manager that the daemon serves, with `status` as a line for people. Then begins to
+  // send signs of life.
   void ready(std::string status);
-  // Says that the daemon stops, and asks the manager to wait for `grace` and 10 s more.
+  // Tells the manager that the daemon stops, and asks for the time `grace` and 10 s more.
   void stopping(std::chrono::milliseconds grace);
 
  private:

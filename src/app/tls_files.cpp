@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A certificate and its key are two files, so half of a renewal may be read. Such a pair
-// doesn't match; it is refused, and read again at the next change. Invariant: identity_ is set
-// after load().
+// A certificate and its key are two files. During a renewal, a new certificate may be read with the
+// old key. A pair that doesn't match is refused, and both files are read again at the next change.
+// Invariant: identity_ is set after load().
 
 #include "app/tls_files.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The certificate and the key for HTTPS. They are loaded at the start, and on a helper thread
-// again when a file has changed. Files that can't be used leave the last good pair in force.
-// Lives on the loop thread.
+// The certificate and the key for HTTPS. Both files are loaded at the start. When a file has
+// changed, a helper thread loads both again. If the new files can't be used, the last good pair
+// stays in force. Lives on the loop thread.
 
 #ifndef LAYBY_APP_TLS_FILES_H_
 #define LAYBY_APP_TLS_FILES_H_
@@ -27,13 +27,13 @@ class TlsFiles {
     const Clock& clock;
   };
 
-  // Loads both files; blocks on the disk. `on_changed` gets each later identity.
+  // Loads both files; blocks on the disk. `on_changed` gets the identity after each change.
   static Result<std::unique_ptr<TlsFiles>> load(const Context& context,
                                                 server::TlsIdentity::Files files,
                                                 std::function<void(Identity)> on_changed);
 
   const Identity& identity() const { return identity_; }
-  // Reads both files again, even if they look unchanged.
+  // Reads both files again, even if the files look unchanged.
   void reload() { watched_.reload(); }
 
  private:
@@ -43,7 +43,7 @@ class TlsFiles {
            std::function<void(Identity)> on_changed);
 
   void on_read(Result<Identity> read);
-  // Logs a warning if the certificate expires soon, now and every kWarnEvery.
+  // Logs a warning now and every kWarnEvery, if the certificate expires within kWarnBefore.
   void warn_of_end();
 
   const Context context_;

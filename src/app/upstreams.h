@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The upstreams of a configuration: each registry behind its guard, and behind a parent
-// where it has one.
+// Builds the upstreams of a configuration. A Guard stands before each registry and each parent.
+// Failover asks the parent before the registry.
 
 #ifndef LAYBY_SRC_APP_UPSTREAMS_H_
 #define LAYBY_SRC_APP_UPSTREAMS_H_
@@ -25,10 +25,10 @@
 
 namespace layby::app {
 
-// What one upstream of the configuration is built from.
+// All that is needed to build one upstream of the configuration.
 struct UpstreamPlan {
   std::string name;
-  std::string address;  // The registry's, as the configuration writes it.
+  std::string address;  // The registry's URL in the configuration.
   std::vector<std::string> allow;
   std::vector<std::string> deny;
   bool is_private = false;
@@ -39,12 +39,12 @@ struct UpstreamPlan {
   bool operator==(const UpstreamPlan&) const = default;
 };
 
-// Reads the password files; blocks on the disk. Fails if one of them can't be read.
+// Reads the password files; blocks on the disk. Fails if a password file can't be read.
 Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config);
 
 class Upstreams {
  public:
-  // All outlive the origins.
+  // Everything in Context outlives the origins.
   struct Context {
     upstream::Multi& multi;
     Timers& timers;
@@ -54,13 +54,13 @@ class Upstreams {
   };
   Upstreams(std::vector<UpstreamPlan> plans, const Context& context);
 
-  // May be called once. states() keeps looking at the origins.
+  // May be called once. states() still uses the origins afterwards.
   std::vector<cache::Origin> take_origins() {
     assert(origins_.size() == watched_.size());
     return std::move(origins_);
   }
 
-  // May be called only while the origins live.
+  // May be called only while the origins exist.
   std::vector<admin::UpstreamState> states() const;
 
  private:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files that a helper thread reads at the start, and again when one of them has changed. Lives
-// on the loop thread. Invariant: at most one reading is under way, while reading_ is true.
+// Watches files: a helper thread reads the files at the first look, and again after a file has
+// changed. Lives on the loop thread. Invariant: a reading is under way exactly while reading_ is
+// true, and at most one.
 
 #ifndef LAYBY_SRC_APP_WATCHED_FILES_H_
 #define LAYBY_SRC_APP_WATCHED_FILES_H_
@@ -25,31 +26,31 @@ class WatchedFiles {
  public:
   using Marks = std::vector<FileMark>;
   struct Calls {
-    // Returns a function that reads the files on a helper thread.
+    // Called on the loop thread; returns the function that a helper thread calls to read the files.
     std::function<std::function<Content()>()> reader;
-    // Gets what was read, on the loop thread.
+    // Gets the content of the files, on the loop thread.
     std::function<void(Content)> on_read;
   };
 
-  // Nothing is read before look(). What is passed by reference outlives this.
+  // Nothing is read before look(). `loop` and `workers` outlive the WatchedFiles.
   WatchedFiles(event::Loop& loop, event::Workers& workers, std::vector<std::string> files,
                Calls calls)
       : loop_(loop), workers_(workers), files_(std::move(files)), calls_(std::move(calls)) {}
 
-  // Blocks on the disk.
+  // The marks of `files` now. Blocks on the disk.
   static Marks marks_of(const std::vector<std::string>& files) {
     Marks marks;
     for (const std::string& file : files) marks.push_back(mark_of(file));
     return marks;
   }
 
-  // The files were read when they had these marks.
+  // Says that the caller has read the files, and which marks the files had then.
   void set_read(Marks marks) {
     assert(marks.size() == files_.size());
     marks_ = std::move(marks);
   }
 
-  // Reads the files if they have changed since they were read, and looks again every kFileLook.
+  // Reads the files if a file has changed since the last reading. Looks again every kFileLook.
   void look() {
     timer_ = loop_.after(kFileLook, [this] { look(); });
     if (std::exchange(reading_, true)) return;
@@ -62,7 +63,7 @@ class WatchedFiles {
     });
   }
 
-  // Reads the files even if they look unchanged.
+  // Reads the files even if they look unchanged; during a reading, at the next look.
   void reload() {
     marks_.reset();
     look();
@@ -86,7 +87,7 @@ class WatchedFiles {
   event::Workers& workers_;
   const std::vector<std::string> files_;
   const Calls calls_;
-  std::optional<Marks> marks_;  // Of the files when they were read.
+  std::optional<Marks> marks_;  // The files' marks at the last reading.
   bool reading_ = false;
   Handle timer_;
   Lifetime lifetime_;

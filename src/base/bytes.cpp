@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sizes and durations to and from text, in integers only: a double would lose bytes above
-// 2^53 and would print by locale. Every multiplication is checked or bounded, because the
-// text comes from a configuration.
+// Converts sizes and durations to and from text with integers only: a double would lose bytes above
+// 2^53 and would print by locale. Every multiplication is checked or bounded, because the text
+// comes from a configuration.
 
 #include "layby/base/bytes.h"
 
@@ -115,7 +115,7 @@ std::string with_unit(std::uint64_t number, std::string_view unit) {
   return std::to_string(number).append(unit);
 }
 
-// "3.8", "29.8", "162": at most three digits for less than 999.5.
+// A number of tenths as "3.8", "29.8" or "162". Numbers below 999.5 have at most three digits.
 std::string three_digits(std::uint64_t tenths) {
   if (tenths >= 1000) return std::to_string((tenths + 5) / 10);
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
@@ -148,7 +148,7 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const std::optional<std::uint64_t> number = parse_number(quantity.whole);
   const std::optional<std::uint64_t> factor = factor_of(kDurationUnits, quantity.unit);
   if (quantity.has_fraction || !number || !factor) return not_a_duration(text);
-  // A clock in nanoseconds holds at most 292 years.
+  // A clock in nanoseconds covers at most 292 years.
   if (*number > kLongest / *factor) return not_a_duration(text);
   return std::chrono::milliseconds(static_cast<std::int64_t>(*number * *factor));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine's clock, and the time zone of the C library.
+// Reads the machine's clock, and gets the time zone from the C library.
 
 #include "layby/base/clock.h"
 

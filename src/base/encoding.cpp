@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Encodings over OpenSSL's libcrypto. OpenSSL writes hexadecimal digits in upper case only, and
-// ends each text with a zero byte, for which a std::string has room.
+// ends each text with a zero byte. A std::string has room for this zero byte.
 
 #include "layby/base/encoding.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whole-file calls over POSIX descriptors. Each call retries after a signal, and names the
-// path in its error if it has one. The calls may block: helper threads and start-up only.
+// Calls on files over POSIX descriptors. Each call retries after a signal. Errors name the path, if
+// the call has a path. The calls may block, so only helper threads and the start-up make them.
 
 #include "layby/base/fd.h"
 
@@ -25,8 +25,8 @@ bool is_directory(const std::string& path) {
 
 Status make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0750) == 0) return {};
-  // An existing directory is fine, whoever made it. Checked after every failure and not
-  // only after EEXIST: a read-only parent gives EROFS or EACCES for an existing directory.
+  // An existing directory is fine, whoever made it. Every failure leads to this check, not only
+  // EEXIST: a read-only parent gives EROFS or EACCES for an existing directory.
   const int failure = errno;
   if (is_directory(path)) return {};
   return errno_error("make directory " + path, failure);

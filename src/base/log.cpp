@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The log of the process over spdlog: "2026-03-01T12:00:00.000Z info text". Times are in
-// UTC (ISO 8601), since few edge boxes have their time zone set. No colours: the reader is
-// journald or `docker logs`. The sink locks, so any thread may log.
+// The log of the process over spdlog: "2026-03-01T12:00:00.000Z info text". Times are in UTC (ISO
+// 8601), since few edge boxes have their time zone set. The log has no colours, since journald or
+// `docker logs` reads it. The sink locks a mutex, so any thread may log.
 
 #include "layby/base/log.h"
 

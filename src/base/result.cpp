@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The names of error codes, and the one place where errno becomes an ErrorCode.
-// Only an errno that changes the daemon's next step has an ErrorCode of its own: a full
-// disk stops storing, a missing file is an answer. Every other errno is kIo.
+// The names of error codes, and the only conversion of errno to an ErrorCode. Only an errno that
+// changes the daemon's next step has an ErrorCode of its own: after ENOSPC storing stops, and
+// ENOENT is an answer. Every other errno is kIo.
 
 #include "layby/base/result.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The retries of one upstream request, as policy::next_retry allows. Counts the failed
-// attempts and holds the wait before the next attempt.
+// Retries one upstream request as policy::next_retry() allows. Counts the failed attempts, and
+// owns the timer of the next attempt.
 
 #ifndef LAYBY_CACHE_ATTEMPTS_H_
 #define LAYBY_CACHE_ATTEMPTS_H_
@@ -23,8 +23,8 @@ class Attempts {
   Attempts(const policy::RetryRules& rules, Timers& timers, Counters& counters)
       : rules_(rules), timers_(timers), counters_(counters) {}
 
-  // The last attempt failed with `error`: calls `again` after a wait and returns true,
-  // or returns false when it is time to give up.
+  // Call this after an attempt failed with `error`. Returns true and calls `again` after a wait,
+  // or returns false when no further attempt should be made.
   bool retry(const Error& error, std::function<void()> again) {
     assert(again);
     ++failed_;
@@ -35,10 +35,10 @@ class Attempts {
     return true;
   }
 
-  // The attempt made progress: the count of failures begins anew.
+  // The attempt made progress, so the count of failures begins anew.
   void on_progress() { failed_ = 0; }
 
-  // Drops the wait: no further attempt is made.
+  // Ends the wait; no further attempt is made.
   void cancel() { wait_.reset(); }
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much of the link background fills may use: nothing while a client waits for bytes
-// from upstream, and never more than a rate. Lives on the loop thread. Invariant: demands_
-// is the number of living Demands.
+// Decides when background fills may use the link: never while a client waits for bytes from
+// upstream, and never above a set rate. Lives on the loop thread. Invariant: demands_ is the
+// number of living Demand objects.
 
 #ifndef LAYBY_CACHE_BACKGROUND_H_
 #define LAYBY_CACHE_BACKGROUND_H_
@@ -21,7 +21,7 @@ namespace layby::cache {
 
 class Background {
  public:
-  // A client waits for bytes from upstream while this object lives.
+  // Says that a client waits for bytes from upstream, as long as the Demand lives.
   class Demand {
    public:
     explicit Demand(Background& background) : background_(background) {
@@ -38,7 +38,7 @@ class Background {
     Background& background_;
   };
 
-  // Calls `on_change` in a later turn, after may_go() has changed.
+  // `on_change` is called in a later turn after may_go() may have changed.
   Background(Timers& timers, const Clock& clock, std::function<void()> on_change)
       : timers_(timers), clock_(clock), on_change_(std::move(on_change)) {
     assert(on_change_);
@@ -51,7 +51,7 @@ class Background {
     pause_.reset();
     if (max_rate > 0) bucket_.emplace(max_rate, clock_.steady_now());
   }
-  // Bytes came for a background fill.
+  // Notes that `bytes` came for a background fill.
   void spend(std::uint64_t bytes) {
     if (!bucket_) return;
     const SteadyTime now = clock_.steady_now();
@@ -76,8 +76,8 @@ class Background {
   const std::function<void()> on_change_;
   int demands_ = 0;
   std::optional<policy::RateBucket> bucket_;
-  Handle pause_;   // The rate is used up until this ends.
-  Handle change_;  // on_change_ is due.
+  Handle pause_;   // While set, the rate is used up.
+  Handle change_;  // The timer of the due on_change_() call.
 };
 
 }  // namespace layby::cache

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The public face of the cache: finds the origin, and passes requests to Manifests and
-// Fills.
+// Finds the origin of a request, and passes the request to Manifests, Fills or upstream.
 
 #include "layby/cache/cache.h"
 
@@ -19,7 +18,7 @@
 namespace layby::cache {
 namespace {
 
-// The part that `page` asks for of all `tags`, which are sorted.
+// Cuts the page that `page` asks for out of the sorted `tags`.
 TagPage cut_page(std::vector<std::string> tags, const TagPageRequest& page) {
   auto first = tags.begin();
   if (!page.last.empty()) first = std::upper_bound(tags.begin(), tags.end(), page.last);
@@ -113,7 +112,7 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
     or_cached(*refused);
     return nullptr;
   }
-  // One attempt: people ask for lists, and they would rather see the cached tags than wait.
+  // Makes only one attempt, because people who ask for a list prefer the cached tags to a wait.
   return origin.upstream->get_tags(repository, page, std::move(or_cached));
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// After any error of the parent the registry is asked: the parent may not serve the
-// repository, may not know the registry, or may be wrong about what exists. A registry
-// that is known to be down isn't asked; the reason is the answer. Invariants: a caller
-// is answered once, and the registry isn't asked after the parent's blob began.
+// The registry is asked after any error of the parent. The parent may not serve the
+// repository, may not know the registry, or may be wrong about which content exists. When the
+// registry's why_not() gives a reason, the registry isn't asked and the reason is the answer.
+// Invariants: a caller is answered once; the registry isn't asked after the parent's blob began.
 
 #include "layby/cache/failover.h"
 
@@ -82,7 +82,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     if (paused_) inner_->pause();
   }
 
-  Upstream* registry_;  // Null once it must not be asked any more.
+  Upstream* registry_;  // Null when it must not be asked any more.
   const Start start_;
   BlobSink& sink_;
   bool paused_ = false;
@@ -121,7 +121,7 @@ std::optional<Error> Failover::why_not(Ask ask) {
   return registry_->why_not(ask);
 }
 
-// Content from the parent costs nothing of this box's pull limit.
+// The parent's patience comes first: content from the parent costs this box no pull.
 Patience Failover::patience(Ask ask) const {
   Patience of_parent = parent_->patience(ask);
   if (of_parent.wait.count() == 0) return of_parent;

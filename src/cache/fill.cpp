@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fill's transitions. A transfer that failed comes to on_blob_end, a disk that failed to
-// on_unkept or on_writer_error. fail() gives up when nothing is left to try. The written
-// bytes stay for the next fill of this blob unless they are corrupt.
+// The transitions of a fill. on_blob_end() handles a failed transfer; on_unkept() and
+// on_writer_error() handle a failed disk. fail() gives up when nothing is left to try. The
+// written bytes stay for the next fill of the blob, unless the bytes are corrupt.
 
 #include "cache/fill.h"
 
@@ -16,10 +16,10 @@
 namespace layby::cache {
 namespace {
 
-// With this many bytes to come, a faster transfer is worth another request.
+// When more than this many bytes are still to come, a faster transfer is worth a new request.
 constexpr std::uint64_t kWorthAsking = 8 << 20;
 
-// The arrows of DESIGN.md's diagram.
+// The arrows of the state diagram in DESIGN.md.
 [[maybe_unused]] bool may_follow(FillState from, FillState to) {
   switch (to) {
     case FillState::kOpening:
@@ -78,14 +78,14 @@ Fill::~Fill() {
   readers_.dismiss(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
 }
 
-// Clients wait for upstream's bytes only while the fill is downloading.
+// The demand ends with the download, because clients then need no more bytes from upstream.
 void Fill::enter(FillState state) {
   assert(may_follow(state_, state));
   state_ = state;
   if (!is_downloading()) demand_.reset();
 }
 
-// Goes forward only, in the order of the states. Only Room's answer admits.
+// Keeping changes forward only, in the order of the enum. kAdmitted follows kAsking only.
 void Fill::enter(Keeping keeping) {
   assert(keeping_ < keeping);
   assert(keeping != Keeping::kAdmitted || keeping_ == Keeping::kAsking);
@@ -112,8 +112,8 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
   return nullptr;
 }
 
-// A transfer that began in the background has a small window. When much is left to come, a
-// new request brings it faster.
+// A transfer that began in the background is slow, because its window is small. When many bytes
+// are still to come, a new request brings them faster.
 void Fill::come_to_the_fore() {
   if (is_downloading()) demand_.emplace(context_.background);
   const bool much_is_left = size_bytes_ && *size_bytes_ - appended_bytes_ > kWorthAsking;
@@ -145,7 +145,7 @@ void Fill::ask() {
   enter(FillState::kAsking);
   paused_ = false;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
-  if (background_) update_flow();  // Clients may have to go first.
+  if (background_) update_flow();  // Waits if clients need the link.
 }
 
 void Fill::on_blob_start(const BlobStart& start) {
@@ -160,8 +160,8 @@ void Fill::on_blob_start(const BlobStart& start) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream left out bytes"});
   }
   if (start.size_bytes && *start.size_bytes < appended_bytes_) {
-    // An earlier fill left more bytes than the blob has. The digest won't hold, and the
-    // writer drops the bytes.
+    // An earlier fill left more bytes than the blob has. The digest won't match, and the
+    // writer drops the kept bytes.
     transfer_.reset();
     return verify();
   }
@@ -174,8 +174,8 @@ void Fill::on_blob_start(const BlobStart& start) {
   announce();
 }
 
-// A blob of unknown size is admitted when there is any room at all. The answer holds for all
-// transfers of the fill.
+// A blob of unknown size is admitted when there is any room at all. A fill asks once, and the
+// answer counts for all its transfers.
 void Fill::ask_for_room() {
   if (keeping_ != Keeping::kUndecided) return;
   enter(Keeping::kAsking);
@@ -225,7 +225,7 @@ std::uint64_t Fill::reserved_bytes() const {
   return keeping_ == Keeping::kAdmitted && size_bytes_ ? *size_bytes_ - written_bytes_ : 0;
 }
 
-// An opener will read from the beginning.
+// An opener will read from byte 0, so an opener counts as a reader at 0.
 std::uint64_t Fill::slowest_reader() const {
   if (openers_.any()) return 0;
   return std::min(readers_.slowest().value_or(written_bytes_), written_bytes_);
@@ -282,9 +282,9 @@ void Fill::on_blob_end(Status status) {
       status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
                   : status.error();
   const bool rejected = error.code == ErrorCode::kInvalid || error.code == ErrorCode::kCorrupt;
-  // Upstream rejects the range. While the size is unknown, the digest decides: an earlier
-  // fill may have left the whole blob, too many bytes, or wrong bytes. Once the size is known,
-  // the bytes are a part of the blob, and stay for the next fill.
+  // Upstream may have rejected the range. While the size is unknown, the digest decides, because
+  // an earlier fill may have left the whole blob, too many bytes, or wrong bytes. When the size
+  // is known, the kept bytes are a part of the blob, and stay for the next fill.
   const bool asked_behind_kept = state_ == FillState::kAsking && appended_bytes_ > 0;
   if (rejected && asked_behind_kept && !size_bytes_) return verify();
   enter(FillState::kWaiting);
@@ -313,7 +313,7 @@ void Fill::on_written(std::uint64_t total_bytes) {
   readers_.tell();
 }
 
-// Readers go on, and new readers may come. Only keepers hear of the reason, at the end.
+// Present readers go on, and new readers may come. The keepers hear of `reason` at the fill's end.
 void Fill::on_unkept(const Error& reason) {
   if (state_ == FillState::kOver) return;
   assert(!verified());
@@ -345,7 +345,7 @@ void Fill::on_writer_error(Error error) {
   if (state_ == FillState::kOver) return;
   if (error.code == ErrorCode::kCorrupt) count(context_.counters.digest_mismatches);
   if (!verified()) return fail(error);
-  // Readers have the whole, verified blob in an open file. Only keepers hear of the error.
+  // Readers have the whole, verified blob in an open file. Only the keepers hear of `error`.
   context_.events.tell(events::NotStored{subject(), error});
   count(context_.counters.fills_failed);
   unkept_reason_ = error;
@@ -365,14 +365,14 @@ void Fill::end(const Status& status) {
   assert(!status.ok() || (verified() && !openers_.any()));
   const std::uint64_t readable = status.ok() ? *size_bytes_ : readable_bytes();
   enter(FillState::kOver);
-  // Everything stops before anyone is told: a callback below may begin the next fill of this
-  // blob, whose writer must be the only one that keeps it.
+  // All work ends before anyone is told, because a callback below may begin the next fill of this
+  // blob. The next fill's writer must be the only writer of the blob's file.
   attempts_.cancel();
   room_.reset();
   following_.reset();
   transfer_.reset();
   writer_.reset();
-  // The table forgets the fill before readers hear: a client may ask for the blob again.
+  // The table forgets the fill before readers hear, because a client may ask again at once.
   on_over_(*this);
   openers_.settle(status);
   keepers_.settle(unkept_reason_ ? Status(*unkept_reason_) : status);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One blob on its way from upstream into the store, while any number of clients read it.
-// The writer's file is the only copy: upstream's bytes are appended to it, and readers send
-// its hashed bytes. When the store has no room, the bytes pass through a window of memory
-// instead, as fast as the slowest reader. DESIGN.md has the state diagram. Lives on the loop
-// thread.
+// A fill brings one blob from upstream into the store, while any number of clients read the
+// blob. Upstream's bytes are appended to the writer's file, and readers read the hashed bytes of
+// this file. When the store has no room, the bytes pass through a window of memory instead, at
+// the speed of the slowest reader. DESIGN.md has the state diagram. Lives on the loop thread.
 //
 // Invariants:
-// - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_, if known.
+// - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_ (if known).
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
-// - demand_ is set while a fill that a client opened is downloading, and only then.
+// - demand_ is set exactly while a fill that a client opened is downloading.
 // - room_ is set in Keeping::kAsking only.
-// - A fill ends once, and nothing of it goes on after that.
+// - A fill ends once, and all its work ends with it.
 
 #ifndef LAYBY_CACHE_FILL_H_
 #define LAYBY_CACHE_FILL_H_
@@ -34,25 +33,25 @@
 namespace layby::cache {
 
 enum class FillState {
-  kOpening,     // The writer opens the file and hashes what an earlier fill left in it.
-  kAsking,      // Upstream was asked for the bytes that are missing.
+  kOpening,     // The writer opens the file and hashes the bytes of an earlier fill.
+  kAsking,      // Upstream was asked for the missing bytes.
   kStreaming,   // The missing bytes come in.
-  kWaiting,     // Upstream failed; it is asked again after a while.
+  kWaiting,     // Upstream failed, and is asked again after a wait.
   kVerifying,   // All bytes are there; the writer compares the digest.
-  kPublishing,  // The digest holds. Readers may finish while the writer syncs and publishes.
-  kOver,        // Published, or given up. The table has forgotten the fill.
+  kPublishing,  // The digest matches. Readers may finish while the writer publishes.
+  kOver,        // The fill has succeeded or failed, and the table forgets it.
 };
 
 std::string_view to_string(FillState state);
 
 // Whether the blob's bytes go to the disk.
 enum class Keeping {
-  kUndecided,  // They do. Room was not asked: upstream has not begun to send.
-  kAsking,     // They do. Room was asked, and the transfer waits for the answer.
-  kAdmitted,   // They do. There is room for all of them.
+  kUndecided,  // To the disk. Room was not asked yet, because upstream has not begun to send.
+  kAsking,     // To the disk. Room was asked, and the transfer waits for the answer.
+  kAdmitted,   // To the disk. There is room for all bytes.
   kStopping,   // The writer was told to stop, and reports on_unkept at its next write. A blob
                // that needs no further write is stored.
-  kUnkept,     // They pass through memory, and the blob will not be stored.
+  kUnkept,     // The bytes pass through memory, and the blob will not be stored.
 };
 
 class Fill final : private BlobSink, private BlobWriterEvents, private FillReaders::Source {
@@ -73,40 +72,40 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
        std::function<void(const Fill&)> on_over);
   ~Fill() override;
 
-  // Begins in the background. The first open() brings the fill to the fore.
+  // Begins the fill in the background. The first open() ends the background.
   void start();
 
-  // Gives a reader as soon as the size is known.
+  // Gives a reader as soon as the size is known; for an empty blob, after the digest matches.
   Handle open(Cache::Done<std::unique_ptr<BlobReader>> done);
-  // Calls `done` when the blob is stored, or with the reason why it is not.
+  // Calls `done` when the blob is stored, or with the reason why the blob isn't stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
-  // Whether no client has opened it.
+  // Whether no client has opened the fill.
   bool is_background() const { return background_; }
   bool has_keepers() const { return kept_to_end_ || keepers_.any(); }
-  // Lets the fill run to its end, even if nobody waits for it.
+  // Lets the fill run to its end, even if nobody waits for the blob.
   void keep_to_end() { kept_to_end_ = true; }
   // Ends the fill. The written bytes stay for the next fill.
   void cancel();
-  // Pauses or resumes the transfer. It waits for the disk, for room, for slow readers, and
-  // for clients that go first.
+  // Pauses or resumes the transfer. A transfer waits for the disk, for room and for slow readers;
+  // in the background also for clients and the rate.
   void update_flow();
 
-  // Whether it asks this origin for this repository.
+  // Whether the fill's blob comes from `repository` of `origin`.
   bool is_for(const Origin& origin, const std::string& repository) const {
     return &origin_ == &origin && repository_ == repository;
   }
-  // Whether its content may be private.
+  // Whether the blob may be private.
   bool is_private() const { return origin_.keeps_private(repository_); }
 
   FillStatus status() const;
   std::optional<std::uint64_t> size_bytes() const { return size_bytes_; }
   std::uint64_t written_bytes() const { return written_bytes_; }
-  // The bytes that the disk has still to take; 0 before Room has admitted the fill, and
-  // while the size isn't known.
+  // The bytes that the disk still has to take; 0 unless Room has admitted the fill and the size
+  // is known.
   std::uint64_t reserved_bytes() const;
   // Whether a new reader can still have all bytes.
   bool can_be_joined() const { return released_bytes_ == 0; }
-  // Later bytes pass through memory, and the blob will not be stored.
+  // Stops storing: later bytes pass through memory. A blob without later bytes is stored.
   void stop_keeping();
 
  private:
@@ -138,8 +137,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void verify();
   void fail(const Error& error);
   void end(const Status& status);
-  // Whether openers may have a reader. An empty blob has no last byte to hold back, so its
-  // openers wait for the digest.
+  // Whether openers may have a reader. The openers of an empty blob wait for the digest, because
+  // an empty blob has no last byte to hold back.
   bool may_announce() const;
   void announce();
   bool verified() const { return state_ == FillState::kPublishing; }
@@ -160,18 +159,18 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   Attempts attempts_;
   bool paused_ = false;                      // The transfer is paused.
   Handle room_;                              // The request for room under way.
-  std::uint64_t released_bytes_ = 0;         // Of a blob that isn't kept: gone from memory.
-  Handle following_;                         // follow_readers() is due.
-  std::optional<std::uint64_t> size_bytes_;  // Known once upstream stated it, or all bytes came.
-  std::uint64_t appended_bytes_ = 0;         // Given to the writer, kept bytes included.
-  std::uint64_t written_bytes_ = 0;          // In the writer's file and hashed.
-  std::uint64_t skip_bytes_ = 0;             // Upstream sends these again; the writer has them.
+  std::uint64_t released_bytes_ = 0;         // Bytes of an unkept blob that left memory.
+  Handle following_;                         // The timer of the due follow_readers().
+  std::optional<std::uint64_t> size_bytes_;  // Stated by upstream, or counted at the end.
+  std::uint64_t appended_bytes_ = 0;         // Bytes that the writer got, kept bytes included.
+  std::uint64_t written_bytes_ = 0;          // Bytes in the writer's file and hashed.
+  std::uint64_t skip_bytes_ = 0;             // Bytes that upstream sends again.
   bool background_ = true;
   bool kept_to_end_ = false;                  // See keep_to_end().
-  std::optional<Background::Demand> demand_;  // Clients wait for its bytes.
+  std::optional<Background::Demand> demand_;  // Clients wait for the fill's bytes.
   std::optional<Error> unkept_reason_;
-  Waiters<Status> openers_;  // Wait for a reader.
-  Waiters<Status> keepers_;  // Wait until the blob is stored.
+  Waiters<Status> openers_;  // They wait for a reader.
+  Waiters<Status> keepers_;  // They wait until the blob is stored.
   FillReaders readers_;
 };
 

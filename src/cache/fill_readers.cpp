@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A reader that leaves while readers are told leaves a null in its place, so that the loop
-// over the places goes on. The nulls go after the loop.
+// When a reader leaves while readers are being told, its place becomes null, so that the loop
+// over the places can go on. The null places are erased after the loop.
 
 #include "cache/fill_readers.h"
 
@@ -47,10 +47,10 @@ class FillReaders::Reader final : public BlobReader {
   }
 
  private:
-  FillReaders* readers_;  // Null once it was dismissed.
+  FillReaders* readers_;  // Null after on_dismissed().
   std::shared_ptr<BlobFile> file_;
   const std::uint64_t size_bytes_;
-  std::uint64_t readable_bytes_ = 0;  // Of a dismissed reader.
+  std::uint64_t readable_bytes_ = 0;  // Only for a dismissed reader.
   std::uint64_t position_ = 0;
   Listener* listener_ = nullptr;
 };
@@ -78,7 +78,7 @@ std::optional<std::uint64_t> FillReaders::slowest() const {
   return slowest;
 }
 
-// A call may add readers, so each place is looked up anew.
+// `call` may add readers and so move the places, so each place is looked up anew.
 template <typename Call>
 void FillReaders::for_each(Call call) {
   const bool outermost = !std::exchange(telling_, true);

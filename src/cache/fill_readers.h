@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The readers of one fill: how far the slowest is, and the calls that tell them. A reader
-// holds the file itself, so it goes on after the fill is over. A reader that is told may
-// leave, remove other readers and add more. Lives on the loop thread.
+// The readers of one fill. Knows how far the slowest reader is, and tells the readers of new
+// bytes and of the end. A reader shares the file, so the reader can go on after the fill is over.
+// A reader that is being told may leave, remove readers and add readers. Lives on the loop thread.
 //
 // Invariants:
 // - Each living reader has one place in readers_ until dismiss() takes it out.
-// - A place is null only while readers are told.
-// - A reader hears of the end once, and of nothing after that.
+// - A place is null only while readers are being told.
+// - A reader hears of a failed fill once, as the last call to its listener.
 
 #ifndef LAYBY_CACHE_FILL_READERS_H_
 #define LAYBY_CACHE_FILL_READERS_H_
@@ -23,12 +23,12 @@ namespace layby::cache {
 
 class FillReaders {
  public:
-  // The fill, as its readers use it. Outlives the readers, or dismisses them.
+  // The fill as its readers see it. The fill dismisses the readers before it is destroyed.
   class Source {
    public:
     virtual std::uint64_t readable_bytes() const = 0;
-    // A reader consumed bytes or left. Comes inside a reader's call, so the source must not
-    // tell or dismiss readers before it returns.
+    // A reader consumed bytes or left. The call comes inside a reader's own call, so the source
+    // must not tell or dismiss readers before on_consumed() returns.
     virtual void on_consumed() = 0;
 
    protected:
@@ -38,10 +38,10 @@ class FillReaders {
   explicit FillReaders(Source& source) : source_(source) {}
   FillReaders(const FillReaders&) = delete;
   FillReaders& operator=(const FillReaders&) = delete;
-  // All readers have left or were dismissed.
+  // Before the destructor, all readers have left or were dismissed.
   ~FillReaders();
 
-  // A reader of the blob of `size_bytes` that grows in `file`. It leaves when it is destroyed.
+  // Adds a reader of the growing `file` of a blob of `size_bytes`. A destroyed reader leaves.
   std::unique_ptr<BlobReader> add(std::shared_ptr<BlobFile> file, std::uint64_t size_bytes);
 
   bool any() const { return count() > 0; }
@@ -49,10 +49,10 @@ class FillReaders {
   // The position of the slowest reader, in bytes of the blob; empty without readers.
   std::optional<std::uint64_t> slowest() const;
 
-  // More bytes are readable. Does nothing while readers are being told.
+  // Tells readers that more bytes are readable. Does nothing while readers are being told.
   void tell();
-  // Detaches all readers: no more bytes will come, and `readable_bytes` stay readable. A
-  // status that isn't ok is told.
+  // Detaches all readers: no more bytes will come, and `readable_bytes` stay readable. Readers
+  // hear of a `status` that isn't ok.
   void dismiss(const Status& status, std::uint64_t readable_bytes);
 
  private:
@@ -65,7 +65,7 @@ class FillReaders {
 
   Source& source_;
   std::vector<Reader*> readers_;
-  bool telling_ = false;  // Readers are being told: their places stay.
+  bool telling_ = false;  // While readers are being told, no place is erased.
 };
 
 }  // namespace layby::cache

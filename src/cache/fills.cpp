@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fill leaves the table the moment it is over, so that the next asker finds the stored
-// blob or begins a new fill. The fill is destroyed a turn later, because it ends inside one
-// of its own callbacks.
+// A fill leaves the table as soon as the fill is over, so that the next asker finds the stored
+// blob or begins a new fill. The fill is destroyed a turn later, because a fill ends inside
+// one of its own callbacks.
 
 #include "cache/fills.h"
 

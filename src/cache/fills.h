@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blobs, from the store or by a fill. Owns the table of fills in flight, one a digest for
-// all repositories. Lives on the loop thread. Invariants: each fill is in fills_ or in
-// passing_ until it is over, and in the graveyard after that; a client joins only a fill
-// that still has all bytes.
+// Gives blobs from the store or by a fill. Owns the table of fills in flight: one fill for each
+// digest, shared by all repositories. Lives on the loop thread. Invariants: each fill is in
+// fills_ or passing_ until the fill is over, and then in over_; a client joins only a fill that
+// still has all bytes.
 
 #ifndef LAYBY_CACHE_FILLS_H_
 #define LAYBY_CACHE_FILLS_H_
@@ -28,14 +28,14 @@ class Fills {
   Handle head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<BlobHead> done);
 
-  // Fetches a blob that isn't stored, in the background, and calls `done` when the blob is
-  // stored, or with the reason why it is not. Destroying the handle ends the fill, unless
-  // others want the blob.
+  // Fetches a blob that isn't stored, in the background. Calls `done` when the blob is stored,
+  // or with the reason why the blob isn't stored. Destroying the handle ends the fill, unless
+  // somebody else wants the blob.
   Handle fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                std::function<void(Status)> done);
-  // The same, but the fill runs to its end.
+  // Fetches a blob that isn't stored, in the background. The fill runs to its end.
   void fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest);
-  // The bytes written of a blob under way; 0 for any other blob.
+  // The bytes that the blob's fill has written; 0 when the blob has no fill.
   std::uint64_t written_bytes(const oci::Digest& digest) const;
   // Bytes a second for all background fills together; 0 for no limit.
   void set_background_rate(std::uint64_t max_rate) { background_.set_max_rate(max_rate); }
@@ -55,13 +55,13 @@ class Fills {
                       const oci::Digest& digest, Cache::Done<BlobHead> done);
   std::uint64_t reserved_bytes() const;
   void update_background();
-  // A caller of fetch() left: ends the fill unless others want the blob.
+  // Ends the fill that a caller of fetch() left, unless somebody else wants the blob.
   void abandon(const oci::Digest& digest);
   Fill* find(const oci::Digest& digest) const;
   void stop_keeping();
-  // Takes a fill that is over out of its table, and destroys it in the next turn.
+  // Takes an ended fill out of fills_ or passing_, and destroys the fill in the next turn.
   void forget(const Fill& fill);
-  // Takes a fill out of its table.
+  // Takes a fill out of fills_ or passing_.
   std::unique_ptr<Fill> take(const Fill& fill);
   Fill& start(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
@@ -69,7 +69,7 @@ class Fills {
   Background background_;
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
-  // Fills that aren't kept and have released bytes: only their present readers use them.
+  // Unkept fills that have released bytes. No new reader can join such a fill.
   std::vector<std::unique_ptr<Fill>> passing_;
   Graveyard over_;
 };

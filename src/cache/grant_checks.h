@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether stored content may be served in a repository. Content is stored once for all
-// repositories. Content from a repository that needs credentials is served in another
-// repository only after upstream confirmed that it is there too. Lives on the loop thread.
+// Checks whether stored content may be served in a repository. Content is stored once for all
+// repositories. Content from a private repository is served in another repository only after
+// upstream confirmed that the other repository has the content too. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_GRANT_CHECKS_H_
 #define LAYBY_CACHE_GRANT_CHECKS_H_
@@ -24,13 +24,14 @@ class GrantChecks {
   GrantChecks(const Rules& rules, Store& store, Timers& timers, Counters& counters)
       : rules_(rules), store_(store), timers_(timers), counters_(counters) {}
 
-  // Whether upstream must be asked before the content is served.
+  // Whether upstream must be asked before the content is served in this repository.
   bool is_needed(const Origin& origin, const std::string& repository,
                  const oci::Digest& digest) const {
     return store_.grant_state(digest, {origin.name, repository}) == GrantState::kUnknown;
   }
 
-  // Upstream served the content in this repository, or confirmed that it is there.
+  // Notes that upstream served the content in this repository, or confirmed that the repository
+  // has the content.
   void note_granted(const Origin& origin, const std::string& repository,
                     const oci::Digest& digest) {
     const bool is_private = origin.keeps_private(repository);
@@ -39,8 +40,8 @@ class GrantChecks {
     }
   }
 
-  // Asks upstream whether the repository has the content. Calls `go_on` with `done` when it
-  // has, else `done` with the error.
+  // Asks upstream whether the repository has the content. If so, calls `go_on` with `done`;
+  // otherwise calls `done` with the error.
   template <typename T>
   Handle blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each request takes three steps: it waits for its place in the minute, it is sent, and
-// its outcome is noted before its owner hears of it. Invariants: a request is sent at most
-// once and answered at most once; at most one ping is under way; pulls_under_way_ counts
-// the manifest requests that were sent and not answered.
+// Each request takes three steps. The request waits for its turn within the limit of the
+// minute, then it is sent, and its outcome is noted before the caller hears of it. Invariants:
+// a request is sent at most once and answered at most once; at most one probe is under way;
+// pulls_under_way_ is the number of manifest requests under way.
 
 #include "layby/cache/guard.h"
 
@@ -20,16 +20,16 @@ using State = policy::Breaker::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// The wait after a 429 without a Retry-After. It doubles with each further 429.
+// The wait after a 429 without a Retry-After. The wait doubles with each further 429.
 constexpr seconds kFirstQuiet{60};
 constexpr int kMaxDoublings = 4;
 // The longest Retry-After that is honoured.
 constexpr std::chrono::hours kLongestQuiet{24};
 
-// The longest that a request waits for its place in the minute.
+// The longest that a request waits for its turn within the limit of the minute.
 constexpr seconds kLongestTurn{30};
 
-// The Retry-After for a client while the link is down.
+// The Retry-After of an error while the link is down or doubtful.
 constexpr seconds kAskAgain{5};
 
 seconds until(SteadyTime then, SteadyTime now) {
@@ -69,7 +69,8 @@ class Guard::Passing final : public Operation {
     const milliseconds wait = is_check ? guard_.log_.first_step_wait(now) : guard_.log_.wait(now);
     if (wait.count() == 0) return send();
     if (now + wait >= latest_) return fail_soon(guard_.no_turn(wait));
-    // When several requests wait for the same moment, only some of them may go.
+    // take_turn() looks again after the wait, because requests that wait for the same moment may
+    // be too many for that moment.
     waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
   }
 
@@ -103,14 +104,14 @@ class Guard::Passing final : public Operation {
   const Question question_;
   const Asked asked_;
   const SteadyTime asked_at_;
-  const SteadyTime latest_;  // The request isn't sent after this.
+  const SteadyTime latest_;  // The request isn't sent after this time.
   Done<Answer> done_;
   std::optional<UnderWay> under_way_;
   Handle waiting_;
   Handle request_;
 };
 
-// A blob request that may have to wait for its turn. A failure before its first byte says
+// A blob request that may have to wait for its turn. A failure before the blob's first byte says
 // more about the link than a later failure.
 class Guard::Transfer final : public BlobTransfer, private BlobSink {
  public:
@@ -302,7 +303,7 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
       breaker_.on_answer();
       if (error == nullptr) throttled_in_row_ = 0;
       break;
-    default:  // A corrupt answer may come from a proxy; our own errors say nothing.
+    default:  // A corrupt answer may come from a proxy; our own errors aren't about the link.
       break;
   }
   after_change(before);
@@ -319,15 +320,15 @@ void Guard::tell_quota() {
   events_.tell(events::QuotaChanged{name_, now->limit.count, now->remaining.count});
 }
 
-// Docker Hub sends two kinds of 429. The pull limit concerns manifests alone, and its answer
-// states that nothing remains. Any other 429 concerns all requests.
+// Docker Hub sends two kinds of 429. A 429 of the pull limit concerns manifests alone, and states
+// that no pulls remain. Any other 429 concerns all requests.
 void Guard::on_throttled(const Asked& asked, const Error& error) {
   const SteadyTime now = clock_.steady_now();
   const auto quota = inner_->quota();
   const bool is_pull_limit =
       asked.ask == Ask::kManifest && quota.has_value() && quota->remaining.count == 0;
   SteadyTime& quiet_until = is_pull_limit ? pulls_quiet_until_ : quiet_until_;
-  // Requests that were under way at the first 429 bring it again; they count as one.
+  // Requests that were under way at a 429 may each get a 429 too; all these 429s count as one.
   if (quiet_until <= now || throttled_in_row_ == 0) ++throttled_in_row_;
   assert(throttled_in_row_ > 0);
   const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxDoublings));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Follows an index of indexes, kMaxDepth deep. Visits each digest once, so that a circle
-// of indexes ends.
+// Follows indexes within indexes, kMaxDepth deep. Visits each digest once, so a circle of
+// indexes comes to an end.
 
 #include "layby/cache/image_parts.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verification is a part of each attempt, so that a damaged manifest is retried like a
-// manifest that didn't arrive.
+// Each attempt includes the verification, so a damaged manifest is fetched again like a manifest
+// that didn't arrive.
 
 #include "cache/manifest_fetch.h"
 
@@ -15,8 +15,8 @@
 namespace layby::cache {
 namespace {
 
-// A body requested by digest must have that digest. A body requested by tag must be a
-// manifest, and its bytes give the digest.
+// A body requested by digest must have the requested digest. A body requested by tag must be a
+// manifest; its digest is computed from its bytes.
 Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference,
                               Counters& counters) {
   const auto* wanted = std::get_if<oci::Digest>(&reference);
@@ -110,7 +110,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   answer_ = *answer;
   enter(ManifestFetchState::kStoring);
   owner_.context_.grant_checks.note_granted(origin_, repository_, answer_->digest);
-  // A weak pointer: the store may answer after this fetch is gone.
+  // The pointer is weak, because the store may answer after this fetch is destroyed.
   owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
                                      [weak = weak_from_this()](const Status& status) {
                                        if (const auto self = weak.lock()) self->on_stored(status);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One manifest on its way from upstream: fetched, verified, given to all waiters, then
-// stored. The fetch stays in its table until the manifest is stored, so that nobody
-// fetches it twice. Invariants: waiters get verified bytes only; answer_ is set from
-// kStoring on; the fetch leaves its table when it is over. States in DESIGN.md.
+// Fetches one manifest from upstream, verifies it, gives it to all waiters, then stores it. The
+// fetch stays in its table until the manifest is stored, so that no manifest is fetched twice.
+// Invariants: waiters get verified bytes only; answer_ is set from kStoring on; a fetch that is
+// over is in no table. DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_MANIFEST_FETCH_H_
 #define LAYBY_CACHE_MANIFEST_FETCH_H_
@@ -21,24 +21,24 @@ enum class ManifestFetchState {
   kNew,      // Upstream wasn't asked yet.
   kAsking,   // Upstream was asked, or is asked again after a failure. Askers wait.
   kStoring,  // The verified manifest was given to the askers. The store writes it.
-  kOver,     // Stored, or given up. The table has forgotten the fetch.
+  kOver,     // The manifest is stored, or the fetch failed. The table forgets the fetch.
 };
 
 class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
  public:
   ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
                 oci::Reference reference);
-  // Asks upstream. Called once, and answers nobody inside the call.
+  // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
 
-  // Calls `done` with the verified manifest or the error; before it returns, if the
-  // manifest is there already.
+  // Calls `done` with the verified manifest or the error. Calls `done` before wait() returns if
+  // the manifest has come already.
   Handle wait(Manifests::Done done);
 
-  // Calls `done` when the manifest is stored, or with the reason why it is not.
+  // Calls `done` when the manifest is stored, or with the reason why the manifest isn't stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
 
-  // Adds a tag to confirm when the manifest is stored.
+  // Adds a tag that is confirmed when the manifest is stored.
   void add_tag(const TagKey& tag) { tags_.push_back(tag); }
 
  private:
@@ -55,7 +55,7 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   Handle request_;
   Waiters<Result<ManifestAnswer>> waiters_;
   Waiters<Status> keepers_;
-  std::optional<ManifestAnswer> answer_;  // Verified.
+  std::optional<ManifestAnswer> answer_;  // The verified manifest.
   std::vector<TagKey> tags_;
 };
 

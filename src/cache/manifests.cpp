@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way of a manifest request through the cache. Requests share two kinds of work:
-// ManifestFetch and TagCheck.
+// Answers requests for manifests. Requests share two kinds of work: ManifestFetch and TagCheck.
 
 #include "cache/manifests.h"
 
@@ -17,11 +16,11 @@
 namespace layby::cache {
 namespace {
 
-// How old an unchanged tag's entry in the index may grow while the tag is in use.
+// An unchanged tag in use is written to the index again when its entry there is this old.
 constexpr std::chrono::hours kIndexedConfirmation{1};
 
-// How long a verified manifest is trusted before it is hashed again. Hashing costs as much
-// as the rest of a hit.
+// A verified manifest is trusted for at most this long before it is hashed again. Hashing costs
+// as much as the rest of a hit.
 constexpr std::chrono::minutes kSoundFor{10};
 
 // False for a time in the future, which means that the clock was set back.
@@ -155,7 +154,7 @@ Handle Manifests::checked(const Origin& origin, const TagKey& tag, bool head, bo
   return check(origin, tag, true)
       ->wait(head, [this, first, &origin, tag,
                     done = std::move(done)](const Result<ManifestAnswer>& outcome) {
-        // Only tags that exist: a client may ask for any name.
+        // Failed names aren't refreshed, because a client may ask for any name.
         if (outcome.ok()) refresher_.on_used(origin, tag, fresh_for(tag));
         note_answer(subject_of(tag), outcome, first);
         done(outcome);
@@ -167,7 +166,7 @@ std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& t
   auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
   const bool first = !check;
   if (first) check = std::make_shared<TagCheck>(*this, origin, tag);
-  // start() answers nobody inside the call, so the table's entry stays.
+  // start() calls no waiter before it returns, so the check stays in the table.
   auto started = check;
   if (fetch_moved) started->want_moved();
   if (first) started->start();
@@ -197,7 +196,7 @@ std::optional<Error> Manifests::why_not_fetch(const Origin& origin, const std::s
   return origin.upstream->why_not(Ask::kManifest);
 }
 
-// Work that isn't in its table is left alone: the table may have newer work under the key.
+// Takes `over` out of the table only if it is there: the key may have newer work.
 template <typename Work>
 void Manifests::bury(std::map<Key, std::shared_ptr<Work>>& table, const Key& key,
                      const Work& over) {
@@ -227,8 +226,8 @@ std::optional<ManifestAnswer> Manifests::stored(const oci::Digest& digest, Manif
                         source, std::nullopt};
 }
 
-// The index has no checksums, and a disk may damage it too. A damaged manifest is fetched
-// again, and the new bytes replace it in the index.
+// A manifest is hashed because the index has no checksums and a disk may damage the index. A
+// damaged manifest is fetched again, and the new bytes replace the damaged bytes.
 bool Manifests::is_sound(const oci::Digest& digest, const std::string& bytes) {
   const SteadyTime now = context_.clock.steady_now();
   if (now - sound_since_ > kSoundFor) {
@@ -250,7 +249,7 @@ std::optional<StoredTag> Manifests::known(const TagKey& tag) const {
 std::optional<ManifestAnswer> Manifests::cached(const StoredTag& tagged, WallTime now) {
   auto answer = stored(tagged.digest, ManifestSource::kHit);
   if (!answer) return std::nullopt;
-  // Negative when the clock was set back.
+  // The age is negative when the clock was set back.
   answer->age = std::chrono::floor<std::chrono::seconds>(now - tagged.checked_at);
   return answer;
 }

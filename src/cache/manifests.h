@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests by digest and by tag. A manifest never changes under its digest: it comes from
-// the store, or from one verified GET that all askers share. A tag that was confirmed
-// within fresh_for is served as it is cached. An older tag is confirmed by HEAD, which
-// Docker Hub does not count as a pull. When the HEAD fails, or is known to fail, the cached
-// manifest is served with its age. Tags in use are checked in the background. Lives on the
-// loop thread.
+// Gives manifests by digest and by tag. A manifest by digest comes from the store, or from one
+// verified GET that all askers share. A tag that was confirmed within fresh_for is served as
+// cached. An older tag is confirmed by HEAD, which costs no pull of Docker Hub. When the HEAD
+// fails without a refusal, or can't be sent now, the cached manifest is served with its age. Tags
+// in use are checked in the background. Lives on the loop thread.
 //
 // Invariants: each key has at most one fetch and one check in flight; work that is over is
 // in no table; a tag in the index names a manifest that was stored before the tag.
@@ -53,18 +52,19 @@ class Manifests {
   Handle get(const Origin& origin, const std::string& repository, const oci::Reference& reference,
              bool head, Done done);
 
-  // For a prefetch, which fetches manifests without moving the tag, and moves the tag when
-  // the whole image is there.
+  // The calls below are for a prefetch. A prefetch fetches manifests without moving the tag, and
+  // moves the tag when the whole image is stored.
 
-  // The fetch of `reference` in flight, begun if there is none.
+  // The fetch of `reference` in flight. Begins a fetch if none is in flight.
   std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
                                        const oci::Reference& reference);
-  // Why that fetch should not begin now; nullopt when it may, or is in flight.
+  // Why a fetch of `reference` should not begin now; nullopt when the fetch may begin or is in
+  // flight.
   std::optional<Error> why_not_fetch(const Origin& origin, const std::string& repository,
                                      const oci::Reference& reference) const;
-  // The digest of a tag at its last check.
+  // The last confirmed digest of a tag.
   std::optional<StoredTag> known(const TagKey& tag) const;
-  // Notes that upstream names this digest for the tag. The digest's manifest is stored.
+  // Notes that upstream names `digest` for the tag. The manifest of `digest` is stored already.
   void confirm(const TagKey& tag, const oci::Digest& digest);
 
   void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }
@@ -76,7 +76,7 @@ class Manifests {
   friend class ManifestFetch;
   friend class TagCheck;
 
-  // The origin and "repository@reference" that a fetch or check is about.
+  // The origin and "repository@reference" of a fetch or check.
   using Key = std::pair<const Origin*, std::string>;
   static Key key_of(const Origin& origin, const std::string& repository,
                     const oci::Reference& reference);
@@ -86,39 +86,39 @@ class Manifests {
   Handle granted(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                  Done done);
   Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
-  // Answers after a check. `is_cached` is set when a manifest is cached under the tag.
+  // Answers after a check of the tag. `is_cached`: a manifest is cached under the tag.
   Handle checked(const Origin& origin, const TagKey& tag, bool head, bool is_cached, Done done);
 
-  // The check in flight, begun if there is none. `fetch_moved` is set when somebody wants
-  // the new manifest of a tag that moved.
+  // The check of `tag` in flight. Begins a check if none is in flight. `fetch_moved` is set when
+  // somebody wants the new manifest of a tag that moved.
   std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved);
   // Begins a check that nobody waits for, unless upstream should not be asked now.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;
-  // How a cached tag is served. `look` has the times; the rest of it is found here, and only
-  // if the tag isn't fresh.
+  // How a cached tag is served. The caller sets the times in `look`. serving() sets may_ask and
+  // refused, and only if the tag isn't fresh.
   policy::TagServing serving(const Origin& origin, const TagKey& tag, policy::TagLook look,
                              WallTime now);
-  // The refusal that upstream gave for `key` a moment ago. Counts it as served.
+  // The refusal that upstream gave for `key` a moment ago. Counts the refusal as served.
   std::optional<Error> unknown(const Key& key);
 
-  // Takes finished work out of its table. The work is destroyed in the next turn, because it
+  // Takes finished work out of its table. The work is destroyed in the next turn, because work
   // ends inside its own callback.
   void forget(const Key& key, const ManifestFetch& fetch);
   void forget(const Key& key, const TagCheck& check);
   template <typename Work>
   void bury(std::map<Key, std::shared_ptr<Work>>& table, const Key& key, const Work& over);
 
-  // The stored manifest, verified; nullopt when it is missing or damaged.
+  // The stored manifest, verified; nullopt when the manifest is missing or damaged.
   std::optional<ManifestAnswer> stored(const oci::Digest& digest, ManifestSource source);
   bool is_sound(const oci::Digest& digest, const std::string& bytes);
-  // The manifest cached under a tag, with its age. The source is kHit.
+  // The manifest cached under a tag, with the tag's age. The answer's source is kHit.
   std::optional<ManifestAnswer> cached(const TagKey& tag);
   std::optional<ManifestAnswer> cached(const StoredTag& tagged, WallTime now);
   // Counts an answered request. `first` is set for the request that started the work.
   void note_answer(const events::Subject& image, const Result<ManifestAnswer>& answer,
                    bool first) const;
-  // Answers a request that has to wait for nothing.
+  // Answers a request at once, without upstream.
   Handle give(const events::Subject& image, Result<ManifestAnswer> answer, const Done& done) const;
 
   const Context context_;

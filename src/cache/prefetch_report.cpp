@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The report of a run. A blob that several images need is counted once in the sums, and
-// once for each of these images.
+// Makes the report of a run. A blob that several images need counts for each of these images,
+// but only once in the report's sums.
 
 #include <algorithm>
 #include <cassert>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every answer leads to step(), in a later turn. step() looks at all jobs and begins the
+// Every answer causes a call of step() in a later turn. step() looks at all jobs and begins the
 // work that may begin.
 
 #include "cache/prefetch_run.h"
@@ -22,18 +22,18 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Checks are small and free; the pull limit counts manifests.
+// More checks than manifests, because a check is small and costs no pull.
 constexpr int kChecksAtATime = 4;
 constexpr int kManifestsAtATime = 2;
 constexpr std::uint64_t kTagsAPage = 1000;
 
-// A tag that fails this often in a row waits for the next run.
+// A tag that fails this often in a row is given up until the next run.
 constexpr int kMostFailures = 5;
 constexpr seconds kFirstRetry{5};
 
 // Work that was put off is looked at again after this time at the latest.
 constexpr seconds kLongestWait{60};
-// When the last news of the pull limit is older than this, a free check asks for it anew.
+// When the known state of the pull limit is older than this, a check asks for it anew.
 constexpr seconds kOutdated{20};
 // The longest wait before the check that asks for the pull limit anew.
 constexpr std::chrono::minutes kNextLook{5};
@@ -162,7 +162,8 @@ void PrefetchRun::on_tags(Result<TagPage> page) {
   soon();
   Listing& listing = listings_.front();
   if (page.ok()) {
-    // After a page that ends with the same tag as the page before, the same page would follow.
+    // Stops at a page that ends with the same tag as the page before: the same page would come
+    // again.
     const bool more = page->more && !page->tags.empty() &&
                       (listing.tags.empty() || page->tags.back() != listing.tags.back());
     listing.failures = 0;
@@ -201,10 +202,10 @@ void PrefetchRun::add_job(const PrefetchImage& image, const std::string& tag) {
   job->seen.tag = key;
   job->image = &image;
   const auto listed = find_listed(list_, key);
-  assert(listed);  // By the pattern of `image` that led here.
+  assert(listed);  // A pattern of `image` matches the tag.
   job->listed = *listed;
   if (const auto known = context_.manifests.known(key)) job->seen.before = known->digest;
-  // Jobs keep the order of the list, even if the tags of a pattern come late.
+  // Jobs are in the order of the list, even if the tags of a pattern come late.
   const auto after = std::find_if(jobs_.begin(), jobs_.end(),
                                   [&](const JobPtr& other) { return other->image > &image; });
   jobs_.insert(after, std::move(job));
@@ -275,7 +276,7 @@ void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
     const Handle over = std::move(job.look);
     soon();
     if (parts) return (this->*then)(job, *parts);
-    if (then == &PrefetchRun::on_before) return;  // Only an estimate is missing.
+    if (then == &PrefetchRun::on_before) return;  // Only an estimate fails.
     fail(job, parts.error());
   };
   job.look = context_.store.find_parts(root, job.listed.choice, std::move(answer));
@@ -287,7 +288,7 @@ void PrefetchRun::on_looked(Job& job, const ImageParts& parts) {
   if (parts.manifests_known()) return plan_blobs(job, parts);
   job.seen.state = PrefetchState::kManifests;
   if (parts.missing_manifests.front() != *job.seen.now) return;
-  // An index names further manifests, each a pull.
+  // Each further manifest that an index names costs a pull.
   const std::size_t each = job.listed.choice.attestations ? 2 : 1;
   if (job.may_be_index) job.seen.pulls += job.listed.choice.platforms.size() * each;
   if (job.seen.before) ask_parts(job, *job.seen.before, &PrefetchRun::on_before);
@@ -306,8 +307,8 @@ void PrefetchRun::start_manifests() {
   for (const JobPtr& job : jobs_) {
     if (fetching >= kManifestsAtATime) return;
     if (waiting.contains(&job->upstream())) continue;
-    // While the job's parts are being looked up, its next pull isn't known yet. The pulls of
-    // later jobs must not overtake it.
+    // While the store looks up this job's parts, the job's next pull isn't known yet. Later jobs
+    // must not pull before this job.
     const bool is_being_planned = job->look && job->seen.state != PrefetchState::kFetching;
     if (job->looks_at_limit || is_being_planned) waiting.insert(&job->upstream());
     if (job->seen.state != PrefetchState::kManifests || job->request || job->look) continue;
@@ -327,8 +328,8 @@ void PrefetchRun::start_manifests() {
   }
 }
 
-// Another tag of the same image, or a client, may have fetched the manifest. Then no second
-// pull is spent on it.
+// Another job or a client may have fetched the job's next manifest. A manifest costs only one
+// pull.
 bool PrefetchRun::is_had_or_coming(Job& job) {
   assert(job.seen.state == PrefetchState::kManifests && !job.missing_manifests.empty());
   const oci::Digest& digest = job.missing_manifests.front();
@@ -343,8 +344,8 @@ bool PrefetchRun::is_had_or_coming(Job& job) {
   });
 }
 
-// Whether a job may be waiting for a pull limit that has renewed itself by now, or will have
-// before the wait is over. When checks wait too, the cause isn't the pull limit.
+// Whether the known state of the pull limit is too old to wait for, because pulls may come back
+// before the wait is over. When checks must wait too, the cause isn't the pull limit.
 bool PrefetchRun::is_outdated(const Upstream& upstream) const {
   if (upstream.patience(Ask::kTagCheck).wait.count() > 0) return false;
   if (upstream.patience(Ask::kManifest).wait > kOutdated) return true;
@@ -352,8 +353,9 @@ bool PrefetchRun::is_outdated(const Upstream& upstream) const {
   return quota && context_.clock.wall_now() - quota->seen_at > kOutdated;
 }
 
-// The job begins again with a check, whose answer states the limit. The other jobs of this
-// upstream wait for it: while pulls are few, one image becomes whole before the next begins.
+// The job begins again with a check, because the check's answer states the pull limit. The other
+// jobs of this upstream wait for the check. So while pulls are few, one image becomes whole
+// before the next image begins.
 void PrefetchRun::check_anew(Job& job) {
   const Patience patience = job.upstream().patience(Ask::kManifest);
   job.looks_at_limit = true;
@@ -381,7 +383,7 @@ bool PrefetchRun::make_fit(Job& job, const ImageParts& parts) {
                                         format_bytes(list_bytes_ + more) +
                                         ", and there is room for " + format_bytes(capacity_bytes_) +
                                         "; raise cache.max_bytes or shorten the list"});
-    // A plan goes on, to tell how much room the list needs.
+    // A plan still counts the image, to report how much room the whole list needs.
     if (depth_ == Depth::kWhole) return false;
   }
   list_bytes_ += more;
@@ -418,7 +420,7 @@ void PrefetchRun::start_blobs() {
   }
 }
 
-// False when no more blobs may be fetched at a time.
+// Returns false when list_.concurrency blobs are under way, so no more blobs may begin.
 bool PrefetchRun::start_blobs(Job& job) {
   bool all_there = true;
   for (const ImageBlob& blob : job.missing_blobs) {
@@ -492,7 +494,8 @@ void PrefetchRun::fail(Job& job, const Error& error) {
   }
 }
 
-// A 429 isn't counted as a failure of the tag: the job waits for as long as upstream asks.
+// A 429 doesn't count as a failure of the tag. put_off() makes the job wait as long as upstream
+// asks.
 void PrefetchRun::fail_or_retry(Job& job, const Error& error) {
   const bool hopeless = is_refusal(error) || error.code == ErrorCode::kNoSpace ||
                         error.code == ErrorCode::kInvalid || error.code == ErrorCode::kIo;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One run through the prefetch list, or the plan of one. Each tag is a job: upstream names
-// the tag's digest, then the manifests of the wanted platforms are fetched, then their
-// blobs. The tag moves when all of them are stored. Only step() begins work; every answer
-// and every wait leads back to it. States in DESIGN.md. Lives on the loop thread.
+// A run through the prefetch list, or a plan of a run. Each tag is a job. A job asks upstream for
+// the tag's digest, then fetches the manifests of the wanted platforms, then the blobs. The tag
+// moves when all these parts are stored. step() begins the requests and fetches, and runs again
+// after every answer and every wait. DESIGN.md has the states. Lives on the loop thread.
 //
 // Invariants: a job has a request in kChecking and kManifests only, and always in
 // kChecking; a job in kManifests misses a manifest; a blob has at most one flight, however
-// many jobs need it; after over_ is set nothing begins.
+// many jobs need the blob; nothing begins after over_ is set.
 
 #ifndef LAYBY_CACHE_PREFETCH_RUN_H_
 #define LAYBY_CACHE_PREFETCH_RUN_H_
@@ -28,11 +28,12 @@
 
 namespace layby::cache {
 
-// What the list wants of a tag, all matching entries joined; nullopt when none matches.
+// The wishes of all entries of the list that match a tag, joined.
 struct ListedTag {
   PlatformChoice choice;
   bool pin = false;
 };
+// Joins the entries of the list that match `tag`; nullopt when no entry matches.
 std::optional<ListedTag> find_listed(const PrefetchList& list, const TagKey& tag);
 
 struct Prefetcher::Context {
@@ -49,8 +50,8 @@ struct Prefetcher::Context {
 class PrefetchRun {
  public:
   enum class Depth {
-    kPlan,   // Finds what is missing, by free requests alone.
-    kSizes,  // Fetches missing manifests too, to know all sizes.
+    kPlan,   // Finds the missing content, and spends no pull.
+    kSizes,  // Fetches missing manifests too, to learn all sizes.
     kWhole,  // Fetches everything.
   };
   using Context = Prefetcher::Context;
@@ -61,7 +62,7 @@ class PrefetchRun {
   ~PrefetchRun();
 
   void start();
-  // Ends the run. on_over isn't called after this, and only report() may be called.
+  // Ends the run. After stop(), `on_over` isn't called, and only report() may be called.
   void stop();
   PrefetchReport report() const;
 
@@ -77,13 +78,13 @@ class PrefetchRun {
     const PrefetchImage* image = nullptr;
     ListedTag listed;
     Handle request;
-    Handle look;  // The question which parts of it are stored.
+    Handle look;  // The request to the store for the image's parts.
     std::vector<oci::Digest> missing_manifests;
-    std::vector<ImageBlob> missing_blobs;  // Those missing when its manifests became known.
-    bool may_be_index = true;              // By the media type that upstream stated.
+    std::vector<ImageBlob> missing_blobs;  // The blobs missing when the job was planned.
+    bool may_be_index = true;              // Judged by the media type that upstream stated.
     int failures = 0;                      // In a row.
     Pause pause;
-    bool looks_at_limit = false;  // Its next pull waits for a check of the pull limit.
+    bool looks_at_limit = false;  // The job's next pull waits for a check of the limit.
 
     const Upstream& upstream() const { return *image->origin->upstream; }
   };
@@ -99,7 +100,7 @@ class PrefetchRun {
 
   void soon();
   void wake_within(std::chrono::milliseconds duration);
-  // Whether the work must wait; if so, step() runs again after the wait.
+  // Whether new work must wait; if so, step() runs again after the wait.
   bool put_off(const Upstream& upstream, Ask ask);
   bool put_off(const Pause& pause);
   void step();
@@ -113,15 +114,15 @@ class PrefetchRun {
   void start_checks();
   void on_checked(Job& job, const Result<ManifestHead>& head);
   void start_manifests();
-  // Whether its next manifest is stored by now, or being fetched for another job.
+  // Whether the job's next manifest is stored by now, or being fetched for another job.
   bool is_had_or_coming(Job& job);
   bool is_outdated(const Upstream& upstream) const;
   void check_anew(Job& job);
   void on_manifest(Job& job, const Status& stored);
-  // Finds from the store where the job stands.
+  // Asks the store which parts of the job's image are missing, and plans the job's next step.
   void look_at(Job& job);
   using OnParts = void (PrefetchRun::*)(Job& job, const ImageParts& parts);
-  // Calls `then` with the parts of `root` at a later turn, unless the job fails or the run stops.
+  // Calls `then` with the parts of `root` in a later turn, unless the job fails or the run stops.
   void ask_parts(Job& job, const oci::Digest& root, OnParts then);
   void on_looked(Job& job, const ImageParts& parts);
   void on_before(Job& job, const ImageParts& parts);
@@ -135,7 +136,8 @@ class PrefetchRun {
   void settle(Job& job, PrefetchState state);
 
   void fail(Job& job, const Error& error);
-  // Tries again a little later, unless the error is final or came too often in a row.
+  // Tries the job again after a pause, unless the error is final or errors came too often in a
+  // row.
   void fail_or_retry(Job& job, const Error& error);
   bool is_settled(const Job& job) const;
   std::uint64_t fetched_bytes(const ImageBlob& blob) const;
@@ -146,12 +148,12 @@ class PrefetchRun {
   std::function<void()> on_over_;
   std::vector<JobPtr> jobs_;
   std::set<TagKey> known_tags_;
-  std::vector<Listing> listings_;  // Still to be fetched; the first is under way.
+  std::vector<Listing> listings_;  // Listings to be fetched; the first is the next.
   Handle listing_;
   bool pins_set_ = false;
   std::map<oci::Digest, Handle> flights_;  // Blobs under way.
-  std::set<oci::Digest> fetched_;          // Blobs that came during the run, for any reason.
-  std::set<oci::Digest> counted_;          // Blobs in list_bytes_.
+  std::set<oci::Digest> fetched_;          // Blobs that were missing and are stored now.
+  std::set<oci::Digest> counted_;          // Blobs counted in list_bytes_.
   std::uint64_t list_bytes_ = 0;
   std::uint64_t capacity_bytes_ = 0;
   std::uint64_t pulls_spent_ = 0;

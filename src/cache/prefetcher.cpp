@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A run that is over is destroyed inside its own callback, after its report was taken.
-// Invariants: run_ is set while a run is under way, and only then; plans_ holds the plans
-// that were not answered yet, stopped ones first; a plan is answered once, and its answer may
+// Invariants: run_ is set exactly while a run is under way; plans_ has the plans that were not
+// answered yet, with the stopped plans first; a plan is answered once. The answer of a plan may
 // destroy or begin other plans.
 
 #include <algorithm>
@@ -31,9 +31,9 @@ class Prefetcher::Plan final : public Operation {
     if (owner_ != nullptr) std::erase(owner_->plans_, this);
   }
 
-  // The list is about to go: keeps what the plan knows so far, for answer().
+  // Stops the plan before the list is replaced, and saves the plan's report for answer().
   void stop() {
-    if (stopped_at_) return;  // An answer may replace the list too.
+    if (stopped_at_) return;  // An answer of a plan may replace the list too.
     run_.stop();
     stopped_at_ = run_.report();
   }
@@ -46,7 +46,7 @@ class Prefetcher::Plan final : public Operation {
 
  private:
   void end() { tell(run_.report()); }
-  // Leaves plans_ first, so that nobody answers a second time.
+  // The plan leaves plans_ before the callback, so that the plan isn't answered a second time.
   void tell(PrefetchReport report) {
     assert(owner_ != nullptr && done_);
     std::erase(owner_->plans_, this);
@@ -68,7 +68,7 @@ Prefetcher::Prefetcher(const Context& context) : context_(std::make_unique<Conte
 Prefetcher::~Prefetcher() {
   stop_plans();
   answer_stopped_plans();
-  assert(plans_.empty());  // Nobody begins a plan at the end.
+  assert(plans_.empty());  // Callbacks must not begin a plan during the destruction.
   context_->manifests.set_holder(nullptr);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One timer, for the tag that is due first. Each interval is drawn anew, so that tags which
-// were pulled together aren't checked together for ever.
+// The only timer is set for the tag that is due first. The interval of each check is random, so
+// that tags which were pulled together don't stay due together.
 
 #include "cache/refresher.h"
 
@@ -11,11 +11,11 @@
 namespace layby::cache {
 namespace {
 
-// Tag names come from clients, so their number is bounded. Tags above it are checked when
-// they are pulled.
+// Tag names come from clients, so the number of remembered tags is bounded. Any other tag is
+// checked only when the tag is pulled.
 constexpr std::size_t kMostTags = 4096;
 
-// Background checks take a shorter fresh_for as this long, to spare upstream.
+// For background checks, a shorter fresh_for counts as this long, to spare upstream.
 constexpr std::chrono::milliseconds kShortest{10'000};
 
 // A tag is checked again after this part of fresh_for, at the earliest and at the latest.

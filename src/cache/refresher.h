@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags in use. Each tag is checked shortly before its fresh_for ends, so that no pull waits
-// for a check. A tag that nobody pulled within keep_fresh is dropped. Lives on the loop
-// thread. Invariant: entries_ and due_ hold the same tags, each once.
+// Checks tags in use. Each tag is checked shortly before its fresh_for ends, so that pulls seldom
+// wait for a check. A tag that nobody pulled within keep_fresh is dropped. Lives on the loop
+// thread. Invariant: entries_ and due_ have the same tags, each once.
 
 #ifndef LAYBY_CACHE_REFRESHER_H_
 #define LAYBY_CACHE_REFRESHER_H_
@@ -27,7 +27,7 @@ class Refresher {
   Refresher(std::chrono::milliseconds keep_fresh, Timers& timers, const Clock& clock, Check check)
       : keep_fresh_(keep_fresh), timers_(timers), clock_(clock), check_(std::move(check)) {}
 
-  // A client pulled a tag that is checked every `fresh_for`.
+  // Notes that a client pulled a tag, which is fresh for `fresh_for` after a check.
   void on_used(const Origin& origin, const TagKey& tag, std::chrono::milliseconds fresh_for);
 
  private:
@@ -49,7 +49,7 @@ class Refresher {
   std::multimap<SteadyTime, TagKey> due_;
   SteadyTime armed_for_{};
   Handle timer_;
-  std::minstd_rand random_;  // Seeded alike at each start: it only spreads the tags.
+  std::minstd_rand random_;  // A fixed seed is enough to spread the checks.
 };
 
 }  // namespace layby::cache

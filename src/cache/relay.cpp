@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns each question of Upstream into a value, and its answer back into the answer's own
-// type. Invariant: an answer has the kind that its question asks for.
+// Turns each call of Upstream into a Question, and the Answer back into the call's own type.
+// Invariant: an Answer has the type that its Question asks for.
 
 #include "layby/cache/relay.h"
 
@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// `done`, called with an answer of any kind.
+// Wraps `done` to take an Answer, which must have type T.
 template <typename T>
 Upstream::Done<Answer> from_any(Upstream::Done<T> done) {
   return [done = std::move(done)](Result<Answer> answer) {
@@ -24,7 +24,7 @@ Upstream::Done<Answer> from_any(Upstream::Done<T> done) {
   };
 }
 
-// `done`, called with an answer of kind T.
+// Wraps `done` to take an answer of type T.
 template <typename T>
 Upstream::Done<T> to_any(Upstream::Done<Answer> done) {
   return [done = std::move(done)](Result<T> answer) {

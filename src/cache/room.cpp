@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One eviction at a time, for the first waiter. The other waiters are looked at after it.
+// Only one eviction runs at a time, for the first waiter or for look(). The other waiters are
+// served after the eviction.
 
 #include "cache/room.h"
 
@@ -70,7 +71,8 @@ void Room::evict(std::uint64_t bytes) {
 
 void Room::on_evicted(const Result<EvictedSum>& sum) {
   assert(state_ == State::kEvicting);
-  // Told once: an index that can't be written fails the eviction every few seconds.
+  // Only the first failure in a row is told: with an index that can't be written, an eviction
+  // fails every few seconds.
   const bool failed_before = std::exchange(eviction_failed_, !sum.ok());
   if (!sum.ok() && !failed_before) context_.events.tell(events::EvictionFailed{sum.error()});
   serve(!sum.ok() || sum->blobs + sum->manifests == 0);

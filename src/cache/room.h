@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Room on the disk for new blobs. Admits fills one after the other, in the order in which
-// they ask, and evicts as much as policy::bytes_to_evict demands. Now and then it looks
+// Makes room on the disk for new blobs. Admits fills one after the other, in the order in which
+// they ask, and evicts as much as policy::bytes_to_evict() demands. Every five seconds it looks
 // whether other files on the disk make more evictions necessary. Lives on the loop thread.
 // Invariants: at most one eviction is under way; nobody waits in kIdle; each request is
-// answered once, unless it was dropped.
+// answered once, unless the request was dropped.
 
 #ifndef LAYBY_CACHE_ROOM_H_
 #define LAYBY_CACHE_ROOM_H_
@@ -27,9 +27,9 @@ class Room {
     const policy::SpaceRules& rules;
     Store& store;
     Timers& timers;
-    // The bytes that admitted fills have still to write.
+    // The bytes that admitted fills still have to write.
     std::function<std::uint64_t()> reserved_bytes;
-    // Fills in flight have too little room, even if everything cached were evicted.
+    // Called when the limits are broken, and evicting everything cached would not help.
     std::function<void()> on_overdrawn;
     events::Events& events;
   };
@@ -37,17 +37,17 @@ class Room {
   explicit Room(Context context);
   ~Room();
 
-  // Calls `done`, before it returns or later, with whether `new_bytes` more may be stored.
-  // From that call on, reserved_bytes() includes the caller's bytes.
+  // Calls `done`, before make() returns or later, with whether `new_bytes` more may be stored.
+  // After `done(true)`, the context's reserved_bytes() must include the caller's bytes.
   Handle make(std::uint64_t new_bytes, std::function<void(bool)> done);
 
-  // There was no room at the last request or look.
+  // Whether there was no room at the last request or look.
   bool full() const { return full_; }
 
  private:
   enum class State {
     kIdle,       // No eviction is under way, and nobody waits.
-    kAnswering,  // serve() answers. A request that comes inside an answer waits for its turn.
+    kAnswering,  // serve() answers waiters. A request from inside an answer waits for its turn.
     kEvicting,   // The store evicts. All requests wait.
   };
   struct Waiter {
@@ -57,8 +57,8 @@ class Room {
 
   void enter(State state);
   policy::SpaceUse use() const;
-  // Answers the waiters in their order, up to a waiter that needs an eviction. `in_vain`: an
-  // eviction for the first waiter freed nothing, and is not tried again for this waiter.
+  // Answers the waiters in their order, up to a waiter that needs an eviction. `in_vain`: the
+  // last eviction freed nothing, so no eviction is tried for the first waiter.
   void serve(bool in_vain);
   void evict(std::uint64_t bytes);
   void on_evicted(const Result<EvictedSum>& sum);
@@ -70,7 +70,7 @@ class Room {
   State state_ = State::kIdle;
   std::deque<Waiter> waiters_;
   bool full_ = false;
-  bool eviction_failed_ = false;  // The last one.
+  bool eviction_failed_ = false;  // The last eviction failed.
   Handle timer_;
   Lifetime life_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What events call the cache's images and blobs.
+// Names the cache's images and blobs for events.
 
 #ifndef LAYBY_CACHE_SUBJECT_H_
 #define LAYBY_CACHE_SUBJECT_H_
@@ -12,12 +12,12 @@
 
 namespace layby::cache {
 
-// Borrows the parts of `tag`.
+// The result borrows the strings of `tag`.
 inline events::Subject subject_of(const TagKey& tag) {
   return {tag.upstream, tag.repository, tag.tag};
 }
 
-// Borrows its arguments.
+// The result borrows the strings of the arguments.
 inline events::Subject subject_of(const Origin& origin, const std::string& repository,
                                   const oci::Digest& digest) {
   return {origin.name, repository, digest.str()};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cached tag is worth one quick request; a tag that isn't cached is worth retries.
+// A cached tag is checked with one quick request. A tag that isn't cached is checked with
+// retries.
 
 #include "cache/tag_check.h"
 
@@ -89,8 +90,8 @@ void TagCheck::on_digest(const ManifestHead& head) {
     owner_.confirm(tag_, *head.digest);
     return settle(std::move(*answer));
   }
-  // A HEAD must not name a manifest that then can't be fetched. When another image is
-  // cached, HEAD requests wait for the fetch, and get the cached image if it fails.
+  // A client's HEAD must not name a manifest that then can't be fetched. When another image is
+  // cached, HEAD requests wait for the fetch, and get the cached image if the fetch fails.
   const bool may_be_had = !owner_.why_not_fetch(origin_, tag_.repository, *head.digest);
   if (may_be_had && !cached_ && head.size_bytes && !head.media_type.empty()) {
     assert(!head_answer_);
@@ -137,7 +138,7 @@ void TagCheck::fall_back(const Error& error) {
 }
 
 void TagCheck::settle(const Result<ManifestAnswer>& answer) {
-  // Leaves the table first: a waiter may ask again at once.
+  // The check leaves the table before the answers, because a waiter may ask again at once.
   enter(TagCheckState::kOver);
   owner_.forget(Manifests::key_of(origin_, tag_.repository, tag_.tag), *this);
   head_waiters_.settle(answer);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks upstream once, for all who wait, which digest a tag has: by HEAD, and by GET only if
-// the manifest isn't stored yet. A tag that is cached gets a shorter deadline, and the
-// cached manifest is the answer when upstream fails. Invariants: a check is settled once,
-// and leaves its table before its waiters hear; fetch_ is set in kFetching only; HEAD
-// requests are answered early only when nothing is cached. States in DESIGN.md.
+// Asks upstream once, for all waiters, which digest a tag has. Sends a HEAD, and a GET only if
+// the manifest isn't stored yet. The check of a cached tag has a shorter deadline, and its answer
+// is the cached manifest when upstream fails without a refusal. Invariants: a check is settled
+// once, and leaves its table before its waiters hear; fetch_ is not set before kFetching; HEAD
+// requests are answered early only when nothing is cached. DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
 #define LAYBY_CACHE_TAG_CHECK_H_
@@ -18,34 +18,34 @@ namespace layby::cache {
 
 enum class TagCheckState {
   kNew,       // Upstream wasn't asked yet.
-  kAsking,    // HEAD is under way, or is tried again after a failure. Askers wait.
+  kAsking,    // A HEAD is under way, or is tried again after a failure. Askers wait.
   kFetching,  // The manifest is being fetched. HEAD requests may have their answer.
-  kOver,      // Settled. The table has forgotten the check.
+  kOver,      // The check is settled. The table forgets the check.
 };
 
 class TagCheck {
  public:
   TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
-  // Asks upstream. Called once, and answers nobody inside the call.
+  // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
 
-  // Somebody wants the new manifest if the tag moved. Without this call a move is only
-  // noted, and costs no pull.
+  // Asks for the new manifest if the tag moved. Without this call a move is only noted, and
+  // costs no pull.
   void want_moved() { moved_wanted_ = true; }
 
-  // With `head`, upstream's own HEAD is answer enough while the manifest is being fetched.
+  // With `head`, upstream's answer to HEAD is enough while the manifest is being fetched.
   Handle wait(bool head, Manifests::Done done);
 
  private:
   void enter(TagCheckState next);
   void on_head(const Result<ManifestHead>& head);
   void on_digest(const ManifestHead& head);
-  // Settles with the cached manifest, and `source` as its source.
+  // Settles with the cached manifest as the answer, marked with `source`.
   void settle_cached(ManifestSource source);
   void fetch(const oci::Reference& reference);
   void on_fetched(const Result<ManifestAnswer>& answer);
-  // Settles with the cached manifest; with `error` when nothing is cached, or when upstream
-  // refused the tag.
+  // Settles with the cached manifest as the answer, or with `error` when nothing is cached or
+  // upstream refused the tag.
   void fall_back(const Error& error);
   void settle(const Result<ManifestAnswer>& answer);
 
@@ -58,7 +58,7 @@ class TagCheck {
   bool moved_wanted_ = false;
   Handle request_;
   Handle fetch_;
-  std::optional<ManifestAnswer> head_answer_;  // From HEAD, while the body is fetched.
+  std::optional<ManifestAnswer> head_answer_;  // From HEAD, while the manifest is fetched.
   Waiters<Result<ManifestAnswer>> head_waiters_;
   Waiters<Result<ManifestAnswer>> waiters_;
 };

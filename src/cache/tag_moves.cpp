@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A move is logged and counted once, by the check that sees it first.
+// A move is told and counted once, when it is noted first.
 
 #include "cache/tag_moves.h"
 
@@ -22,7 +22,7 @@ TagMove* TagMoves::last(const TagKey& tag) {
   return at == moves_.rend() ? nullptr : &*at;
 }
 
-// A tag that went back and forth has several moves; the last one counts.
+// A tag that moved several times has several moves; only the last move counts.
 TagMove* TagMoves::find(const TagKey& tag, const oci::Digest& to) {
   TagMove* move = last(tag);
   return move != nullptr && move->to == to ? move : nullptr;
@@ -48,7 +48,7 @@ bool TagMoves::hold(const TagKey& tag, const oci::Digest& from, const oci::Diges
 
 void TagMoves::release(const TagKey& tag, const oci::Digest& now) {
   held_.erase(tag);
-  // The tag may have moved back before the new image was cached here. That is a move too.
+  // When the tag moved back before the new image was cached here, moving back is noted too.
   const TagMove* move = last(tag);
   if (move != nullptr && move->to != now) note(tag, oci::Digest(move->to), now);
 }

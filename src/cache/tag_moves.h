@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags that moved to another image upstream: the last moves, for reports, and the tags that
-// are held at their old image until the new image is whole. Lives on the loop thread.
-// Invariant: a move leads from one digest to another.
+// Remembers tags that moved upstream: the last moves, for reports, and the held tags, which keep
+// their old image until the new image is whole. Lives on the loop thread. Invariant: the two
+// digests of a move differ.
 
 #ifndef LAYBY_CACHE_TAG_MOVES_H_
 #define LAYBY_CACHE_TAG_MOVES_H_
@@ -32,11 +32,11 @@ class TagMoves {
 
   void set_holder(Holder holder) { holder_ = std::move(holder); }
 
-  // Notes that upstream moved the tag. Noting the last move again changes nothing.
+  // Notes that the tag moved upstream. Noting the tag's last move again changes nothing.
   const TagMove& note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
   // Notes the move, and says whether the tag keeps its old image for now.
   bool hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
-  // The tag stands here for `now`, as it does upstream.
+  // Ends the hold of the tag, which names `now` both here and upstream.
   void release(const TagKey& tag, const oci::Digest& now);
   // When a held tag was last checked upstream; nullopt when the tag isn't held.
   std::optional<WallTime> held_since_look(const TagKey& tag) const;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Refusals that upstream gave a moment ago. A client that asks again and again for a missing
-// tag is answered from here, and upstream isn't asked. Lives on the loop thread. Invariant:
-// only refusals are noted, at most kMost.
+// Remembers refusals that upstream gave a moment ago. When a client asks again for a missing tag,
+// the remembered refusal is the answer, and upstream isn't asked. Lives on the loop thread.
+// Invariant: errors_ has only refusals, at most kMost.
 
 #ifndef LAYBY_CACHE_UNKNOWNS_H_
 #define LAYBY_CACHE_UNKNOWNS_H_
@@ -48,7 +48,7 @@ class Unknowns {
     Error error;
     SteadyTime until;
   };
-  // Names come from clients, so their number is bounded.
+  // Names come from clients, so the number of remembered names is bounded.
   static constexpr std::size_t kMost = 4096;
 
   void make_room() {

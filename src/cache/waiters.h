@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The callbacks that wait for one shared result. Each waiter holds a Handle; destroying the
-// Handle drops that waiter's callback alone. A callback may add and drop waiters while
-// settle() runs. Invariant: each callback is called at most once.
+// The callbacks that wait for one shared result. Destroying the Handle of a waiter drops only
+// that waiter's callback. A callback may add and drop waiters while settle() runs. Invariant:
+// each callback is called at most once.
 
 #ifndef LAYBY_CACHE_WAITERS_H_
 #define LAYBY_CACHE_WAITERS_H_
@@ -37,10 +37,10 @@ class Waiters {
                        [](const auto& call) { return call.is_wanted(); });
   }
 
-  // Gives `value` to all who wait now, each once.
+  // Gives `value` to each present waiter once.
   void settle(const T& value) {
     for (const auto& call : std::exchange(calls_, {})) {
-      if (call.is_wanted()) call(value);  // Copies the value only for a waiter that stayed.
+      if (call.is_wanted()) call(value);  // Copies `value` only for a waiter that wasn't dropped.
     }
   }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small upstream request and its retries, as one Operation. Destroying the handle cancels
-// the attempt under way and the wait before the next one. Invariant: `done` is called once.
+// A small upstream request and its retries, as one Operation. Destroying the handle cancels the
+// attempt under way and the wait before the next attempt. Invariant: `done` is called at most
+// once.
 
 #ifndef LAYBY_CACHE_WITH_RETRIES_H_
 #define LAYBY_CACHE_WITH_RETRIES_H_
@@ -48,8 +49,9 @@ class Retried final : public Operation {
   Handle attempt_;
 };
 
-// Calls `start` with a callback for its answer, again after each failure that `rules` allow
-// to retry, and then `done` with the last answer. `rules` outlive the request.
+// Calls `start` for each attempt, with a callback for the attempt's answer. Calls `done` with the
+// first good answer, or with the last error when `rules` allow no further attempt. `rules` must
+// outlive the request.
 template <typename T>
 Handle with_retries(const policy::RetryRules& rules, Timers& timers, Counters& counters,
                     typename Retried<T>::Start start, typename Retried<T>::Done done) {

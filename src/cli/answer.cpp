@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing here throws: a value of another type than the caller asks for reads as missing.
-// Every path is a JSON pointer that this program wrote, never text from outside.
+// No function here throws. A value of the wrong type counts as missing. Every path is a JSON
+// pointer in the source of this program, never text from outside.
 
 #include "cli/answer.h"
 
@@ -66,7 +66,7 @@ std::string text(const Json& object, const std::string& path) {
 }
 
 std::string sentence(const Json& object, const std::string& path) {
-  constexpr std::size_t kPiece = 100;  // printable() cuts longer text.
+  constexpr std::size_t kPiece = 100;  // printable() cuts a text after 200 characters.
   constexpr std::size_t kLongest = 2000;
   const Json& value = at(object, path);
   if (!value.is_string()) return "";

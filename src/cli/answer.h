@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures and text from the daemon's JSON, shown for people. A figure that the answer
-// lacks (from a daemon of another version) reads as 0, "-" or an empty list: a page with
-// a gap is more use than no page. Text goes through printable(), since any client of the
-// daemon may choose names. Paths are JSON pointers, e.g. "/cache/hits".
+// Figures and text from the daemon's JSON, for people. A daemon of another version may leave a
+// figure out. A missing figure counts as 0, "-" or an empty list, because a page with a gap is more
+// use than no page. Text passes through printable(), because any client of the daemon may choose
+// names. Paths are JSON pointers, such as "/cache/hits".
 
 #ifndef LAYBY_SRC_CLI_ANSWER_H_
 #define LAYBY_SRC_CLI_ANSWER_H_
@@ -20,7 +20,7 @@ namespace layby::cli {
 
 using Json = nlohmann::json;
 
-// kInvalid when `body` is not a JSON object.
+// Parses the daemon's answer. kInvalid: `body` is not a JSON object.
 Result<Json> parse_answer(std::string_view body);
 
 // The member at `path`; null when the member is missing.
@@ -31,9 +31,9 @@ std::optional<std::uint64_t> known_number(const Json& object, const std::string&
 bool flag(const Json& object, const std::string& path);
 const Json& list(const Json& object, const std::string& path);
 
-// Text of at most 200 characters, then "...".
+// The text at `path`, cut to 200 characters and "..."; "-" for a missing text.
 std::string text(const Json& object, const std::string& path);
-// The same for a whole sentence: at most 2000 characters; "" when there is none.
+// The sentence at `path`, at most 2000 characters; "" for a missing sentence.
 std::string sentence(const Json& object, const std::string& path);
 
 std::string bytes(const Json& object, const std::string& path);
@@ -54,7 +54,7 @@ std::string spelled_duration(std::uint64_t seconds);
 // "31.2%".
 std::string percent(double share);
 
-// "[####------]", with `columns` >= 0 characters between the brackets.
+// "[####------]", with `columns` characters between the brackets.
 std::string bar(double share, int columns);
 
 // `part` of `whole`, from 0 to 1.

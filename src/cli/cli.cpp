@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parser, and the functions that all commands share. CLI11 reports wrong usage by
-// exception; run() turns each exception into an exit code, so that none leaves run().
+// The parser of the command line, and the functions that all commands share. CLI11 reports wrong
+// usage by an exception. run() turns every exception into an exit code.
 
 #include "layby/cli/cli.h"
 
@@ -26,7 +26,7 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     "\nExit codes: 0 success, 1 failure, 2 wrong arguments or a configuration with faults.";
 
-// CLI11 has an exit code for each kind of wrong usage; Layby has one for all.
+// CLI11 has an exit code for each kind of wrong usage. Layby has the same exit code for all kinds.
 int parse(CLI::App& app, int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);

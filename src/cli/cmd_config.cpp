@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby config check|show|reference|schema`: the content of a configuration, and the
-// keys that a configuration may have.
+// `layby config check|show|reference|schema`: checks or shows a configuration, and describes the
+// keys of configurations.
 
 #include <unistd.h>
 

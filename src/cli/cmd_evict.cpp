@@ -23,7 +23,7 @@ namespace {
 struct EvictOptions {
   DaemonOptions daemon;
   std::vector<std::string> images;
-  std::uint64_t bytes = 0;  // 0 for images by name.
+  std::uint64_t bytes = 0;  // 0: evict `images`.
 };
 
 std::string freed(const Json& answer) {
@@ -64,7 +64,7 @@ int evict(const EvictOptions& options) {
                           options.daemon);
 }
 
-// The complaint about a wrong --bytes; empty for a valid size.
+// The complaint about the size in --bytes; empty for a valid size.
 std::string fault_of_size(const std::string& text) {
   const Result<std::uint64_t> size = parse_bytes(text);
   if (!size) return size.error().message;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby firmware`: the signed files that appliances are updated from. Shows the facts of
-// a firmware file, writes its slot to a device, or downloads the file. The caller chooses the
-// slot and the next boot.
+// `layby firmware`: works on the signed files that update appliances. Shows the facts of a firmware
+// file, writes the file's slot to a device, or downloads the file. The caller chooses the device,
+// and the slot of the next boot.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -32,8 +32,8 @@ int failed(const std::string& subject, const Error& error) {
   return kFailed;
 }
 
-// The firmware, if it is whole, signed and meant for this machine; else nullopt, with the
-// reason on stderr.
+// Opens a firmware file that is whole, signed and meant for this machine. For another file, prints
+// the reason to stderr and returns nullopt.
 std::optional<update::Firmware> open(const FirmwareOptions& options) {
   auto firmware = update::Firmware::open(options.source, options.key);
   if (!firmware) {

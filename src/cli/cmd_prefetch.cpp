@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby prefetch`: starts a run of the daemon over the prefetch list and follows the
-// run; or shows what a run would fetch; or stops a run. The daemon does the work: Ctrl-C
-// and --stop end the run, but the loss of this program does not.
+// `layby prefetch`: starts a run of the daemon over the prefetch list and follows the run, or shows
+// the plan of a run, or stops a run. The daemon does the work: Ctrl-C and --stop end the run, but
+// the run continues if this program is killed.
 
 #include <fmt/format.h>
 
@@ -56,8 +56,8 @@ Result<PrefetchLook> look_at(const std::string& socket) {
   return read_prefetch(*answer);
 }
 
-// Prints the progress of a run: as live lines on a terminal, else as a log. With --json,
-// only the last answer.
+// Prints the progress of a run: as live lines on a terminal, else as a log. With --json, prints
+// only the daemon's last answer.
 class Output {
  public:
   explicit Output(bool as_json) : as_json_(as_json) {}
@@ -68,7 +68,7 @@ class Output {
 
   void show(const PrefetchLook& look, milliseconds elapsed) {
     if (as_json_) return;
-    const Screen screen = screen_of_stdout();  // Asked each time, since a terminal may be resized.
+    const Screen screen = screen_of_stdout();  // Asked each time: a terminal may be resized.
     std::cout << (screen.is_terminal
                       ? live_.draw(display_.lines(look, elapsed, screen), screen.columns)
                       : log_.lines(look, elapsed))
@@ -80,8 +80,8 @@ class Output {
     if (screen.is_terminal && !as_json_) std::cout << live_.clear(screen.columns) << std::flush;
   }
 
-  // Call after clear(). The log has printed each failed image already; the live lines are
-  // gone, so a terminal gets the failed images again.
+  // Call clear() first. A log already shows each failed image. A terminal gets the failed images
+  // here, because the live lines are gone.
   void end(const PrefetchLook& look) const {
     if (as_json_) return print_answer(look.json);
     if (screen_of_stdout().is_terminal) {
@@ -152,8 +152,8 @@ class Follower {
   Output output_;
 };
 
-// Reports a refusal. The daemon refuses when there is no list, or when the list has
-// faults; GET /prefetch names the faults, the refusal does not.
+// Reports a refusal. The daemon refuses when the list is empty or has faults. The refusal doesn't
+// name the faults, but GET /prefetch does.
 int refused(const std::string& socket, const Error& error, bool as_json) {
   if (error.code != ErrorCode::kDenied) return fail(error);
   const Result<PrefetchLook> look = look_at(socket);
@@ -177,7 +177,7 @@ int detach(const std::string& socket, const PrefetchOptions& options) {
   return kFine;
 }
 
-// The number of the run that the daemon's answer to POST /prefetch names.
+// The number of the run, from the daemon's answer to POST /prefetch.
 Result<std::uint64_t> run_of(const std::string& body) {
   const Result<Json> answer = parse_answer(body);
   if (!answer) return answer.error();

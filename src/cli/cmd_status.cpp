@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby status`: shows how the daemon is doing; asks over the daemon's Unix socket.
+// `layby status`: asks the daemon over its Unix socket how it is doing, and shows the answer.
 
 #include <CLI/CLI.hpp>
 #include <iostream>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby verify`: starts the daemon's check of all stored blobs against their digests,
-// and follows the check. The daemon does the work; Ctrl-C here does not stop the check.
+// `layby verify`: starts the daemon's check of all stored blobs against their digests, and follows
+// the check. The daemon does the work, so Ctrl-C in this command does not stop the check.
 
 #include <CLI/CLI.hpp>
 #include <chrono>

@@ -36,8 +36,9 @@ void add_events(CLI::App& app, int& exit_code);
 void add_firmware(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);
 
-// The configuration in `path`; if `path` is empty, /etc/layby/layby.json if it exists, else
-// the defaults. Prints all faults of the file to stderr and gives nullopt when it has any.
+// Reads the configuration in `path`. With an empty `path`, reads /etc/layby/layby.json, or returns
+// the defaults if that file doesn't exist. If the file has faults, prints all faults to stderr and
+// returns nullopt.
 std::optional<app::Config> read_config(const std::string& path);
 
 // Prints "FILE has 2 faults:" and a line for each fault to stderr.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP over the Unix socket by libcurl. Each exchange is bounded in time and in bytes: a
-// user who runs `layby status` on a sick box must get the prompt back.
+// Speaks HTTP over the Unix socket by libcurl. Each exchange is bounded in time and in bytes, so
+// that a user who runs `layby status` on a sick box gets the prompt back.
 
 #include "cli/daemon_client.h"
 
@@ -19,7 +19,7 @@
 namespace layby::cli {
 namespace {
 
-// In GET /images, an image of twelve platforms takes 3 KiB.
+// The largest answer is GET /images, where an image of twelve platforms takes 3 KiB.
 constexpr std::size_t kMaxAnswer = 64 << 20;
 
 enum class Method { kGet, kPost };
@@ -33,7 +33,7 @@ struct Question {
 
 std::size_t on_body(char* data, std::size_t, std::size_t size, void* body) noexcept {
   auto& text = *static_cast<std::string*>(body);
-  if (text.size() + size > kMaxAnswer) return 0;  // Makes curl stop.
+  if (text.size() + size > kMaxAnswer) return 0;  // Any result but `size` stops curl.
   text.append(data, size);
   return size;
 }
@@ -59,7 +59,7 @@ ErrorCode kind_of(long status) {
   return status < 500 ? ErrorCode::kDenied : ErrorCode::kIo;
 }
 
-// The daemon's own sentence; without one, the answer came from another program.
+// The error with the daemon's own sentence. An answer without a sentence came from another program.
 Error refusal_of(const Question& question, long status, const std::string& body) {
   const Result<Json> answer = parse_answer(body);
   const std::string words = answer ? sentence(*answer, "/error") : "";
@@ -72,10 +72,10 @@ Error refusal_of(const Question& question, long status, const std::string& body)
 
 void prepare(const Question& question, CURL* curl, std::string& body) {
   const std::string url =
-      "http://layby" + question.path;  // HTTP needs a host name; the socket decides.
+      "http://layby" + question.path;  // HTTP needs a host name; its value is of no effect.
   curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, question.socket.c_str());
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // Ignore http_proxy.
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // Ignores http_proxy.
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(kShortPatience.count()));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT, static_cast<long>(question.patience.count()));
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

@@ -2,10 +2,10 @@
 //
 // One GET or one POST to the daemon, over its Unix socket. Blocks.
 //
-// Both functions give the answer's body. They fail with kUnavailable when no daemon
-// answers at `socket`, with kTimedOut after `patience`, and with kInvalid when another
-// program answers. A refusal of the daemon keeps the daemon's own sentence: kNotFound
-// (404), kDenied (other 4xx), kIo (5xx).
+// ask_daemon() and tell_daemon() return the answer's body. Errors: kUnavailable when no daemon
+// answers at `socket`, kTimedOut after `patience`, kInvalid when another program answers. When the
+// daemon refuses, the error has the daemon's own sentence: kNotFound (404), kDenied (other 4xx),
+// kIo (5xx).
 
 #ifndef LAYBY_SRC_CLI_DAEMON_CLIENT_H_
 #define LAYBY_SRC_CLI_DAEMON_CLIENT_H_
@@ -17,18 +17,18 @@
 
 namespace layby::cli {
 
-// For answers that the loop has in memory. Short, since the user may have a sick box.
+// For answers that the daemon has in memory. Short, because a sick box may never answer.
 inline constexpr std::chrono::seconds kShortPatience{10};
-// For requests that read the index or commit to it.
+// For requests that read the index or write to the index.
 inline constexpr std::chrono::seconds kDiskPatience{60};
-// For requests that remove files: thousands of files on a slow card.
+// For requests that remove files: perhaps thousands of files on a slow card.
 inline constexpr std::chrono::seconds kRemovalPatience{1800};
 
-// GET `path`.
+// Sends GET `path`.
 Result<std::string> ask_daemon(const std::string& socket, const std::string& path,
                                std::chrono::seconds patience = kShortPatience);
 
-// POST `path`, without a body.
+// Sends POST `path`, without a body.
 Result<std::string> tell_daemon(const std::string& socket, const std::string& path,
                                 std::chrono::seconds patience = kDiskPatience);
 

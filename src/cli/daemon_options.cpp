@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --socket wins over --config, since --socket needs no readable configuration.
+// --socket and --config exclude each other. With --socket, no configuration is read.
 
 #include "cli/daemon_options.h"
 

@@ -23,20 +23,20 @@ struct DaemonOptions {
   bool json = false;
 };
 
-// Adds --socket, --config and --json. Returns --json, so that the caller can exclude other
-// options. `options` outlives the parser.
+// Adds --socket, --config and --json. Returns the option --json, so that the caller can exclude
+// other options with it. `options` outlives the parser.
 CLI::Option* add_daemon_options(CLI::App& command, DaemonOptions& options,
                                 const std::string& json_help);
 
-// The daemon's socket. nullopt when the configuration that names the socket has faults: the
-// faults are then on stderr, and the exit code is kMisused.
+// The path of the daemon's socket. If the configuration has faults, prints the faults to stderr and
+// returns nullopt; the command's exit code is then kMisused.
 std::optional<std::string> socket_of(const DaemonOptions& options);
 
 // Prints the daemon's answer to stdout, unchanged except for a final line break.
 void print_answer(const std::string& body);
 
-// Prints `error` to stderr, after `what` unless that is empty, and how to start a daemon
-// when no daemon answered. Returns kFailed.
+// Prints `what`, if not empty, and `error` to stderr. When no daemon answered, also prints how to
+// start a daemon. Returns kFailed.
 int fail(const Error& error, const std::string& what = "");
 
 }  // namespace layby::cli

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Holds Ctrl-C back until a command asks for it. Commands that follow the daemon can thus
-// print a last line.
+// Delays Ctrl-C until the command asks whether Ctrl-C came. So a command that follows the daemon
+// can print a last line.
 
 #ifndef LAYBY_SRC_CLI_DEFERRED_INTERRUPT_H_
 #define LAYBY_SRC_CLI_DEFERRED_INTERRUPT_H_
@@ -13,7 +13,7 @@
 
 namespace layby::cli {
 
-// Blocks SIGINT during the object's life; comes_within() takes a pending SIGINT.
+// Blocks SIGINT while the object exists. comes_within() consumes a pending SIGINT.
 class DeferredInterrupt {
  public:
   DeferredInterrupt() {
@@ -25,7 +25,7 @@ class DeferredInterrupt {
   DeferredInterrupt& operator=(const DeferredInterrupt&) = delete;
   ~DeferredInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
-  // Waits for `pause`. Returns true at once when Ctrl-C is pending or arrives.
+  // Waits for `pause` and returns false. Returns true at once when Ctrl-C is pending or arrives.
   bool comes_within(std::chrono::milliseconds pause) const {
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(pause);
     const std::chrono::nanoseconds rest = pause - whole;

@@ -15,7 +15,7 @@ namespace {
 
 // A slot of 64 MiB, and 1 MiB for the head of a firmware file.
 constexpr std::uint64_t kMaxBytes = 65U << 20;
-constexpr long kSilentSeconds = 60;  // Without a byte received.
+constexpr long kSilentSeconds = 60;  // The longest time without a byte.
 constexpr long kConnectSeconds = 30;
 
 struct Target {
@@ -23,7 +23,7 @@ struct Target {
   std::uint64_t room_bytes;
 };
 
-// Refuses a piece that exceeds the room that is left; a refusal ends the transfer.
+// Refuses a piece that is larger than the room that is left. A refusal ends the transfer.
 std::size_t write(const char* data, std::size_t size, std::size_t count, void* into) {
   auto& target = *static_cast<Target*>(into);
   if (size * count > target.room_bytes) return 0;

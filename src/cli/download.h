@@ -11,8 +11,8 @@
 
 namespace layby::cli {
 
-// Writes the content of `url` (http or https, redirects followed) to the file `path`. Fails
-// when no byte arrives for a minute, or when the content is larger than a firmware file can be.
+// Writes the content of `url` (http or https) to the file `path`, and follows redirects. Fails when
+// no byte arrives for a minute, or when the content is larger than any firmware file.
 Status download(const std::string& url, const std::string& path);
 
 }  // namespace layby::cli

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A row for each event, oldest first, so that the newest is next to the prompt.
+// Makes a row for each event. The newest event comes last, next to the prompt.
 
 #include "cli/event_list.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page of `layby events`. Pure, but for this machine's time zone.
+// The page of `layby events`. Pure, except that times are in this machine's time zone.
 
 #ifndef LAYBY_SRC_CLI_EVENT_LIST_H_
 #define LAYBY_SRC_CLI_EVENT_LIST_H_
@@ -13,7 +13,7 @@
 
 namespace layby::cli {
 
-// `events` is the answer to GET /events. kInvalid when it is not JSON.
+// `events` is the answer to GET /events. kInvalid: `events` is not a JSON object.
 Result<std::string> event_list(std::string_view events, const Screen& screen);
 
 }  // namespace layby::cli

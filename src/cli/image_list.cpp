@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A row for each image, sorted by name, then one line of totals, then the pinned images
-// that wait for their first pull.
+// The page has a row for each image, sorted by name, then one line of totals, then the pinned
+// images that wait for their first pull.
 
 #include "cli/image_list.h"
 
@@ -43,8 +43,7 @@ std::string platforms(const Json& image) {
   return names.empty() ? "-" : names;
 }
 
-// "75% cached", rounded down: an image that lacks one byte never shows as whole. Empty when
-// nothing is missing.
+// "75% cached"; empty for a whole image. Rounded down, so that only a whole image appears whole.
 std::string cached_part(const Json& image) {
   const std::uint64_t missing = number(image, "/missing_bytes");
   const std::uint64_t stored = number(image, "/bytes");
@@ -92,8 +91,8 @@ std::string image_table(std::vector<Row> rows, const Screen& screen) {
                std::move(rows), screen);
 }
 
-// The totals are of all images, even when a pattern lists only some: a shared layer belongs
-// to several images. `listed` is the number of rows.
+// The totals count all images, even if a pattern limits the rows, because images share layers.
+// `listed` is the number of rows.
 std::string totals(const Json& answer, std::size_t listed) {
   const Json& images = list(answer, "/images");
   assert(listed <= images.size());

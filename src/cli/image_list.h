@@ -13,9 +13,9 @@
 
 namespace layby::cli {
 
-// `images` is the body of GET /images; kInvalid for any other text. A `pattern` limits the
-// list: a pattern with a '*' (any characters) matches whole names, a pattern without one
-// matches names that contain it.
+// `images` is the body of GET /images; kInvalid for any other text. `pattern` selects names: with a
+// '*' (any characters) the pattern must match the whole name, without a '*' the name must contain
+// the pattern.
 Result<std::string> image_list(std::string_view images, std::string_view pattern,
                                const Screen& screen);
 

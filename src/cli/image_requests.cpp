@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One connection for each image. Each line is flushed, since the next may take minutes.
+// Each image takes its own connection. Each line is flushed: the next line may take minutes.
 
 #include "cli/image_requests.h"
 
@@ -41,7 +41,7 @@ int request_for_each(const ImageRequest& request, const std::vector<std::string>
   for (const std::string& image : images) {
     const Status status = request_one(request, image, *socket, options.json);
     if (status) continue;
-    // Without a daemon, each further image would fail in the same way.
+    // Without a daemon, the requests for all other images would fail too.
     if (status.error().code == ErrorCode::kUnavailable) return fail(status.error());
     exit_code = fail(status.error(), image);
   }

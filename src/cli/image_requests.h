@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One request for each image that a command names, shared by pin, unpin and evict. Each
-// image gets a line on stdout or, when the daemon refuses, on stderr. A refusal does not
-// stop the requests for the other images.
+// Sends a request for each image that `layby pin`, `unpin` or `evict` names. Prints a line for each
+// image on stdout or, when the daemon refuses, on stderr. After a refusal, the requests for the
+// other images are still sent.
 
 #ifndef LAYBY_SRC_CLI_IMAGE_REQUESTS_H_
 #define LAYBY_SRC_CLI_IMAGE_REQUESTS_H_
@@ -24,7 +24,7 @@ inline constexpr const char* kImageJsonHelp = "Print the daemon's answers, one l
 struct ImageRequest {
   std::string path;  // "/pin"
   std::chrono::seconds patience;
-  std::string (*line)(const Json& answer);  // The line for a person, from the daemon's answer.
+  std::string (*line)(const Json& answer);  // Makes the line for a person.
 };
 
 // Returns the exit code: kFailed if a request failed, kMisused if the configuration has faults.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each line is cleared from its text to the right edge, and the screen below the last
-// line is cleared at the end. Text is never cleared before it is rewritten, so nothing
-// flickers. Sequences: ECMA-48, CUU, EL and ED.
+// Each line is cleared from the end of its text to the right edge, and the screen is cleared below
+// the last line. Text is rewritten without clearing it first, so nothing flickers. The control
+// sequences are CUU, EL and ED of ECMA-48.
 
 #include "cli/live_lines.h"
 
@@ -31,8 +31,8 @@ std::string LiveLines::clear(int columns) {
   return out;
 }
 
-// Moves the cursor to the first line drawn. A terminal that has become narrower since then
-// has wrapped long lines over several rows.
+// Moves the cursor to the first line that is drawn. A terminal that became narrower has wrapped
+// long lines over several rows.
 std::string LiveLines::to_their_top(int columns) const {
   const auto room = static_cast<std::size_t>(std::max(columns, 1));
   std::size_t rows = 0;

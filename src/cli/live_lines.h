@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lines on a terminal that are rewritten in place. The cursor waits on an empty line below
-// the lines. Pure: returns the text to write.
+// Lines on a terminal that are rewritten in place. The cursor rests on an empty line below the
+// text. Pure: returns the text to write.
 
 #ifndef LAYBY_SRC_CLI_LIVE_LINES_H_
 #define LAYBY_SRC_CLI_LIVE_LINES_H_
@@ -14,9 +14,9 @@ namespace layby::cli {
 
 class LiveLines {
  public:
-  // Replaces the lines drawn before by `lines`, on a terminal that has `columns` now.
-  // `lines` are printable ASCII, each shorter than `columns` (or one character, on a
-  // terminal of one column), and fewer than the terminal's rows.
+  // Replaces the lines that are drawn now by `lines`. `columns` is the present width of the
+  // terminal. Each of `lines` is printable ASCII and shorter than `columns` (one character if
+  // `columns` is 1). There are fewer `lines` than rows of the terminal.
   std::string draw(const std::vector<std::string>& lines, int columns);
 
   // Removes the lines, to make room for other output.
@@ -25,7 +25,7 @@ class LiveLines {
  private:
   std::string to_their_top(int columns) const;
 
-  std::vector<std::size_t> widths_;  // Of the lines that are drawn now.
+  std::vector<std::size_t> widths_;  // The widths of the lines that are drawn now.
 };
 
 }  // namespace layby::cli

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The oldest sample kept is the last sample before the window, so that the rate covers
-// the whole window. Invariant: neither times nor bytes fall from sample to sample.
+// The rate covers the whole window, so the first of the samples is the last sample before the
+// window. Invariant: times and bytes never fall from sample to sample.
 
 #include "cli/moving_rate.h"
 
@@ -13,7 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kWindow{10'000};
-constexpr milliseconds kSoonest{1'000};  // A shorter span predicts nothing.
+constexpr milliseconds kSoonest{1'000};  // The rate of a shorter span predicts nothing.
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes per second over the last ten seconds: long enough not to jump when a layer
-// begins, short enough to show that a line has become slow. Pure.
+// The bytes per second over the last ten seconds. A shorter time would make the rate jump when a
+// layer begins; a longer time would hide that the link has become slow. Pure.
 
 #ifndef LAYBY_SRC_CLI_MOVING_RATE_H_
 #define LAYBY_SRC_CLI_MOVING_RATE_H_
@@ -15,8 +15,8 @@ namespace layby::cli {
 
 class MovingRate {
  public:
-  // Takes the sum of `bytes` received until the time `at`. Times never fall. A smaller sum
-  // than before starts a new measurement.
+  // `bytes` is the sum of bytes received until the time `at`. Times never fall. If the sum falls, a
+  // new measurement starts.
   void take(std::uint64_t bytes, std::chrono::milliseconds at);
 
   // nullopt while the samples cover less than a second.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Images keep the order of the list, and the name column has the width of the longest name
-// in the list, so that nothing jumps. When rows are short, failed images are dropped first,
-// then images at work, then the sums from the top: the reason to wait stays longest.
-// Invariant: the lines never outnumber the rows, less one for the cursor.
+// The lines don't jump: images have the order of the list, and the width of the name column comes
+// from the longest name in the list. On a small screen, failed images are left out first, then
+// images at work, then the sums from the top. So the reason for a wait is left out last. Invariant:
+// one row of the screen stays free for the cursor.
 
 #include "cli/prefetch_display.h"
 
@@ -33,7 +33,7 @@ std::string padded(std::string text, std::size_t width) {
 // The widths of an image's line.
 struct Columns {
   std::size_t name = 0;
-  int bar = 0;  // 0: no bar.
+  int bar = 0;  // 0 for no bar.
 };
 
 Columns columns_for(const PrefetchLook& look, int screen_columns) {
@@ -49,7 +49,7 @@ Columns columns_for(const PrefetchLook& look, int screen_columns) {
 }
 
 std::string line_of(const PrefetchImage& image, const Columns& columns) {
-  constexpr std::size_t kAmount = 18;  // "45.2 MB of 1.2 GB" and one spare column.
+  constexpr std::size_t kAmount = 18;  // "45.2 MB of 1.2 GB" and a free column.
   const std::string name = padded(cut_middle(image.name, columns.name), columns.name) + "  ";
   if (image.state == State::kGivenUp) {
     return fmt::format("{}failed{}", name, image.error.empty() ? "" : ": " + image.error);
@@ -114,7 +114,7 @@ std::vector<std::string> PrefetchDisplay::lines(const PrefetchLook& look,
   }
   lines.insert(lines.end(), below.begin(), below.end());
   assert(lines.size() <= rows);
-  // The last column stays free: some terminals wrap as soon as it is written.
+  // The last column stays free, because some terminals wrap when the last column is written.
   const auto width = static_cast<std::size_t>(std::max(screen.columns - 1, 1));
   for (std::string& line : lines) line.resize(std::min(line.size(), width));
   return lines;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The lines that `layby prefetch` shows on a terminal during a run: a line for each image
-// at work or failed, the number of other images, the sum, and the reason of a wait. Never
-// more lines than the screen holds. Pure: a look and a time in, lines out.
+// The lines that `layby prefetch` shows on a terminal during a run: a line for each image at work
+// or failed, the numbers of images, the sum, and the reason for a wait. The lines always fit on the
+// screen. Pure.
 
 #ifndef LAYBY_SRC_CLI_PREFETCH_DISPLAY_H_
 #define LAYBY_SRC_CLI_PREFETCH_DISPLAY_H_
@@ -19,7 +19,7 @@ namespace layby::cli {
 
 class PrefetchDisplay {
  public:
-  // Lines for LiveLines: each line is shorter than the width of `screen`, and one row of
+  // Returns lines for LiveLines. Each line is shorter than the width of `screen`, and one row of
   // `screen` stays free. `elapsed` never falls from look to look.
   std::vector<std::string> lines(const PrefetchLook& look, std::chrono::milliseconds elapsed,
                                  const Screen& screen);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Current images are only counted: on most days, every image is current.
+// A current image gets no line of its own: on most days, every image is current.
 
 #include "cli/prefetch_log.h"
 

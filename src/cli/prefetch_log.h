@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The lines that `layby prefetch` prints during a run without a terminal: a line when an
-// image was fetched or failed, and the sum every ten seconds. An unchanged sum is not
-// repeated, since a run may wait for hours. Pure.
+// The lines that `layby prefetch` prints during a run if stdout is no terminal: a line when an
+// image was fetched or failed, and the sum every ten seconds. An unchanged sum is not repeated,
+// because a run may wait for hours. Pure.
 
 #ifndef LAYBY_SRC_CLI_PREFETCH_LOG_H_
 #define LAYBY_SRC_CLI_PREFETCH_LOG_H_
@@ -18,8 +18,7 @@ namespace layby::cli {
 
 class PrefetchLog {
  public:
-  // The new lines, each with a line break; often none. `elapsed` never falls from look to
-  // look.
+  // The new lines, each with a line break; often empty. `elapsed` never falls from look to look.
   std::string lines(const PrefetchLook& look, std::chrono::milliseconds elapsed);
 
  private:
@@ -27,7 +26,7 @@ class PrefetchLog {
   std::string sum(const PrefetchLook& look, std::chrono::milliseconds elapsed);
 
   MovingRate rate_;
-  std::map<std::string, PrefetchImage::State> states_;  // In the last look.
+  std::map<std::string, PrefetchImage::State> states_;  // The states in the last look.
   std::chrono::milliseconds printed_at_{0};
   std::string printed_;
 };

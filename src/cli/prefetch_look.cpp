@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An image state that this version does not know counts as work, under its own name. This
-// is safe, since "result" alone tells that a run has ended.
+// An image in a state that this version doesn't know counts as at work, and the state's name is
+// shown. Waiting for such an image can't last forever, because "result" alone tells that a run has
+// ended.
 
 #include "cli/prefetch_look.h"
 

@@ -26,7 +26,7 @@ struct PrefetchImage {
     kStopped,  // Not finished when the run was stopped.
   };
 
-  std::string name;  // All texts here and below have passed printable().
+  std::string name;  // Like every text of a look but `json`, passed through printable().
   State state = State::kWaiting;
   std::string doing;  // "fetching": words for a person.
   std::uint64_t bytes_total = 0;
@@ -38,9 +38,9 @@ struct PrefetchLook {
   std::string list;  // The list's file.
   std::vector<app::ConfigFault> faults;
   bool waiting = false;
-  std::string reason;        // Why the run waits, or what comes next.
-  std::uint64_t run = 0;     // The number of the present or last run; 0 before the first run.
-  std::string result;        // "done", "failed", "stopped"; empty while the run goes on.
+  std::string reason;        // Why no run works now; empty for no reason.
+  std::uint64_t run = 0;     // The number of the present or last run; 0: no run yet.
+  std::string result;        // "done", "failed", "stopped"; empty during the run.
   bool bytes_known = false;  // Whether `bytes_total` covers all images.
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
@@ -49,10 +49,10 @@ struct PrefetchLook {
   std::string json;  // The whole answer, unchanged.
 };
 
-// kInvalid when `body` is not an answer to GET /prefetch.
+// kInvalid: `body` is not an answer to GET /prefetch.
 Result<PrefetchLook> read_prefetch(const std::string& body);
 
-// The state of a run: going on, ended, or forgotten by the daemon (a restart or a later run).
+// The state of a run: under way, ended, or lost because the daemon restarted or began another run.
 enum class RunState { kGoing, kEnded, kLost };
 RunState state_of_run(const PrefetchLook& look, std::uint64_t run);
 

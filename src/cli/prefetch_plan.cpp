@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A table in the order of the list, the images that can't be fetched with the reasons, and
-// the sums as sentences.
+// The page has a table in the order of the list, then the images that can't be fetched with the
+// reasons, then the sums as sentences.
 
 #include "cli/prefetch_plan.h"
 
@@ -22,8 +22,8 @@ namespace {
 
 bool has_failed(const Json& image) { return text(image, "/state") == "failed"; }
 
-// Whether the size to fetch is exact: the image is current or failed, or its manifests are
-// in the cache.
+// Whether the size to fetch is exact. The size is exact if the image is current or failed, or if
+// the image's manifests are in the cache.
 bool is_sure(const Json& image) {
   if (has_failed(image) || text(image, "/state") == "current") return true;
   return known_number(image, "/bytes").has_value() && !flag(image, "/estimated");

@@ -18,8 +18,8 @@ struct PrefetchPlan {
   bool all_found = true;  // Whether every image of the list can be fetched.
 };
 
-// `plan` is the body of GET /prefetch/plan, asked `with_sizes` or without; kInvalid for any
-// other text.
+// `plan` is the body of GET /prefetch/plan; kInvalid for any other text. `with_sizes` says whether
+// the request asked for sizes.
 Result<PrefetchPlan> prefetch_plan(const std::string& plan, bool with_sizes, const Screen& screen);
 
 }  // namespace layby::cli

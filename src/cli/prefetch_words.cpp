@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Until the manifests of all images are read, the total is a lower bound. Share and time
-// left would jump, so they are left out.
+// The total is a lower bound until the manifests of all images are read. Until then, the share and
+// the time left would jump, so both figures are left out.
 
 #include "cli/prefetch_words.h"
 
@@ -77,7 +77,7 @@ std::string verdict(const PrefetchLook& look) {
                                 : "; " + format_bytes(look.bytes_done) + " fetched";
   if (look.pulls > 0) words += ", " + how_many(look.pulls, "pull");
   if (look.result == "stopped") return "stopped: " + words;
-  // The counts already show failed images; only a run that failed as a whole needs words.
+  // The counts already show failed images. A failed run without a failed image needs its reason.
   if (look.result != "failed" || count_of(look, State::kGivenUp) > 0) return words;
   return "failed: " + (look.reason.empty() ? "" : look.reason + "; ") + words;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks the kernel about stdout.
+// Asks the kernel whether stdout is a terminal, and for the size of the terminal.
 
 #include "cli/screen.h"
 

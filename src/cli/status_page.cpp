@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page, with one function for each section.
+// Makes the page of `layby status`, with one function for each section.
 
 #include "cli/status_page.h"
 
@@ -49,7 +49,7 @@ class Page {
     out_ << "  " << label << value << "\n";
   }
 
-  // "[######----] "; empty in a file or a pipe.
+  // "[######----] "; empty if stdout is a file or a pipe.
   std::string bar(double share) const {
     if (!screen_.is_terminal) return "";
     return cli::bar(share, std::clamp(screen_.columns / 4, 10, 30)) + " ";
@@ -119,7 +119,7 @@ class Page {
                     *limit, window > 0 ? " in " + duration(window) : ""));
   }
 
-  // Shows a link only when it has trouble.
+  // Shows the link to an upstream only when the link has trouble.
   void link(const Json& upstream) {
     const std::string state = text(upstream, "/link");
     std::string words;
@@ -153,7 +153,7 @@ class Page {
     if (next) line("next run", "in " + spelled_duration(*next));
   }
 
-  // The five latest moves, latest first.
+  // Shows the five latest moves of tags, latest first.
   void moves() {
     constexpr std::size_t kShown = 5;
     const Json& moved = list(stats_, "/moves");

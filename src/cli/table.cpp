@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds the width of each column, cuts the widths to the screen, then writes the lines.
+// Finds the width of each column, reduces the widths to fit the screen, then writes the lines.
 // Invariant: each row has a cell for each column, and each column has a width.
 
 #include "cli/table.h"
@@ -64,7 +64,7 @@ class Table {
     return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
   }
 
-  // Drops the last column that can be missed; false when there is no such column.
+  // Drops the last column that can be missed. Returns false when no column can be missed.
   bool drop_one() {
     for (std::size_t i = columns_.size(); i-- > 0;) {
       if (!columns_[i].can_be_missed) continue;

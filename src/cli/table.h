@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A table for people. On a terminal the table is cut to fit: optional columns are left out,
-// from the last one on, and then long cells lose their middle. In a file or a pipe the table
-// stays whole. Pure.
+// A table for people. On a narrow terminal, the last optional columns are left out, and then long
+// cells lose their middle. In a file or a pipe the table stays whole. Pure.
 
 #ifndef LAYBY_SRC_CLI_TABLE_H_
 #define LAYBY_SRC_CLI_TABLE_H_
@@ -27,7 +26,7 @@ struct Column {
 using Row = std::vector<std::string>;
 std::string table(std::vector<Column> columns, std::vector<Row> rows, const Screen& screen);
 
-// "ghcr.io/...tool:1": both ends of a name tell more than its middle.
+// Cuts `cell` to "ghcr.io/...tool:1", because both ends of a name tell more than the middle.
 std::string cut_middle(const std::string& cell, std::size_t width);
 
 }  // namespace layby::cli

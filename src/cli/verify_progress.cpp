@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate is the mean since the first look: the daemon counts a blob after its check, so
-// a rate over a few seconds would jump. Invariants: first_ is set with the first accepted
-// look, last_ with each one; last_ is never older or less far than first_.
+// The rate is the mean since the first look. The daemon counts a blob only after the blob's check,
+// so a rate over a few seconds would jump. Invariants: first_ is the first look that take()
+// accepted, and last_ is the latest; the counts in last_ are at least those in first_.
 
 #include "cli/verify_progress.h"
 
@@ -20,7 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPlainLineEvery{10'000};
-constexpr milliseconds kSoonestRate{1'000};  // A shorter span predicts nothing.
+constexpr milliseconds kSoonestRate{1'000};  // The rate of a shorter span predicts nothing.
 
 std::uint64_t rate(std::uint64_t checked_bytes, milliseconds elapsed) {
   return static_cast<std::uint64_t>(static_cast<double>(checked_bytes) * 1000.0 /
@@ -51,8 +51,8 @@ Result<Check> read_check(std::string_view stats) {
 
 VerifyProgress::State VerifyProgress::take(const Check& check, milliseconds elapsed) {
   assert(elapsed >= last_at_);
-  // A check counts up. Fewer checked blobs mean another check; a shorter uptime means that
-  // the daemon was restarted.
+  // The number of checked blobs only rises during a check, so a smaller number belongs to another
+  // check. A shorter uptime means that the daemon was restarted.
   if (last_ && (check.checked_blobs < last_->checked_blobs ||
                 check.daemon_uptime_seconds < last_->daemon_uptime_seconds)) {
     return State::kLost;
@@ -86,7 +86,7 @@ std::string VerifyProgress::words() const {
 
 std::string VerifyProgress::line() {
   if (screen_.is_terminal) {
-    // The last column stays free: some terminals wrap as soon as it is written.
+    // The last column stays free, because some terminals wrap when the last column is written.
     const auto room = static_cast<std::size_t>(std::max(screen_.columns - 1, 1));
     return fmt::format("\r{}\x1b[K", words().substr(0, room));
   }

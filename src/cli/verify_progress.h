@@ -19,7 +19,7 @@ namespace layby::cli {
 
 // One look at the check, from /stats.
 struct Check {
-  bool running = false;  // Only for a check on demand, not for the slow background check.
+  bool running = false;  // True only for a check on demand, not for the slow scrub.
   std::uint64_t checked_blobs = 0;
   std::uint64_t checked_bytes = 0;
   std::uint64_t bad_blobs = 0;
@@ -33,23 +33,22 @@ Result<Check> read_check(std::string_view stats);
 
 class VerifyProgress {
  public:
-  // The state of the check: running, ended, or lost (the daemon was restarted, or another
-  // check began).
+  // The state of the check. A check is lost when the daemon was restarted or another check began.
   enum class State { kRunning, kDone, kLost };
 
   explicit VerifyProgress(const Screen& screen) : screen_(screen) {}
 
-  // Takes a look, `elapsed` after the check was asked for. `elapsed` never falls.
+  // Takes a look at the check. `elapsed` is the time since the start of the check and never falls.
   State take(const Check& check, std::chrono::milliseconds elapsed);
 
-  // The text to print after a look: on a terminal the rewritten line, elsewhere a line every
-  // ten seconds and else nothing.
+  // The text to print after a look. A terminal gets the rewritten line after each look; a file gets
+  // a line every ten seconds.
   std::string line();
 
-  // The text that clears the line on a terminal, before other output.
+  // The text that clears the line on a terminal, to be written before other output.
   std::string clear() const;
 
-  // The outcome in the last look, at which the check had ended.
+  // The outcome of the check. The last look found the check ended.
   std::string verdict() const;
   bool all_good() const { return last_->bad_blobs == 0; }
   const std::string& json() const { return last_->json; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of libevent's objects. Only this module includes libevent.
+// Owning pointers of libevent's objects. Only this module includes libevent.
 
 #ifndef LAYBY_EVENT_LIBEVENT_PTR_H_
 #define LAYBY_EVENT_LIBEVENT_PTR_H_

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The loop over libevent: epoll for descriptors, libevent's heap for timers, and an
-// eventfd that other threads write to when they post. C callbacks are noexcept
-// trampolines: a cast and one call.
+// eventfd that post() writes to. C callbacks are noexcept trampolines: a cast and one call.
 //
 // Invariants: a callback is never empty. A one-shot timer runs its callback once. An
 // alarm's libevent timer is pending exactly while fires_at_ has a value.
@@ -28,8 +27,8 @@
 namespace layby::event {
 namespace {
 
-// Reading and writing are two events, so that changing one leaves the other alone. The
-// event for writing exists only while it is wanted, because most connections only wait for
+// Reading and writing are two libevent events, so that each can change alone. The event for
+// writing exists only while the handler wants to write, because most connections only wait for
 // bytes to read.
 class EventIoWatch final : public IoWatch {
  public:
@@ -76,9 +75,8 @@ class EventIoWatch final : public IoWatch {
   bool reading_ = false;
 };
 
-// A deadline moves with every request and is hardly ever reached, so moving a deadline to
-// later costs no work on libevent's heap: the timer fires early and is set again for the
-// rest.
+// A deadline moves with every request and is hardly ever reached. So moving a deadline to a later
+// time costs no work on libevent's heap: the timer fires early and is set again for the rest.
 class EventAlarm final : public Alarm {
  public:
   EventAlarm(event_base* base, std::function<void()> on_alarm) : on_alarm_(std::move(on_alarm)) {
@@ -100,7 +98,7 @@ class EventAlarm final : public Alarm {
  private:
   using Time = std::chrono::nanoseconds;
 
-  // Exact to a few milliseconds (one kernel tick), and cheaper than the exact time.
+  // The time, exact to a few milliseconds (one kernel tick). The coarse clock is cheap.
   static Time coarse_now() {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -184,7 +182,7 @@ struct Loop::State {
 
   void wake() const {
     const std::uint64_t one = 1;
-    // The write fails only when the counter is at its maximum, and then the eventfd is
+    // The write fails only when the eventfd's counter is at its maximum. The eventfd is then
     // readable anyway.
     [[maybe_unused]] const ssize_t n = ::write(wake_fd.get(), &one, sizeof one);
   }
@@ -203,7 +201,7 @@ struct Loop::State {
     }
     for (auto& call : calls) {
       call();
-      call = nullptr;  // Frees its captures now, not after the last call has run.
+      call = nullptr;  // Frees the captures of `call` before the next call runs.
     }
   }
 };

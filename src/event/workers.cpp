@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pool of threads over two queues, one for each kind of work. Any thread may take either
-// kind; each kind has a limit of running work. A lane keeps its order without a thread of its
-// own.
+// A pool of threads over two queues, one queue for each kind of work. Any thread may take any
+// kind; each kind has a limit of running work. A lane runs its work in order without a thread of
+// its own.
 //
 // Invariants: a lane is in the pool's queue, or running, at most once (`scheduled`). A lane
-// with waiting work is always scheduled. Each kind's running work is within its limit, and the
-// limit of long work is below the number of threads. While work may run, a thread is awake to
-// take it, or all threads are busy. No work is left when the threads have ended.
+// with waiting work is always scheduled. Each kind's running work is within the kind's limit, and
+// the limit of long work is below the number of threads. While work may run, a thread is awake to
+// take the work, or all threads are busy. No work is left when the threads have ended.
 
 #include "layby/event/workers.h"
 
@@ -31,7 +31,6 @@ struct Workers::Pool {
     std::function<void()> work;
   };
 
-  // The work of one kind.
   struct Kind {
     const int limit;
     int running = 0;
@@ -50,7 +49,7 @@ struct Workers::Pool {
   std::condition_variable ready;
   Kind short_work;              // Guarded by mutex.
   Kind long_work;               // Guarded by mutex.
-  std::uint64_t submitted = 0;  // Guarded by mutex: numbers the items.
+  std::uint64_t submitted = 0;  // Guarded by mutex. The number of the last item.
   bool closing = false;         // Guarded by mutex.
   std::vector<std::thread> threads;
 
@@ -64,7 +63,7 @@ struct Workers::Pool {
     ready.notify_one();
   }
 
-  // The kind whose work is next: the oldest within the limits. Null for none.
+  // The kind of the oldest work whose kind is below its limit; null if no work may run.
   Kind* next() {
     if (!short_work.may_run()) return long_work.may_run() ? &long_work : nullptr;
     if (!long_work.may_run()) return &short_work;
@@ -72,14 +71,15 @@ struct Workers::Pool {
     return long_is_older ? &long_work : &short_work;
   }
 
-  // Runs work of `kind`. `lock` is free meanwhile.
+  // Runs the oldest waiting work of `kind`. The mutex is unlocked while the work runs.
   void run_one(Kind& kind, std::unique_lock<std::mutex>& lock) {
     auto work = std::move(kind.waiting.front().work);
     kind.waiting.pop_front();
     ++kind.running;
     assert(kind.running <= kind.limit);
     assert(short_work.running + long_work.running <= thread_count);
-    // The thread that was woken for the work that is next may have found the limit reached.
+    // Wakes a thread for the next work, because the thread that submit() woke for that work may
+    // have gone back to sleep at a limit.
     if (next() != nullptr) ready.notify_one();
     lock.unlock();
     work();
@@ -89,7 +89,8 @@ struct Workers::Pool {
     assert(kind.running >= 0);
   }
 
-  // Work beyond a limit is left to the threads that run work of its kind.
+  // A thread takes work until the pool closes. Work that waits at a limit when the pool closes is
+  // run by the threads that already run work of the same kind.
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -108,7 +109,7 @@ struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
   const WorkKind kind;
   std::mutex mutex;
   std::deque<std::function<void()>> waiting;  // Guarded by mutex.
-  bool scheduled = false;                     // Guarded by mutex: queued in the pool, or running.
+  bool scheduled = false;                     // Guarded by mutex. Queued in the pool, or running.
 
   void submit(std::function<void()> work) {
     assert(work);
@@ -138,7 +139,7 @@ struct Lane::Queue : std::enable_shared_from_this<Lane::Queue> {
     work = nullptr;
     {
       const std::lock_guard lock(mutex);
-      assert(scheduled);  // submit() cannot have scheduled the lane a second time.
+      assert(scheduled);  // So submit() did not schedule the lane a second time.
       scheduled = !waiting.empty();
       if (!scheduled) return;
     }
@@ -152,7 +153,7 @@ Lane& Lane::operator=(Lane&&) noexcept = default;
 Lane::~Lane() = default;
 
 void Lane::submit(std::function<void()> work) {
-  assert(queue_ != nullptr);  // Null after a move.
+  assert(queue_ != nullptr);  // A moved-from Lane has no queue.
   queue_->submit(std::move(work));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A listener's place in the list is stable, so its handle can erase it there.
+// A listener's place in the list never moves, so the listener's handle can erase the place.
 
 #include "layby/events/events.h"
 

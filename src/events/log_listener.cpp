@@ -27,7 +27,7 @@ spdlog::level::level_enum level_of(Severity severity) {
 void log_event(const Event& event) {
   const auto level = level_of(severity_of(event));
   if (!spdlog::should_log(level)) return;
-  // The time is the log line's own.
+  // The log adds the time of the line, so the record needs no time.
   spdlog::log(level, "{}", record_of(event, WallTime()).text);
 }
 

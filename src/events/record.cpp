@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The declaration of each kind of event: its name, severity, sentence and fields. A new
-// event is a struct in event.h and a tell() here; nothing else has to know it.
+// Declares the name, severity, sentence and fields of each kind of event. A new event needs a
+// struct in event.h, and a kind_of() and a tell() here.
 
 #include "layby/events/record.h"
 
@@ -19,12 +19,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string name_of(const Subject& subject) {
-  // A digest has a colon, a tag has none.
+  // A digest has a colon; a tag has no colon.
   const bool by_digest = subject.reference.find(':') != std::string_view::npos;
   return fmt::format("{}{}{}", subject.repository, by_digest ? '@' : ':', subject.reference);
 }
 
-// What a kind of event is called, how grave it is, and whether the journal keeps it.
+// A kind of event: its name, its severity, and whether the journal keeps its events.
 struct Kind {
   std::string_view name;
   Severity severity = Severity::kInfo;
@@ -37,7 +37,7 @@ struct Telling {
   Fields fields;
 };
 
-// A field's value in the form in which it is kept.
+// The value of a field in a record.
 FieldValue value_of(std::string_view text) { return std::string(text); }
 FieldValue value_of(std::uint64_t number) { return number; }
 FieldValue value_of(bool truth) { return truth; }
@@ -75,7 +75,7 @@ std::string_view to_string(Served served) {
   return "";
 }
 
-// Images that came from upstream are news; hits are too many to keep.
+// The journal keeps images that were fetched from upstream. Hits are too many to keep.
 Kind kind_of(const Pulled& event) {
   return {"image.pulled", Severity::kDebug, event.served == Served::kFetched};
 }
@@ -284,7 +284,7 @@ std::optional<Severity> parse_severity(std::string_view text) {
   return std::nullopt;
 }
 
-// Whether the time can be counted in the system clock's units.
+// Whether the system clock can represent the time.
 bool is_time(std::int64_t since_epoch_ms) {
   using std::chrono::milliseconds;
   constexpr auto kLatest = std::chrono::floor<milliseconds>(WallTime::max().time_since_epoch());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariant: numbers rise from each record to the next. They may leave numbers out where an
-// earlier process lost records.
+// Invariant: numbers rise from each record to the next. Numbers may be missing where an earlier
+// process ended.
 
 #include "layby/events/ring.h"
 
@@ -12,8 +12,8 @@
 namespace layby::events {
 namespace {
 
-// A process that was killed may have given out numbers of records that never reached the disk.
-// The next process leaves out more numbers than that, so that no number is given out twice.
+// A process that was killed may have given numbers to records that never reached the disk. The
+// next process skips this many numbers, so that no number is used twice.
 constexpr std::uint64_t kLostAtMost = 1'000'000;
 
 }  // namespace
@@ -21,7 +21,7 @@ constexpr std::uint64_t kLostAtMost = 1'000'000;
 void Ring::restore(std::vector<Record> records) {
   assert(records_.empty() && last_number_ == 0 && "an earlier process ended before this one");
   for (Record& record : records) {
-    // A number that doesn't rise is not of this journal's order. The newer records count.
+    // When a number doesn't rise, the records before it are dropped and the later records stay.
     if (!records_.empty() && record.number <= records_.back().number) records_.clear();
     records_.push_back(std::move(record));
   }

@@ -15,7 +15,7 @@
 namespace layby::http {
 namespace {
 
-// The characters between the quotes of `etag`, with or without W/ before them.
+// The characters between the quotes of `etag`. A W/ before the quotes is removed too.
 std::string_view opaque_part(std::string_view etag) {
   if (etag.starts_with("W/")) etag.remove_prefix(2);
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') {
@@ -24,15 +24,15 @@ std::string_view opaque_part(std::string_view etag) {
   return etag;
 }
 
-// Removes the next member from `list` and returns it without its quotes; nullopt at the
-// end or at a quote that never closes. A comma inside the quotes belongs to the tag.
+// Removes the next member from `list` and returns the member without its quotes; nullopt at the end
+// or if the closing quote is missing. A comma inside the quotes belongs to the tag.
 std::optional<std::string_view> take_tag(std::string_view& list) {
   list.remove_prefix(std::min(list.find_first_not_of(" \t,"), list.size()));
   if (list.empty()) return std::nullopt;
   const std::size_t quote = list.starts_with("W/\"") ? 2 : 0;
   if (list[quote] != '"') {
     const std::size_t end = std::min(list.find(','), list.size());
-    assert(end > 0);  // Each call shortens the list.
+    assert(end > 0);  // Each call must shorten the list.
     const std::string_view bare = trim(list.substr(0, end));
     list.remove_prefix(end);
     return bare;

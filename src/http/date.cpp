@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// IMF-fixdate (RFC 9110 section 5.6.7), by the calendar of <chrono> and not by strftime,
-// which depends on the locale. format_date() turns each date that parse_date() accepts
-// back into the same bytes.
+// Formats and parses IMF-fixdate (RFC 9110 section 5.6.7) with the calendar of <chrono>, since
+// strftime depends on the locale. format_date() turns each date that parse_date() accepts back into
+// the same bytes.
 
 #include "layby/http/date.h"
 
@@ -26,11 +26,11 @@ constexpr std::array<std::string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "
 constexpr unsigned kFirstYear = 1678;
 constexpr unsigned kLastYear = 2261;
 
-// No registry means a longer wait, and a sum with this one can't overflow.
+// No registry needs a longer wait, and a sum with this wait can't overflow.
 constexpr std::chrono::seconds kLongestWait = std::chrono::hours(24 * 365);
 
 std::optional<unsigned> number_at(std::string_view text, std::size_t at, std::size_t length) {
-  assert(at + length <= text.size());  // has_shape() holds.
+  assert(at + length <= text.size());  // has_shape() is true.
   const std::optional<std::uint64_t> number = parse_number(text.substr(at, length));
   if (!number) return std::nullopt;
   return static_cast<unsigned>(*number);
@@ -64,7 +64,7 @@ std::optional<std::chrono::seconds> time_of_day(std::string_view text) {
   return std::chrono::hours(*hour) + std::chrono::minutes(*minute) + std::chrono::seconds(*second);
 }
 
-// Whether `text` has its punctuation where "Sun, 06 Nov 1994 08:49:37 GMT" has it.
+// Whether `text` has the length and the punctuation of "Sun, 06 Nov 1994 08:49:37 GMT".
 bool has_shape(std::string_view text) {
   return text.size() == 29 && text.substr(3, 2) == ", " && text[7] == ' ' && text[11] == ' ' &&
          text[16] == ' ' && text[19] == ':' && text[22] == ':' && text.substr(25) == " GMT";
@@ -73,7 +73,8 @@ bool has_shape(std::string_view text) {
 }  // namespace
 
 std::string format_date(WallTime time) {
-  // Whole seconds first: the midnight before the earliest WallTime is out of range.
+  // The time is first rounded to seconds, since the midnight before the earliest WallTime is out of
+  // WallTime's range.
   const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
   const auto days = std::chrono::floor<std::chrono::days>(seconds);
   const std::chrono::year_month_day date{days};
@@ -106,7 +107,8 @@ std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, Wa
   }
   const std::optional<WallTime> date = parse_date(text);
   if (!date) return std::nullopt;
-  // In seconds, since the distance of two far dates exceeds 64 bits of nanoseconds.
+  // The wait is computed in seconds, since the distance of two far dates exceeds 64 bits of
+  // nanoseconds.
   const auto wait = std::chrono::ceil<std::chrono::seconds>(date->time_since_epoch()) -
                     std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
   return std::clamp(wait, std::chrono::seconds(0), kLongestWait);

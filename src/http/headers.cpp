@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header fields (RFC 9110 section 5). Names are compared as ASCII, never by
-// locale. Invariant: the fields cover text_ without gaps, in order.
+// Header fields (RFC 9110 section 5). Names are compared as ASCII, without the locale. Invariant:
+// the fields cover text_ without gaps, in order.
 
 #include "layby/http/headers.h"
 
@@ -12,7 +12,7 @@
 namespace layby::http {
 namespace {
 
-// Enough for most heads.
+// The text and the fields of most headers fit into these sizes.
 constexpr std::size_t kUsualTextBytes = 448;
 constexpr std::size_t kUsualFields = 8;
 

@@ -17,13 +17,13 @@
 namespace layby::http {
 namespace {
 
-// A position of any number of digits. A position beyond 2^64 is beyond every body, so the
-// largest number stands for it.
+// Parses a position with any number of digits. A position from 2^64 on gives the largest number,
+// since both are beyond every body.
 std::uint64_t parse_saturated(std::string_view digits) {
   return parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
 }
 
-// A position in an answer; nullopt above the largest off_t, so that last + 1 can't wrap.
+// Parses a position in an answer; nullopt above the largest off_t, so that last + 1 can't wrap.
 std::optional<std::uint64_t> parse_position(std::string_view digits) {
   const std::optional<std::uint64_t> position = parse_number(digits);
   if (!position || *position > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
@@ -45,7 +45,7 @@ std::optional<std::string_view> after_unit(std::string_view value, char separato
   return range.length > 0 && range.length <= size_bytes && range.first <= size_bytes - range.length;
 }
 
-// "-500": the last 500 bytes.
+// Resolves a range like "-500", which means the last 500 bytes.
 RangeDecision resolve_suffix(std::string_view digits, std::uint64_t size_bytes) {
   if (!is_digits(digits)) return WholeBody{};
   const std::uint64_t wanted = parse_saturated(digits);

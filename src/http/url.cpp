@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// URLs by RFC 3986, read strictly: only the forms that a registry or a CDN sends.
-// Invariants: a parsed Url is printable ASCII, so that it can't carry a line break into a
-// request; its host is a name or an address that every reader takes for the same host.
+// Parses URLs (RFC 3986) strictly: only the forms that a registry or a CDN sends. Invariants: a
+// parsed Url is printable ASCII, so a Url can't bring a line break into a request; the host is a
+// name or an address that every reader takes for the same host.
 
 #include "layby/http/url.h"
 
@@ -23,7 +23,7 @@ constexpr std::string_view kUnreserved =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 constexpr std::size_t kMaxHost = 253;
 
-// Quotes neither the query, which may hold a signature, nor a user's name and password.
+// The message leaves out the query, which may contain a signature, and a user's name and password.
 Error bad_url(std::string_view text, const char* why) {
   std::string_view shown = text.substr(0, std::min<std::size_t>(text.find('?'), 200));
   if (text.find('@') != std::string_view::npos) shown = shown.substr(0, shown.find(':'));
@@ -63,8 +63,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
 
-// "host", "host:port", "[v6]" or "[v6]:port", split into the host and the text after the
-// colon.
+// The parts of "host", "host:port", "[v6]" or "[v6]:port": the host, and the text after the colon.
 struct Authority {
   std::string host;
   bool bracketed = false;

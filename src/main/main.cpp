@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The program. The first argument chooses a command of src/cli; `layby serve` is the daemon,
-// which src/app/daemon.cpp wires.
+// The program `layby`. The first argument chooses a command of src/cli. `layby serve` runs the
+// daemon of src/app/daemon.cpp.
 
 #include "layby/cli/cli.h"
 
@@ -11,9 +11,9 @@
 
 int main(int argc, char** argv) {
 #ifdef LAYBY_STATIC
-  // Host names come from /etc/hosts and DNS only, whatever nsswitch.conf says. Both are built
-  // into glibc; other sources are shared libraries of the system's glibc, which may have
-  // another version.
+  // A static program looks up host names in /etc/hosts and DNS only, whatever nsswitch.conf says.
+  // The code for /etc/hosts and DNS is part of glibc. Other sources are shared libraries for the
+  // system's glibc, which may have another version.
   __nss_configure_lookup("hosts", "files dns");
 #endif
   return layby::cli::run(argc, argv);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Challenges, tokens, and the rule for where credentials may go. All input comes from the
-// network, and tokens go back into requests: a token is visible ASCII, and its life has
-// bounds.
+// Parses challenges and tokens, and decides where credentials may go. All input comes from the
+// network. Tokens go into requests, so a token must be visible ASCII; a token's life has bounds.
 
 #include "layby/oci/challenge.h"
 
@@ -22,11 +21,11 @@ namespace layby::oci {
 namespace {
 
 constexpr std::chrono::seconds kShortestLife{60};
-// A longer life counts as a day: it saves no more than one request a day, and a sum with
-// an unbounded life could overflow.
+// A longer life counts as a day: a longer life would save only one request a day, and a sum with an
+// unbounded life could overflow.
 constexpr std::chrono::seconds kLongestLife{86400};
 
-// Walks over a header value. Every call that takes something shortens rest_.
+// Takes the parts of a header value from the front of rest_.
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : rest_(text) {}
@@ -40,7 +39,7 @@ class Scanner {
     rest_.remove_prefix(1);
     return true;
   }
-  // A token, or a token68 without its padding; empty if neither comes next.
+  // Takes a token, or a token68 without its padding; empty if the next character is in neither.
   std::string_view word() {
     constexpr std::string_view kWord =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~/";
@@ -49,7 +48,7 @@ class Scanner {
     rest_.remove_prefix(length);
     return taken;
   }
-  // A quoted string, after its opening quote; nullopt if the closing quote is missing.
+  // Takes a quoted string after its opening quote; nullopt if the closing quote is missing.
   std::optional<std::string> quoted() {
     std::string text;
     while (!rest_.empty()) {
@@ -74,8 +73,8 @@ struct RawChallenge {
   std::vector<Parameter> parameters;
 };
 
-// Splits a value into challenges. A word before '=' is a parameter of the current
-// challenge; any other word begins the next challenge. Stops at anything else.
+// Splits a value into challenges. A word before '=' is a parameter of the current challenge; any
+// other word begins the next challenge. The splitting ends where no word comes next.
 std::vector<RawChallenge> split_challenges(std::string_view value) {
   constexpr std::string_view kSpace = " \t";
   std::vector<RawChallenge> challenges;
@@ -90,7 +89,7 @@ std::vector<RawChallenge> split_challenges(std::string_view value) {
       continue;
     }
     scanner.skip(kSpace);
-    scanner.skip("=");  // More padding of a token68.
+    scanner.skip("=");  // The rest of a token68's padding.
     std::optional<std::string> text =
         scanner.take('"') ? scanner.quoted() : std::string(scanner.word());
     if (!text) return challenges;
@@ -149,12 +148,12 @@ std::size_t registrable_length(const std::vector<std::string_view>& labels) {
   return is_shared ? 3 : 2;
 }
 
-// "docker.io" for "auth.docker.io"; empty when the host has too few labels or an empty one.
+// "docker.io" for "auth.docker.io"; empty when the host has too few labels or an empty label.
 std::string_view registrable_domain(std::string_view host) {
   const std::vector<std::string_view> labels = labels_of(host);
   const std::size_t length = registrable_length(labels);
   if (labels.size() < length) return {};
-  std::size_t characters = length - 1;  // The dots between them.
+  std::size_t characters = length - 1;  // The dots between the labels.
   for (std::size_t i = labels.size() - length; i < labels.size(); ++i) {
     if (labels[i].empty()) return {};
     characters += labels[i].size();

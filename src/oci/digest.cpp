@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Digests. A table of the registered algorithms holds the valid names and lengths. Blob
-// paths are built from these parts, so nothing else may pass. Invariant: text_ is the name
-// of the algorithm, a colon and exactly hex_length lower-case hexadecimal digits.
+// Parses and makes digests. A table of the registered algorithms has the valid names and lengths.
+// Blob paths are made from digests, so no other text may pass. Invariant: text_ is the name of the
+// algorithm, a colon and exactly hex_length lower-case hexadecimal digits.
 
 #include "layby/oci/digest.h"
 
@@ -27,9 +27,9 @@ const Algorithm& algorithm_of(ShaKind kind) {
   return kAlgorithms[kind == ShaKind::kSha256 ? 0 : 1];
 }
 
-// Whether all eight characters are 0 to 9 or a to f. from(c) adds 0x80 - c to each byte, which
-// sets the high bit of each byte from c to 0x7f. A byte above 0x7f passes neither test. Its
-// carry may spoil the next byte, but the answer is false already.
+// Whether all eight characters are 0 to 9 or a to f. from(c) adds 0x80 - c to each byte, which sets
+// the high bit of each byte from c to 0x7f. A byte above 0x7f passes neither test, so the answer is
+// false; the byte's carry into the next byte does no harm.
 bool are_hex(const char* digits) {
   constexpr auto in_each_byte = [](std::uint64_t byte) { return byte * 0x0101010101010101; };
   std::uint64_t word = 0;
@@ -43,7 +43,7 @@ bool are_hex(const char* digits) {
   return ((is_digit | is_letter) & kHighBits) == kHighBits;
 }
 
-// The length of `digits` is a hex_length, so it is a multiple of eight.
+// The length of `digits` is a hex_length, which is a multiple of eight.
 bool is_hex(std::string_view digits) {
   assert(digits.size() % 8 == 0);
   while (!digits.empty() && are_hex(digits.data())) digits.remove_prefix(8);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of the distribution API's errors. Messages may quote a client's bytes, so
-// invalid UTF-8 is replaced, not refused.
+// The table of the distribution API's errors. Messages may quote a client's bytes, so invalid UTF-8
+// in a message is replaced.
 
 #include "layby/oci/error_body.h"
 
@@ -36,7 +36,7 @@ constexpr std::array<Entry, 13> kEntries{{
     {ApiErrorCode::kUnavailable, 503, "UNAVAILABLE"},
 }};
 
-// The table has the order of the enumeration, so that a code is its index.
+// The table has the order of the enumeration, so that a code is the index of its entry.
 constexpr bool is_in_order() {
   for (std::size_t i = 0; i < kEntries.size(); ++i) {
     if (static_cast<std::size_t>(kEntries[i].code) != i) return false;

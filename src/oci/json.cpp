@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Scans the raw text for its depth and number of values, then runs nlohmann's parser with
-// exceptions off. The scan needs to be right for valid JSON only: invalid text fails in the
-// parser.
+// exceptions off. The scan must be right only for valid JSON, since the parser refuses invalid
+// text.
 
 #include "oci/json.h"
 
@@ -15,8 +15,8 @@ namespace {
 // Annotations and artifact configs stay far below 32 too.
 constexpr int kMaxDepth = 32;
 
-// A manifest of 4 MiB full of descriptors has half as many values. Without this bound, 4 MiB
-// of "{},{},{}" would take 140 MB.
+// A manifest of 4 MiB full of descriptors has half of kMaxValues. Without this bound, 4 MiB of
+// "{},{},{}" would take 140 MB.
 constexpr int kMaxValues = 1 << 18;
 
 // The index of the quote that ends the string whose content begins at `at`.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON from the network, read with bounds and without exceptions, and the few accessors
-// that this module needs. Private to src/oci: nlohmann's types stay out of public headers.
+// Reads JSON from the network with bounds and without exceptions, and accesses its values. Private
+// to src/oci: nlohmann's types stay out of public headers.
 
 #ifndef LAYBY_SRC_OCI_JSON_H_
 #define LAYBY_SRC_OCI_JSON_H_
@@ -14,16 +14,16 @@
 
 namespace layby::oci {
 
-// nullopt for text that isn't JSON, and for text with more levels or more values than any
-// manifest has. Each level and each value costs up to 100 bytes of memory, so 4 MiB of '['
-// would take 400 MB.
+// Returns nullopt for text that isn't JSON, and for text with more levels or more values than any
+// manifest has. Each level and each value costs up to 100 bytes of memory, so 4 MiB of '[' would
+// take 400 MB.
 std::optional<nlohmann::json> parse_json(std::string_view text);
 
-// The member `key` of an object; nullptr when `object` isn't an object, and when the member
-// is missing or null. Null counts as missing, as in the clients, which are written in Go.
+// The member `key` of an object; nullptr when `object` isn't an object, and when the member is
+// missing or null. Null counts as missing, since clients written in Go read null in this way.
 const nlohmann::json* member(const nlohmann::json& object, const char* key);
 
-// The string or the whole number >= 0 in `value`; nullopt for another type.
+// These return the string, or the whole number from 0, in `value`; nullopt for another type.
 std::optional<std::string> as_string(const nlohmann::json& value);
 std::optional<std::uint64_t> as_unsigned(const nlohmann::json& value);
 

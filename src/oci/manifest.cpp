@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads manifests into values. Strict for the fields that the cache acts on (digests,
-// sizes, the kind of document); ignores the rest. Refuses a document that is both a
-// manifest and an index, since two readers could take it for different images
-// (CVE-2021-41190). Invariant: a parsed index has no config and no layers; a parsed image
-// has a config and no children.
+// Parses manifests. The parser is strict for the fields that the cache acts on (digests, sizes, the
+// kind of document) and ignores other fields. The parser refuses a document that is both a manifest
+// and an index, since two readers could see different images in the document (CVE-2021-41190).
+// Invariant: a parsed index has no config and no layers; a parsed image has a config and no
+// children.
 
 #include "layby/oci/manifest.h"
 
@@ -30,7 +30,7 @@ Error bad_field(const std::string& field, const char* why) {
   return {ErrorCode::kInvalid, "manifest: \"" + field + "\" " + why};
 }
 
-// A string member; empty when it is missing.
+// Reads a string member; a missing member gives an empty string.
 Result<std::string> read_string(const json& object, const char* key, const std::string& field) {
   const json* value = member(object, key);
   if (value == nullptr) return std::string();
@@ -58,7 +58,7 @@ Result<Digest> read_digest(const json& object, const std::string& field) {
   return *std::move(digest);
 }
 
-// A size is at most the largest off_t, so that sums and offsets made from it stay valid.
+// A size is at most the largest off_t, so that sums and offsets made from the size stay valid.
 Result<std::uint64_t> read_size(const json& object, const std::string& field) {
   constexpr std::uint64_t kMaxSize = std::numeric_limits<std::int64_t>::max();
   const json* value = member(object, "size");
@@ -67,8 +67,8 @@ Result<std::uint64_t> read_size(const json& object, const std::string& field) {
   return *size;
 }
 
-// The image that an attestation belongs to, by BuildKit's annotations
-// vnd.docker.reference.* (its "attestation storage"). Other annotations don't matter here.
+// The image that an attestation belongs to, from the annotations vnd.docker.reference.* (BuildKit,
+// "attestation storage"). Other annotations are ignored.
 std::optional<Digest> read_attested(const json& object) {
   const json* annotations = member(object, "annotations");
   if (annotations == nullptr || !annotations->is_object()) return std::nullopt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Platforms as text. The parts of a platform are Go's GOOS and GOARCH words
+// Parses and compares platforms. The parts of a platform are Go's GOOS and GOARCH words
 // (image-index.md), made of letters, digits, '.', '_' and '-' only.
 
 #include "layby/oci/platform.h"
@@ -18,7 +18,7 @@ bool is_word(std::string_view text) {
              std::string_view::npos;
 }
 
-// Removes the part before the next slash, and the slash, from `text`; returns the part.
+// Takes the part before the next slash from `text`, removes the slash too, and returns the part.
 std::string_view take_part(std::string_view& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string_view part = text.substr(0, slash);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hand-written grammars of names and tags, one pass each: std::regex recurses on long
-// input. A valid repository has no "..", no empty part and no leading slash, so it is safe
-// as a key and in an upstream path.
+// Hand-written parsers of names and tags with one pass each, since std::regex recurses on long
+// input. A valid repository has no "..", no empty part and no leading slash, so it is safe as a key
+// and in an upstream path.
 
 #include "layby/oci/reference.h"
 
@@ -20,13 +20,13 @@ bool is_lower_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' 
 
 bool is_tag_start(char c) { return is_lower_alphanumeric(c) || (c >= 'A' && c <= 'Z') || c == '_'; }
 
-// "." or "_" or "__" or any number of "-".
+// Whether `text` is ".", "_", "__" or any number of "-".
 bool is_separator(std::string_view text) {
   return text == "." || text == "_" || text == "__" ||
          text.find_first_not_of('-') == std::string_view::npos;
 }
 
-// [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*
+// Whether `text` matches [a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*.
 bool is_name_component(std::string_view text) {
   std::size_t run = 0;  // Where the current run of separator characters began.
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -45,14 +45,15 @@ bool is_port(std::string_view text) {
          text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// "registry.example:5000", with or without the port.
+// Whether `text` is a host like "registry.example:5000", with or without a port.
 bool is_lower_case_host(std::string_view text) {
   const std::size_t colon = std::min(text.find(':'), text.size());
   return text.size() <= kMaxRepository && is_name_component(text.substr(0, colon)) &&
          (colon == text.size() || is_port(text.substr(colon + 1)));
 }
 
-// A loose check, enough to look an upstream up by name. `text` is not empty.
+// A loose check, which is enough before the search for an upstream of this name. `text` is not
+// empty.
 bool is_host(std::string_view text) {
   assert(!text.empty());
   const auto is_part = [](char c) { return is_tag_start(c) && c != '_'; };
@@ -127,7 +128,7 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
     name.registry = is_docker_hub(first) ? "docker.io" : std::string(first);
     text.remove_prefix(slash + 1);
   }
-  // A digest wins over a tag beside it.
+  // If a name has a tag and a digest, the digest is the reference.
   if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
     const auto digest = Digest::parse(text.substr(at + 1));
     if (!digest) return std::nullopt;
@@ -142,7 +143,7 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
   }
   if (!is_repository(text)) return std::nullopt;
   name.repository = name.registry == "docker.io" ? with_library(text) : std::string(text);
-  // "library/" may make a repository too long.
+  // The added "library/" may make the repository too long.
   if (!is_repository(name.repository)) return std::nullopt;
   return name;
 }

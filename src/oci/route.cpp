@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Paths under /v2/, split from the right, since a repository may have parts called
-// "manifests" or "blobs". Escapes are decoded first, and every part is then checked against
-// its grammar: "%2e%2e" and "%2F" mean no more than the bytes that they encode.
+// Paths under /v2/ are split from the right, since a repository may have parts called "manifests"
+// or "blobs". Escapes are decoded first, and every part is then checked against its grammar, so
+// "%2e%2e" and "%2F" are the same as ".." and "/".
 
 #include "layby/oci/route.h"
 
@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "/v2/";
 
-// Removes the last part of `path`, and the slash before it; returns the part.
+// Takes the last part of `path`, removes the slash before it too, and returns the part.
 std::string_view take_last(std::string_view& path) {
   if (path.empty()) return {};
   const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() tests byte by byte.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tag lists. The reader is lenient: it keeps the valid tags and skips all other entries.
+// Reads and writes tag lists. The reader returns the valid tags and skips all other entries.
 
 #include "layby/oci/tag_list.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first probe follows the first failure at once. The probe tells a failed request from
-// a failed link before the next pull comes.
+// The first probe is due at once after the first failure. The probe shows whether only the
+// request failed or the link did, before the next pull comes.
 //
-// Invariant: a closed breaker has counted no failed probe.
+// Invariant: failed_probes_ is 0 in kClosed.
 
 #include "layby/policy/breaker.h"
 
@@ -17,7 +17,7 @@ namespace {
 constexpr int kQuickFailures = 3;
 
 constexpr std::chrono::seconds kFirstProbe{1};
-// Short enough to find a link that is back before the next client is turned away.
+// Short enough to notice a link that is back soon.
 constexpr std::chrono::seconds kLatestProbe{5};
 constexpr int kMaxDoublings = 3;  // 2^3 s is above kLatestProbe.
 

@@ -18,7 +18,7 @@ using std::chrono::seconds;
 
 constexpr minutes kDay{24 * 60};
 
-// "05:00"; "24:00" is the end of the day.
+// Parses "05:00"; "24:00" is the end of the day.
 std::optional<minutes> parse_time(std::string_view text) {
   if (text.size() != 5 || text[2] != ':') return std::nullopt;
   const auto hour = parse_number(text.substr(0, 2));
@@ -29,7 +29,7 @@ std::optional<minutes> parse_time(std::string_view text) {
   return time;
 }
 
-// How long after `begin` the time of day `time` comes, below 24 hours.
+// The time from `begin` to the next `time`, below 24 hours.
 seconds behind(seconds time, seconds begin) { return (time + kDay - begin) % seconds(kDay); }
 
 std::string format_time(minutes time) {

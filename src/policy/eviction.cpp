@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ranks count in units of one use of a large blob. Sums saturate: when the clock reaches
-// the end of its range, objects stop ageing, and nothing else happens.
+// Ranks are multiples of the worth of one use of a large blob. Sums saturate: a clock at the
+// end of its range only stops the ageing of objects.
 
 #include "layby/policy/eviction.h"
 
@@ -14,36 +14,36 @@ namespace {
 
 constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
 
-// One use of a large blob.
+// The worth of one use of a large blob.
 constexpr std::uint64_t kUnit = 1024;
 
-// The cost of an upstream request beyond the bytes of its answer: a round trip, and for a
-// manifest one of the pulls that the registry allows. So small objects rank high.
+// The cost of an upstream request beyond the bytes of its answer, given in bytes. The cost is a
+// round trip, and a pull for a manifest. Because of this cost, small objects rank high.
 constexpr std::uint64_t kRequestBytes = 1 << 20;
 
-// Uses beyond this don't count, so that an object that was popular for long can still age.
+// Uses beyond this number don't count, so that a formerly popular object can still age.
 constexpr std::uint32_t kMostHits = 16;
 
-// The second use counts as this many uses more. An object that was used twice is much
-// likelier to be used again than an object that was used once.
+// The second use counts as this many additional uses, because an object that was used twice is
+// much likelier to be used again than an object that was used once.
 constexpr std::uint32_t kReturnHits = 4;
 
-// An eviction step frees the missing bytes and a share of `cache.max_bytes`: one part in
-// this many.
+// An eviction frees the missing bytes and this fraction (1 / kStepsPerCache) of
+// `cache.max_bytes`.
 constexpr std::uint64_t kStepsPerCache = 128;
 
 std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
   return a > kMost - b ? kMost : a + b;
 }
 
-// How many bytes must go for the cache to stay below `max_bytes`.
+// How many bytes must be evicted for the cache to stay within `max_bytes`.
 std::uint64_t above_max(const SpaceUse& use, std::uint64_t coming, std::uint64_t max_bytes) {
   if (coming > max_bytes) return kMost;
   const std::uint64_t for_cached = max_bytes - coming;
   return use.cached_bytes > for_cached ? use.cached_bytes - for_cached : 0;
 }
 
-// How many bytes must go for `keep_free` to stay free on the disk.
+// How many bytes must be evicted for `keep_free` bytes to stay free on the disk.
 std::uint64_t missing_on_disk(const SpaceUse& use, std::uint64_t coming, std::uint64_t keep_free) {
   const std::uint64_t wanted = saturating_sum(coming, keep_free);
   return wanted > use.disk_free_bytes ? wanted - use.disk_free_bytes : 0;

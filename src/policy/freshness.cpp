@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Freshness of tags, and the rules for their lifetimes.
+// Freshness of tags, and the rules for fresh times.
 
 #include "layby/policy/freshness.h"
 
@@ -17,7 +17,7 @@ constexpr std::string_view kOfficial = "library/";
 
 bool matches_image(std::string_view pattern, std::string_view repository, std::string_view tag) {
   const std::size_t colon = pattern.find(':');
-  assert(colon != std::string_view::npos);  // image_pattern_fault() found no fault.
+  assert(colon != std::string_view::npos);  // Checked by image_pattern_fault().
   const std::string_view of_repository = pattern.substr(0, colon);
   if (!matches_pattern(pattern.substr(colon + 1), tag)) return false;
   if (matches_pattern(of_repository, repository)) return true;
@@ -45,9 +45,9 @@ bool is_fresh(const TagLook& look, WallTime now) { return is_younger(look, now, 
 TagServing tag_serving(const TagLook& look, WallTime now) {
   if (is_fresh(look, now)) return TagServing::kAsKnown;
   if (!look.may_ask) return TagServing::kAsStale;
-  // A tag that upstream refuses is reported as refused, even if its cached image is usable.
+  // The client of a refused tag gets the refusal, even if the cached image is usable.
   if (look.refused) return TagServing::kCheckFirst;
-  // fresh_for may be kForever, so the sum has a bound.
+  // Bounded, because fresh_for may be kForever and the sum would overflow.
   const auto more = std::min(look.stale_while_revalidate, kForever - look.fresh_for);
   return is_younger(look, now, look.fresh_for + more) ? TagServing::kAsKnownAndCheck
                                                       : TagServing::kCheckFirst;

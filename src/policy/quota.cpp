@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The registry's rate-limit headers are "<count>" or "<count>;w=<seconds>". The arithmetic
-// neither divides by a limit of 0 nor trusts a count.
+// A rate-limit header of a registry is "<count>" or "<count>;w=<seconds>". The counts come from
+// upstream, so the arithmetic allows for any count, 0 included.
 
 #include "layby/policy/quota.h"
 
@@ -15,14 +15,14 @@
 namespace layby::policy {
 namespace {
 
-// Real windows are hours. A larger value is refused, because sums with it could overflow.
+// Real windows are hours long. A window above this bound could make sums overflow.
 constexpr std::uint64_t kMaxWindowSeconds = 366ULL * 24 * 3600;
 
 // Docker Hub's window, used for a registry that states a limit without a window.
 constexpr std::chrono::seconds kUsualWindow{6 * 3600};
 
-// When less than 1 / kPacedShare of the spendable pulls is left, pulls are sent no faster
-// than the limit renews them.
+// When at most 1 / kPacedShare of the pulls above the reserve is left, background pulls are sent
+// no faster than spent pulls come back.
 constexpr std::uint64_t kPacedShare = 4;
 
 std::uint64_t less(std::uint64_t from, std::uint64_t amount) {

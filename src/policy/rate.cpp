@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bucket is one point in time, as in the generic cell rate algorithm (ITU-T I.371):
-// each byte moves the point later by the cost of the byte.
+// The state of the bucket is one point in time, as in the generic cell rate algorithm (ITU-T
+// I.371). Each byte moves the point later, by the time that the byte takes at the set rate.
 //
-// Invariants: the rate is above 0. spend() counts at most kSaved of the time before `now`.
+// Invariants: the rate is above 0; spend() uses at most kSaved of savings.
 
 #include "layby/policy/rate.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Patterns of repository names. A mismatch goes back only to the last '*', which suffices
-// because '*' is the only wildcard. So the time is bounded by the product of the lengths.
+// After a mismatch the search goes back only to the last '*', which suffices because '*' is the
+// only wildcard. So the time is at most the product of the two lengths.
 
 #include "layby/policy/repository_filter.h"
 
@@ -13,8 +13,8 @@ namespace layby::policy {
 bool matches_pattern(std::string_view pattern, std::string_view repository) {
   std::size_t p = 0;
   std::size_t r = 0;
-  std::size_t star = std::string_view::npos;  // The last '*' seen in the pattern.
-  std::size_t taken = 0;                      // Where the text that it stands for ends.
+  std::size_t star = std::string_view::npos;  // Where the last '*' is in the pattern.
+  std::size_t taken = 0;                      // Where the text for this '*' ends.
   while (r < repository.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;

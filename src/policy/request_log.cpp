@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A request may go when the last minute, with this request, still has fewer than the limit:
-// when the request that went `limit - 1` requests earlier is a minute old.
+// A new request may be sent when the last minute, with the new request, has fewer requests than
+// the limit. So the request that is `limit - 1` requests earlier must be a minute old.
 //
-// Invariant: the times ascend.
+// Invariant: times_ ascend.
 
 #include "layby/policy/request_log.h"
 
@@ -18,7 +18,7 @@ constexpr std::chrono::minutes kMinute{1};
 }  // namespace
 
 std::chrono::milliseconds RequestLog::wait_below(std::size_t limit, SteadyTime now) const {
-  // Fewer than 1 would mean none, so a limit of 1 allows one request.
+  // A limit of 1 allows one request, because fewer than 1 would be no request at all.
   const std::size_t allowed = std::max<std::size_t>(limit, 2) - 1;
   if (per_minute_ == 0 || times_.size() < allowed) return std::chrono::milliseconds(0);
   const SteadyTime free_at = times_[times_.size() - allowed] + kMinute;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Exponential delays with jitter over the upper half. The spread keeps fills that failed
-// together from coming back together, and no delay is near zero.
+// Delays grow exponentially, with jitter over the upper half. The jitter spreads the retries of
+// requests that failed together. The lower half keeps every delay away from zero.
 
 #include "layby/policy/retry.h"
 
@@ -46,7 +46,7 @@ std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int
       static_cast<std::int64_t>(static_cast<double>(half.count()) * jitter));
   const std::chrono::milliseconds delay = half + spread;
   if (!error.retry_after) return delay;
-  // A wait that upstream asks for is honoured up to max_delay.
+  // The wait is at least as long as upstream asks, up to max_delay.
   const auto asked =
       std::min(*error.retry_after, std::chrono::floor<std::chrono::seconds>(rules.max_delay));
   return std::max<std::chrono::milliseconds>(delay, asked);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// wait() looks only at the beginning of a window; may_run() says when a window has ended.
+// wait() looks at the beginning of a window, and may_run() at the end.
 
 #include "layby/policy/run_schedule.h"
 
@@ -9,7 +9,7 @@
 namespace layby::policy {
 namespace {
 
-// A failed run is repeated after this time, unless the next run is due sooner.
+// A failed run is repeated after this time, unless the next regular run is due sooner.
 constexpr std::chrono::minutes kAgain{10};
 
 }  // namespace

@@ -68,9 +68,9 @@ SendOutcome BlobSender::send_some(std::uint64_t length, std::uint64_t& budget_by
 }
 
 // Without a cork the kernel sends a segment or less whenever the socket's buffer is full, and
-// each segment wakes the client. A growing blob goes out without a cork, as its bytes come.
-// So does a blob that this process encrypts while it sends no other long blob, because then
-// the client can decrypt one record while the next is made.
+// each segment wakes the client. A growing blob goes out without a cork, as its bytes come. While
+// this process encrypts only one long blob, the blob goes out without a cork, so that the client
+// can decrypt one record while this process makes the next.
 void BlobSender::cork_if_long() {
   if (corked_ || end() - at_ <= kTurnBytes || body_.reader->readable_bytes() < end()) return;
   if (!std::exchange(is_long_, true)) ++context_.long_blobs;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sends the body of one blob answer by sendfile, as far as the bytes have arrived, are in
-// the page cache, and find room in the socket. Lives on the loop thread.
+// Sends the body of one blob answer by sendfile. Sends bytes that have arrived, are in the page
+// cache, and find room in the socket. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_BLOB_SENDER_H_
 #define LAYBY_SERVER_BLOB_SENDER_H_
@@ -19,20 +19,20 @@ namespace layby::server {
 
 class BlobSender {
  public:
-  // All of these outlive the sender.
+  // The referenced objects outlive the sender.
   struct Context {
     const HttpServer::Context& server;
     ClientSocket& socket;
     const std::string& client_address;  // For the log.
-    int& long_blobs;                    // Blobs being sent now that take more than one turn.
+    int& long_blobs;                    // Whole blobs being sent now that take more than one turn.
   };
 
-  // `body` outlives the sender. Calls `on_warm` when send() can go on after it waited for the
-  // disk; `on_warm` may destroy the sender.
+  // `body` outlives the sender. `on_warm` is called when send() can go on after a wait for the
+  // disk, and may destroy the sender.
   BlobSender(const Context& context, BlobBody& body, std::function<void()> on_warm);
   ~BlobSender();
 
-  // Whether the next byte can go out now, as far as the disk and the reader are concerned.
+  // Whether the next byte has arrived and is in the page cache.
   bool has_bytes() { return sendable_bytes(kTurnBytes) > 0; }
   // Sends what can be sent now.
   SendOutcome send();
@@ -44,9 +44,9 @@ class BlobSender {
   std::uint64_t end() const { return body_.range.first + body_.range.length; }
   // How many bytes of the blob can go out now; 0 while the next bytes are missing or cold.
   std::uint64_t sendable_bytes(std::uint64_t budget_bytes);
-  // Sends at most `length` bytes and takes the number of the sent bytes off `budget_bytes`.
+  // Sends at most `length` bytes, and subtracts the number of sent bytes from `budget_bytes`.
   SendOutcome send_some(std::uint64_t length, std::uint64_t& budget_bytes);
-  // Corks the socket for a whole blob that takes several turns.
+  // Corks the socket for a whole blob that takes several turns, unless corking would be slower.
   void cork_if_long();
 
   const Context context_;

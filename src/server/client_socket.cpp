@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Without TLS each call is one system call and nothing else.
+// Without TLS each read or send is one system call.
 
 #include "server/client_socket.h"
 
@@ -53,7 +53,7 @@ ssize_t ClientSocket::counted(ssize_t result) {
 
 void ClientSocket::cork(bool on) {
   const int value = on ? 1 : 0;
-  // A Unix socket refuses the option. It has no segments, so the result is the same.
+  // A Unix socket refuses TCP_CORK, but sends no segments, so the result is the same.
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 

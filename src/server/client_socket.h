@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An accepted socket, plain or with TLS, with the same calls for both. Each call returns
-// the same result as the system call of that name, with errno. The bytes that go out are
-// counted here. Lives on the loop thread.
+// An accepted socket, plain or with TLS, with the same functions for both kinds. read(), send()
+// and send_file() return and set errno as recv(2), send(2) and sendfile(2) do. The bytes that go
+// out are counted here. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CLIENT_SOCKET_H_
 #define LAYBY_SERVER_CLIENT_SOCKET_H_
@@ -21,35 +21,35 @@ namespace layby::server {
 
 class ClientSocket {
  public:
-  // `fd` is non-blocking. A null `identity` makes a plain socket.
+  // `fd` is non-blocking. A null `identity` means a socket without TLS.
   ClientSocket(UniqueFd fd, const TlsIdentity* identity, Counters& counters);
 
   int fd() const { return fd_.get(); }
 
   ssize_t read(char* into, std::size_t size);
-  // Whether read() can give bytes that have left the kernel, so that epoll won't tell of them.
+  // Whether read() can give bytes that have left the kernel. epoll doesn't report such bytes.
   bool has_unread() const { return tls_ && tls_->has_unread(); }
 
-  // Sends `head`, then `text`. With `more`, they go out together with the bytes of the
-  // send_file() that must follow.
+  // Sends `head`, then `text`. With `more`, `head` and `text` go out together with the bytes of
+  // the next send_file(); a send_file() must follow.
   ssize_t send(std::string_view head, std::string_view text, bool more);
   ssize_t send_file(int file, std::uint64_t offset, std::uint64_t length);
-  // All bytes that send() and send_file() have taken.
+  // The number of bytes that send() and send_file() have taken so far.
   std::uint64_t sent_bytes() const { return sent_bytes_; }
 
-  // Whether this process encrypts the sent bytes, and not the kernel.
+  // Whether this process encrypts the sent bytes. False without TLS and with kTLS.
   bool encrypts() const { return tls_ && !tls_->by_kernel(); }
 
-  // While the cork is on, only full segments go out, and bytes that have waited for 200 ms
+  // While the cork is on, the kernel sends only full segments, and a shorter segment after 200 ms
   // (TCP_CORK).
   void cork(bool on);
 
-  // While this is on, a close resets the connection, so that the client does not take the end
-  // for the end of the answer (SO_LINGER). It holds also when the process is killed. A Unix
-  // socket can't be reset.
+  // With `on`, closing the socket resets the connection, so that the client does not take the end
+  // of the connection for the end of the answer (SO_LINGER). The connection is reset even when
+  // the process is killed. A Unix socket can't be reset.
   void reset_on_close(bool on);
 
-  // Closes our end; the client may still send.
+  // Closes our direction of the connection; the client may still send.
   void end_sending();
   void close();
 

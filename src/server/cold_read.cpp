@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A window is warm when all its pages are in the page cache (cachestat, Linux 6.5) and its
-// last byte can be read at once. The last byte matters because pages that are still being
-// read count as cached, and they arrive in order. Where the kernel can't count pages, the
+// last byte can be read at once. The last byte matters because pages that are still being read
+// from the disk count as cached, and pages arrive in order. If the kernel can't count pages, the
 // first and last byte decide for the whole window.
 //
-// Invariants: [warm_from_, warm_until_) is warm, or a helper is reading it in. At most one
-// helper reads for a ColdRead.
+// Invariants: the window [warm_from_, warm_until_) is warm, or a helper is reading in the window.
+// At most one helper reads for a ColdRead.
 
 #include "server/cold_read.h"
 
@@ -28,8 +28,8 @@
 namespace layby::server {
 namespace {
 
-// How many bytes one question to the kernel covers, and one read by a helper; more when
-// the caller wants to send more.
+// One question to the kernel covers up to kProbeBytes, and one read by a helper kReadInBytes. Both
+// cover more bytes when the caller wants to send more.
 constexpr std::uint64_t kProbeBytes = 1 << 20;
 constexpr std::uint64_t kReadInBytes = 2 << 20;
 constexpr std::size_t kScratchBytes = 128 << 10;
@@ -54,11 +54,11 @@ std::optional<bool> all_present(int fd, std::uint64_t offset, std::uint64_t leng
   CacheRange range{offset, length};
   CachePages pages{};
   if (::syscall(kCachestat, fd, &range, &pages, 0) != 0) return std::nullopt;
-  if (pages.cached == 0) return std::nullopt;  // overlayfs says this of any file.
+  if (pages.cached == 0) return std::nullopt;  // overlayfs reports 0 for any file.
   return pages.cached >= (offset + length - 1) / page_bytes - offset / page_bytes + 1;
 }
 
-// Asking for a missing page makes the kernel read it, so all_present() comes first.
+// Asking for a missing page makes the kernel read the page, so all_present() is asked first.
 bool is_cached(int fd, std::uint64_t offset) {
   char byte = 0;
   iovec into{&byte, 1};
@@ -73,7 +73,8 @@ bool is_warm(int fd, std::uint64_t offset, std::uint64_t length) {
   return is_cached(fd, offset + length - 1);
 }
 
-// Blocks until the bytes are in the page cache. Ignores errors, because sendfile reports them.
+// Blocks until the bytes are in the page cache. Ignores errors; sendfile will report the same
+// error.
 void pull_in(int fd, std::uint64_t offset, std::uint64_t length) {
   ::posix_fadvise(fd, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
   std::vector<char> scratch(kScratchBytes);
@@ -96,7 +97,7 @@ bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uin
   assert(!reading_ && length <= available);
   if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
   const std::uint64_t window = std::max(length, std::min(available, kProbeBytes));
-  // Bytes after cold bytes are mostly cold too. If they are warm, the helper is done at once.
+  // Bytes after cold bytes are mostly cold too. If not, the helper is done at once.
   if (was_cold_ || !is_warm(fd, offset, window)) {
     was_cold_ = true;
     read_in(fd, offset, std::max(window, kReadInBytes));

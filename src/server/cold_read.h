@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the loop from waiting for a disk. Before blob bytes are sent, a ColdRead asks the
-// kernel whether they are in the page cache; if not, a helper thread reads them in first.
-// Files on file systems that can't tell (tmpfs, overlayfs) count as warm. Lives on the loop
-// thread.
+// Keeps the loop from waiting for a disk. Before blob bytes are sent, a ColdRead asks the kernel
+// whether the bytes are in the page cache. If not, a helper thread first reads the bytes into the
+// page cache. Files on file systems that can't tell (tmpfs, overlayfs) count as warm. Lives on
+// the loop thread.
 
 #ifndef LAYBY_SERVER_COLD_READ_H_
 #define LAYBY_SERVER_COLD_READ_H_
@@ -18,13 +18,13 @@ namespace layby::server {
 
 class ColdRead {
  public:
-  // Calls `on_warm` each time a helper has read in cold bytes. `on_warm` may destroy this.
+  // Calls `on_warm` each time a helper has read in cold bytes. `on_warm` may destroy the ColdRead.
   ColdRead(const HttpServer::Context& context, std::function<void()> on_warm);
 
-  // Whether bytes [offset, offset + length) of `fd` can be sent now. Returns false when a
-  // helper must read them in first; on_warm follows. `available` bytes, at least `length`,
-  // can be read from `offset` on; looking further ahead means asking the kernel less often.
-  // Must not be called while reading().
+  // Whether bytes [offset, offset + length) of `fd` can be sent now. If not, a helper reads in the
+  // bytes, and on_warm follows. The file has `available` bytes from `offset` on, at least
+  // `length`: warm() looks further ahead than `length`, to ask the kernel less often. Must not be
+  // called while reading().
   bool warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available);
   // Whether a helper reads in bytes now; on_warm follows.
   bool reading() const { return reading_; }
@@ -38,7 +38,7 @@ class ColdRead {
 
   const HttpServer::Context& context_;
   const std::function<void()> on_warm_;
-  // The window that was found warm last, or given to a helper.
+  // The bytes that the kernel last called warm, or that a helper reads in or has read in.
   std::uint64_t warm_from_ = 0;
   std::uint64_t warm_until_ = 0;
   bool was_cold_ = false;

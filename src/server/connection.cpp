@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection's transitions. send() sends the whole answer. It stops when the answer is
-// out, the socket is full, the next bytes are missing, or the turn's budget is spent; named
-// flags say what it waits for.
+// The connection's transitions. send() sends until the answer is out, the socket is full, the
+// next bytes are missing, or the turn's budget is spent; its SendOutcome says which.
 //
-// Invariants: an exchange exists in kReading, kHandling and kSending, never in kIdle.
+// Invariants: a transaction exists in kReading, kHandling and kSending, never in kIdle.
 // `unread_` is empty whenever bytes are read for a head, so requests keep their order.
-// Nothing is sent beyond the head and Content-Length. A body that ends with the connection
-// resets the connection unless it is whole. A closed connection has no watch, and gets no call
-// from the handler, the reader, the source of a stream or the disk.
+// Nothing is sent beyond the head and Content-Length. If the end of the connection marks the end
+// of a body, closing in mid-body resets the connection. A closed connection has no watch, and
+// gets no call from the handler, the reader, the source of a stream or the disk.
 
 #include "server/connection.h"
 
@@ -25,10 +24,10 @@
 namespace layby::server {
 namespace {
 
-// The most that one read takes, and the most that a client may send ahead of the answers.
+// The most that one read takes. Reading stops when this many bytes wait in unread_.
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
-// The number of looks for a stall within stall_timeout.
+// The number of checks for a stall within stall_timeout.
 constexpr int kStallChecks = 4;
 
 using Framing = StreamSender::Framing;
@@ -72,8 +71,8 @@ Connection::Connection(const Context& context, ClientSocket socket, ClientInfo c
 
 Connection::~Connection() = default;
 
-// Mostly the request is here already. If its answer closes the connection, the socket was
-// never watched.
+// Mostly the first request has arrived already. A connection that is answered and closed inside
+// start() is never watched.
 void Connection::start() {
   assert(state_ == ConnectionState::kIdle && transaction_ == nullptr);
   read();
@@ -97,9 +96,9 @@ void Connection::on_io(bool readable, bool writable) {
 }
 
 // While a request is handled or answered, a readable socket means that the client has gone
-// or sends its next request in advance. That request waits in unread_.
+// or sends its next request in advance. The next request waits in unread_.
 void Connection::read() {
-  // Bytes that were read earlier come first; want_io() has seen to it that they are taken up.
+  // Bytes in unread_ come first; after want_io(), next_in_advance() takes them up.
   if (takes_heads() && !unread_.empty()) return;
   std::array<char, kReadBytes> buffer;
   const ssize_t n = socket_.read(buffer.data(), buffer.size());
@@ -204,7 +203,8 @@ void Connection::write_head() {
                              transaction_->head);
 }
 
-// A reader may call back inside listen(), and so send the answer or close the connection.
+// listen() comes last, because the reader may call back inside listen(), and the callback may
+// send the answer or close the connection.
 void Connection::begin_blob(BlobBody& body) {
   assert(state_ == ConnectionState::kSending && blob_ == nullptr);
   blob_ = std::make_unique<BlobSender>(
@@ -214,8 +214,8 @@ void Connection::begin_blob(BlobBody& body) {
   body.reader->listen(this);
 }
 
-// The source may be the caller of respond(), and may call on_more() inside its own calls. So
-// the source is called and destroyed only in turns that the socket or a timer begins.
+// The source may be the caller of respond(), and may call on_more() inside its own functions.
+// So the source is called and destroyed only in turns that the socket or a timer begins.
 void Connection::begin_stream(StreamBody& body) {
   assert(state_ == ConnectionState::kSending && stream_ == nullptr && body.source != nullptr);
   if (body_wanted_) {
@@ -230,7 +230,7 @@ void Connection::begin_stream(StreamBody& body) {
 
 void Connection::send_later() {
   assert(state_ == ConnectionState::kSending);
-  waits_for_socket_ = true;  // The socket is writable, or its client is slow.
+  waits_for_socket_ = true;  // A writable socket calls send() in the next turn.
   want_io();
 }
 
@@ -241,7 +241,7 @@ void Connection::on_readable() {
 
 void Connection::on_reader_failed(const Error& error) {
   assert(state_ == ConnectionState::kSending);
-  // The body ends short of Content-Length, so no client takes it for a whole blob.
+  // The body ends short of Content-Length, so no client takes the body for a whole blob.
   log::debug("{}: closing the connection in mid-blob: {}", client_.address, error.message);
   close();
 }
@@ -275,8 +275,8 @@ SendOutcome Connection::send_memory() {
   const std::uint64_t size = head.size() + text.size();
   assert(memory_sent_ <= size);
   if (memory_sent_ == size) return SendOutcome::kOut;
-  // The head of a blob goes out in one segment with the first bytes of the blob, if some can
-  // be sent now. Otherwise the head goes out at once, because the bytes may take long.
+  // The head of a blob goes out in one segment with the first bytes of the blob, if blob bytes
+  // can be sent now. Otherwise the head goes out at once, because blob bytes may take long.
   const bool more = blob_ && blob_->has_bytes();
   while (memory_sent_ < size) {
     const std::string_view rest_of_head =
@@ -330,17 +330,17 @@ void Connection::close() {
   stream_.reset();
   watch_.reset();
   handling_.reset();
-  if (transaction_) transaction_->response = Response();  // The handler may still hold the request.
+  if (transaction_) transaction_->response = Response();  // The handler may still use the request.
   socket_.close();
   on_closed_(*this);
 }
 
 void Connection::want_io() {
   if (state_ == ConnectionState::kClosed) return;
-  // The next request is here already. It is taken up a turn later, so that a client with many
-  // requests in one packet does not hold the loop. Reading waits until then.
+  // A next request that has arrived already is taken up a turn later, so that a client with many
+  // requests in one packet does not block the loop. Nothing is read until the next turn.
   if (takes_heads() && (!unread_.empty() || socket_.has_unread())) return watch_->want(false, true);
-  // A client that sends far ahead of the answers must wait.
+  // A client that sends far ahead of its answers must wait.
   const bool readable = unread_.size() < kReadBytes;
   watch_->want(readable, waits_for_socket_);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One client's connection: it reads a request head, lets the handler answer it, sends the
-// answer, and starts again. DESIGN.md has the diagram of the states. A connection never
-// destroys itself: it tells its owner, who destroys it later. Its watch is the only caller of
-// on_io(). Lives on the loop thread.
+// answer, and starts again. DESIGN.md has the diagram of the states. A closed connection tells
+// its owner, who destroys the connection later; a connection never destroys itself. Only the
+// connection's watch calls on_io(). Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CONNECTION_H_
 #define LAYBY_SERVER_CONNECTION_H_
@@ -31,8 +31,8 @@ enum class ConnectionState {
   kReading,    // A part of a head has been read.
   kHandling,   // The handler works on the answer.
   kSending,    // The answer goes out.
-  kLingering,  // Our end is closed. The client's bytes are thrown away, so that a reset
-               // does not take the answer from the client.
+  kLingering,  // Our end is closed. The client's bytes are read and thrown away, because unread
+               // bytes would cause a reset that may take the answer from the client.
   kClosed,     // The socket is closed. The owner destroys the connection.
 };
 
@@ -46,26 +46,27 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     Gate* gate;  // Null lets every request pass.
     HeadWriter& head_writer;
     SpareTransaction& spare;
-    int& long_blobs;  // Blobs being sent now that take more than one turn.
+    int& long_blobs;  // Whole blobs being sent now that take more than one turn.
     bool draining = false;
   };
 
-  // Calls `on_closed` once. `on_closed` must not destroy the connection.
+  // Calls `on_closed` once, when the connection closes. `on_closed` must not destroy the
+  // connection.
   Connection(const Context& context, ClientSocket socket, ClientInfo client,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
 
-  // Reads the bytes that are here already, then watches the socket. Call it once.
+  // Reads the bytes that have arrived already, then watches the socket. Call start() once.
   void start();
 
   const ClientInfo& client() const { return client_; }
 
-  // Closes an idle connection now, and any other after its present answer.
+  // Closes an idle connection now, and a busy connection after its present answer.
   void drain();
 
  private:
   void on_io(bool readable, bool writable) override;
-  void on_readable() override;  // From the reader of the blob being sent.
+  void on_readable() override;  // Called by the reader of the blob being sent.
   void on_reader_failed(const Error& error) override;
   void on_alarm();
 
@@ -78,18 +79,18 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   void refuse(const RequestParser::Refusal& refusal);
 
   void respond(Response response);
-  // Sets how the end of the present response's body is known, and writes the head.
+  // Chooses how the client learns where the body ends, and writes the head.
   void write_head();
   void begin_blob(BlobBody& body);
   void begin_stream(StreamBody& body);
-  // Goes on in a turn of its own.
+  // Calls send() in a later turn.
   void send_later();
   void send();
   SendOutcome send_answer();
   // Sends the head and a text body.
   SendOutcome send_memory();
   void on_response_sent();
-  // Takes up a request that came before the last one was answered.
+  // Reads the next request, which came before the last request was answered.
   void next_in_advance();
 
   void linger();
@@ -106,19 +107,19 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   std::unique_ptr<event::Alarm> alarm_;
 
   ConnectionState state_ = ConnectionState::kIdle;
-  std::unique_ptr<Transaction> transaction_;  // From the first byte of a head to its answer's last.
+  std::unique_ptr<Transaction> transaction_;  // From a head's first byte to its answer's last.
   std::string unread_;                        // Bytes after the head of the present request.
-  Request* request_ = nullptr;  // Of transaction_; null before it is whole, or if refused.
+  Request* request_ = nullptr;  // In transaction_; null before the head is whole, or if refused.
   Handle handling_;
   bool keep_alive_ = false;
 
   bool body_wanted_ = false;
-  std::uint64_t memory_sent_ = 0;         // Sent bytes of the head and a text body.
+  std::uint64_t memory_sent_ = 0;         // How many bytes of the head and a text body are sent.
   std::unique_ptr<BlobSender> blob_;      // While a blob is sent.
   std::unique_ptr<StreamSender> stream_;  // While a streamed body is sent.
   bool waits_for_socket_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
-  int stalled_checks_ = 0;  // Looks in a row that saw no byte taken.
+  int stalled_checks_ = 0;  // Checks in a row in which the client took no byte.
 };
 
 }  // namespace layby::server

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of connections and the limits on their number. A connection above a limit is
-// answered 503 and closed at once, so that its client goes on to its next mirror.
+// The table of connections and the limits on their number. A connection above a limit gets the
+// answer 503 and is closed at once, so that the client tries its next mirror.
 //
 // Invariants: every open connection is in `connections` and counted once in `per_client`,
-// which has no entry of 0. A closed connection is in `over` until no connection's code runs.
+// where no count is 0. A closed connection stays in `over` while its own code may still run.
 
 #include "layby/server/http_server.h"
 
@@ -24,7 +24,7 @@
 namespace layby::server {
 namespace {
 
-// Closed connections are destroyed after this time, or when the next client connects.
+// A closed connection is destroyed after kSweep, or when the next client connects.
 constexpr std::chrono::milliseconds kSweep{100};
 
 constexpr std::string_view kTooMany =
@@ -45,7 +45,7 @@ struct HttpServer::State {
   std::shared_ptr<const TlsIdentity> identity;
   std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
   std::unordered_map<std::string, int> per_client;
-  std::vector<std::unique_ptr<Connection>> over;  // Closed; see the top.
+  std::vector<std::unique_ptr<Connection>> over;  // Closed connections that will be destroyed.
   Handle sweep;
   std::function<void()> drained;
 
@@ -71,7 +71,7 @@ struct HttpServer::State {
   void accept(UniqueFd fd, ClientInfo client, const TlsIdentity* tls) {
     int& of_client = per_client[client.address];
     assert(of_client >= 0);
-    // The operator gets in under any load.
+    // A client of the Unix socket gets in under any load.
     if (!client.is_local &&
         (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
          of_client >= limits.max_connections_per_client)) {
@@ -85,11 +85,12 @@ struct HttpServer::State {
         [this](Connection& closed) { on_closed(closed); });
     Connection& started = *connection;
     connections.emplace(&started, std::move(connection));
-    over.clear();  // A listener calls, so no connection's code runs now.
+    over.clear();  // A listener calls accept(), so no connection's code runs now.
     started.start();
   }
 
-  // Sends the reason where the client can read it. Before a TLS handshake it can't.
+  // Closes a connection above a limit. `in_words` is false before a TLS handshake, because the
+  // client couldn't read the answer.
   void refuse(const UniqueFd& fd, bool in_words) const {
     count(context.counters.connections_refused);
     if (!in_words) return;

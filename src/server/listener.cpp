@@ -23,7 +23,7 @@ namespace layby::server {
 namespace {
 
 constexpr int kBacklog = 1024;
-// Connections accepted in one turn, so that a flood of clients does not block the others.
+// The most connections accepted in one turn, so that new clients don't block connected clients.
 constexpr int kAcceptsPerTurn = 16;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
 
@@ -33,7 +33,7 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-// An empty host means every address, IPv6 and IPv4.
+// An empty host stands for every address, IPv6 and IPv4.
 Result<SocketAddress> to_address(const http::HostPort& at, const std::string& text) {
   SocketAddress out;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
@@ -74,7 +74,7 @@ std::string bound_address(int fd) {
 }
 
 void set_option(int fd, int level, int name, int value) {
-  // Without one of these options the server still works, only slower.
+  // If the kernel refuses an option, the server still works, only slower.
   if (::setsockopt(fd, level, name, &value, sizeof value) != 0) {
     log::debug("setsockopt {}/{}: {}", level, name, std::strerror(errno));
   }
@@ -100,14 +100,14 @@ Error socket_error(const std::string& path, int errno_value) {
   return error;
 }
 
-// Whether a process listens on the Unix socket. False for a socket that a dead daemon left.
+// Whether a process listens on the Unix socket. False for the socket file of a dead daemon.
 bool is_alive(const sockaddr_un& address) {
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
          errno == EAGAIN;  // The backlog of a live process is full.
 }
 
-// Whether `path` exists and is not a socket, so that no daemon left it there.
+// Whether `path` exists and is not a socket. Such a file is no daemon's, so it must not be removed.
 bool is_not_a_socket(const std::string& path) {
   struct stat found {};
   return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);
@@ -214,7 +214,7 @@ void Listener::on_io(bool, bool) {
       watch_->want(false, false);
       pause_ = loop_.after(kPauseWithoutDescriptors, [this] { watch_->want(true, false); });
     }
-    // Else no client waits any more, or the waiting client has gone.
+    // For any other error, no client waits any more, or the waiting client has gone.
     return;
   }
 }

@@ -22,14 +22,14 @@
 namespace layby::server {
 
 // The client at `peer`, the address that accept(2) gave. Only a client of a Unix socket is
-// local. nullopt for a client of another socket whose address isn't IP: nothing is known of
-// such a client, so it must not be let in.
+// local. Returns nullopt for a client of a TCP listener whose address isn't IP: such a client
+// is unknown and must not be let in.
 std::optional<ClientInfo> client_at(const sockaddr_storage& peer, bool on_unix_socket);
 
 class Listener final : private event::IoHandler {
  public:
-  // Takes an accepted, non-blocking socket, and the client's address and is_local. Must not
-  // destroy the listener.
+  // Gets an accepted, non-blocking socket, and a ClientInfo with address and is_local. The
+  // callback must not destroy the listener.
   using OnAccept = std::function<void(UniqueFd, ClientInfo)>;
 
   static Result<std::unique_ptr<Listener>> tcp(event::Loop& loop, const std::string& address,
@@ -38,7 +38,7 @@ class Listener final : private event::IoHandler {
                                                        OnAccept on_accept);
   ~Listener() override;
 
-  // The bound address, such as "127.0.0.1:5000", or the path.
+  // The bound address, such as "127.0.0.1:5000", or the Unix socket's path.
   const std::string& address() const { return address_; }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of OpenSSL's objects, and OpenSSL's errors as text.
+// Owning pointers of OpenSSL's objects, and OpenSSL's errors as text.
 
 #ifndef LAYBY_SERVER_OPENSSL_PTR_H_
 #define LAYBY_SERVER_OPENSSL_PTR_H_

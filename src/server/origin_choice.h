@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which upstream a request under /v2/ is for, and which repository of the upstream. A client
-// names the upstream in one of three ways, and the first of them counts:
+// Finds the upstream and the repository that a request under /v2/ is for. A client names the
+// upstream in one of three ways. If a request uses several ways, the first in this list counts:
 //
-//   ?ns=ghcr.io               containerd, and a Layby that has this one as its parent
+//   ?ns=ghcr.io               sent by containerd, and by a Layby whose parent is this Layby
 //   /v2/ghcr.io/acme/tool/…   an image name that begins with this machine, or a mirror's prefix
 //   Host: ghcr.io             a name that resolves to this machine
 //
-// A request that names none is for the first upstream. Nothing here waits.
+// A request that names no upstream is for the first upstream. No function here waits.
 
 #ifndef LAYBY_SERVER_ORIGIN_CHOICE_H_
 #define LAYBY_SERVER_ORIGIN_CHOICE_H_
@@ -22,8 +22,8 @@ namespace layby::server {
 
 struct Target {
   const cache::Origin* origin = nullptr;
-  std::string repository;  // The origin's name for it: "library/debian".
-  std::string registry;    // The registry that the client wrote in the path; mostly empty.
+  std::string repository;  // The origin's name for the repository: "library/debian".
+  std::string registry;    // The registry that the client wrote in the path; "" for none.
 
   // The client's name for the repository: "ghcr.io/acme/tool".
   std::string client_name() const {

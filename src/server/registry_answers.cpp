@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Content with a digest never changes, so its entity tag is the digest, and any cache may
-// keep a blob for ever.
+// Content with a digest never changes, so the digest is the entity tag of the content, and any
+// cache may keep a blob for ever.
 
 #include "server/registry_answers.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns a request into a use case of the cache. The function of each route starts the use
-// case and gives its result to registry_answers.
+// Turns a request into a use case of the cache. A serve() for each kind of route starts the use
+// case, and registry_answers turns the result into the answer.
 
 #include "layby/server/registry_api.h"
 
@@ -27,8 +27,8 @@ Response pushes_refused() {
   return response;
 }
 
-// Starts the answer to one request. Lives only until start() returns; the callbacks of the
-// cache hold copies of what they need.
+// Starts the answer to one request. An ApiRequest lives only until start() returns, so no
+// callback of the cache refers to the ApiRequest.
 class ApiRequest {
  public:
   ApiRequest(cache::Cache& cache, const Request& request, Handler::Respond respond)
@@ -59,9 +59,9 @@ class ApiRequest {
     return nullptr;
   }
 
-  // The repository that the client asks for; nullopt after a refusal was sent.
+  // The repository that the client asks for. Returns nullopt after target() sent a refusal.
   std::optional<Target> target(const std::string& repository);
-  // The page that the client asks for; nullopt after a refusal was sent.
+  // The page that the client asks for. Returns nullopt after tag_page() sent a refusal.
   std::optional<cache::TagPageRequest> tag_page();
 
   cache::Cache& cache_;

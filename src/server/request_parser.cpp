@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// llhttp pauses when the head is whole, so it never sees a body. A request with a body is
-// answered, and the connection is closed.
+// llhttp pauses when the head is whole, so llhttp never sees a body. The Connection answers a
+// request with a body and then closes.
 //
-// Invariants: nothing is fed after a whole head until reset(). head_bytes_ never passes
+// Invariants: no byte is fed between a whole head and reset(). head_bytes_ never exceeds
 // max_head_bytes_.
 
 #include "server/request_parser.h"
@@ -15,7 +15,7 @@ namespace layby::server {
 namespace {
 
 constexpr std::size_t kMaxHeaders = 100;
-// The first byte of a TLS record that holds a handshake (RFC 8446 section 5.1).
+// The first byte of a TLS record that contains a handshake (RFC 8446 section 5.1).
 constexpr char kTlsHandshake = 0x16;
 
 }  // namespace

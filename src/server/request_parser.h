@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parses request heads (RFC 9112 section 3) by llhttp in strict mode. It also refuses heads
-// that llhttp lets pass and that nothing later checks: a missing or second Host, a second
+// Parses request heads (RFC 9112 section 3) by llhttp in strict mode. The parser also refuses
+// heads that llhttp accepts and that no later code checks: a missing or second Host, a second
 // Content-Length, Content-Length beside Transfer-Encoding, a header that is folded or has no
 // name, a line feed without its carriage return, a target that is not a path, a head above
 // the limit.
@@ -35,16 +35,17 @@ class RequestParser {
     std::string text;
   };
 
-  // Reads from `bytes`. Sets `consumed` to the number of bytes that belong to this head.
+  // Parses `bytes`. Sets `consumed` to the number of bytes that belong to the present head.
   Outcome feed(std::string_view bytes, std::size_t& consumed);
 
-  // Whole after kComplete, until reset().
+  // The request is whole after kComplete, until reset().
   Request& request() { return request_; }
   const Refusal& refusal() const { return refusal_; }
-  // The bytes fed since the last reset(), including bytes after the head in the same piece.
+  // The number of bytes fed since the last reset(), including bytes that came after the head in
+  // the same call of feed().
   std::uint64_t head_bytes() const { return head_bytes_; }
 
-  // Gets ready for another head and keeps the memory of the last one.
+  // Gets ready for another head. The strings and headers keep their memory.
   void reset();
 
   RequestParser(const RequestParser&) = delete;
@@ -56,9 +57,9 @@ class RequestParser {
 
   Outcome refuse(int status, std::string text);
   Outcome check();
-  // Whether each line in `bytes`, the next bytes of the head, ends in CR LF, is not
-  // continued on the next line (obs-fold, RFC 9112 section 5.2) and does not begin with the
-  // colon of a header without a name. llhttp lets some of these lines pass.
+  // Takes the next bytes of the head. Returns whether each line ends in CR LF, is not continued on
+  // the next line (obs-fold, RFC 9112 section 5.2), and does not begin with a colon, as a header
+  // without a name does. llhttp accepts some lines that break these rules.
   bool has_strict_lines(std::string_view bytes);
   void end_header();
 

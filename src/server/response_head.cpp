@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header values come from our own code or from parsed content. A line break in a value
-// could smuggle in another header, so the value ends there.
+// Header values come from our own code or from parsed content. A line break in a value could
+// smuggle in another header, so a value is cut at its first line break.
 
 #include "server/response_head.h"
 
@@ -57,8 +57,8 @@ std::string_view first_line(std::string_view value) {
   return value.substr(0, std::min(value.find('\r'), value.find('\n')));
 }
 
-// More bytes than these take: the status line without its reason, Content-Length or
-// Transfer-Encoding, and Connection.
+// More bytes than the status line without its reason, Content-Length or Transfer-Encoding, and
+// Connection take together.
 constexpr std::size_t kOwnLinesBytes = 128;
 
 // Copies pieces one after another into a buffer that has room for all of them.

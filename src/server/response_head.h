@@ -18,11 +18,11 @@ struct HeadFields {
   int status = 200;
   const http::Headers& headers;
   std::optional<std::uint64_t> content_length;
-  bool chunked = false;  // Not beside a content_length.
+  bool chunked = false;  // Never true together with a content_length.
   bool keep_alive = false;
 };
 
-// Formats the date only once a second.
+// A HeadWriter formats the date at most once a second.
 class HeadWriter {
  public:
   explicit HeadWriter(const Clock& clock) : clock_(clock) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How far an attempt to send a part of an answer came.
+// The outcome of an attempt to send a part of an answer.
 
 #ifndef LAYBY_SERVER_SEND_OUTCOME_H_
 #define LAYBY_SERVER_SEND_OUTCOME_H_
@@ -12,17 +12,17 @@ namespace layby::server {
 
 enum class SendOutcome {
   kOut,             // All bytes are sent.
-  kWaitsForSocket,  // The socket is full, or others get their turn. Go on when it is writable.
-  kWaitsForBytes,   // The next bytes are missing. Their source tells when to go on.
+  kWaitsForSocket,  // The socket or the turn's budget is full. Go on when the socket is writable.
+  kWaitsForBytes,   // The next bytes are missing. The source of the bytes says when to go on.
   kBroken,          // The answer can't be finished. Close the connection.
 };
 
-// Of a system call that sent nothing and set errno.
+// The outcome of a system call that sent nothing and set errno.
 inline SendOutcome outcome_of_failed_send() {
   return errno == EAGAIN || errno == EINTR ? SendOutcome::kWaitsForSocket : SendOutcome::kBroken;
 }
 
-// The most that one connection sends before the others get their turn.
+// The most that one connection sends before other connections get their turn.
 constexpr std::uint64_t kTurnBytes = 512 << 10;
 
 }  // namespace layby::server

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The buffer holds a size line, the data, and what ends a chunk or the body. One fill makes
-// one chunk of all bytes that the source has, so small pieces share a chunk.
+// The buffer has room for a size line, the data, and the end of a chunk or of the body. fill()
+// makes one chunk of all bytes that the source has, so small pieces share a chunk.
 //
-// Invariants: the source is never called from its own call. The source is asked only when
+// Invariants: the source is never called inside its own functions. The source is asked only when
 // out_ is empty. With Content-Length, the last announced byte goes out only after the source
 // has said that the body is whole, and no byte beyond the announced bytes goes out.
 
@@ -91,7 +91,7 @@ bool StreamSender::fill() {
 }
 
 void StreamSender::ask() {
-  // When all announced bytes are here, the tail has room for the one byte that is too much.
+  // When the source has given all announced bytes, the tail has room for one byte too many.
   const std::size_t room = std::max<std::size_t>(kDataBytes - data_bytes_, 1);
   enter(StreamState::kAsking);
   told_ = false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sends a streamed answer: its head, and the body that a BodySource makes, framed by
-// Content-Length, in chunks (RFC 9112 section 7.1), or by the end of the connection. Asks the
-// source for bytes only when all earlier bytes are out, so at most kBufferBytes wait in
+// Content-Length, in chunks (RFC 9112 section 7.1), or by the end of the connection. The sender
+// asks the source for bytes only when all earlier bytes are out, so at most kBufferBytes wait in
 // memory. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_STREAM_SENDER_H_
@@ -37,23 +37,24 @@ class StreamSender final : private BodySource::Listener {
 
   static constexpr std::size_t kBufferBytes = 32 << 10;
 
-  // Both outlive the sender.
+  // The referenced objects outlive the sender.
   struct Context {
     ClientSocket& socket;
     const std::string& client_address;  // For the log.
   };
 
-  // `head` outlives the sender. Calls `on_more` when send() can go on after it waited for the
-  // source, perhaps inside a call of the source: `on_more` must not call or destroy the
-  // sender, but see to it that send() runs in a later turn.
+  // `head` outlives the sender. `on_more` is called when send() can go on after a wait for the
+  // source, perhaps inside a function of the source. `on_more` must not call or destroy the
+  // sender, and must arrange that send() runs in a later turn.
   StreamSender(const Context& context, std::string_view head, StreamBody body, Framing framing,
                std::function<void()> on_more);
 
-  // Sends what can be sent now. Never runs inside a call of the source.
+  // Sends what can be sent now. send() must not be called inside a function of the source.
   SendOutcome send();
 
  private:
-  // Room for the longest size line and the end of the data, and for the last chunk.
+  // The buffer has room for a size line before the data, and for a tail after the data: the end of
+  // the chunk, and the last chunk.
   static constexpr std::size_t kSizeLineBytes = 6;  // "ffff\r\n"
   static constexpr std::size_t kTailBytes = 7;      // "\r\n0\r\n\r\n"
   static constexpr std::size_t kDataBytes = kBufferBytes - kSizeLineBytes - kTailBytes;
@@ -61,14 +62,14 @@ class StreamSender final : private BodySource::Listener {
 
   void on_more() override;
 
-  // Asks the source until the buffer is full or no more bytes come, and makes out_ of them.
-  // False when the body can't be finished.
+  // Asks the source until the buffer is full or no more bytes come, then frames the bytes as out_.
+  // Returns false when the body can't be finished.
   bool fill();
   void ask();
   void fail(const Error& error);
-  // Whether the source has given all announced bytes and not yet said that these were all.
-  // They are held back: if one byte more came, the client would have taken a wrong answer for
-  // a whole one.
+  // Whether the source has given all announced bytes, but has not yet said that the body is whole.
+  // The bytes in the buffer wait until then: if the source gave one more byte, a client that has
+  // all announced bytes would take a wrong answer for a whole answer.
   bool is_held() const;
   void frame();
   void take_off(std::size_t sent_bytes);
@@ -80,13 +81,13 @@ class StreamSender final : private BodySource::Listener {
   const std::optional<std::uint64_t> length_;
   const std::function<void()> on_more_;
   StreamState state_ = StreamState::kUnasked;
-  bool told_ = false;              // on_more() came since the last read() began.
+  bool told_ = false;              // on_more() was called since the last read() began.
   std::string_view head_;          // The bytes of the head that aren't sent.
   std::string_view out_;           // The framed bytes that aren't sent; in buffer_.
   std::size_t data_bytes_ = 0;     // Bytes of the source that aren't framed; in buffer_.
   std::uint64_t given_bytes_ = 0;  // All bytes that the source has given.
   std::array<char, kBufferBytes> buffer_;
-  const std::unique_ptr<BodySource> source_;  // Last, because it knows this as its listener.
+  const std::unique_ptr<BodySource> source_;  // Last, because the source uses this listener.
 };
 
 }  // namespace layby::server

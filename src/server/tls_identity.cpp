@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The clients keep their sessions in tickets (RFC 5077, RFC 8446 section 4.6.1), so a
-// thousand sessions cost no memory here. The keys that seal the tickets go from one identity
-// to the next and end with the process.
+// Clients keep their sessions in tickets (RFC 5077, RFC 8446 section 4.6.1), so a thousand
+// sessions cost the server no memory. A new identity takes over the keys that encrypt the
+// tickets. The keys end with the process.
 
 #include "layby/server/tls_identity.h"
 
@@ -34,7 +34,8 @@ void set_rules(SSL_CTX* context) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS);
-  // A waiting connection holds no buffers. Reading ahead saves one system call per record.
+  // RELEASE_BUFFERS frees the buffers of a waiting connection. Reading ahead saves one system call
+  // for each record.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);

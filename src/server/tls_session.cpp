@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Without kTLS, one read of the file fills several records of the largest size. A record
-// that the socket has no room for stays in OpenSSL. It goes out first when the caller sends
-// the same bytes again, and callers always go on from the last byte that was taken.
+// that the socket has no room for stays in OpenSSL, and goes out first when the caller sends
+// the same bytes again. Callers always go on after the last byte that was taken.
 //
 // Invariants: nothing is sent after end_sending(). waiting_ is empty whenever send() begins,
 // and no byte of a file is counted as sent before waiting_ is out. by_kernel_ is set only
@@ -147,7 +147,7 @@ ssize_t TlsSession::send_file(int file, std::uint64_t offset, std::uint64_t leng
   if (std::exchange(full_, false)) return failure(EAGAIN);
   std::array<char, kPieceBytes> piece;
   const std::size_t ahead = waiting_.copy(piece.data(), piece.size());
-  assert(ahead < kRecordBytes);  // The head of a blob answer is small.
+  assert(ahead < kRecordBytes);  // The head of a blob answer fits into one record.
   const ssize_t n =
       ::pread(file, piece.data() + ahead, std::min<std::uint64_t>(length, piece.size() - ahead),
               static_cast<off_t>(offset));
@@ -160,7 +160,7 @@ ssize_t TlsSession::send_file(int file, std::uint64_t offset, std::uint64_t leng
     sent += static_cast<std::size_t>(taken);
   }
   waiting_.erase(0, std::min(sent, ahead));
-  if (sent <= ahead) return -1;  // With the errno of write().
+  if (sent <= ahead) return -1;  // write() has set errno.
   assert(waiting_.empty());
   full_ = sent < all.size() && errno == EAGAIN;
   return static_cast<ssize_t>(sent - ahead);
@@ -181,8 +181,8 @@ ssize_t TlsSession::send_by_kernel(int file, std::uint64_t offset, std::uint64_t
   if (SSL_want_write(ssl_.get()) && BIO_should_retry(SSL_get_wbio(ssl_.get()))) {
     return failure(EAGAIN);
   }
-  // OpenSSL has no useful error here, so the system's errno is returned. It tells a disk
-  // that fails (EIO) from a client that is gone.
+  // OpenSSL gives no useful error for SSL_sendfile, so the system's errno is returned. EIO means
+  // that the disk fails; other values mean that the client is gone.
   const int system_error = errno;
   fail();
   ERR_clear_error();

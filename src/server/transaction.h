@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of a request from the first byte of its head to the last byte of its answer. A
-// used transaction is kept for the next request of any client, because allocating and freeing
-// its parts would take a tenth of a small answer's instructions.
+// A transaction is the state of a request from the first byte of its head to the last byte of its
+// answer. One used transaction is kept for the next request of any client, because allocating
+// and freeing a transaction's parts would take a tenth of a small answer's instructions.
 
 #ifndef LAYBY_SERVER_TRANSACTION_H_
 #define LAYBY_SERVER_TRANSACTION_H_
@@ -32,9 +32,8 @@ class SpareTransaction {
     return spare_ ? std::move(spare_) : std::make_unique<Transaction>(max_head_bytes);
   }
 
-  // Destroys the request and the response. Keeps the memory for the next request, but not
-  // after a large head: otherwise many connections in turn could each grow a transaction
-  // and hold on to it.
+  // Destroys the request and the response. Keeps the transaction's memory for the next request,
+  // except after a large head, because a large head makes the transaction large for ever.
   void give_back(std::unique_ptr<Transaction> transaction) {
     assert(transaction != nullptr);
     const bool small = transaction->parser.head_bytes() <= kMostHeadBytes;
@@ -49,7 +48,7 @@ class SpareTransaction {
 
   static constexpr std::uint64_t kMostHeadBytes = 2 << 10;
 #ifdef LAYBY_SANITIZED
-  static constexpr bool kKeeps = false;  // So that sanitizers find uses of an old request.
+  static constexpr bool kKeeps = false;  // Sanitizers then find uses of an old request.
 #else
   static constexpr bool kKeeps = true;
 #endif

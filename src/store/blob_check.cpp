@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each piece is dropped from the page cache after reading, unless it was cached before: a
-// check of all blobs shouldn't displace the blobs that clients ask for.
+// A full piece whose first byte wasn't cached before is dropped from the page cache after reading:
+// a check of all blobs shouldn't displace the blobs that clients ask for.
 
 #include "store/blob_check.h"
 
@@ -32,13 +32,13 @@ bool is_cached(int fd, std::uint64_t offset) {
 
 }  // namespace
 
-// Runs on helper threads, one piece at a time; ends once.
+// Reads one blob. Helper threads read one piece after another.
 class BlobCheck::Job {
  public:
   Job(std::shared_ptr<Core> core, oci::Digest digest)
       : core_(std::move(core)), digest_(std::move(digest)), sha_(digest_.kind()) {}
 
-  // Reads the next piece and returns its bytes. Not to be called after over().
+  // Reads the next piece and returns the number of bytes read. Must not be called after the end.
   std::uint64_t read_piece();
   bool over() const { return over_; }
   CheckedBlob result() const { return {state_, size_bytes_, inode_}; }
@@ -62,7 +62,7 @@ bool BlobCheck::Job::open() {
   assert(size_bytes_ == 0);
   Result<UniqueFd> fd = core_->files.open_published(digest_);
   if (!fd) {
-    // For example too many open files: the error says nothing about the bytes.
+    // The error, for example too many open files, says nothing about the blob's bytes.
     log::error("{}", fd.error().message);
     end(BlobState::kGone, 0);
     return false;
@@ -108,7 +108,7 @@ std::uint64_t BlobCheck::Job::read_piece() {
   return size_bytes_ - from;
 }
 
-// A file that was replaced while it was read counts as gone, not as damaged.
+// A file that was replaced during the check counts as gone, not as damaged.
 std::uint64_t BlobCheck::Job::end(BlobState state, std::uint64_t read_bytes) {
   assert(!over_);
   over_ = true;

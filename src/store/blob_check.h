@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads and hashes one stored blob again, a piece at a time on the helper threads, so that
-// a large blob neither occupies a thread nor keeps a slow disk busy for long. At most one
-// piece is being read at any time. Loop thread.
+// A BlobCheck reads and hashes one stored blob again. Helper threads read the blob in pieces, so
+// that a large blob doesn't occupy a thread or a slow disk for long. A check reads at most one
+// piece at any time. A BlobCheck lives on the loop thread.
 
 #ifndef LAYBY_STORE_BLOB_CHECK_H_
 #define LAYBY_STORE_BLOB_CHECK_H_
@@ -20,7 +20,7 @@ namespace layby::store {
 enum class BlobState {
   kGood,     // The bytes match the digest.
   kDamaged,  // The bytes don't match the digest, or the disk can't read them.
-  kGone,     // The file is missing, was replaced meanwhile, or can't be opened or read now.
+  kGone,     // The file is missing, was replaced during the check, or can't be opened or read.
 };
 
 struct CheckedBlob {
@@ -31,12 +31,12 @@ struct CheckedBlob {
 
 class BlobCheck {
  public:
-  // Called after each piece of `read_bytes`: how long to wait before going on.
+  // Called after a piece of `read_bytes` was read. Returns the wait before the check continues.
   using Pace = std::function<std::chrono::milliseconds(std::uint64_t read_bytes)>;
   using Done = std::function<void(const CheckedBlob&)>;
 
-  // Calls `done` once, after the constructor has returned; `done` may destroy the check.
-  // Destroying the check earlier drops the callback.
+  // Calls `done` once, after the constructor has returned; `done` may destroy the check. Destroying
+  // the check before the call drops `done`.
   BlobCheck(std::shared_ptr<Core> core, event::Workers& workers, const oci::Digest& digest,
             Pace pace, Done done);
   ~BlobCheck();

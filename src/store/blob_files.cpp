@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plain POSIX calls with their errors. A file's name is durable after a sync of its
+// POSIX calls, with their failures as Errors. A file's name is durable after a sync of its
 // directory, and a directory's name after a sync of its parent.
 
 #include "store/blob_files.h"
@@ -30,7 +30,8 @@ struct CloseDirectory {
 };
 using DirectoryPtr = std::unique_ptr<DIR, CloseDirectory>;
 
-// O_NOATIME, since reading a blob shouldn't write its inode. Only the file's owner may use it.
+// Uses O_NOATIME, since reading a blob shouldn't write the blob's inode. Only the file's owner may
+// use O_NOATIME.
 int open_for_reading(const char* path) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOATIME);
   if (fd >= 0 || errno != EPERM) return fd;
@@ -39,7 +40,7 @@ int open_for_reading(const char* path) {
 
 constexpr std::size_t kMaxQuarantined = 16;
 
-// The digest that a file name like "sha256-9f86d0…" stands for.
+// The digest in a file name like "sha256-9f86d0…".
 std::optional<oci::Digest> digest_of_name(std::string name) {
   const auto dash = name.find('-');
   if (dash == std::string::npos) return std::nullopt;
@@ -166,7 +167,7 @@ Status BlobFiles::sync_published_name(const oci::Digest& digest) {
   return sync_directory(shelf_path(digest));
 }
 
-// Syncs the shelf's name once a run, even if an earlier run made the folder, and again
+// The name of a shelf is synced once a run, even if an earlier run made the folder, and again
 // whenever the folder is made anew.
 Status BlobFiles::make_shelf(const oci::Digest& digest) {
   const std::string path = shelf_path(digest);
@@ -200,7 +201,7 @@ Status BlobFiles::sync_shelves(const std::vector<oci::Digest>& digests) const {
   std::set<std::string> shelves;
   for (const oci::Digest& digest : digests) shelves.insert(shelf_path(digest));
   for (const std::string& shelf : shelves) {
-    if (::access(shelf.c_str(), F_OK) != 0) continue;  // A missing shelf holds no names.
+    if (::access(shelf.c_str(), F_OK) != 0) continue;  // A missing shelf needs no sync.
     if (Status synced = sync_directory(shelf); !synced) return synced;
   }
   return {};
@@ -211,7 +212,7 @@ Status BlobFiles::remove_partial(const oci::Digest& digest) {
   const auto info = look_at(path);
   if (Status gone = remove_file(path); !gone) return gone;
   if (!info) return {};
-  // Clamped: the bytes of a file that others put there were never added.
+  // The difference stops at 0: a file that another program put into partial/ was never added.
   const auto size = static_cast<std::uint64_t>(info->st_size);
   std::uint64_t sum = partial_bytes_;
   while (!partial_bytes_.compare_exchange_weak(sum, sum - std::min(sum, size))) {

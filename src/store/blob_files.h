@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The blob files: published files are in blobs/, half-written files in partial/, damaged
-// files in quarantine/. A file gets its name in blobs/ only after its bytes are verified and
-// durable. Its name in partial/ is removed only after the index has committed the blob, so
-// a start finds every interrupted publishing by listing partial/. Callers do the work on one
-// digest in order (the store's lanes see to that). Every call on files may block; after the
-// start, the loop thread makes only one of them, open_published().
+// The blob files: published files are in blobs/, half-written files in partial/, damaged files in
+// quarantine/. A file gets its name in blobs/ only after its bytes are verified and durable. The
+// file's name in partial/ is removed only after the index has committed the blob, so a start finds
+// every interrupted publishing by listing partial/. Callers do the work on one digest in order, in
+// the digest's lane. Every call on files may block; after the start, open_published() is the only
+// such call on the loop thread.
 
 #ifndef LAYBY_STORE_BLOB_FILES_H_
 #define LAYBY_STORE_BLOB_FILES_H_
@@ -27,7 +27,7 @@
 
 namespace layby::store {
 
-// The system calls of publishing. Tests replace them, since a sound disk doesn't fail.
+// The system calls of publishing. Tests replace these calls with failing ones.
 struct DiskCalls {
   int (*sync_data)(int fd);
   int (*sync_directory)(int fd);
@@ -66,38 +66,40 @@ class BlobFiles {
 
   // An empty UniqueFd when the file is missing.
   Result<UniqueFd> open_published(const oci::Digest& digest) const;
-  // For reading and writing. Creates a missing file.
+  // Opens the file for reading and writing. Creates a missing file.
   Result<UniqueFd> open_partial(const oci::Digest& digest) const;
 
   Status sync_data(int fd, const std::string& path) const;
-  // Links the partial file to its published name as well; durable when Ok.
+  // Gives the partial file its published name as a second name. The name is durable when Ok is
+  // returned.
   Status publish(const oci::Digest& digest);
-  // Moves a published file to quarantine/, which keeps the last few. Does nothing when the
-  // published file has another inode or is missing.
+  // Moves a published file to quarantine/, and deletes the oldest files there beyond 16. Does
+  // nothing when the published file has another inode or is missing.
   Status quarantine(const oci::Digest& digest, std::uint64_t inode) const;
-  // Makes sure that the name of a published file is durable.
+  // Makes the name of a published file durable.
   Status sync_published_name(const oci::Digest& digest);
 
-  // Ok if the file is missing.
+  // Both removals return Ok if the file is missing.
   Status remove_published(const oci::Digest& digest) const;
   Status remove_partial(const oci::Digest& digest);
   // Makes the deletion of published files durable.
   Status sync_shelves(const std::vector<oci::Digest>& digests) const;
-  // Does nothing if somebody wrote to the file at `before` or later. The published name of
-  // the same file is removed too, unless `indexed`.
+  // Does nothing if somebody wrote to the file at `before` or later. If `indexed` is false, the
+  // file's published name, if any, is removed too.
   Status remove_partial_older_than(const oci::Digest& digest, WallTime before, bool indexed);
 
-  // All partial files. Deletes other files in partial/ that were last written before
+  // Returns all partial files. Deletes the other files in partial/ that were last written before
   // `before`.
   std::vector<PartialFile> list_partials(WallTime before) const;
-  // The digests of the files in one shelf of blobs/: `number` (0 to kShelves - 1) is the
-  // first byte of the digests.
+  // Returns the digests of the files in one shelf, a folder in blobs/<algorithm>/. `number` (0 to
+  // kShelves - 1) is the first byte of the shelf's digests.
   static constexpr int kShelves = 256;
   std::vector<oci::Digest> list_shelf(ShaKind kind, int number) const;
   // Deletes all files in quarantine/.
   void clear_quarantine() const;
 
-  // Bytes of all partial files. Writers add the bytes they write; deleting subtracts.
+  // The bytes of all partial files. Writers add the bytes that they write; removing a partial name
+  // subtracts the file's size.
   std::atomic<std::uint64_t>& partial_bytes() { return partial_bytes_; }
 
  private:

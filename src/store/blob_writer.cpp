@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The jobs are: open, write a few blocks at a time, then verify, publish and commit. The
-// first failure ends the writing and is reported once. Only a failure of the disk before
-// verifying doesn't end it: the later bytes go to memory.
+// The jobs are: open, write a few blocks at a time, then verify, publish and commit. A failure of
+// the disk before verifying sends the later bytes to memory, and the writing goes on. Any other
+// failure ends the writing and is reported once.
 
 #include "store/blob_writer.h"
 
@@ -18,7 +18,7 @@
 namespace layby::store {
 namespace {
 
-// Blocks that one blob writes before its helper thread turns to other work.
+// The number of blocks of one blob that a helper thread writes before turning to other work.
 constexpr int kTurnBlocks = 8;
 
 }  // namespace
@@ -35,7 +35,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
         file_(core_->files, digest, indexed_bytes, stopped_) {}
   ~Jobs();
 
-  // These five are called on the loop thread.
+  // The loop thread calls these five functions.
   void open() { submit(&Jobs::run_open); }
   void append(std::string_view bytes) {
     if (queue_.push(bytes)) submit(&Jobs::run_write);
@@ -62,7 +62,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   const std::shared_ptr<Core> core_;
   const std::shared_ptr<DigestLane> lane_;
   const oci::Digest digest_;
-  // The writer is used on the loop thread only, and only while it lives.
+  // Jobs use the writer on the loop thread only, and only while the writer lives.
   DiskBlobWriter& writer_;
   const Lifetime::Watch watch_;
   std::atomic<bool> stopped_ = false;
@@ -110,7 +110,7 @@ void DiskBlobWriter::Jobs::run_write() {
 bool DiskBlobWriter::Jobs::write_next() {
   std::optional<WriteQueue::Block> block = queue_.pop();
   if (!block || failed_ || stopped_) return false;
-  assert(users_ != nullptr);  // run_open() came before, or stopped_ is set.
+  assert(users_ != nullptr);  // run_open() has run, since stopped_ isn't set.
   const std::uint64_t before = file_.size_bytes();
   const std::uint64_t on_disk_before = file_.disk_bytes_written();
   Status written = write(block->bytes());
@@ -136,7 +136,8 @@ Status DiskBlobWriter::Jobs::write(std::string_view bytes) {
   return file_.write(bytes);
 }
 
-// Reports on_unkept() before on_written() reports any byte that is in memory.
+// Called before tell() of a written block, so that on_unkept() precedes the on_written() of the
+// first byte in memory.
 void DiskBlobWriter::Jobs::tell_unkept() {
   if (!file_.tail() || unkept_told_) return;
   unkept_told_ = true;
@@ -148,8 +149,8 @@ void DiskBlobWriter::Jobs::tell_unkept() {
 
 // After the digest has matched, publishing runs to its end even if the writer is destroyed.
 void DiskBlobWriter::Jobs::run_finish(WallTime now) {
-  // A run_write() that ran out of its turn is queued after this job, so the rest of the
-  // bytes is written here.
+  // A run_write() that has used up its turn is queued after this job, so this job writes the
+  // remaining bytes.
   while (write_next()) {
   }
   if (failed_ || stopped_) return;
@@ -164,7 +165,7 @@ void DiskBlobWriter::Jobs::run_finish(WallTime now) {
 void DiskBlobWriter::Jobs::commit(WallTime now) {
   assert(!file_.tail());
   const BlobRecord record{file_.size_bytes(), now};
-  // The entry keeps this object, and so the lane, alive: a later writer uses the same lane.
+  // The entry keeps this object and its lane alive, so that a later writer uses the same lane.
   CommitQueue::Entry entry;
   entry.write = [self = shared_from_this(), record](WriteTxn& txn) {
     return self->put_record(txn, record);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes one blob. DiskBlobWriter lives on the loop thread and belongs to the caller. Its
-// Jobs run one at a time in the digest's lane and may outlive the writer. Jobs report by
-// posting to the loop; a report to a destroyed writer is dropped. Invariants: on_ready()
-// comes first, and queued_bytes_ are exactly the appended bytes that on_block() has not
-// reported.
+// A DiskBlobWriter writes one blob. It lives on the loop thread and belongs to the caller. The
+// writer's Jobs run one at a time in the digest's lane and may outlive the writer. Jobs report by
+// posting to the loop; a report to a destroyed writer is dropped. Invariants: on_ready() comes
+// first, and queued_bytes_ are exactly the appended bytes that on_block() has not reported.
 
 #ifndef LAYBY_STORE_BLOB_WRITER_H_
 #define LAYBY_STORE_BLOB_WRITER_H_
@@ -26,7 +25,7 @@ namespace layby::store {
 
 class DiskBlobWriter final : public cache::BlobWriter {
  public:
-  // `indexed_bytes` is the blob's size in the index, empty when the index doesn't know it.
+  // `indexed_bytes` is the blob's size in the index; nullopt when the index doesn't know the blob.
   DiskBlobWriter(std::shared_ptr<Core> core, std::shared_ptr<DigestLane> lane,
                  const oci::Digest& digest, std::optional<std::uint64_t> indexed_bytes,
                  const Clock& clock, cache::BlobWriterEvents& events);
@@ -50,7 +49,7 @@ class DiskBlobWriter final : public cache::BlobWriter {
   const Clock& clock_;
   std::shared_ptr<GrowingFile> file_;
   std::uint64_t queued_bytes_ = 0;
-  const Lifetime life_;  // Declared before jobs_, which watch it.
+  const Lifetime life_;  // Declared before jobs_, which get a watch on life_.
   const std::shared_ptr<Jobs> jobs_;
 };
 

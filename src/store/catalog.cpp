@@ -45,7 +45,7 @@ class Listing {
   const Txn& txn_;
   const TouchMap& touches_;
   std::vector<Entry> entries_;
-  std::set<cache::TagKey> names_;  // The tags of entries_.
+  std::set<cache::TagKey> names_;  // The tags of the images in entries_.
   std::vector<cache::TagKey> waiting_pins_;
   std::map<oci::Digest, Blob> blobs_;
 };
@@ -114,7 +114,7 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   return {};
 }
 
-// Lists a pin by digest as an image when its manifest is stored.
+// Lists a pin whose tag is a digest as an image, if the manifest is stored.
 Status Listing::add_pin(const cache::TagKey& key) {
   const auto digest = oci::Digest::parse(key.tag);
   if (!digest || names_.contains(key)) return {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The list of cached images, read in one transaction. Reads all tags and parses their
+// Lists the cached images from one transaction. read_catalog() reads all tags and parses their
 // manifests, so only helper threads call it.
 
 #ifndef LAYBY_STORE_CATALOG_H_
@@ -11,7 +11,7 @@
 
 namespace layby::store {
 
-// `touches` are uses that aren't written to the index yet.
+// `touches` are the uses that aren't written to the index yet.
 Result<cache::Catalog> read_catalog(const Txn& txn, const Counts& counts, const TouchMap& touches);
 
 }  // namespace layby::store

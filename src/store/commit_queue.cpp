@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each run() commits all entries that are waiting when it begins.
+// Each run() commits all entries that are waiting when the run() begins.
 
 #include "store/commit_queue.h"
 
@@ -48,7 +48,8 @@ void CommitQueue::run() {
   }
   for (Entry& entry : batch) {
     if (entry.result.ok() && entry.committed) entry.committed();
-    // Released now, so that lanes and files they hold don't wait for the loop's next turn.
+    // Cleared now, so that the lanes and files that the callbacks own are released before the
+    // loop's next turn.
     entry.write = nullptr;
     entry.committed = nullptr;
   }
@@ -70,7 +71,7 @@ void CommitQueue::recover_if_needed() {
   if (on_recovered_) loop_.post(on_recovered_);
 }
 
-// After a failed batch: commits each entry alone, so that only the faulty entry fails.
+// Called after a batch has failed. Commits each entry alone, so that only the faulty entry fails.
 void CommitQueue::commit_each(Batch& batch) {
   for (Entry& entry : batch) {
     entry.result = commit({&entry, 1});

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes to the index, in order and in batches: all writes that queued up during one commit
-// share the next commit and its single sync. A failing write fails alone. An index that
-// reports damage is opened again here, between two commits. Held by shared_ptr, since work
-// in the queue's lane outlives the store. Invariant: one run() is in the lane while waiting_
-// is not empty.
+// The queue of writes to the index. The queue commits in order and in batches: all writes that were
+// queued during one commit share the next commit and its single sync. A failing write doesn't fail
+// the other writes of its batch. Between two commits, the queue opens an index that reports damage
+// again. A shared_ptr owns the queue, since work in its lane outlives the store. Invariant: exactly
+// one run() is in the lane while waiting_ is not empty.
 
 #ifndef LAYBY_STORE_COMMIT_QUEUE_H_
 #define LAYBY_STORE_COMMIT_QUEUE_H_
@@ -30,22 +30,23 @@ class CommitQueue : public std::enable_shared_from_this<CommitQueue> {
   using Done = std::function<void(Status)>;
 
   struct Entry {
-    Write write;                      // Runs on a helper, at most twice.
-    std::function<void()> committed;  // Runs on the helper after a durable commit.
-    Done done;                        // Runs once on the loop, last.
+    Write write;                      // Runs on a helper thread, at most twice.
+    std::function<void()> committed;  // Runs on the helper thread after a durable commit.
+    Done done;                        // Runs once on the loop thread, last.
     Status result;
   };
 
   CommitQueue(std::unique_ptr<Index> index, event::Lane lane, event::Loop& loop,
               Counters& counters);
 
-  // From any thread. `committed` and `done` may be empty.
+  // May be called from any thread. `committed` and `done` may be empty.
   void add(Entry entry);
   void add(Write write, Done done) { add({std::move(write), nullptr, std::move(done), {}}); }
 
   // Queues the reopening of a damaged index.
   void recover();
-  // Called on the loop thread after each recovery. Set once, before the first add().
+  // `call` runs on the loop thread after each successful recovery. Set `call` once, before the
+  // first add().
   void on_recovered(std::function<void()> call) {
     assert(!on_recovered_);
     on_recovered_ = std::move(call);

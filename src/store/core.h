@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of a store that work on the helper threads uses. Work holds the Core by
-// shared_ptr, so the folder stays locked and the index open until the last work is done,
-// even after the store is destroyed.
+// The part of a store that work on the helper threads uses. Each piece of work owns the Core by
+// shared_ptr, so the folder stays locked and the index stays open until the last work is done, even
+// after the store is destroyed.
 
 #ifndef LAYBY_STORE_CORE_H_
 #define LAYBY_STORE_CORE_H_
@@ -36,17 +36,18 @@ class Core {
 
  public:
   BlobFiles files;
-  // Both are set once, in DiskStore::open().
+  // DiskStore::open() sets these two members once.
   std::shared_ptr<CommitQueue> commits;
   bool private_after_rebuild = false;
-  // During a rebuild: the grants are lost, so any content may be private.
+  // True during a rebuild with private_after_rebuild: the grants are lost, so any content may be
+  // private.
   bool anything_may_be_private() const {
     assert(commits);
     return private_after_rebuild && commits->index().needs_rebuild();
   }
   event::Loop& loop;
   Counters& counters;
-  events::Events& events;  // For the loop thread alone.
+  events::Events& events;  // Used on the loop thread only.
 };
 
 }  // namespace layby::store

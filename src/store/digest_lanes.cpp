@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lanes are few: one for each digest with work under way. So each get() can drop all ended
-// lanes.
+// There are few lanes, about one for each digest with work under way, so each get() can drop all
+// ended lanes.
 
 #include "store/digest_lanes.h"
 

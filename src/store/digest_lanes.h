@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One lane for each digest that has work or users: all file work on a digest runs in order.
-// Invariant: a digest never has two lanes at a time. Loop thread.
+// Each digest with work or users has one lane, in which all file work on the digest runs in order.
+// Invariant: a digest has at most one lane at a time. DigestLanes live on the loop thread.
 
 #ifndef LAYBY_STORE_DIGEST_LANES_H_
 #define LAYBY_STORE_DIGEST_LANES_H_
@@ -21,8 +21,8 @@ namespace layby::store {
 struct DigestLane {
   explicit DigestLane(event::Lane made) : lane(std::move(made)) {}
   event::Lane lane;
-  // Writers that have the partial file, or the published file, open. A file with users must
-  // stay in its place, even if no bytes are coming.
+  // The numbers of writers that have the partial file open, and the published file. A file with
+  // users must stay in its place, even if no bytes are coming.
   std::atomic<int> partial_users = 0;
   std::atomic<int> published_users = 0;
   Grants grants;
@@ -30,14 +30,14 @@ struct DigestLane {
 
 class DigestLanes {
  public:
-  // The workers outlive this.
   explicit DigestLanes(event::Workers& workers) : workers_(workers) {}
   DigestLanes(const DigestLanes&) = delete;
   DigestLanes& operator=(const DigestLanes&) = delete;
 
-  // The digest's lane, made if there is none. The lane lives as long as somebody holds it.
+  // Returns the digest's lane; makes the lane if there is none. A lane lives as long as a
+  // shared_ptr owns it.
   std::shared_ptr<DigestLane> get(const oci::Digest& digest);
-  // Null when the digest has no lane.
+  // Returns null when the digest has no lane.
   std::shared_ptr<DigestLane> find(const oci::Digest& digest) const;
 
  private:

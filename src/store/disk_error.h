@@ -12,7 +12,7 @@
 
 namespace layby::store {
 
-// kNoSpace for a full disk or quota, else kIo. A missing file is kIo too, not kNotFound:
+// The code is kNoSpace for a full disk or quota, else kIo. A missing file gives kIo, not kNotFound:
 // callers ask only for files that should exist.
 Error disk_error(const std::string& what, const std::string& path, int errno_value);
 

@@ -23,8 +23,8 @@ struct DiskSpace::Answer {
   Space space;
   std::uint64_t written_before = 0;
 
-  // Read before statvfs: bytes that are written meanwhile are subtracted twice at worst. It
-  // is better to report too little room than too much.
+  // The counter is read before statvfs, so bytes written in between may be subtracted twice: too
+  // little reported room is better than too much.
   static Answer ask(const std::string& path, const Counters& counters) {
     const std::uint64_t written = counters.store_bytes_written;
     struct statvfs info {};
@@ -68,7 +68,7 @@ void DiskSpace::refresh(std::function<void()> then) {
   });
   workers_.submit(
       [path = path_, &loop = loop_, &counters = counters_, report = std::move(report)]() mutable {
-        // Moved on: the objects that `then` holds must be destroyed on the loop thread.
+        // Moved, not copied: the objects that `then` holds must be destroyed on the loop thread.
         loop.post([answer = Answer::ask(path, counters), report = std::move(report)]() mutable {
           report(answer);
         });

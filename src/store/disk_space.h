@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much room the disk has: an answer of the file system that is at most a few seconds
-// old, minus the bytes written since. get() never waits; when the answer is old, a helper
-// thread asks the file system again. Loop thread.
+// The free space on the disk: the file system's last answer, minus the blob bytes written after it.
+// get() never waits: if the last answer is older than two seconds, get() still uses this answer,
+// and a helper thread asks the file system again. A DiskSpace lives on the loop thread.
 
 #ifndef LAYBY_STORE_DISK_SPACE_H_
 #define LAYBY_STORE_DISK_SPACE_H_
@@ -26,11 +26,12 @@ struct Space {
 
 class DiskSpace {
  public:
-  // Asks the file system and waits for the answer. The loop and the workers outlive this.
+  // Asks the file system and waits for the answer.
   DiskSpace(std::string path, event::Loop& loop, event::Workers& workers, const Clock& clock,
             const Counters& counters);
   Space get();
-  // Asks the file system now; calls `then` on the loop when get() returns the answer.
+  // Asks the file system now. Calls `then` on the loop thread after the answer, or the failure, has
+  // come; then get() uses the new answer.
   void refresh(std::function<void()> then);
 
  private:
@@ -44,7 +45,7 @@ class DiskSpace {
   const Clock& clock_;
   const Counters& counters_;
   Space space_;
-  std::uint64_t written_before_ = 0;  // The bytes written when space_ was asked for.
+  std::uint64_t written_before_ = 0;  // store_bytes_written when the file system was asked.
   SteadyTime asked_at_;
   bool asking_ = false;
   Lifetime life_;

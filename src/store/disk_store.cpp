@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opens the folder in order (lock, folders, index, leftovers of a crash), and implements the
-// store's calls over index, files and writers. Damaged records and files are dropped, so that
-// they are fetched again. Invariant: a callback of a job never runs after the store is
-// destroyed (life_).
+// store's calls over index, files and writers. A damaged record counts as absent and a damaged file
+// is dropped, so that the content is fetched again. Invariant: no callback of a job runs after the
+// store is destroyed (life_).
 
 #include "layby/store/disk_store.h"
 
@@ -32,11 +32,11 @@
 namespace layby::store {
 namespace {
 
-// Writing uses wears the disk, and losing an unwritten use costs only a place in the order
-// of eviction.
+// The time for which uses of content stay in RAM. Each write of uses wears the disk; the loss of
+// unwritten uses only changes the order of eviction.
 constexpr std::chrono::hours kTouchesStay{6};
 
-// Entries of closed files stay in open_ until it has this many entries.
+// Entries of closed files stay in open_ until open_ has this many entries.
 constexpr std::size_t kOpenBeforePurge = 256;
 
 }  // namespace
@@ -97,7 +97,7 @@ void DiskStore::on_failed_lookup(const std::string& what, const Error& error) co
   if (core_->commits->index().needs_recovery()) core_->commits->recover();
 }
 
-// A record that can't be read counts as absent; the caller then fetches it.
+// A record that can't be read counts as absent, so the caller fetches the content.
 template <typename T>
 std::optional<T> DiskStore::answer(Result<std::optional<T>> found, const std::string& what) const {
   if (found.ok()) return *std::move(found);
@@ -144,8 +144,8 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
   return cache::StoredBlob{std::move(file), record->size_bytes};
 }
 
-// Runs in the digest's lane, so that it can't interfere with a writer that publishes. Checks
-// the file again there, since a writer may have published the blob after the lookup.
+// The work runs in the digest's lane, so that it can't interfere with a writer that publishes. The
+// work checks the file again, since a writer may have published the blob after the lookup.
 void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes) {
   const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
   lane->lane.submit([core = core_, lane, digest, expected_bytes] {
@@ -221,7 +221,7 @@ std::unique_ptr<cache::BlobWriter> DiskStore::write_blob(const oci::Digest& dige
                                           clock_, events);
 }
 
-// Posted, so that a writer that is made right after the start comes first.
+// The deletion is posted, so that writers made right after the start come first.
 void DiskStore::delete_left_partials(std::chrono::hours keep_for) {
   const WallTime before = clock_.wall_now() - keep_for;
   core_->loop.post(life_.guard([this, before, left = settle_partials(*core_, before)] {
@@ -239,8 +239,8 @@ void DiskStore::revoke_open(const oci::Digest& digest) {
   if (const auto file = open->second.lock()) file->revoke();
 }
 
-// Readers of the damaged file are cut off before they send more of it. The index forgets
-// the blob before its file moves away, so that nobody opens the blob in between.
+// Readers of the damaged file are cut off before they send more bytes. The record is erased before
+// the file moves away, so that nobody opens the blob in between.
 void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
                           std::function<void()> then) {
   count(core_->counters.damaged_blobs);
@@ -255,8 +255,8 @@ void DiskStore::set_aside(const oci::Digest& digest, std::uint64_t inode,
         return txn.trash_blob(digest);
       },
       while_alive([this, digest, inode, user, then = std::move(then)](const Status&) {
-        revoke_open(digest);  // A reader may have opened it before the index forgot it.
-        // If the commit failed, the record is now of a missing file, and open_blob() drops it.
+        revoke_open(digest);  // A reader may have opened the blob before the commit.
+        // After a failed commit the record stays without a file, and open_blob() drops the record.
         move_away(digest, inode, [this, digest, user, then] {
           forget_trash(core_, workers_, *lanes_, {digest});
           if (on_damaged_) on_damaged_(digest, *user);
@@ -273,7 +273,7 @@ void DiskStore::move_away(const oci::Digest& digest, std::uint64_t inode,
         if (Status moved = core->files.quarantine(digest, inode); !moved) {
           log::error("{}", moved.error().message);
         }
-        // Moved on: the objects that `then` holds must be destroyed on the loop thread.
+        // Moved, not copied: the objects that `then` holds must be destroyed on the loop thread.
         core->loop.post(std::move(then));
       });
 }
@@ -372,7 +372,7 @@ void DiskStore::list_images(cache::Given<cache::Catalog> done) {
         Result<ReadTxn> txn = index.snapshot();
         auto catalog =
             txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
-        // Moved on: the objects that `done` holds must be destroyed on the loop thread.
+        // Moved, not copied: the objects that `done` holds must be destroyed on the loop thread.
         core->loop.post([catalog = std::move(catalog), done = std::move(done)]() mutable {
           done(std::move(catalog));
         });

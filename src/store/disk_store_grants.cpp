@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which repositories may serve private content. A grant holds from the call of grant() on:
-// the digest's lane keeps it until the index has committed it, and grant_state() looks at the
-// lane first. Access that can't be looked up counts as kUnknown.
+// Grants say which repositories may serve private content. A grant is valid from the call of
+// grant() on: the digest's lane stores the grant until the index has committed it, and
+// grant_state() looks at the lane first. A failed lookup gives kUnknown.
 
 #include <utility>
 
@@ -39,8 +39,8 @@ cache::GrantState DiskStore::indexed_grant_state(const oci::Digest& digest,
   return lost ? cache::GrantState::kUnknown : access;
 }
 
-// Each grant is written, even if an equal grant was written before: an eviction between the
-// two may erase the earlier grant.
+// Each grant is written, even if an equal grant was written before: an eviction may erase the
+// earlier grant before the later grant is written.
 void DiskStore::grant(const oci::Digest& digest, const cache::RepositoryKey& repository) {
   const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
   lane->grants.add(repository);

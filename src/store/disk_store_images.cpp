@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Questions about whole images. A helper reads all of the answer from one snapshot of the
+// Answers questions about whole images. A helper thread reads each answer from one snapshot of the
 // index.
 
 #include <utility>
@@ -12,8 +12,9 @@
 namespace layby::store {
 namespace {
 
-// Remembers that the index can't be read. A damaged record counts as missing content, so that
-// the content is fetched again and its record is written anew.
+// Looks content up in one transaction. status() tells whether the index could be read. A damaged
+// record counts as missing content, so that the content is fetched again and its record is written
+// anew.
 class SnapshotLookup final : public cache::ContentLookup {
  public:
   explicit SnapshotLookup(const ReadTxn& txn) : txn_(txn) {}
@@ -56,7 +57,7 @@ Handle DiskStore::find_parts(const oci::Digest& root, const cache::PlatformChoic
   auto asker = std::make_unique<Droppable<Result<cache::ImageParts>>>(std::move(done));
   workers_.submit_long([core = core_, root, choice, give = life_.guard(asker->call())]() mutable {
     auto parts = read_parts(core->commits->index(), root, choice);
-    // Moved on: the objects that `give` holds must be destroyed on the loop thread.
+    // Moved, not copied: the objects that `give` holds must be destroyed on the loop thread.
     core->loop.post([parts = std::move(parts), give = std::move(give)]() mutable { give(parts); });
   });
   return asker;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A batch is one write at the end of the newer file. A line that a crash cut off is
-// completed by the next batch's first line end, and left out when it is read.
+// A batch is appended to the newer file in one write. A crash may cut off the last line: the next
+// batch then ends this line, and read() skips the line.
 
 #include "layby/store/event_journal.h"
 
@@ -23,7 +23,7 @@ namespace layby::store {
 namespace {
 
 constexpr std::chrono::minutes kWriteAfter{1};
-// What is read of one file, however large someone made it.
+// A journal file larger than this is not read at all.
 constexpr std::uint64_t kMaxReadBytes = 16 << 20;
 
 std::string folder_of(const std::string& data_dir) { return data_dir + "/events"; }
@@ -35,7 +35,7 @@ struct JournalFile {
   std::uint64_t size_bytes = 0;
 };
 
-// Never waits: whatever stands at the path, only a regular file is opened.
+// Opens regular files only. Never waits, even if the path names a FIFO.
 Result<JournalFile> open_file(const std::string& path, int flags) {
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640));
   struct stat info {};
@@ -77,7 +77,7 @@ void read_records(const std::string& path, std::vector<events::Record>& records)
 struct EventJournal::Files {
   const std::string folder;
   const std::uint64_t max_file_bytes;
-  bool failing = false;  // Told once, until a write succeeds.
+  bool failing = false;  // The last write failed, and the log says so.
 
   Status append(const std::string& lines) {
     if (Status made = make_directories(folder); !made) return made;
@@ -115,7 +115,7 @@ EventJournal::~EventJournal() {
 }
 
 void EventJournal::append(const events::Record& record) {
-  // A batch begins with a line end, since a crash may have cut off the line before it.
+  // A batch begins with a line end, since a crash may have cut off the file's last line.
   if (lines_.empty()) lines_ += '\n';
   lines_ += events::to_json(record);
   lines_ += '\n';

@@ -15,10 +15,10 @@ namespace {
 
 struct Candidate {
   Ranked ranked;
-  std::optional<UsageRecord> usage;  // None: no usage record names this rank.
+  std::optional<UsageRecord> usage;  // nullopt: no usage record names this rank.
 };
 
-// The size from the content's own record; nullopt when that is missing or damaged too.
+// The size in the record of the blob or manifest; nullopt when this record is missing or damaged.
 std::optional<std::uint64_t> recorded_size(const WriteTxn& txn, const Content& content) {
   if (content.kind == ContentKind::kManifest) {
     const auto manifest = txn.find_manifest(content.digest);
@@ -30,8 +30,8 @@ std::optional<std::uint64_t> recorded_size(const WriteTxn& txn, const Content& c
   return (*blob)->size_bytes;
 }
 
-// The content's usage. A damaged usage record is made up for, so that its content can be
-// evicted: it counts as unused since the beginning, and `rank` counts as its rank.
+// The content's usage. Content with a damaged usage record counts as last used in 1970 and gets the
+// rank `rank`, so that the content can be evicted.
 Result<std::optional<UsageRecord>> find_usage(const WriteTxn& txn, const Content& content,
                                               std::uint64_t rank) {
   Result<std::optional<UsageRecord>> usage = txn.find_usage(content);
@@ -52,9 +52,9 @@ Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes
   return txn.trash_blob(content.digest);
 }
 
-// The lowest ranks that may be evicted, enough for the order. Recently used content is
-// chosen only when `used_too`. Sets `all` when every rank was looked at and the order still
-// isn't met.
+// Chooses the lowest ranks that may be evicted, until they meet the order. Recently used content is
+// chosen only if `used_too` is set. Sets `all` if the order isn't met after every rank was looked
+// at.
 Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& order,
                                       const std::set<Content>& pinned, bool used_too, bool& all) {
   std::vector<Candidate> chosen;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Takes content out of the index to make room: the lowest ranks first, or one image. Each
-// call works in one transaction; the caller deletes the files afterwards. Helper threads.
+// Evictions take content out of the index to make room: the lowest ranks first, or one image. Each
+// call works in one transaction; the caller deletes the files afterwards. Helper threads make the
+// calls.
 
 #ifndef LAYBY_STORE_EVICTION_H_
 #define LAYBY_STORE_EVICTION_H_
@@ -16,8 +17,8 @@ namespace layby::store {
 
 struct EvictionOrder {
   std::uint64_t bytes = 0;      // Free at least this many, if possible.
-  std::set<oci::Digest> spare;  // Blobs that are being read: they stay.
-  WallTime used_since;          // Content used after this goes only when nothing else is left.
+  std::set<oci::Digest> spare;  // Blobs that must stay, since they are being read.
+  WallTime used_since;          // Content used later is evicted last, when nothing else is left.
 };
 
 // The content that left the index.
@@ -28,12 +29,13 @@ struct Evicted {
   bool all = false;  // Nothing more may be evicted.
 };
 
-// Evicts at most kEvictionStep objects. Call it again while more is needed and `all` isn't set.
+// Evicts at most kEvictionStep objects. Call evict_lowest() again while more is needed and `all`
+// isn't set.
 inline constexpr std::size_t kEvictionStep = 256;
 Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order);
 
-// Evicts the tag, and the content of its image that no other tag and no pin needs. kNotFound
-// when the tag isn't cached, kDenied when it is pinned.
+// Evicts the tag, and the content of its image that no other tag and no pin needs. Returns
+// kNotFound when the tag isn't cached, and kDenied when the tag is pinned.
 Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key);
 
 }  // namespace layby::store

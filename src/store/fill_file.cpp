@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes and hashes bytes in the same pass, while they are in the CPU's cache.
+// Each portion of bytes is written and hashed in one pass, while the bytes are in the CPU's cache.
 
 #include "store/fill_file.h"
 
@@ -21,7 +21,7 @@ namespace layby::store {
 namespace {
 
 constexpr std::size_t kReadBytes = 256 * 1024;
-// Small enough that the final sync is short, large enough for long writes.
+// The writeback interval: short enough for a quick final sync, long enough for long writes.
 constexpr std::uint64_t kWritebackBytes = 8 << 20;
 
 }  // namespace
@@ -34,7 +34,7 @@ FillFile::FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint
       stopped_(stopped),
       sha_(digest_.kind()) {}
 
-// If the disk fails, the blob goes to memory, so that its clients still get it.
+// If the disk fails, the blob goes to memory, so that the clients still get the blob.
 Status FillFile::open() {
   assert(!file_ && !tail_ && size_bytes_ == 0);
   Status opened = open_on_disk();
@@ -113,8 +113,8 @@ Status FillFile::write(std::string_view bytes) {
   return {};
 }
 
-// Removes the written bytes from the front of `bytes`. Size and hash match the file even
-// when the disk takes only a part.
+// Removes the written bytes from the front of `bytes`. Size and hash match the file even when the
+// disk takes only a part of `bytes`.
 Status FillFile::write_to_disk(std::string_view& bytes) {
   assert(file_ && !tail_ && place_ == Place::kPartial);
   while (!bytes.empty()) {
@@ -146,7 +146,7 @@ bool FillFile::is_whole() const {
   return size_bytes_ > 0 && !tail_ && sha_.hex_so_far() == digest_.hex();
 }
 
-// Only a hint to the kernel: publish() finds errors when it syncs.
+// The call is only a hint to the kernel; the sync in publish() finds errors.
 void FillFile::start_writeback() {
   assert(writeback_bytes_ <= size_bytes_);
   if (size_bytes_ - writeback_bytes_ < kWritebackBytes) return;
@@ -178,7 +178,8 @@ Status FillFile::publish() {
   return files_.publish(digest_);
 }
 
-// Also for a file that open() found in blobs/: an earlier fill may have left its partial name.
+// Called also for a file that open() found in blobs/: an earlier fill may have left the file's
+// partial name.
 void FillFile::settle() {
   if (Status removed = files_.remove_partial(digest_); !removed) {
     log::warn("{}", removed.error().message);

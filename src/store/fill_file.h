@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file of one fill. The steps are open, write, verify, publish, settle: blocking calls,
-// made in this order, on helper threads. If the blob's file is in blobs/ already, its bytes
-// count as kept; they are hashed in place unless the index knows the file with this size.
-// When the disk takes no more, later bytes go to memory, and verify() is the last step.
-// Invariants: size_bytes_ and sha_ cover the same bytes unless the file is indexed, and
-// tail_, once set, stays.
+// The file of one fill. Helper threads make the blocking calls open, write, verify, publish and
+// settle in this order. If the blob's file is in blobs/ already, the file's bytes count as kept;
+// open() hashes these bytes unless the index knows the file with this size. When the disk takes no
+// more bytes, later bytes go to memory, and verify() is the last step. Invariants: size_bytes_ and
+// sha_ cover the same bytes unless the file is indexed, and tail_ never changes after it was set.
 
 #ifndef LAYBY_STORE_FILL_FILE_H_
 #define LAYBY_STORE_FILL_FILE_H_
@@ -31,33 +30,33 @@ class FillFile {
   FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint64_t> indexed_bytes,
            const std::atomic<bool>& stopped);
 
-  // Once. On an error of the disk the blob isn't kept: all its bytes go to memory.
+  // Called once. On an error of the disk the blob isn't kept: all the blob's bytes go to memory.
   Status open();
-  // Appends; to memory when the disk fails.
+  // Appends `bytes` to the file, or to memory after the disk has failed.
   Status write(std::string_view bytes);
-  // Bytes that are written from now on go to memory.
+  // Sends later bytes to memory. Has no effect on a published file.
   Status stop_keeping(Error reason);
-  // Once. When the digest doesn't match (kCorrupt), the file is deleted.
+  // Called once. If the digest doesn't match, deletes the file and returns kCorrupt.
   Status verify();
-  // After verify(), for a kept blob only. The published file is durable when this returns Ok.
+  // Called after verify(), for a kept blob only. The published file is durable when Ok is returned.
   Status publish();
-  // After the index has committed the blob: removes the partial name.
+  // Called after the index has committed the blob. Removes the partial name.
   void settle();
 
-  // The file on the disk, null when the disk failed in open().
+  // The file on the disk; null when the disk failed in open().
   std::shared_ptr<cache::BlobFile> file() const { return file_; }
   // The bytes that aren't kept on the disk; null while the disk takes all bytes.
   std::shared_ptr<MemoryTail> tail() const { return tail_; }
-  // Why the blob isn't kept; only with a tail.
+  // Why the blob isn't kept. Called only if there is a tail.
   const Error& unkept_reason() const {
     assert(tail_);
     return unkept_reason_;
   }
   std::uint64_t size_bytes() const { return size_bytes_; }
   std::uint64_t disk_bytes_written() const { return disk_bytes_written_; }
-  // The bytes so far match the digest. Before verify().
+  // Whether the bytes so far match the digest. Called before verify().
   bool is_whole() const;
-  // The bytes are in the published file, which must stay in its place.
+  // Whether the bytes are in the published file, which must then stay in its place.
   bool uses_published() const { return place_ != Place::kPartial; }
 
  private:
@@ -84,7 +83,7 @@ class FillFile {
   std::shared_ptr<DiskFile> file_;
   Sha sha_;
   std::uint64_t size_bytes_ = 0;
-  std::uint64_t writeback_bytes_ = 0;  // The kernel was told to write up to here.
+  std::uint64_t writeback_bytes_ = 0;  // The kernel was told to write the bytes before this offset.
   std::uint64_t disk_bytes_written_ = 0;
   std::shared_ptr<MemoryTail> tail_;
   Error unkept_reason_;

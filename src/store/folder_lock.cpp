@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// flock and not fcntl: an fcntl lock is lost when any code of the process closes a descriptor
+// The lock uses flock, since an fcntl lock is lost when any code of the process closes a descriptor
 // of the file.
 
 #include "store/folder_lock.h"

@@ -13,7 +13,8 @@
 
 namespace layby::store {
 
-// Held while the descriptor is open. kUnavailable when another process has the lock.
+// The lock lasts while the descriptor is open. Returns kUnavailable when another process has the
+// lock.
 Result<UniqueFd> lock_folder(const std::string& data_dir);
 
 }  // namespace layby::store

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// No thread waits for the disk while it holds the mutex, since the loop takes it too.
+// The loop thread locks the mutex too, so no thread waits for the disk while the mutex is locked.
 
 #include "store/grants.h"
 

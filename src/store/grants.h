@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The repositories that one digest was granted to while its lane has been alive. Grants hold
-// before the index has committed them. Every write that puts or erases a record of the digest
-// also puts these grants again, so that the index never has private content without its
-// grants. Any thread.
+// The repositories that one digest was granted to during the life of its lane. A grant is valid
+// before the index has committed it. Each write that stores fetched content, drops a damaged blob
+// or clears trash also puts these grants again, so that the index never has private content without
+// its grants. Any thread may use Grants.
 
 #ifndef LAYBY_STORE_GRANTS_H_
 #define LAYBY_STORE_GRANTS_H_
@@ -19,7 +19,7 @@ namespace layby::store {
 class Grants {
  public:
   void add(const cache::RepositoryKey& repository);
-  // kPublic when there are no grants.
+  // Returns kPublic when there are no grants.
   cache::GrantState grant_state(const cache::RepositoryKey& repository) const;
   Status put(WriteTxn& txn, const oci::Digest& digest) const;
 

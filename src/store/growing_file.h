@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A blob that is being written, as its readers see it. Its bytes are in a file on the disk.
-// From the first byte that isn't kept, they are in a window of memory that moves along with
-// the readers. Every byte has one place: the disk, or the tail. Loop thread, except for
-// MemoryTail::write().
+// A blob that is being written, as its readers see the blob. The kept bytes are in a file on the
+// disk. Bytes from the first unkept byte on are in memory, which is freed after the readers have
+// passed it. Every byte is in one place: the disk or the tail. Helper threads make the objects and
+// call MemoryTail::write(); the loop thread makes the other calls.
 
 #ifndef LAYBY_STORE_GROWING_FILE_H_
 #define LAYBY_STORE_GROWING_FILE_H_
@@ -19,8 +19,8 @@
 
 namespace layby::store {
 
-// The bytes of a blob from `first_byte` on, at their offsets in the blob. They are in a
-// memfd(2), so that they can be sent with sendfile like the bytes of a file.
+// The bytes of a blob from `first_byte` on, at their offsets in the blob. A memfd(2) stores these
+// bytes, so that sendfile can send them like the bytes of a file.
 class MemoryTail {
  public:
   static Result<std::shared_ptr<MemoryTail>> make(std::uint64_t first_byte);
@@ -42,7 +42,7 @@ class MemoryTail {
 
 class GrowingFile final : public cache::BlobFile {
  public:
-  // Either may be null, but not both. Without a disk file the tail begins at byte 0.
+  // At most one of `disk` and `tail` is null. Without a disk file the tail begins at byte 0.
   GrowingFile(std::shared_ptr<cache::BlobFile> disk, std::shared_ptr<MemoryTail> tail)
       : disk_(std::move(disk)), tail_(std::move(tail)) {
     assert(disk_ || (tail_ && tail_->first_byte() == 0));
@@ -51,7 +51,7 @@ class GrowingFile final : public cache::BlobFile {
   int fd() const override { return disk_ ? disk_->fd() : -1; }
   cache::BlobPart part_at(std::uint64_t offset) const override;
 
-  // Later bytes go to `tail`. Calling this again with the same tail does nothing.
+  // Later bytes go to `tail`. A second call with the same tail does nothing.
   void go_on_in(std::shared_ptr<MemoryTail> tail) {
     assert(tail && (!tail_ || tail_ == tail));
     tail_ = std::move(tail);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opens the environment and its tables, sets a damaged index aside, and begins and commits
-// transactions. LMDB runs in its default mode: a read-only map, pwrite and one fdatasync a
-// commit, so a full disk is an error code and not a SIGBUS. Invariants: read_txn_ and every
-// transaction end before env_ closes, and env_ is only replaced under open_mutex_.
+// transactions. LMDB runs in its default mode: a read-only map, pwrite and one fdatasync a commit,
+// so a full disk is an error code and not a SIGBUS. Invariants: read_txn_ and every transaction end
+// before env_ closes, and env_ is replaced only while open_mutex_ is locked.
 
 #include "store/index.h"
 
@@ -44,7 +44,7 @@ bool is_damage(int code) {
   }
 }
 
-// Whether the process has this much free address space.
+// Whether the process has `bytes` of free address space.
 bool can_map(std::uint64_t bytes) {
   void* map = ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (map == MAP_FAILED) return false;
@@ -131,7 +131,7 @@ Status Index::set_aside(const Error& reason) {
     return disk_error("set aside", from, errno);
   }
   ++generation_;
-  ::unlink(path("lock.mdb").c_str());  // Belongs to the index that was set aside.
+  ::unlink(path("lock.mdb").c_str());  // This lock belongs to the index that was set aside.
   ::unlink(path("checking").c_str());
   ::unlink(path("suspect").c_str());
   return {};
@@ -188,7 +188,7 @@ Status Index::open_tables(unsigned flags) {
       {"usage", &tables_.usage},         {"ranks", &tables_.ranks},
       {"pins", &tables_.pins},           {"list_pins", &tables_.list_pins},
       {"trash", &tables_.trash},         {"grants", &tables_.grants}};
-  // The version is checked after `meta`, before a table of an unknown version is touched.
+  // The version is checked after `meta` is opened, before a table of an unknown version is touched.
   for (const auto& [name, table] : names) {
     if (const int code = mdb_dbi_open(txn->get(), name, flags == 0 ? MDB_CREATE : 0, table)) {
       return error("open a table of the index", code);
@@ -294,7 +294,7 @@ Result<ReadTxn> Index::read() {
   std::shared_lock open(open_mutex_);
   if (!read_txn_) return Error{ErrorCode::kIo, "the index " + directory_ + " is closed"};
   if (const int code = mdb_txn_renew(read_txn_.get())) {
-    assert(code != EINVAL);  // The transaction of an earlier read() is still open.
+    assert(code != EINVAL);  // EINVAL: an earlier read() is still open.
     return error("read the index", code);
   }
   return ReadTxn(*this, std::move(open), read_txn_.get());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index: typed transactions over LMDB. Readers see the last commit. They wait only while
-// a damaged index is opened again. Index::read() is for the loop thread, one transaction at
-// a time, within one lookup. Index::snapshot() is for any thread. A transaction that stays
-// open keeps LMDB from reusing old pages. A WriteTxn belongs to the commit lane: it is begun,
-// committed and destroyed on one thread, one at a time, and not used after commit().
+// The index offers typed transactions over LMDB. Readers see the last commit, and wait only while a
+// damaged index is opened again. Index::read() is for the loop thread, one transaction at a time,
+// within one lookup. Index::snapshot() is for any thread. A transaction that stays open keeps LMDB
+// from reusing old pages. WriteTxns belong to the commit lane, one at a time. A WriteTxn is begun,
+// committed and destroyed on one thread, and isn't used after commit().
 
 #ifndef LAYBY_STORE_INDEX_H_
 #define LAYBY_STORE_INDEX_H_
@@ -29,7 +29,7 @@
 
 namespace layby::store {
 
-// How much is in the index, as of a commit.
+// The amount of content in the index after a commit.
 struct Counts {
   Totals totals;
   std::uint64_t manifests = 0;
@@ -53,7 +53,7 @@ struct Tables {
 
 class Index;
 
-// The lookups of both kinds of transaction.
+// The lookups of read and write transactions.
 class Txn {
  public:
   Txn(Txn&&) noexcept = default;
@@ -67,19 +67,19 @@ class Txn {
   Result<bool> is_list_pinned(const cache::TagKey& key) const;
   Result<cache::GrantState> find_grant_state(const oci::Digest& digest,
                                              const cache::RepositoryKey& repository) const;
-  // Sorted by bytes.
+  // The names are sorted by bytes.
   Result<std::vector<std::string>> list_tags(std::string_view upstream,
                                              std::string_view repository) const;
 
-  // These visit the entries in the order of their keys until `visit` returns false. Damaged
-  // records are left out.
+  // The each_ functions visit the entries in the order of their keys until `visit` returns false.
+  // They skip damaged records.
   Status each_tag(
       const std::function<bool(const cache::TagKey&, const cache::StoredTag&)>& visit) const;
   Status each_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_list_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_ranked(const std::function<bool(const Ranked&)>& visit) const;
   Status each_trash(const std::function<bool(const oci::Digest&)>& visit) const;
-  // Begins with the first key after `after`, if `after` is given.
+  // If `after` is given, the visits begin with the first key after `after`.
   Status each_blob(const std::optional<oci::Digest>& after,
                    const std::function<bool(const oci::Digest&, const BlobRecord&)>& visit) const;
   Status each_manifest(
@@ -100,7 +100,7 @@ class Txn {
   Result<bool> is_in_pins(MDB_dbi table, const cache::TagKey& key) const;
 
   Index& index_;
-  std::shared_lock<std::shared_mutex> open_;  // Keeps the index from being closed.
+  std::shared_lock<std::shared_mutex> open_;  // Locks the index against being closed.
   MDB_txn* txn_;
 };
 
@@ -117,18 +117,18 @@ class ReadTxn : public Txn {
   ReadTxn(Index& index, Open open, TxnPtr own)
       : Txn(index, std::move(open), own.get()), own_(std::move(own)) {}
 
-  TxnPtr own_;  // Null when the index owns the transaction and uses it again.
+  TxnPtr own_;  // Null when the index owns the transaction, to use it again.
 };
 
-// Destroying it without commit() aborts it. After an error of any put or erase, the caller
+// Destroying an uncommitted WriteTxn aborts it. After an error of a put or an erasure, the caller
 // must not commit.
 class WriteTxn : public Txn {
  public:
   WriteTxn(WriteTxn&&) noexcept = default;
   WriteTxn& operator=(WriteTxn&&) = delete;
 
-  // A new blob or manifest counts as used once, at the record's time. A replaced one keeps
-  // its usage.
+  // A new blob or manifest counts as used once, at the record's time. A replaced blob or manifest
+  // keeps its usage.
   Status put_blob(const oci::Digest& digest, const BlobRecord& record);
   Status put_manifest(const oci::Digest& digest, const ManifestRecord& record);
   Status put_tag(const cache::TagKey& key, const cache::StoredTag& tag);
@@ -139,15 +139,16 @@ class WriteTxn : public Txn {
   Status put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository);
   // Makes the digest private without granting it to any repository.
   Status mark_private(const oci::Digest& digest);
-  // Adds `hits`, the last of them at `used_at`. Ok if the content isn't there.
+  // Adds `hits` uses, of which the last was at `used_at`. Returns Ok if the content isn't in the
+  // index.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
-  // The erasures return Ok if the record isn't there. A digest's grants are erased with the
-  // last of its entries in blobs, manifests and trash.
+  // The erasures return Ok if the record is missing. A digest's grants are erased with the last of
+  // its entries in blobs, manifests and trash.
   Status erase_blob(const oci::Digest& digest);
   Status erase_manifest(const oci::Digest& digest);
   Status erase_tag(const cache::TagKey& key);
   Status erase_pin(const cache::TagKey& key);
-  // Erases a blob whose file is to be deleted. Its digest stays in the table `trash` until
+  // Erases a blob whose file is to be deleted. The blob's digest stays in the table `trash` until
   // clear_trash() or put_blob().
   Status trash_blob(const oci::Digest& digest);
   Status clear_trash(const oci::Digest& digest);
@@ -159,7 +160,7 @@ class WriteTxn : public Txn {
   Status put_note(std::string_view name, std::string_view value);
   Status erase_note(std::string_view name);
 
-  // Once. Durable when it returns Ok.
+  // Called once. The changes are durable when Ok is returned.
   Status commit();
 
  private:
@@ -209,25 +210,26 @@ class Index {
   // From any thread.
   Counts counts() const;
 
-  // The index was made anew, at opening or by recover(), and not all blob files have been
-  // read for it: note_rebuilt() has not been called.
+  // Whether blob files must still be read for an index that was made anew, in this run or an
+  // earlier one.
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
-  // False when the table `grants` is empty, which saves a lookup. Knows nothing of grants that
-  // aren't written yet, or were lost with an index.
+  // False only if the table `grants` is empty, which saves a lookup. Grants that aren't written
+  // yet, or were lost with an index, don't count.
   bool has_grants() const { return has_grants_; }
 
-  // How often this process has set the index aside.
+  // The number of times that this process has set the index aside.
   int generation() const { return generation_; }
 
-  // LMDB has reported damage, or has closed itself, or the last recovery failed.
+  // Whether LMDB has reported damage, LMDB refuses to go on after a failed write, or the last
+  // recovery failed.
   bool needs_recovery() const { return needs_recovery_; }
-  // Opens the index again, or makes it anew when damage was reported. When the disk can't be
-  // written, the index is opened for lookups only. For the commit lane.
+  // Opens the index again, or makes a new index when damage was reported. When the disk can't be
+  // written, the index is opened for lookups only. Called in the commit lane.
   Status recover();
 
-  // Names of notes.
+  // The names of notes.
   static constexpr std::string_view kRebuildNote = "rebuild";
   static constexpr std::string_view kScrubNote = "scrub";
 
@@ -256,14 +258,15 @@ class Index {
   Status begin_checking();
   Status end_checking();
   Status check_sound();
-  // Like snapshot() and write(), for use during opening, when the lock is held already.
+  // These do the work of snapshot() and write(). During opening, `open` is empty, since the opener
+  // excludes all users already.
   Result<ReadTxn> begin_read(std::shared_lock<std::shared_mutex> open);
   Result<WriteTxn> begin_write(std::shared_lock<std::shared_mutex> open);
   Result<TxnPtr> begin(unsigned flags);
   Result<std::optional<std::string_view>> get(MDB_txn* txn, MDB_dbi table, std::string_view key);
   Result<Totals> read_totals(MDB_txn* txn);
   Result<Counts> read_counts(MDB_txn* txn);
-  // The Error for an LMDB code. Remembers damage, for needs_recovery() and recover().
+  // Returns the Error for an LMDB code. Records damage for needs_recovery() and recover().
   Error error(const char* what, int code) const;
   std::string path(const char* name) const { return directory_ + "/" + name; }
 
@@ -272,7 +275,7 @@ class Index {
   const unsigned max_readers_;
   std::shared_mutex open_mutex_;  // Shared by transactions; exclusive while env_ is replaced.
   EnvPtr env_;
-  std::optional<Error> unwritable_;  // Why the last recovery failed to open it for writing.
+  std::optional<Error> unwritable_;  // Why the last recovery couldn't open the index for writing.
   Tables tables_;
   TxnPtr read_txn_;  // Reset between lookups. Closed before env_.
   mutable std::atomic<bool> needs_recovery_ = false;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table `grants`: which repositories may serve private content. A digest with any entry
-// is private. Its entries stay while the digest has an entry in blobs, manifests or trash.
+// The table `grants` says which repositories may serve private content. A digest with at least one
+// entry in `grants` is private. These entries stay while the digest has an entry in blobs,
+// manifests or trash.
 
 #include <utility>
 #include <vector>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the transactions read and write in each table. Invariants of every commit: content
-// has one usage record, each usage record has one rank, and the totals are the sums.
+// The reads and writes of the transactions in each table. Invariants of every commit, unless
+// records are damaged: stored content has one usage record, each usage record has one rank, and the
+// totals are the sums.
 
 #include <algorithm>
 #include <cassert>
@@ -256,7 +257,7 @@ Status WriteTxn::put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime si
              "write a pin to the index");
 }
 
-// Writes only the changes, so that setting the same list again writes nothing to the disk.
+// Only changes are written, so setting the same list again writes nothing to the disk.
 Status WriteTxn::set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since) {
   const std::set<cache::TagKey> wanted(keys.begin(), keys.end());
   std::set<cache::TagKey> there;
@@ -309,8 +310,8 @@ Status WriteTxn::erase_pin(const cache::TagKey& key) {
   return at ? erase(index_.tables_.pins, *at, "erase a pin from the index") : Status();
 }
 
-// The entry in trash comes first, so that erase_blob() keeps the grants: a fill may use the
-// file again.
+// The entry in trash is put first, so that erase_blob() keeps the grants: a fill may use the file
+// again.
 Status WriteTxn::trash_blob(const oci::Digest& digest) {
   const std::string key = digest_key(digest);
   if (Status put = this->put(index_.tables_.trash, key, "", "write to the index"); !put) return put;
@@ -326,8 +327,8 @@ void WriteTxn::advance_clock(std::uint64_t rank) {
   totals_.clock = policy::clock_after(totals_.clock, rank);
 }
 
-// Content that is put again keeps its usage. A damaged usage record is replaced by a new
-// one; eviction skips and erases its old rank, which no usage record names.
+// Content that is put again keeps its usage. A new usage record replaces a damaged one. The old
+// rank then has no usage record, so eviction erases this rank and evicts nothing.
 Status WriteTxn::store_usage(const Content& content, std::uint64_t size_bytes, WallTime now) {
   Result<std::optional<UsageRecord>> before = find_usage(content);
   if (!before && before.error().code != ErrorCode::kCorrupt) return std::move(before).error();
@@ -368,8 +369,8 @@ Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
   return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
 }
 
-// A key that a walk visited and a search doesn't find is in the wrong place in the tree. That
-// is damage: without an error, eviction would visit the key again for ever.
+// A walk of the tree has visited the key. If a search doesn't find the key, the tree is damaged:
+// without an error, eviction would visit the key again for ever.
 Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
   const std::string key = rank_key(rank, content);
   MDB_val at = to_val(key);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The work between opening an index and using it. An index of an older version is converted
-// to the present one. After a crash the index is read from end to end first: LMDB has no
-// checksums, so a damaged page causes an error or a crash when it is read. A handler of fatal
-// signals leaves the file `suspect` (suspicion_path in layby/store/disk_store.h). The file is
-// renamed to `checking` while the index is read, and a start that finds `checking` knows that
-// the reading crashed too.
+// The checks and conversions of an index before its first use. An index of an older version is
+// converted to the present version. After a crash the whole index is read before that: LMDB has no
+// checksums, so a damaged page causes an error or a crash only when the page is read. A handler of
+// fatal signals leaves the file `suspect` (suspicion_path in layby/store/disk_store.h). The file is
+// renamed to `checking` while the index is read, and a start that finds `checking` knows that the
+// reading crashed too.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@
 namespace layby::store {
 namespace {
 
-// Entries in one transaction. The number is limited, since LMDB keeps dirty pages in RAM.
+// The entries in one transaction. Their number is limited, since LMDB keeps changed pages in RAM.
 constexpr std::size_t kMigrationBatch = 10'000;
 
 }  // namespace
@@ -76,7 +76,7 @@ Status Index::check_sound() {
   return {};
 }
 
-// Version 2 had no grants: none of its content is private.
+// An index of version 2 has no grants, so none of its content is private.
 Status Index::migrate(std::uint32_t version) {
   assert(version >= kOldestVersion && version <= kFormatVersion);
   if (version == kFormatVersion) return {};
@@ -90,9 +90,9 @@ Status Index::migrate(std::uint32_t version) {
   return txn->commit();
 }
 
-// Version 1 had no usage and no ranks. The time of publishing is taken as the time of the
-// last use. An interrupted conversion begins again at the next start; converting an entry
-// twice does no harm.
+// An index of version 1 has no usage and no ranks, so content counts as last used when it was
+// stored. An interrupted conversion begins again at the next start; converting an entry twice does
+// no harm.
 Status Index::migrate_from_1() {
   std::vector<std::pair<Content, UsageRecord>> found;
   {

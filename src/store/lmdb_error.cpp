@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LMDB's return codes: negative codes are its own, positive codes are errno values.
+// Errors for LMDB's return codes. LMDB defines the negative codes; positive codes are errno values.
 
 #include <sys/statvfs.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partial files are few: one for each fill that is or was under way. Deleting a large file
-// may take a while, so each is deleted in its digest's lane, after the work of a writer that
-// resumes the file meanwhile.
+// There are few partial files: one for each fill that is or was under way. Deleting a large file
+// may take long, so a helper thread deletes the file in its digest's lane, in order with the work
+// of a writer that resumes the file.
 
 #include "store/partials.h"
 
@@ -15,7 +15,7 @@
 namespace layby::store {
 namespace {
 
-// A failed lookup counts as indexed, so that it deletes nothing.
+// A failed lookup counts as indexed, so that the published file stays; the partial name may go.
 bool is_indexed(Core& core, const oci::Digest& digest) {
   Result<ReadTxn> txn = core.commits->index().snapshot();
   if (!txn) return true;
@@ -23,9 +23,9 @@ bool is_indexed(Core& core, const oci::Digest& digest) {
   return !record || record->has_value();
 }
 
-// Settles a file with both names, left by a fill that was killed between linking the file
-// and removing its partial name. If the index knows the blob, the partial name goes, else the
-// published name. Returns whether the partial file is gone.
+// Settles a file with a partial and a published name. A killed fill leaves such a file after
+// linking the file and before removing the partial name. If the index knows the blob, removes the
+// partial name, else the published name. Returns whether the partial file is gone.
 bool settle_linked(Core& core, const oci::Digest& digest) {
   const bool known = is_indexed(core, digest);
   const Status removed =
@@ -71,7 +71,7 @@ void delete_old_partials(const std::shared_ptr<Core>& core, DigestLanes& lanes,
     const std::shared_ptr<DigestLane> lane = lanes.get(digest);
     lane->lane.submit([core, lane, digest, before, left, all_done = all_done]() mutable {
       delete_if_old(*core, *lane, digest, before);
-      // Moved on: the objects that `then` holds must be destroyed on the loop thread.
+      // Moved, not copied: the objects that `then` holds must be destroyed on the loop thread.
       core->loop.post([left, all_done = std::move(all_done)] {
         assert(*left > 0);
         if (--*left == 0) (*all_done)();

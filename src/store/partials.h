@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Partial files that are left over: the start settles the files of an interrupted publishing,
-// and files that no fill resumes are deleted. A file that a writer has open stays.
+// Cleans up partial files. A start settles the files of an interrupted publishing. Partial files
+// that no fill resumes are deleted, unless a writer has the file open.
 
 #ifndef LAYBY_STORE_PARTIALS_H_
 #define LAYBY_STORE_PARTIALS_H_
@@ -16,16 +16,17 @@
 
 namespace layby::store {
 
-// Settles each file that has both names, and counts the bytes of the other partial files.
-// Returns the partial files that were last written before `before`. Blocks; for start-up.
+// Settles each file with a name in partial/ and in blobs/, and counts the bytes of the partial
+// files that remain. Returns the partial files that were last written before `before`. Blocks, so
+// it is for start-up only.
 std::vector<oci::Digest> settle_partials(Core& core, WallTime before);
 
-// The partial files that were last written before `before`. Blocks.
+// Returns the partial files that were last written before `before`. Blocks.
 std::vector<oci::Digest> list_old_partials(const Core& core, WallTime before);
 
-// Deletes those of the partial files that no writer has and nobody has written to since
-// `before`. Calls `then` on the loop after the last of them; inside the call if `digests` is
-// empty. Loop thread.
+// Deletes the partial files of `digests`, except files that a writer has open or that were written
+// at `before` or later. Calls `then` on the loop thread after the last file; if `digests` is empty,
+// inside this call. Called on the loop thread.
 void delete_old_partials(const std::shared_ptr<Core>& core, DigestLanes& lanes,
                          const std::vector<oci::Digest>& digests, WallTime before,
                          std::function<void()> then);

@@ -10,8 +10,8 @@
 namespace layby::store {
 namespace {
 
-// The specification allows nested indexes, but registries hardly have any. Deeper manifests
-// are ignored.
+// The specification allows nested indexes, but they are rare. Manifests below this depth are
+// ignored.
 constexpr int kMaxDepth = 4;
 
 struct Walk {

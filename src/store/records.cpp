@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Encodes and decodes each record. All decoding goes through a Reader that can't run past the
-// end of the value.
+// Encodes and decodes each key and each record. A Reader, which can't run past the end, decodes all
+// values.
 
 #include "store/records.h"
 
@@ -41,8 +41,8 @@ void put_string16(std::string& out, std::string_view text) {
   out += text;
 }
 
-// Reads a value from its front. After a read beyond the end, all reads return empty values
-// and ok() is false.
+// Reads a value from its front. After a read beyond the end ok() is false, and all reads except
+// rest() return zero or empty values.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -77,7 +77,7 @@ class Reader {
   std::string_view rest() { return std::exchange(rest_, {}); }
 
   void fail() { ok_ = false; }
-  // No read went beyond the end, and no bytes are left over.
+  // False after a read beyond the end, after fail(), and while bytes are left over.
   bool ok() const { return ok_ && rest_.empty(); }
 
  private:
@@ -97,12 +97,12 @@ std::uint32_t four_bytes(const char* digits) {
   std::uint64_t word = 0;
   std::memcpy(&word, digits, sizeof word);
   word = (word & 0x0f0f0f0f0f0f0f0f) + 9 * (word >> 6 & 0x0101010101010101);
-  word = (word << 4 | word >> 8) & 0x00ff00ff00ff00ff;  // Joins two neighbours.
+  word = (word << 4 | word >> 8) & 0x00ff00ff00ff00ff;  // Joins two digits into one byte.
   word = (word | word >> 8) & 0x0000ffff0000ffff;
   return static_cast<std::uint32_t>(word | word >> 16);
 }
 
-// `hex` is the text of a whole digest, so its length is a multiple of eight.
+// `hex` has the digits of a whole digest, so the length of `hex` is a multiple of eight.
 void put_hex(std::string& out, std::string_view hex) {
   assert(hex.size() % 8 == 0);
   const std::size_t start = out.size();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keys and values of the index as bytes; FORMAT.md is their specification. Pure
-// functions. Integers are little-endian with a fixed width. Decoding trusts nothing: bytes
-// that aren't a valid value are kCorrupt.
+// Pure functions that turn keys and values of the index into bytes and back. FORMAT.md is the
+// specification. Integers are little-endian with a fixed width. Decoding trusts nothing: bytes that
+// aren't a valid value are kCorrupt.
 
 #ifndef LAYBY_STORE_RECORDS_H_
 #define LAYBY_STORE_RECORDS_H_
@@ -33,7 +33,7 @@ struct BlobRecord {
 struct ManifestRecord {
   WallTime stored_at;
   std::string media_type;
-  std::string_view bytes;  // Points into the decoded value.
+  std::string_view bytes;  // A view into the decoded value.
 };
 
 struct TagRecord {
@@ -66,7 +66,7 @@ struct Totals {
   bool operator==(const Totals&) const = default;
 };
 
-// The progress of the check of stored blobs.
+// The progress of the scrub.
 struct ScrubNote {
   WallTime began;
   std::optional<WallTime> ended;    // End of the last whole pass.
@@ -82,15 +82,16 @@ struct Content {
   auto operator<=>(const Content&) const = default;
 };
 
-// One byte of algorithm, then the digest's raw bytes.
+// A digest's key is one byte for the algorithm, then the digest's raw bytes.
 std::string digest_key(const oci::Digest& digest);
 Result<oci::Digest> decode_digest_key(std::string_view key);
 
-// One byte of kind, then the digest's key.
+// A content key is one byte for the kind, then the digest's key.
 std::string content_key(const Content& content);
 Result<Content> decode_content_key(std::string_view key);
 
-// The rank, high byte first so that keys sort by rank, then the content's key.
+// A rank key is the rank, then the content's key. The rank's high byte is first, so that keys sort
+// by rank.
 std::string rank_key(std::uint64_t rank, const Content& content);
 struct Ranked {
   std::uint64_t rank;
@@ -98,13 +99,14 @@ struct Ranked {
 };
 Result<Ranked> decode_rank_key(std::string_view key);
 
-// The digest's key, then the first half of the repository's tag_prefix().
+// A grant key is the digest's key, then the first half of the repository's tag_prefix().
 std::string grant_key(const oci::Digest& digest, const cache::RepositoryKey& repository);
-// Marks the digest as private without naming a repository. Sorts before all its grants.
+// The key that marks the digest as private without naming a repository. The key sorts before the
+// digest's grants.
 std::string private_key(const oci::Digest& digest);
 
-// The keys of a repository's tags begin with the same prefix and sort by tag name. A name
-// that doesn't fit in a key is kInvalid.
+// The keys of a repository's tags begin with the same prefix and sort by tag name. tag_key()
+// returns kInvalid for a tag that is too long for a key.
 inline constexpr std::size_t kTagPrefixBytes = 32;
 std::string tag_prefix(std::string_view upstream, std::string_view repository);
 Result<std::string> tag_key(const cache::TagKey& key);
@@ -112,7 +114,7 @@ Result<std::string> tag_key(const cache::TagKey& key);
 std::string encode(const BlobRecord& record);
 Result<BlobRecord> decode_blob(std::string_view value);
 
-// kInvalid for a media type above 65,535 bytes.
+// Returns kInvalid for a media type above 65,535 bytes.
 Result<std::string> encode(const ManifestRecord& record);
 Result<ManifestRecord> decode_manifest(std::string_view value);
 
@@ -129,7 +131,7 @@ std::string encode(const ScrubNote& note);
 Result<ScrubNote> decode_scrub(std::string_view value);
 
 std::string encode(const Totals& totals);
-// Version 1 had the first two fields only.
+// Totals of version 1 have the first two fields only.
 Result<Totals> decode_totals(std::string_view value);
 
 std::string encode_version(std::uint32_t version);

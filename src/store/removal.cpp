@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A crash between a step's commit and the deletion of its files leaves notes; the next start
-// deletes their files. On a disk so full that the index can't be written, the files of one
-// step are deleted first; a crash then leaves records of missing files, which the store drops
-// when it finds them.
+// A crash between a step's commit and the deletion of the files leaves the notes of trash; the next
+// start deletes the noted files. On a disk so full that the index can't be written, the files of
+// one step are deleted first; a crash then leaves records of missing files, which the store drops
+// later.
 
 #include "store/removal.h"
 
@@ -18,14 +18,14 @@
 namespace layby::store {
 namespace {
 
-// Content that was used or stored this recently is evicted last: its pull may be under way.
+// Content that was used or stored within this time is evicted last: its pull may be under way.
 constexpr std::chrono::minutes kInUse{2};
 
-// A partial file that was written this recently stays: a fill may resume it soon.
+// A partial file that was written within this time stays: a fill may resume the file soon.
 constexpr std::chrono::minutes kPartialInUse{5};
 
-// A fill that uses the file puts the blob back into the index. If the fill ends early, the
-// file stays trash until the next start.
+// Keeps a file that a fill uses: this fill puts the blob back into the index. If the fill ends
+// early, the file stays trash until the next start.
 bool delete_unless_used(const Core& core, const DigestLane& lane, const oci::Digest& digest) {
   if (lane.published_users > 0) return false;
   const Status removed = core.files.remove_published(digest);
@@ -85,7 +85,7 @@ void Removal::begin() {
   delete_files();
 }
 
-// Runs on a helper, so it owns what it uses.
+// The returned function runs on a helper thread, so it owns all that it uses.
 std::function<Result<Evicted>(WriteTxn&)> Removal::chooser() const {
   if (const auto* image = std::get_if<Image>(&goal_)) {
     return [key = image->key](WriteTxn& txn) { return evict_image(txn, key); };
@@ -169,7 +169,7 @@ bool Removal::is_enough() const {
   return lowest == nullptr || sum_.blob_bytes >= lowest->bytes;
 }
 
-// Frees what no client needs.
+// Deletes the quarantine and idle partial files, which no client needs.
 void Removal::clear() {
   enter(State::kClearing);
   const WallTime before = context_.clock.wall_now() - kPartialInUse;
@@ -185,7 +185,7 @@ void Removal::clear() {
 
 void Removal::measure() {
   enter(State::kMeasuring);
-  // An eviction in vain is no news. It may be tried again every few seconds.
+  // An eviction that evicted nothing is no event: it may be repeated every few seconds.
   const bool anything = sum_.blobs + sum_.manifests > 0;
   if (anything && !std::holds_alternative<Leftovers>(goal_)) {
     context_.core->events.tell(events::Evicted{sum_.blobs, sum_.blob_bytes, sum_.manifests});

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One removal of content from the disk: the lowest ranks until enough is freed, one image, or
-// the trash that an earlier run left. One commit erases the records of a step and notes its
-// blobs as trash; then their files are deleted, and the notes are erased when the deletions
-// are durable. Loop thread. Invariants: a commit is under way or files are being deleted,
-// never both, and `done` is called once, last.
+// A Removal removes content from the disk: the lowest ranks until enough is freed, one image, or
+// the trash of an earlier run. One commit erases the records of a step and notes the blobs as
+// trash. Then the blobs' files are deleted; the notes are erased after the deletions are durable. A
+// Removal lives on the loop thread. Invariants: the commit of a step never overlaps with the
+// deletion of files, and `done` is called once, last.
 
 #ifndef LAYBY_STORE_REMOVAL_H_
 #define LAYBY_STORE_REMOVAL_H_
@@ -30,33 +30,34 @@ namespace layby::store {
 
 class Removal {
  public:
-  // What the store lends to its removals. All of it outlives them.
+  // The objects that the store lends to its removals. They outlive the removals.
   struct Context {
     std::shared_ptr<Core> core;
     event::Workers& workers;
     const Clock& clock;
     DigestLanes& lanes;
     DiskSpace& space;
-    std::function<std::set<oci::Digest>()> blobs_being_read;  // They stay.
+    std::function<std::set<oci::Digest>()> blobs_being_read;  // Spared by the eviction.
   };
 
-  // At least `bytes` of the lowest ranks, in as many steps as that takes. When too little may
-  // be evicted, idle partial files and the quarantine go too.
+  // Removes the lowest ranks, in several steps, until `bytes` are freed. If too little may be
+  // evicted, idle partial files and the quarantine are deleted too.
   struct LowestRanks {
     std::uint64_t bytes = 0;
   };
-  // The parts of one image that nothing else needs.
+  // Removes the parts of one image that no other tag and no pin needs.
   struct Image {
     cache::TagKey key;
   };
-  // Blobs that an earlier run evicted. They don't count as evicted again.
+  // Removes the files of blobs that an earlier run evicted. These blobs aren't counted as evicted
+  // again.
   struct Leftovers {
     std::vector<oci::Digest> blobs;
   };
   using Goal = std::variant<LowestRanks, Image, Leftovers>;
 
-  // Begins. `done` comes after the constructor has returned. Destroying the removal drops
-  // the callback; the step that is under way is still finished, or its notes stay.
+  // Begins the removal. `done` is called after the constructor has returned. Destroying the removal
+  // drops `done`. Queued work still runs, and the next start deletes the files that are left.
   Removal(const Context& context, Goal goal, cache::Given<cache::EvictedSum> done);
 
   Removal(const Removal&) = delete;
@@ -64,13 +65,13 @@ class Removal {
 
  private:
   enum class State {
-    kNew,              // Nothing is under way yet.
+    kNew,              // The removal has not begun.
     kCommitting,       // A commit takes the content of a step out of the index.
     kDeletingFirst,    // The disk is too full to commit. The chosen files are deleted first.
     kCommittingAgain,  // A commit repeats the step whose files were deleted first.
     kDeleting,         // The files of a committed step are deleted.
-    kClearing,         // Nothing more may be evicted. Idle partial files are deleted.
-    kMeasuring,        // The file system is asked how much room there is now.
+    kClearing,         // Too little may be evicted. The quarantine and idle partials are deleted.
+    kMeasuring,        // The file system is asked for the free space.
     kEnded,            // `done` was called.
   };
 
@@ -92,7 +93,7 @@ class Removal {
   const WallTime in_use_since_;
   cache::Given<cache::EvictedSum> done_;
   State state_ = State::kNew;
-  Evicted step_;  // Chosen by the last commit.
+  Evicted step_;  // The content that the last commit chose.
   std::size_t files_left_ = 0;
   std::vector<oci::Digest> deleted_;  // Blobs of step_ whose files are gone.
   cache::EvictedSum sum_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Removals run side by side: their commits are in order, and a blob that one of them erased
-// is not in the index for the next.
+// Several removals may run at the same time. Their commits run one after the other, so two removals
+// never evict the same blob.
 
 #include "store/removals.h"
 

@@ -13,14 +13,14 @@
 
 namespace layby::store {
 
-// Destroying this drops the callbacks of all removals.
+// Destroying the Removals drops the callbacks of all removals.
 class Removals {
  public:
   explicit Removals(Removal::Context context);
 
-  // `done` comes after the call has returned.
+  // `done` is called after start() has returned.
   void start(Removal::Goal goal, cache::Given<cache::EvictedSum> done);
-  // Deletes the files that an earlier run evicted and did not delete.
+  // Deletes the files of evicted blobs that an earlier run did not delete.
   void empty_trash();
 
   Removals(const Removals&) = delete;

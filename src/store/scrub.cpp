@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checks one blob at a time, in steps of which at most one is under way; beginning another
-// walk cancels it. A cursor that stays open would keep LMDB from reusing old pages, so a short
-// transaction reads a few hundred digests ahead.
+// A walk checks one blob at a time. Beginning another walk cancels the step that is under way. An
+// open cursor would keep LMDB from reusing old pages, so a short transaction reads up to 256
+// digests ahead.
 
 #include "store/scrub.h"
 
@@ -18,14 +18,14 @@ namespace {
 
 constexpr std::size_t kAhead = 256;
 
-// Saving the position writes a few pages; after a crash, blobs since the last save are read
-// again.
+// Each save of the position writes a few pages. After a crash, the blobs checked after the last
+// save are read again.
 constexpr std::uint64_t kSaveEveryBlobs = 512;
 constexpr std::uint64_t kSaveEveryBytes = 1 << 30;
 constexpr std::chrono::seconds kBusyWait{1};
 constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
 
-// Marks the digests of all partial files as private, for an index that was made anew.
+// Marks the digests of all partial files as private in an index that was made anew.
 Status mark_partials_private(const Core& core, WriteTxn& txn) {
   if (!core.private_after_rebuild) return {};
   for (const PartialFile& partial : core.files.list_partials(WallTime())) {
@@ -45,7 +45,7 @@ Result<std::optional<ScrubNote>> read_note(Core& core) {
   return decoded ? std::optional(*decoded) : std::optional<ScrubNote>();
 }
 
-// The next blobs of the index after `after`; none at its end.
+// The next blobs of the index after `after`; empty at the end of the index.
 Result<std::vector<oci::Digest>> list_blobs(Core& core, const std::optional<oci::Digest>& after) {
   std::vector<oci::Digest> digests;
   Result<ReadTxn> txn = core.commits->index().snapshot();
@@ -74,7 +74,7 @@ Scrub::~Scrub() {
 
 void Scrub::enter(State state) {
   [[maybe_unused]] const auto may_follow = [this, state] {
-    if (state == State::kFiles) return true;  // An index may be made anew at any time.
+    if (state == State::kFiles) return true;  // A new index may need the files at any time.
     switch (state_) {
       case State::kWaiting:
         return state == State::kStarting || state == State::kPass;
@@ -95,8 +95,8 @@ void Scrub::enter(State state) {
   state_ = state;
 }
 
-// Runs `ask` on a helper, and `take` with its answer on the loop, unless another walk has
-// begun.
+// Runs `ask` on a helper thread. Then runs `take` with the answer on the loop thread, unless
+// another walk has begun.
 template <typename Ask, typename Take>
 void Scrub::ask_helper(Ask ask, Take take) {
   context_.workers.submit_long([core = context_.core, ask, take = walk_->guard(std::move(take))] {
@@ -140,7 +140,7 @@ void Scrub::run_now() {
 
 cache::ScrubStatus Scrub::status() const {
   cache::ScrubStatus status;
-  // A failed pass begins again, so it isn't over.
+  // A failed pass will begin again, so it counts as running.
   status.running = state_ != State::kWaiting && state_ != State::kStarting;
   status.rebuilding = state_ == State::kFiles || state_ == State::kFilesDone;
   status.on_demand = on_demand_;
@@ -245,7 +245,7 @@ void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
   next();
 }
 
-// Marks a file that can't be read now as private too, since a fill may use it later.
+// Marks also a file that can't be read now as private, since a fill may use the file later.
 void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
   const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
   context_.core->commits->add(
@@ -270,7 +270,7 @@ void Scrub::end_pass() {
   wait_for_next_pass();
 }
 
-// The pass isn't whole, so its end isn't saved. A pass on demand stays one.
+// The end of a failed pass isn't saved. If the pass was on demand, it begins again on demand.
 void Scrub::fail_pass(const Error& error) {
   enter(State::kFailed);
   count(context_.core->counters.store_errors);
@@ -280,8 +280,8 @@ void Scrub::fail_pass(const Error& error) {
   timer_ = context_.core->loop.after(options_.retry_after, [this] { begin_pass(); });
 }
 
-// The walk of the files ends with a commit after the commits of all found blobs. This commit
-// erases the note for a rebuild, unless the index was set aside meanwhile.
+// The walk of the files ends with one more commit after the commits of all found blobs. The last
+// commit erases the note for a rebuild, unless the index was set aside meanwhile.
 void Scrub::end_files() {
   enter(State::kFilesDone);
   context_.core->commits->add(
@@ -324,7 +324,7 @@ void Scrub::save() {
       [note](WriteTxn& txn) { return txn.put_note(Index::kScrubNote, note); }, nullptr);
 }
 
-// How long to wait before the next piece, so that the pass keeps its rate.
+// Returns the wait before the next piece that keeps the pass at its rate.
 std::chrono::milliseconds Scrub::pace(std::uint64_t read_bytes) {
   if (on_demand_ || state_ == State::kFiles) return std::chrono::milliseconds(0);
   const auto now = context_.clock.steady_now();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads and verifies all stored blobs again, one pass in each period, since flash cards lose
-// bits. A pass is slow, and slower while clients pull; on demand it runs at full speed. The
-// index keeps the pass's position and its start. The same walk over the files, instead of the
-// index, puts blobs back into an index that was made anew. A pass that can't read the index
-// fails, and begins again. Loop thread. Invariants: at most one step of one walk is under
-// way, and the answer to an earlier walk's step is dropped.
+// The scrub verifies all stored blobs again, one pass in each period, since flash cards lose bits.
+// A periodic pass is slow, and slower during traffic; a pass on demand runs at full speed. The
+// index stores the start and the position of the pass. A walk over the files, instead of the index,
+// puts blobs back into an index that was made anew. A pass that can't read the index fails, and
+// begins again later. A Scrub lives on the loop thread. Invariants: at most one step of one walk is
+// under way, and answers to an earlier walk are dropped.
 
 #ifndef LAYBY_STORE_SCRUB_H_
 #define LAYBY_STORE_SCRUB_H_
@@ -40,10 +40,10 @@ class Scrub {
     std::shared_ptr<Core> core;
     event::Workers& workers;
     const Clock& clock;
-    // Takes a damaged blob, whose file has that inode, out of service, then calls `then`.
+    // Takes a damaged blob, whose file has the inode `inode`, out of service, then calls `then`.
     std::function<void(const oci::Digest&, std::uint64_t inode, std::function<void()> then)>
         set_aside;
-    // Checks again whether an indexed blob has its file, and drops the blob if it hasn't.
+    // Checks again whether an indexed blob has its file, and drops a blob without a file.
     std::function<void(const oci::Digest&)> look_again;
   };
 
@@ -53,7 +53,8 @@ class Scrub {
   // Resumes the pass that the index has noted, or waits for the next pass. If the index was
   // made anew, walks the files first.
   void start();
-  // Starts a pass at full speed, from the beginning; after the walk of the files, if any.
+  // Starts a pass at full speed, from the beginning. A walk of the files that is under way ends
+  // first.
   void run_now();
 
   cache::ScrubStatus status() const;
@@ -65,9 +66,9 @@ class Scrub {
   enum class State {
     kWaiting,    // No walk is under way. The timer begins the next pass.
     kStarting,   // The note of an earlier run is read from the index.
-    kFiles,      // It walks all shelves, for a new index.
+    kFiles,      // The scrub walks all shelves, for a new index.
     kFilesDone,  // The commit that ends the walk of the files is under way.
-    kPass,       // It walks all blobs of the index.
+    kPass,       // The scrub walks all blobs of the index.
     kFailed,     // The index could not be read. The timer begins the pass again.
   };
 

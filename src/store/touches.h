@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Uses of stored content, gathered in RAM and written to the index many at a time, so that
-// serving wears no flash. A power cut loses unwritten uses, which only changes the order of
-// eviction. Loop thread, except for apply().
+// Uses of stored content are gathered in RAM and written to the index many at a time, so that
+// serving clients causes few disk writes. A power cut loses the unwritten uses, which only changes
+// the order of eviction. Touches live on the loop thread; apply() runs on a helper thread.
 
 #ifndef LAYBY_STORE_TOUCHES_H_
 #define LAYBY_STORE_TOUCHES_H_
@@ -28,15 +28,15 @@ class Touches {
   // Returns all uses and forgets them.
   TouchMap take();
   const TouchMap& all() const { return touches_; }
-  // So many that they should be written, to free their RAM.
+  // Whether there are so many uses that they should be written, to free their RAM.
   bool many() const;
 
  private:
   TouchMap touches_;
 };
 
-// A use of an image's manifest also counts for its blobs: a client that has a layer already
-// doesn't ask for the layer, but needs it all the same.
+// A use of a manifest counts as a use of the manifest's blobs too: a client that has a layer
+// already doesn't ask for the layer, but needs it all the same.
 Status apply(WriteTxn& txn, const TouchMap& touches);
 
 }  // namespace layby::store

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When the deletions can't be made durable, the notes stay for the next start.
+// If the deletions can't be made durable, the notes of trash stay for the next start.
 
 #include "store/trash.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index's notes of blobs whose files are to be deleted. A note outlives its file until
-// the deletion is durable, so that the next start finds every file that a crash left.
+// The table `trash` of the index notes blobs whose files are to be deleted. A note stays until the
+// deletion is durable, so that the next start finds every file that a crash left.
 
 #ifndef LAYBY_STORE_TRASH_H_
 #define LAYBY_STORE_TRASH_H_
@@ -14,11 +14,11 @@
 
 namespace layby::store {
 
-// The noted blobs; none if the index can't be read. Within one lookup of the loop thread.
+// Returns the noted blobs; none if the index can't be read. Called on the loop thread.
 std::vector<oci::Digest> read_trash(Core& core);
 
-// Erases the notes of deleted files, and their grants, after the deletions are durable.
-// Grants that were given meanwhile are put again. Loop thread.
+// Makes the deletions of the files durable, then erases the notes and the grants of `digests`. Puts
+// the grants that a digest's lane still has again. Called on the loop thread.
 void forget_trash(const std::shared_ptr<Core>& core, event::Workers& workers, DigestLanes& lanes,
                   std::vector<oci::Digest> digests);
 

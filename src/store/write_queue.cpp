@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// push() copies under the lock: a copy is short beside a write, and only the taker waits for
-// the lock.
+// push() copies bytes while the mutex is locked: a copy is much shorter than a write to the disk,
+// and only the taker may wait for the mutex.
 
 #include "store/write_queue.h"
 
@@ -13,7 +13,7 @@
 namespace layby::store {
 namespace {
 
-// About as many blocks as a fast upstream has queued at a time.
+// About the number of blocks that a fast upstream has in the queue at a time.
 constexpr std::size_t kMaxSpareBlocks = 8;
 
 }  // namespace
@@ -59,7 +59,7 @@ void WriteQueue::add_block() {
     waiting_.emplace_back();
     return;
   }
-  // The last used spare block: its memory is the most likely to be in the CPU's cache.
+  // Takes the last used spare block: its memory is the most likely to be in the CPU's cache.
   assert(spare_.back().bytes().empty());
   waiting_.push_back(std::move(spare_.back()));
   spare_.pop_back();

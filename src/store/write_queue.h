@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A blob's bytes on their way from the loop thread to the blob's lane. Upstream sends pieces
-// of some kilobytes; the queue joins them into blocks, so that the disk gets long writes.
-// Blocks are reused, since getting fresh memory from the kernel takes longer than filling it.
-// Invariants: no waiting block is empty, and while blocks wait, a taker is on the way.
+// A queue of a blob's bytes from the loop thread to the blob's lane. The queue joins the small
+// pieces from upstream into blocks, so that the disk gets long writes. Blocks are reused, since
+// fresh memory from the kernel costs more time than copying the bytes. A taker is a job that calls
+// pop() until pop() returns nothing. Invariants: no waiting block is empty, and while blocks wait,
+// a taker is queued or runs.
 
 #ifndef LAYBY_STORE_WRITE_QUEUE_H_
 #define LAYBY_STORE_WRITE_QUEUE_H_
@@ -28,7 +29,7 @@ class WriteQueue {
 
     std::string_view bytes() const { return {data_.get(), size_}; }
     void clear() { size_ = 0; }
-    // Copies as much as fits, and removes it from the front of `bytes`.
+    // Moves as many bytes as fit from the front of `bytes` into the block.
     void take_from(std::string_view& bytes);
 
    private:
@@ -36,10 +37,10 @@ class WriteQueue {
     std::size_t size_ = 0;
   };
 
-  // Returns true when no taker is on the way: the caller must send one, which calls pop()
-  // until it returns nothing.
+  // Returns true if the caller must send a taker, since none is queued or runs.
   [[nodiscard]] bool push(std::string_view bytes);
-  // The oldest block. Returning none ends the taker's way: the next push() asks for a new one.
+  // Returns the oldest block. After pop() has returned nothing, the next push() asks for a new
+  // taker.
   std::optional<Block> pop();
   void give_back(Block block);
 
@@ -49,7 +50,7 @@ class WriteQueue {
   std::mutex mutex_;  // Guards all members below.
   std::deque<Block> waiting_;
   std::vector<Block> spare_;
-  bool sent_ = false;  // A taker is on the way.
+  bool sent_ = false;  // A taker is queued or runs.
 };
 
 }  // namespace layby::store

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every step reads the file by pread, so steps share no position in it.
+// Every step reads the file by pread, so the steps share no file position.
 
 #include "layby/update/firmware.h"
 
@@ -62,8 +62,8 @@ std::string from_hex(std::string_view text) {
   return bytes;
 }
 
-// Reads `size` bytes from `offset` on and passes them to `take`, piece by piece, each with its
-// position among these bytes. kCorrupt if the file ends too early.
+// Reads `size` bytes from `offset` on. `take` gets each piece, and the piece's position relative to
+// `offset`. kCorrupt: the file ends too early.
 Status for_each_piece(int fd, std::uint64_t offset, std::uint64_t size,
                       const std::function<Status(std::string_view, std::uint64_t)>& take) {
   std::vector<char> piece(kPieceBytes);
@@ -151,7 +151,7 @@ Result<Firmware> Firmware::open(const std::string& path, const std::string& key_
 }
 
 Status Firmware::write_to(const std::string& device) const {
-  assert(file_);  // open() gives no Firmware without a file.
+  assert(file_);  // open() always sets file_.
   const UniqueFd slot(::open(device.c_str(), O_RDWR | O_CLOEXEC));
   if (!slot) return errno_error(device, errno);
   const off_t room = ::lseek(slot.get(), 0, SEEK_END);
@@ -165,7 +165,7 @@ Status Firmware::write_to(const std::string& device) const {
       [&](std::string_view piece, std::uint64_t at) { return write_at(slot.get(), piece, at); });
   if (!written) return written;
   if (::fsync(slot.get()) != 0) return errno_error(device, errno);
-  // The check reads from the medium, not from memory, as far as the kernel drops its pages.
+  // The check must read from the medium, so the kernel is asked to drop the pages in memory.
   ::posix_fadvise(slot.get(), 0, 0, POSIX_FADV_DONTNEED);
   if (!check_bytes(slot.get(), 0, facts_)) {
     return Error{ErrorCode::kCorrupt,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ed25519 (RFC 8032), by libcrypto.
+// Checks Ed25519 signatures (RFC 8032) by libcrypto.
 
 #ifndef LAYBY_SRC_UPDATE_SIGNATURE_H_
 #define LAYBY_SRC_UPDATE_SIGNATURE_H_
@@ -14,9 +14,9 @@ namespace layby::update {
 
 inline constexpr std::size_t kSignatureBytes = 64;
 
-// Checks that `signature`, of kSignatureBytes, is the signature of `text` by the key whose
-// public half is `key_pem`. kInvalid: `key_pem` is no public Ed25519 key; kDenied: the
-// signature is wrong.
+// Checks that `signature` signs `text` by the key whose public half is `key_pem`. `signature` has
+// kSignatureBytes bytes. kInvalid: `key_pem` is no public Ed25519 key. kDenied: the signature is
+// wrong.
 Status check_signature(const std::string& key_pem, std::string_view text,
                        std::string_view signature);
 

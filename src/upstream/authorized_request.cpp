@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The body of a refusal is read and dropped, which keeps the connection for the next
-// request.
+// The body of a refusal is read and dropped, so that the connection can serve the next request.
 
 #include "upstream/authorized_request.h"
 
@@ -14,7 +13,7 @@
 namespace layby::upstream {
 namespace {
 
-// A longer refusal is not read to its end: a new connection is cheaper.
+// A longer refusal is not read to the end, because a new connection is cheaper.
 constexpr std::uint64_t kMaxRefusalBytes = 64 << 10;
 
 }  // namespace
@@ -161,14 +160,14 @@ void AuthorizedRequest::on_body(std::string_view bytes) {
   if (refusal_bytes_ > kMaxRefusalBytes) exchange_->fail(*refusal_);
 }
 
-// The first exchange has ended, and calls this.
+// Runs inside the on_end() of the first exchange.
 void AuthorizedRequest::learn_challenge() {
   assert(state_ == State::kChallenged && refusal_);
   const Status learnt = site_.tokens.learn(spec_.repository, challenge_, authorization_, subject());
   if (!learnt.ok()) return end(learnt);
   refusal_.reset();
   refusal_bytes_ = 0;
-  exchange_.reset();  // on_end() allows this.
+  exchange_.reset();  // An exchange may be destroyed inside its on_end().
   enter(State::kSecondToken);
   ask_for_token();
 }

@@ -2,16 +2,16 @@
 //
 // One authorized request to a registry: a token, an exchange, and one repetition with a new
 // token when the first token is refused. Any status but 200 and 206 is an error, so the
-// owner sees only the head and body of a success. Destroying the request ends it, inside any
-// of its events too. Loop thread only.
+// owner sees only the head and body of a success. Destroying the request cancels it, and is
+// allowed inside each of its events. Loop thread only.
 //
 //   kFirstToken ──► kFirstTry ──► kChallenged ──► kSecondToken ──► kSecondTry
 //        │              │              │               │               │
 //        └──────────────┴──────────────┴───────────────┴───────────────┴──► kEnded
 //
-// Invariants: there is an exchange exactly in kFirstTry, kChallenged and kSecondTry, and a
-// ticket for a token only in kFirstToken and kSecondToken; on_end comes once and last; no
-// on_body comes between pause() and resume().
+// Invariants: exchange_ is set exactly in kFirstTry, kChallenged and kSecondTry; token_ is set
+// only in kFirstToken and kSecondToken; on_end comes once and last; no on_body comes between
+// pause() and resume().
 
 #ifndef LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_
 #define LAYBY_UPSTREAM_AUTHORIZED_REQUEST_H_
@@ -34,39 +34,39 @@ namespace layby::upstream {
 struct RequestSpec {
   Method method = Method::kGet;
   std::string repository;
-  std::string path;                  // After the repository: "/manifests/bookworm", with its query.
+  std::string path;                  // After the repository: "/manifests/bookworm", with a query.
   std::string content_label;         // For messages only: "manifest bookworm".
   std::vector<std::string> headers;  // "Name: value"
-  std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Of requests sent.
+  std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Counts sent requests.
   bool states_quota = false;                                // The answer states the pull limit.
   bool gzip = false;
   std::uint64_t max_body_bytes = 0;            // 0 for no limit.
   std::chrono::milliseconds deadline{0};       // For the whole request; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // 0 for none.
+  std::chrono::milliseconds stall_timeout{0};  // As ExchangeSpec's; 0 for none.
   bool rate_limited = false;
   bool small_window = false;
 };
 
 class AuthorizedRequest final : public ExchangeEvents {
  public:
-  // Passes on to `events` the head and body of a successful answer, and one on_end. `events`
+  // Passes the head and body of a successful answer on to `events`, and calls on_end once. `events`
   // outlives the request, and is called at the loop's next turn or later.
   AuthorizedRequest(Site& site, RequestSpec spec, ExchangeEvents& events);
 
   // No on_body comes between pause() and resume().
   void pause();
   void resume();
-  // on_end(error) is the next event. May be called only inside on_head and on_body.
+  // Makes on_end(error) the next event. May be called only inside on_head and on_body.
   void fail(Error error);
-  // fail() with a message about this request.
+  // Calls fail() with a message that names this request.
   void fail(ErrorCode code, std::string_view reason);
 
  private:
   enum class State {
-    kFirstToken,   // Waits for a token, unless one is known or none is needed.
-    kFirstTry,     // The exchange is on the wire. A 401 of the registry leads to another try.
-    kChallenged,   // A 401 came. Its body is read and dropped.
-    kSecondToken,  // Waits for another token, unless one is known.
+    kFirstToken,   // Waits for a token, unless a token is known or not needed.
+    kFirstTry,     // The exchange is on the wire. A 401 by the registry leads to another try.
+    kChallenged,   // A 401 came. The body of the 401 is read and dropped.
+    kSecondToken,  // Waits for another token, unless another token is known.
     kSecondTry,    // The second exchange is on the wire. A 401 is final.
     kEnded,        // on_end was called, or is being called.
   };
@@ -94,10 +94,10 @@ class AuthorizedRequest final : public ExchangeEvents {
   std::unique_ptr<event::Alarm> deadline_;
   Handle token_;
   std::string authorization_;
-  std::uint64_t number_ = 0;  // Site::next_request() of the latest exchange.
+  std::uint64_t number_ = 0;  // The Site's number of the latest exchange.
   std::unique_ptr<Exchange> exchange_;
-  std::string challenge_;         // WWW-Authenticate of the first 401; "" before.
-  std::optional<Error> refusal_;  // The answer's status isn't a success.
+  std::string challenge_;         // WWW-Authenticate of the first 401; "" before a 401.
+  std::optional<Error> refusal_;  // Set when the answer's status isn't a success.
   std::string host_;              // The host that answered last.
   std::uint64_t refusal_bytes_ = 0;
   bool paused_ = false;

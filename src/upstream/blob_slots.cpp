@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A queue and a count. A slot is granted at a later turn of the loop, because another slot
-// may come back deep inside a callback of its transfer.
+// A queue of waiting slots and a count of used slots. A free slot is granted at a later turn of
+// the loop, because the slot may be given back inside a callback of the previous transfer.
 
 #include "upstream/blob_slots.h"
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits how many blobs come from one registry at a time. Each blob needs a slot, and slots
-// are granted in the order of asking. Small requests need no slot, so no tag check waits
-// for a layer. Loop thread only.
+// BlobSlots limits how many blobs come from one registry at a time. Each blob needs a slot, and
+// slots are granted in the order of asking. Small requests need no slot, so a tag check never
+// waits for a layer. Loop thread only.
 //
-// Invariants: a Slot is in the queue exactly until it is granted; in_use_ counts the slots
+// Invariants: a Slot is in the queue exactly until the slot is granted; in_use_ counts the slots
 // that are granted and not lent, and exceeds the limit only by slots that were taken back;
-// all Slots are gone before the BlobSlots.
+// all Slots are destroyed before the BlobSlots.
 
 #ifndef LAYBY_UPSTREAM_BLOB_SLOTS_H_
 #define LAYBY_UPSTREAM_BLOB_SLOTS_H_
@@ -23,7 +23,7 @@ namespace layby::upstream {
 
 class BlobSlots {
  public:
-  // A place in the queue and later a slot. The destructor gives back either.
+  // A place in the queue, and later a granted slot. The destructor gives back the place or slot.
   class Slot {
    public:
     Slot(BlobSlots& slots, std::function<void()> on_granted);
@@ -31,9 +31,9 @@ class BlobSlots {
     Slot& operator=(const Slot&) = delete;
     ~Slot();
 
-    // Lends the slot to other blobs until take_back(). take_back() never waits, so more
-    // slots than the limit may be in use for a while. Both calls are idempotent, and neither
-    // has an effect before the slot is granted.
+    // Lends the slot to other blobs until take_back(). take_back() never waits, so more slots
+    // than the limit may be in use for a while. lend() and take_back() are idempotent, and do
+    // nothing before the slot is granted.
     void lend();
     void take_back();
 
@@ -42,7 +42,7 @@ class BlobSlots {
     enum class State {
       kWaiting,  // In the queue.
       kInUse,    // Granted, and counted in in_use_.
-      kLent,     // Granted, and not counted while other blobs may have it.
+      kLent,     // Granted, but not counted, so that another blob may have a slot.
     };
     void enter(State next);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RFC 9110 section 14: a 206 states where its bytes begin; a 200 to a range request sends
-// the whole blob.
+// RFC 9110 section 14: a 206 states where its bytes begin. A 200 brings the whole blob, even if
+// a range was requested.
 
 #include "upstream/blob_transfer.h"
 

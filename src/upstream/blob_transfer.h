@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A blob's transfer to a sink, from an offset on. It waits for a slot, sends the request,
-// and checks that upstream sends the requested bytes and as many as upstream announced. A
-// signed URL is used by one request only. Loop thread only.
+// A RegistryBlob transfers a blob to a sink, from an offset on: it waits for a slot, sends the
+// request, and checks that upstream sends the requested bytes, as many as upstream announced. The
+// signed URL of a redirect serves one request only. Loop thread only.
 //
-// Invariants: the request starts once, when the slot is granted; the slot is held until the
-// end of the transfer; no byte reaches the sink between pause() and resume().
+// Invariants: the request starts once, when the slot is granted; the transfer has its Slot until
+// its end; no byte reaches the sink between pause() and resume().
 
 #ifndef LAYBY_UPSTREAM_BLOB_TRANSFER_H_
 #define LAYBY_UPSTREAM_BLOB_TRANSFER_H_
@@ -32,7 +32,8 @@ class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
  private:
   void on_slot();
   RequestSpec request_spec() const;
-  // Where the announced bytes begin. `wrong` says why they aren't the requested ones.
+  // Says where the announced bytes begin. `wrong` says why the announced bytes aren't the requested
+  // bytes; "" if they are.
   struct Plan {
     cache::BlobStart start;
     std::string wrong;
@@ -48,8 +49,8 @@ class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
   const oci::Digest digest_;
   const std::uint64_t offset_;
   cache::BlobSink& sink_;
-  std::optional<std::uint64_t> size_bytes_;  // Of the whole blob, if stated.
-  std::uint64_t position_ = 0;               // In the blob, of the next byte.
+  std::optional<std::uint64_t> size_bytes_;  // The size of the whole blob, if stated.
+  std::uint64_t position_ = 0;               // The offset of the next byte in the blob.
   bool paused_ = false;
   std::unique_ptr<AuthorizedRequest> request_;
   std::unique_ptr<BlobSlots::Slot> slot_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Collects the answer. The exchange limits the size of the body.
+// Collects the answer. The Exchange limits the size of the body.
 
 #include "upstream/buffered_request.h"
 
@@ -24,7 +24,7 @@ void BufferedRequest::on_body(std::string_view bytes) { answer_.body.append(byte
 void BufferedRequest::on_end(Status status) {
   assert(done_);
   const auto done = std::move(done_);
-  // Either call may destroy this BufferedRequest.
+  // done() may destroy this BufferedRequest.
   if (status.ok()) {
     done(std::move(answer_));
   } else {

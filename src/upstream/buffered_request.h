@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A request whose whole answer fits into memory, with one callback. Loop thread only.
+// A BufferedRequest collects a whole answer in memory for one callback. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_BUFFERED_REQUEST_H_
 #define LAYBY_UPSTREAM_BUFFERED_REQUEST_H_

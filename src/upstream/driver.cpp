@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// curl_multi_socket_action by the book: curl's socket callback sets the watches, and its
-// timer callback sets the alarm. Each wake-up calls curl once, then carries out the starts
-// and releases that waited for curl to return, then tells the owners of finished transfers.
+// curl_multi_socket_action as curl's manual says: curl's socket callback sets the watches, and
+// curl's timer callback sets the alarm. Each ready socket or alarm calls curl once, then carries
+// out the starts and releases that waited for curl to return, then calls on_finished of the
+// owners of finished transfers.
 
 #include "upstream/driver.h"
 
@@ -69,7 +70,7 @@ void Driver::start(Wire& wire) {
     starting_.push_back(&wire);
     return;
   }
-  // Fails only without memory; the exchange's own alarm ends the exchange then.
+  // curl_multi_add_handle fails only when memory is short. An alarm then ends the exchange.
   wire.attached = curl_multi_add_handle(multi_.get(), wire.easy.get()) == CURLM_OK;
 }
 
@@ -94,7 +95,7 @@ void Driver::unpause_soon(Wire& wire) {
 }
 
 int Driver::on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void*) noexcept {
-  char* wire = nullptr;  // Stays null for curl's own handles.
+  char* wire = nullptr;  // Stays null for an easy handle that curl made itself.
   curl_easy_getinfo(easy, CURLINFO_PRIVATE, &wire);
   if (wire != nullptr && what != CURL_POLL_REMOVE) reinterpret_cast<Wire*>(wire)->socket = fd;
   static_cast<Driver*>(self)->watch(fd, what);
@@ -132,7 +133,7 @@ void Driver::act(curl_socket_t fd, int flags) {
 }
 
 void Driver::unpause_all() {
-  // A transfer that pauses and resumes during this loop waits for the next turn.
+  // A transfer that is unpaused again while this `for` runs waits for the next turn.
   for (std::size_t left = unpausing_.size(); left > 0 && !unpausing_.empty(); --left) {
     Wire* wire = unpausing_.front();
     unpausing_.erase(unpausing_.begin());
@@ -141,8 +142,8 @@ void Driver::unpause_all() {
       const InsideCurl inside(*this);
       code = curl_easy_pause(wire->easy.get(), CURLPAUSE_CONT);
     }
-    // curl reports an error of the bytes that it had kept back only here: such an error
-    // doesn't end the transfer by itself.
+    // curl_easy_pause offers the paused bytes again. Only its result reports an error with these
+    // bytes: such an error doesn't end the transfer by itself.
     if (code != CURLE_OK && wire->owner != nullptr) wire->owner->on_finished(code);
     settle();
   }
@@ -163,9 +164,9 @@ void Driver::report_finished() {
     const CURLcode code = message->data.result;
     char* wire = nullptr;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &wire);
-    // A released wire has left the multi handle, and its messages with it.
+    // curl_multi_remove_handle also drops a wire's messages, so no message is for a released wire.
     assert(wire != nullptr && reinterpret_cast<Wire*>(wire)->owner != nullptr);
-    // Invalidates `message`: the owner releases the handle.
+    // on_finished makes `message` invalid, because the owner releases the wire.
     reinterpret_cast<Wire*>(wire)->owner->on_finished(code);
   }
 }

@@ -2,11 +2,11 @@
 //
 // Drives a curl multi handle by the event loop: one watch for each socket, one alarm for
 // curl's timeout. curl forbids adding, removing and resuming transfers inside its callbacks.
-// The Driver puts these off until curl has returned, so callers need not know whether they
-// run inside curl. Owners hear of a transfer's end outside curl too. Loop thread only.
+// The Driver puts such work off until curl has returned, so a caller need not know whether it
+// runs inside curl. on_finished of an owner is called outside curl. Loop thread only.
 //
 // Invariants: calls into curl don't nest; a wire has an owner until it is released; all wires
-// are released before the Driver goes.
+// are released before the Driver is destroyed.
 
 #ifndef LAYBY_UPSTREAM_DRIVER_H_
 #define LAYBY_UPSTREAM_DRIVER_H_
@@ -34,14 +34,14 @@ class Driver {
   event::Loop& loop() { return loop_; }
   RateLimit& rate_limit() { return rate_limit_; }
   // The number of calls into curl so far. Within one call curl reads a fast connection up to
-  // a hundred times in a row; owners use the number to bound how much they take in one call.
+  // a hundred times in a row. An owner uses the number to limit the bytes that it takes in a call.
   std::uint64_t curl_calls() const { return curl_calls_; }
 
-  // Starts the transfer. The first call to its owner comes at the loop's next turn or later.
+  // Starts the transfer. The wire's owner is first called at the loop's next turn or later.
   void start(Wire& wire);
-  // Ends the transfer if it is still running. Its owner is not called again.
+  // Ends the wire's transfer if the transfer still runs. The wire's owner is not called again.
   void release(std::unique_ptr<Wire> wire);
-  // Continues a transfer whose owner answered kPause, at the next turn.
+  // At the next turn, continues a transfer whose owner returned kPause.
   void unpause_soon(Wire& wire);
 
  private:
@@ -66,7 +66,7 @@ class Driver {
   std::vector<std::unique_ptr<Wire>> released_;
   bool inside_curl_ = false;
   std::uint64_t curl_calls_ = 0;
-  MultiPtr multi_;  // Last: closing its connections calls on_socket.
+  MultiPtr multi_;  // Last, because curl calls on_socket when it closes its connections.
 };
 
 }  // namespace layby::upstream

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One exchange over one wire. curl follows redirects itself, and drops Authorization when
-// host, port or scheme change; tests check this. curl would also follow a redirect from https
-// down to http, which is refused here.
+// An Exchange is one request over one wire. curl follows redirects itself, and drops
+// Authorization when host, port or scheme change; a test checks that curl does so. curl would
+// also follow a redirect from https down to http; the Exchange refuses such a redirect.
 
 #include "upstream/exchange.h"
 
@@ -22,14 +22,15 @@ namespace {
 constexpr std::size_t kMaxHeadBytes = 64 << 10;
 constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
-// Enough for some 30 Mbit/s over 20 ms; the kernel doubles it for its own needs.
+// A window for some 30 Mbit/s at a round trip of 20 ms. The kernel doubles the value for its own
+// needs.
 constexpr int kSmallWindowBytes = 64 << 10;
-// How much one exchange may take in one call into curl, so that others get their share: some
-// 0.5 ms of work. Bytes that curl has read beyond this are copied once, at most one buffer of
-// them.
+// The most bytes that one exchange takes in one call into curl, so that other exchanges get their
+// turn: some 0.5 ms of work. Bytes that curl has read beyond the limit are copied once; they fill
+// at most one buffer of curl.
 constexpr std::uint64_t kMaxCallBytes = 1 << 20;
 
-// The Location that curl follows: the first that isn't empty. "" for none.
+// The Location that curl follows, which is the first Location that isn't empty; "" for none.
 std::string_view location_of(const http::Headers& headers) {
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const http::Header header = headers[i];
@@ -40,7 +41,7 @@ std::string_view location_of(const http::Headers& headers) {
   return "";
 }
 
-// Whether curl follows the answer to another URL and drops its body.
+// Whether the answer is a redirect that curl follows; curl drops the body of such an answer.
 bool is_redirect(const Head& head) {
   return head.status >= 300 && head.status < 400 && !location_of(head.headers).empty();
 }
@@ -87,7 +88,7 @@ void Exchange::set_up(const Transport& transport) {
   wire.set(CURLOPT_URL, spec_.url);
   if (spec_.method == Method::kHead) wire.set(CURLOPT_NOBODY, 1L);
   for (const std::string& line : spec_.headers) wire.add_header(line);
-  // HTTPHEADER holds the Authorization, so it is never sent to a proxy.
+  // CURLHEADER_SEPARATE keeps Authorization out of the CONNECT request to a proxy.
   wire.set(CURLOPT_HTTPHEADER, wire.headers.get());
   wire.set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
   wire.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -107,14 +108,14 @@ void Exchange::set_up(const Transport& transport) {
 void Exchange::set_up_limits(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_NOSIGNAL, 1L);
-  // Without this option, cancelling a transfer whose name is being resolved blocks the loop
-  // until the resolver's thread ends.
+  // Without CURLOPT_QUICK_EXIT, cancelling a transfer whose host name is being resolved blocks the
+  // loop until the resolver's thread ends.
   wire.set(CURLOPT_QUICK_EXIT, 1L);
   wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
   wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
-  // Bytes in curl's buffer have passed the link before the limit counts them, so under a
-  // limit curl keeps its small default buffer. The buffer can't change during a transfer: a
-  // transfer that began without a limit may be one large buffer ahead of a later limit.
+  // The rate limit counts bytes only after curl has read them from the link, so under a limit curl
+  // keeps its small default buffer. The size can't change during a transfer: a transfer that
+  // began without a limit may be one large buffer ahead of a later limit.
   const bool limited = share_ && driver_.rate_limit().limited();
   if (spec_.max_body_bytes == 0 && !limited) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
 }
@@ -122,10 +123,9 @@ void Exchange::set_up_limits(const Transport& transport) {
 void Exchange::set_up_tls(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  // curl takes a file and a directory of CAs. The operator's file replaces the system's
-  // bundle file, and the directory still holds the bundle's certificates. Without an
-  // operator's file no directory is set: curl then parses the bundle once instead of for
-  // every connection.
+  // curl takes a file and a directory of CAs. The operator's file replaces the system's bundle
+  // file, and the directory still has the bundle's certificates. Without an operator's file no
+  // directory is set, because curl then parses the bundle once instead of for every connection.
   if (!transport.ca_file.empty()) {
     wire.set(CURLOPT_CAINFO, transport.ca_file);
     wire.set(CURLOPT_CAPATH, "/etc/ssl/certs");
@@ -183,7 +183,7 @@ void Exchange::end(Status status) {
 
 Verdict Exchange::on_header_line(std::string_view line) {
   if (error_) return Verdict::kStop;
-  if (head_done_) return Verdict::kTaken;  // A trailer.
+  if (head_done_) return Verdict::kTaken;  // `line` is a trailer field.
   head_bytes_ += line.size();
   if (head_bytes_ > kMaxHeadBytes) {
     fail(failure(subject(), ErrorCode::kInvalid, "the header is too large"));
@@ -191,7 +191,7 @@ Verdict Exchange::on_header_line(std::string_view line) {
     head_.headers.clear();
   } else if (line.empty()) {
     const Wire& wire = *wire_;
-    finish_head();  // May destroy this exchange, but not the wire while curl is inside it.
+    finish_head();  // May destroy this exchange, but `wire` lives until curl has returned.
     if (wire.owner == nullptr) return Verdict::kStop;
   } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
     head_.headers.add(line.substr(0, colon), http::trim(line.substr(colon + 1)));
@@ -221,7 +221,8 @@ void Exchange::finish_head() {
   events_.on_head(head_);
 }
 
-// The socket keeps the small receive buffer, so the connection must not be reused.
+// Makes the receive buffer small. The socket keeps the small buffer, so the connection must not
+// be reused.
 void Exchange::make_window_small() {
   const curl_socket_t fd = wire_->socket;
   if (fd == CURL_SOCKET_BAD) return;
@@ -235,16 +236,16 @@ void Exchange::count_failure() {
   if (!std::exchange(failure_counted_, true)) count(counters_.upstream_failures);
 }
 
-// The host that answered last, and the request.
+// The host that answered last, or that was asked, and the request.
 Subject Exchange::subject() const { return {head_.host, spec_.request_label}; }
 
-// Reads who answered.
+// Asks curl which host has answered, after redirects, and stores the host in head_.
 void Exchange::read_address() {
   char* text = nullptr;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
   const auto asked = http::parse_url(spec_.url);
   const auto answered = http::parse_url(text != nullptr ? text : "");
-  // curl takes some URLs that parse_url refuses; such a URL is never the registry's own.
+  // curl accepts some URLs that parse_url refuses. Such a URL is never the registry's own URL.
   head_.from_another_origin =
       !asked.ok() || !answered.ok() || asked->origin() != answered->origin();
   if (answered.ok()) head_.host = host_label(*answered);
@@ -265,7 +266,8 @@ bool Exchange::allows_redirect() {
 Verdict Exchange::on_received(std::string_view bytes) {
   if (error_) return Verdict::kStop;
   if (!head_done_) {
-    // A Location of odd white space, such as a vertical tab, is empty for curl but not here.
+    // curl takes a Location of odd white space, such as a vertical tab, for empty; is_redirect()
+    // doesn't.
     fail(failure(subject(), ErrorCode::kCorrupt, "redirected to nowhere"));
     return Verdict::kStop;
   }
@@ -290,7 +292,7 @@ Verdict Exchange::on_received(std::string_view bytes) {
     return Verdict::kStop;
   }
   const Wire& wire = *wire_;
-  events_.on_body(bytes);  // May destroy this exchange, but not the wire while curl is inside it.
+  events_.on_body(bytes);  // May destroy this exchange, but `wire` lives until curl has returned.
   return wire.owner == nullptr || error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
@@ -309,16 +311,16 @@ bool Exchange::within_rate(std::size_t bytes) {
 
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
-  // As in on_received(), but the redirect to nowhere has no body.
+  // An answer without a body may be a redirect to nowhere, as in on_received().
   if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
   if (code != CURLE_OK) return end(error_of(code));
   end({});
 }
 
 Error Exchange::error_of(CURLcode code) {
-  // curl also reports this code for an answer without a status line (HTTP/0.9).
+  // curl also reports UNSUPPORTED_PROTOCOL for an answer without a status line (HTTP/0.9).
   if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_redirect(head_)) code = CURLE_WEIRD_SERVER_REPLY;
-  read_address();  // The failure may be that of a redirect's target.
+  read_address();  // The target of a redirect may have failed.
   return curl_failure(subject(), code, wire_->easy.get(), wire_->error_text.data());
 }
 

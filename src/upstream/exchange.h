@@ -2,11 +2,11 @@
 //
 // One HTTP exchange: a request goes out, redirects are followed, and head, body and end
 // come back as events. An answer of any status is a success of the exchange; only a missing
-// or unreadable answer is an error. Nothing is retried here. Destroying the exchange ends it,
-// inside any of its events too. Loop thread only.
+// or unreadable answer is an error. An exchange retries nothing. Destroying the exchange cancels
+// it, and is allowed inside each of its events. Loop thread only.
 //
-// Invariants: the wire is there until the end; on_end comes once and last; no on_body comes
-// before on_head or while there is a block; the stall alarm runs only while there is no block.
+// Invariants: wire_ is set until the end; on_end comes once and last; no on_body comes before
+// on_head, nor while blocks_ isn't 0; the stall alarm runs only while blocks_ is 0.
 
 #ifndef LAYBY_UPSTREAM_EXCHANGE_H_
 #define LAYBY_UPSTREAM_EXCHANGE_H_
@@ -29,7 +29,7 @@ namespace layby::upstream {
 
 enum class Method { kGet, kHead };
 
-// How requests to one registry travel.
+// The network settings of all requests to one registry.
 struct Transport {
   std::string ca_file;
   std::string proxy;
@@ -44,19 +44,19 @@ struct ExchangeSpec {
   std::string request_label;              // For messages only: "GET library/debian tag list".
   std::vector<std::string> headers;       // "Name: value". curl drops Authorization on redirects
                                           // to another host, port or scheme.
-  bool gzip = false;                      // Offer gzip; the body comes decoded.
-  std::uint64_t max_body_bytes = 0;       // Decoded; 0 for no limit.
+  bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
+  std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // Without a byte and without a block; 0 for none.
-  bool rate_limited = false;                   // The body waits for its share of the link.
-  bool small_window = false;                   // While paused, little of the body may be under way.
+  std::chrono::milliseconds stall_timeout{0};  // Without a byte, pauses excluded; 0 for none.
+  bool rate_limited = false;                   // The body waits for turns on the limited link.
+  bool small_window = false;  // A small receive buffer, so a pause soon stops the sender.
 };
 
 struct Head {
   int status = 0;
   http::Headers headers;
   std::string host;                  // The host that answered, for messages.
-  bool from_another_origin = false;  // Another host, port or scheme answered than was asked.
+  bool from_another_origin = false;  // Whether a redirect led to another host, port or scheme.
 
   // The body's length on the wire, if Content-Length states it.
   std::optional<std::uint64_t> content_length() const;
@@ -67,10 +67,10 @@ struct Subject;
 class ExchangeEvents {
  public:
   virtual ~ExchangeEvents() = default;
-  // At most once; after redirects, with the head of the last answer.
+  // Called at most once, with the head of the answer after all redirects.
   virtual void on_head(const Head& head) = 0;
   virtual void on_body(std::string_view bytes) = 0;
-  // Once, as the last call. Ok when the body ended where the answer said it would.
+  // Called once, as the last call. `status` is ok when the body came whole.
   virtual void on_end(Status status) = 0;
 };
 
@@ -84,11 +84,11 @@ class Exchange final : public WireOwner {
   // No on_body comes between pause() and resume().
   void pause();
   void resume();
-  // on_end(error) is the next event. May be called only inside on_head and on_body.
+  // Makes on_end(error) the next event. May be called only inside on_head and on_body.
   void fail(Error error);
 
  private:
-  // A reason to take no byte for now. The body goes on when no reason is left.
+  // A Block is a reason to take no byte for now. The body goes on when blocks_ is 0.
   enum Block : unsigned {
     kPaused = 1,    // The owner called pause().
     kOverRate = 2,  // The exchange waits for its turn on the limited link.
@@ -128,13 +128,13 @@ class Exchange final : public WireOwner {
   Head head_;
   std::size_t head_bytes_ = 0;
   std::uint64_t body_bytes_ = 0;
-  std::uint64_t curl_call_ = 0;   // The driver's call into curl in which bytes came last.
-  std::uint64_t call_bytes_ = 0;  // The bytes that came in that call.
+  std::uint64_t curl_call_ = 0;   // Driver::curl_calls() when bytes last came.
+  std::uint64_t call_bytes_ = 0;  // The bytes that came in call curl_call_.
   bool head_done_ = false;
   bool failure_counted_ = false;
   unsigned blocks_ = 0;  // A set of Block.
   bool curl_paused_ = false;
-  std::optional<Error> error_;  // Why curl was told to stop.
+  std::optional<Error> error_;  // Why the exchange told curl to stop.
 };
 
 }  // namespace layby::upstream

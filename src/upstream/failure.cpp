@@ -28,7 +28,7 @@ std::string connect_reason(CURL* easy) {
   return std::generic_category().message(static_cast<int>(number));
 }
 
-// "the proxy answered 403" when a proxy refused a CONNECT; otherwise "".
+// Returns "the proxy answered 403" when a proxy refused a CONNECT; otherwise "".
 std::string proxy_reason(CURL* easy) {
   long status = 0;
   curl_easy_getinfo(easy, CURLINFO_HTTP_CONNECTCODE, &status);

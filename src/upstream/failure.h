@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Translates network failures and a registry's refusals to Errors, in one place. A message
-// names the host, the request, the reason and what to do. It never quotes a query string,
+// names the host, the request, the reason and what to do. A message never quotes a query string,
 // which may be a signature, or a header, which may be a token.
 
 #ifndef LAYBY_UPSTREAM_FAILURE_H_
@@ -18,14 +18,14 @@
 
 namespace layby::upstream {
 
-// The host that was asked and the request: "registry-1.docker.io", "GET library/debian blob
+// A host and a request, for messages: "registry-1.docker.io", "GET library/debian blob
 // sha256:…".
 struct Subject {
   std::string host;
   std::string request;
 };
 
-// "host", or "host:port" where the port isn't the scheme's default.
+// Returns "host", or "host:port" if the port isn't the scheme's default.
 std::string host_label(const http::Url& url);
 
 Error failure(const Subject& subject, ErrorCode code, std::string_view reason,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Initializes libcurl once for the process, then makes a multi handle that keeps idle
-// connections and speaks HTTP/1.1, one transfer at a time on each connection.
+// connections for later transfers and runs one transfer at a time on each connection.
 
 #include "layby/upstream/multi.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks once whether a registry is reachable: a GET of its base, without a token. Any answer
-// below 500 is good, also a 401. Loop thread only.
+// A Ping asks once whether a registry is reachable, by a GET of /v2/ without a token. An answer
+// with any status below 500 is good, even a 401. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_PING_H_
 #define LAYBY_UPSTREAM_PING_H_

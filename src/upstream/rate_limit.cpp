@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Round robin by pieces; curl makes them 16 KiB large. When there are several shares, every
-// piece goes through the queue, even if it may go at once. Otherwise the share that curl
-// calls first would take all the bytes that a late alarm has left over.
+// Shares take turns by pieces; curl's pieces have 16 KiB. When there are several Shares, every
+// piece goes through the queue, even if the limit has room for the piece. Otherwise the Share
+// that curl calls first would take all the bytes that a late alarm has left over.
 
 #include "upstream/rate_limit.h"
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one limit on the link's use by all blobs together, over all registries. The limit may
-// change or go at any time, and a new limit holds at once for transfers under way. Each
-// transfer has a Share. Shares that wait for their next piece stand in one queue: they take
-// turns, and a share without a piece doesn't slow down the others. Small requests count
-// against the limit but don't wait. Loop thread only.
+// The one limit on the link's use by the blobs of all registries together. The limit may change
+// or be lifted at any time, and a new limit applies at once to transfers under way. Each transfer
+// has a Share. Shares with a piece to take wait in one queue and take turns; a Share without a
+// piece doesn't slow down other Shares. Small requests count against the limit, but never wait.
+// Loop thread only.
 //
-// Invariants: a Share stands in the queue at most once; shares_ counts the Shares; all Shares
-// are gone before the RateLimit.
+// Invariants: a Share is in the queue at most once; shares_ counts the Shares; all Shares are
+// destroyed before the RateLimit.
 
 #ifndef LAYBY_UPSTREAM_RATE_LIMIT_H_
 #define LAYBY_UPSTREAM_RATE_LIMIT_H_
@@ -27,7 +27,7 @@ namespace layby::upstream {
 
 class RateLimit {
  public:
-  // One transfer's part in the limit. The destructor leaves the queue.
+  // One transfer's part in the limit. The destructor takes the Share out of the queue.
   class Share {
    public:
     Share(RateLimit& limit, std::function<void()> on_turn);
@@ -35,9 +35,9 @@ class RateLimit {
     Share& operator=(const Share&) = delete;
     ~Share();
 
-    // Whether a piece of `bytes` may be taken now. If not, `on_turn` is called at a later turn
-    // of the loop: the piece is paid for then, and the caller offers it again. Not to be
-    // called while it waits for `on_turn`. `on_turn` must not destroy the Share.
+    // Whether a piece of `bytes` may be taken now. If not, `on_turn` is called at a later turn of
+    // the loop: the piece is then paid for, and the caller must call take() again. take() must not
+    // be called between `false` and `on_turn`. `on_turn` must not destroy the Share.
     bool take(std::uint64_t bytes);
 
    private:
@@ -48,7 +48,7 @@ class RateLimit {
     std::uint64_t paid_bytes_ = 0;
   };
 
-  // Bytes a second; 0 for no limit.
+  // `max_rate` is in bytes a second; 0 for no limit.
   RateLimit(event::Loop& loop, std::uint64_t max_rate);
   ~RateLimit();
   RateLimit(const RateLimit&) = delete;
@@ -59,7 +59,7 @@ class RateLimit {
   bool limited() const { return bucket_.has_value(); }
 
   std::unique_ptr<Share> share(std::function<void()> on_turn);
-  // Counts bytes that came without asking.
+  // Counts bytes against the limit without a wait.
   void count(std::uint64_t bytes);
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The endpoints of OCI distribution-spec 1.1 that a pull needs. Each is a RequestSpec and a
-// function that reads the answer.
+// The endpoints of OCI distribution-spec 1.1 that a pull needs. Each endpoint is a RequestSpec
+// and a function that reads the answer.
 
 #include "layby/upstream/registry.h"
 
@@ -19,9 +19,10 @@
 namespace layby::upstream {
 namespace {
 
-// After decoding. Docker Hub's longest lists have some thousand tags of some ten bytes each.
+// The limit of a decoded tag list. Docker Hub's longest lists have some thousand tags of some ten
+// bytes each.
 constexpr std::uint64_t kMaxTagsBytes = 8 << 20;
-// An answer to HEAD has no body; this limit is for servers that send one against the rules.
+// The limit for servers that break the rules and send a body in the answer to HEAD.
 constexpr std::uint64_t kMaxHeadBodyBytes = 64 << 10;
 
 // "application/json" of "application/json; charset=utf-8".
@@ -36,7 +37,7 @@ cache::ManifestHead read_manifest_head(const Answer& answer) {
           answer.head.content_length()};
 }
 
-// Whether a Link header (RFC 8288) names a next page. Registries send no other relation here.
+// Whether a Link header (RFC 8288) names a next page. A tag list has no other kind of link.
 bool has_next_page(const http::Headers& headers) {
   const std::string links = headers.joined("link");
   return links.find("rel=\"next\"") != std::string::npos ||
@@ -66,7 +67,7 @@ std::string tags_query(const cache::TagPageRequest& page) {
   return query;
 }
 
-// Calls `done` with the result of `read` for a good answer, and with an error unchanged.
+// Calls `done` with the result of `read` if an answer came, or with the unchanged error.
 template <typename T, typename Read>
 std::function<void(Result<Answer>)> then(std::function<void(Result<T>)> done, Read read) {
   return [done = std::move(done), read = std::move(read)](Result<Answer> answer) {

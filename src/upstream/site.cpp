@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns a registry's options into the parts that its requests share.
+// Turns a registry's options into the parts that all requests to the registry share.
 
 #include "upstream/site.h"
 
@@ -48,8 +48,8 @@ void Site::note_quota(std::uint64_t number, const http::Headers& headers) {
   if (!limit || !remaining) return;
   quota = policy::QuotaState{*limit, *remaining, std::string(value("docker-ratelimit-source")),
                              clock.wall_now()};
-  // Answers overtake each other. If this request was already under way when the last
-  // statement was read, this statement may be older, so it can't raise the remaining pulls.
+  // Answers overtake each other. If request `number` was already sent when the last pull limit
+  // was read, the new values may be older, so they must not raise the remaining pulls.
   if (before && number <= sent_before_quota && before->limit == *limit) {
     quota->remaining.count = std::min(quota->remaining.count, before->remaining.count);
   }

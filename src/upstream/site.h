@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all requests to one registry share. The Registry owns the Site, which outlives the
-// requests. Loop thread only.
+// A Site is the state that all requests to one registry share. The Registry owns the Site, which
+// outlives the requests. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_SITE_H_
 #define LAYBY_UPSTREAM_SITE_H_
@@ -21,12 +21,12 @@ namespace layby::upstream {
 struct Site {
   Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counters& given_counters);
 
-  // The URL of `path`, which is the part after "/v2/" including its query.
+  // The URL for `path`, the part of a URL after "/v2/" with its query. Adds ?ns= if ns is set.
   std::string url(const std::string& path) const;
-  // Numbers a request that is about to be sent: 1, 2, 3.
+  // The number of a request that is about to be sent. The first request has the number 1.
   std::uint64_t next_request() { return ++requests_sent; }
-  // Remembers the pull limit that the answer to request `number` states; forgets it when
-  // the answer states none.
+  // Remembers the pull limit that the answer to request `number` states. If the answer states no
+  // pull limit, the last pull limit is forgotten.
   void note_quota(std::uint64_t number, const http::Headers& headers);
 
   RegistryOptions options;
@@ -40,7 +40,7 @@ struct Site {
   Tokens tokens;
   std::optional<policy::QuotaState> quota;
   std::uint64_t requests_sent = 0;
-  std::uint64_t sent_before_quota = 0;  // requests_sent at the time `quota` was stated.
+  std::uint64_t sent_before_quota = 0;  // requests_sent when `quota` was set.
 };
 
 }  // namespace layby::upstream

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// There is one Entry for each repository. While its token is being fetched, the Entry has a
-// Flight with a Seat for each caller. A Flight ends with its last Seat, so a token server that
-// hangs holds up no later request.
+// Each repository with a Bearer challenge has one Entry. While a token is being fetched, the Entry
+// has a Flight with a Seat for each caller. A Flight ends with its last Seat, so a token server
+// that hangs doesn't delay later requests.
 
 #include "upstream/tokens.h"
 
@@ -17,11 +17,11 @@
 namespace layby::upstream {
 namespace {
 
-// Avoids a wasted request with a token that expires on its way.
+// The margin avoids a wasted request whose token expires on the way.
 constexpr std::chrono::seconds kExpiryMargin{10};
 constexpr std::uint64_t kMaxTokenBytes = 256 << 10;
-// Clients choose the repositories, so this bounds the entries: at this number, all entries
-// without a fetch under way are dropped.
+// Clients choose the repositories, so the number of entries needs a limit. At kMaxEntries, all
+// entries without a fetch under way are dropped.
 constexpr std::size_t kMaxEntries = 1024;
 
 }  // namespace
@@ -37,7 +37,7 @@ class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_fr
     count(tokens.counters_.upstream_token_gets);
   }
 
-  // `done` learns the Authorization, unless the returned handle is gone by then.
+  // Calls `done` with the Authorization, unless the returned handle was destroyed before.
   Handle join(Done done) {
     auto waiter = std::make_unique<Droppable<Result<std::string>>>(std::move(done));
     waiter->own(std::make_unique<Seat>(weak_from_this()));
@@ -46,14 +46,14 @@ class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_fr
     return waiter;
   }
   SteadyTime started_at() const { return started_at_; }
-  // Tells all waiters. The fetch has ended, and no Entry has this Flight any more.
+  // Calls all waiters, after the fetch has ended and the Entry has let go of this Flight.
   void tell(const Result<std::string>& authorization) const {
     assert(seats_ > 0);
     for (const Done& waiter : waiters_) waiter(authorization);
   }
 
  private:
-  // One caller's place.
+  // The place of one caller. The last Seat that is destroyed ends the fetch.
   class Seat final : public Operation {
    public:
     explicit Seat(std::weak_ptr<Flight> flight) : flight_(std::move(flight)) {}
@@ -99,7 +99,7 @@ class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_fr
   const SteadyTime started_at_;
   std::string body_;
   std::optional<Error> refusal_;
-  std::vector<Done> waiters_;  // Those of callers that have left do nothing.
+  std::vector<Done> waiters_;  // The waiter of a caller that has left does nothing.
   std::size_t seats_ = 0;
   bool ended_ = false;
   Exchange exchange_;
@@ -223,7 +223,7 @@ void Tokens::deliver(const std::string& repository, const Result<oci::Token>& to
   flight->tell("Bearer " + token->value);
 }
 
-// The last waiter has left.
+// Ends the fetch, because the last waiter has left.
 void Tokens::drop_flight(const std::string& repository) {
   const auto found = entries_.find(repository);
   assert(found != entries_.end() && found->second.flight);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chooses the Authorization of each request, by its repository. Nothing is sent until the
-// registry sends a challenge. A Bearer challenge leads to a token, which is fetched once for
-// all concurrent requests and reused until shortly before it expires; a Basic challenge leads
-// to Basic. Credentials go only to a token server of the registry's own site, and never in
-// the clear when the registry has TLS. Loop thread only.
+// Chooses the Authorization of each request to a registry. Requests have no Authorization until
+// the registry answers 401 with a challenge. A Bearer challenge leads to a token for the
+// request's repository: concurrent requests share one fetch, and later requests reuse the token
+// until shortly before it expires. A Basic challenge sends the credentials to the registry with
+// every request. A token server gets the credentials only if it is of the registry's own site,
+// and only over TLS if the registry has TLS. Loop thread only.
 //
 // Invariants: a fetch under way has at least one waiter; an entry with a fetch under way is
-// never dropped; all handles are gone before the Tokens.
+// never dropped; no fetch is under way when the Tokens are destroyed.
 
 #ifndef LAYBY_UPSTREAM_TOKENS_H_
 #define LAYBY_UPSTREAM_TOKENS_H_
@@ -43,22 +44,22 @@ class Tokens {
     Credentials credentials;
     std::chrono::milliseconds request_timeout{30'000};
   };
-  // The value of Authorization; empty for none.
+  // Gets the value of Authorization, or why there is no token.
   using Done = std::function<void(Result<std::string>)>;
 
-  // All arguments passed by reference outlive the Tokens.
+  // The referenced arguments outlive the Tokens.
   Tokens(Settings settings, Driver& driver, const Transport& transport, const Clock& clock,
          Counters& counters);
   ~Tokens();
 
-  // The Authorization to send; nullopt when a token must be fetched first.
+  // The Authorization to send; "" for none, nullopt when a token must be fetched first.
   std::optional<std::string> known(const std::string& repository) const;
 
-  // Fetches a token, or joins a fetch under way. Only after known() gave nullopt.
+  // Fetches a token, or joins a fetch under way. May be called only after known() gave nullopt.
   Handle fetch(const std::string& repository, Done done);
 
-  // The registry answered 401 to the Authorization `refused`, with `challenge` as its
-  // WWW-Authenticate. Ok when another try makes sense: known() or fetch() then gives another
+  // Learns that the registry answered 401 to the Authorization `refused`, with the WWW-Authenticate
+  // `challenge`. Returns ok when another try makes sense: known() or fetch() then gives another
   // Authorization.
   Status learn(const std::string& repository, std::string_view challenge,
                const std::string& refused, const Subject& subject);
@@ -68,9 +69,9 @@ class Tokens {
   struct Entry {
     oci::BearerChallenge challenge;
     http::Url realm;
-    std::string token;  // Empty when the last one was refused.
+    std::string token;  // Empty before the first fetch and after a refusal.
     SteadyTime expires_at;
-    std::shared_ptr<Flight> flight;  // While a token is being fetched.
+    std::shared_ptr<Flight> flight;  // Set while a token is being fetched.
   };
 
   std::string basic() const;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The trampolines between curl and a wire's owner. The owner may be gone after any call to
-// it, so only the wire is used after the call.
+// The trampolines between curl and a wire's owner. A call to the owner may destroy the owner, so
+// only the wire is used after the call.
 
 #include "upstream/wire.h"
 
@@ -42,7 +42,7 @@ Wire::Wire(WireOwner& wire_owner) : owner(&wire_owner), easy(curl_easy_init()) {
 }
 
 void Wire::add_header(const std::string& line) {
-  // Appending keeps the head of a list, unless the list is empty.
+  // curl_slist_append() returns a new head only for an empty list.
   curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
   if (longer == nullptr) {
     setup_code = CURLE_OUT_OF_MEMORY;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One curl easy handle with the data it points to. curl calls the wire, and the wire passes
-// each call on to its owner. The owner may release the wire at any time, inside such a call
-// too (Driver::release). The wire then has no owner, tells curl to stop, and is destroyed
-// after curl has returned.
+// A wire is one curl easy handle with the data that the handle points to. curl calls the wire,
+// and the wire passes each call on to its owner. The owner may release the wire at any time, even
+// inside a call from the wire (Driver::release). A released wire has no owner, tells curl to stop,
+// and is destroyed after curl has returned.
 
 #ifndef LAYBY_UPSTREAM_WIRE_H_
 #define LAYBY_UPSTREAM_WIRE_H_
@@ -18,17 +18,17 @@ namespace layby::upstream {
 
 enum class Verdict {
   kTaken,
-  kPause,  // Not taken: curl offers the bytes again after Driver::unpause_soon.
-  kStop,   // End the transfer; on_finished follows.
+  kPause,  // Not taken. curl offers the bytes again after Driver::unpause_soon.
+  kStop,   // curl ends the transfer, and on_finished follows.
 };
 
 class WireOwner {
  public:
   virtual ~WireOwner() = default;
-  // One header line without its line end. An empty line ends a head.
+  // Takes one header line without the line end. An empty line ends a head.
   virtual Verdict on_header_line(std::string_view line) = 0;
   virtual Verdict on_received(std::string_view bytes) = 0;
-  // The transfer is over. Never called inside curl.
+  // Says that the transfer is over. Never called inside curl.
   virtual void on_finished(CURLcode code) = 0;
 };
 
@@ -39,7 +39,7 @@ struct Wire {
 
   template <typename T>
   void set(CURLoption option, T value) {
-    // Fails only without memory or for an option that this curl wasn't built with.
+    // curl refuses an option only when memory is short or curl was built without the option.
     if (const CURLcode code = curl_easy_setopt(easy.get(), option, value); code != CURLE_OK) {
       setup_code = code;
     }
@@ -50,11 +50,11 @@ struct Wire {
   WireOwner* owner;
   ListPtr headers;
   std::array<char, CURL_ERROR_SIZE> error_text{};
-  EasyPtr easy;  // Declared after the members it points to, so destroyed before them.
+  EasyPtr easy;  // Declared last of the members that curl uses, so destroyed first.
   CURLcode setup_code = CURLE_OK;
-  bool attached = false;  // To the multi handle.
-  // The socket that curl last watched for this transfer. While a body comes, it is the
-  // connection's socket.
+  bool attached = false;  // Whether `easy` is in the multi handle.
+  // The socket that curl last watched for this transfer. While a body comes, `socket` is the
+  // socket of the transfer's connection.
   curl_socket_t socket = CURL_SOCKET_BAD;
 };
 

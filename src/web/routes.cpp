@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client that may not use a route learns nothing of it: the path is unknown to him.
+// A client that may not use a route gets the answer for a path without the route, so the client
+// doesn't learn that the route exists.
 
 #include "layby/web/routes.h"
 
@@ -17,7 +18,7 @@ bool has_method(const Route& route, std::string_view method) {
   return route.method == method || (route.method == "GET" && method == "HEAD");
 }
 
-// "GET, HEAD, POST": the methods of the routes of one path, for this client.
+// The methods of `routes`, for Allow: "GET, HEAD, POST".
 std::string allow(const std::vector<const Route*>& routes) {
   std::string methods;
   for (const Route* route : routes) {

@@ -67,14 +67,14 @@ class SnapshotTest : public ::testing::Test {
                                {}});
   }
 
-  // The text of docs/stats.md from a title to the next; empty if there is no such title.
+  // The text of docs/stats.md from `title` to the next title; empty if `title` is missing.
   static std::string section(const std::string& title) {
     const std::string all = stats_reference();
     const std::size_t from = all.find("\n## " + title + "\n");
     if (from == std::string::npos) return "";
     return all.substr(from, all.find("\n## ", from + 1) - from);
   }
-  // Each member of `object`, and of the objects in it, has its row in `text`.
+  // Expects a row in `text` for each member of `object` and of the objects nested in `object`.
   static void expect_rows(const std::string& text, const Json& object,
                           const std::string& prefix = "") {
     for (const auto& [name, value] : object.items()) {

@@ -28,7 +28,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 
-// What daemon.cpp passes on whole.
+// The structures that daemon.cpp hands to its parts as a whole.
 struct HandedOut {
   store::Options store;
   cache::Rules rules;
@@ -38,13 +38,13 @@ struct HandedOut {
   bool operator==(const HandedOut&) const = default;
 };
 
-// daemon.cpp and `layby serve` use these by name.
+// Keys that daemon.cpp and `layby serve` read by name, outside of the structures.
 const std::set<std::string_view> kUsedByName{
     "listen",   "socket",     "shutdown_grace",       "helper_threads",
     "prefetch", "tls.listen", "tls.certificate_file", "tls.key_file",
     "log.level"};
 
-// Replaces a value by another valid one.
+// Replaces a value of the configuration by another valid value.
 struct Change {
   const Key& key;
   Slot slot;

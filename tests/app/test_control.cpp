@@ -49,7 +49,7 @@ class ControlTest : public ::testing::Test {
     workers_.reset();
   }
 
-  // Asks and keeps the handle, as the server does.
+  // Sends a request and stores the handle, as the server does.
   void ask(const std::string& method, const std::string& path, const std::string& query = "") {
     given_.reset();
     request_ = std::make_unique<server::Request>();

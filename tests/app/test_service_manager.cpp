@@ -33,7 +33,7 @@ class ServiceManagerTest : public ::testing::Test {
     for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) unsetenv(name);
   }
 
-  // `name` is written as in $NOTIFY_SOCKET.
+  // Listens on the socket `name`, which has the form of $NOTIFY_SOCKET.
   void listen(const std::string& name) {
     name_ = name;
     fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -130,7 +130,7 @@ TEST_F(ServiceManagerTest, MissingManagerDoesNoHarm) {
 
 TEST_F(ServiceManagerTest, ReadyIsSentAgainAfterAFullQueue) {
   ServiceManager filler(asked(), timers_);
-  constexpr int kMoreThanAQueue = 5000;  // net.unix.max_dgram_qlen is 10, or systemd's 512.
+  constexpr int kMoreThanAQueue = 5000;  // A queue has 10 datagrams, or systemd's 512.
   for (int i = 0; i < kMoreThanAQueue; ++i) filler.stopping(seconds(0));
   ServiceManager manager(asked(seconds(60)), timers_);
   manager.ready("fine");

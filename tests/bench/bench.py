@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares Layby with other servers: runs the chosen parts and reports the results.
 
-A part is a module with measure(table, repeats) and the BUDGETS of its rows. The servers take
-turns on the same machine within one run, in rotating order, and each repeat gives one ratio.
+A part is a module with measure(table, repeats) and the BUDGETS of the part's rows. Within a run
+the servers take turns on one machine, in rotating order, and each repeat gives one ratio.
 All files are in one folder in /var/tmp, because a cache belongs on a disk and /tmp may be in
 memory.
 
@@ -76,7 +76,7 @@ def run(table: Table, parts: list[str], repeats: int) -> list[str]:
         try:
             PARTS[name].measure(table, repeats)
             table.budgets += PARTS[name].BUDGETS
-        except Exception:  # keep the results of the other parts, which take minutes
+        except Exception:  # A failed part must not lose the results of the other parts.
             traceback.print_exc()
             failed.append(name)
             table.forget(name)

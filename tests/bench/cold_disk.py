@@ -5,11 +5,11 @@ Layby and a static nginx serve the same files, each in a control group whose dis
 kernel limits and counts. Before each turn the blobs leave the page cache. Three measurements:
 
 - a request for a manifest each millisecond, while four clients read a cold blob each. A
-  manifest needs no disk and should not wait for requests that do. Measured once with no page
-  of the blobs in the page cache, and once with single pages, as the kernel leaves a file
-  after it reclaimed memory;
+  manifest needs no disk and should not wait for requests that need the disk. Measured once with
+  no page of the blobs in the page cache, and once with the first and the last page of each MiB,
+  as the kernel leaves a file after reclaiming memory;
 - 64 readers of one cold blob, which should be read from the disk once;
-- 32 readers of a cold blob each: when the first and the last of them are done.
+- 32 readers of a cold blob each: the times at which the first and the last reader are done.
 """
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 """The costs of a server: CPU, memory, and kernel memory for its connections.
 
 CPU is the scheduler's count for all threads of all processes of a server
-(/proc/PID/task/*/schedstat, in nanoseconds: the sum of utime and stime, finer than
-their ticks). On loopback the kernel receives in the context of the sender, and sends queued
-data in the context of the peer that acknowledges. So part of the work of a server that queues
-much is charged to its client. Where that matters, the client's CPU is reported too.
+(/proc/PID/task/*/schedstat, in nanoseconds: the sum of utime and stime, which count only
+ticks). On loopback the kernel receives in the context of the sender, and sends queued
+data in the context of the peer that acknowledges. So the client is charged for part of the work
+of a server that queues much. Where this part is large, the client's CPU is reported too.
 """
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 //
 // Emulates a link between two TUN devices, for kernels without netem. Each direction has a
 // line of RATE bits a second. A packet waits for the line in a queue of at most QUEUE bytes,
-// and takes DELAY microseconds more to arrive. A packet that doesn't fit into the queue is
-// dropped. Ends at the end of stdin, and prints for each direction a line with the packets
-// and bytes forwarded and the packets dropped.
+// and arrives DELAY microseconds after it left the line. A packet that doesn't fit into the
+// queue is dropped. The program ends at the end of stdin, and prints for each direction a line
+// with the numbers of forwarded packets, forwarded bytes and dropped packets.
 //
 //   delay FD FD RATE DELAY QUEUE
 
@@ -23,13 +23,13 @@
 enum { kSlots = 1 << 15, kPacketBytes = 2048 };
 
 struct packet {
-  uint64_t off_line_ns;  // when its last bit leaves the line
+  uint64_t off_line_ns;  // when the packet's last bit leaves the line
   size_t bytes;
   char data[kPacketBytes];
 };
 
-// One direction of the link. Packets lie in a ring, in the order of their times:
-// [next_out, next_off) are on their way, [next_off, next_in) wait for the line.
+// One direction of the link. Packets are in a ring, in the order of their times: the packets
+// [next_out, next_off) have left the line, the packets [next_off, next_in) wait for the line.
 struct line {
   int from, to;
   struct packet* ring;
@@ -69,7 +69,7 @@ static void take_in(struct line* l) {
   }
 }
 
-// Hands over the packets that are due. Returns when the next one is due, or UINT64_MAX.
+// Delivers the packets that are due. Returns the time of the next packet, or UINT64_MAX.
 static uint64_t move_on(struct line* l) {
   const uint64_t now = now_ns();
   for (; l->next_off < l->next_in && slot(l, l->next_off)->off_line_ns <= now; ++l->next_off)
@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
   rate = strtoull(argv[3], NULL, 10);
   delay_ns = strtoull(argv[4], NULL, 10) * 1000;
   queue_bytes = strtoull(argv[5], NULL, 10);
-  // A real link doesn't wait for a processor. Without the right to this priority, ours may.
+  // A real link doesn't wait for a processor. Without the right to set a priority, delay may wait.
   const struct sched_param first = {.sched_priority = 1};
   sched_setscheduler(0, SCHED_FIFO, &first);
   prctl(PR_SET_TIMERSLACK, 1);

@@ -2,8 +2,8 @@
 """A network namespace at the other end of a slow, long link, made without netem.
 
 delay.c forwards between two TUN devices, one in each namespace. A server that is started
-within there() binds FAR; this side reaches it over the link. The end of the `with` removes
-everything.
+within there() binds FAR; this side reaches the server over the link. The end of the `with`
+removes the namespace and the link.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DELAY = ROOT / "build/bench/delay"
 NEAR, FAR = "10.98.0.1", "10.98.0.2"
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
-QUEUED_PACKETS = 1000  # by the device, before delay.c reads them
+QUEUED_PACKETS = 1000  # packets that a device queues before delay.c reads them
 
 
 def run(*command: str) -> None:
@@ -46,7 +46,7 @@ class FarLink:
             self.process = subprocess.Popen([str(DELAY), *map(str, ends), *self.rate], pass_fds=ends,
                                             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
             for end in ends:
-                os.close(end)  # The devices live as long as the process holds them.
+                os.close(end)  # The devices live as long as delay.c has them open.
             set_up(near, NEAR, FAR)
             with self.there():
                 run("ip", "link", "set", "lo", "up")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blobs from the page cache, over keep-alive connections that ask again at once.
+"""Blobs from the page cache, over keep-alive connections that ask again after each answer.
 
 The two nginx serve the same files as Layby, so the three share the pages of the page cache;
-docker-registry has its own files. With 256 connections, hardly a 64 MB answer would be complete
-within a window, so that load has 8 MB. "CPU, client too" stands beside the server's CPU because
-the kernel charges part of the work of a server that queues much to its client (costs.py).
+docker-registry has its own files. With 256 connections, few answers of 64 MB would be complete
+within a window, so the load of 256 connections reads 8 MB. "CPU, client too" is shown because the
+kernel charges the client for part of the work of a server that queues much (see costs.py).
 docker-registry takes a buffer of megabytes for each answer, which makes its small blobs costly.
 """
 from __future__ import annotations

@@ -38,7 +38,7 @@ def cell_of(table: Table, row: str, figure: str, samples: dict[str, list[float]]
 
 
 def moved(table: Table) -> Moves:
-    """Each ratio that both runs have: "same", "better" or "worse"."""
+    """Compares each ratio that both runs have: "same", "better" or "worse"."""
     old, found = kept(), {}
     for part in table.rows:
         for row, figure, samples in table.cells(part):
@@ -58,7 +58,7 @@ def direction(figure: str, before: list[float], now: dict[str, float]) -> str:
 
 
 def moves_told(table: Table, moves: Moves) -> str:
-    """A line for each ratio that moved, and the number of the others."""
+    """A line for each ratio that moved, and the number of ratios that stayed the same."""
     old, lines = kept(), []
     for part in table.rows:
         for row, figure, samples in table.cells(part):

@@ -2,8 +2,8 @@
 """Loads that clients put on a server, and the CPU that they cost.
 
 A load runs until its buffers are full before its window opens. Loads are closed: each
-connection asks again only after its answer. So a time is the wait of one client among so
-many, and a pause of the server counts once per connection.
+connection asks again only after its answer. So a time is the wait of one of the connected
+clients, and a pause of the server counts once per connection.
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from servers import ROOT
 SINK = ROOT / "build/bench/sink"
 WARM_UP = 0.25  # seconds before a window
 WINDOW = 0.6
-SETTLE = 0.3  # seconds; a server that uses no CPU for so long has finished the work of a fill
+SETTLE = 0.3  # seconds; a server that uses no CPU for this time has finished the work of a fill
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Count:
 
 
 class Sink:
-    """The client of sink.c; count() returns its counts so far."""
+    """The client of sink.c; count() returns the client's counts so far."""
 
     def __init__(self, server: Any, path: str, connections: int, mode: str, answers: int = 0,
                  tls: str = "") -> None:
@@ -83,7 +83,7 @@ class Sink:
         return self.process.stdout.readline()
 
     def last(self) -> Count:
-        """The count of a client that ends by itself, after `answers`."""
+        """The count of a client that ends by itself, after the wanted number of answers."""
         assert self.process.stdout
         return self.checked(self.process.stdout.readline())
 
@@ -110,7 +110,7 @@ def load(server: Any, path: str, connections: int, mode: str = "keep", answers: 
          tls: str = "") -> tuple[Count, float]:
     """The client's count and the server's CPU seconds: for one window, or for `answers` answers.
 
-    `tls` is "tls" or "resume", see sink.c; empty for none.
+    `tls` is "tls" or "resume" (see sink.c), or empty for a connection without TLS.
     """
     if answers:
         before = cpu_seconds(server)
@@ -128,7 +128,7 @@ def load(server: Any, path: str, connections: int, mode: str = "keep", answers: 
 def settled_cpu_seconds(server: Any) -> float:
     """CPU seconds after the server has come to rest.
 
-    A cache stores and checks, or fetches again, after its answer.
+    After an answer a cache may still store and check the blob, or fetch the blob again.
     """
     deadline, last = time.monotonic() + 20, cpu_seconds(server)
     while time.monotonic() < deadline:

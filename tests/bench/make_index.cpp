@@ -2,9 +2,8 @@
 //
 // Makes a data_dir whose index has very many blobs, with the store's own code. Blobs are
 // added in the order of their numbers, so their digests come in random order. Only the first
-// FILES blobs have files, which are sparse files of the right size: enough for lookups, and
-// a million blobs fit where a million full files would not. There is a manifest with a tag
-// for every twentieth blob.
+// FILES blobs have files. The files are sparse and have the right size, which is enough for
+// lookups and takes little space. Every twentieth blob has a manifest with a tag.
 //
 //   make_index DATA_DIR BLOBS FILES
 
@@ -46,7 +45,7 @@ Status put_manifest(store::WriteTxn& txn, std::uint64_t number, WallTime now) {
 Status put_batch(store::Index& index, std::uint64_t begin, std::uint64_t end) {
   Result<store::WriteTxn> txn = index.write();
   if (!txn) return std::move(txn).error();
-  // Old enough that no pull counts as using them.
+  // A day old, so that no blob counts as part of a pull under way.
   const WallTime now = std::chrono::system_clock::now() - std::chrono::hours(24);
   for (std::uint64_t number = begin; number < end; ++number) {
     store::BlobRecord record;

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Manifests, the smallest answers, over 16 connections: keep-alive, or one a request.
 
-By digest and by tag. To nginx a tag is a file, and nginx's proxy_cache holds it for an hour.
-Layby asks its origin about the tag once a minute (the server's fresh_for), in the background.
-docker-registry asks for each request.
+Manifests are requested by digest and by tag. To the static nginx a tag is a file; nginx's
+proxy_cache caches a tag for an hour. Layby asks its origin about the tag once a minute (the
+server's fresh_for), in the background. docker-registry asks its origin at each request.
 """
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The most that a second event loop could gain: two Laybys, with half of the connections each.
 
-The two share nothing and never wait for each other, unlike two loops over one cache.
+Two Laybys share nothing and never wait for each other, unlike two loops over one cache.
 """
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def title(server: str) -> str:
 
 
 def part_table(table: Table, part: str, moves: dict[tuple[str, str, str], str] | None = None) -> str:
-    """One row per figure. A server's cell has its median, then the ratio of Layby's to it."""
+    """One row per figure. A server's cell has the server's median, then Layby's ratio to it."""
     servers = servers_of(table, part)
     heads = ["what", "figure", *map(title, servers), "budget", *(["since kept"] if moves is not None else [])]
     lines, last = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"], ""
@@ -111,7 +111,7 @@ HEADLINES = [("hits", "warm 64 MB × 8", "gb_per_second"), ("hits", "warm 64 MB 
 
 
 def headline_table(kept: dict[str, Any]) -> str:
-    """Medians of the kept result. Without a static nginx, the nginx column is its proxy_cache."""
+    """Medians of the kept result. A row without a static nginx shows proxy_cache instead."""
     lines = ["| | Layby | nginx | docker-registry |", f"|{' --- |' * 4}"]
     for part, row, figure in HEADLINES:
         cell = kept.get(part, {}).get("rows", {}).get(row, {}).get(figure)

@@ -111,7 +111,7 @@ class Daemon:
         raise RuntimeError(f"layby did not get ready: {Path(self.log.name).read_text()[-2000:]}")
 
     def memory(self) -> dict[str, float]:
-        """MB by name, as smaps_rollup has them."""
+        """The daemon's memory in MB, by the names of smaps_rollup."""
         lines = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]
         return {line.split(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines}
 
@@ -166,7 +166,7 @@ def cached_share(path: Path) -> float:
 
 
 def drop_from_cache(path: Path) -> bool:
-    """Returns False where dropping does not work, as on a tmpfs."""
+    """Drops a file from the page cache; False where the file system can't, such as a tmpfs."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -17,7 +17,7 @@ inline oci::Digest digest_of_number(std::uint64_t number) {
   return oci::Digest::of("blob " + std::to_string(number));
 }
 
-// 200 bytes to 64 KiB, spread by Knuth's multiplicative hash.
+// A size from 200 bytes to 64 KiB, spread by Knuth's multiplicative hash.
 inline std::uint64_t size_of_number(std::uint64_t number) {
   return 200 + number * 2654435761u % (64 * 1024 - 200);
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of the benchmark: Layby, its peers and the origin behind them.
+"""The servers of the benchmark: Layby, the compared servers, and their origin.
 
-Each binds loopback, has its own temporary folder, and is ended by the process object that
-started it.
+Each server binds loopback, has its own temporary folder, and is ended by the object that
+started the server.
 """
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Certificate:
 class Nginx(Program):
     """Debian's nginx with one worker, and Debian's settings where they matter.
 
-    `listen` has options of its port. With a certificate it also has a port for TLS.
+    `listen` has options of nginx's port. With a certificate nginx also has a port for TLS.
     """
 
     def __init__(self, server: str, http: str = "", listen: str = "",
@@ -108,7 +108,7 @@ class Registry:
             (self.folder / kind).mkdir(parents=True)
 
     def add_blob(self, size: int) -> str:
-        """Adds random bytes; returns their path in the API."""
+        """Adds a blob of random bytes; returns the blob's path in the API."""
         data = os.urandom(size)
         return self.add("blobs", data)
 
@@ -121,7 +121,7 @@ class Registry:
              "layers": described[1:]}, indent=3).encode())
 
     def add_tag(self) -> str:
-        """Adds a manifest with the registry's only tag; returns its path by that tag."""
+        """Adds a manifest with the registry's only tag; returns the path of the tag."""
         path = self.add_manifest(layers=5)
         self.tagged = path.rpartition("/")[2]
         (self.folder / "manifests" / self.TAG).write_bytes((self.root / path.lstrip("/")).read_bytes())
@@ -146,7 +146,7 @@ def start_layby(origin: Nginx, config: dict[str, Any] | None = None) -> Layby:
 
 
 def start_layby_with_tls(origin: Nginx, certificate: Certificate) -> Layby:
-    """A Layby with a tls_port beside its port, like an Nginx with a certificate."""
+    """A Layby with a second port, tls_port, like an Nginx with a certificate."""
     port = free_port()
     layby = start_layby(origin, {"tls": {"listen": f"127.0.0.1:{port}", "key_file": str(certificate.key),
                                          "certificate_file": str(certificate.certificate)}})

@@ -3,13 +3,14 @@
 
 - A link with 100 Mbit/s and a round trip of 40 ms: a new blob of 32 MB, directly and through
   Layby in turns, over a new connection of the client. Layby's own connection to the origin is
-  either new too (Layby just started), or has been idle since a small blob a second ago, as is
+  either new too (Layby just started), or has been idle for a second after a small blob, as is
   usual in a pull. The origin is nginx.
 - 1, 32 and 256 clients at once on a cold image, without a link: the requests that reach the
   stand-in for Docker Hub for each blob and manifest, and the times of the clients.
 - A cached manifest, once a millisecond, during a miss from an origin on loopback: once with
   all SHA-256 instructions of the processor, and once with its SHA and AVX instructions hidden
-  from OpenSSL, as on a small ARM board. Compared with nginx's proxy_cache, which hashes nothing.
+  from OpenSSL, as on a small ARM board. Compared with nginx's proxy_cache,
+  which hashes nothing.
 """
 from __future__ import annotations
 

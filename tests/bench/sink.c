@@ -15,12 +15,12 @@
 //
 //   tls     TLS 1.3 with AES-128-GCM and X25519 only (Go's clients offer these first, and
 //           all servers then compute the same), a full handshake per connection
-//   resume  like tls, but a new connection resumes the session of the previous one
+//   resume  like tls, but a new connection resumes the session of the previous connection
 //
-// For each line on stdin, and after ANSWERS answers, prints
-// "nanoseconds body-bytes answers heads failures resumed" counted since the start; for the
-// line "times", "shortest-nanoseconds:answers ..." for each bucket that is not empty. Ends
-// at the end of stdin, or after ANSWERS answers.
+// For each line on stdin, and after ANSWERS answers, the program prints
+// "nanoseconds body-bytes answers heads failures resumed" counted since the start. For the
+// line "times" it prints "shortest-nanoseconds:answers ..." for each bucket that is not empty.
+// The program ends at the end of stdin, or after ANSWERS answers.
 //
 // The time of an answer runs from its request (in close mode from the connect) to its last
 // byte. Buckets are log-linear, 64 to a power of two: 1.6% wide. The loop is closed: a
@@ -46,9 +46,9 @@
 enum mode { kKeep, kClose, kIdle, kSlow };
 
 struct connection {
-  int fd;  // -1 when it is closed
+  int fd;  // -1 after close
   SSL* tls;
-  SSL_SESSION* session;  // to resume
+  SSL_SESSION* session;  // the session to resume
   uint64_t asked_at;
   int in_body;
   size_t head_bytes;
@@ -75,7 +75,7 @@ static uint64_t started, body_bytes, answers, heads, failures, resumed;
 static SSL_CTX* tls_context;
 static int resumes;
 
-// Bucket i < 64 holds i ns; above, each power of two has 64 buckets.
+// Bucket i < 64 counts times of i ns. For longer times, each power of two has 64 buckets.
 enum { kSubBits = 6, kSub = 1 << kSubBits, kBuckets = (64 - kSubBits + 1) * kSub };
 static uint64_t times[kBuckets];
 
@@ -209,7 +209,7 @@ static void on_body(struct connection* c, size_t bytes) {
   if (c->body_left == 0) on_answer(c);
 }
 
-// The head is complete: `end` bytes, followed by the start of the body.
+// Called when the head is complete: `end` bytes, followed by the start of the body.
 static void on_head(struct connection* c, size_t end) {
   const char* length = strcasestr(c->head, "\r\nContent-Length:");
   if (strncmp(c->head, "HTTP/1.1 200 ", 13) != 0 || !length) {
@@ -232,8 +232,8 @@ static void on_end(struct connection* c) {
   open_connection(c);
 }
 
-// Like recv(): bytes, 0 at the end, -1 with EAGAIN when there is nothing. Without a place, the
-// bytes are thrown away.
+// Returns like recv(): a number of bytes, 0 at the end, -1 with EAGAIN when no bytes have come.
+// When `place` is null, the bytes are thrown away.
 static ssize_t take(struct connection* c, char* place, size_t at_most) {
   static char thrown_away[1 << 16];
   if (!c->tls) return recv(c->fd, place, at_most, place ? 0 : MSG_TRUNC);
@@ -246,7 +246,7 @@ static ssize_t take(struct connection* c, char* place, size_t at_most) {
   return -1;
 }
 
-// False when there is nothing more to read, or the connection is closed.
+// Returns false when no bytes are left to read, or the connection is closed.
 static int read_some(struct connection* c, size_t at_most) {
   ssize_t got;
   if (c->in_body) {

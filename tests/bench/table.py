@@ -23,7 +23,7 @@ class Table:
         self.budgets: list[Budget] = []
         self.upstream: dict[str, Any] = {}
         self.part = ""  # the part that add() adds rows to
-        self.rows: dict[str, list[str]] = {}  # by part
+        self.rows: dict[str, list[str]] = {}  # the names of the rows, by part
 
     def add(self, row: str, server: str, **figures: float) -> None:
         if row not in self.samples:
@@ -44,7 +44,7 @@ class Table:
         return spread([a / b for a, b in zip(mine, theirs)])
 
     def held_to(self, budget: Budget) -> dict[str, float] | None:
-        """The median that the bound applies to, and its extremes."""
+        """The median that the bound applies to, then the least and the most."""
         if budget.figure not in self.samples.get(budget.row, {}):
             return None
         if budget.to:
@@ -82,7 +82,7 @@ class Budget:
     at_least: bool = False
 
     def verdict(self, found: dict[str, float]) -> str:
-        """Judged by the median; "open" is added when repeats disagree."""
+        """The verdict, judged by the median; "open" is added when repeats disagree."""
         def good(value: float) -> bool:
             return value >= self.bound if self.at_least else value <= self.bound
         words = "met" if good(found["median"]) else "missed"

@@ -68,7 +68,7 @@ def thin_link() -> Iterator[None]:
 
 
 def enter(namespace: IO[bytes]) -> None:
-    """This thread makes its sockets in `namespace` from now on."""
+    """Makes this thread open its sockets in `namespace` from now on."""
     if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), NEW_NETWORK) != 0:
         raise OSError(ctypes.get_errno(), "setns")
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Times one step of eviction in a data_dir of make_index, from the choice of the lowest
-// ranks to their erasure. Each step is rolled back, so that all steps see the same index.
+// ranks to the erasure of their objects. Each step is rolled back, so that all steps see the
+// same index.
 // Prints "microseconds-median microseconds-longest objects" and fails if nothing is evicted.
 //
 //   time_eviction DATA_DIR STEPS

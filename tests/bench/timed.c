@@ -11,9 +11,9 @@
 //                                          clock, until stdin ends
 //
 // Prints a line "nanoseconds-to-first-byte nanoseconds-to-last-byte bytes" for each client
-// (first byte of its first answer, last byte and bytes of all its answers), or for each tick.
-// Times start before the connection is opened, or at the tick: a late answer also delays the
-// requests after it, and their wait counts. Exits with 1 if anything failed.
+// (first byte of the client's first answer, last byte and bytes of all its answers), or for each
+// tick. Times start before the connection is opened, or at the tick. A late answer also delays
+// the next requests, whose wait counts. The program exits with 1 if anything failed.
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,8 +60,8 @@ static int open_connection(void) {
   return -1;
 }
 
-// Sends one request and reads its whole answer. Returns what failed, or NULL. `first_ns` is
-// when the first byte of the head arrived.
+// Sends one request and reads its whole answer. Returns the step that failed, or NULL. Sets
+// `first_ns` to the arrival of the head's first byte.
 static const char* ask(int fd, const char* path, uint64_t* first_ns, uint64_t* bytes) {
   char buffer[8192];
   const int request_bytes =

@@ -32,7 +32,7 @@ def times_in(text: str) -> list[Time]:
 
 
 def crowd(port: int, clients: int, paths: list[str], host: str = "127.0.0.1") -> list[Time]:
-    """Runs so many clients at once; each pulls all paths. Returns the time of each client."""
+    """Runs `clients` clients at once; each pulls all paths. Returns the time of each client."""
     return _run(host, str(port), "crowd", str(clients), *paths)
 
 
@@ -89,7 +89,7 @@ def _first() -> None:
 
 
 class First(Program):
-    """Mixed in before a Program: gives all of its threads and processes priority."""
+    """Mixed in before a Program: gives all threads and processes of the program priority."""
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         super().start([*PRIORITY, *command], environment)

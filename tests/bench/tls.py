@@ -3,9 +3,9 @@
 
 Measured are big blobs and small requests on keep-alive connections, and one request per
 connection, with a full and with a resumed handshake. The CPU figures are of the server's
-processes, without the client's decryption. The decryption still limits the rates that both
-reach together, so rates and times say less than CPU here. Where the kernel can encrypt (its
-module tls), nginx is also measured with kernel TLS.
+processes, without the client's decryption. The client's decryption still limits the rates, so
+rates and times say less than CPU here. Where the kernel can encrypt (its module tls), nginx is
+also measured with kernel TLS.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BUDGETS = [*(Budget(BLOB.format(n), "cpu_seconds_per_gb", "nginx", 1.0) for n in
 
 
 def kernel_encrypts() -> bool:
-    """Whether a connection accepts the kernel's TLS."""
+    """Whether the kernel lets a connection use kernel TLS."""
     with socket.create_server(("127.0.0.1", 0)) as listener, \
             socket.create_connection(listener.getsockname()) as connection:
         try:

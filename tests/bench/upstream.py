@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that reach the stand-in for Docker Hub, for a first, a second, and 32 pulls at once.
 
-They are counted, not timed, so one repeat is enough.
+Requests are counted, not timed, so one repeat is enough.
 """
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 //
 // The fixture of the cache's tests: a Cache over a store in memory, guards whose upstreams the
 // test plays, and a clock that the test advances. timers_.run() lets the store do its work;
-// timers_.advance() lets time pass. Each asker keeps its answer.
+// timers_.advance() lets time pass. Each asker stores its answer.
 
 #ifndef LAYBY_TESTS_CACHE_CACHE_TEST_H_
 #define LAYBY_TESTS_CACHE_CACHE_TEST_H_
@@ -47,12 +47,12 @@ class Asker {
     };
   }
 
-  std::function<void()> then;  // Called inside the answer, if set.
+  std::function<void()> then;  // Called when the answer comes, if set.
   Handle handle;
 
   bool answered() const { return result_.has_value(); }
   bool ok() const { return result_ && result_->ok(); }
-  // kIo means that there is no error.
+  // The error's code, or kIo if there is no error.
   ErrorCode error() const {
     return result_ && !result_->ok() ? result_->error().code : ErrorCode::kIo;
   }
@@ -63,7 +63,7 @@ class Asker {
   std::optional<Result<T>> result_;
 };
 
-// Opens a blob, and listens to the reader as soon as it has one.
+// Opens a blob, and listens to the blob's reader as soon as the reader comes.
 class BlobAsker final : public Asker<std::unique_ptr<BlobReader>>, private BlobReader::Listener {
  public:
   BlobAsker() {
@@ -151,7 +151,7 @@ class CacheTest : public ::testing::Test {
     timers_.run();
   }
 
-  // Nothing is asked upstream unless the test asks.
+  // Rules without tag checks in the background, so only the test's requests go upstream.
   static Rules without_keep_fresh() {
     Rules rules;
     rules.keep_fresh = std::chrono::milliseconds(0);

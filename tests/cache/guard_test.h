@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fixture of the guard's tests: a Guard in front of an upstream that the test plays. The
-// test answers the pings too, so the guard learns only what the test tells it.
+// test answers the pings too, so the guard learns only from the test's answers.
 
 #ifndef LAYBY_TESTS_CACHE_GUARD_TEST_H_
 #define LAYBY_TESTS_CACHE_GUARD_TEST_H_

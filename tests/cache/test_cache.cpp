@@ -22,7 +22,7 @@ class FaceTest : public CacheTest {
   void get_tags(Asker<TagPage>& asker, const TagPageRequest& page) {
     asker.handle = cache_->get_tags(hub(), "library/debian", page, asker.done());
   }
-  // The page that a client gets after upstream failed.
+  // Asks for a page of tags, fails the request upstream, and returns the client's page.
   TagPage cached_page(const TagPageRequest& page) {
     Asker<TagPage> asker;
     get_tags(asker, page);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the cache tells those who listen.
+// The events that the cache tells its listeners.
 
 #include <algorithm>
 #include <string>
@@ -15,7 +15,7 @@ namespace {
 
 class CacheEventsTest : public CacheTest {
  protected:
-  // The kinds of the events that were told, without pulls.
+  // The kinds of all events so far, except pulls.
   std::vector<std::string> told() const {
     std::vector<std::string> kinds;
     for (const events::Record& record : records_) {
@@ -41,7 +41,7 @@ class CacheEventsTest : public CacheTest {
     asker.handle = cache_->get_tags(hub(), "library/debian", {}, asker.done());
     upstream_->only_pending()->answer_tags(TagPage{});
   }
-  // Caches a manifest under debian:bookworm, checked `ago`.
+  // Caches a manifest under debian:bookworm, a tag that was checked `ago`.
   oci::Digest cache_tag(milliseconds ago) {
     const std::string manifest = R"({"schemaVersion":2,"manifests":[]})";
     const oci::Digest digest = store_.add_manifest(manifest, std::string(oci::kOciIndex));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A parent and a registry, each behind its guard, as one upstream: which of the two is asked
-// first, when the other one is asked, and whose limits count.
+// first, when the second is asked, and whose limits count.
 
 #include "cache/guard_test.h"
 #include "layby/cache/failover.h"
@@ -36,7 +36,7 @@ class FailoverTest : public ::testing::Test {
   void open(BlobTaker& taker, std::uint64_t offset = 0) {
     taker.transfer = both_->get_blob("library/debian", digest_, offset, taker);
   }
-  // From then on the parent's guard refuses requests.
+  // Lets a request to the parent time out, after which the parent's guard refuses requests.
   void take_parent_down() {
     BlobTaker blob;
     open(blob);
@@ -59,7 +59,7 @@ class FailoverTest : public ::testing::Test {
   std::unique_ptr<Failover> both_;
 };
 
-// A kind of request: how it is sent to `both`, and how a request is answered well.
+// A kind of request: a function that sends the request, and a function that answers it well.
 struct Kind {
   UpstreamKind kind;
   std::function<Handle(Upstream&, std::function<void(ErrorCode)>)> ask;  // kIo: a good answer

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fill that goes well: one transfer, any number of readers of the growing file, and the
-// last byte only when the digest matches. Readers join late, leave early, and do both inside
-// their callbacks.
+// A fill that succeeds: one transfer feeds any number of readers of the growing file, and
+// readers get the last byte only when the digest matches. Readers join late and leave early,
+// also inside their callbacks.
 
 #include "cache/cache_test.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 class FillTest : public CacheTest {
  protected:
-  // The first asker's transfer has begun.
+  // Opens the blob as the first asker, and begins the transfer.
   void begin(BlobAsker& asker) {
     open(asker, digest_);
     timers_.run();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fill that goes wrong: upstream is cut off, lies or changes its mind, the disk fails at
-// each step, or an earlier fill left a partial file. Each test checks what the readers get,
-// what the store keeps, and what the next asker finds.
+// A fill that meets a fault: upstream breaks off, sends wrong bytes or changes its answer, the
+// disk fails at each step, or an earlier fill left a partial file. Each test checks the bytes
+// that readers get, the content of the store afterwards, and the answer to the next asker.
 
 #include "cache/cache_test.h"
 
@@ -20,7 +20,7 @@ class FillFailureTest : public CacheTest {
     transfer()->send(bytes);
     timers_.run();
   }
-  // Upstream breaks off the transfer. The fill asks again after its backoff.
+  // Breaks off the transfer, and lets the fill ask again after its backoff.
   void cut(ErrorCode code = ErrorCode::kUnavailable) {
     transfer()->fail(code);
     timers_.advance(rules_.retry.max_delay);
@@ -29,13 +29,13 @@ class FillFailureTest : public CacheTest {
   void cut_for_good() {
     for (int i = 0; i < rules_.retry.max_attempts; ++i) cut();
   }
-  // Opens a blob of which an earlier fill left `kept`, and lets the fill ask upstream.
+  // Opens a blob with the partial file `kept` of an earlier fill, and lets the fill ask upstream.
   void take_up(BlobAsker& asker, const std::string& kept) {
     store_.add_partial(digest_, kept);
     open(asker, digest_);
     timers_.run();
   }
-  // A new asker is served by a new fill, whose transfer begins at `from`.
+  // Expects that a new fill, whose transfer begins at `from`, serves a new asker.
   void expect_works_again(std::uint64_t from = 0) {
     BlobAsker again;
     open(again, digest_);
@@ -344,7 +344,7 @@ TEST_F(FillFailureTest, EmptyAnswerWithTheWrongDigestIsAnError) {
   EXPECT_EQ(asker.error(), ErrorCode::kCorrupt);
 }
 
-// The disk takes no bytes, or no more: the pull goes on, and the blob isn't stored.
+// The disk takes no bytes or stops taking bytes: the pull goes on, and the blob isn't stored.
 
 TEST_F(FillFailureTest, BlobThatCannotBeOpenedPassesThrough) {
   store_.fail(Step::kOpen, {ErrorCode::kNoSpace, "full"});

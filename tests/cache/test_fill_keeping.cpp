@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether a fill's bytes go to the disk: when Room is asked, and what a fill does after it was
-// told to stop keeping its blob. The test owns the fill and its Room. The cache may take 1,000
-// bytes; the blob has ten.
+// Whether a fill's bytes go to the disk: when the fill asks Room, and how the fill goes on after
+// an order to stop keeping its blob. The test owns the fill and the Room. The cache may take
+// 1,000 bytes; the blob has ten.
 
 #include <gtest/gtest.h>
 
@@ -43,12 +43,12 @@ class FillKeepingTest : public ::testing::Test {
     transfer()->send(bytes);
     timers_.run();
   }
-  // Upstream breaks off the transfer, and the fill asks again after its backoff.
+  // Breaks off the transfer, and lets the fill ask again after its backoff.
   void cut() {
     transfer()->fail(ErrorCode::kUnavailable);
     timers_.advance(rules_.retry.max_delay);
   }
-  // Takes all the room there is, so that Room has to evict.
+  // Fills the cache with an evictable blob, so that Room has to evict.
   void occupy() { store_.add_evictable(store_.add_blob(std::string(1'000, 'a'))); }
 
   const std::string blob_ = "0123456789";
@@ -131,7 +131,7 @@ TEST_F(FillKeepingTest, NothingIsEvictedForAFillThatStops) {
 }
 
 TEST_F(FillKeepingTest, FillWithoutRoomIsNotAskedForAgain) {
-  store_.add_blob(std::string(1'000, 'p'));  // Not evictable, as a pinned blob.
+  store_.add_blob(std::string(1'000, 'p'));  // Not evictable, like a pinned blob.
   transfer()->start(0, 10);
   timers_.run();
   ASSERT_EQ(store_.evictions().size(), 1u);

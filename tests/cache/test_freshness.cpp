@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // When a cached tag is served without asking upstream: rules for single tags, stale tags that
-// are served and checked in the background, names that upstream is known not to have, and
-// links that are down or throttled.
+// are served and checked in the background, names that upstream answered with 404, and links
+// that are down or throttled.
 
 #include "cache/freshness_test.h"
 

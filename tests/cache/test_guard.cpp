@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the guard learns from failures: when a link is doubtful, when it is down, which
-// requests are refused then, and how pings find out that the link is back. The guard never
-// holds back a request that has begun.
+// The guard's judgement of failures: when a link is doubtful, when a link is down, which
+// requests a link that is down refuses, and how pings find out that the link is back. The guard
+// never stops a request that has begun.
 
 #include "cache/guard_test.h"
 

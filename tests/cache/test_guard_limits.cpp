@@ -10,7 +10,7 @@ namespace {
 
 class GuardLimitsTest : public GuardTest {
  protected:
-  // At most `count` requests in any minute.
+  // Makes a guard that allows at most `count` requests in any minute.
   void allow(int count) {
     rules_.requests_per_minute = count + 1;
     make_guard();
@@ -216,7 +216,7 @@ TEST_F(GuardLimitsTest, UsedUpPullLimitStopsOnlyManifests) {
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait, seconds(60));
   EXPECT_EQ(pulls_quiet(), seconds(60));
   EXPECT_EQ(quiet(), seconds(0));
-  answer_list();  // The minute's requests aren't used up.
+  answer_list();  // The minute still allows requests.
 }
 
 TEST_F(GuardLimitsTest, AnyOther429StopsEverything) {
@@ -316,7 +316,7 @@ TEST_F(GuardLimitsTest, BackgroundDoesNotWaitFarFromTheReserve) {
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
   set_quota(100);
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
-  set_quota(41);  // 21 of the 80 above the reserve.
+  set_quota(41);  // 20 pulls are the reserve, so 21 of the other 80 are left.
   EXPECT_EQ(guard_->patience(Ask::kManifest).wait.count(), 0);
 }
 

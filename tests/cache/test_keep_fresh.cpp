@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags in use are checked before they are due, while nobody waits, and checks find moved
+// Tags in use are checked before they get stale, while no client waits, and checks find moved
 // tags. A tag is fresh for a minute, and kept fresh for ten minutes after its last use.
 
 #include "cache/freshness_test.h"
@@ -26,7 +26,7 @@ class KeepFreshTest : public FreshnessTest {
       while (!upstream_->pending().empty()) answer_head(digest);
     }
   }
-  // One timer is always Room's.
+  // Room always has one timer; any further timer belongs to a check.
   bool some_check_waits() const { return timers_.waiting() > 1; }
   void pull_fresh() {
     cache_old(seconds(0));

@@ -10,7 +10,7 @@ namespace {
 
 class PrefetchHoldTest : public PrefetchTest {
  protected:
-  // A run fetches the old image; then the tag moves.
+  // Lets a run fetch the old image, then moves the tag.
   void SetUp() override {
     PrefetchTest::SetUp();
     old_ = add_tagged("3.13", "old layer");

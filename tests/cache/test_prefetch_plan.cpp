@@ -254,7 +254,7 @@ TEST_F(PrefetchPlanTest, NewListEndsAPlanWithAPartialReport) {
   set_list({image({"3.12", "3.13"})});
   plan(false);
   answer(*asked(UpstreamKind::kManifestHead));
-  timers_.run();  // The parts of 3.12 are looked up.
+  timers_.run();  // The plan looks up the parts of the image 3.12.
   set_list({});
   EXPECT_EQ(times_told_, 1);
   EXPECT_TRUE(planned_.stopped);

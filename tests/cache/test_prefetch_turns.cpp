@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order of images in a run when pulls are few: one image after the other. The limit of one
-// upstream doesn't stop another upstream.
+// When few pulls are left, a run fetches one image after the other. The pull limit of one
+// upstream doesn't stop the images of another upstream.
 
 #include <gtest/gtest.h>
 
@@ -18,10 +18,10 @@ namespace {
 
 using testing::TestManifest;
 
-// More images than a run checks while one pull renews.
+// More images than a run checks while one pull comes back.
 constexpr std::size_t kImages = 12;
 
-// The time in which one pull of 100 in six hours renews.
+// With 100 pulls in six hours, one pull comes back in this time.
 constexpr seconds kRenewal{216};
 
 struct TestImage {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a run waits: clients come first, the run keeps to its rate, and it ends when it is
-// told to. Also failures, throttling, a pull limit that is near, and a link that is down.
+// When a run waits: clients come first, the run keeps to its rate, and a run ends on an order to
+// end. Also failures, throttling, a pull limit that is near, and a link that is down.
 
 #include "cache/prefetch_test.h"
 
@@ -17,7 +17,7 @@ class PrefetchWaitsTest : public PrefetchTest {
     set_list({image({"a"})});
   }
 
-  // The run's first blob, which upstream has begun to send.
+  // Starts a run, and begins to send its first blob.
   Request start_blob() {
     prefetcher().start();
     serve_manifests();

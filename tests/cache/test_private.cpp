@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Content of repositories that need an account. Another repository gives it only where
-// upstream has it there too. Here ghcr.io is asked with an account, Docker Hub without one.
+// Content of repositories that need an account. Another repository serves such content only if
+// upstream has the content in that repository too. Here Layby has an account at ghcr.io, and no
+// account at Docker Hub.
 
 #include "cache/cache_test.h"
 #include "layby/oci/manifest.h"
@@ -20,7 +21,7 @@ class PrivateTest : public CacheTest {
   void open_at(AskerOf& asker, const Origin& origin, const std::string& repository) {
     asker.handle = cache_->open_blob(origin, repository, digest_, asker.done());
   }
-  // Stores the blob, by a pull from acme/tool of ghcr.io.
+  // Stores the blob by a pull from ghcr.io/acme/tool.
   void store_private() {
     BlobAsker asker;
     open_at(asker, other(), "acme/tool");

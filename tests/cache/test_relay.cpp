@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Questions as values: what a relay is given for each call of Upstream, and that its answer
-// comes back in the type that the caller expects.
+// Questions as values: the question that a relay gets for each call of Upstream, and the
+// relay's answer, which comes back in the type that the caller expects.
 
 #include "layby/cache/relay.h"
 
@@ -12,7 +12,7 @@
 namespace layby::cache {
 namespace {
 
-// Keeps what it was given, and puts each question to a fake upstream.
+// Records the questions, and asks each question at a fake upstream.
 class PlainRelay final : public Relay {
  public:
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Room: which requests are admitted, what is evicted for them, and what happens when others
-// fill the disk. Here the cache may take 1,000 bytes and must leave 100 free.
+// Room: which requests are admitted, how many bytes are evicted for them, and how Room reacts
+// when other programs fill the disk. Here the cache may take 1,000 bytes and must leave 100 free.
 
 #include "cache/room.h"
 
@@ -29,11 +29,11 @@ class RoomTest : public ::testing::Test {
     store_.reported_usage().disk_free_bytes = 50'000;
   }
 
-  // A stored blob that may be evicted.
+  // Stores a blob that may be evicted.
   void add_blob(std::size_t size, char fill) {
     store_.add_evictable(store_.add_blob(std::string(size, fill)));
   }
-  // Asks for `bytes`. The answer is empty while the request waits.
+  // Asks for room for `bytes`. The answer is empty while the request waits.
   std::shared_ptr<std::optional<bool>> ask(std::uint64_t bytes) {
     auto answer = std::make_shared<std::optional<bool>>();
     handles_.push_back(room_.make(bytes, [this, answer, bytes](bool room) {
@@ -103,7 +103,7 @@ TEST_F(RoomTest, NothingIsEvictedForARequestThatCanNeverFit) {
 }
 
 TEST_F(RoomTest, RequestIsRefusedAfterOneTryWhenNothingIsEvictable) {
-  store_.add_blob(std::string(900, 'p'));  // Not evictable, as a pinned blob.
+  store_.add_blob(std::string(900, 'p'));  // Not evictable, like a pinned blob.
   const auto answer = ask(500);
   timers_.run();
   EXPECT_EQ(*answer, false);

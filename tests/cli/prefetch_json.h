@@ -24,7 +24,7 @@ inline std::string prefetch_json(const std::string& members, const std::string& 
          "]}";
 }
 
-// The answer during a run. `known`: `total` covers all images.
+// The answer during a run. `known` says that `total` covers all images.
 inline std::string running_json(std::uint64_t done, std::uint64_t total, bool known,
                                 const std::string& images) {
   return prefetch_json(R"("state": "running", "reason": "", "result": "", "pulls": 2, )"

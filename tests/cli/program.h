@@ -72,7 +72,7 @@ class PlayedDaemon {
     if (thread_.joinable()) thread_.join();
   }
 
-  // False when there are no more connections.
+  // Returns false after the listener was shut down.
   bool serve_one() {
     const UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!peer) return false;

@@ -24,7 +24,7 @@ class EventListTest : public ::testing::Test {
     tzset();
   }
 
-  // The page of these members of "events", not on a terminal.
+  // The page that goes to a file, for an answer with these members of "events".
   static std::string page(const std::string& events) {
     const auto page = event_list("{\"events\": [" + events + "]}", Screen{});
     return page.ok() ? *page : page.error().message;

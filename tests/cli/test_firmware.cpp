@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby firmware` in the built program: what it refuses.
+// The arguments and files that the built program's `layby firmware` refuses.
 
 #include "cli/program.h"
 

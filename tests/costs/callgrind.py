@@ -33,7 +33,7 @@ def read_dump(path: Path) -> Dump:
     for line in path.read_text().splitlines():
         if found := NAME.fullmatch(line):
             if found[3]:
-                names[found[2]] = found[3].partition("'")[0]  # malloc'2 is a malloc in a malloc
+                names[found[2]] = found[3].partition("'")[0]  # malloc'2 is a recursive malloc
             if found[1]:
                 called = names[found[2]]
             else:
@@ -52,7 +52,7 @@ def read_dump(path: Path) -> Dump:
 
 
 def profile(dump: Dump, requests: int, rows: int = 25) -> str:
-    """The functions that cost most, by themselves and with their callees, per request."""
+    """Lists the functions that cost most per request, without and with their callees."""
     lines = [f"{dump.instructions / requests:.0f} instructions, "
              f"{dump.allocations / requests:.2f} allocations a request"]
     for title, costs in (("by themselves", dump.own), ("with their callees", dump.with_callees)):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When preloaded, limits the index's memory map to 1 GiB. valgrind has no room for the 64 GiB
-// that the index asks for.
+// A preloaded library that limits the index's memory map to 1 GiB, because valgrind has no room
+// for the 64 GiB that the index asks for.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

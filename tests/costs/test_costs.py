@@ -4,25 +4,25 @@
 
 `strace -c`, attached to the daemon, counts system calls; callgrind counts instructions and
 allocations. One client asks, reads the answer and asks again. A figure is the difference
-between a run with three times as many requests and a run with once as many, per request, so
-that start, attaching and other work don't count. Both runs are repeated three times in turn
-and the smallest count is used, because disturbances only add.
+between a run with three times the requests and a run with the plain number of requests, per
+request, so that start, attaching and other work don't count. Both runs are repeated three times
+in turn and the smallest count is used, because disturbances only add.
 
 ceilings.json has the costs of its last update. A cost fails when it is above its ceiling by
-more than a small slack. The cost of a small request also fails when it is far below: a ceiling
-that nobody lowers would let the gain be lost. After a change that is meant to change costs:
---update.
+more than a small slack. The cost of a small request also fails when it is far below its ceiling,
+because a ceiling that is too high would hide a later rise. After a change that is meant to change
+costs, run --update.
 
 Costs per MiB depend on how the kernel splits a stream, so they have more slack. Instructions
-are compared only on x86-64 and are those of gcc. The instructions of a cold fill are mostly
-those of its digest, which differ from processor to processor, and aren't compared at all.
+are compared only on x86-64 and are those of gcc. Most instructions of a cold fill compute the
+digest and differ from processor to processor, so a cold fill's instructions aren't compared.
 
   test_costs.py             compares with ceilings.json
-  test_costs.py --update    writes it
+  test_costs.py --update    writes ceilings.json
   test_costs.py --repeat 3  measures three times and prints the spread
   test_costs.py --profile   shows which functions cost the instructions of a manifest GET
 
-Environment: LAYBY_BIN, as in tests/e2e/harness.py: a release build.
+Environment: LAYBY_BIN names a release build, as in tests/e2e/harness.py.
 """
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Costs = dict[str, float]  # by name: "instructions", "allocations", a system cal
 
 
 class Client:
-    """Sends one request after the other, on one connection or on a new one for each."""
+    """Sends one request after the other, on one connection or on a new connection for each."""
 
     def __init__(self, layby: Layby, path: str, method: str = "GET", close: bool = False) -> None:
         self.port, self.close, self.headless = layby.port, close, method == "HEAD"
@@ -132,7 +132,7 @@ class Site:
     def cold_fill(self, clients: list[Client]) -> None:
         for client in clients:
             client.ask(1)
-        self.layby.settle()  # sends requests too, but as many for many blobs as for few
+        self.layby.settle()  # sends requests too, but no more for more clients
 
 
 def blob_path(image: Parts) -> str:
@@ -144,7 +144,7 @@ def blob_path(image: Parts) -> str:
 # Number of requests, or of blobs; divisor for the cost of one of them; slack of a comparison,
 # as a part of the ceiling and as a number of system calls.
 SMALL = (100, 1, 0.0, 0.05)
-CLOSING = (100, 1, 0.0, 4.5)  # the request comes together with its connection, or later
+CLOSING = (100, 1, 0.0, 4.5)  # slack: a request comes with its connection, or later
 WARM = (4, BLOB_MIB, 0.4, 2.0)
 COLD = (2, BLOB_MIB, 0.6, 3.0)  # pieces have 85 to 150 KB, depending on how the origin is scheduled
 SCENARIOS = {
@@ -174,7 +174,7 @@ def work_of(site: Site, scenario: str, times: int) -> Callable[[], None]:
 
 
 def count_system_calls(site: Site, work: Callable[[], None]) -> Costs:
-    """strace writes lines of "% time, seconds, usecs/call, calls, [errors,] name"."""
+    """Parses strace's lines of "% time, seconds, usecs/call, calls, [errors,] name"."""
     def traced() -> bool:
         tasks = Path(f"/proc/{site.pid}/task").glob("*/status")
         return all("TracerPid:\t0\n" not in task.read_text() for task in tasks)
@@ -303,7 +303,7 @@ def complaints(measured: dict[str, Costs], ceilings: dict[str, Costs]) -> list[s
 
 
 def show(runs: list[dict[str, Costs]]) -> None:
-    """Prints the table; the largest of several runs stands beside the smallest."""
+    """Prints the table; with several runs, the largest cost is beside the smallest cost."""
     for scenario in SCENARIOS:
         print(f"{scenario}:")
         for name in sorted({name for run in runs for name in run[scenario]}):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Control groups of version 1 and 2: a box for one server, smaller than the machine.
 
-A group lives from the start to the end of its `with`, right below the root of the
-hierarchy, and is removed once the processes in it have ended. A limit that this machine
-can't set raises Unavailable.
+A group exists from the start to the end of its `with`, right below the root of the hierarchy,
+and is removed after the group's processes have ended. A limit that this machine can't set
+raises Unavailable.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIBC.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
 LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 
 STAT_PARTS = {"anon": ("rss", "anon"), "file": ("cache", "file"), "kernel": ("", "kernel"),
-              "sock": ("", "sock")}  # their names in memory.stat of version 1 and 2
+              "sock": ("", "sock")}  # the parts' names in memory.stat of version 1 and 2
 
 
 class Unavailable(Exception):
@@ -70,7 +70,7 @@ class Group:
         self.io: Path | None = None
 
     def _folder(self, controller: str, old_name: str = "") -> tuple[Path, int]:
-        """This group's folder for a controller, made when it is missing, and the version."""
+        """This group's folder for a controller, made when missing, and the controller's version."""
         if root := version_1(old_name or controller):
             version = 1
         elif root := version_2(controller):
@@ -97,8 +97,8 @@ class Group:
     def limit_memory(self, limit_bytes: int, tcp_bytes: int) -> None:
         """Limits memory, including page cache, slab and TCP buffers; avoids swap.
 
-        Version 1 counts TCP buffers separately: they get `tcp_bytes` of the limit, and
-        everything else gets the rest.
+        Version 1 counts TCP buffers separately: TCP buffers get `tcp_bytes` of the limit, and
+        all other memory gets the rest.
         """
         self.memory, version = self._folder("memory")
         if version == 2:
@@ -179,7 +179,7 @@ class Group:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """A group can be removed once its last process is gone, which takes a moment."""
+        """Removes the group, after waiting a moment until its last process has gone."""
         def is_gone(folder: Path) -> bool:
             try:
                 folder.rmdir()
@@ -193,7 +193,7 @@ class Group:
 
 
 class InGroup(Program):
-    """Mixed in before a Program: it runs in `group`."""
+    """Mixed in before a Program: the program runs in `group`."""
 
     def __init__(self, group: Group, *arguments: Any, **named: Any) -> None:
         self.group = group
@@ -206,7 +206,7 @@ class InGroup(Program):
 class Peaks:
     """The peaks of each part of a group's memory within a `with`, sampled often.
 
-    `held` is everything except the page cache, which the kernel can reclaim.
+    `held` is all memory except the page cache, which the kernel can reclaim.
     """
 
     EVERY = 0.02
@@ -249,8 +249,8 @@ def evict(path: Path, seconds: float = 10) -> None:
 def free_sent_buffers() -> None:
     """Makes each processor free its deferred socket buffers.
 
-    A buffer that another processor gave back holds its pages until its own processor receives
-    something (skb_attempt_defer_free() in the kernel).
+    A buffer that a foreign processor gave back occupies its pages until the buffer's own processor
+    receives a packet (skb_attempt_defer_free() in the kernel).
     """
     allowed = os.sched_getaffinity(0)
     try:
@@ -264,7 +264,7 @@ def free_sent_buffers() -> None:
 
 
 def cached_pages(file: int) -> int:
-    """Counts by mincore(2), because even a read that may not wait brings in its page."""
+    """Counts by mincore(2), because even a read that may not wait loads its page into the cache."""
     size = os.fstat(file).st_size
     if size == 0:
         return 0

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demonstration of scripts/demo, after everything is installed and built.
 
-Owns the steps and their output; the programs are those of the end-to-end tests.
-SIGINT and SIGTERM end it like a normal end: every process that it started ends too.
+Owns the steps and their output; the programs are those of the end-to-end tests. After SIGINT or
+SIGTERM the demonstration ends in the normal way, with every process that it started.
 """
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that fill up, fail and rot.
 
-Owns small file systems for tests (tmpfs, or ext4 in a file), which need the right to
-mount; without it the test is skipped with a message. Also has the functions with which
-store tests inspect and damage the files below data_dir.
+Owns small file systems for tests (tmpfs, or ext4 in a file). A test without the right to mount
+is skipped with a message. The functions of this file also inspect and damage the files below
+data_dir.
 """
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ class Disk:
         return path
 
     def fail(self) -> None:
-        """Aborts ext4, as a device error does: it is read-only until the next mount."""
+        """Aborts ext4, as a device error does: the disk is read-only until the next mount."""
         self._must("mount", "-o", "remount,abort", str(self.path))
 
     def repair(self) -> None:
-        """Checks and mounts it again; nobody may be using it."""
+        """Checks and mounts the disk again; no program may be using the disk."""
         self._must("umount", str(self.path))
         subprocess.run(["e2fsck", "-p", "-f", str(self.image)], capture_output=True)
         self.mount()
@@ -95,7 +95,7 @@ class Disk:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-# -- what is in a folder
+# -- the files of a folder
 
 
 def file_sizes(folder: Path) -> dict[str, int]:
@@ -113,9 +113,9 @@ def file_sizes(folder: Path) -> dict[str, int]:
 
 
 def size_at_a_moment(folder: Path) -> int:
-    """The size of the files that exist both before and after some moment.
+    """The size of the files that exist in each of two looks at the folder.
 
-    So a file that is deleted meanwhile doesn't count together with its successor.
+    So a file that is deleted between the looks doesn't count together with its successor.
     """
     before, after = file_sizes(folder), file_sizes(folder)
     return sum(min(size, after[name]) for name, size in before.items() if name in after)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared by the end-to-end tests.
+"""The common parts of the end-to-end tests.
 
 Owns the programs that a test runs (Layby, dockerd, containerd, podman, skopeo), each on
-loopback, in its own temporary folder, and ended by this process; and a small HTTP client
-that makes the requests of a pull and checks every byte.  Nothing here waits without a
-deadline. No client can reach beyond loopback: its fallback for a failed mirror is a port
-where nobody listens.
+loopback, in its own temporary folder, and ended by this process. Also owns a small HTTP client
+that makes the requests of a pull and checks every byte. Every wait has a deadline. No client can
+reach beyond loopback: a client's fallback for a failed mirror is a port where nobody listens.
 
 Environment: LAYBY_BIN (default build/release/layby), LAYBY_IMAGES (default
 build/test-images).
@@ -47,7 +46,7 @@ def layby_binary() -> Path:
 
 
 def images_folder() -> Path:
-    """The storage folder with the real images, built when it is missing or old."""
+    """The storage folder with the real images, built when missing or old."""
     target = Path(os.environ.get("LAYBY_IMAGES") or ROOT / "build/test-images").absolute()
     done = subprocess.run([str(ROOT / "tests/origin/images"), str(target)], stdout=subprocess.DEVNULL)
     if done.returncode:
@@ -88,7 +87,7 @@ class Program:
         return True
 
     def stop(self, seconds: float = 20) -> int | None:
-        """SIGTERM, then SIGKILL past the deadline; the exit code."""
+        """Sends SIGTERM, then SIGKILL after the deadline; returns the exit code."""
         if self.process is None:
             return None
         if self.process.poll() is None:
@@ -112,7 +111,7 @@ class Program:
 
 
 def remove_tree(path: Path) -> None:
-    """Unmounts what a container engine left below `path` first."""
+    """Removes the folder `path`, and unmounts the mounts that a container engine left there."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{path}/")), reverse=True):
         subprocess.run(["umount", "-l", mount], stderr=subprocess.DEVNULL)
@@ -128,7 +127,7 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 class Layby(Program):
-    """`layby serve` in front of one hub. It can be stopped and run again on the same data."""
+    """`layby serve` in front of one hub. Layby can be stopped and run again on the same data."""
 
     def __init__(self, hub: Hub, config: dict[str, Any] | None = None,
                  upstream: dict[str, Any] | None = None, under: list[str] | None = None) -> None:
@@ -153,13 +152,13 @@ class Layby(Program):
         self.run()
 
     def launch(self) -> None:
-        """Starts without waiting."""
+        """Starts Layby without waiting until it serves."""
         self.config_path.write_text(json.dumps(self.config, indent=2))
         self.start([*self.under, str(layby_binary()), "serve", "--config", str(self.config_path),
                     *self.arguments])
 
     def run(self) -> None:
-        """Starts, waits until it serves, and keeps the port of the first start."""
+        """Starts Layby on the port of the first start, and waits until Layby serves."""
         read_from = len(self.log())
         try:
             self.launch()
@@ -178,7 +177,7 @@ class Layby(Program):
         self.run()
 
     def kill(self) -> None:
-        """Ends it without warning, like a power cut."""
+        """Ends Layby without warning, by SIGKILL."""
         assert self.process
         self.process.kill()
         self.process.wait()
@@ -199,7 +198,7 @@ class Layby(Program):
         return json.loads(self.get("/stats").body)
 
     def control(self, path: str, method: str = "GET", timeout: float = 30) -> Response:
-        """One request on the control socket, which answers more requests than the listener."""
+        """Sends a request to the control socket, which answers more requests than the listener."""
         connection = UnixConnection(str(self.socket_path), timeout)
         try:
             return exchange(connection, path, None, method)
@@ -224,7 +223,7 @@ class Layby(Program):
                           and said["result"] and said, f"end of prefetch run {run}", seconds)
 
     def settle(self, tags: int = 1) -> None:
-        """Waits until everything pulled is on the disk, a moment after the client has it."""
+        """Waits until all pulled content is on the disk, a moment after the last pull."""
         wait_until(lambda: (stats := self.stats())["fills"] == [] and stats["store"]["tags"] >= tags,
                    "everything pulled to be stored")
 
@@ -237,7 +236,7 @@ class Layby(Program):
 
 
 def wait_for_link(authority: str) -> None:
-    """Waits until the pings of the Layby at `authority` have found that its hub answers again."""
+    """Waits until the Layby at `authority` has found by a ping that its upstreams answer again."""
     wait_until(lambda: all(upstream["link"] == "up" for upstream in
                            fetch(authority, "/stats").json()["upstreams"]), "the link to be up")
 
@@ -278,7 +277,7 @@ def fetch(authority: str, path: str, headers: Headers | None = None, method: str
 
 def exchange(connection: http.client.HTTPConnection, path: str, headers: Headers | None = None,
              method: str = "GET", body: bytes | None = None) -> Response:
-    """One request on an open connection; a header whose value is a list becomes several lines."""
+    """Sends one request on an open connection; a header with a list of values has several lines."""
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in (headers or {}).items():
         for line in value if isinstance(value, list) else [value]:
@@ -360,7 +359,7 @@ def parts_of(hub: Hub, repo: str, ref: str, architecture: str | None = None) -> 
 
 def make_image(hub: Hub, repo: str, tag: str, layer_bytes: list[int], *, seed: int = 0,
                algorithm: str = "sha256") -> Parts:
-    """Adds an image of random bytes to the hub: good for everything except running it."""
+    """Adds an image of random bytes to the hub. The image can be pulled, but no program runs it."""
     noise = random.Random(f"{repo}:{tag}:{seed}")
     layers = [noise.randbytes(size) for size in layer_bytes]
     return add_image(hub, repo, tag, layers, comment=f"{repo}:{tag}:{seed}", algorithm=algorithm)
@@ -411,7 +410,7 @@ def make_index(hub: Hub, repo: str, tag: str, platforms: list[str], layer_bytes:
     """Adds an image index of random bytes, as buildx pushes it: platforms, then attestations.
 
     With a `base`, the first layer of each platform depends on the base only, not on
-    repository, tag and seed. Images with the same base and the same first size share it.
+    repository, tag and seed. Images with the same base and first size share the first layer.
     """
     images = {}
     for platform in platforms:
@@ -457,7 +456,7 @@ class PullFailed(Exception):
 
 
 def pull(authority: str, repo: str, tag: str, *, timeout: float = 60, query: str = "") -> Parts:
-    """HEAD of the tag, GET of each manifest by digest, GET of each blob; everything is checked."""
+    """HEADs the tag, GETs each manifest by digest and each blob, and checks every answer."""
     connection = http.client.HTTPConnection(authority, timeout=timeout)
 
     def ask(path: str, method: str = "GET", headers: Headers | None = None) -> Response:
@@ -529,7 +528,7 @@ class Pulls:
 
 
 def quiet_environment(home: Path) -> dict[str, str]:
-    """Without a user's credentials, a proxy for loopback, or a way out of this machine."""
+    """An environment without credentials, with no proxy for loopback and a dead proxy elsewhere."""
     dead = f"http://{NOBODY}"
     return {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "TMPDIR": str(home),
             "DOCKER_CONFIG": str(home),
@@ -602,7 +601,7 @@ class Skopeo(Client):
         self.run_command("skopeo", "--insecure-policy", "--registries-conf",
                          f"{self.home}/registries.conf", "copy", "--preserve-digests",
                          f"docker://docker.io/library/{image}", f"dir:{self.home}/image")
-        # The copy has the manifest of one platform.
+        # The copied image has the manifest of one platform.
         return digest_of((self.home / "image/manifest.json").read_bytes())
 
     def forget(self, image: str) -> None:
@@ -701,7 +700,7 @@ CLIENTS: dict[str, type[Client]] = {
 
 
 class EndToEnd(unittest.TestCase):
-    """A hub and a Layby in front of it, fresh for each test. Subclasses set the attributes."""
+    """A new hub and a new Layby for each test. Subclasses set the attributes."""
 
     real_images = False
     hub_options: dict[str, Any] = {}

@@ -10,8 +10,8 @@ from harness import ROOT, Layby, layby_command
 
 EXAMPLE = ROOT / "docs/examples/small-box.json"
 LIMIT = 128 << 20
-TCP_LIMIT = 40 << 20  # Where the kernel counts TCP separately; the rest gets LIMIT - TCP_LIMIT.
-# Keys that tests set by themselves, because they have their own address and registry.
+TCP_LIMIT = 40 << 20  # if the kernel counts TCP separately; other memory gets LIMIT - TCP_LIMIT
+# Keys of the example that tests set by themselves, because each test has its own address and hub.
 OWN = {"listen", "data_dir", "socket", "prefetch", "shutdown_grace", "upstreams"}
 
 
@@ -20,7 +20,7 @@ def limit(group: Group) -> None:
 
 
 class SmallBox(InGroup, Layby):
-    """Has no limit per client, because all clients of a test come from one address."""
+    """Sets no limit per client, because all clients of a test come from one address."""
 
     def __init__(self, group: Group, hub: Any) -> None:
         shown = layby_command("config", "show", "--config", str(EXAMPLE))

@@ -3,9 +3,9 @@
 """The static program alone: without libraries, /proc, /dev and privileges.
 
 Each test makes a root folder with the program and the few files below /etc that an image
-has, enters it, becomes an ordinary user and pulls from a hub over TLS. The program must
-resolve the hub's name; the hub's certificate is in the bundle of that root folder.  Needs
-root, and `scripts/build --static` before.
+has, enters the folder, becomes an ordinary user and pulls from a hub over TLS. The program must
+resolve the hub's name; the hub's certificate is in the root folder's bundle. Needs root, and
+`scripts/build --static` before.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hub import free_port
 
 USER = 65534
 NAME = "hub.example"
-MAX_IDLE_PSS_KIB = 7 << 10  # It takes less than 6 MiB; the exact size depends on the kernel, too.
+MAX_IDLE_PSS_KIB = 7 << 10  # Layby takes less than 6 MiB, depending on the kernel.
 
 
 class Jailed(Layby):
@@ -54,7 +54,7 @@ class Jailed(Layby):
         os.setgroups([])
         os.setgid(USER)
         os.setuid(USER)
-        end_with_parent()  # After setuid(), which would undo it.
+        end_with_parent()  # Comes after setuid(), which would undo this call.
 
     def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
         self.furnish()
@@ -75,7 +75,7 @@ class Jailed(Layby):
 
 
 class NameServer:
-    """DNS over UDP: 127.0.0.1 for NAME, no such name for others; `asked` has the names."""
+    """A DNS server on UDP that knows only NAME, as 127.0.0.1; `asked` has the requested names."""
 
     ADDRESS = "127.0.0.9"  # Port 53 of an unused address, because resolv.conf has no ports.
 

@@ -83,7 +83,7 @@ class RealClients(EndToEnd):
         self.assert_fetched_once(base, python)
 
     def test_every_form_of_image_reaches_every_client(self) -> None:
-        # Only skopeo gets zstd layers, which Debian 12's dockerd can't read.
+        # Only skopeo pulls zstd layers, because Debian 12's dockerd can't read zstd.
         forms = ["busybox:1", "busybox:plain", "busybox:empty-layer", "legacy:1", "legacy:list"]
         for name in CLIENTS:
             client = self.client(name)
@@ -99,7 +99,7 @@ class RealClients(EndToEnd):
                 self.assert_pulls(client, image)
 
     def test_a_get_of_a_cached_tag_costs_no_pull(self) -> None:
-        """podman and skopeo GET a tag without HEAD; that must not cost a pull either."""
+        """podman and skopeo GET a tag without HEAD; such a GET must not cost a pull either."""
         client = self.client("skopeo")
         self.assert_pulls(client, "busybox:1")
         counted = self.hub.pulls_counted
@@ -133,8 +133,8 @@ class RealClients(EndToEnd):
                 try:
                     self.assert_pulls(client, "busybox:1")  # dockerd retries by itself
                 except PullFailed:
-                    # containerd 1.6 keeps the refused bytes and refuses them again at its next
-                    # pull, even one from Docker Hub itself. So its next pull is another client's.
+                    # containerd 1.6 keeps the refused bytes and refuses the bytes again at its next
+                    # pull, even from Docker Hub itself. So another containerd makes the next pull.
                     with CLIENTS[name](client.mirror) as next_one:
                         self.assert_pulls(next_one if name == "containerd" else client, "busybox:1")
                 self.assertEqual(corrupt.times, 0, "nothing was corrupt")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults of a link or an origin.
 
-Each test breaks one thing and checks three: what the client sees, what is kept,
-and that the next pull after the fault is complete.  A body with a wrong byte never
-completes, a 429 or 401 never reaches a client, and nothing waits without a deadline.
+Each test causes one fault and checks three results: the client's answer, the stored content,
+and that the next pull after the fault is complete. A body with a wrong byte never completes, a
+429 or 401 never reaches a client, and every wait has a deadline.
 """
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FaultCase(EndToEnd):
         self.assertEqual(digest_of(got.body), digest or self.digest)
 
     def assert_broken(self, got: Response) -> None:
-        """An error answer, or a body cut short; never a complete one."""
+        """Expects an error answer or a body that is cut short, never a complete body."""
         if got.status == 200:
             self.assertTrue(got.short, "a complete 200")
         else:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """When Layby asks upstream whether a tag has moved, and when it leaves upstream alone.
 
-The hub's log shows how often it was asked; a clock shows how long a client waited.
-Cached content is served at once, whatever upstream does. Uncached content is refused
-promptly. Layby recovers by itself when upstream answers again.
+The hub's log shows how often Layby asked the hub; a clock shows how long a client waited.
+Cached content is served at once, whatever upstream does. While upstream fails, uncached content
+is refused promptly. Layby recovers by itself when upstream answers again.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FreshnessCase(EndToEnd):
         return self.tag(tag), time.monotonic() - began
 
     def heads(self, tag: str = "") -> int:
-        """HEADs that the hub answered, without those answered by 401 for want of a token."""
+        """HEADs that the hub answered, except HEADs that got 401 for a missing token."""
         asked = self.hub.requests("manifest", "HEAD", f"/manifests/{tag}$" if tag else "")
         return len([entry for entry in asked if entry["status"] != 401])
 
@@ -181,7 +181,7 @@ class Throttled(FreshnessCase):
 
 class ThrottledWithoutLimit(FreshnessCase):
     config = {"tags": {"fresh_for": "0s"}}
-    upstream = {"requests_per_minute": 0}  # With a limit, 429 means a used-up minute.
+    upstream = {"requests_per_minute": 0}  # With a limit, a 429 also uses up the minute's requests.
 
     def test_layby_recovers_after_retry_after(self) -> None:
         self.cache("1")

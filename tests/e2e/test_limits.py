@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that are slow, silent, greedy or hostile.
 
-Each limit closes the one client that exceeds it, in time, and doesn't disturb
-the pulls of another client.
+Each limit closes only the connection of the client that exceeds the limit, in time, and doesn't
+disturb the pulls of another client.
 """
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Limits(EndToEnd):
                 connection.sendall(bytes([byte]))
                 if connection.recv(4096) == b"":
                     break
-                break  # an answer such as 408 is as good
+                break  # an answer such as 408 is allowed too
             except TimeoutError:
                 pass
             except OSError:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes with a parent: one Layby near the uplink, and others that ask it first.
+"""Boxes with a parent: one Layby near the uplink, and other Laybys that ask the parent first.
 
-Content that the parent has or can get comes from the parent, so the hub is asked once
-for all boxes. When the parent is down, slow to answer or doesn't serve an image, each
-box asks the hub by itself, and clients don't notice.
+Content that the parent has or can get comes from the parent, so the hub is asked once for all
+boxes. When the parent is down, answers slowly or doesn't serve an image, each box asks the hub
+by itself, and pulls still succeed.
 """
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class LostParents(ParentCase):
 
 
 class TwoUpstreams(EndToEnd):
-    """How a request selects its upstream, also from a box to its parent."""
+    """Tests how a request selects its upstream, also a request from a box to its parent."""
 
     NAME = "registry.example"
 

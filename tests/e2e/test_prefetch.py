@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The prefetch list: its images are cached before anybody pulls them, and clients go first.
 
-Each test saves a list, or has a list in force, and checks the traffic that it causes on
-the link: which manifests and blobs, how often, and at whose cost.
+Each test saves a list, or has a list in force, and checks the traffic that the list causes on
+the link: which manifests and blobs are fetched, how often, and which pulls have to wait.
 """
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PrefetchCase(EndToEnd):
             self.assertEqual(self.pull(name), parts, name)
 
     def background(self, digest: str) -> int:
-        """The bytes received of a blob that no client waits for."""
+        """The bytes received so far by a fill that no client waits for."""
         return max((fill["received_bytes"] for fill in self.layby.stats()["fills"]
                     if fill["digest"] == digest and fill["background"]), default=0)
 

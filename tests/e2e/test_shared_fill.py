@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many clients, one download.
 
-All clients that ask for a blob during its fill read the same growing file: there
-is one upstream GET, and everyone gets bytes as they arrive. A client that leaves,
-even the first client, disturbs nobody.
+All clients that ask for a blob during its fill read the same growing file: there is one
+upstream GET, and every client gets bytes as the bytes arrive. A client that leaves, even the
+first client, disturbs no other client.
 """
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Orders(EndToEnd):
     config = {"cache": {"max_bytes": "24MiB", "min_free_bytes": "1MiB"}, "tags": {"fresh_for": "0s"}}
 
     def order(self, *words: str, code: int = 0) -> str:
-        """The output of a command, on both streams; its exit code must be `code`."""
+        """Runs a command that must exit with `code`; returns the output of both streams."""
         done = self.layby.command(*words, "--socket", str(self.layby.socket_path))
         said = done.stdout + done.stderr
         self.assertEqual(done.returncode, code, f"layby {' '.join(words)}: {said}")
@@ -37,8 +37,8 @@ class Orders(EndToEnd):
         """Pulls twice as much as max_bytes."""
         for i in range(12):
             image = self.make(f"filler{i}", 4 * MIB)
-            # Twice: what was used within two minutes goes last, and whether a first pull counts
-            # as a use depends on how soon its manifest was on the disk.
+            # Each filler is pulled twice, because content used within two minutes is evicted last.
+            # A first pull counts as a use only if its manifest was on the disk soon enough.
             self.assertEqual(self.pull(f"filler{i}:1"), image)
             self.assertEqual(self.pull(f"filler{i}:1"), image)
         wait_until(lambda: self.layby.stats()["fills"] == [], "end of the downloads")
@@ -51,7 +51,7 @@ class Orders(EndToEnd):
         return {digest for digest in parts.blobs if blob_file(self.layby, digest).exists()}
 
     def assert_layers_gone(self, parts: Parts) -> None:
-        """Checks layers only: a small config costs a request like a layer, and stays longer."""
+        """Checks only layers, because a small config stays longer than a layer."""
         self.assertEqual([d for d in self.stored(parts) if parts.blobs[d] >= MIB], [])
 
 

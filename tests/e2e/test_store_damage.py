@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Damage: bytes that rot, files that vanish, an index that is lost. Damaged content is never
-served as good, and Layby restores it from the origin or from the files by itself."""
+"""Damage: bytes that rot, files that vanish, an index that is lost. Layby never serves damaged
+content, and restores the content from the origin or from the files by itself."""
 from __future__ import annotations
 
 import os
@@ -163,14 +163,14 @@ def misplace_rank(file: Path, digest: str) -> None:
     """Flips one bit of a key in `ranks`: a scan finds the key, a search does not."""
     data, raw, at = bytearray(file.read_bytes()), bytes.fromhex(digest.partition(":")[2]), -1
     while (at := data.find(raw, at + 1)) >= 0:
-        if data[at - 12] == 42:  # the size of that key: rank, kind, digest
+        if data[at - 12] == 42:  # the size of a key in `ranks`: rank, kind, digest
             data[at - 10] ^= 0x40
     file.write_bytes(bytes(data))
 
 
 class LostIndex(Damage):
     def start_again(self) -> None:
-        """Starts Layby like a supervisor: an index full of noise may crash Layby twice."""
+        """Starts Layby up to three times: an index full of noise may crash Layby twice."""
         for _ in range(3):
             self.layby.launch()
             process = self.layby.process
@@ -190,7 +190,7 @@ class LostIndex(Damage):
         wait_until(lambda: not self.layby.stats()["scrub"]["rebuilding"], "end of the rebuilding")
 
     def pull_supervised(self) -> int:
-        """Pulls the image; starts Layby again when the index crashes it. Returns how often."""
+        """Pulls the image; starts Layby again when the index crashes Layby. Returns the crashes."""
         for starts in range(3):
             try:
                 self.assertEqual(self.pull("app:1"), self.image)
@@ -230,7 +230,7 @@ class LostIndex(Damage):
         self.pull_and_settle()
         self.assertEqual(self.layby.stop(), 0)
         (self.data / "index/data.mdb").unlink()
-        # Layby hashes this file first, which takes a while. The digest doesn't match the name.
+        # Layby hashes this large file first. The file's digest doesn't match its name.
         slow = self.data / "blobs/sha256/00" / ("00" * 32)
         slow.parent.mkdir(exist_ok=True)
         slow.touch()
@@ -255,7 +255,7 @@ class LostIndex(Damage):
         assert found
         at = [match.start() for match in re.finditer(re.escape(found[1]), index.read_bytes())]
         self.assertTrue(at, "the index does not have the manifest's bytes")
-        for offset in at:  # pages of older commits have it too
+        for offset in at:  # pages of older commits have a copy too
             flip_byte(index, offset + 100)
         self.hub.reset()
 

@@ -12,7 +12,7 @@ from disks import MIB, Disk, SlowReader, Watch, size_at_a_moment
 from harness import (Dockerd, EndToEnd, Parts, Pulls, digest_of, fetch, make_image, parts_of, pull,
                      wait_until)
 
-# Layby counts the index as of the last commit, so a transaction may come on top.
+# Layby counts the index as of the last commit, so the open transaction needs slack.
 INDEX_SLACK = MIB
 MEGABYTE = 1_000_000
 
@@ -60,7 +60,7 @@ class Bounded(EndToEnd):
 
 
 class SmallDisk(EndToEnd):
-    """data_dir on a disk of its own."""
+    """Tests with data_dir on its own small disk."""
 
     hub_options = {"pull_limit": None}
     disk_kind, disk_mib = "tmpfs", 64

@@ -27,7 +27,7 @@ from harness import (CLIENTS, Client, Containerd, EndToEnd, Layby, Parts, PullFa
                      pull, remove_tree, wait_until)
 
 BOX, ADDRESS = "box.test", "192.0.2.1"
-INSIDE = "LAYBY_TEST_NAMESPACES"  # set within the namespaces, to a scratch folder
+INSIDE = "LAYBY_TEST_NAMESPACES"  # a scratch folder; set only within the namespaces
 RENEWED = 15  # seconds until a new certificate must be served; files are checked every 2 s
 MIB = 1 << 20
 
@@ -55,7 +55,7 @@ def furnish_namespaces(scratch: str) -> None:
 
 
 class Authority:
-    """A CA, and the certificate and key that it issues to the server, by `openssl`."""
+    """A CA, and the certificate and key that the CA issues to the server, by `openssl`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -78,7 +78,7 @@ class Authority:
         return certificate, key
 
     def renew(self) -> bytes:
-        """Replaces both files; returns the new certificate as a client sees it."""
+        """Replaces certificate and key; returns the new certificate as a client sees it."""
         certificate, key = self.make()
         key.replace(self.key)
         certificate.replace(self.certificate)
@@ -181,7 +181,7 @@ class Renewal(TlsTest):
         old.sendall(f"GET /v2/library/big/blobs/{digest} HTTP/1.1\r\nHost: {BOX}\r\n\r\n".encode())
         answer = http.client.HTTPResponse(old)
         answer.begin()
-        body = hashlib.sha256(answer.read(MIB))  # the rest is too large for the buffers on the way
+        body = hashlib.sha256(answer.read(MIB))  # the rest of the body is too large for all buffers
 
         renewed = self.authority.renew()
         wait_until(lambda: self.served() == renewed, "the new certificate", RENEWED)
@@ -280,7 +280,7 @@ if __name__ == "__main__":
     if inside := os.environ.get(INSIDE):
         furnish_namespaces(inside)
         unittest.main(verbosity=2)
-    images_folder()  # before, because the namespace has no network to fetch packages
+    images_folder()  # builds the images now, because the namespace has no network to fetch packages
     with tempfile.TemporaryDirectory(prefix="layby-etc-") as folder:
         sys.exit(subprocess.call(["unshare", "--net", "--mount", sys.executable, *sys.argv],
                                  env={**os.environ, INSIDE: folder}, preexec_fn=end_with_parent))

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layby as a client of Docker Hub.
 
-Layby has one token per repository, reuses it until it expires, and renews it when it
-is refused. Credentials go only to the registry's own token endpoint, and never to the
-CDN.  Tags are resolved with HEAD, which is free.
+Layby has one token per repository, and replaces a token that expired or was refused.
+Credentials go only to the registry's own token endpoint, and never to the CDN. Tags are
+resolved with HEAD, which the pull limit doesn't count.
 """
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ class TwoUpstreams(EndToEnd):
 
 
 class Tls(unittest.TestCase):
-    """An upstream over HTTPS, as are Docker Hub and its CDN."""
+    """Tests with an upstream over HTTPS, like Docker Hub and its CDN."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(_temporary_folder()))
@@ -313,7 +313,7 @@ class Tls(unittest.TestCase):
 
 
 class ConnectProxy:
-    """A proxy for CONNECT only; `asked` has the targets."""
+    """A proxy that serves only CONNECT; `asked` has the requested targets."""
 
     def __init__(self) -> None:
         self.asked: set[str] = set()

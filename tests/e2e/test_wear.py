@@ -3,10 +3,9 @@
 """Bytes that the daemon writes to the disk, by the kernel's count.
 
 Writes wear out the card of an edge box, so every byte from upstream may be written once
-and other writes must be few. `write_bytes` of /proc/PID/io counts the pages that a process
-made dirty, also of the index and the log, whoever writes them back; it doesn't count the
-journal of a file system. The count is read after the daemon has ended and before it is
-reaped, so its last writes count too.
+and other writes must be few. `write_bytes` of /proc/PID/io counts the pages that a process made
+dirty, also of the index and the log, but not the journal of a file system. The test reads the
+count after the daemon has ended and before it is reaped, so the daemon's last writes count too.
 """
 from __future__ import annotations
 
@@ -20,8 +19,8 @@ from pathlib import Path
 from harness import ACCEPT, EndToEnd, Pulls, add_image, make_image, pull, wait_until
 
 MIB = 1 << 20
-BOUND = 1.10  # the design's budget is 1.05; the rest is for other file systems
-WARM_BOUND = MIB  # for gigabytes served and hundreds of tag checks
+BOUND = 1.10  # the design allows 1.05; other file systems may write more
+WARM_BOUND = MIB  # the limit for gigabytes served and hundreds of tag checks
 
 
 def io_of(process_id: int | str) -> dict[str, int]:
@@ -30,7 +29,7 @@ def io_of(process_id: int | str) -> dict[str, int]:
 
 
 def why_not_counted(folder: Path) -> str:
-    """Why the kernel doesn't count writes to `folder`; empty when it does."""
+    """The reason why the kernel doesn't count writes to `folder`; empty when it counts them."""
     try:
         before = io_of("self")["write_bytes"]
         with open(folder / "probe", "wb") as file:
@@ -55,7 +54,7 @@ class Wear(EndToEnd):
         if reason := why_not_counted(folder):
             self.skipTest(reason)
         self.config = {"data_dir": str(folder / "data"), "tags": {"fresh_for": "0s"}}
-        self.written = 0  # by daemons that have ended
+        self.written = 0  # bytes written by daemons that have ended
         super().setUp()
 
     def written_so_far(self) -> int:

@@ -7,7 +7,7 @@ a seed: before it is ready, in mid-download, right after a blob's last byte.  Me
 several clients pull images of random bytes through a stand-in for Docker Hub that cuts,
 stalls, corrupts and refuses.  These rules must hold:
 
-  - Layby starts again, whatever the last kill left, and never ends by itself;
+  - Layby starts again after every kill, and never ends by itself;
   - a blob that was published is served whole while the origin is down;
   - a complete body has the digest that its client asked for;
   - a download resumes: an interrupted download costs less than twice its size;
@@ -15,7 +15,7 @@ stalls, corrupts and refuses.  These rules must hold:
     empty, and hashlib agrees with every file.
 
 With --evict the cache is much smaller than the images, so that Layby evicts blobs all the
-time. A published blob may then be gone, but every served blob must be right. In the end
+time. A published blob may then be missing, but every served blob must be right. In the end
 the folder is within its limit, has no unknown files, and its blobs are the served blobs.
 
 Between two runs of the daemon, half-written files may also be damaged, as by a power cut.
@@ -55,13 +55,13 @@ CONFIG = {"tags": {"fresh_for": "0s", "revalidate_timeout": "500ms"}, "shutdown_
 
 
 class Broken(AssertionError):
-    """Layby did what it must never do."""
+    """Layby broke one of the rules."""
 
 
 @dataclass
 class Outcome:
     kills: int = 0
-    early_kills: int = 0   # within 50 ms of a start
+    early_kills: int = 0   # kills within 50 ms of a start
     terms: int = 0
     in_mid_fill: int = 0   # kills that left a half-written file
     damaged: int = 0       # half-written files that were damaged afterwards
@@ -93,7 +93,7 @@ class Generation:
 
     def __init__(self, dice: random.Random, outcome: Outcome) -> None:
         self.dice, self.outcome = dice, outcome
-        # for choices that depend on timing, which must not shift the other choices
+        # For choices whose number depends on timing, so that the choices of `dice` don't shift.
         self.luck = random.Random(dice.getrandbits(64))
         self.origin = Origin(dice)
         self.hub = self.origin.hub
@@ -114,7 +114,7 @@ class Generation:
         self.hub.close()
 
     def begin(self) -> None:
-        """Kills Layby while it makes the folder; the next start finds what the last kill left."""
+        """Kills Layby while it makes the folder; the next start finds the last kill's remains."""
         self.layby.kill()
         for _ in range(self.dice.randint(1, 3)):
             remove_tree(self.data)
@@ -123,7 +123,7 @@ class Generation:
     # -- one life
 
     def live(self) -> None:
-        """Runs the daemon from a start to a kill; it is down before and after."""
+        """Runs the daemon from a start to a kill; the daemon is down before and after."""
         dice = self.dice
         for _ in range(dice.choice([1, 1, 2])):
             self.origin.publish()
@@ -221,7 +221,7 @@ class Generation:
     def damage(self, path: Path) -> None:
         """Damages a file as a power cut damages unsynced bytes.
 
-        A published file is left alone; its name in partial/ may still be there.
+        Published files stay undamaged, even while they still have a name in partial/.
         """
         if path.stat().st_nlink > 1:
             return
@@ -239,13 +239,13 @@ class Generation:
             else:
                 file.truncate(size + some)
 
-    # -- what has to hold
+    # -- the rules
 
     def check_what_is_published(self) -> None:
         """Checks with the origin down, so all content is from the disk. Raises Broken."""
         sizes = self.origin.blobs()
         for digest in sorted(self.evidence.published):
-            # any allowed repository will do
+            # Any allowed repository serves the blob.
             self.served(f"/v2/library/r0/blobs/{digest}", digest, sizes[digest])
             self.outcome.checked += 1
         for repo, digest in sorted(self.kept_roots):
@@ -282,7 +282,7 @@ class Generation:
                 raise Broken(f"{repo}:{tag}, known before: {answer.status} {answer.body[:200]!r}")
 
     def finish(self) -> None:
-        """Pulls everything, and compares the folder with what is served and with hashlib."""
+        """Pulls all images, and compares the folder with the served blobs and with hashlib."""
         self.hub.down()
         self.start()
         self.check_what_is_published()
@@ -300,7 +300,7 @@ class Generation:
         self.outcome.generations += 1
 
     def pull_until_whole(self, image: Image) -> None:
-        """Retries: a late fault or a damaged file may spoil the first tries, but not the last."""
+        """Pulls until a pull succeeds: a late fault or a damaged file may spoil earlier tries."""
         deadline = time.monotonic() + 30
         over = threading.Event()
         client = Client(self.origin, self.evidence, self.layby.authority, over, 0)
@@ -375,7 +375,7 @@ class Generation:
             yield f"{where[1]}:{where[3]}", path
 
     def check_service_equals_folder(self) -> None:
-        """Checks that files and served blobs are the same, by requests and by the index's count."""
+        """Checks by requests and by the index's count that files and served blobs are the same."""
         self.hub.down()
         self.start()
         files = dict(self.blob_files())
@@ -395,7 +395,7 @@ class Overflowing(Generation):
     config = merged(CONFIG, {"cache": {"max_bytes": SMALL_CACHE}})
 
     def check_what_is_published(self) -> None:
-        """Checks a sample of the blobs that are left; a missing blob costs the time of retries."""
+        """Checks only a sample of the blobs, because a missing blob costs the time of retries."""
         sizes = self.origin.blobs()
         for digest in self.luck.sample(sorted(self.evidence.published),
                                        min(4, len(self.evidence.published))):
@@ -408,7 +408,7 @@ class Overflowing(Generation):
             self.outcome.checked += answer.status == 200
 
     def check_cost_of_interruptions(self) -> None:
-        """Checks nothing: evicted blobs are fetched again, so their costs say nothing."""
+        """Checks nothing, because evicted blobs are fetched more than once."""
 
     def check_folder(self) -> None:
         """Allows partial files, which a blob that found no room may leave."""
@@ -421,8 +421,8 @@ class Overflowing(Generation):
 
 
 def fixed_names_in_format() -> set[str]:
-    """The paths without a `<placeholder>` in FORMAT.md's table of files, which always exist.
-    The other paths are of published, partial or damaged blobs."""
+    """The files that always exist: the paths without a `<placeholder>` in FORMAT.md's table.
+    The paths with a placeholder are of published, partial or damaged blobs."""
     text = (ROOT / "src/store/FORMAT.md").read_text()
     table = text.split("## Files", 1)[1].split("\n## ", 1)[0]
     paths = [path for line in table.splitlines() if line.startswith("| `")
@@ -457,7 +457,7 @@ def torture(kills: int, seed: int, seconds: float = float("inf"), progress: Any 
 
 
 def end_in_order(*_: object) -> None:
-    """Raises, so that everything is cleaned up; a second signal does not interrupt the clean-up."""
+    """Raises, so that the clean-up runs; a second signal does not interrupt the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 

@@ -16,7 +16,7 @@ from typing import Any
 from harness import ACCEPT, Headers, Hub, Parts, Response, add_image, digest_of, exchange
 
 KIB, MIB = 1 << 10, 1 << 20
-BIG = 4 * MIB  # such blobs come slowly, so that kills hit them in the middle
+BIG = 4 * MIB  # blobs from this size on come slowly, so that kills hit their middle
 REPOSITORIES, TAGS = 6, 3
 # The errors that a client may get when the origin misbehaves; any other status is wrong.
 REFUSALS = (404, 500, 502, 503, 504)
@@ -73,7 +73,7 @@ class Origin:
         return data
 
     def misbehave(self, wanted: list[str]) -> None:
-        """Sets the faults of this round. Big blobs come slowly, so that kills hit their middle."""
+        """Sets this round's faults, and slows big blobs down so that kills hit their middle."""
         dice = self.dice
         for digest in wanted:
             self.hub.fault("slow", digest, port="cdn", times=-1, rate=dice.randint(4, 24) * MIB)
@@ -91,7 +91,7 @@ class Origin:
 
 
 class Evidence:
-    """What the clients saw. Usable from any thread."""
+    """The observations of the clients. Usable from any thread."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -136,12 +136,12 @@ class Client:
         self.images = list(origin.images)
 
     def run(self, eager: bool) -> None:
-        """An eager client begins before Layby listens and ends only when the run is over."""
+        """Pulls; an eager client begins before Layby listens and ends only when the run is over."""
         tries = self.dice.randint(2, 8)
         try:
             while not self.over.is_set() and (eager or tries > 0):
                 tries -= 1
-                # the last images are not cached completely yet
+                # Prefers the last four images, which are not cached completely yet.
                 recent = self.images[-4:] if self.dice.random() < 0.7 else self.images
                 try:
                     self.dice.choice([self.pull, self.pull, self.leave_and_resume, self.look])(
@@ -149,7 +149,7 @@ class Client:
                 except (OSError, http.client.HTTPException, Refused):
                     self.connection.close()
                     self.over.wait(0.002)
-        except Exception as error:  # an error of this program, which would go unseen in a thread
+        except Exception as error:  # an error of the torture itself, which a thread would hide
             self.evidence.accuse(f"a client failed: {error!r}")
         finally:
             self.connection.close()
@@ -189,8 +189,8 @@ class Client:
             self.note_published(digest)
 
     def note_published(self, digest: str) -> None:
-        """A complete blob without a fill has been published. Asks until it is published, so
-        that a kill can come right after."""
+        """Asks until the complete blob has no fill any more, so until the blob is published.
+        Then a kill can come right after publishing."""
         for _ in range(100):
             fills = {fill["digest"] for fill in self.ask("/stats").json()["fills"]}
             if digest not in fills:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lanes and workers with real threads. Latches fix the order of events; they outlive the
-// workers, whose threads may still be leaving a latch.
+// Lanes and workers with real threads. Latches fix the order of events. A latch outlives the
+// workers, because their threads may still be leaving the latch.
 
 #include "layby/event/workers.h"
 
@@ -21,7 +21,7 @@ namespace layby::event {
 namespace {
 
 TEST(Workers, ALaneRunsItsWorkInOrderOneAtATime) {
-  std::vector<int> order;  // Without a lock, so that TSan reports two at once.
+  std::vector<int> order;  // Without a lock, so that TSan reports parallel work.
   {
     Workers workers(4);
     Lane lane = workers.make_lane();
@@ -39,7 +39,7 @@ TEST(Workers, LanesRunInParallel) {
   Lane other = workers.make_lane();
   for (Lane* lane : {&one, &other}) {
     lane->submit([&] {
-      both.arrive_and_wait();  // Each waits for the other.
+      both.arrive_and_wait();  // Each lane waits for the other lane.
       done.count_down();
     });
   }
@@ -71,7 +71,7 @@ TEST(Workers, ALaneTakesTurnsWithOtherWorkOnOneThread) {
   EXPECT_EQ(order, (std::vector<char>{'l', 'w', 'l', 'l'}));
 }
 
-// However few threads there are: more long work than threads, and no piece of it ends.
+// Submits more pieces of long work than threads, and none of the pieces ends.
 TEST(Workers, LongWorkThatBlocksDoesNotDelayShortWork) {
   for (const int threads : {1, 2, 3, 4}) {
     std::latch end_of_long(1);
@@ -104,8 +104,8 @@ TEST(Workers, ShortWorkRunsOnAllThreads) {
   }
 }
 
-// Each piece of short work submits the next, so short work never runs out before the long
-// work has run.
+// Each piece of short work submits the next piece, so short work waits at all times until the
+// long work has run.
 TEST(Workers, ShortWorkDoesNotStarveLongWork) {
   for (const int threads : {1, 2, 4}) {
     std::latch long_ran(1);
@@ -125,7 +125,7 @@ TEST(Workers, ShortWorkDoesNotStarveLongWork) {
 }
 
 TEST(Workers, ALongLaneRunsItsWorkInOrderOneAtATime) {
-  std::vector<int> order;  // Without a lock, so that TSan reports two at once.
+  std::vector<int> order;  // Without a lock, so that TSan reports parallel work.
   {
     Workers workers(4);
     Lane lane = workers.make_long_lane();
@@ -211,7 +211,7 @@ TEST(Workers, WorkIsDestroyedOnceItHasRun) {
 }
 
 TEST(Workers, ManyThreadsMaySubmitToOneLane) {
-  int sum = 0;  // Without a lock, so that TSan reports two at once.
+  int sum = 0;  // Without a lock, so that TSan reports parallel work.
   {
     Workers workers(3);
     Lane lane = workers.make_lane();

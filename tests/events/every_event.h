@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One event of each kind, for tests that hold for all of them.
+// One event of each kind, for tests that apply to all events.
 
 #ifndef LAYBY_TESTS_EVENTS_EVERY_EVENT_H_
 #define LAYBY_TESTS_EVENTS_EVERY_EVENT_H_
@@ -13,7 +13,7 @@
 
 namespace layby::events {
 
-// Owns what the events borrow.
+// Owns the values that the events refer to.
 class EveryEvent {
  public:
   const std::vector<Event>& all() const { return all_; }

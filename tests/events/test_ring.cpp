@@ -69,7 +69,7 @@ TEST_F(RingTest, NoNumberIsGivenOutTwice) {
   ring_.on_event(Evicted{});
 
   EXPECT_EQ(numbers().size(), 3u);
-  // Records 9 and later may have been told, and lost when the process was killed.
+  // A killed process may have told records 9 and later, and lost them.
   EXPECT_GT(numbers().back(), 8u + Ring::kMostRecords);
 }
 

@@ -2,8 +2,8 @@
 """A box: the built image on its own disk, in QEMU.
 
 The guest reaches the host by addresses that HostAddresses puts on the loopback interface;
-the host reaches the guest by forwarded ports. nbdkit serves the disk with a cache that dies
-with nbdkit, like a disk's cache in a power cut: cut_power() loses everything that the guest
+the host reaches the guest by forwarded ports. nbdkit serves the disk with a cache that is lost
+with nbdkit, like a disk's cache in a power cut: cut_power() loses all bytes that the guest
 had not flushed. The processor is emulated, without KVM.
 """
 from __future__ import annotations
@@ -29,10 +29,10 @@ from hub import free_port  # noqa: E402
 BOARD = os.environ.get("LAYBY_BOARD", "qemu-x86_64")
 IMAGES = Path(os.environ.get("LAYBY_IMAGE_FOLDER", ROOT / "build/image"))
 MIB = 1 << 20
-CONFIG_AT = 33 * MIB  # The settings partition, see firmware/disk.sh.
+CONFIG_AT = 33 * MIB  # where the settings partition begins, see firmware/disk.sh
 BOOT_AT = 1 * MIB
 SLOT_AT = {"A": 97 * MIB, "B": 161 * MIB}
-# From RFC 2544's range, which nobody routes; each process has its own addresses.
+# Addresses from RFC 2544's range, which nobody routes; each process has its own addresses.
 HOST, CDN = (f"198.{net}.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}" for net in (18, 19))
 BOOT_SECONDS = 150
 EMULATION = ["-accel", "tcg,thread=multi"]
@@ -75,7 +75,7 @@ class Cable:
         subprocess.run(["ip", "link", "del", self.NAME], check=False)
 
     def ask_for(self, name: str) -> str:
-        """The address that mDNS (RFC 6762) gives for a name; empty if none comes in a second."""
+        """The address that mDNS (RFC 6762) gives for a name; empty if no answer comes in 1 s."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.settimeout(1)
             asker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -161,15 +161,15 @@ class Box:
             disk.write(os.urandom(count))
 
     def wear_out(self) -> None:
-        """Makes the disk refuse all writes, from now on or from its start on."""
+        """Makes the disk refuse all writes, at once or from the next start of the box on."""
         self.worn_out.touch()
 
     # -- power
 
     def switch_on(self, *more: str, memory_mib: int = 512, network: str = "user",
                   disk: str = "virtio-blk-pci", card: str = "virtio-net-pci", read_only: bool = False) -> None:
-        """`network` is "user"; "elsewhere", with other addresses; "silent", where nobody answers; "none";
-        or the name of a tap interface. `disk` and `card` are QEMU's devices."""
+        """Starts the machine. `disk` and `card` are QEMU's devices. `network` is "user"; "none";
+        "elsewhere", with other addresses; "silent", without answers; or the name of a tap."""
         self.boots += 1
         self.serial = self.home / f"serial.{self.boots}"
         pipe = self.home / "nbd"
@@ -216,11 +216,11 @@ class Box:
                     raise RuntimeError(f"{command}: {answer}")
 
     def cable(self, plugged_in: bool) -> None:
-        """Plugs the network cable in, or pulls it."""
+        """Plugs the network cable in or out."""
         self.monitor({"execute": "set_link", "arguments": {"name": "net", "up": plugged_in}})
 
     def plug_in(self, stick: Path) -> None:
-        """Plugs in a USB stick, until the machine ends."""
+        """Plugs in a USB stick, which stays until the machine ends."""
         self.sticks += 1
         self.monitor({"execute": "blockdev-add", "arguments": {
             "driver": "raw", "node-name": f"s{self.sticks}", "read-only": True,
@@ -252,7 +252,7 @@ class Box:
             print(f"--- the box's last lines\n{self.console()[-4000:]}", file=sys.stderr)
         self.close()
 
-    # -- what it says
+    # -- the box's answers and output
 
     def console(self) -> str:
         try:
@@ -296,7 +296,7 @@ class Box:
         return time.monotonic() - self.switched_on_at
 
     def wait_until_it_is_kept(self, slot: str, seconds: float = 90) -> None:
-        """Waits until the slot is kept; by then the settings are kept, too."""
+        """Waits until the box keeps the slot after its trial, and the settings, too."""
         wait_until(lambda: self.boot_state()[f"{slot}_OK"] == "1", f"slot {slot} kept", seconds)
 
     def _must_live(self) -> bool:

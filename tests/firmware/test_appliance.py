@@ -14,7 +14,7 @@ from harness import Dockerd, images_folder, make_image, parts_of, pull
 
 
 class BoxCase(unittest.TestCase):
-    """One box and one hub for all tests of a class; the tests make images, or use real ones."""
+    """One box and one hub for all tests of a class; tests use made images or real images."""
 
     settings: dict[str, Any] = {}
     real_images = False

@@ -3,8 +3,8 @@
 """A daemon that hangs is restarted, and so is a box on which nothing feeds the watchdog. An update
 address that fails is asked again.
 
-Builds an image of its own, which causes these faults from within, and whose hours last half a
-minute. Needs root, and `scripts/image --board qemu-x86_64` before.
+The test builds an image that causes the faults from within, and whose hours last half a minute.
+Needs root, and `scripts/image --board qemu-x86_64` before.
 """
 from __future__ import annotations
 

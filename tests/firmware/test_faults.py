@@ -96,7 +96,7 @@ class NoAddress(BoxCase):
         self.box.wait_for_line("Welcome to GRUB")
         self.box.cable(False)
         self.box.wait_for_line("waits for a network cable.")
-        given_up_after = time.monotonic() + 75  # Enough when there is a network.
+        given_up_after = time.monotonic() + 75  # With a network, 75 s are enough.
         while time.monotonic() < given_up_after:
             self.assertNotRegex(self.box.console(), "never answered|Layby serves")
             time.sleep(1)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The image as a file: it is small, reproducible, and has no open doors.
+"""The image as a file: the image is small and reproducible, and lets no stranger log in.
 
 Needs `scripts/image --board qemu-x86_64` before, but no root.
 """

@@ -25,7 +25,7 @@ CUTS = int(os.environ.get("LAYBY_CUTS", "3"))
 
 
 class ThePowerCutItself(unittest.TestCase):
-    """The negative control: unflushed bytes are lost, flushed bytes are not."""
+    """Checks the simulated power cut: unflushed bytes are lost, flushed bytes stay."""
 
     def test_a_cut_loses_only_unflushed_bytes(self) -> None:
         for flush in (False, True):
@@ -53,7 +53,7 @@ class FirstBoots(BoxCase):
             with self.subTest(cut), Box(self.settings_for(self.hub)) as box:
                 box.switch_on()
                 box.wait_for_line("Welcome to GRUB")
-                # The initramfs, the growth of the partition and mke2fs come in these seconds.
+                # The initramfs, the growth of the partition and mke2fs run in these seconds.
                 time.sleep(random.uniform(1, 15))
                 box.cut_power()
                 box.switch_on()
@@ -80,7 +80,7 @@ class Pulling(BoxCase):
                 pulls.join(60)
                 self.box.switch_on()
                 self.box.wait_until_it_serves()
-                for name in names:  # Cut pulls are completed now, from kept bytes and from the hub.
+                for name in names:  # Completes the pulls that were cut.
                     self.assertEqual(pull(self.box.authority, name, "1"), images[name])
         self.hub.down()
         self.assertEqual(self.box.get("/stats").json()["counters"]["damaged_blobs"], 0)

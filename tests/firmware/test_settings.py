@@ -31,7 +31,7 @@ HAS_LAMP = BOARD == "qemu-x86_64"
 
 
 class TimeServer:
-    """SNTP (RFC 4330) with the host's time."""
+    """An SNTP server (RFC 4330) that gives the host's time."""
 
     SINCE_1900 = 2208988800
 
@@ -46,7 +46,7 @@ class TimeServer:
         self.socket.close()
 
     def serve(self) -> None:
-        with contextlib.suppress(OSError):  # Closed.
+        with contextlib.suppress(OSError):  # The socket was closed.
             while True:
                 request, sender = self.socket.recvfrom(512)
                 now = time.time() + self.SINCE_1900
@@ -219,7 +219,7 @@ class FixedAddress(BoxCase):
 
 class DamagedRoot(BoxCase):
     def test_a_box_starts_the_other_slot_when_one_is_damaged(self) -> None:
-        """Copies slot A to slot B, then damages a block of slot A's root."""
+        """Copies slot A to slot B, then damages a block of slot A's root file system."""
         with self.box.disk.open("r+b") as disk:
             disk.seek(97 * MIB)
             slot = disk.read(64 * MIB)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Updates of the box: installed, refused, and rolled back; the cache survives them all.
+"""Updates of the box: installed, refused, and rolled back; the cache survives each update.
 
 Needs root, and `scripts/image --board qemu-x86_64` before.
 """
@@ -41,7 +41,7 @@ class Folder(SimpleHTTPRequestHandler):
 
 
 def serve(test: unittest.TestCase, handler: Callable[..., BaseHTTPRequestHandler]) -> str:
-    """Serves until the test ends; returns the address."""
+    """Serves HTTP with `handler` until the test ends; returns the server's address."""
     server = ThreadingHTTPServer((HOST, 0), handler)
     test.addCleanup(server.server_close)
     test.addCleanup(server.shutdown)
@@ -124,7 +124,7 @@ class Updates(BoxCase):
             again = f"layby-update {url}/newer/{self.newer.name}"
             done = self.box.login(f"{again} & {again} & wait")
             self.assertEqual(done.stdout.count("this build already runs here"), 2, done.stderr)
-            # Both wait while the box looks at its sticks, as it does after each start.
+            # Both updates wait while the box looks for firmware on USB sticks, as after each start.
             self.assertIn("this one waits for it", done.stderr)
 
         with self.subTest("no update while the running slot has yet to prove itself"):

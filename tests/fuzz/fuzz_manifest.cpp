@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests: a line with the Content-Type, then the JSON. An accepted document must be of one
-// kind and hold only the parts of that kind, with values that are safe to use.
+// Manifests. The input is a line with the Content-Type, then the JSON. An accepted document must
+// be of one kind and have only the parts of that kind, with values that are safe to use.
 
 #include <limits>
 #include <string>

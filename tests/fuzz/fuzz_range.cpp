@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Range, Content-Range, If-Range and If-None-Match: eight bytes for the body's size, then the
-// header's value. A served range always lies within the body.
+// Range, Content-Range, If-Range and If-None-Match. The input is eight bytes for the body's size,
+// then the header's value. A served range always is within the body.
 
 #include <limits>
 #include <string>

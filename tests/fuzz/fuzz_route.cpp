@@ -89,7 +89,7 @@ void check_name(std::string_view text) {
   }
 }
 
-// Matches by definition, with one row of a table for each character of the pattern.
+// Matches by the definition of a pattern, with a table row for each character of the pattern.
 bool matches_by_table(std::string_view pattern, std::string_view name) {
   std::vector<bool> row(name.size() + 1, false);
   row[0] = true;

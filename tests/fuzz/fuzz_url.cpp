@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // URLs, listen addresses, percent-coding, query strings and header lists. An accepted URL
-// holds nothing that could break a request line, and reads back as the same URL.
+// has no bytes that could break a request line, and reads back as the same URL.
 
 #include <algorithm>
 #include <string>

@@ -75,8 +75,8 @@ void check_image_name(std::string_view text) {
   require(!name || oci::parse_image_name(oci::to_string(*name)) == name, "an image reads back");
 }
 
-// The first half is the pattern, the second half is a tag. A pattern of one exact tag matches
-// that tag, and a version equals itself.
+// The first half of `text` is a pattern, the second half is a tag. A pattern of one exact tag
+// matches that tag, and a version equals itself.
 void check_tag_pattern(std::string_view text) {
   const auto pattern = policy::TagPattern::parse(text.substr(0, text.size() / 2));
   if (!pattern) return;
@@ -84,7 +84,7 @@ void check_tag_pattern(std::string_view text) {
   pattern->matches(tag);
   const auto exact = pattern->exact();
   require(!exact || pattern->matches(*exact), "an exact pattern matches its tag");
-  if (tag.find(' ') != std::string_view::npos) return;  // Tags hold no space.
+  if (tag.find(' ') != std::string_view::npos) return;  // A tag has no space.
   const auto same = policy::TagPattern::parse("=" + std::string(tag));
   require(!same || same->matches(tag), "a version is equal to itself");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs a fuzz target on each file of the given folders, so that a corpus is an ordinary test
-// in every build. A missing or empty folder fails, because a replay of nothing proves
-// nothing.
+// in every build. A missing or empty folder fails, because a replay without files would pass
+// without a test.
 
 #include <cstdio>
 #include <filesystem>

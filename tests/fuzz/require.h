@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The assertion of the fuzz targets. <cassert> won't do: these invariants are checked in every
-// build. libFuzzer and the replay both report an abort.
+// The assertion of the fuzz targets, which is checked in every build, unlike <cassert>.
+// libFuzzer and the replay both report an abort.
 
 #ifndef LAYBY_TESTS_FUZZ_REQUIRE_H_
 #define LAYBY_TESTS_FUZZ_REQUIRE_H_
@@ -26,7 +26,7 @@ inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// Takes eight bytes off `text` as a little-endian number. Missing bytes count as zeros.
+// Removes eight bytes from `text` as a little-endian number. Missing bytes count as zeros.
 inline std::uint64_t take_number(std::string_view& text) {
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < 8 && !text.empty(); ++i) {
@@ -36,7 +36,7 @@ inline std::uint64_t take_number(std::string_view& text) {
   return number;
 }
 
-// Takes the next line and its line break off `text`, and returns the line.
+// Removes the next line and its line break from `text`, and returns the line.
 inline std::string_view take_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
   const std::string_view line = text.substr(0, end);

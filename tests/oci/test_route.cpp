@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Routes from paths: each endpoint, names that look like endpoints, and paths that try to
-// escape their part.
+// Routes from paths: each endpoint, names that look like endpoints, and paths whose parts have
+// escapes or dots.
 
 #include "layby/oci/route.h"
 

@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stand-in for Docker Hub.
 
-Owns three loopback listeners: the registry with its token endpoint, the "CDN"
-on another address that blobs redirect to, and a control port that stays up
-when the others are down.  Manifests come from a real docker-registry that this
-starts on a storage folder, blobs straight from that folder, as a CDN in front
-of S3 would serve them; a test may add its own blobs and manifests.
+Owns three loopback listeners: the registry with its token endpoint, the "CDN" on another
+address that blobs redirect to, and a control port that stays up when the other listeners are
+down. Manifests come from a real docker-registry, which the hub starts on a storage folder. Blobs
+come straight from this folder, as from a CDN. A test may add its own blobs and manifests.
 
-It behaves like Docker Hub where a mirror can notice: Bearer challenges and tokens
+The hub behaves like Docker Hub where a mirror can notice: Bearer challenges and tokens
 that expire, one scope per repository, a pull limit over a sliding window that
 counts manifest GETs but not HEADs and is reported in headers, an abuse limit on
 requests of any kind with a Retry-After, redirects with signatures that expire,
-400 at the CDN for any request with Authorization.  Every request is logged. A
-test sets each fault by path pattern and count.  One thread serves one connection.
+400 at the CDN for any request with Authorization. Every request is logged. A
+test sets each fault by path pattern and count. One thread serves one connection.
 """
 from __future__ import annotations
 
@@ -64,7 +63,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """For a child before exec: it gets SIGTERM when its parent ends, however it ends."""
+    """Called in a child before exec: the child gets SIGTERM at any end of its parent."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -172,7 +171,7 @@ class Fault:
     stall            `after` bytes of body, then nothing more      after
     cut              closed after `after` bytes of body            after
     corrupt          the byte at `offset` of the blob flipped      offset
-    slow             `rate` bytes a second for each transfer     rate
+    slow             `rate` bytes a second for each transfer       rate
     latency          the first byte comes late                     seconds
     ignore_range     200 with the whole body to a Range request
     drop_length      no Content-Length, the body ends with the connection
@@ -214,11 +213,11 @@ class Fault:
 
 
 class Dropped(Exception):
-    """Ends the connection here, because a fault says so."""
+    """Ends the connection at this point, because of a fault."""
 
 
 class Hub:
-    """Context manager; `url` is the registry's. Ports are chosen once and kept by down() and up()."""
+    """Context manager; `url` is the registry's. The ports stay the same after down() and up()."""
 
     def __init__(self, images: Path | str | None = None, *, token_lifetime: float = 300,
                  url_lifetime: float = 3000, pull_limit: int | None = 100,
@@ -266,14 +265,14 @@ class Hub:
         self._control.open()
         self.up()
 
-    # -- what a test does to it
+    # -- the calls of a test
 
     def up(self) -> None:
         self._hub.open()
         self._cdn.open()
 
     def down(self) -> None:
-        """Refuses connections and ends the open ones, as a lost uplink that answers RST would."""
+        """Refuses new connections and ends open ones, as a lost uplink that answers RST does."""
         self._hub.refuse()
         self._cdn.refuse()
 
@@ -298,7 +297,7 @@ class Hub:
         return made
 
     def clear_faults(self) -> None:
-        """Also releases requests that hang."""
+        """Clears all faults and releases requests that hang."""
         with self.lock:
             cleared, self.faults = self.faults, []
         for fault in cleared:
@@ -346,7 +345,7 @@ class Hub:
         return digest
 
     def move_tag(self, repo: str, tag: str, to: str) -> str:
-        """Points a tag, new or old, to `to`, a digest or another tag; returns the digest.
+        """Points a new or old tag to the digest or tag `to`; returns the digest.
 
         Only this hub moves the tag; the storage of the docker-registry, which tests share, stays.
         """
@@ -358,7 +357,7 @@ class Hub:
         """Docker Hub has no referrers API, but other registries do."""
         self._referrers[repo, digest] = index
 
-    # -- what it holds
+    # -- the content
 
     def manifest(self, repo: str, ref: str) -> tuple[str, bytes] | None:
         """Media type and bytes as a client should get them."""
@@ -453,7 +452,7 @@ class Listener:
         self._socket.close()
 
     def refuse(self) -> None:
-        """Nobody can connect until open(), and nobody else gets the port."""
+        """Refuses connections until open(), but keeps the port from other programs."""
         if not self._open:
             return
         self._open = False
@@ -567,7 +566,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Dropped
 
     def hold(self, fault: Fault) -> None:
-        """Waits until the fault is cleared or the peer has gone."""
+        """Waits until the fault is cleared or the peer has left."""
         self.wfile.flush()
         self.connection.settimeout(0.1)
         while not fault.cleared.is_set():
@@ -583,7 +582,7 @@ class Handler(BaseHTTPRequestHandler):
     # -- the registry
 
     def is_abuse(self) -> bool:
-        """Whether this request is one too many; counts it if not."""
+        """Whether this request exceeds the abuse limit; counts the request if it doesn't."""
         limit, counted = self.hub.request_limit, self.hub.requests_of_late
         with self.hub.lock:
             over = limit is not None and counted.count() >= limit
@@ -746,7 +745,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, status: int, body: bytes | Path, media_type: str,
                headers: dict[str, str] | None = None, *, ranges: bool = False) -> None:
-        """Sends a whole response, or the part of it that Range and the faults leave."""
+        """Sends a whole response, or the part of the response that Range and the faults leave."""
         faults = getattr(self, "faults", {})
         total = body.stat().st_size if isinstance(body, Path) else len(body)
         first, last = 0, total - 1

@@ -13,7 +13,7 @@ from typing import Callable
 
 
 class SlidingWindow:
-    """Counts what was added within the last `seconds`. The caller holds the lock."""
+    """Counts the additions of the last `seconds`. The caller has locked the hub."""
 
     def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
         self.seconds = seconds
@@ -32,5 +32,5 @@ class SlidingWindow:
         self._times.clear()
 
     def seconds_until_fewer(self) -> int:
-        """Whole seconds until the count falls, for Retry-After; 0 when nothing is counted."""
+        """Whole seconds until the count falls, for Retry-After; 0 when the count is 0."""
         return max(1, math.ceil(self._times[0] + self.seconds - self.now())) if self.count() else 0

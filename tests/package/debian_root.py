@@ -3,8 +3,8 @@
 
 mmdebstrap makes one system with the package's dependencies for all tests of a program; each test
 has a copy. Machine boots a copy with systemd-nspawn, with its own control group and its own view
-of /sys/fs/cgroup, and with the network of this machine, so that a hub on loopback is its Docker
-Hub too. Where a copy can't be booted, Unavailable says why. Needs root.
+of /sys/fs/cgroup. A booted copy uses the network of this machine, so the copy reaches a hub on
+loopback. Where a copy can't be booted, Unavailable says why. Needs root.
 """
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from harness import Program, remove_tree, wait_until  # noqa: E402
 from view import in_view  # noqa: E402
 
 SUITE = "bookworm"
-ALSO = ("systemd",)  # Runs the package's service, but is not a dependency.
+ALSO = ("systemd",)  # systemd runs the package's service, but is not a dependency.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 60
 
 
 class Unavailable(Exception):
-    """This machine can't boot another one inside itself."""
+    """This machine can't boot another system inside itself."""
 
 
 def package() -> Path:
@@ -73,7 +73,7 @@ def next_version(file: Path, folder: Path, changes: dict[str, str]) -> Path:
 
 
 class BaseSystem:
-    """The system that the tests' systems are copied from."""
+    """The base system, from which the tests' systems are copied."""
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="layby-debian-"))
@@ -154,7 +154,7 @@ class Machine(System):
         self.program = Program("nspawn")
         self.environment = {"GROUP": f"layby-{os.getpid()}-{next(NUMBERS)}",
                             "TREE": str(self.tree), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
-        self.init = 0  # The number of its process 1 on this machine.
+        self.init = 0  # The system's process 1, by its number on this machine.
         try:
             self._boot()
         except Exception:
@@ -169,7 +169,7 @@ class Machine(System):
             raise Unavailable(f"{error}\n{self.program.log()[-1000:]}") from error
 
     def _find_init(self) -> int:
-        """The child that is systemd, or 0; other children come and go before it."""
+        """The child that is systemd, or 0 while only earlier, short-lived children run."""
         assert self.program.process
         pid = self.program.process.pid
         try:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The container image, in podman and in dockerd: its content, and that it caches.
 
-Each engine has its own storage, which ends with the test. Containers share the network of this
-machine, so that a hub on loopback is their Docker Hub.
+Each engine has its own storage, which is deleted after the test. Containers share the network of
+this machine, so that they reach a hub on loopback.
 """
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ USER = 990
 MAX_BYTES = 10_000_000
 # By default an engine raises limits and makes control groups, which may not be allowed here.
 HERE = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", "--cgroups", "disabled")
-# The strictest options of an engine; Layby writes only to its two volumes.
+# The strictest options of an engine. Layby can write only to its two volumes.
 STRICT = ("--read-only", "--volume", "/run/layby", "--cap-drop", "all", "--security-opt",
           "no-new-privileges")
 

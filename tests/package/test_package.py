@@ -20,8 +20,8 @@ from harness import Hub, Program, fetch, make_image, pull, wait_until  # noqa: E
 from hub import free_port  # noqa: E402
 
 UNIT = "lib/systemd/system/layby.service"
-MAX_EXPOSURE = 2.0  # Of 10; systemd-analyze rates up to 2.0 as OK, with a smile.
-# Files that an installation may leave: dpkg's records, and the user, who stays.
+MAX_EXPOSURE = 2.0  # Of at most 10; systemd-analyze rates up to 2.0 as OK.
+# Files that may stay after a removal: dpkg's records, and the files that list the users.
 BOOKS = re.compile(r"(var/lib/(dpkg|systemd)|var/log|var/cache|run|dev|root)(/|$)|"
                    r"etc/(passwd|group|shadow|gshadow)-?$|etc/\.pwd\.lock$|etc/subuid|etc/subgid")
 

@@ -54,7 +54,7 @@ class TheService(unittest.TestCase):
         return self.machine.show("layby", name)
 
     def main_pid(self) -> int:
-        """The number of its process on this machine."""
+        """The number of the service's process on this machine."""
         inside = self.service("MainPID")
         for status in Path("/proc").glob("[0-9]*/status"):
             try:
@@ -124,7 +124,7 @@ class TheService(unittest.TestCase):
         self.pull()
 
     def wait_for_life(self, times: int) -> int:
-        """Waits for `times` signs of life at the watchdog; returns the process."""
+        """Waits until the service has fed the watchdog `times` times; returns the process."""
         seen: set[str] = set()
 
         def look() -> bool:

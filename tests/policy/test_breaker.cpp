@@ -24,7 +24,7 @@ class BreakerTest : public ::testing::Test {
   milliseconds probe_in() const {
     return std::chrono::duration_cast<milliseconds>(*breaker_.probe_at() - now_);
   }
-  // Waits until the next probe is due, and fails it.
+  // Waits until the next probe is due, and fails the probe.
   void fail_probe() {
     now_ = std::max(now_, *breaker_.probe_at());
     breaker_.on_probe_failed(now_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The order in which objects go, and the room that eviction makes: by example, and as a
+// The order in which objects are evicted, and the room that eviction makes: by example, and as a
 // property over sizes, limits and shares at the edges of their ranges.
 
 #include "layby/policy/eviction.h"
@@ -148,7 +148,7 @@ TEST_F(BytesToEvictTest, ExceedsTheCachedBytesWhenOthersFillTheDisk) {
   EXPECT_GT(bytes_to_evict(rules_, use_, 0), use_.cached_bytes);
 }
 
-// A value of any magnitude, often at an edge.
+// A value of any magnitude, often at an edge of its range.
 std::uint64_t any_bytes(std::mt19937_64& random, std::uint64_t most) {
   switch (random() % 6) {
     case 0:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rate-limit headers as Docker Hub sends them, malformed headers, and the turns of pulls.
+// Rate-limit headers as Docker Hub sends them, malformed headers, and when a pull may be made.
 
 #include "layby/policy/quota.h"
 
@@ -53,7 +53,7 @@ TEST_F(QuotaTest, RefusesASecondParameter) { EXPECT_EQ(parse_quota("100;w=5;w=6"
 
 class BackgroundPullTest : public ::testing::Test {
  protected:
-  // 100 pulls in six hours, 20 of them for people. One pull comes back every 216 s.
+  // A limit of 100 pulls in six hours, 20 of them for people. A pull comes back every 216 s.
   std::optional<QuotaState> remaining(std::uint64_t count) const {
     return QuotaState{{100, kWindow}, {count, kWindow}, "", WallTime()};
   }

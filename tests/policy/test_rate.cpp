@@ -18,7 +18,7 @@ class RateBucketTest : public ::testing::Test {
   void SetUp() override {}
   void TearDown() override {}
 
-  // The bytes that get through from `from` on for `length`, in pieces, asking every `step`.
+  // The bytes that the bucket lets through in pieces, asked every `step` for `length` from `from`.
   static std::uint64_t gets_through(RateBucket& bucket, SteadyTime from,
                                     std::chrono::milliseconds length,
                                     std::chrono::milliseconds step, std::uint64_t piece) {
@@ -57,7 +57,7 @@ TEST_F(RateBucketTest, DebtsAddUp) {
 TEST_F(RateBucketTest, SavesUpNoMoreThanKSaved) {
   RateBucket bucket(1000, start_);
   const SteadyTime later = start_ + 24h;
-  bucket.spend(100, later);  // kSaved's worth.
+  bucket.spend(100, later);  // 100 bytes are the savings of kSaved.
   EXPECT_EQ(bucket.wait(later), 0ns);
   bucket.spend(1, later);
   EXPECT_EQ(bucket.wait(later), 1ms);

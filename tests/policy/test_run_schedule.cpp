@@ -77,7 +77,7 @@ TEST_F(RunScheduleTest, RunWaitsForTheWindow) {
   EXPECT_EQ(wait(schedule, hours(22)), hours(3));
   EXPECT_EQ(wait(schedule, hours(3)), milliseconds(0));
   run(schedule, false);
-  // Due at 8:59, after the end of the window.
+  // The run is due at 8:59, after the end of the window.
   EXPECT_EQ(wait(schedule, hours(3)), hours(22));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A streamed body that gives what the test has put in, when the test says so.
+// A streamed body that gives the bytes of the test, at the times that the test chooses.
 
 #ifndef LAYBY_TESTS_SERVER_SCRIPTED_STREAM_H_
 #define LAYBY_TESTS_SERVER_SCRIPTED_STREAM_H_
@@ -37,12 +37,12 @@ inline std::optional<std::string> unchunked(std::string_view text) {
   }
 }
 
-// The sources of one script; mostly one at a time.
+// A script that makes sources; mostly one source at a time.
 class ScriptedStream {
  public:
   explicit ScriptedStream(std::string bytes = "") : bytes_(std::move(bytes)) {}
 
-  // Called inside each read(), before it gives anything.
+  // Called inside each read(), before read() gives bytes.
   std::function<void()> in_read;
   // The most that one read() gives.
   std::size_t piece_bytes = SIZE_MAX;
@@ -98,7 +98,7 @@ class ScriptedStream {
   };
 
  public:
-  // Lives while a call of the source, or a callback in which the source tells of bytes, runs.
+  // Exists while the source is being called, or while the source tells its listener of bytes.
   class Inside {
    public:
     explicit Inside(ScriptedStream& script) : script_(script) { script_.inside_ = true; }

@@ -36,7 +36,7 @@ namespace layby::testing {
 
 using std::chrono::milliseconds;
 
-// Pseudo-random bytes, so that a shifted body does not look right.
+// Pseudo-random bytes, so that a shifted body differs from the right body.
 inline std::string patterned(std::size_t size) {
   std::string bytes(size, '\0');
   std::uint32_t x = 1;
@@ -54,8 +54,8 @@ struct Answer {
   }
 };
 
-// A client whose socket is on the server's loop. It reads all bytes unless read(false) stops
-// it.
+// A client whose socket is on the server's loop. The client reads all bytes, except while
+// read(false) stops it.
 class Client final : private event::IoHandler {
  public:
   // "127.0.0.1:5000", or the path of a Unix socket. `receive_buffer_bytes` is SO_RCVBUF.
@@ -83,13 +83,13 @@ class Client final : private event::IoHandler {
   }
 
   const std::string& received() const { return received_; }
-  bool ended() const { return ended_; }  // By the server, cleanly or not.
+  bool ended() const { return ended_; }  // The server closed the connection, cleanly or not.
   bool was_reset() const { return reset_; }
   std::size_t unsent_bytes() const { return unsent_.size() - sent_; }
   int fd() const { return fd_.get(); }
 
-  // Takes the next answer off the received bytes; nullopt while it isn't whole. The answer to
-  // HEAD has no body.
+  // Removes the next answer from the received bytes; nullopt while the answer isn't whole. An
+  // answer to HEAD has no body.
   std::optional<Answer> take(bool to_head = false) {
     std::size_t head_bytes = 0;
     auto answer = parse_head(head_bytes);
@@ -365,7 +365,7 @@ class ServerTest : public ::testing::Test {
                                 << "\"";
     return answer.value_or(Answer{});
   }
-  // Whether the server closes the connection.
+  // Waits until the server closes the connection; false if the connection stays open.
   bool ends(Client& client) {
     return turn_until([&] { return client.ended(); });
   }

@@ -12,14 +12,14 @@ namespace {
 
 class BlobBodiesTest : public ServerTest {
  protected:
-  // Every request is for `blob`, or a range of it.
+  // Answers every request with `blob`, or with `range` of `blob`.
   void serve(GrowingBlob& blob, std::optional<http::ByteRange> range = std::nullopt) {
     handler_.answer = [&blob, range](const server::Request&) { return blob.response(range); };
     start();
   }
 };
 
-// A cork's timer is 200 ms, and nginx stalled for 44 ms. 20 such delays are hard to miss.
+// A corked socket waits 200 ms, and nginx stalled for 44 ms. 20 such delays exceed 800 ms.
 class BlobTailsTest : public BlobBodiesTest, public ::testing::WithParamInterface<std::size_t> {};
 
 TEST_P(BlobTailsTest, AreNotHeldBack) {
@@ -34,7 +34,8 @@ TEST_P(BlobTailsTest, AreNotHeldBack) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(800));
 }
 
-// Just above 64 KiB, where nginx stalls; one turn, which is sent without a cork; and more.
+// Sizes just above 64 KiB, where nginx stalls; of one turn, which is sent without a cork; and
+// of more than one turn.
 INSTANTIATE_TEST_SUITE_P(Sizes, BlobTailsTest,
                          ::testing::Values(68'225, 512 << 10, (512 << 10) + 1, 700'001));
 

@@ -46,7 +46,7 @@ class ColdReadTest : public ServerTest {
     return ::syscall(kCachestat, fd_.get(), range.data(), pages.data(), 0) == 0;
   }
 
-  // Asks `read` with all of the file available.
+  // Asks `read` whether the range is cached, with the whole file available.
   bool warm(server::ColdRead& read, std::uint64_t offset, std::uint64_t length) const {
     return read.warm(fd_.get(), offset, length, kSize - offset);
   }
@@ -171,7 +171,7 @@ TEST_F(ColdReadTest, MayBeDestroyedInItsCallback) {
   bool called = false;
   read = std::make_unique<server::ColdRead>(shared, [&, held = std::string(100, 'h')] {
     read.reset();
-    called = held.size() == 100;  // The capture is still alive.
+    called = held.size() == 100;  // The callback's capture still exists.
   });
   EXPECT_FALSE(warm(*read, 0, 1000));
   EXPECT_TRUE(turn_until([&] { return called; }));

@@ -138,7 +138,7 @@ TEST_F(HttpServerTest, StopsReadingFromAClientThatSendsFarAhead) {
   while (requests.size() < (16u << 20)) requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   client->send(requests);
   ASSERT_TRUE(turn_until([&] { return handler_.waiting() == 1; }));
-  // Each answer lets the server read little more than the answered request.
+  // After each answer the server reads little more than the bytes of the answered request.
   for (int i = 0; i < 100; ++i) {
     handler_.respond(text_response("x"));
     ASSERT_TRUE(turn_until([&] { return handler_.waiting() == 1; }));

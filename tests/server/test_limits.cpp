@@ -232,7 +232,7 @@ TEST_F(LimitsTest, TheServerMayBeDestroyedInTheDrainedCallback) {
   EXPECT_TRUE(turn_until([&] { return server_ == nullptr; }));
 }
 
-// While a Scarce lives, the process can open no descriptor.
+// While a Scarce exists, the process can open no descriptor.
 class Scarce {
  public:
   Scarce() {

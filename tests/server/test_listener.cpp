@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Listening: addresses, ports in use, and Unix sockets, stale and alive.
+// Listening: addresses, ports in use, and Unix sockets of killed and of running daemons.
 
 #include "server/listener.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Request heads as clients and attackers send them. A refused head is refused with the same
-// status however the bytes are cut.
+// Request heads as clients and attackers send them. A head is refused with the same status, however
+// its bytes are cut into pieces.
 
 #include "server/request_parser.h"
 
@@ -33,7 +33,7 @@ Parsed parse(std::string_view bytes, std::size_t step = std::string_view::npos) 
   RequestParser parser(kLimit);
   Parsed parsed;
   while (!bytes.empty() && parsed.outcome == Outcome::kIncomplete) {
-    const std::string piece(bytes.substr(0, step));  // A copy, so that ASan knows its end.
+    const std::string piece(bytes.substr(0, step));  // A copy, so that ASan knows the end.
     std::size_t consumed = 0;
     parsed.outcome = parser.feed(piece, consumed);
     EXPECT_LE(consumed, piece.size());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bodies that are made while they go out: their framing, sources that wait and fail, slow
+// Bodies that are made while they are sent: their framing, sources that wait and fail, slow
 // clients and clients that leave.
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 
 class StreamBodiesTest : public ServerTest {
  protected:
-  // Answers "/stream" with the script, other paths with a text.
+  // Answers "/stream" with the script's stream, and other paths with a text.
   void serve(std::optional<std::uint64_t> length = std::nullopt) {
     handler_.answer = [this, length](const server::Request& request) {
       return request.path == "/stream" ? script_.response(length) : text_response("text");
@@ -81,7 +81,7 @@ TEST_F(StreamBodiesTest, AnEmptyStreamIsOneLastChunk) {
   EXPECT_TRUE(receives_body(*client, "0\r\n\r\n"));
 }
 
-// Bodies that fill the buffer exactly, and one byte less and more.
+// Bodies of the size of the buffer, and of one byte less and one byte more.
 class StreamSizesTest : public StreamBodiesTest,
                         public ::testing::WithParamInterface<std::size_t> {};
 
@@ -416,7 +416,7 @@ TEST_F(StreamBodiesTest, ClosesAStalledClientWhileAnotherIsServed) {
   EXPECT_EQ(counters_.connections_timed_out, 1u);
 }
 
-// The source of an endless stream gives as fast as it is asked, and its client reads.
+// The source of an endless stream gives bytes as fast as it is asked, and the client reads them.
 TEST_F(StreamBodiesTest, AStreamThatNeverEndsLeavesOthersTheirTurns) {
   script_.in_read = [this] { script_.give(std::string(32 << 10, 'x')); };
   serve();

@@ -23,7 +23,7 @@ using testing::patterned;
 using testing::text_response;
 
 // A TLS client on the test's thread. Each call makes one attempt; the test turns the loop
-// in between.
+// between calls.
 class TlsClient {
  public:
   explicit TlsClient(const std::string& address, SSL_SESSION* resumed = nullptr)
@@ -42,9 +42,9 @@ class TlsClient {
     if (resumed != nullptr) SSL_set_session(ssl_.get(), resumed);
   }
 
-  // Whether the handshake is over.
+  // Makes one step of the handshake; whether the handshake is complete.
   bool shake() { return SSL_do_handshake(ssl_.get()) == 1; }
-  // Whether the whole text went out.
+  // Sends `text`; whether the whole text was sent.
   bool send(const std::string& text) {
     return SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) > 0;
   }

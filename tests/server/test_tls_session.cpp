@@ -37,7 +37,7 @@ class TlsSessionTest : public ::testing::Test {
     identity_ = *identity;
   }
 
-  // Makes both ends, whose socket holds few bytes, and shakes hands.
+  // Makes client and session, on a socket with a small buffer, and completes the handshake.
   void open(std::uint8_t max_fragment = TLSEXT_max_fragment_length_DISABLED) {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);

@@ -24,9 +24,9 @@ struct Contestant {
   }
 };
 
-// The published policies, then production's policy, then the clairvoyant.
+// The published policies, then production's policy, then the policy that knows the future.
 std::vector<Contestant> contestants();
-// Production's policy with one choice changed each, to show the value of that choice.
+// Variants of production's policy. Each variant changes one choice, to show the choice's value.
 std::vector<Contestant> variants();
 
 }  // namespace layby::simulator

@@ -17,7 +17,7 @@ namespace layby::simulator {
 struct Use {
   Object object = 0;
   std::uint64_t size_bytes = 0;
-  std::size_t position = 0;  // In the trace.
+  std::size_t position = 0;  // The position of the request in the trace.
 };
 
 class Policy {
@@ -25,11 +25,11 @@ class Policy {
   virtual ~Policy() = default;
   virtual void on_stored(const Use& use) = 0;
   virtual void on_used(const Use& use) = 0;
-  // Names the victim, and forgets it. Called only while objects are cached.
+  // Returns the victim, which the policy then forgets. Called only while objects are cached.
   virtual Object evict() = 0;
-  // Whether an object is stored if `wanted_bytes` of other objects must go for it.
+  // Whether an object is stored if `wanted_bytes` of other objects must be evicted for it.
   virtual bool admits(const Use& use, std::uint64_t wanted_bytes) const;
-  // How many bytes must go to make room for `new_bytes`.
+  // How many bytes must be evicted to make room for `new_bytes`.
   virtual std::uint64_t bytes_to_evict(std::uint64_t capacity_bytes, std::uint64_t cached_bytes,
                                        std::uint64_t new_bytes) const;
 };
@@ -47,13 +47,13 @@ struct GreedyDual {
   double request_bytes = 0;       // The cost of a request apart from the object's bytes.
   bool costs_bytes = true;        // Whether the object's bytes are a part of the cost.
   std::uint32_t most_hits = 0;    // The most uses that count; 0 for no bound.
-  std::uint32_t return_hits = 0;  // How many uses the second use counts beyond 1.
+  std::uint32_t return_hits = 0;  // Extra uses that the second use counts for.
 };
 std::unique_ptr<Policy> make_greedy_dual(const Trace& trace, const GreedyDual& parameters);
-// layby::policy, as the store uses it.
+// The eviction policy of layby::policy, as the store uses it.
 std::unique_ptr<Policy> make_layby(const Trace& trace);
-// Knows the trace: evicts the object whose next GET is the latest, and doesn't store an
-// object that would push out one with an earlier next GET.
+// Knows the trace: evicts the object whose next GET is the latest, and doesn't store an object
+// that would evict an object with an earlier next GET.
 std::unique_ptr<Policy> make_clairvoyant(const Trace& trace);
 
 }  // namespace layby::simulator

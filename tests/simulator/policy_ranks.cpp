@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The eviction policies that evict the object of the lowest rank: Greedy-Dual in doubles,
-// production's policy, and the clairvoyant.
+// production's policy, and the clairvoyant, which knows the future.
 
 #include <algorithm>
 #include <set>

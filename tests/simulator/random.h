@@ -19,14 +19,14 @@ class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}
 
-  // At least 0, below 1.
+  // A random number of at least 0 and below 1.
   double share() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }
-  // From `least` to `most`, both included.
+  // A random number from `least` to `most`, both included.
   std::size_t between(std::size_t least, std::size_t most) {
     return least + engine_() % (most - least + 1);
   }
   bool happens(double probability) { return share() < probability; }
-  // Log-normal: half of the values are below `median`.
+  // A log-normal random number: half of the numbers are below `median`.
   double log_normal(double median, double sigma) {
     const double normal =
         std::sqrt(-2 * std::log(1 - share())) * std::cos(2 * std::numbers::pi * share());
@@ -41,7 +41,8 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// Draws places 0 to count - 1; place i in proportion to 1 / (i + 1)^exponent.
+// Draws places from 0 to count - 1. Place i has a probability in proportion to
+// 1 / (i + 1)^exponent.
 class Zipf {
  public:
   Zipf(std::size_t count, double exponent) {

@@ -30,7 +30,7 @@ def read(lines: list[str]) -> Results:
 
 
 def names(results: Results, kind: str, place: int) -> list:
-    """The distinct values at one place of the keys, in the order of their first occurrence."""
+    """The distinct values at the position `place` of the keys, in order of first occurrence."""
     return list(dict.fromkeys(key[place] for key in results if key[0] == kind))
 
 
@@ -50,7 +50,7 @@ def percent(value: float) -> str:
 
 
 def policy_table(results: Results, ratio: str) -> str:
-    """Each policy at one cache size, and its mean distance to the bound."""
+    """The ratios of each policy at one cache size, and the policy's mean distance to the bound."""
     traces = names(results, "policy", 1)
     rows = []
     for policy in names(results, "policy", 3):

@@ -61,7 +61,7 @@ struct Interval {
   double gain = 0;
 };
 
-// The most gain that `budget` buys: the best value first, the last interval in part.
+// The most gain that `budget` buys: the best intervals in whole, the last interval in part.
 double most_gain(std::vector<Interval> intervals, double budget) {
   std::sort(intervals.begin(), intervals.end(),
             [](const Interval& a, const Interval& b) { return a.gain * b.cost > b.gain * a.cost; });

@@ -42,8 +42,8 @@ struct Bound {
 // objects of different sizes is NP-hard, so this is the relaxation of Berger, Beckmann
 // and Harchol-Balter, "Practical Bounds on Optimal Caching with Variable Object Sizes"
 // (2018), PFOO-L: each hit costs the object's bytes times the number of requests during which
-// the object stays. The capacity holds only on average over the trace, and the cheapest hits
-// are taken. Each ratio is bounded separately; a cache that reaches both need not exist.
+// the object stays. The capacity limits only the average over the trace, and the cheapest hits
+// are taken. Each ratio has its own bound, and perhaps no cache reaches both bounds.
 Bound upper_bound(const Trace& trace, std::uint64_t capacity_bytes);
 
 }  // namespace layby::simulator

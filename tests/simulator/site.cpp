@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Half of the layers are below 4 MB and nine of ten below 63 MB; bases have some 30 MB. These
-// assumptions have the order of magnitude of the official images' compressed layers.
+// sizes are assumed, in the order of magnitude of the official images' compressed layers.
 
 #include "simulator/site.h"
 
@@ -14,8 +14,8 @@ constexpr double kMedianBaseBytes = 30e6;
 constexpr double kBaseSigma = 0.7;
 constexpr double kLeastLayerBytes = 1e3;
 constexpr double kMostLayerBytes = 300e6;
-// The probability that a tag's next own layer is that of the previous tag, while all the
-// layers below are.
+// The probability that a tag shares its next own layer with the previous tag, if both tags share
+// all layers below.
 constexpr double kSharedInRepository = 0.4;
 
 }  // namespace
@@ -46,7 +46,7 @@ void Site::pull_once(std::size_t image) {
 void Site::rebuild(std::size_t image) {
   number_anew(images_[image]);
   for (Object& layer : images_[image].layers) {
-    // A rebuilt layer has nearly its old size.
+    // A rebuilt layer has nearly the size of the old layer.
     layer = add(static_cast<double>(trace_.sizes_bytes[layer]) * (0.95 + 0.1 * random_.share()));
   }
 }

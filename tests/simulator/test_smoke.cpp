@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks that the simulator is credible: on short traces each policy obeys the rules of any
-// cache, small cases match a count by hand, and the results that led to the choice of the
-// policy are there.
+// cache, small cases match a count by hand, and production's policy has the results that led to
+// its choice.
 
 #include <gtest/gtest.h>
 
@@ -141,16 +141,16 @@ TEST_F(SimulatorTest, LruKeepsTheObjectsUsedLast) {
 }
 
 TEST_F(SimulatorTest, TheClairvoyantDoesNotStoreAnObjectUsedOnce) {
-  // Object 2 comes once and doesn't push out objects 0 and 1.
+  // Object 2 is requested once, so objects 0 and 1 stay.
   const Trace trace = gets({10, 10, 10}, {0, 1, 2, 0, 1});
   EXPECT_EQ(run("clairvoyant", trace, 20).hits, 2u);
   EXPECT_EQ(run("LRU", trace, 20).hits, 0u);
 }
 
 TEST_F(SimulatorTest, TheBoundMatchesACountByHand) {
-  // The hits on 0 cost 2 and 1 requests times 10 bytes; the hit on 1 costs 3 times 10. A cache
-  // of 10 bytes has a budget of 5 requests times 10 bytes: both hits on 0, and two thirds of
-  // the hit on 1.
+  // The two hits on object 0 cost 2 and 1 requests times 10 bytes; the hit on object 1 costs 3
+  // requests times 10 bytes. A cache of 10 bytes has a budget of 5 requests times 10 bytes, which
+  // buys both hits on object 0 and two thirds of the hit on object 1.
   const Trace trace = gets({10, 10}, {0, 1, 0, 0, 1});
   EXPECT_NEAR(upper_bound(trace, 10).byte_hit_ratio, (2 + 2.0 / 3) / 5, 1e-9);
   EXPECT_NEAR(upper_bound(trace, 10).object_hit_ratio, (2 + 2.0 / 3) / 5, 1e-9);
@@ -161,7 +161,7 @@ TEST_F(SimulatorTest, TheBoundLeavesOutObjectsThatNeverFit) {
 }
 
 TEST_F(SimulatorTest, AManifestCountsAsAUseOfItsCachedBlobs) {
-  // A manifest names object 0 before object 2 comes, so object 1 goes.
+  // A manifest names object 0 before object 2 comes, so object 1 is evicted.
   Trace trace = gets({10, 10, 10}, {0, 1, 2, 0});
   trace.requests.insert(trace.requests.begin() + 2, {Request::Kind::kTouch, 0});
   const auto lru = make_lru();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The six kinds of site. Each is a number of days with pulls; the kinds differ in the events
-// between the pulls.
+// The six kinds of site. A trace of each kind is a number of days with pulls; the kinds differ in
+// the events between the pulls.
 
 #include "simulator/trace.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 struct Days {
   std::size_t days;
-  std::size_t pulls;  // A day.
+  std::size_t pulls;  // On each day.
 };
 
 // Images in the order of their popularity. The order doesn't depend on their numbers.
@@ -30,7 +30,7 @@ class Favourites {
   // Lets `count` popular images change places with random images.
   void change(Random& random, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-      // Only changes of popular images matter, so one of the two is drawn by popularity.
+      // Only changes of popular images matter, so the first of the two is drawn by popularity.
       std::swap(order_[zipf_.draw(random)], order_[random.between(0, order_.size() - 1)]);
     }
   }
@@ -123,7 +123,7 @@ Trace classroom(Length length, std::uint64_t seed) {
   return site.take();
 }
 
-// The most popular third is pulled all the time. In mid-trace a crawl pulls each of the other
+// Ordinary pulls are of the most popular third. In mid-trace a crawl pulls each of the other
 // images once, four images for each ordinary pull.
 Trace scan(Length length, std::uint64_t seed) {
   Site site("scan", shape_for(length), seed);

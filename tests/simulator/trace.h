@@ -17,7 +17,7 @@ using Object = std::uint32_t;
 struct Request {
   enum class Kind : std::uint8_t {
     kGet,    // A client asks for the object.
-    kTouch,  // A client asked for a manifest that names the object. It may have the object.
+    kTouch,  // A client asked for a manifest that names the object. The client may have the object.
   };
   Kind kind = Kind::kGet;
   Object object = 0;

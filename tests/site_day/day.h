@@ -16,7 +16,7 @@ namespace layby::site_day {
 
 struct Arrangement {
   std::string name;
-  bool layby = true;  // Otherwise each machine asks the registry directly.
+  bool layby = true;  // If false, each machine asks the registry directly.
   bool list = false;
   cache::GuardRules guard{};
 };
@@ -33,12 +33,12 @@ struct Figures {
   std::uint64_t stale = 0;           // Answers that named a tag's old image after the move.
   std::uint64_t most_blob_gets = 0;  // The most GETs of one blob from the registry.
   std::uint64_t most_manifest_gets = 0;
-  // The tags that moved and whose new image was pulled. A renewal takes from the move to the
+  // The tags that moved and whose new image was pulled. A renewal lasts from the tag's move to the
   // end of the first successful pull of the new image.
   std::uint64_t renewed_tags = 0;
   std::chrono::milliseconds mean_renewal{0};
   std::chrono::milliseconds longest_renewal{0};
-  // From the move to the last answer that named the old image.
+  // The time from a tag's move to the last answer that named the tag's old image.
   std::chrono::milliseconds last_stale{0};
   // Durations of the pulls that succeeded.
   std::chrono::milliseconds mean_wait{0};

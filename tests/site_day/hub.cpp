@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The answer is decided when the request is made, and comes a round trip later.
+// The hub decides an answer at the time of the request, and sends the answer a round trip later.
 
 #include "site_day/hub.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Docker Hub's limit and distance. The hub counts each GET of a manifest that it answers, and
-// allows 100 in any six hours. Its answers about manifests state how many pulls are left; it
-// answers 429 when none is left. Every request takes a round trip; blobs also use the link.
+// allows 100 in any six hours. Answers about manifests state how many pulls are left; without a
+// pull left, the hub answers 429. Every request takes a round trip; blobs also use the link.
 // Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_HUB_H_

@@ -47,7 +47,7 @@ Images::Images(std::uint64_t seed) : random_(seed) {
 }
 
 std::string Images::make_layer(double mb) {
-  constexpr std::size_t kLeast = 32;  // Long enough that no two layers are equal.
+  constexpr std::size_t kLeast = 32;  // Long enough that random layers differ.
   std::string bytes(std::max(static_cast<std::size_t>(mb * 1e6 / kBytesPerByte), kLeast), '\0');
   for (char& byte : bytes) byte = static_cast<char>(random_.between(0, 255));
   blobs_.emplace(oci::Digest::of(bytes), bytes);
@@ -82,7 +82,7 @@ void Images::add_others() {
 }
 
 // Builds an index of two platforms. The site pulls only one platform, so the manifest of the
-// other doesn't exist.
+// second platform doesn't exist.
 void Images::build(const Build& build) {
   const Line& line = lines_[build.line];
   const auto manifest = testing::make_manifest(make_layer(kConfigMb),

@@ -21,7 +21,7 @@
 
 namespace layby::site_day {
 
-// How many real bytes a blob's byte stands for. Manifests have their real size.
+// One byte of a simulated blob represents this number of real bytes. Manifests have real sizes.
 inline constexpr std::uint64_t kBytesPerByte = 1000;
 
 struct ImageName {
@@ -41,7 +41,7 @@ class Images {
   // moved. The old images stay available by digest.
   std::vector<ImageName> rebuild_base();
 
-  // These return nullopt or null when there is no such object.
+  // The find functions return nullopt or null when the object doesn't exist.
   std::optional<oci::Digest> find_tag(const ImageName& name) const;
   const testing::TestManifest* find_manifest(const oci::Digest& digest) const;
   const std::string* find_blob(const oci::Digest& digest) const;
@@ -49,7 +49,7 @@ class Images {
  private:
   // A program's images on one base. They share a layer above the base.
   struct Line {
-    std::string base;    // The layer below.
+    std::string base;    // The base layer.
     std::string shared;  // The layer above the base.
     double shared_mb = 0;
     bool on_debian = false;

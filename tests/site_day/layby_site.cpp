@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the schedule like src/app/prefetching.cpp, but without a window of the day.
+// Follows the same schedule of runs as src/app/prefetching.cpp, but without a window of the day.
 
 #include "site_day/layby_site.h"
 

@@ -13,7 +13,7 @@
 namespace layby::site_day {
 namespace {
 
-// Stands for 250 KB, which take 200 ms at 10 Mbit/s.
+// A packet represents 250 KB, which take 200 ms at 10 Mbit/s.
 constexpr std::size_t kPacketBytes = 250;
 
 }  // namespace
@@ -50,7 +50,7 @@ std::chrono::milliseconds Link::time_for(std::size_t bytes) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(whole));
 }
 
-// Drops a packet whose flow was paused meanwhile; the packet is sent again later, as with a
+// Drops a packet if its flow was paused meanwhile; the packet is sent again later, as with a
 // full TCP window.
 void Link::on_sent(const std::shared_ptr<Flow>& flow, std::size_t bytes) {
   if (flow->sink == nullptr || flow->paused) return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The site's link to the internet, with a fixed rate. The transfers share the link packet by
-// packet, in turns. A paused transfer leaves its turn to the others. Time is simulated.
+// packet, in turns. A paused transfer is left out. Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_LINK_H_
 #define LAYBY_TESTS_SITE_DAY_LINK_H_
@@ -45,9 +45,9 @@ class Link {
 
   Timers& timers_;
   const double bytes_per_second_;
-  std::vector<std::shared_ptr<Flow>> flows_;  // The next one to send is the first.
+  std::vector<std::shared_ptr<Flow>> flows_;  // The first flow sends next.
   Handle sending_;
-  double owed_ms_ = 0;  // The fraction that the timers' whole milliseconds leave out.
+  double owed_ms_ = 0;  // The rest that whole milliseconds leave out.
   std::uint64_t sent_bytes_ = 0;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A source never answers inside the call that asks, so the handle is stored before the answer
-// comes.
+// A source never answers inside the call that asks, so the pull has the handle of a request
+// before the answer comes.
 
 #include "site_day/pull.h"
 

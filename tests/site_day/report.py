@@ -19,7 +19,7 @@ Day = dict[str, float]
 
 
 def read(lines: list[str]) -> dict[str, list[Day]]:
-    """The days of each arrangement, in the order of the arrangements' first rows."""
+    """The days by arrangement. The arrangements are in the order of their first rows."""
     days: dict[str, list[Day]] = {}
     for row in csv.DictReader(lines):
         name = row.pop("arrangement")

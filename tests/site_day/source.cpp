@@ -30,7 +30,7 @@ class DirectBlob final : public Operation, private cache::BlobSink {
   std::unique_ptr<cache::BlobTransfer> transfer_;
 };
 
-// The cache's answer on its way across the room. The cache may answer inside the call.
+// The cache's answer on the way to a docker daemon. The cache may answer inside the call.
 template <typename T>
 class Answer final : public Operation {
  public:

@@ -37,7 +37,7 @@ class HubTest : public ::testing::Test {
   void TearDown() override {}
 
   oci::Digest root() const { return *images_.find_tag({"library/python", "3.13-slim"}); }
-  // The base layer: 28 MB, which take 28 seconds on a link of 1 MB/s.
+  // The base layer has 28 MB, which take 28 seconds on a link of 1 MB/s.
   oci::Digest layer() const {
     const auto child = [&](const oci::Digest& digest) {
       const auto* stored = images_.find_manifest(digest);
@@ -45,7 +45,7 @@ class HubTest : public ::testing::Test {
     };
     return child(child(root())->manifests.front().digest)->layers.front().digest;
   }
-  // Gets a manifest; whether the hub gave it.
+  // Asks for a manifest; whether the hub gave the manifest.
   bool get() {
     std::optional<bool> had;
     const auto handle =

@@ -55,7 +55,7 @@ class CoreTest : public ::testing::Test {
     ASSERT_TRUE(use(*txn).ok());
     ASSERT_TRUE(txn->commit().ok());
   }
-  // A published blob's file and record.
+  // Adds the file and the record of a published blob.
   oci::Digest add_blob(const std::string& bytes) {
     const oci::Digest digest = oci::Digest::of(bytes);
     const std::filesystem::path path = core_->files.published_path(digest);

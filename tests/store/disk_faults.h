@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A disk that fails on demand, for the store and for LMDB. An executable that includes this
-// header in its one source file calls the functions below instead of libc's. They fail for
-// files whose path contains a given part. From any thread.
+// header in its one source file calls the functions below instead of libc's. The functions fail
+// for files whose path contains a given part. Usable from any thread.
 
 #ifndef LAYBY_TESTS_STORE_DISK_FAULTS_H_
 #define LAYBY_TESTS_STORE_DISK_FAULTS_H_
@@ -24,8 +24,8 @@ namespace layby::testing {
 
 enum class DiskCall { kWrite, kSyncData, kSyncFolder, kLink };
 
-// While a DiskFault lives, `call` on a file whose path contains `path_part` fails with `code`;
-// a write only if it has at most `max_bytes`.
+// While a DiskFault exists, `call` on a file whose path contains `path_part` fails with `code`.
+// Writes of more than `max_bytes` succeed.
 class DiskFault {
  public:
   DiskFault(DiskCall call, std::string path_part, int code, std::size_t max_bytes = SIZE_MAX)
@@ -40,7 +40,7 @@ class DiskFault {
   DiskFault(const DiskFault&) = delete;
   DiskFault& operator=(const DiskFault&) = delete;
 
-  // How many calls it made fail.
+  // The number of calls that this DiskFault made fail.
   int hits() const {
     const std::lock_guard lock(mutex());
     return hits_;
@@ -65,7 +65,7 @@ class DiskFault {
   }
 
  private:
-  // Never destroyed, so that static objects may use them until the process ends.
+  // Mutex and list are never destroyed, so static objects may use them until the process ends.
   static std::mutex& mutex() {
     static auto* const mutex = new std::mutex;
     return *mutex;

@@ -66,7 +66,7 @@ class DiskHarness {
   Result<std::unique_ptr<store::DiskStore>> open() {
     return store::DiskStore::open(options(), *loop_, *workers_, clock_, counters_, events_);
   }
-  // Finishes all queued work; then the folder is free.
+  // Finishes all queued work and closes the store, so that its folder is free.
   void close() {
     store_.reset();
     workers_.reset();

@@ -99,7 +99,7 @@ class DiskTest : public StoreTest<DiskHarness> {
   cache::Catalog catalog() {
     return *answer<cache::Catalog>([&](auto done) { operator_store().list_images(done); });
   }
-  // After this, content stored so far doesn't count as part of a pull under way.
+  // After ten minutes, content stored so far doesn't count as part of a pull under way.
   void let_time_pass() { harness_.clock().advance(std::chrono::minutes(10)); }
 
   bool has(const oci::Digest& digest) { return store().open_blob(digest).has_value(); }

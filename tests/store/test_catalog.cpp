@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The list of cached images and its sums.
+// The list of cached images, and the sums of the list.
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batches: their order and results, and that one failing write doesn't fail its batch.
+// Batches: their order and results, and that a failing write fails alone.
 
 #include "store/commit_queue.h"
 
@@ -85,7 +85,7 @@ TEST_F(CommitQueueTest, AFailingWriteDoesNotFailTheRestOfItsBatch) {
   EXPECT_EQ(results_[1].error().message, "injected");
   EXPECT_TRUE(results_[2].ok());
   EXPECT_EQ(tags(), (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(runs_, 3);  // "a" in the batch, then each by itself: the three were one batch.
+  EXPECT_EQ(runs_, 3);  // "a" in one batch with all three, then each write by itself.
   EXPECT_EQ(counters_.store_errors, 1u);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Kills a process that writes to the store, at moments given by its progress. Afterwards every
-// blob that it reported as published is stored and whole, every blob in the index is whole,
-// and a half-written blob is resumed.
+// blob that the process reported as published is stored and whole, every blob in the index is
+// whole, and a half-written blob is resumed.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -53,8 +53,8 @@ std::string blob(unsigned number) { return some_bytes(kBlobBytes, number); }
   }
 }
 
-// Runs the child until it has reported `pieces` pieces, kills it, and returns how many
-// blobs it has published.
+// Runs the child until `pieces` pieces are reported, then kills the child. Returns the number of
+// blobs that the child reported as published.
 unsigned run_and_kill(const std::string& data_dir, unsigned number, int pieces) {
   int pipe_ends[2];
   if (::pipe(pipe_ends) != 0) return 0;

@@ -39,7 +39,7 @@ class DiskStoreTest : public StoreTest<DiskHarness> {
            std::string(digest.hex());
   }
   void publish() { ASSERT_TRUE(write(digest_, bytes_).published()); }
-  // Replaces a record of the index by one that doesn't parse.
+  // Replaces a record of the index by bytes that don't parse.
   void damage_record(const char* table, const oci::Digest& digest) {
     harness_.close();
     MDB_env* index = nullptr;
@@ -142,7 +142,7 @@ TEST_F(DiskStoreTest, AFileOfTheWrongSizeIsDroppedAndFetchedAgain) {
   publish();
   fs::resize_file(published_path(digest_), 99);
   EXPECT_FALSE(store().open_blob(digest_));
-  const WriterLog log = write(digest_, bytes_);  // Before the index has erased the record.
+  const WriterLog log = write(digest_, bytes_);  // The index has not erased the record yet.
   EXPECT_EQ(log.kept, 0u);
   EXPECT_TRUE(log.published());
   EXPECT_TRUE(stored(digest_) == bytes_);
@@ -227,7 +227,7 @@ TEST_F(DiskStoreTest, AnOldPartialFileThatAFillResumesIsNotSwept) {
   harness_.close();
   set_age(partial_path(digest_), std::chrono::hours(25));
   harness_.open_again();
-  // The writer's work is in the lane before the work of the sweep.
+  // The writer's work comes before the sweep's work in the lane.
   WriterLog log;
   const auto writer = store().write_blob(digest_, log);
   writer->append(bytes_.substr(100));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Making room: which content goes first, which content stays, and that the disk has its bytes
-// back; then crashes and fills in the middle of an eviction.
+// Making room: which content is evicted first, which content stays, and that the disk gets its
+// bytes back. Also crashes and fills in the middle of an eviction.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -34,7 +34,7 @@ class EvictionTest : public DiskTest {
     for (unsigned i = 0; i < count; ++i) digests.push_back(add_blob(blob(i + 1)));
     return digests;
   }
-  // An image of one layer and its config.
+  // Adds an image with a config and one layer.
   TestManifest add_image(const std::string& tag, unsigned number) {
     const TestManifest manifest = make_manifest("config of " + tag, {blob(number)});
     add_blob("config of " + tag);
@@ -91,7 +91,7 @@ TEST_F(EvictionTest, TheLeastUsedBlobIsEvictedFirst) {
 TEST_F(EvictionTest, AFavouriteThatIsNotUsedAgainIsEvictedInTheEnd) {
   const oci::Digest favourite = add_blob(some_bytes(kBlobBytes, 99));
   store().touch_blob(favourite);
-  // Each eviction raises the clock.
+  // Each eviction raises the clock of the ranks.
   unsigned number = 1;
   for (; number < 40 && has(favourite); ++number) {
     add_blob(blob(number));
@@ -200,7 +200,7 @@ TEST_F(EvictionTest, APinOfAnIndexKeepsItsPlatforms) {
   const TestManifest amd64 = make_manifest("config a", {blob(1), blob(2)});
   const TestManifest arm64 = make_manifest("config b", {blob(2), blob(3)});
   const TestManifest index = make_index({{amd64, "amd64"}, {arm64, "arm64"}});
-  for (const TestManifest& manifest : {amd64, index}) add_manifest(manifest);  // Not arm64.
+  for (const TestManifest& manifest : {amd64, index}) add_manifest(manifest);  // Without arm64.
   for (unsigned number : {1, 2, 3, 4}) add_blob(blob(number));
   add_tag("t", index.digest);
   pin("t");
@@ -324,7 +324,7 @@ TEST_F(EvictionTest, AFillDuringAnEvictionPublishesItsBlob) {
     turn_until([&] { return log.ended() && evicted; });
     ASSERT_TRUE(log.published()) << log.error->message;
     writer.reset();
-    // If the eviction came after the fill, it evicted the blob again.
+    // The blob is missing if the eviction came after the fill.
     if (has(digest)) {
       EXPECT_TRUE(stored(digest) == blob(1));
     } else {
@@ -403,7 +403,7 @@ TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
   turn_until([&] { return !operator_store().scrub().running; });
   const auto digest = add_blob(blob(1));
   let_time_pass();
-  // A folder in its place can't be unlinked.
+  // A folder in place of the file can't be unlinked.
   fs::remove(published_path(digest));
   fs::create_directories(published_path(digest) + "/x");
   EXPECT_EQ(evict(UINT64_MAX).blobs, 1u);
@@ -444,7 +444,7 @@ TEST_F(EvictionTest, AManifestWithADamagedUsageRecordIsEvicted) {
 TEST_F(EvictionTest, ADamagedUsageRecordLosesNothingBeforeItsTurn) {
   const auto digests = add_blobs(2);
   store().touch_blob(digests[0]);
-  harness_.reopen();  // Writes the use.
+  harness_.reopen();  // Writes the blob's use.
   damage_usage({store::ContentKind::kBlob, digests[0]});
   let_time_pass();
   EXPECT_EQ(evict(1).blobs, 1u);
@@ -545,7 +545,7 @@ TEST(EvictionCrash, TheNextStartCleansUpAfterAKillDuringEviction) {
   }
 }
 
-// On a disk that is full to the last page.
+// Evictions on a disk that is full to the last page.
 class FullDiskEvictionTest : public ::testing::Test {
  protected:
   void SetUp() override {

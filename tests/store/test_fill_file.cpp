@@ -40,7 +40,7 @@ int fail_link(const char*, const char*) {
   return -1;
 }
 
-// While a FileSizeLimit lives, files can't grow beyond `bytes`.
+// While a FileSizeLimit exists, files can't grow beyond `bytes`.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {
@@ -65,7 +65,7 @@ class FillFileTest : public ::testing::Test {
  protected:
   void SetUp() override { use(DiskCalls::real()); }
 
-  // New BlobFiles and a new FillFile, as after a restart.
+  // Makes a new BlobFiles and a new FillFile, as after a restart.
   void use(DiskCalls calls, std::optional<std::uint64_t> indexed_bytes = std::nullopt) {
     fill_.reset();
     files_ = std::make_unique<BlobFiles>(folder_.path(), calls);
@@ -84,7 +84,8 @@ class FillFileTest : public ::testing::Test {
     fill_->settle();
     return {};
   }
-  // All steps pass the blob through memory from byte `from` on, and the reason names `path`.
+  // Runs all steps, and expects that the blob passes through memory from byte `from` on, for a
+  // reason that names `path`.
   void expect_passed_through(std::uint64_t from, const std::string& path) {
     expect_error(all_steps(), ErrorCode::kIo, path);
     ASSERT_TRUE(fill_->tail());
@@ -185,7 +186,7 @@ TEST_F(FillFileTest, ATruncatedPublishedFileIsDeleted) {
 }
 
 TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndRefusesMoreBytes) {
-  put_file(published_, std::string(bytes_.size(), 'x'));  // Hashing would notice.
+  put_file(published_, std::string(bytes_.size(), 'x'));  // Hashing would fail.
   use(DiskCalls::real(), bytes_.size());
   ASSERT_TRUE(fill_->open().ok());
   EXPECT_EQ(fill_->size_bytes(), bytes_.size());

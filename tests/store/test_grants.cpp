@@ -49,7 +49,7 @@ class GrantsIndexTest : public ::testing::Test {
     });
   }
 
-  // Leaves the index as if these tables had never been made.
+  // Drops the tables, as if an older version had made the index.
   void drop_tables(const std::vector<const char*>& names) {
     index_.reset();
     MDB_env* raw = nullptr;
@@ -149,7 +149,7 @@ class GrantsTest : public DiskTest {
     return store().grant_state(digest, {"u", repository});
   }
   void grant(const oci::Digest& digest) { store().grant(digest, {"u", "r"}); }
-  // Grants before it stores, as a fetch of private content does.
+  // Adds the grant, then the blob, in the order of a fetch of private content.
   oci::Digest add_private(const std::string& bytes) {
     grant(oci::Digest::of(bytes));
     return add_blob(bytes);
@@ -223,7 +223,7 @@ TEST_F(GrantsTest, AnErasureKeepsTheGrantsOfAFillUnderWay) {
   WriterLog log;
   auto writer = store().write_blob(blob, log);
   grant(blob);
-  EXPECT_FALSE(store().open_blob(blob));  // The file is missing: the record is erased later.
+  EXPECT_FALSE(store().open_blob(blob));  // The record is erased later.
   turn_until([&] { return log.ready() && !store().find_blob(blob); });
   expect_private(blob);
   writer->append("blob");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The index alone: what transactions see and keep, totals, versions, damage.
+// The index alone: the reads and writes of transactions, totals, versions, damage.
 
 #include "store/index.h"
 
@@ -93,7 +93,7 @@ class IndexTest : public ::testing::Test {
     EXPECT_TRUE(read.ok());
     return found;
   }
-  // All stored content has usage, each usage record has one rank, and the totals are the sums.
+  // Expects usage for all stored content, one rank for each usage record, and correct totals.
   void expect_consistent() {
     auto txn = index_->snapshot();
     ASSERT_TRUE(txn.ok());
@@ -130,7 +130,7 @@ class IndexTest : public ::testing::Test {
     sums.clock = index_->counts().totals.clock;
     EXPECT_EQ(index_->counts().totals, sums);
   }
-  // Counts the entries in a copy of the file, without Index.
+  // Counts the entries of `table` in a copy of the file, without the class Index.
   std::size_t entries_of(const char* table) {
     const testing::TempDir copy;
     fs::copy(folder_.path() + "/data.mdb", copy.path() + "/data.mdb");
@@ -149,7 +149,7 @@ class IndexTest : public ::testing::Test {
     return stat.ms_entries;
   }
   enum class Leaf { kFirst, kLast };
-  // Zeroes the page of the first or last records of blobs, in the present file.
+  // Zeroes the page with the first or last records of blobs, in the index file.
   void damage(Leaf which) {
     const std::string path = folder_.path() + "/data.mdb";
     std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
@@ -489,7 +489,7 @@ TEST_F(IndexTest, ANewIndexNeedsARebuildUntilItIsDone) {
   EXPECT_FALSE(index_->needs_rebuild());
 }
 
-// Each test damages the index, or says that it may be damaged.
+// Each test damages the index, or tells Index that the index may be damaged.
 class DamagedIndexTest : public IndexTest {
  protected:
   void SetUp() override {
@@ -658,7 +658,7 @@ TEST_F(DamagedIndexTest, RecoveryChecksASuspectIndexAndKeepsIt) {
   EXPECT_TRUE(find(oci::Digest::of("7")));
 }
 
-// A version 1 index: no usage, no ranks, short totals.
+// An index of version 1 has no usage, no ranks, and short totals.
 class OldIndexTest : public IndexTest {
  protected:
   void SetUp() override {
@@ -694,7 +694,7 @@ TEST_F(OldIndexTest, AnOldIndexIsConvertedWithItsContent) {
 }
 
 TEST_F(OldIndexTest, AnInterruptedMigrationIsFinished) {
-  // As after one committed batch: some usage and ranks, and totals in the present format.
+  // After one committed batch, the index has some usage and ranks, and totals in the new format.
   const Content done{ContentKind::kManifest, manifest_};
   const UsageRecord usage{7, time_, 1, policy::rank(0, 1, 7)};
   put_raw("usage", content_key(done), encode(usage));

@@ -27,7 +27,7 @@ class PublishingTest : public DiskTest {
     warm_ = add_blob(some_bytes(5'000, 7));
   }
   void expect_nothing_lost() { EXPECT_TRUE(stored(warm_) == some_bytes(5'000, 7)); }
-  // For a disk that works again.
+  // On a disk that works again, another try stores the blob.
   void expect_stored_by_another_try() {
     EXPECT_FALSE(has(digest_));
     const WriterLog log = fill(bytes_);
@@ -134,7 +134,7 @@ TEST_F(PublishingTest, TheFileOfAFailedCommitLosesBothNamesWhenRoomIsNeeded) {
   EXPECT_EQ(store().usage().partial_bytes, 0u);
 }
 
-// As after a crash between link and commit, and after a crash between commit and unlink.
+// A crash between link and commit, or between commit and unlink, leaves both names of a blob.
 TEST_F(PublishingTest, BothNamesAreSettledAtStart) {
   add_blob(bytes_);
   const oci::Digest unknown = oci::Digest::of("half way");
@@ -170,7 +170,7 @@ TEST_F(PublishingTest, PartialBytesMatchTheFilesInTheFolder) {
   writer.reset();
   harness_.reopen();
   expect_right();
-  // Wrong bytes after the kept bytes: the file is deleted.
+  // Wrong bytes come after the kept bytes, so the file is deleted.
   WriterLog wrong;
   writer = store().write_blob(digest_, wrong);
   writer->append("wrong");

@@ -42,7 +42,7 @@ class RecoveryTest : public DiskTest {
   void zero_pages() {
     overwrite(index_file(), 8192, std::string(fs::file_size(index_file()) - 8192, '\0'));
   }
-  // Whether the index knows all blobs, also when a rebuild has added them.
+  // Whether the index knows all blobs, from before or from a rebuild.
   bool are_all_known() {
     return std::all_of(blobs_.begin(), blobs_.end(), [this](const oci::Digest& digest) {
       return store().find_blob(digest).has_value();
@@ -192,7 +192,7 @@ TEST_F(RecoveryTest, DamageFoundByTheScrubIsHealed) {
 
 TEST_F(RecoveryTest, AnIndexIsOpenedAgainWithItsContentAfterAFailedWrite) {
   {
-    // Fails the last write of a commit: afterwards LMDB refuses all reads and writes.
+    // Fails the last write of a commit; after this failure LMDB refuses all reads and writes.
     const DiskFault fault(DiskCall::kWrite, "/index/data.mdb", EIO, kMetaBytes);
     std::optional<Status> put;
     store().put_tag(key("t2"), {blobs_[1], time_}, [&](const Status& status) { put = status; });
@@ -209,8 +209,8 @@ TEST_F(RecoveryTest, AnIndexIsOpenedAgainWithItsContentAfterAFailedWrite) {
   expect_all_back();
 }
 
-// Makes a folder read-only for new opens, as the kernel does with a failing disk. Open files
-// stay writable.
+// While a ReadOnlyFolder exists, no file of the folder can be opened for writing, as on a failing
+// disk. Open files stay writable.
 class ReadOnlyFolder {
  public:
   explicit ReadOnlyFolder(std::string path) : path_(std::move(path)) {

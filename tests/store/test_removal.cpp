@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One removal alone. The tests of eviction run removals through the store.
+// Tests a removal without a store. The tests of eviction run removals through the store.
 
 #include "store/removal.h"
 

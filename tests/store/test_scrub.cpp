@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The check of stored blobs: what it finds, what it does about damage, and when it runs.
+// The check of stored blobs: the damage that it finds, the repair of damage, and its schedule.
 
 #include "store/scrub.h"
 
@@ -35,7 +35,7 @@ class ScrubTest : public DiskTest {
     EXPECT_TRUE(operator_store().scrub().on_demand);
     wait_for_end();
   }
-  // Reads or changes the notes of the index while no store uses it.
+  // Reads or changes the notes of the index while no store uses the index.
   template <typename Use>
   void with_index(Use use) {
     harness_.close();
@@ -235,7 +235,7 @@ TEST_F(ScrubTest, WithoutAPeriodPassesRunOnDemandOnly) {
   EXPECT_EQ(operator_store().scrub().last_ended, now);
 }
 
-// The clock stands still, so the pace shows as real waiting.
+// The fake clock doesn't move, so the test measures the pace in real time.
 TEST_F(ScrubTest, ThePaceFollowsTheOptionsExceptOnDemand) {
   const auto digests = add_blobs(2);
   harness_.change_options([](store::Options& options) { options.scrub_rate = 200'000; });

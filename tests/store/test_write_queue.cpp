@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pieces come out in order and in blocks, and push() asks for a taker only once.
+// pop() returns pieces in order and in blocks, and push() asks for a taker only once.
 
 #include "store/write_queue.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A clock that stands still until a test turns it.
+// A clock that moves only when a test moves it.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_CLOCK_H_
 #define LAYBY_TESTS_SUPPORT_FAKE_CLOCK_H_

@@ -73,7 +73,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     kick_puts();
   }
 
-  // Content that the store has from the start.
+  // Adds a blob that the store has from the start.
   oci::Digest add_blob(const std::string& bytes, ShaKind kind = ShaKind::kSha256) {
     const oci::Digest digest = oci::Digest::of(bytes, kind);
     blobs_[digest] = make_file(bytes);
@@ -95,10 +95,10 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     blobs_.erase(digest);
     forget_grants(digest);
   }
-  // Makes `digest` private, without a repository that is granted it.
+  // Makes `digest` private, without a grant for any repository.
   void make_private(const oci::Digest& digest) { grants_[digest]; }
 
-  // The present content.
+  // The content that the store has now.
   bool has_blob(const oci::Digest& digest) const { return blobs_.contains(digest); }
   bool has_manifest(const oci::Digest& digest) const { return manifests_.contains(digest); }
   std::optional<std::string> partial(const oci::Digest& digest) const {
@@ -109,7 +109,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   int writers_made() const { return writers_made_; }
   std::size_t open_writers() const { return writers_.size(); }
   cache::StoreUsage& reported_usage() { return usage_; }  // The test sets the disk_ fields.
-  // The bytes that each call of evict() asked for, and a blob that evict() may remove.
+  // The bytes that each call of evict() asked for.
   const std::vector<std::uint64_t>& evictions() const { return evictions_; }
   void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
   const std::set<cache::TagKey>& list_pins() const { return list_pins_; }
@@ -255,7 +255,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
  private:
   using File = std::shared_ptr<FakeFile>;
 
-  // Takes one step each turn, so that a test can look between the steps.
+  // Makes one step in each turn, so that a test can look between the steps.
   class Writer final : public cache::BlobWriter {
    public:
     Writer(FakeStore& store, oci::Digest digest, cache::BlobWriterEvents& events)
@@ -326,7 +326,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
       if (!keep_) error = Error{ErrorCode::kNoSpace, "there is no room for it"};
       if (error && !unkept_) {
         kick();
-        // The kept bytes stay as a partial file of their own; readers go on with file_.
+        // The kept bytes stay in a separate partial file; readers go on with file_.
         store_.partials_[digest_] = make_file(file_->bytes());
         return pass_through(*error);
       }
@@ -418,7 +418,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     });
   }
 
-  // Runs puts in order: a held put also holds the puts after it.
+  // Runs puts in order. The puts after a held put wait too.
   void run_puts() {
     while (!puts_.empty() && !held_.contains(puts_.front().step)) {
       const Put put = std::move(puts_.front());

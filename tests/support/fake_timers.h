@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Timers that a test turns: nothing runs until the test turns them, and waiting takes no
-// time. A turn is like an event loop's: it runs every call that is due at its beginning, in
-// the order of their due times. Calls that are added during a turn wait for the next one.
+// Timers that a test turns: calls run only in a turn, and waiting takes no time. A turn is like
+// an event loop's: it runs every call that is due at its beginning, in the order of due times.
+// Calls that are added during a turn wait for the next turn.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_TIMERS_H_
 #define LAYBY_TESTS_SUPPORT_FAKE_TIMERS_H_
@@ -32,7 +32,7 @@ class FakeTimers final : public Timers {
     add(std::chrono::milliseconds(0), std::move(then));
   }
 
-  // One turn; false when nothing was due.
+  // Makes one turn; false when no call was due.
   bool turn() {
     auto due = take_due();
     for (const auto& call : due) {
@@ -46,7 +46,7 @@ class FakeTimers final : public Timers {
     while (turn()) {
     }
   }
-  // Lets `by` pass, stopping at each timer on the way.
+  // Lets `by` pass, and makes a turn at each due time on the way.
   void advance(std::chrono::milliseconds by) {
     const SteadyTime end = clock_.steady_now() + by;
     run();

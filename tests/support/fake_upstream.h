@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An Upstream that the test plays. It keeps every request, and calls back only inside the
-// test's call that answers a request. A request outlives its handle, so a test can see that
-// it was cancelled. Answering an ended or cancelled request fails the test; so does sending
+// An Upstream that the test plays. FakeUpstream stores every request, and calls back only inside
+// the test's call that answers a request. A request outlives its handle, so a test can see that
+// the request was cancelled. The test fails if it answers an ended or cancelled request, or sends
 // bytes to a paused sink. There is no loop and no thread.
 //
 //   FakeUpstream upstream;
@@ -57,7 +57,7 @@ class UpstreamRequest {
   std::string artifact_type;              // kReferrers
 
   bool ended() const { return ended_; }          // The answer is complete.
-  bool cancelled() const { return cancelled_; }  // The handle went before the answer was complete.
+  bool cancelled() const { return cancelled_; }  // The handle was destroyed too early.
   bool pending() const { return !ended_ && !cancelled_; }
   bool paused() const { return paused_; }
   bool started() const { return started_; }
@@ -84,7 +84,7 @@ class UpstreamRequest {
     fail(Error{code, std::move(message)});
   }
 
-  // These answer a kBlobGet, piece by piece.
+  // The next functions answer a kBlobGet, piece by piece.
   void start(std::uint64_t first, std::optional<std::uint64_t> size_bytes) {
     if (!may_call("start")) return;
     started_ = true;
@@ -149,7 +149,7 @@ class FakeUpstream final : public cache::Upstream {
  public:
   using RequestPtr = std::shared_ptr<UpstreamRequest>;
 
-  // All requests there ever were, in order.
+  // All requests since the start, in order.
   const std::vector<RequestPtr>& requests() const { return requests_; }
   // The requests that wait for an answer, in order.
   std::vector<RequestPtr> pending() const {
@@ -168,7 +168,7 @@ class FakeUpstream final : public cache::Upstream {
     dead->cancelled_ = true;
     return dead;
   }
-  // Pings are kept apart, so that tests of other things needn't know when they come.
+  // pending() has no pings, so that only tests about pings need to know when pings come.
   const std::vector<RequestPtr>& pings() const { return pings_; }
 
   // Sets the answer of quota().
@@ -180,7 +180,7 @@ class FakeUpstream final : public cache::Upstream {
                       [&](const RequestPtr& request) { return request->kind == kind; }));
   }
 
-  // These answer or fail the first pending request.
+  // The next functions answer or fail the first pending request.
   void answer_manifest_head(Result<cache::ManifestHead> answer) {
     first()->answer_manifest_head(std::move(answer));
   }
@@ -243,7 +243,7 @@ class FakeUpstream final : public cache::Upstream {
  private:
   static void cancel(UpstreamRequest& request) {
     if (request.pending()) request.cancelled_ = true;
-    request.done_ = std::monostate{};  // A callback's captures go with the handle.
+    request.done_ = std::monostate{};  // Destroys the callback with its handle.
   }
 
   class Call final : public Operation {

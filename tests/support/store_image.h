@@ -60,7 +60,7 @@ inline TestManifest make_manifest(const std::string& config,
       oci::kOciManifest);
 }
 
-// Makes an index of pairs of a manifest and its linux architecture.
+// Makes an index. Each pair is a manifest and the manifest's architecture on linux.
 inline TestManifest make_index(const std::vector<std::pair<TestManifest, std::string>>& manifests) {
   std::vector<std::string> named;
   for (const auto& [manifest, architecture] : manifests) {

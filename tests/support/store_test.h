@@ -82,7 +82,7 @@ inline std::string read_all(int fd) {
   return bytes;
 }
 
-// `size` bytes whose pattern has no period of a power of two.
+// `size` bytes of a pattern whose period isn't a power of two.
 inline std::string some_bytes(std::size_t size, unsigned seed = 1) {
   std::string bytes(size, '\0');
   for (std::size_t i = 0; i < size; ++i) {
@@ -101,7 +101,7 @@ class StoreTest : public ::testing::Test {
     harness_.turn_until(condition);
   }
 
-  // Writes `bytes` as `digest` and returns the writer's reports.
+  // Writes `bytes` as the blob `digest`, and returns the writer's reports.
   WriterLog write(const oci::Digest& digest, const std::string& bytes) {
     WriterLog log;
     const auto writer = store().write_blob(digest, log);

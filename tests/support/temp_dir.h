@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A directory that is removed at the end of the test. LAYBY_TEST_TMPDIR is its parent
-// (default /tmp).
+// A directory that is removed at the end of the test. LAYBY_TEST_TMPDIR names the parent
+// directory (default /tmp).
 
 #ifndef LAYBY_TESTS_SUPPORT_TEMP_DIR_H_
 #define LAYBY_TESTS_SUPPORT_TEMP_DIR_H_

@@ -97,7 +97,7 @@ class Peer {
   bool is_open() const { return open_; }
   void close() { open_ = false; }
 
-  // False when the client is gone.
+  // Sends `bytes`; false when the client has closed the connection.
   bool raw(std::string_view bytes) {
     while (open_ && !bytes.empty()) {
       const long n = write_some(bytes);
@@ -111,7 +111,7 @@ class Peer {
     head(status, fields, body.size());
     if (!answering_head) raw(body);
   }
-  // Sends only the head, with the Content-Length `length`.
+  // Sends only a head, which has the Content-Length `length`.
   void head(int status, const Fields& fields, std::size_t length) {
     Fields all = fields;
     all.emplace_back("Content-Length", std::to_string(length));

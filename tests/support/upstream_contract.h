@@ -92,7 +92,7 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
   void start_blob(std::uint64_t offset = 0) {
     transfer_ = upstream().get_blob(content().repository, content().blob_digest(), offset, sink_);
   }
-  // Waits for the answers to other requests. After them, everything under way has come.
+  // Makes other requests and waits for their answers, so that earlier bytes have come too.
   void settle() {
     for (int i = 0; i < 3; ++i) {
       bool answered = false;

@@ -36,8 +36,8 @@ inline std::string gzip(std::string_view text) {
          std::string(text) + little_endian(crc32(text), 4) + little_endian(size, 4);
 }
 
-// Decodes to spaces, 258 for each 13 bits. The trailer is left out, because no reader should
-// get that far.
+// A stream that decodes to spaces, 258 for each 13 bits. The stream has no trailer, because a
+// reader should stop before the trailer.
 inline std::string gzip_bomb(std::size_t decoded_bytes) {
   std::string bits = "110";  // The last block, with the fixed codes; low bit first.
   bits += "01010000";        // The literal ' '.

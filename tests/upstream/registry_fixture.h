@@ -45,7 +45,7 @@ inline bool turn_until(event::Loop& loop, const std::function<bool()>& done,
   return true;
 }
 
-// Records its calls, and runs the test's hook at each.
+// Records its calls, and runs the test's hook at each call.
 class RecordingSink final : public cache::BlobSink {
  public:
   void on_blob_start(const cache::BlobStart& at) override {

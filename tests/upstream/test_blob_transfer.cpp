@@ -203,7 +203,7 @@ TEST_F(BlobTransferTest, SendsNothingWhilePaused) {
   transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
   ASSERT_TRUE(turn([&] { return sink_.pieces == 1; }));
   for (int piece = 2; !sink_.ended(); ++piece) {
-    // After a round trip of another request, all bytes under way have come.
+    // When another request has been answered, all earlier bytes have come too.
     ASSERT_TRUE(head_blob().ok());
     ASSERT_EQ(sink_.pieces, piece - 1);
     transfer_->resume();
@@ -250,7 +250,7 @@ TEST_F(BlobTransferTest, HoldsBackTheServerWhilePaused) {
   transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
   ASSERT_TRUE(turn([&] { return sink_.pieces == 1; }));
   std::size_t last = 1;
-  while (last != sent) {  // Until the kernel's buffers are full.
+  while (last != sent) {  // Repeats until the kernel's buffers are full.
     last = sent;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(head_blob().ok());
   }
@@ -348,7 +348,7 @@ TEST_F(BlobTransferTest, WaitsForASlotWhenAllAreTaken) {
   ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2; }));
   ASSERT_TRUE(head_blob().ok()) << "a small request doesn't wait";
   EXPECT_EQ(counters_.upstream_blob_gets, 2u);
-  transfers[2].reset();  // Leaves the queue.
+  transfers[2].reset();  // The cancelled transfer leaves the queue.
   gate.open();
   ASSERT_TRUE(turn([&] { return sinks[0].ended() && sinks[1].ended() && sinks[3].ended(); }));
   EXPECT_EQ(sinks[2].ends, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cancels a request in each of its states, inside callbacks too. No callback comes after
-// that, the connection closes, and other requests go on. Meant for the sanitizers.
+// Cancels a request in each of its states, inside callbacks too. After the cancelling no callback
+// comes, the connection closes, and other requests go on. Meant for the sanitizers.
 
 #include <atomic>
 
@@ -12,8 +12,8 @@ namespace {
 
 class CancellingTest : public RegistryTest {
  protected:
-  // Serves an endless blob, so that a test is always in the middle of it. HEAD gets a whole
-  // answer.
+  // Serves a blob that doesn't end, so that a test is always in the middle of the blob. HEAD gets a
+  // whole answer.
   void serve_large() {
     serve([](const SeenRequest& request, Peer& peer) {
       if (request.method == "HEAD") return peer.reply(200);

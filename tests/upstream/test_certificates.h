@@ -53,8 +53,8 @@ class TestAuthority {
   }
 
  private:
-  // Makes a certificate that this authority signs. The first certificate is the authority's
-  // own, which signs itself.
+  // Makes a certificate that this authority signs. The first certificate is the authority's own,
+  // which is self-signed.
   CertificatePtr make(const char* name, EVP_PKEY* key, const char* constraints,
                       const std::string& names) const {
     CertificatePtr made(X509_new());

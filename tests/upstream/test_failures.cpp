@@ -187,7 +187,7 @@ TEST_F(FailuresTest, ReconnectsWhenTheServerClosedAKeptConnection) {
   serve([&](const SeenRequest&, Peer& peer) {
     peer.reply(200, {}, "{}");
     ++asked;
-    peer.close();  // The answer didn't announce this.
+    peer.close();  // The answer didn't announce the close.
   });
   ASSERT_TRUE(get_manifest().ok());
   ASSERT_TRUE(turn([&] { return server_->ended() == 1; }));

@@ -10,7 +10,7 @@
 namespace layby::upstream {
 namespace {
 
-// Sets an environment variable for the length of a test.
+// While a WithEnvironment exists, an environment variable has the given value.
 class WithEnvironment {
  public:
   WithEnvironment(const char* name, const std::string& value) : name_(name) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limit on the link's use by blobs: all blobs together keep to it, they share it by
-// turns, and other requests don't feel it. Most tests measure a bound that a busy machine
-// can't break, because a busy machine makes transfers slower, never faster.
+// The limit on the rate of blobs: all blobs together keep to the limit, blobs take turns, and
+// other requests are not slowed. Most tests measure a bound that a busy machine can't break,
+// because a busy machine makes transfers slower, never faster.
 
 #include "upstream/rate_limit.h"
 
@@ -21,7 +21,7 @@ constexpr std::uint64_t kPiece = 16 << 10;  // The size of curl's pieces.
 
 class RateLimitTest : public RegistryTest {
  protected:
-  // Each blob is `size` bytes; small requests get an empty answer.
+  // Serves blobs of `size` bytes, and an empty answer to small requests.
   void serve_blobs(std::uint64_t size) {
     serve([size](const SeenRequest& request, Peer& peer) {
       if (request.method == "HEAD") return peer.reply(200);

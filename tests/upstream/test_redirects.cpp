@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Redirects of blobs, and that Authorization isn't sent to another place. The places are real
-// sockets: "another port" is another server, "another host" is localhost instead of
-// 127.0.0.1.
+// Redirects of blobs, and that Authorization isn't sent to another port or host. Servers are real
+// sockets: "another port" is another server, "another host" is localhost instead of 127.0.0.1.
 
 #include <atomic>
 
@@ -172,7 +171,7 @@ TEST_F(RedirectsTest, FollowsNoLocationWithAUserInIt) {
   EXPECT_TRUE(cdn_.requests().empty());
 }
 
-// A vertical tab is an empty Location for curl.
+// curl takes a Location that is a vertical tab for an empty Location.
 TEST_F(RedirectsTest, IsCorruptWhenTheLocationIsEmpty) {
   for (const char* to : {"", " \t", "\v"}) {
     sink_ = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which certificates of an https registry are trusted, and that no redirect leads down to
-// http.
+// Which certificates of an https registry are trusted, and that a redirect from https to http is
+// refused.
 
 #include "support/temp_dir.h"
 #include "upstream/registry_fixture.h"
@@ -16,7 +16,7 @@ class TlsTest : public RegistryTest {
     authority_.write(ca_file_);
     options_.ca_file = ca_file_;
   }
-  // The server's threads use tls_, so they end before it does.
+  // The server's threads use tls_, so they must end before tls_ is destroyed.
   ~TlsTest() override { server_.reset(); }
 
   // A server with a certificate for `names`, and a registry on it.
@@ -74,7 +74,7 @@ TEST_F(TlsTest, ReportsAMissingFileOfTheAuthority) {
 
 TEST_F(TlsTest, TimesOutWhereTheHandshakeHangs) {
   options_.connect_timeout = 100ms;
-  serve_reply(200);  // Waits for the end of a request's head. A TLS hello has no such end.
+  serve_reply(200);  // The server waits for the end of a head, which a TLS hello never has.
   connect("https://" + server_->address());
   const auto manifest = get_manifest();
   ASSERT_FALSE(manifest.ok());

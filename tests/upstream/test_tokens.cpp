@@ -120,7 +120,7 @@ TEST_F(TokensTest, KeepsFetchingATokenForTheOthersWhenOneGivesUp) {
   auto one = registry_->get_manifest(kRepository, kTag, count);
   const auto two = registry_->get_manifest(kRepository, kTag, count);
   ASSERT_TRUE(turn([&] { return server_->count("/v2/") == 2 && tokens() == 1; }));
-  // Both requests wait for the same token, even after the second has read its 401.
+  // Both requests wait for the same token, even after the second request has read its 401.
   ASSERT_FALSE(turn([&] { return tokens() > 1 || done > 0; }, 200ms));
   one.reset();
   gate_.open();

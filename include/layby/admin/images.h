@@ -15,7 +15,7 @@ namespace layby::admin {
 // The shortest name that docker understands: "debian:12".
 std::string image_name(const cache::TagKey& key);
 
-// Ages are counted from `now`. A time in the future, after a clock was set back, has age 0.
+// Ages are counted from `now`. A time in the future has age 0: a clock was set back.
 std::string images_json(const cache::Catalog& catalog, WallTime now);
 
 }  // namespace layby::admin

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The daemon's answers to `layby prefetch`, which asks over the Unix socket. JSON; pure.
+// The daemon's answers to `layby prefetch` over the Unix socket, in JSON. Pure.
 
 #ifndef LAYBY_ADMIN_PREFETCH_H_
 #define LAYBY_ADMIN_PREFETCH_H_
@@ -24,17 +24,17 @@ struct ListFault {
 };
 
 struct PrefetchStatus {
-  std::string list;           // The file; empty for none.
+  std::string list;           // The list's file; empty for none.
   std::string state = "off";  // "off", "idle", "running", "waiting"
-  std::string reason;         // Why prefetch waits or is off; empty for no reason.
-  std::uint64_t run = 0;      // Number of the present or last run; 0 before the first.
-  std::string result;         // Of the last run: "", "done", "failed", "stopped"
+  std::string reason;         // Why no run works now; empty for no reason.
+  std::uint64_t run = 0;      // Number of the present or last run; 0: no run yet.
+  std::string result;         // Of the last run: "done", "failed", "stopped".
   std::optional<std::chrono::seconds> next_run;
   std::vector<ListFault> faults;
   cache::PrefetchReport report;
 };
 
-// GET /prefetch.
+// The answer to GET /prefetch.
 std::string prefetch_json(const PrefetchStatus& status);
 
 // The pull limit of one upstream, for a plan.
@@ -44,7 +44,7 @@ struct PlannedQuota {
   policy::QuotaReserve reserve;
 };
 
-// GET /prefetch/plan.
+// The answer to GET /prefetch/plan.
 std::string plan_json(const cache::PrefetchReport& plan, const std::vector<PlannedQuota>& quotas);
 
 }  // namespace layby::admin

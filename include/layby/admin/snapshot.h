@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of the daemon at one moment, as plain values, and its renderings. The app gathers
-// a Snapshot on the loop thread; the renderings are pure. src/admin/figures.cpp declares each
-// figure once.
+// The state of the daemon at one moment, in plain values, and its renderings as text. src/app
+// gathers a Snapshot on the loop thread; the renderings are pure. src/admin/figures.cpp declares
+// each figure once.
 
 #ifndef LAYBY_ADMIN_SNAPSHOT_H_
 #define LAYBY_ADMIN_SNAPSHOT_H_
@@ -35,11 +35,11 @@ struct UpstreamState {
 struct Snapshot {
   std::string version;
   std::chrono::seconds uptime{0};
-  std::string listen;  // The address really bound, "0.0.0.0:5000".
+  std::string listen;  // The address that is bound: "0.0.0.0:5000".
   std::uint64_t connections = 0;
   cache::StoreUsage store;
   bool full = false;
-  std::optional<std::uint64_t> disk_bytes_written;  // nullopt if not counted.
+  std::optional<std::uint64_t> disk_bytes_written;  // nullopt if unknown.
   std::uint64_t resident_bytes = 0;
   std::vector<UpstreamState> upstreams;
   std::vector<cache::FillStatus> fills;
@@ -51,13 +51,13 @@ struct Snapshot {
   const Counters* counters = nullptr;  // Never null when rendered.
 };
 
-// GET /stats: one JSON object; its fields are described in docs/stats.md.
+// The answer to GET /stats: one JSON object, whose fields docs/stats.md describes.
 std::string stats_json(const Snapshot& snapshot);
 
-// GET /metrics: Prometheus text exposition format 0.0.4, names "layby_…".
+// The answer to GET /metrics: Prometheus text exposition format 0.0.4, with names "layby_…".
 std::string metrics_text(const Snapshot& snapshot);
 
-// docs/stats.md.
+// The text of docs/stats.md.
 std::string stats_reference();
 
 }  // namespace layby::admin

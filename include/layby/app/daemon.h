@@ -12,9 +12,10 @@
 
 namespace layby::app {
 
-// Serves until SIGTERM or SIGINT, then drains for config.shutdown_grace at most. The lines of
-// `notices_file` are shown as things that need attention. The file is read anew each time; an
-// empty path or a missing file shows nothing. An error says why the daemon could not start.
+// Serves until SIGTERM or SIGINT, then drains for config.shutdown_grace at most. The pages show
+// the lines of `notices_file` as things that need attention. The file is read for each page; with
+// an empty path or a missing file, no notices are shown. An error says why the daemon could not
+// start.
 Status serve(const Config& config, const std::string& notices_file = "");
 
 }  // namespace layby::app

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The prefetch list: the images that are fetched before anyone asks for them. It is a JSON
-// file with comments and is read like the configuration (layby/app/config.h). A missing file
+// The prefetch list names the images that are fetched before anyone asks for them. The list is a
+// JSON file with comments and is read like the configuration (layby/app/config.h). A missing file
 // is an empty list.
 
 #ifndef LAYBY_APP_PREFETCH_LIST_H_
@@ -18,7 +18,7 @@
 namespace layby::app {
 
 struct PrefetchImageConfig {
-  // As for `docker pull`, without a tag: "python", "acme/tool", "ghcr.io/acme/tool".
+  // A name as for `docker pull`, without a tag: "python", "acme/tool", "ghcr.io/acme/tool".
   std::string image;
   std::vector<std::string> tags{"latest"};            // policy::TagPattern
   std::vector<std::string> platforms{"linux/amd64"};  // oci::parse_platform
@@ -31,12 +31,12 @@ struct PrefetchListConfig {
   std::chrono::milliseconds every{std::chrono::hours(6)};
   std::string window;          // policy::DayWindow; empty for the whole day.
   std::uint64_t max_rate = 0;  // Bytes a second; 0 for no limit.
-  int concurrency = 2;         // Blobs at a time.
+  int concurrency = 2;         // Blobs that are fetched at a time.
   std::chrono::milliseconds hold{std::chrono::hours(24)};
   std::vector<PrefetchImageConfig> images;
 };
 
-// A list and all faults of its text. `list` is complete if there are no faults.
+// A list and all its faults. `list` is complete if there are no faults.
 struct PrefetchListOutcome {
   PrefetchListConfig list;
   std::vector<ConfigFault> faults;
@@ -46,8 +46,8 @@ PrefetchListOutcome parse_prefetch_list(std::string_view json);
 // Reads a list from a file. A missing file is an empty list. Blocks on the disk.
 PrefetchListOutcome load_prefetch_list(const std::string& path);
 
-// A fault for each image of the list that the configuration doesn't serve: its upstream is
-// unknown, or the upstream doesn't allow the repository.
+// Returns a fault for each image that the configuration doesn't serve, because the image's
+// upstream is unknown or doesn't allow the repository.
 std::vector<ConfigFault> unserved(const PrefetchListConfig& list, const Config& config);
 
 // The reference of the list's keys, in Markdown, and its JSON schema.

@@ -7,7 +7,7 @@
 
 namespace layby::app {
 
-// "0.1.0", as CMake's project() states it.
+// "0.1.0": the version in CMake's project().
 const char* version();
 
 }  // namespace layby::app

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The interface of asynchronous work, for code that knows no loop and no socket. Starting
-// work returns a Handle, whose destructor cancels the work. The result comes by callback on
-// the loop thread. Unless a declaration says otherwise, a callback never runs inside the call
-// that started it, and the handle may be destroyed inside its last callback.
+// The interface of asynchronous work, for code that knows no loop and no socket. Starting work
+// returns a Handle, whose destructor cancels the work. A callback on the loop thread brings the
+// result. Unless a declaration says otherwise, a callback never runs inside the call that started
+// it, and the handle may be destroyed inside its last callback.
 
 #ifndef LAYBY_BASE_ASYNC_H_
 #define LAYBY_BASE_ASYNC_H_
@@ -14,7 +14,7 @@
 
 namespace layby {
 
-// Work under way. Destroying it cancels the work.
+// Work under way. Destroying the Operation cancels the work.
 class Operation {
  public:
   Operation() = default;
@@ -32,8 +32,8 @@ class Timers {
   // Calls `then` once, after `delay`.
   virtual Handle after(std::chrono::milliseconds delay, std::function<void()> then) = 0;
 
-  // Calls `then` at the next turn of the loop. The call can't be cancelled, so everything
-  // that `then` captures must live until then.
+  // Calls `then` at the next turn of the loop. The call can't be cancelled, so everything that
+  // `then` captures must live until the call.
   virtual void defer(std::function<void()> then) = 0;
 };
 

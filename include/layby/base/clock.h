@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A clock that is passed in, so that tests can set the time. Steady time measures waits;
-// wall time goes into the index and into headers.
+// A clock is an argument, so that tests can set the time. Steady time measures waits; wall time
+// goes into the index and into headers.
 
 #ifndef LAYBY_BASE_CLOCK_H_
 #define LAYBY_BASE_CLOCK_H_
@@ -23,8 +23,8 @@ class Clock {
 class SystemClock final : public Clock {
  public:
   SteadyTime steady_now() const override { return std::chrono::steady_clock::now(); }
-  // Coarse: as of the kernel's last tick, some milliseconds ago at most. Cheaper than the
-  // exact time.
+  // The time of the kernel's last tick, at most some milliseconds ago. This time is cheaper than
+  // the exact time.
   WallTime wall_now() const override;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes as text: hexadecimal digits, Base64, and ASCII letters in lower case.
+// Encodes bytes as hexadecimal digits or Base64, and turns ASCII letters into lower case.
 
 #ifndef LAYBY_BASE_ENCODING_H_
 #define LAYBY_BASE_ENCODING_H_
@@ -11,14 +11,14 @@
 
 namespace layby {
 
-// Two digits for each byte: "9f86d0" and "9F86D0".
+// Both give two digits for each byte: "9f86d0" or "9F86D0".
 std::string to_hex(std::string_view bytes);
 std::string to_upper_hex(std::string_view bytes);
 
 // The value of a hexadecimal digit of either case, 0 to 15; nullopt for any other character.
 std::optional<int> hex_value(char digit);
 
-// Base64 with padding and without line breaks (RFC 4648 section 4). At most 1 GiB.
+// Base64 with padding and without line breaks (RFC 4648 section 4). `bytes` has at most 1 GiB.
 std::string to_base64(std::string_view bytes);
 
 // A to Z become a to z; all other bytes stay as they are.

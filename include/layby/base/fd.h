@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// File descriptors that close themselves, and the whole-file calls that several modules
-// need. All calls may block, so the loop thread must not make them.
+// File descriptors that close themselves, and calls on files that several modules need. These calls
+// may block, so the loop thread must not make them.
 
 #ifndef LAYBY_BASE_FD_H_
 #define LAYBY_BASE_FD_H_
@@ -37,13 +37,13 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-// Writes all of `data` at `offset`; restarts on EINTR and short writes.
+// Writes all of `data` at `offset`; continues after EINTR and short writes.
 Status write_at(int fd, std::string_view data, std::uint64_t offset);
 
-// Reads a whole file of at most `max_bytes`; kInvalid when it is larger.
+// Reads a whole file of at most `max_bytes`; kInvalid for a larger file.
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes);
 
-// Makes `path` and its missing parents with mode 0750. Succeeds if `path` exists.
+// Makes `path` and its missing parents with mode 0750. Succeeds if the directory `path` exists.
 Status make_directories(const std::string& path);
 
 }  // namespace layby

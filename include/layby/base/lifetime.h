@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Three answers to "who may be gone by then": Lifetime tells a late callback whether
-// its object still exists, Droppable lets the receiver of an answer leave before the
-// answer comes, and Graveyard destroys an object after the callback in which its work
-// ended. All on one thread.
+// Three tools for callbacks to objects that may be gone. Lifetime tells a late callback whether its
+// object still exists. Droppable lets the receiver of an answer leave before the answer comes.
+// Graveyard destroys an object after the callback in which the object's work ended. Each is used on
+// one thread.
 
 #ifndef LAYBY_BASE_LIFETIME_H_
 #define LAYBY_BASE_LIFETIME_H_
@@ -19,15 +19,16 @@
 
 namespace layby {
 
-// A member of an object whose work may outlive the object. Declare the Lifetime as the last
-// member, so that it is destroyed first.
+// A member of an object whose work may outlive the object. Declare the Lifetime as the last member,
+// so that the Lifetime is destroyed first.
 class Lifetime {
  public:
   Lifetime() = default;
   Lifetime(const Lifetime&) = delete;
   Lifetime& operator=(const Lifetime&) = delete;
 
-  // Copyable, and callable on the object's own thread: whether the object has ended.
+  // A copyable watch, which tells whether the object has ended. ended() is called on the object's
+  // thread.
   class Watch {
    public:
     bool ended() const { return token_.expired(); }
@@ -39,7 +40,7 @@ class Lifetime {
   };
   Watch watch() const { return Watch(token_); }
 
-  // `call`, which does nothing after the object has ended.
+  // Returns a wrapper of `call` that does nothing after the object has ended.
   template <typename Call>
   auto guard(Call call) const {
     return [watch = watch(), call = std::move(call)](auto&&... arguments) mutable {
@@ -51,8 +52,8 @@ class Lifetime {
   const std::shared_ptr<const char> token_ = std::make_shared<const char>('\0');
 };
 
-// A callback whose receiver may leave. The receiver holds it as a Handle; call() hands out
-// the callback, which runs at most once, and never after the handle was destroyed.
+// A callback whose receiver may leave. The receiver owns the Droppable as a Handle. The callback
+// from call() runs at most once, and never after the handle was destroyed.
 template <typename... Arguments>
 class Droppable final : public Operation {
  public:
@@ -64,7 +65,7 @@ class Droppable final : public Operation {
   }
   ~Droppable() override { *callback_ = nullptr; }
 
-  // Copyable; the copies share the one run.
+  // A copyable callback. Only one of all copies runs, once.
   class Call {
    public:
     void operator()(Arguments... arguments) const {
@@ -72,7 +73,7 @@ class Droppable final : public Operation {
         once(std::forward<Arguments>(arguments)...);
       }
     }
-    // Whether the callback has still to run: it has not run, and its receiver is there.
+    // True if the callback has not run and its receiver has not left.
     bool is_wanted() const { return *callback_ != nullptr; }
 
    private:
@@ -82,7 +83,7 @@ class Droppable final : public Operation {
   };
   Call call() const { return Call(callback_); }
 
-  // Work for the answer. It is cancelled when the receiver leaves.
+  // `work` produces the answer. The work is cancelled when the receiver leaves.
   void own(Handle work) { work_ = std::move(work); }
 
  private:
@@ -90,7 +91,7 @@ class Droppable final : public Operation {
   Handle work_;
 };
 
-// Destroys what it is given at the next turn of the loop, or with itself.
+// Destroys the buried objects at the next turn of the loop, or when the Graveyard is destroyed.
 class Graveyard {
  public:
   explicit Graveyard(Timers& timers) : timers_(timers) {}
@@ -106,7 +107,7 @@ class Graveyard {
  private:
   void sweep() {
     const Handle done = std::move(sweep_);
-    // A destructor may bury more, for the next turn.
+    // A destructor may bury more objects for the next turn.
     const std::vector<std::shared_ptr<void>> over = std::exchange(buried_, {});
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The log of the process: one line per event on stderr, through spdlog. Callable from
-// every thread. The caller passes text from outside through printable().
+// The log of the process: one line per event on stderr, through spdlog. Every thread may log.
+// Callers pass text from outside through printable() before logging the text.
 
 #ifndef LAYBY_BASE_LOG_H_
 #define LAYBY_BASE_LOG_H_
@@ -21,8 +21,8 @@ using spdlog::warn;
 // Sends the log to stderr. `level` is "debug", "info", "warn" or "error".
 void start(std::string_view level);
 
-// `text` with control characters and bytes above 0x7e as \xNN; "..." replaces all text after
-// the first 200 bytes.
+// Returns `text` with control characters and bytes above 0x7e written as \xNN. "..." replaces all
+// text after the first 200 bytes.
 std::string printable(std::string_view text);
 
 }  // namespace layby::log

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whole decimal numbers as protocols write them: digits and nothing else. Unlike
-// strtoull, no sign, no space, no base prefix, no locale.
+// Whole decimal numbers as protocols write them: digits and nothing else. Unlike strtoull(),
+// parse_number() refuses signs, spaces and base prefixes, and ignores the locale.
 
 #ifndef LAYBY_BASE_NUMBER_H_
 #define LAYBY_BASE_NUMBER_H_
@@ -12,7 +12,7 @@
 
 namespace layby {
 
-// The number in `text`; nullopt when `text` holds anything else, or a number above 2^64 - 1.
+// The number in `text`; nullopt when `text` has other characters, or the number is above 2^64 - 1.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
 // Whether `text` is one decimal digit or more, and nothing else.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Result<T> holds a value or an Error; Status is a Result without a value. Shaped
-// like std::expected (C++23). Absence is std::optional, never an Error. An Error's
-// message says what failed, on what, and what to do about it.
+// Result<T> holds a value or an Error; Status is a Result without a value. Result resembles
+// std::expected (C++23). Absence is std::optional, never an Error. An Error's message says what
+// failed, on what, and what to do about it.
 
 #ifndef LAYBY_BASE_RESULT_H_
 #define LAYBY_BASE_RESULT_H_
@@ -18,7 +18,7 @@ namespace layby {
 
 // The kind of failure, for the code that decides what happens next.
 enum class ErrorCode {
-  kInvalid,      // The input is malformed; a retry gives the same.
+  kInvalid,      // The input is malformed; a retry fails in the same way.
   kNotFound,     // The other side has no such object.
   kDenied,       // Policy or the other side refuses the request (401, 403).
   kThrottled,    // The other side asks for a pause (429); see retry_after.
@@ -37,7 +37,7 @@ struct Error {
   std::optional<std::chrono::seconds> retry_after{};
 };
 
-// "not_found", "corrupt" and so on, for logs and stats.
+// The code's name for logs and stats: "not_found", "corrupt" and so on.
 const char* to_string(ErrorCode code);
 
 // An Error for `errno_value`: "open /x: No space left on device", where `what` is "open /x".

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SHA-256 and SHA-512 (FIPS 180-4) over OpenSSL's EVP. A Sha takes bytes in any portions
-// and gives the final hexadecimal digest once. A Sha is used by one thread at a time.
+// SHA-256 and SHA-512 (FIPS 180-4) over OpenSSL's EVP. A Sha takes bytes in portions of any size
+// and gives the final hexadecimal digest once. One thread at a time may use a Sha.
 
 #ifndef LAYBY_BASE_SHA_H_
 #define LAYBY_BASE_SHA_H_
@@ -27,7 +27,7 @@ class Sha {
   void update(std::string_view data);
   // The digest of the bytes so far. More updates may follow.
   std::string hex_so_far() const;
-  // Lower-case hexadecimal. Ends this hash: no other call may follow.
+  // Returns the digest in lower case. No other call may follow.
   std::string finish_hex();
 
  private:

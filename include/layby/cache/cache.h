@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The use cases of a pull, over a Store and the Upstreams. The server calls them for its
-// clients. Simultaneous requests for the same content share one upstream request.
-// A manifest is served only after it was verified, and so is the last byte of a blob. When
-// upstream fails, cached content is served. All on the loop thread. src/cache/DESIGN.md has
-// the states.
+// Answers the server's requests for manifests, blobs and lists from a Store and the Upstreams.
+// Simultaneous requests for the same content share one upstream request. Manifests are verified
+// before they are served. A blob is verified before its last byte is served. When upstream
+// fails, cached content is served. Lives on the loop thread. src/cache/DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_CACHE_H_
 #define LAYBY_CACHE_CACHE_H_
@@ -31,24 +30,25 @@
 
 namespace layby::cache {
 
-// An upstream by name, and the repositories it serves.
+// An upstream with its name and the repositories that it serves.
 struct Origin {
   std::string name;
-  std::vector<std::string> allow;  // policy::allows
+  std::vector<std::string> allow;  // Patterns for policy::allows().
   std::unique_ptr<Upstream> upstream;
-  std::vector<std::string> deny{};  // Takes precedence over allow.
-  bool is_private = false;          // Layby asks it with an account.
+  std::vector<std::string> deny{};  // Patterns that take precedence over `allow`.
+  bool is_private = false;          // Layby logs in to the upstream with an account.
 
   bool serves(const std::string& repository) const;
-  // Whether the content of `repository` may be private. Official images are public.
+  // Whether the content of `repository` may be private. Docker Hub's official
+  // images are public.
   bool keeps_private(const std::string& repository) const;
 };
 
 enum class ManifestSource {
-  kHit,      // From the store, fresh or by digest.
-  kChecked,  // From the store, after upstream was asked.
+  kHit,      // From the store, without a check of the tag.
+  kChecked,  // From the store, after upstream named the tag's digest.
   kFetched,  // From upstream.
-  kStale,    // From the store, because upstream failed.
+  kStale,    // From the store, because upstream failed or can't be asked.
   kHeld,     // From the store: the tag moved, and its new image isn't whole yet.
 };
 
@@ -64,8 +64,8 @@ struct ManifestAnswer {
 };
 
 // Reads a blob from a whole file, or from a file that still grows. The bytes below
-// readable_bytes() may be sent; part_at() says where they are. The last byte of a blob
-// becomes readable only when the digest holds.
+// readable_bytes() may be sent; part_at() says where these bytes are. The last byte of a blob
+// becomes readable only when the blob's digest matches.
 class BlobReader : public Operation {
  public:
   class Listener {
@@ -77,19 +77,19 @@ class BlobReader : public Operation {
     virtual void on_reader_failed(const Error& error) = 0;
   };
 
-  // Where the readable byte at `offset` is. `offset` is not below the last consumed():
-  // a blob that isn't kept drops the bytes below it.
+  // Where the readable byte at `offset` is. `offset` is at least the last consumed() offset,
+  // because an unkept blob drops the bytes below that offset.
   virtual BlobPart part_at(std::uint64_t offset) const = 0;
-  // No byte below `offset` will be asked for again. The first call says where reading
+  // The caller will not ask for bytes below `offset` again. The first call says where reading
   // begins; offsets never decrease.
   virtual void consumed(std::uint64_t offset) = 0;
-  // The bytes turned out to be damaged; no more of them may be sent.
+  // Whether the blob turned out to be damaged. No more bytes of a damaged blob may be sent.
   virtual bool revoked() const = 0;
   virtual std::uint64_t size_bytes() const = 0;
   virtual std::uint64_t readable_bytes() const = 0;
   // Whether the bytes come from a fill that was in flight when the reader was opened.
   virtual bool from_fill() const = 0;
-  // Sets the only listener, which is told of every later change; null removes it.
+  // Sets the reader's only listener, which hears of later changes; null removes the listener.
   virtual void listen(Listener* listener) = 0;
 };
 
@@ -102,7 +102,7 @@ struct FillStatus {
   std::optional<std::uint64_t> size_bytes;
   int readers = 0;
   bool kept = true;         // The blob will be stored.
-  bool background = false;  // No client waits for it.
+  bool background = false;  // No client has opened the blob.
 };
 
 // A tag that moved to another image.
@@ -111,7 +111,8 @@ struct TagMove {
   oci::Digest from;
   oci::Digest to;
   WallTime seen_at;
-  std::optional<std::uint64_t> fetch_bytes;  // Of the new image; known once a run planned it.
+  // The missing bytes of the new image; set after a run planned the image.
+  std::optional<std::uint64_t> fetch_bytes;
 };
 
 class Prefetcher;
@@ -126,12 +127,12 @@ class Cache {
         Counters& counters, events::Events& events);
   ~Cache();
 
-  // The origin named `ns` ("docker.io"); the first origin when `ns` is empty; null when
-  // the name is unknown.
+  // The origin named `ns` ("docker.io", or another name of Docker Hub); the first origin when
+  // `ns` is empty; null when no origin has the name.
   const Origin* find_origin(std::string_view ns) const;
 
-  // A call that takes `done` may call it before it returns, and then returns a null handle.
-  // Destroying the handle drops the callback; shared work goes on for the other callers.
+  // A call that takes `done` may call `done` before it returns, and then returns a null handle.
+  // Destroying the handle drops `done`; work shared with other callers goes on.
   // Errors are the errors of Upstream and Store.
 
   // `head` is set when only the headers are wanted.
@@ -143,21 +144,21 @@ class Cache {
   // The size of a blob, without fetching the blob; no size when upstream states none.
   Handle head_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<BlobHead> done);
-  // Upstream's list of tags; when upstream fails, the cached tags.
+  // Upstream's list of tags. The cached tags, if any, when upstream fails without a refusal.
   Handle get_tags(const Origin& origin, const std::string& repository, const TagPageRequest& page,
                   Done<TagPage> done);
-  // Upstream's index of referrers; an empty string means that there are none.
+  // Upstream's index of referrers; an empty string when upstream answers 404.
   Handle get_referrers(const Origin& origin, const std::string& repository,
                        const oci::Digest& digest, const std::string& artifact_type,
                        Done<std::string> done);
 
-  // Fetches a blob into the store if it isn't there, in the background.
+  // Fetches a blob in the background, into the store.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
   Prefetcher& prefetcher();
 
   std::vector<FillStatus> fills() const;
-  // New blobs pass through without being stored, because there is no room.
+  // Whether new blobs pass through without being stored, because the store has no room.
   bool full() const;
   const std::vector<Origin>& origins() const;
   // The last moves of tags, oldest first.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two sources of the same content. The parent, such as another Layby, is asked first; the
+// Joins two sources of the same content. The parent, such as another Layby, is asked first; the
 // registry is asked for everything that the parent doesn't give. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_FAILOVER_H_
@@ -21,14 +21,14 @@ class Failover final : public Relay {
   Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
       : parent_(std::move(parent)), registry_(std::move(registry)) {}
 
-  // Asks the registry when the parent fails before its first byte. A later failure goes to
-  // the caller, who asks again for the missing bytes.
+  // Asks the registry when the parent fails before its first byte, or can't be asked. A later
+  // failure goes to the caller, who asks again for the missing bytes.
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
-  // The registry's pull limit; a parent spends its own.
+  // The registry's pull limit. Content from the parent costs this box no pull.
   std::optional<policy::QuotaState> quota() const override;
-  // Set when parent and registry both refuse.
+  // Set only when neither the parent nor the registry can be asked now.
   std::optional<Error> why_not(Ask ask) override;
   Patience patience(Ask ask) const override;
 
@@ -36,8 +36,8 @@ class Failover final : public Relay {
   class Transfer;
   class Either;
 
-  // Parent and registry each get half of the deadline. When the parent's why_not() says
-  // no, the registry gets the whole deadline.
+  // Parent and registry each get half of the deadline. When the parent can't be asked now,
+  // the registry gets the whole deadline.
   Handle relay(Question question, Done<Answer> done) override;
 
   const std::unique_ptr<Upstream> parent_;

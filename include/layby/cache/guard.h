@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands before an upstream and keeps to its limits. The guard sends no more requests in
-// a minute than allowed, goes quiet after a 429, remembers that the upstream is down, and
-// notices by small pings when it is back. Work under way goes on, its retries included.
-// Callers ask why_not() or patience() only before they begin something new. Lives on the
-// loop thread.
+// Stands before an upstream and keeps to the upstream's limits. The guard sends no more
+// requests in a minute than allowed, apart from pings. The guard remembers a 429 and a failed
+// link, and pings a failed upstream until it answers. Work under way goes on and is retried.
+// Callers ask why_not() or patience() before they begin something new. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
 #define LAYBY_CACHE_GUARD_H_
@@ -27,9 +26,10 @@
 namespace layby::cache {
 
 struct GuardRules {
-  int requests_per_minute = 300;  // 0 for no limit.
+  int requests_per_minute = 300;  // 0 for no limit. Pings don't count.
   policy::QuotaReserve reserve;   // The part of the pull limit for people.
-  // A check with a shorter deadline is quick.
+  // After a request with this deadline or a longer one times out, the upstream counts as down.
+  // After a shorter deadline the upstream is only doubtful.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
 
@@ -38,15 +38,15 @@ struct GuardRules {
 
 struct GuardStatus {
   policy::Breaker::State link = policy::Breaker::State::kClosed;
-  std::chrono::seconds link_since{0};  // How long the breaker isn't closed; 0 when it is.
-  // How long upstream still wants no request at all, and no request for a manifest.
+  std::chrono::seconds link_since{0};  // Time since the breaker left kClosed; 0 while closed.
+  // The rest of the quiet time after a 429, for all requests and for manifests.
   std::chrono::seconds throttled_for{0};
   std::chrono::seconds pulls_throttled_for{0};
 };
 
 class Guard final : public Relay {
  public:
-  // `name` is for messages: "docker.io". References outlive the guard.
+  // `name` is the upstream's name in messages: "docker.io". References outlive the guard.
   Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
         const Clock& clock, events::Events& events);
   ~Guard() override;
@@ -62,26 +62,27 @@ class Guard final : public Relay {
 
  private:
   class Transfer;
-  // What the guard needs to know of a request to judge its failure.
+  // The facts about a request that the guard needs to judge the request's failure.
   struct Asked {
     Ask ask;
-    bool quick = false;    // Its deadline was shorter than request_timeout.
-    bool started = false;  // Its answer had begun.
+    bool quick = false;    // The deadline was shorter than request_timeout.
+    bool started = false;  // The blob's answer had begun.
   };
 
   class Passing;
 
-  // Puts the question when it has its turn. Fails it when its turn would come too late.
+  // Sends the question at its turn within the limit of the minute. Fails the question when its
+  // turn would come too late.
   Handle relay(Question question, Done<Answer> done) override;
   void on_sent(const Asked& asked);
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
-  // Tells listeners when the pull limit that upstream states has changed.
+  // Tells listeners when upstream stated another pull limit or number of remaining pulls.
   void tell_quota();
   void probe_when_due();
   void probe();
-  // Acts on what an event did to the breaker, whose state was `before`.
+  // Tells listeners of a changed link, and plans the next ping. The breaker was in `before`.
   void after_change(policy::Breaker::State before);
   Error no_turn(std::chrono::milliseconds wait) const;
 
@@ -100,7 +101,7 @@ class Guard final : public Relay {
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};
   Handle probe_timer_;
-  Handle probe_;  // The ping under way.
+  Handle probe_;  // The guard's own ping under way.
 };
 
 }  // namespace layby::cache

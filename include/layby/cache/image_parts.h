@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parts of an image, as far as its stored manifests name them: the manifests that are
-// missing, the blobs, and which blobs are stored. Whoever asks whether an image is whole
-// asks for its parts: Store::find_parts() answers off the loop.
+// The parts of an image, as far as its stored manifests name them: the missing manifests, and
+// the blobs, stored or not. An image is whole when no part is missing. Store::find_parts()
+// finds the parts off the loop.
 
 #ifndef LAYBY_CACHE_IMAGE_PARTS_H_
 #define LAYBY_CACHE_IMAGE_PARTS_H_
@@ -19,16 +19,16 @@ namespace layby::cache {
 
 struct StoredManifest;  // layby/cache/store.h
 
-// Stored content by digest.
+// Finds stored content by digest.
 class ContentLookup {
  public:
   virtual ~ContentLookup() = default;
   virtual std::optional<StoredManifest> find_manifest(const oci::Digest& digest) = 0;
-  // The size of a stored blob. Opens no file, and is not counted as a use.
+  // The size of a stored blob. Opens no file, and doesn't count as a use of the blob.
   virtual std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const = 0;
 };
 
-// Which of an index's manifests are wanted. The index itself is served whole.
+// Chooses which manifests of an index are wanted. The index itself is served whole.
 struct PlatformChoice {
   std::vector<oci::Platform> platforms;
   bool attestations = false;
@@ -41,10 +41,10 @@ struct ImageBlob {
 };
 
 struct ImageParts {
-  // The parts that these name are unknown until they are fetched.
+  // The blobs of a missing manifest are unknown until the manifest is fetched.
   std::vector<oci::Digest> missing_manifests;
   std::vector<ImageBlob> blobs;                // Each blob once.
-  std::vector<std::string> missing_platforms;  // Wanted, and not in the index.
+  std::vector<std::string> missing_platforms;  // Wanted platforms that the index doesn't have.
 
   bool manifests_known() const { return missing_manifests.empty(); }
   bool whole() const;
@@ -52,8 +52,8 @@ struct ImageParts {
   std::uint64_t missing_bytes() const;
 };
 
-// The parts of the manifest or index `root`. Parses each stored manifest of the image,
-// which takes about 0.1 ms each.
+// The parts of the manifest or index `root`. Parses each wanted manifest that is stored, in
+// about 0.1 ms each.
 ImageParts image_parts(ContentLookup& content, const oci::Digest& root,
                        const PlatformChoice& choice);
 

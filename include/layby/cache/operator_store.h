@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The store as the operator's commands see it: lists, pins and evicts images, and checks the
-// stored blobs. Calls and callbacks are on the loop thread; no callback comes inside the
-// call.
+// stored blobs. Calls and callbacks are on the loop thread. A callback comes after its call has
+// returned.
 
 #ifndef LAYBY_CACHE_OPERATOR_STORE_H_
 #define LAYBY_CACHE_OPERATOR_STORE_H_
@@ -18,7 +18,7 @@
 
 namespace layby::cache {
 
-// The check of stored blobs: the present pass, or the last one.
+// The scrub under way, or the last scrub when none is under way.
 struct ScrubStatus {
   bool running = false;
   bool on_demand = false;
@@ -33,8 +33,8 @@ struct ScrubStatus {
 struct CachedPlatform {
   std::string platform;  // "linux/amd64"; empty for an image without an index.
   oci::Digest digest;
-  std::uint64_t bytes = 0;          // Of its stored blobs.
-  std::uint64_t missing_bytes = 0;  // Of its blobs that aren't stored.
+  std::uint64_t bytes = 0;          // Of the platform's stored blobs.
+  std::uint64_t missing_bytes = 0;  // Of the platform's blobs that aren't stored.
 };
 
 struct CachedImage {
@@ -43,8 +43,8 @@ struct CachedImage {
   WallTime checked_at;
   std::optional<WallTime> used_at;
   bool pinned = false;  // Pinned by hand.
-  bool listed = false;  // Pinned by the operator's list, set_list_pins().
-  // Of the blobs of its stored platforms, each blob counted once.
+  bool listed = false;  // Pinned by the prefetch list, see Store::set_list_pins().
+  // Bytes of the stored blobs of all platforms here, each blob counted once.
   std::uint64_t bytes = 0;
   std::uint64_t shared_bytes = 0;  // Of blobs that another cached image has too.
   std::uint64_t missing_bytes = 0;
@@ -62,12 +62,12 @@ class OperatorStore {
  public:
   virtual ~OperatorStore() = default;
 
-  // Forgets a tag, and the parts of its image that nothing else needs. kNotFound when it
-  // isn't cached, kDenied when it is pinned, by hand or by the list.
+  // Forgets a tag, and the parts of its image that no other image needs. kNotFound when the
+  // tag isn't cached; kDenied when the tag is pinned, by hand or by the list.
   virtual void evict_image(const TagKey& key, Given<EvictedSum> done) = 0;
-  // A pin needs no cached image: it protects the image that the tag names, now or later.
-  // TagKey::tag may be a digest here and in evict_image. `done` gets whether there was a
-  // pin before.
+  // Protects the image that the tag names now or later. The image need not be cached.
+  // TagKey::tag may be a digest here and in evict_image(). `done` gets whether the tag was
+  // pinned by hand before.
   virtual void pin(const TagKey& key, Given<bool> done) = 0;
   virtual void unpin(const TagKey& key, Given<bool> done) = 0;
   virtual void list_images(Given<Catalog> done) = 0;

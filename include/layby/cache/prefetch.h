@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fetches the images of a list before anyone asks for them: the list, a run through it,
-// and the plan of what a run would cost. Runs give way to clients and leave the reserve of
-// the pull limit alone. All on the loop thread. src/cache/DESIGN.md has the states.
+// Fetches the images of a list before anyone asks for them. A run fetches the list's images. A
+// plan says what a run would cost. Runs give way to clients and leave the reserve of the pull
+// limit alone. Lives on the loop thread. src/cache/DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_PREFETCH_H_
 #define LAYBY_CACHE_PREFETCH_H_
@@ -37,20 +37,20 @@ struct PrefetchList {
   std::vector<PrefetchImage> images;
   std::uint64_t max_rate = 0;  // Bytes a second; 0 for no limit.
   int concurrency = 2;         // Blobs at a time.
-  // How long a moved tag keeps its old image while the old image is whole and the new one
-  // is not. After that, clients fetch the new image themselves.
+  // How long a moved tag keeps its old, whole image while the new image isn't whole. After this
+  // time, clients fetch the new image themselves.
   std::chrono::milliseconds hold{std::chrono::hours(24)};
 };
 
 enum class PrefetchState {
-  kWaiting,    // Not checked yet, or to be checked again.
+  kWaiting,    // The tag is not checked yet, or will be checked again.
   kChecking,   // Upstream was asked for the tag's digest.
   kManifests,  // Manifests are missing.
   kFetching,   // Blobs are missing.
-  kDone,       // This run fetched the blobs, and the tag stands for them.
-  kCurrent,    // Nothing was missing.
+  kDone,       // This run fetched the missing blobs, and the tag names the new image.
+  kCurrent,    // No blob was missing.
   kFailed,
-  kStopped,  // The run was stopped first.
+  kStopped,  // The run was stopped before the tag was done.
 };
 std::string_view to_string(PrefetchState state);
 
@@ -58,15 +58,16 @@ std::string_view to_string(PrefetchState state);
 struct PrefetchTag {
   TagKey tag;
   PrefetchState state = PrefetchState::kWaiting;
-  std::optional<oci::Digest> before;  // The digest it had here.
+  std::optional<oci::Digest> before;  // The digest that the tag had here before the run.
   std::optional<oci::Digest> now;     // The digest that upstream names.
-  bool bytes_known = false;           // All manifests are there; otherwise bytes_total is too low.
-  std::uint64_t bytes_total = 0;      // To fetch in this run, whether fetched yet or not.
+  bool bytes_known = false;           // All manifests are stored; until then bytes_total is 0.
+  std::uint64_t bytes_total = 0;      // Of the blobs that this run has to fetch or has fetched.
   std::uint64_t bytes_done = 0;
-  std::uint64_t image_bytes = 0;  // Of all its blobs, cached ones included.
-  // Pulls it needs, one for each missing manifest. An estimate until its index is here.
+  std::uint64_t image_bytes = 0;  // Of all the image's blobs, cached blobs included.
+  // The image's missing manifests; each costs a pull. An estimate until the index is stored.
   std::uint64_t pulls = 0;
-  // The size of the old image here, while the new image isn't known: an estimate of it.
+  // The size of the cached old image: an estimate of the new image's size, while that isn't
+  // known.
   std::uint64_t before_bytes = 0;
   std::string error;
 };
@@ -74,17 +75,17 @@ struct PrefetchTag {
 // The progress or the result of a run.
 struct PrefetchReport {
   std::vector<PrefetchTag> tags;
-  std::vector<std::string> troubles;  // Lists of tags that can't be fetched.
+  std::vector<std::string> troubles;  // Messages about lists of tags that can't be fetched.
   bool over = false;
   bool stopped = false;
-  std::string waits_for;  // Why no work is under way; empty when some is.
+  std::string waits_for;  // Why no work is under way; empty during work.
   std::uint64_t pulls_spent = 0;
-  // The size of all blobs of these images, each counted once, and the room for them.
+  // The size of the listed images with each blob counted once, and the room of the cache.
   std::uint64_t list_bytes = 0;
   std::uint64_t capacity_bytes = 0;
 
   bool failed() const;
-  // A blob that several images need is counted once.
+  // Sums of the tags' bytes; a blob that several images need is counted once.
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
 };
@@ -99,24 +100,25 @@ class Prefetcher {
   explicit Prefetcher(const Context& context);
   ~Prefetcher();
 
-  // Replaces the list. A run and plans under way are stopped; a plan that begins inside such a
-  // plan's answer has the new list.
+  // Replaces the list. Stops a run and plans under way. The stopped plans are answered after
+  // the list was replaced.
   void set_list(PrefetchList list);
 
-  // Begins a run, unless one is under way. Returns the run's number, counted from 1.
+  // Begins a run, unless a run is under way. Returns the run's number, counted from 1.
   std::uint64_t start();
-  // Ends the run. Fetched content stays, and the next run goes on from it.
+  // Ends the run. Fetched content stays, so the next run needs to fetch only the rest.
   void stop();
   bool running() const { return run_ != nullptr; }
   // The number of the present or the last run; 0 before the first run.
   std::uint64_t run() const { return number_; }
   PrefetchReport report() const;
 
-  // What a run would do, from free requests alone. With `sizes`, missing manifests are
-  // fetched too, so that all sizes are known. They count as pulls, and a run needs them.
+  // Reports what a run would do, and sends only requests that cost no pull. With `sizes`,
+  // missing manifests are fetched too, so that all sizes are known. Each of these manifests
+  // costs a pull, which a later run saves.
   Handle plan(bool sizes, std::function<void(PrefetchReport)> done);
 
-  // `then` is called when a run has ended by itself.
+  // `then` is called when a run has ended without stop().
   void on_ended(std::function<void()> then) { on_ended_ = std::move(then); }
   // `then` is called when a listed tag was found to have moved.
   void on_moved(std::function<void()> then) { on_moved_ = std::move(then); }
@@ -124,7 +126,7 @@ class Prefetcher {
  private:
   class Plan;
 
-  // Stopping comes first: it tells nobody, so the list may change before the answers.
+  // stop_plans() calls no callback, so the list may be replaced before the plans' answers.
   void stop_plans();
   void answer_stopped_plans();
   // Whether a tag keeps its old image until a run has fetched the new one.

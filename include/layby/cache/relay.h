@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An upstream that stands before other upstreams, and what it passes on: every small question
-// as one value. So a relay has one path for all questions, and a new question of Upstream is
-// added to Relay alone. Blobs come in pieces, and pings are the relay's own business; neither
-// is a Question. Lives on the loop thread.
+// A relay is an Upstream that passes requests on to other upstreams. Each request, apart from
+// get_blob() and ping(), is turned into a Question, so a relay has one path for all questions.
+// A new question changes Upstream, the registry and this class, but no class derived from
+// Relay. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_RELAY_H_
 #define LAYBY_CACHE_RELAY_H_
@@ -21,14 +21,14 @@ namespace layby::cache {
 // A good answer to any question.
 using Answer = std::variant<ManifestHead, ManifestBody, BlobHead, TagPage, std::string>;
 
-// For a question whose caller states no deadline.
+// The deadline of a question whose caller states none.
 inline constexpr std::chrono::milliseconds kNoDeadline = std::chrono::milliseconds::max();
 
 struct Question {
   Ask ask = Ask::kList;
-  std::chrono::milliseconds deadline = kNoDeadline;  // For everything, waits included.
-  // Puts the question to an upstream, any number of times. Only a question with a deadline
-  // looks at `deadline`, the time that is left. The answer is of the question's kind.
+  std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
+  // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
+  // question without a deadline ignores it. The answer has the type that the question asks for.
   std::function<Handle(Upstream& upstream, std::chrono::milliseconds deadline,
                        Upstream::Done<Answer> done)>
       put;
@@ -48,7 +48,7 @@ class Relay : public Upstream {
                        const std::string& artifact_type, Done<std::string> done) final;
 
  protected:
-  // Puts `question` where it belongs, and calls `done` with an answer of its kind.
+  // Passes `question` on, and calls `done` with an answer of the type that it asks for.
   virtual Handle relay(Question question, Done<Answer> done) = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rules that a cache keeps. The values here are the defaults of the configuration.
+// The rules that a cache obeys. The values here are the defaults of the configuration.
 
 #ifndef LAYBY_CACHE_RULES_H_
 #define LAYBY_CACHE_RULES_H_
@@ -15,25 +15,24 @@
 
 namespace layby::cache {
 
-// How long an answer of upstream may take; for a blob, until its first byte.
+// How long an answer of upstream may take. A blob's first byte must come within this time.
 inline constexpr std::chrono::milliseconds kRequestTimeout{30'000};
 
 struct Rules {
   std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within this time.
   std::vector<policy::FreshnessRule> tag_rules;  // Take precedence over fresh_for.
-  // For this long after fresh_for, a tag is served at once while it is being checked.
+  // For this long after fresh_for, a tag is served at once while upstream is asked about it.
   std::chrono::milliseconds stale_while_revalidate{0};
-  // Tags pulled within this time are checked in the background when due; 0 checks none.
+  // Tags pulled within this time are checked in the background when due; 0 for no such checks.
   std::chrono::milliseconds keep_fresh{600'000};
   std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
-  std::chrono::milliseconds revalidate_timeout{2'000};          // For the check of a cached tag.
-  std::chrono::milliseconds request_timeout = kRequestTimeout;  // For the check of any other tag.
+  std::chrono::milliseconds revalidate_timeout{2'000};  // For a pull's check of a cached tag.
+  std::chrono::milliseconds request_timeout = kRequestTimeout;  // For any other HEAD of a manifest.
   policy::RetryRules retry;
   policy::SpaceRules space;
-  // A fill's bytes in RAM on their way to the disk; above this, upstream is paused.
+  // When a fill has this many bytes in RAM on their way to the disk, upstream is paused.
   std::uint64_t max_queued_bytes = 1 << 20;
-  // The bytes in RAM of a blob that isn't kept: how far they may be ahead of its slowest
-  // reader.
+  // How far the bytes in RAM of an unkept blob may be ahead of the blob's slowest reader.
   std::uint64_t max_unkept_bytes = 4 << 20;
 
   bool operator==(const Rules&) const = default;

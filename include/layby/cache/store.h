@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The store as the cache sees it: an index that answers at once, blob files, and writers
-// that publish a blob only when its digest holds. Look-ups and callbacks run on the loop
-// thread; work that may wait for a disk runs elsewhere. operator_store.h has the calls of
-// the operator's commands.
+// that publish a blob only when its digest matches. Look-ups and callbacks run on the loop
+// thread; work that may wait for a disk runs on helper threads. operator_store.h has the calls
+// for the operator's commands.
 
 #ifndef LAYBY_CACHE_STORE_H_
 #define LAYBY_CACHE_STORE_H_
@@ -24,21 +24,21 @@
 
 namespace layby::cache {
 
-// Where a part of a blob can be read: fd has the bytes from the requested offset up to
-// end_bytes, each at its offset in the blob.
+// Where a part of a blob can be read: `fd` has the bytes from the requested offset up to
+// `end_bytes`. Each byte's place in the file is its offset in the blob.
 struct BlobPart {
   int fd = -1;
   std::uint64_t end_bytes = 0;
 };
 
-// An open blob file, shared by all its readers. It closes with the last reader.
+// An open blob file, shared by all its readers. The file closes with its last reader.
 class BlobFile {
  public:
   virtual ~BlobFile() = default;
-  // The file on the disk; -1 when a blob that isn't kept has none.
+  // The file on the disk; -1 when an unkept blob has no file.
   virtual int fd() const = 0;
   virtual BlobPart part_at(std::uint64_t /*offset*/) const { return {fd(), UINT64_MAX}; }
-  // The bytes turned out to be damaged; no more of them may be sent.
+  // Whether the blob turned out to be damaged. No more bytes of a damaged blob may be sent.
   virtual bool revoked() const { return false; }
 };
 
@@ -52,7 +52,7 @@ struct StoredManifest {
   std::string media_type;
 };
 
-// A tag is known per upstream and repository.
+// A tag of a repository of an upstream.
 struct TagKey {
   std::string upstream;    // "docker.io"
   std::string repository;  // "library/debian"
@@ -60,18 +60,18 @@ struct TagKey {
   auto operator<=>(const TagKey&) const = default;
 };
 
-// Upstream and repository, as in a tag's key.
+// A repository of an upstream.
 struct RepositoryKey {
   std::string upstream;
   std::string repository;
   auto operator<=>(const RepositoryKey&) const = default;
 };
 
-// Whether content may be served in a repository. Content is stored once for all of them.
+// Whether stored content may be served in a repository. All repositories share the store.
 enum class GrantState {
-  kPublic,   // It is not private: it was never granted.
-  kGranted,  // It is private, and this repository has it.
-  kUnknown,  // It is private, and upstream must say whether this repository has it.
+  kPublic,   // Public content, which was never granted.
+  kGranted,  // Private content that this repository has.
+  kUnknown,  // Private content. Upstream must say whether this repository has it.
 };
 
 struct StoredTag {
@@ -79,43 +79,44 @@ struct StoredTag {
   WallTime checked_at;  // When upstream last confirmed the digest.
 };
 
-// What a writer reports.
+// The reports of a BlobWriter.
 class BlobWriterEvents {
  public:
   virtual ~BlobWriterEvents() = default;
-  // The file is open. It has `kept_bytes` of an earlier, interrupted fill, all hashed.
-  // `whole`: their digest holds, and only finish() is missing. Called first, once.
+  // The file is open, and has `kept_bytes` of an earlier, interrupted fill, all hashed. `whole`
+  // says that the kept bytes are the whole blob, so only finish() is missing. This is the first
+  // call, and comes once.
   virtual void on_writer_ready(std::uint64_t kept_bytes, bool whole) = 0;
-  // Bytes [0, total_bytes) are in the file and hashed.
+  // The blob's first `total_bytes` bytes are in the file and hashed.
   virtual void on_written(std::uint64_t total_bytes) = 0;
-  // The disk takes no more, or stop_keeping() was called. Later bytes pass through memory,
-  // and the blob will not be stored. Called at most once.
+  // The disk takes no more bytes, or stop_keeping() was called. Later bytes pass through
+  // memory, and the blob will not be stored. Called at most once.
   virtual void on_unkept(const Error& reason) = 0;
-  // The digest holds. Publishing follows; for a blob that isn't kept this is the last call.
+  // The digest matches. The writer then publishes the blob. For an unkept blob this call is
+  // the last.
   virtual void on_verified() = 0;
-  // The blob is on the disk for good and in the index. Last call.
+  // The blob is synced to the disk and in the index. This call is the last.
   virtual void on_published() = 0;
-  // Opening, writing, verifying (kCorrupt) or publishing failed. Last call. A corrupt
-  // partial file is deleted; after any other error a later writer may continue it.
+  // Opening, writing, verifying (kCorrupt) or publishing failed. This call is the last. A
+  // corrupt partial file is deleted; after other errors a later writer may continue the file.
   virtual void on_writer_error(Error error) = 0;
 };
 
-// One blob being written. Destroying the writer stops it; a later writer of the same
-// digest continues the bytes on the disk. The last callback may destroy the writer.
+// Writes one blob. Destroying the writer ends the writing; a later writer of the same digest
+// goes on after the bytes on the disk. The last callback may destroy the writer.
 class BlobWriter : public Operation {
  public:
-  // The growing file; valid from on_writer_ready on.
+  // The growing file; valid after on_writer_ready().
   virtual std::shared_ptr<BlobFile> file() const = 0;
   // Queues a copy of `bytes` for the end of the blob.
   virtual void append(std::string_view bytes) = 0;
-  // Bytes appended and not yet reported by on_written; backpressure depends on them.
+  // Bytes appended and not yet reported by on_written(), for backpressure.
   virtual std::uint64_t queued_bytes() const = 0;
-  // No more bytes go to the disk.
+  // Stops writing to the disk: later bytes pass through memory, after on_unkept().
   virtual void stop_keeping() = 0;
-  // Nobody needs the bytes below `offset` any more. If the blob isn't kept, they leave
-  // memory.
+  // The caller no longer needs the bytes below `offset`. An unkept blob frees their memory.
   virtual void release(std::uint64_t offset) = 0;
-  // All bytes are appended: check the digest, sync, publish.
+  // The caller has appended all bytes. Checks the digest, syncs the file and publishes the blob.
   virtual void finish() = 0;
 };
 
@@ -125,29 +126,29 @@ struct StoreUsage {
   std::uint64_t manifests = 0;
   std::uint64_t manifest_bytes = 0;
   std::uint64_t tags = 0;
-  std::uint64_t partial_bytes = 0;  // Of blobs that aren't whole, in flight or left over.
+  std::uint64_t partial_bytes = 0;  // Of partial files, in flight or left over.
   std::uint64_t index_bytes = 0;    // The index's file, manifests included.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t disk_total_bytes = 0;
 };
 
-// What an eviction removed.
+// The sum of an eviction.
 struct EvictedSum {
   std::uint64_t blobs = 0;
   std::uint64_t blob_bytes = 0;
   std::uint64_t manifests = 0;
 };
 
-// The answer to a call that ends later: it runs on the loop, once.
+// Takes the answer of a call that ends later. Runs once, on the loop.
 template <typename T>
 using Given = std::function<void(Result<T>)>;
 
 class Store : public ContentLookup {
  public:
   virtual std::optional<StoredBlob> open_blob(const oci::Digest& digest) = 0;
-  // Which parts of the image `root`, a manifest or an index, are stored. Read off the loop,
-  // all at one moment, and without counting as a use. An error means that the index can't
-  // be read.
+  // Finds which parts of the image `root`, a manifest or an index, are stored. A helper thread
+  // reads one snapshot of the index, and the reading doesn't count as a use. An error means
+  // that the index can't be read.
   virtual Handle find_parts(const oci::Digest& root, const PlatformChoice& choice,
                             std::function<void(Result<ImageParts>)> done) = 0;
   virtual std::optional<StoredTag> find_tag(const TagKey& key) = 0;
@@ -155,38 +156,39 @@ class Store : public ContentLookup {
   virtual std::vector<std::string> list_tags(const std::string& upstream,
                                              const std::string& repository) = 0;
 
-  // Writes go in order and in batches. `done` may be empty; it runs when the write is on
-  // the disk or has failed.
+  // Writes happen in order and in batches. `done` may be empty; `done` runs when the write is
+  // on the disk or has failed.
   using Done = std::function<void(Status)>;
   virtual void put_manifest(const oci::Digest& digest, StoredManifest manifest, Done done) = 0;
   virtual void put_tag(const TagKey& key, const StoredTag& tag, Done done) = 0;
 
-  // For a blob or manifest, whether stored or being fetched.
+  // Whether a blob or manifest, stored or being fetched, may be served in `repository`.
   virtual GrantState grant_state(const oci::Digest& digest,
                                  const RepositoryKey& repository) const = 0;
-  // Marks a digest as private, and this repository as having it. grant_state() knows at once;
-  // the disk knows no later than content that is written after this call. The mark goes
-  // with the content, so each fetch of private content calls grant() again: while the
-  // writer exists, or in the turn in which write_blob() or put_manifest() follows.
+  // Marks content as private, and as content of this repository. grant_state() knows the mark at
+  // once. The mark reaches the disk no later than content that is written after this call. The
+  // mark is deleted with the content, so each fetch of private content calls grant() again:
+  // while the writer exists, or in the same turn before write_blob() or put_manifest().
   virtual void grant(const oci::Digest& digest, const RepositoryKey& repository) = 0;
 
-  // At most one writer a digest at a time, apart from writers that reported on_unkept.
+  // A digest has at most one writer at a time, apart from writers that reported on_unkept().
   // `events` outlives the writer.
   virtual std::unique_ptr<BlobWriter> write_blob(const oci::Digest& digest,
                                                  BlobWriterEvents& events) = 0;
 
-  // Counts are of the last commit, disk figures at most a few seconds old.
+  // The counts are as of the last commit. The disk figures are at most a few seconds old.
   virtual StoreUsage usage() const = 0;
 
-  // Notes a use by a client, for the order of eviction. Cheap; kept in RAM for a while.
+  // Notes a use by a client, for the order of eviction. The note is cheap, and stays in RAM for
+  // a while.
   virtual void touch_blob(const oci::Digest& digest) = 0;
   virtual void touch_manifest(const oci::Digest& digest) = 0;
 
-  // Frees at least `bytes`, least valuable content first. Frees less when only pinned
-  // content and content being read is left. Afterwards usage() has fresh disk figures.
+  // Frees at least `bytes`, least valuable content first. Frees less when all content left is
+  // pinned or being read. When `done` runs, usage() has fresh disk figures.
   virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
-  // Replaces all pins of the operator's list. They protect images like pins by hand, and
-  // are independent of them. Setting the same list again costs no write.
+  // Replaces all pins of the prefetch list. A pin of the list protects an image like a pin by
+  // hand, and neither kind changes the other. Setting the same pins again costs no write.
   virtual void set_list_pins(std::vector<TagKey> keys, Done done) = 0;
 };
 

@@ -2,7 +2,7 @@
 //
 // One registry as the cache sees it: requests with a result. The implementation handles
 // tokens, redirects, proxies and TLS, and renews a refused token once. The caller retries
-// after a failure. All on the loop thread.
+// after a failure. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_UPSTREAM_H_
 #define LAYBY_CACHE_UPSTREAM_H_
@@ -24,81 +24,81 @@
 
 namespace layby::cache {
 
-// Answer to HEAD of a manifest. Nothing in it is verified.
+// The answer to HEAD of a manifest. No field is verified.
 struct ManifestHead {
-  std::optional<oci::Digest> digest;  // Docker-Content-Digest, if sent and well formed
+  std::optional<oci::Digest> digest;  // From Docker-Content-Digest, if sent and well formed.
   std::string media_type;
   std::optional<std::uint64_t> size_bytes;
 };
 
-// Answer to GET of a manifest, at most oci::kMaxManifestBytes. Not verified yet.
+// The answer to GET of a manifest, at most oci::kMaxManifestBytes long and not verified yet.
 struct ManifestBody {
   std::string bytes;
   std::string media_type;
 };
 
 struct BlobHead {
-  std::optional<std::uint64_t> size_bytes;  // Unknown when upstream doesn't say.
+  std::optional<std::uint64_t> size_bytes;  // nullopt when upstream states no size.
 };
 
 // The part of a blob that upstream is about to send.
 struct BlobStart {
-  std::uint64_t offset = 0;                 // Of the first byte: the requested offset, or 0.
+  std::uint64_t offset = 0;                 // Of the first byte that comes: as requested, or 0.
   std::optional<std::uint64_t> size_bytes;  // Of the whole blob, if stated.
 };
 
-// Takes a blob as it comes: on_blob_start once, on_blob_bytes any number of times,
-// on_blob_end last; on_blob_end with an error may be the only call.
+// Takes a blob as it comes: on_blob_start() once, on_blob_bytes() any number of times,
+// on_blob_end() last. on_blob_end() with an error may be the only call.
 class BlobSink {
  public:
   virtual ~BlobSink() = default;
   virtual void on_blob_start(const BlobStart& start) = 0;
-  // `bytes` is valid during the call only. Calling pause() in here is fine.
+  // `bytes` is valid during the call only. The sink may call pause() inside.
   virtual void on_blob_bytes(std::string_view bytes) = 0;
-  // Ok when the body ended where upstream said it would.
+  // `status` is ok when the body had the length that upstream stated.
   virtual void on_blob_end(Status status) = 0;
-  // Whether nobody waits for the blob. While it is paused, few of its bytes should be on
-  // their way, and another blob may use its slot.
+  // Whether no client waits for the blob. While such a transfer is paused, few bytes should be
+  // on their way, and another blob may use its slot.
   virtual bool in_background() const { return false; }
 };
 
-// A blob on its way. The destructor ends the transfer; any call to the sink may destroy
-// the transfer.
+// A blob on its way from upstream. The destructor ends the transfer. Any call to the sink may
+// destroy the transfer.
 class BlobTransfer : public Operation {
  public:
-  // Backpressure: no on_blob_bytes between pause() and resume(); on_blob_start and
-  // on_blob_end may come. Both are idempotent.
+  // Backpressure: between pause() and resume() no on_blob_bytes() comes, but on_blob_start() and
+  // on_blob_end() may come. pause() and resume() are idempotent.
   virtual void pause() = 0;
   virtual void resume() = 0;
 };
 
 // One page of a tag list.
 struct TagPage {
-  std::vector<std::string> tags;  // As upstream sent them.
+  std::vector<std::string> tags;  // In the order in which upstream sent them.
   bool more = false;              // Upstream has a next page.
 };
 struct TagPageRequest {
-  std::optional<std::uint64_t> count;  // n
-  std::string last;                    // last; empty for the first page
+  std::optional<std::uint64_t> count;  // The query parameter `n`.
+  std::string last;                    // The query parameter `last`; empty for the first page.
 };
 
-// The kind of a request, for deciding whether to begin it now.
+// The kind of a request. Whether a request may begin now depends on its kind.
 enum class Ask {
-  kTagCheck,  // HEAD of a manifest: free of the pull limit, and there may be a cached answer.
-  // HEAD of a tag that isn't cached. No cached answer takes its place, so it goes on a
-  // doubtful link too. The tag may lead to a stored manifest, so it goes without a pull too.
+  kTagCheck,  // HEAD of a manifest: costs no pull, and a cached answer may take its place.
+  // HEAD of a tag that isn't cached. No cached answer can take the place of this request, so
+  // the request may begin on a doubtful link and when no pulls remain.
   kUnknownTag,
-  kManifest,  // GET of a manifest: counts as a pull.
+  kManifest,  // GET of a manifest: costs a pull.
   kBlob,      // GET or HEAD of a blob.
   kList,      // Tags and referrers.
 };
 
 struct Patience {
   std::chrono::milliseconds wait{0};
-  std::string reason;  // For people, when there is a wait: "the pull limit is near".
+  std::string reason;  // For people; empty without a wait: "the pull limit is near".
 };
 
-// Whether upstream answered no. A cached copy must not hide this answer.
+// Whether upstream refused the request. A cached copy must not hide a refusal.
 inline bool is_refusal(const Error& error) {
   return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
 }
@@ -114,10 +114,10 @@ class Upstream {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // Free of Docker Hub's pull limit. `deadline` covers everything, the token too.
+  // Costs no pull of Docker Hub. `deadline` covers everything, the fetch of a token included.
   virtual Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                                std::chrono::milliseconds deadline, Done<ManifestHead> done) = 0;
-  // Counts as one pull.
+  // Costs one pull.
   virtual Handle get_manifest(const std::string& repository, const oci::Reference& reference,
                               Done<ManifestBody> done) = 0;
   virtual Handle head_blob(const std::string& repository, const oci::Digest& digest,
@@ -128,18 +128,19 @@ class Upstream {
                                                  BlobSink& sink) = 0;
   virtual Handle get_tags(const std::string& repository, const TagPageRequest& page,
                           Done<TagPage> done) = 0;
-  // The referrers index as upstream sent it; kNotFound where it has no such API.
+  // The referrers index as upstream sent it; kNotFound when upstream has no referrers API.
   virtual Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                                const std::string& artifact_type, Done<std::string> done) = 0;
   // Whether upstream answers within `deadline`. Any HTTP status below 500 is an answer.
   virtual Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) = 0;
 
-  // The pull limit as the last answer about a manifest stated it; nullopt when none did.
+  // The pull limit that the last answer about a manifest stated; nullopt when none stated it.
   virtual std::optional<policy::QuotaState> quota() const = 0;
-  // Why a new request of this kind would be in vain now; nullopt when it may begin.
-  // Requests under way go on. Answers at once, without asking upstream.
+  // Why a new request of this kind should not begin now; nullopt when it may begin. Answers at
+  // once, without asking upstream. Requests under way go on.
   virtual std::optional<Error> why_not(Ask /*ask*/) { return std::nullopt; }
-  // How long a request that nobody waits for should be put off. Ask again after the wait.
+  // How long a request in the background should be put off. The caller asks again after the
+  // wait.
   virtual Patience patience(Ask /*ask*/) const { return {}; }
 };
 

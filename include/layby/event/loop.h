@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The one event loop of the daemon, over libevent's core: readiness of descriptors,
-// timers, signals, and calls posted from other threads. Only post() may be called on
-// another thread than the loop's. No libevent handle leaves this module.
+// timers, signals, and calls posted from other threads. Other threads than the loop's may call
+// only post(). No libevent handle leaves this module.
 
 #ifndef LAYBY_EVENT_LOOP_H_
 #define LAYBY_EVENT_LOOP_H_
@@ -17,23 +17,23 @@
 
 namespace layby::event {
 
-// Learns when a descriptor is ready. on_io() may destroy its own IoWatch.
+// An IoHandler learns when a descriptor is ready. on_io() may destroy the IoWatch that calls it.
 class IoHandler {
  public:
   virtual ~IoHandler() = default;
   virtual void on_io(bool readable, bool writable) = 0;
 };
 
-// Watches one descriptor, level-triggered, until the watch is destroyed. The descriptor
-// belongs to the caller, who closes it after that.
+// Watches one descriptor, level-triggered, until the watch is destroyed. The descriptor belongs to
+// the caller, who closes the descriptor after destroying the watch.
 class IoWatch {
  public:
   virtual ~IoWatch() = default;
-  // Chooses the events that on_io() reports. A new watch reports none.
+  // Chooses the events that on_io() reports. A new watch reports no events.
   virtual void want(bool readable, bool writable) = 0;
 };
 
-// A deadline that moves often. arm() replaces the deadline, disarm() removes it. The
+// A deadline that moves often. arm() replaces the deadline, disarm() removes the deadline. The
 // callback may destroy its own Alarm.
 class Alarm {
  public:
@@ -48,9 +48,9 @@ class Loop final : public Timers {
   static Result<std::unique_ptr<Loop>> create();
   ~Loop() override;
 
-  // Returns after stop(). Not re-entrant.
+  // Runs the loop until stop(). A callback must not call run().
   void run();
-  // Ends run() after the present callback; calls that were posted together are one callback.
+  // Ends run() after the present callback. Calls that were posted together run in one callback.
   void stop();
 
   // `handler` outlives the watch.
@@ -62,8 +62,8 @@ class Loop final : public Timers {
   Handle after(std::chrono::milliseconds delay, std::function<void()> then) override;
   void defer(std::function<void()> then) override;
 
-  // From any thread. Runs the calls on the loop thread in the order they were posted. A
-  // call that has not run when the loop is destroyed is destroyed with it.
+  // May be called on any thread. The loop thread runs the calls in the order of posting. The loop's
+  // destructor destroys calls that have not run.
   void post(std::function<void()> call);
 
   Loop(const Loop&) = delete;

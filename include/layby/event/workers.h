@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The helper threads make every call that can wait for a disk. The work of one Lane
-// runs in order, one piece at a time; different lanes run in parallel. Results go back
-// by Loop::post.
+// The helper threads make every call that can wait for a disk. The work of one Lane runs in
+// order, one piece at a time; different lanes run in parallel. A piece of work posts its result
+// to the loop by Loop::post.
 //
-// A client or a fill waits for short work: a read, a write, a commit. Nobody is in a hurry for
-// long work: a check of a blob, a walk through the index, the journal. Long work never
-// occupies all threads, so short work never waits for long work to end.
+// Short work is work that a client or a fill waits for: a read, a write, a commit. Long work is
+// not urgent: a check of a blob, a walk through the index, the journal. Long work never occupies
+// all threads, so short work never waits for long work to end.
 
 #ifndef LAYBY_EVENT_WORKERS_H_
 #define LAYBY_EVENT_WORKERS_H_
@@ -18,14 +18,14 @@ namespace layby::event {
 
 class Workers;
 
-// An ordered queue of work on the helper threads. Destroying a lane does not wait. Its
-// queued work still runs, so the work must own what it uses.
+// An ordered queue of work on the helper threads. Destroying a lane does not wait. The queued work
+// of a destroyed lane still runs, so the work must own the objects that it uses.
 class Lane {
  public:
   Lane(Lane&&) noexcept;
   Lane& operator=(Lane&&) noexcept;
   ~Lane();
-  // From any thread.
+  // May be called on any thread.
   void submit(std::function<void()> work);
 
   struct Queue;
@@ -38,17 +38,17 @@ class Lane {
 
 class Workers {
  public:
-  // `threads` is above 0. Long work runs on half of the threads at most, and on at least one.
-  // A single thread does short work only, and a thread is added for long work.
+  // `threads` is above 0. Long work runs on at most half of the threads, but on at least one. With
+  // `threads` = 1, a second thread is added, and short work runs one piece at a time.
   explicit Workers(int threads);
-  // Runs the queued work, then joins the threads.
+  // Runs all queued work, then joins the threads.
   ~Workers();
 
   // A lane of short work, and a lane of long work.
   Lane make_lane();
   Lane make_long_lane();
-  // Run short work, and long work. The oldest work that may run begins first, so neither kind
-  // starves. From any thread.
+  // Queue a piece of short or long work. The oldest work whose kind is below its limit begins
+  // first, so both kinds get threads. May be called on any thread.
   void submit(std::function<void()> work);
   void submit_long(std::function<void()> work);
 

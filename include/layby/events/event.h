@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What happens in the cache, one struct a kind of event. An event borrows what it
-// names: it is valid during the call that tells it, and costs no allocation. What
-// outlives the call is a Record, see record.h.
+// The events of the cache, one struct for each kind. An event borrows its strings and values,
+// so an event costs no allocation and is valid only during the call that tells it. A Record
+// (record.h) outlives the call.
 
 #ifndef LAYBY_EVENTS_EVENT_H_
 #define LAYBY_EVENTS_EVENT_H_
@@ -26,14 +26,14 @@ struct Subject {
 };
 
 enum class Served {
-  kCached,     // From the store, without a question to upstream.
+  kCached,     // From the store, without a check of the tag.
   kConfirmed,  // From the store, after upstream confirmed the tag.
   kFetched,    // From upstream.
   kStale,      // From the store, because upstream can't be asked or fails.
-  kHeld,       // From the store, because the tag's new image isn't whole yet.
+  kHeld,       // From the store: the tag moved, and its new image isn't whole yet.
 };
 
-// A manifest was answered. Told for each request, so listeners must be quick.
+// A manifest was served. Told for each request, so listeners must be quick.
 struct Pulled {
   Subject image;
   const oci::Digest& digest;
@@ -45,7 +45,7 @@ struct ManifestFailed {
   const Error& error;
 };
 
-// A cached tag is served because upstream's answer is missing.
+// A cached tag is served, because upstream's check of the tag failed.
 struct ServedStale {
   Subject image;
   const Error& error;
@@ -57,11 +57,11 @@ struct TagMoved {
   const oci::Digest& to;
 };
 
-// A fill goes on where an earlier one was interrupted.
+// A fill goes on where an earlier fill of the same blob was interrupted.
 struct FillResumed {
   Subject blob;
   std::uint64_t kept_bytes = 0;
-  bool whole = false;  // Nothing is missing.
+  bool whole = false;  // The kept bytes are the whole blob.
 };
 
 // A fill's transfer failed and is tried again.
@@ -82,7 +82,7 @@ struct BlobPublished {
   std::uint64_t size_bytes = 0;
 };
 
-// A blob or a manifest came whole and is right, but could not be stored.
+// A blob or a manifest was verified and served, but could not be stored.
 struct NotStored {
   Subject content;
   const Error& error;
@@ -103,7 +103,7 @@ struct EvictionFailed {
   const Error& error;
 };
 
-// A stored blob's bytes differ from its digest. It was taken out of service.
+// A stored blob doesn't match its digest. The blob was taken out of service.
 struct BlobDamaged {
   const oci::Digest& digest;
   std::string_view path;
@@ -119,7 +119,7 @@ struct ScrubEnded {
   std::uint64_t damaged = 0;
 };
 
-// A new index got its blobs back from the files.
+// A new index was filled from the blob files.
 struct IndexRebuilt {
   std::uint64_t blobs = 0;
   std::uint64_t damaged = 0;
@@ -135,18 +135,18 @@ struct LinkChanged {
 // Upstream answered 429.
 struct Throttled {
   std::string_view upstream;
-  bool pulls_only = false;  // Only what counts as a pull waits.
+  bool pulls_only = false;  // Only requests for manifests wait.
   std::chrono::milliseconds wait{0};
 };
 
-// Upstream stated another pull limit, or another rest of it.
+// Upstream stated another pull limit, or another number of remaining pulls.
 struct QuotaChanged {
   std::string_view upstream;
   std::uint64_t limit = 0;
   std::uint64_t remaining = 0;
 };
 
-// New blobs can't be stored, or can be again.
+// The cache became full, so new blobs aren't stored; or it has room again.
 struct DiskFullChanged {
   bool full = false;
 };
@@ -166,7 +166,7 @@ struct PrefetchEnded {
   std::uint64_t images = 0;
   std::uint64_t fetched_bytes = 0;
   std::uint64_t pulls = 0;
-  bool failed = false;  // Some images did.
+  bool failed = false;  // Some images or lists of tags failed.
 };
 
 struct Started {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one place where events are told and heard. Lives on the loop thread.
+// Passes each event to all listeners. Lives on the loop thread.
 
 #ifndef LAYBY_EVENTS_EVENTS_H_
 #define LAYBY_EVENTS_EVENTS_H_
@@ -25,8 +25,8 @@ class Events {
   // Calls every listener, in the order in which they began to listen.
   void tell(const Event& event);
 
-  // `listener` hears every event until the handle is destroyed, which is before this is. It
-  // must not tell events itself, nor begin or end listening.
+  // `listener` hears every event until the handle is destroyed. The handle must be destroyed
+  // before this object. A listener must not tell events, begin listening or end listening.
   [[nodiscard]] Handle listen(Listener listener);
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Writes each event to the log, as the sentence of its record.
+// Writes the sentence of each event's record to the log.
 
 #ifndef LAYBY_EVENTS_LOG_LISTENER_H_
 #define LAYBY_EVENTS_LOG_LISTENER_H_
@@ -9,7 +9,7 @@
 
 namespace layby::events {
 
-// A listener for Events. Builds no text for a level that isn't logged.
+// A listener for Events. Builds no text for an event whose level isn't logged.
 void log_event(const Event& event);
 
 }  // namespace layby::events

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An event as it is told to people and kept: a kind, a severity, a sentence and named
-// fields. src/events/record.cpp declares all of that once for each kind; the log, the
-// journal and the API come from there.
+// A record is an event in the form for people and for the journal: a kind, a severity, a
+// sentence and named fields. src/events/record.cpp declares these four for each kind of event.
+// The log, the journal and the API show records.
 
 #ifndef LAYBY_EVENTS_RECORD_H_
 #define LAYBY_EVENTS_RECORD_H_
@@ -22,7 +22,7 @@ namespace layby::events {
 
 enum class Severity { kDebug, kInfo, kWarning, kError };
 
-// "debug", "info", "warn", "error": the log's words.
+// The log's word for a severity: "debug", "info", "warn" or "error".
 std::string_view to_string(Severity severity);
 
 using FieldValue = std::variant<std::string, std::uint64_t, bool>;
@@ -41,14 +41,14 @@ struct Record {
 // The kind of an event: "blob.published".
 std::string_view kind_of(const Event& event);
 Severity severity_of(const Event& event);
-// Whether the journal keeps the event. Events that come with each request are not kept.
+// Whether the journal keeps the event. Too frequent events are not kept.
 bool is_kept(const Event& event);
 
-// Without a number.
+// The record of an event. Its number is 0, because the ring gives the numbers.
 Record record_of(const Event& event, WallTime at);
 
-// One line of JSON, without a line end. parse_record() gives the same record back, with the
-// time in milliseconds; nullopt for anything else.
+// to_json() returns one line of JSON without a line end. parse_record() returns the record of
+// such a line, with its time cut to milliseconds, and nullopt for any other line.
 std::string to_json(const Record& record);
 std::optional<Record> parse_record(std::string_view line);
 

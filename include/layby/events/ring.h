@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The latest records, a bounded number of them, oldest first. A reader asks for what is
-// newer than the last number it has seen. Lives on the loop thread.
+// Keeps the latest records in memory, oldest first, kMostRecords at most. A reader passes the
+// last number that it has seen and gets the newer records. Lives on the loop thread.
 
 #ifndef LAYBY_EVENTS_RING_H_
 #define LAYBY_EVENTS_RING_H_
@@ -24,7 +24,7 @@ class Ring {
 
   explicit Ring(const Clock& clock) : clock_(clock) {}
 
-  // The records of an earlier process, oldest first. Call it before the first event.
+  // Takes the records of an earlier process, oldest first. Called before the first event.
   void restore(std::vector<Record> records);
 
   // A listener for Events: records the events that are kept.
@@ -33,15 +33,15 @@ class Ring {
   // Records with a number above `after`, oldest first.
   std::vector<Record> newer_than(std::uint64_t after) const;
 
-  // Number of the newest record; 0 before the first.
+  // The highest number given out so far; 0 before the first record.
   std::uint64_t last_number() const { return last_number_; }
 
-  // `call` runs after each new record, with it. One at most; empty to end it.
+  // `call` runs with each new record. Replaces an earlier `call`; an empty `call` ends the calls.
   void on_recorded(std::function<void(const Record&)> call) { on_recorded_ = std::move(call); }
 
  private:
   const Clock& clock_;
-  std::deque<Record> records_;  // Numbers rise from each to the next.
+  std::deque<Record> records_;  // Numbers rise from each record to the next.
   std::uint64_t last_number_ = 0;
   std::function<void(const Record&)> on_recorded_;
 };

@@ -10,13 +10,13 @@
 
 namespace layby::http {
 
-// Whether `If-None-Match: value` names `etag` (with its quotes) or is "*": then answer
-// 304. Weak comparison (section 8.8.3.2). A digest without quotes matches too, since some
+// Whether `If-None-Match: value` names `etag` (with its quotes) or is "*". If so, the answer is
+// 304. The comparison is weak (section 8.8.3.2). A digest without quotes matches too, since some
 // registry clients send no quotes.
 bool none_match_hits(std::string_view value, std::string_view etag);
 
-// Whether `If-Range: value` matches `etag`; only then is Range honoured. Strong
-// comparison; a date never matches.
+// Whether `If-Range: value` matches `etag`; only then is Range honoured. The comparison is strong,
+// and a date never matches.
 bool if_range_holds(std::string_view value, std::string_view etag);
 
 }  // namespace layby::http

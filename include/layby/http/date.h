@@ -14,15 +14,15 @@
 
 namespace layby::http {
 
-// "Sun, 06 Nov 1994 08:49:37 GMT"
+// Formats `time` as an IMF-fixdate: "Sun, 06 Nov 1994 08:49:37 GMT".
 std::string format_date(WallTime time);
 
-// The IMF-fixdate form only, years 1678 to 2261 (what WallTime holds); nullopt for
-// anything else, a wrong day of the week included.
+// Parses an IMF-fixdate of the years 1678 to 2261, the range of WallTime. Returns nullopt for any
+// other text, and for a wrong day of the week.
 std::optional<WallTime> parse_date(std::string_view text);
 
-// The wait in `value`, which is a number of seconds or a date; a date counts from `now`. At
-// least zero, at most a year.
+// The wait in `value`, which is a number of seconds or a date; a date counts from `now`. The wait
+// is at least zero and at most a year.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, WallTime now);
 
 }  // namespace layby::http

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header fields in the order of their arrival (RFC 9110 section 5). Names compare without
-// case. Heads have few fields: a linear search beats a map, and one text for all fields
-// beats two strings for each field.
+// Header fields in the order of their arrival (RFC 9110 section 5). Names compare without case. A
+// request or an answer has few header fields, so a linear search is faster than a map, and one text
+// for all fields is faster than two strings for each field.
 
 #ifndef LAYBY_HTTP_HEADERS_H_
 #define LAYBY_HTTP_HEADERS_H_
@@ -17,7 +17,7 @@
 
 namespace layby::http {
 
-// A view, valid until the Headers change.
+// A view of one field, valid until the Headers change.
 struct Header {
   std::string_view name;
   std::string_view value;
@@ -47,7 +47,7 @@ class Headers {
 
  private:
   struct Field {
-    std::uint32_t begin_bytes;  // Where the name begins in text_; the value follows the name.
+    std::uint32_t begin_bytes;  // The offset of the name in text_; the value follows the name.
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;
   };

@@ -29,15 +29,15 @@ struct Unsatisfiable {  // Answer 416 with "Content-Range: bytes */size".
 };
 using RangeDecision = std::variant<WholeBody, ByteRange, Unsatisfiable>;
 
-// The meaning of `Range: value` for a body of `size_bytes`. A malformed header, another
-// unit or several ranges give WholeBody.
+// Decides the answer to `Range: value` for a body of `size_bytes`. A malformed header, another unit
+// or several ranges give WholeBody.
 RangeDecision resolve_range(std::optional<std::string_view> value, std::uint64_t size_bytes);
 
-// "bytes 0-99/1234"
+// Returns a value of Content-Range: "bytes 0-99/1234".
 std::string format_content_range(const ByteRange& range, std::uint64_t size_bytes);
 
-// Content-Range of a 206 answer: its first and last byte, and the size of the whole body if
-// known.
+// The Content-Range of a 206 answer: the positions of the first and the last byte, and the size of
+// the whole body if known.
 struct ContentRange {
   std::uint64_t first = 0;
   std::uint64_t last = 0;

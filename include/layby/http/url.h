@@ -27,10 +27,10 @@ struct Url {
   bool operator==(const Url&) const = default;
 };
 
-// kInvalid for another scheme, userinfo, a fragment, an empty host, a bad port.
+// Returns kInvalid for another scheme, userinfo, a fragment, an empty host or a bad port.
 Result<Url> parse_url(std::string_view text);
 
-// "host:port" or "[v6]:port" or ":port" (any address); for listen addresses.
+// A listen address: "host:port", "[v6]:port" or ":port" for any address.
 struct HostPort {
   std::string host;  // numeric address, "" for any
   std::uint16_t port = 0;
@@ -41,10 +41,10 @@ Result<HostPort> parse_host_port(std::string_view text);
 // Decodes %XX; nullopt for a broken escape or for %00.
 std::optional<std::string> percent_decode(std::string_view text);
 
-// Escapes all characters except RFC 3986's unreserved characters and those in `keep`.
+// Escapes all characters except RFC 3986's unreserved characters and the characters in `keep`.
 std::string percent_encode(std::string_view text, std::string_view keep = "");
 
-// The first value of `key` in a query string, decoded; nullopt if it is missing or broken.
+// The first value of `key` in a query string, decoded; nullopt if the value is missing or broken.
 std::optional<std::string> query_value(std::string_view query, std::string_view key);
 
 }  // namespace layby::http

@@ -26,8 +26,8 @@ struct Challenge {
   bool basic = false;
 };
 
-// Reads one WWW-Authenticate value, which may hold several challenges. Unknown schemes,
-// and a Bearer without a realm, are ignored.
+// Reads one WWW-Authenticate value, which may contain several challenges. Unknown schemes, and a
+// Bearer without a realm, are ignored.
 Challenge parse_challenge(std::string_view value);
 
 struct Token {
@@ -35,15 +35,15 @@ struct Token {
   std::chrono::seconds expires_in{60};
 };
 
-// Reads a token server's JSON: `token` or `access_token`, and `expires_in` (at least 60
-// seconds, also when it is missing; at most a day). kInvalid without a token that may stand
-// in a header.
+// Reads a token server's JSON: `token` or `access_token`, and `expires_in`. A missing or shorter
+// `expires_in` counts as 60 seconds, a longer one as a day. Returns kInvalid without a token that
+// is valid in a header.
 Result<Token> parse_token(std::string_view json);
 
-// Whether credentials for `registry_host` may be sent to `realm_host`: both are the same
-// host, or names in the same registrable domain. A registrable domain is the last two
-// labels, or the last three below "co", "com", "org", "net", "ac" or "gov" of a two-letter
-// country. Addresses must be equal.
+// Whether credentials for `registry_host` may be sent to `realm_host`: both are the same host, or
+// are names in the same registrable domain. A registrable domain is the last two labels, or the
+// last three below "co", "com", "org", "net", "ac" or "gov" of a two-letter country. Two addresses
+// must be equal.
 bool same_site(std::string_view registry_host, std::string_view realm_host);
 
 }  // namespace layby::oci

@@ -20,11 +20,12 @@ namespace layby::oci {
 
 class Digest {
  public:
-  // nullopt for an unknown algorithm, a wrong length, upper case or non-hex.
+  // Returns nullopt for an unknown algorithm, a wrong length, upper case or a character that is no
+  // hexadecimal digit.
   static std::optional<Digest> parse(std::string_view text);
   // The digest of `content`.
   static Digest of(std::string_view content, ShaKind kind = ShaKind::kSha256);
-  // From a finished hash; `hex` is the result of Sha::finish_hex() for `kind`.
+  // The digest from a finished hash. `hex` is the result of Sha::finish_hex() for `kind`.
   static Digest from_hex(ShaKind kind, std::string_view hex);
 
   ShaKind kind() const { return kind_; }

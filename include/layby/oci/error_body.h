@@ -24,14 +24,14 @@ enum class ApiErrorCode {
   kDenied,                   // 403 DENIED
   kUnsupported,              // 405 UNSUPPORTED
   kTooManyRequests,          // 429 TOOMANYREQUESTS
-  kUnavailable,              // 503 UNAVAILABLE, as Docker's registry calls it
+  kUnavailable,              // 503 UNAVAILABLE, a code of Docker's registry
 };
 
 int http_status(ApiErrorCode code);
 std::string_view to_string(ApiErrorCode code);
 
-// {"errors":[{"code":"DENIED","message":"…","detail":"…"}]}; an empty `detail` is left
-// out. The texts may hold any bytes.
+// Returns {"errors":[{"code":"DENIED","message":"…","detail":"…"}]}. An empty `detail` is left out.
+// `message` and `detail` may contain any bytes.
 std::string error_body(ApiErrorCode code, std::string_view message, std::string_view detail = "");
 
 }  // namespace layby::oci

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Manifests and indexes, as far as a cache needs them: their kind and the content that
-// they name (OCI image-spec manifest.md and image-index.md; Docker schema 2 and manifest
-// lists). Clients get the bytes of a manifest unchanged.
+// Reads from manifests and indexes what a cache needs: their kind and the content that they name
+// (OCI image-spec manifest.md and image-index.md; Docker schema 2 and manifest lists). Clients get
+// the bytes of a manifest unchanged.
 
 #ifndef LAYBY_OCI_MANIFEST_H_
 #define LAYBY_OCI_MANIFEST_H_
@@ -28,7 +28,7 @@ inline constexpr std::string_view kDockerManifestList =
 inline constexpr std::string_view kOciManifest = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v1+json";
 
-// The Accept header that asks upstream for every kind above.
+// The value of an Accept header that asks for all four media types.
 std::string accept_all_manifests();
 
 bool is_index(std::string_view media_type);
@@ -38,7 +38,7 @@ struct Descriptor {
   Digest digest;
   std::uint64_t size_bytes = 0;
   std::optional<Platform> platform;  // In an index.
-  std::optional<Digest> attests{};   // In an index: an attestation of this image.
+  std::optional<Digest> attests{};   // In an index: the image that this manifest attests.
 };
 
 struct Manifest {
@@ -49,8 +49,8 @@ struct Manifest {
   std::optional<Descriptor> subject;
 };
 
-// Reads a manifest. `content_type` is upstream's Content-Type; a "mediaType" in the
-// manifest wins over it. The message of a kInvalid names the field at fault.
+// Reads a manifest. `content_type` is upstream's Content-Type, which is used only if the manifest
+// has no "mediaType". The message of a kInvalid names the field at fault.
 Result<Manifest> parse_manifest(std::string_view json, std::string_view content_type);
 
 }  // namespace layby::oci

@@ -19,7 +19,7 @@ struct Platform {
   bool operator==(const Platform&) const = default;
 };
 
-// "linux/amd64", "linux/arm64/v8"; nullopt for anything else.
+// Parses "linux/amd64" or "linux/arm64/v8"; returns nullopt for text of any other form.
 std::optional<Platform> parse_platform(std::string_view text);
 std::string to_string(const Platform& platform);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The paths of the distribution API (OCI distribution-spec 1.1, "Endpoints"), read into a
-// value. A path with an invalid part is a BadRoute with the specification's error code, not
-// a missing page. A registry may stand before the repository (is_qualified_repository), so
-// that one server can serve several registries.
+// Parses the paths of the distribution API (OCI distribution-spec 1.1, "Endpoints") into values. A
+// path with an invalid part gives a BadRoute with the specification's error code. A registry may
+// come before the repository (is_qualified_repository), so that one server can serve several
+// registries.
 
 #ifndef LAYBY_OCI_ROUTE_H_
 #define LAYBY_OCI_ROUTE_H_
@@ -36,7 +36,7 @@ struct ReferrersRoute {
 struct UploadRoute {  // /v2/<name>/blobs/uploads/…: a push.
   std::string repository;
 };
-struct BadRoute {  // Under /v2/ but not valid: answer with this code.
+struct BadRoute {  // A path that isn't valid: the answer has this code.
   ApiErrorCode code;
   std::string message;
 };

@@ -14,9 +14,9 @@
 
 namespace layby::oci {
 
-// The tags in the order of the body. "tags": null, which Docker's registry sends for an
-// empty repository, means no tags. Entries that fail is_tag() are skipped. kCorrupt when
-// `json` is not a tag list.
+// The tags in the order of the body. "tags": null, which Docker's registry sends for an empty
+// repository, means no tags. Entries that fail is_tag() are skipped. Returns kCorrupt when `json`
+// is not a tag list.
 Result<std::vector<std::string>> parse_tag_list(std::string_view json);
 
 std::string tag_list_body(std::string_view repository, const std::vector<std::string>& tags);

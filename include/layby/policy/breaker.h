@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A circuit breaker: whether an upstream is worth asking, learnt from its last answers
-// and failures. Only the first requests wait for a dead upstream: while the breaker is
-// open other requests fail at once, and small probes find out when the upstream is back.
-// A breaker holds the state of one upstream; times are passed in.
+// A circuit breaker learns from the last answers and failures of an upstream whether a new
+// request is worth sending. While the breaker is open, requests fail at once instead of waiting
+// for a dead upstream, and small probes find out when the upstream is back. A breaker has the
+// state of one upstream. The caller passes the times in.
 //
-//   closed --- failure, late answer ---> doubtful --- probe failed, three failures --+
+//   closed --- failure, doubt ---------> doubtful --- probe failed, three failures --+
 //     ^  |                                  |                                        v
 //     |  +--- time-out ----------------------------------------------------------> open
 //     |                                     |                                        |
-//     +------------- any answer ------------+----------------------------------------+
+//     +------------- answer ----------------+----------------------------------------+
 
 #ifndef LAYBY_POLICY_BREAKER_H_
 #define LAYBY_POLICY_BREAKER_H_
@@ -25,27 +25,28 @@ class Breaker {
  public:
   enum class State {
     kClosed,    // The upstream answers.
-    kDoubtful,  // A request failed a moment ago: use a cached answer where there is one.
+    kDoubtful,  // A request failed a moment ago. A cached answer is better than a new request.
     kOpen,      // The upstream is down: send no new request.
   };
 
-  // An answer came, with any status.
+  // A readable answer with a status below 500 came, or a probe was answered.
   void on_answer();
-  // A quick failure: refused, reset, no such name, a 5xx.
+  // A request failed before its answer began: connection refused or reset, no such name, or an
+  // answer with a 5xx status. A time-out doesn't count here.
   void on_failure(SteadyTime now);
-  // No answer within a short timeout, or the body stopped in the middle.
+  // A request got no answer within a short deadline, or its body stopped in the middle.
   void on_doubt(SteadyTime now);
-  // No answer within the full timeout.
+  // A request got no answer within the full deadline.
   void on_time_out(SteadyTime now);
   void on_probe_failed(SteadyTime now);
-  // A request was turned away, so the next probe may come sooner, but at least a second after
-  // the last failed probe. Call it only while the breaker isn't closed.
+  // A request was turned away, so the next probe is due at once, or a second after the last
+  // failed probe. Called only while the breaker isn't closed.
   void on_turned_away(SteadyTime now);
 
   State state() const { return state_; }
   // When the next probe is due; nullopt while the breaker is closed.
   std::optional<SteadyTime> probe_at() const;
-  // When the breaker left kClosed. Means nothing while it is closed.
+  // When the breaker left kClosed. Means nothing in kClosed.
   SteadyTime since() const { return since_; }
 
  private:
@@ -53,10 +54,10 @@ class Breaker {
   void open(SteadyTime now);
 
   State state_ = State::kClosed;
-  int failures_ = 0;        // In a row.
-  int failed_probes_ = 0;   // In a row.
-  SteadyTime probe_at_{};   // Means nothing while closed.
-  SteadyTime probed_at_{};  // The last failed probe.
+  int failures_ = 0;        // Since the last answer.
+  int failed_probes_ = 0;   // Since the last answer.
+  SteadyTime probe_at_{};   // Means nothing in kClosed.
+  SteadyTime probed_at_{};  // When the last probe failed.
   SteadyTime since_{};
 };
 

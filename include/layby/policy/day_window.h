@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A part of every day in local time: "01:00-05:00". A window whose end is before its
-// beginning spans midnight. Pure: values in, values out.
+// beginning spans midnight. The class is a pure value.
 
 #ifndef LAYBY_POLICY_DAY_WINDOW_H_
 #define LAYBY_POLICY_DAY_WINDOW_H_
@@ -16,12 +16,12 @@ namespace layby::policy {
 
 class DayWindow {
  public:
-  // A kInvalid message is the end of a sentence that begins with the name of the text.
+  // The message of a kInvalid error ends a sentence that begins with the name of `text`.
   static Result<DayWindow> parse(std::string_view text);
 
-  // A time of day counts from midnight and is below 24 hours.
+  // `time_of_day` counts from midnight and is below 24 hours.
   bool contains(std::chrono::seconds time_of_day) const;
-  // until_begin() is 0 inside the window, until_end() is 0 outside.
+  // until_begin() is 0 inside the window, and until_end() is 0 outside the window.
   std::chrono::seconds until_begin(std::chrono::seconds time_of_day) const;
   std::chrono::seconds until_end(std::chrono::seconds time_of_day) const;
 

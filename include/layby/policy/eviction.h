@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which objects leave the cache when room is needed, and how many bytes. The rank of an
-// object is computed at each use and stays the same between uses, so the store can keep
-// its objects in an ordered table and evict the lowest without looking at the others.
-// This is Greedy-Dual in fixed point (Cao and Irani, 1997; Arlitt and others, 1999): the
-// cache's clock stands at the highest rank evicted so far, and a use lifts an object
-// above the clock. Objects that nobody uses are overtaken. docs/eviction.md has the
-// simulation that chose the figures. Pure: values in, values out.
+// Decides which objects leave the cache when room is needed, and how many bytes. The rank of an
+// object is computed at each use and stays the same between uses. So the store can order its
+// objects by rank, and finds the lowest rank without looking at the other objects.
+// The algorithm is Greedy-Dual in fixed point (Cao and Irani, 1997; Arlitt and others, 1999).
+// The cache's clock is the highest rank evicted so far, and a use lifts an object above the
+// clock. As the clock rises, unused objects come to have the lowest ranks. docs/eviction.md has
+// the simulation that chose the figures. The functions are pure.
 
 #ifndef LAYBY_POLICY_EVICTION_H_
 #define LAYBY_POLICY_EVICTION_H_
@@ -17,18 +17,18 @@
 
 namespace layby::policy {
 
-// The rank of an object that has been used `hits` times when the cache's clock stands at
-// `clock`. Storing the object counts as its first use. The lowest rank goes first.
+// The rank of an object at its use number `hits`, when the cache's clock is `clock`. Storing the
+// object counts as its first use. The object with the lowest rank is evicted first.
 std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_bytes);
 
 // The clock after an object of rank `victim_rank` was evicted. The clock never goes back.
-// Ranks mean something only together with their clock, so the store keeps the clock too.
+// Ranks mean nothing without their clock, so the store saves the clock with the ranks.
 std::uint64_t clock_after(std::uint64_t clock, std::uint64_t victim_rank);
 
-// How many bytes must go so that both rules hold after `new_bytes` more. 0 when there is
-// room, else a little more than the missing bytes, so that eviction comes in steps and not
-// for each blob. Above `use.cached_bytes` when evicting everything would not suffice; then
-// nothing should be evicted.
+// How many bytes to evict so that both limits of `rules` are kept after `new_bytes` more. The
+// result is 0 when there is room. Otherwise the result is a little more than the missing bytes,
+// so that not every new blob needs an eviction. A result above `use.cached_bytes` means that
+// evicting everything would not suffice; then nothing should be evicted.
 std::uint64_t bytes_to_evict(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_bytes);
 
 }  // namespace layby::policy

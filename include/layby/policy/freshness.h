@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a cached tag is served: at once, at once with a check meanwhile, or after a check.
-// Rules tell images that change often from images that change seldom. Pure: values in,
-// values out.
+// Decides how a cached tag is served: at once, at once with a check meanwhile, or after a
+// check. Rules can give each image its own fresh time. The functions are pure.
 
 #ifndef LAYBY_POLICY_FRESHNESS_H_
 #define LAYBY_POLICY_FRESHNESS_H_
@@ -18,26 +17,26 @@
 namespace layby::policy {
 
 enum class Freshness {
-  kFresh,  // Serve the tag.
-  kStale,  // Ask upstream by HEAD; serve the cached tag if that fails.
+  kFresh,  // Upstream confirmed the tag a short while ago.
+  kStale,  // Upstream should be asked about the tag again.
 };
 
 // `checked_at` in the future (a clock that was set back) counts as stale.
 Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::milliseconds fresh_for);
 
-// For a tag that never changes.
+// The fresh time of a tag that never changes.
 inline constexpr std::chrono::milliseconds kForever = std::chrono::milliseconds::max();
 
-// What decides how a cached tag is served.
+// The facts that decide how a cached tag is served.
 struct TagLook {
   WallTime checked_at;  // When upstream last confirmed the cached image.
-  // For a held tag: when upstream was last asked about it. It counts instead of checked_at.
+  // When upstream was last asked about a held tag; counts instead of checked_at.
   std::optional<WallTime> held_looked_at;
   std::chrono::milliseconds fresh_for{0};
-  // For this long after fresh_for, the tag is served while it is being checked.
+  // For this long after fresh_for, the tag is served while upstream is asked about it.
   std::chrono::milliseconds stale_while_revalidate{0};
-  // These two count only when the tag isn't fresh.
-  bool may_ask = true;   // Upstream would take the question now.
+  // `may_ask` and `refused` count only when the tag isn't fresh.
+  bool may_ask = true;   // A check may begin now.
   bool refused = false;  // Upstream refused the tag a moment ago.
 };
 
@@ -45,10 +44,10 @@ enum class TagServing {
   kAsKnown,          // Serve the cached image.
   kAsKnownAndCheck,  // Serve the cached image, and check the tag meanwhile.
   kAsStale,          // Serve the cached image as stale, because upstream can't be asked.
-  kCheckFirst,       // Check the tag, and serve the outcome.
+  kCheckFirst,       // Check the tag, and serve the outcome or upstream's refusal.
 };
 
-// Whether the last look is younger than fresh_for.
+// Whether upstream was last asked about the tag less than look.fresh_for ago.
 bool is_fresh(const TagLook& look, WallTime now);
 
 TagServing tag_serving(const TagLook& look, WallTime now);
@@ -62,12 +61,13 @@ struct FreshnessRule {
   bool operator==(const FreshnessRule&) const = default;
 };
 
-// The lifetime from the first rule that matches the tag; `otherwise` when none matches.
+// The fresh time of the first rule that matches the tag; `otherwise` when no rule matches.
 std::chrono::milliseconds fresh_for(const std::vector<FreshnessRule>& rules,
                                     std::string_view repository, std::string_view tag,
                                     std::chrono::milliseconds otherwise);
 
-// What is wrong with an image pattern, as the end of a sentence that begins with its name.
+// The fault of an image pattern, as the end of a sentence that begins with the pattern's name;
+// nullopt for a valid pattern.
 std::optional<std::string> image_pattern_fault(std::string_view pattern);
 
 }  // namespace layby::policy

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which repositories an upstream serves: patterns of repository names in which '*'
-// stands for any characters, '/' included ("library/*", "*", "acme/tool").
+// Patterns of repository names say which repositories an upstream serves. A '*' in a pattern
+// means any characters, '/' included ("library/*", "*", "acme/tool").
 
 #ifndef LAYBY_POLICY_REPOSITORY_FILTER_H_
 #define LAYBY_POLICY_REPOSITORY_FILTER_H_
@@ -13,6 +13,7 @@
 namespace layby::policy {
 
 bool matches_pattern(std::string_view pattern, std::string_view repository);
+// Whether any of `patterns` matches `repository`.
 bool allows(const std::vector<std::string>& patterns, std::string_view repository);
 
 }  // namespace layby::policy

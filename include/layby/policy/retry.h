@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a failed upstream request is sent again. Pure: values in, values out.
+// Decides when a failed upstream request is sent again. The function is pure.
 
 #ifndef LAYBY_POLICY_RETRY_H_
 #define LAYBY_POLICY_RETRY_H_
@@ -20,11 +20,12 @@ struct RetryRules {
   bool operator==(const RetryRules&) const = default;
 };
 
-// The wait before the next attempt, after `attempts_made` attempts (1 or more) have failed
-// and the last one with `error`. nullopt when another attempt is pointless or one too many.
+// The wait before the next attempt, after `attempts_made` attempts (1 or more) have failed,
+// the last attempt with `error`. nullopt when no further attempt should be made.
 // The delay doubles from first_delay to max_delay; `jitter` in [0, 1) spreads the wait over
 // the upper half of the delay. Only kUnavailable, kTimedOut and kCorrupt are worth another
-// attempt; kThrottled only when its retry_after is at most max_delay.
+// attempt, and kThrottled with a retry_after of at most max_delay. The wait is never shorter
+// than retry_after, up to max_delay.
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter);
 

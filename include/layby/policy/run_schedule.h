@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a recurring task is due: at an interval, within a window of the day, and sooner
-// after an event or a failed run. A schedule holds the state of one task; times are passed
-// in.
+// Decides when a recurring task is due: at an interval, within a window of the day, and sooner
+// after an event or a failed run. A schedule has the state of one task. The caller passes the
+// times in.
 
 #ifndef LAYBY_POLICY_RUN_SCHEDULE_H_
 #define LAYBY_POLICY_RUN_SCHEDULE_H_
@@ -21,8 +21,7 @@ class RunSchedule {
   RunSchedule(std::chrono::milliseconds every, std::optional<DayWindow> window)
       : every_(every), window_(window) {}
 
-  // An event makes the next run due at once. After a failed run it is due when that run may
-  // be repeated.
+  // Makes the next run due at once, or when a failed run may be repeated.
   void want_soon() { soon_ = true; }
   void on_started(SteadyTime now);
   void on_ended(SteadyTime now, bool failed);

@@ -3,14 +3,14 @@
 // A pattern selects tags of a repository:
 //
 //   3.13-slim              exactly this tag
-//   3.12-*                 '*' stands for any characters
+//   3.12-*                 '*' means any characters
 //   >=3.12 <3.14           a range of versions, without variants such as "-slim"
-//   >=3.12 <3.14 -slim     the same with this variant; '*' in it works as above
-//   >=3.12 <3.14 -*        with any variant and with none
+//   >=3.12 <3.14 -slim     the same range with this variant, which may contain '*'
+//   >=3.12 <3.14 -*        the same range with any variant and without a variant
 //
 // A range matches only tags that have as many numbers as the range itself: ">=3.12" matches
 // 3.12 and 3.13, but not 3.12.4. A range never matches a pre-release such as 3.14.0rc1 or
-// 3.14-rc. Pure: values in, values out.
+// 3.14-rc. The class is a pure value.
 
 #ifndef LAYBY_POLICY_TAG_PATTERN_H_
 #define LAYBY_POLICY_TAG_PATTERN_H_
@@ -29,7 +29,7 @@ namespace layby::policy {
 
 class TagPattern {
  public:
-  // A kInvalid message is the end of a sentence that begins with the name of `text`.
+  // The message of a kInvalid error ends a sentence that begins with the name of `text`.
   static Result<TagPattern> parse(std::string_view text);
 
   bool matches(std::string_view tag) const;
@@ -53,7 +53,7 @@ class TagPattern {
     bool holds_for(const Version& other) const;
   };
 
-  // Takes the version off the beginning of `text`. Leaves `text` alone when there is none.
+  // Takes a version off the beginning of `text`. Without a version, leaves `text` unchanged.
   static std::optional<Version> take_version(std::string_view& text);
   static Result<Comparator> parse_comparator(std::string_view word);
   Status parse_range();
@@ -61,7 +61,7 @@ class TagPattern {
   bool matches_range(std::string_view tag) const;
 
   std::string text_;
-  std::vector<Comparator> range_;  // All must hold; empty when the pattern is not a range.
+  std::vector<Comparator> range_;  // A tag must satisfy all; empty for a plain pattern.
   std::size_t precision_ = 0;      // The most numbers that a version in the range has.
   std::optional<std::string> variant_;
 };

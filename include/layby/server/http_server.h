@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An HTTP/1.1 server (RFC 9112) for many clients on one loop. It sends small answers from
-// memory, blobs by sendfile, also while a blob grows, and bodies that are made as they go. The
-// Limits keep one client from hurting another. Lives on the loop thread.
+// An HTTP/1.1 server (RFC 9112) for many clients on one loop. The server sends small answers from
+// memory, blobs by sendfile, even while a blob grows, and bodies that are made while they go out.
+// The Limits keep one client from hurting another. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_HTTP_SERVER_H_
 #define LAYBY_SERVER_HTTP_SERVER_H_
@@ -33,19 +33,19 @@ namespace layby::server {
 struct ClientInfo {
   std::string address;      // "10.0.0.7"; "local" over the Unix socket.
   IpAddress ip;             // The same as a value; no address over the Unix socket.
-  bool is_local = false;    // Came over the Unix socket.
+  bool is_local = false;    // The request came over the Unix socket.
   std::string certificate;  // Subject of a verified client certificate; empty for none.
   std::string user;         // The name that the client proved; empty for none.
 };
 
 struct Request {
   std::string method;  // "GET"
-  std::string path;    // As the client sent it, without the query.
+  std::string path;    // The path as the client sent it, without the query.
   std::string query;   // Without the '?'.
   http::Headers headers;
   int http_minor = 1;  // The 1 in "HTTP/1.1".
   bool keep_alive = false;
-  bool has_body = false;  // The head announces a body; it is never read.
+  bool has_body = false;  // The head announces a body. The server never reads a body.
   ClientInfo client;
 };
 
@@ -55,19 +55,19 @@ struct BlobBody {
   http::ByteRange range;
 };
 
-// A body that is made while it goes out. With a `length`, the source must give as many bytes;
-// if it gives fewer or more, or fails, the answer ends short. Without a `length`, the body goes
-// in chunks to an HTTP/1.1 client, and ends with the connection for an HTTP/1.0 client. The
-// server first calls the source a turn after `respond`, and destroys it when the body is out
-// or the client has gone, never inside a call of the source.
+// A body that is made while it goes out. With a `length`, the source must give exactly `length`
+// bytes; if the source fails or gives another number, the answer ends short. Without a `length`,
+// an HTTP/1.1 client gets the body in chunks, and an HTTP/1.0 client gets a body that ends with
+// the connection. The server first calls the source a turn after `respond`. The server destroys
+// the source when the body is out or the client has gone, never inside a call of the source.
 struct StreamBody {
   std::unique_ptr<BodySource> source;   // Not null.
-  std::optional<std::uint64_t> length;  // Of the whole body, if known.
+  std::optional<std::uint64_t> length;  // The length of the whole body, if known.
 };
 
 // The body of an answer to HEAD, and of a 304.
 struct NoBody {
-  std::optional<std::uint64_t> content_length;  // Of the answer to GET, if known.
+  std::optional<std::uint64_t> content_length;  // Content-Length of the answer to GET, if known.
 };
 
 struct Response {
@@ -81,9 +81,9 @@ class Handler {
  public:
   virtual ~Handler() = default;
   using Respond = std::function<void(Response)>;
-  // Calls `respond` exactly once, inside this call or later. `request` is valid until then.
-  // Returns null when `respond` was called inside this call. Else the server destroys the
-  // handle when nobody wants the answer any more, and `respond` must not be called after.
+  // Calls `respond` exactly once, inside handle() or later. `request` is valid until `respond` is
+  // called. Returns null when `respond` was called inside handle(). Otherwise the server destroys
+  // the handle when nobody wants the answer any more; `respond` must not be called after that.
   virtual Handle handle(const Request& request, Respond respond) = 0;
 };
 
@@ -91,7 +91,7 @@ class Gate;
 
 class HttpServer {
  public:
-  // All of these outlive the server.
+  // The referenced objects outlive the server.
   struct Context {
     event::Loop& loop;
     event::Workers& workers;
@@ -105,18 +105,18 @@ class HttpServer {
   // Listens on "0.0.0.0:5000", "[::]:5000" or ":5000" (IPv6 and IPv4). May be called for
   // several addresses. Returns the address that was bound, with its port.
   Result<std::string> listen_tcp(const std::string& address);
-  // The same with TLS. All TLS addresses share one identity, which is not null.
+  // Like listen_tcp(), with TLS. All TLS addresses share one identity. `identity` is not null.
   Result<std::string> listen_tls(const std::string& address,
                                  std::shared_ptr<const TlsIdentity> identity);
-  // Replaces the identity for new connections; not null.
+  // Replaces the identity for new connections. `identity` is not null.
   void set_identity(std::shared_ptr<const TlsIdentity> identity);
   // Listens on a Unix socket with mode 0660. Replaces a stale socket at `path`.
   Status listen_unix(const std::string& path);
 
   std::uint64_t connections() const;
 
-  // Stops listening, closes idle connections, and lets the others finish their answers.
-  // Calls `drained` later, when no connection is left. Call it once.
+  // Stops listening, closes idle connections, and lets busy connections finish their answers.
+  // Calls `drained` later, when no connection is left. drain() may be called once.
   void drain(std::function<void()> drained);
 
   HttpServer(const HttpServer&) = delete;

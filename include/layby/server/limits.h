@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The limits that keep one client from hurting another. The values here are the defaults of
-// the configuration.
+// The limits that keep one client from hurting another. The values in this file are the defaults
+// of the configuration.
 
 #ifndef LAYBY_SERVER_LIMITS_H_
 #define LAYBY_SERVER_LIMITS_H_
@@ -14,12 +14,14 @@ namespace layby::server {
 struct Limits {
   int max_connections = 4096;
   int max_connections_per_client = 1024;  // Per IP address.
-  std::uint64_t header_bytes = 16 << 10;
-  std::chrono::milliseconds request_timeout{20'000};  // From the first byte to a whole head.
-  std::chrono::milliseconds idle_timeout{75'000};     // Between two requests.
-  std::chrono::milliseconds stall_timeout{60'000};    // In which the client takes no byte.
-  std::uint64_t send_buffer_bytes = 256 << 10;        // SO_SNDBUF; fits in an int.
-  std::uint64_t notsent_lowat_bytes = 128 << 10;      // TCP_NOTSENT_LOWAT; fits in an int.
+  std::uint64_t header_bytes = 16 << 10;  // The most that a request's head may have.
+  // From the first byte of a head to the whole head. A new connection has the same time, with its
+  // TLS handshake, to send the first byte of a head.
+  std::chrono::milliseconds request_timeout{20'000};
+  std::chrono::milliseconds idle_timeout{75'000};   // Between an answer and the next head.
+  std::chrono::milliseconds stall_timeout{60'000};  // How long a client may take no byte.
+  std::uint64_t send_buffer_bytes = 256 << 10;      // SO_SNDBUF; fits in an int.
+  std::uint64_t notsent_lowat_bytes = 128 << 10;    // TCP_NOTSENT_LOWAT; fits in an int.
 
   bool operator==(const Limits&) const = default;
 };

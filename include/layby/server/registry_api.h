@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The pull half of the distribution API (OCI distribution-spec 1.1; Docker Registry
-// HTTP API v2) over the cache: routes in, answers with the right statuses, headers and
-// error bodies out. Policy is applied here, before any look-up. The API never answers 401,
-// because a client would send its Docker Hub password, and never 429, because containerd
-// would repeat its request instead of trying its next host.
+// HTTP API v2) over the cache: a RegistryApi turns routes into calls of the cache, and results
+// into answers with status, headers and error body. The API refuses a repository that the
+// configuration doesn't allow before any look-up. The API never answers 401, because a client
+// would then send its Docker Hub password, and never 429, because containerd would then repeat
+// its request instead of trying its next host.
 
 #ifndef LAYBY_SERVER_REGISTRY_API_H_
 #define LAYBY_SERVER_REGISTRY_API_H_

@@ -2,7 +2,7 @@
 //
 // The identity of a TLS listener: a certificate with its chain, its key, and the rules of
 // the handshake (TLS 1.2 and 1.3, sessions resumed by ticket, records made by the kernel
-// where possible). A loaded identity never changes; a new certificate is a new identity,
+// where possible). A loaded identity never changes. A new certificate needs a new identity,
 // which serves later connections.
 
 #ifndef LAYBY_SERVER_TLS_IDENTITY_H_
@@ -25,17 +25,17 @@ class TlsIdentity {
     std::string key_file;          // PEM, without a password.
   };
 
-  // Reads both files; blocks on the disk. A kInvalid message says which file is wrong and
-  // why. Clients of `before`, which may be null, can resume their sessions with the new
-  // identity.
+  // Reads both files, and waits for the disk. The message of a kInvalid says which file is wrong
+  // and why. Clients of the identity `before`, which may be null, can resume their sessions with
+  // the new identity.
   static Result<std::shared_ptr<const TlsIdentity>> load(const Files& files,
                                                          const TlsIdentity* before);
   ~TlsIdentity();
 
-  // When the certificate expires.
+  // The time at which the certificate expires.
   WallTime expires_at() const { return expires_at_; }
 
-  // Only for this module.
+  // Only the server module may call context().
   ssl_ctx_st* context() const { return context_; }
 
   TlsIdentity(const TlsIdentity&) = delete;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The store on a disk: one folder with an LMDB index, published blob files and
-// half-written blob files. A blob is in the index only when its bytes are verified and
-// durable, so every blob in the index survives a power cut. The loop thread answers
-// lookups; helper threads write, hash and sync files and commit to the index. A lost or
-// damaged index is made anew, and gets its blobs back from the files.
-// src/store/FORMAT.md specifies every byte.
+// The store on a disk is one folder with an LMDB index, published blob files and half-written blob
+// files. A blob is in the index only when its bytes are verified and durable, so every blob in the
+// index survives a power cut. The loop thread answers lookups; helper threads write, hash and sync
+// files and commit to the index. A lost or damaged index is made anew, and the store puts its blobs
+// back from the files. src/store/FORMAT.md specifies every byte.
 
 #ifndef LAYBY_STORE_DISK_STORE_H_
 #define LAYBY_STORE_DISK_STORE_H_
@@ -32,9 +31,8 @@
 
 namespace layby::store {
 
-// A process that crashes while it uses the index should create this file: the next start
-// then reads the whole index before it uses the index. The file's folder exists once a store
-// has been opened.
+// The path of a file that a crashing process should create. The next start then checks the whole
+// index before using the index. DiskStore::open() makes the file's folder.
 std::string suspicion_path(const std::string& data_dir);
 
 class Core;
@@ -48,13 +46,13 @@ struct BlobRecord;
 struct Content;
 struct DigestLane;
 
-// Destroy the store before the workers, and the workers before the loop. Destroying the
-// store drops its pending callbacks. Queued writes still reach the disk, and the folder is
-// free for another store when the workers have done them.
+// Destroy the store before the workers, and the workers before the loop. Destroying the store drops
+// the store's pending callbacks. Queued writes still reach the disk; after the last write the
+// folder is free for another store.
 class DiskStore final : public cache::Store, public cache::OperatorStore {
  public:
-  // Blocks; for start-up. Fails when another process uses the folder (kUnavailable), when
-  // a newer layby wrote the index (kInvalid) and when the disk fails (kIo, kNoSpace).
+  // Blocks, so it is for start-up only. Fails when another process uses the folder (kUnavailable),
+  // when a newer layby wrote the index (kInvalid) and when the disk fails (kIo, kNoSpace).
   static Result<std::unique_ptr<DiskStore>> open(const Options& options, event::Loop& loop,
                                                  event::Workers& workers, const Clock& clock,
                                                  Counters& counters, events::Events& events);
@@ -76,8 +74,8 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
                                 const cache::RepositoryKey& repository) const override;
   void grant(const oci::Digest& digest, const cache::RepositoryKey& repository) override;
 
-  // The writer of a published blob reports all bytes as kept; its finish() reports the blob
-  // as published without writing anything.
+  // For a published blob, the writer reports all bytes as kept, and finish() reports the blob as
+  // published without writing the file again.
   std::unique_ptr<cache::BlobWriter> write_blob(const oci::Digest& digest,
                                                 cache::BlobWriterEvents& events) override;
 
@@ -94,8 +92,8 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   void verify() override;
   cache::ScrubStatus scrub() const override;
 
-  // Called after a damaged blob was taken out of service, so that it can be fetched again.
-  // The tag is one whose image has the blob, if there is any.
+  // Called after a damaged blob was taken out of service, so that the blob can be fetched again.
+  // The tag names an image that has the blob; it is nullopt if no image has the blob.
   using OnDamaged = std::function<void(const oci::Digest&, const std::optional<cache::TagKey>&)>;
   void on_damaged(OnDamaged call) { on_damaged_ = std::move(call); }
 
@@ -125,9 +123,10 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   const Clock& clock_;
   const std::unique_ptr<DiskSpace> space_;
   const std::unique_ptr<DigestLanes> lanes_;
-  // Lanes with grants that could not be written. The grants hold while their lane lives.
+  // Lanes whose grants could not be written to the index. A lane's grants are valid while the lane
+  // lives.
   std::unordered_map<oci::Digest, std::shared_ptr<DigestLane>> unwritten_grants_;
-  // Open stored blobs: readers share the file, and eviction spares the blob.
+  // The open files of stored blobs: a blob's readers share its file, and eviction spares the blob.
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;
   Handle touch_timer_;

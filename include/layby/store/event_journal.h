@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Records of events on the disk, for the next process: two files of JSON lines, of which
-// the newer grows and the older is replaced, so that the journal has a bound and each
-// record is written once. src/store/FORMAT.md says how they are read. Records reach the
-// disk in batches; a power cut loses those of the last minute, a clean stop none. Lives
-// on the loop thread; the files are the helpers'.
+// The journal keeps records of events on the disk for the next process. It has two files of JSON
+// lines. Records are appended to the newer file; a full newer file replaces the older file, so the
+// journal's size is bounded. src/store/FORMAT.md specifies the files. Records reach the disk in
+// batches: a power cut loses the records of the last minute, and a clean stop loses none. An
+// EventJournal lives on the loop thread; helper threads write the files.
 
 #ifndef LAYBY_STORE_EVENT_JOURNAL_H_
 #define LAYBY_STORE_EVENT_JOURNAL_H_
@@ -25,14 +25,15 @@ class EventJournal {
  public:
   static constexpr std::uint64_t kMaxFileBytes = 128 << 10;
 
-  // Reads the journal of `data_dir`, oldest record first. Waits for the disk alone; for
-  // start-up. What can't be read, or is no regular file, is left out.
+  // Returns the records in the journal of `data_dir`, oldest first. Blocks, so it is for start-up
+  // only. Skips lines that are no records, and files that can't be read, are too large or aren't
+  // regular files.
   static std::vector<events::Record> read(const std::string& data_dir);
 
-  // `max_file_bytes` is for each of the two files.
+  // `max_file_bytes` limits each of the two files.
   EventJournal(const std::string& data_dir, event::Loop& loop, event::Workers& workers,
                std::uint64_t max_file_bytes = kMaxFileBytes);
-  // Writes what is left. The workers do so before they end.
+  // Queues the records that aren't written yet. The workers write them before they end.
   ~EventJournal();
 
   // Writes the record within a minute.
@@ -46,10 +47,10 @@ class EventJournal {
 
   void write();
 
-  const std::shared_ptr<Files> files_;  // For the helpers alone.
+  const std::shared_ptr<Files> files_;  // Used by helper threads only.
   event::Loop& loop_;
   event::Lane lane_;
-  std::string lines_;  // Not handed to the helpers yet.
+  std::string lines_;  // The next batch, not yet given to a helper thread.
   Handle timer_;
 };
 

@@ -17,40 +17,41 @@
 
 namespace layby::update {
 
-// What the head says.
+// The facts in the head of a firmware file.
 struct FirmwareFacts {
   std::string board;             // The name of a folder of board/.
   std::string version;           // "0.1.0"
   std::uint64_t built = 0;       // Seconds since 1970; larger in newer firmware.
-  std::uint64_t size_bytes = 0;  // Of the slot's contents.
-  std::string sha256;            // Of the slot's contents, lower-case hexadecimal.
+  std::uint64_t size_bytes = 0;  // The size of the slot's contents.
+  std::string sha256;            // Hash of the slot's contents, lower-case hexadecimal.
   bool operator==(const FirmwareFacts&) const = default;
 };
 
-// The head at the beginning of `text`, the argument of parse_head.
+// The head of a firmware file, as parse_head finds it in `text`.
 struct FirmwareHead {
   FirmwareFacts facts;
   std::string_view signed_text;  // Within `text`.
   std::string signature;         // 64 bytes.
-  std::size_t size_bytes = 0;    // Of the head; the slot's contents begin there.
+  std::size_t size_bytes = 0;    // The head's size; the slot's contents follow.
 };
 
 inline constexpr std::size_t kMaxHeadBytes = 1024;
 
-// kInvalid: `text` begins no firmware file, or its format is newer than this program.
+// `text` is the beginning of a firmware file. kInvalid: `text` has no valid head, or a format that
+// this program doesn't know.
 Result<FirmwareHead> parse_head(std::string_view text);
 
 class Firmware {
  public:
-  // Opens the firmware file `path` and checks all of it. `key_file` has the signer's
-  // public key (PEM, Ed25519). kInvalid: the file holds no firmware, or the key is none; kDenied:
-  // the signature isn't by this key; kCorrupt: the bytes aren't the signed ones.
+  // Opens the firmware file `path` and checks the whole file. `key_file` has the signer's public
+  // key (PEM, Ed25519). kInvalid: `path` is no firmware file, or `key_file` has no key. kDenied:
+  // the signature is not by this key. kCorrupt: the slot's contents aren't the signed contents.
   static Result<Firmware> open(const std::string& path, const std::string& key_file);
 
   const FirmwareFacts& facts() const { return facts_; }
 
-  // Writes the slot's contents to `device`, a block device or a file, and reads them back from
-  // the medium. kNoSpace: `device` is too small; kCorrupt: `device` gives back other bytes.
+  // Writes the slot's contents to `device`, a block device or a file, and reads the written bytes
+  // back. kNoSpace: the block device is too small. kCorrupt: `device` gives back other bytes.
   Status write_to(const std::string& device) const;
 
  private:

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one libcurl multi handle, driven by the event loop and shared by all registries.
-// Registries share its idle connections and its limit on the link's use by blobs. Nothing
-// polls: curl names the sockets and the time that it waits for. Outlives the registries.
-// Loop thread only. The process must ignore SIGPIPE, which TLS on a broken connection
-// raises.
+// The one libcurl multi handle, driven by the event loop. All registries share the handle's idle
+// connections and the limit on the link's use by blobs. curl names the sockets and the time to
+// wait for, so nothing polls. The Multi outlives the registries. Loop thread only. The process
+// must ignore SIGPIPE, because TLS on a broken connection raises SIGPIPE.
 
 #ifndef LAYBY_UPSTREAM_MULTI_H_
 #define LAYBY_UPSTREAM_MULTI_H_
@@ -21,14 +20,14 @@ class Driver;
 
 struct MultiOptions {
   long max_idle_connections = 32;
-  // Bytes a second of all blobs together, shared fairly; 0 for no limit. Small requests
-  // count against the limit but don't wait for it.
+  // The limit in bytes a second for all blobs together, shared fairly; 0 for no limit. Small
+  // requests count against the limit, but never wait.
   std::uint64_t max_rate = 0;
 };
 
 class Multi {
  public:
-  // kIo when libcurl can't be set up. `loop` outlives the Multi.
+  // Fails with kIo when libcurl can't be set up. `loop` outlives the Multi.
   static Result<std::unique_ptr<Multi>> create(event::Loop& loop, MultiOptions options = {});
   ~Multi();
   Multi(const Multi&) = delete;
@@ -37,7 +36,7 @@ class Multi {
   // Changes MultiOptions::max_rate. Transfers under way obey the new limit at once.
   void set_max_rate(std::uint64_t bytes_per_second);
 
-  // For this module's own use.
+  // Only the upstream module may call driver().
   Driver& driver() { return *driver_; }
 
  private:

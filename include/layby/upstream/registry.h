@@ -2,8 +2,8 @@
 //
 // A registry like Docker Hub (OCI distribution-spec 1.1, Docker's token specification),
 // over HTTP/1.1 by libcurl: token challenge, redirects, proxies, TLS. Credentials go only to
-// the registry and to a token server of the registry's site; a token never leaves the
-// registry's own host and port. Outlives the requests that it started. Loop thread only.
+// the registry and to a token server of the registry's site. A token goes only to the registry's
+// own scheme, host and port. A Registry outlives the requests that it started. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_REGISTRY_H_
 #define LAYBY_UPSTREAM_REGISTRY_H_
@@ -26,20 +26,20 @@ namespace layby::upstream {
 
 struct RegistryOptions {
   std::string name;  // "docker.io"
-  http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to its path.
+  http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to the URL's path.
   // For a parent, which is another Layby and serves several registries: the parent's name of
-  // the wanted registry ("ghcr.io"). Sent as ?ns= with every request under /v2/, as
-  // containerd does; never to a token server or to a redirect's target. "" for none.
+  // the wanted registry ("ghcr.io"); "" for none. Every request under /v2/ has the name as ?ns=,
+  // as containerd's requests do. Token servers and redirect targets never get the name.
   std::string ns;
   std::string username;
   std::string password;
-  std::string ca_file;  // PEM, trusted besides the system's CAs; "" for none.
+  std::string ca_file;  // PEM, trusted in addition to the system's CAs; "" for none.
   std::string proxy;    // "" means HTTPS_PROXY, http_proxy and NO_PROXY of the environment.
-  std::chrono::milliseconds connect_timeout{5'000};  // Name, TCP and TLS.
-  std::chrono::milliseconds stall_timeout{30'000};   // Of a blob without a byte, unless paused.
-  // A small request, including its token.
+  std::chrono::milliseconds connect_timeout{5'000};  // For name lookup, TCP and TLS.
+  std::chrono::milliseconds stall_timeout{30'000};   // For a blob's next byte, pauses excluded.
+  // For a whole small request, including the fetch of its token.
   std::chrono::milliseconds request_timeout = cache::kRequestTimeout;
-  std::size_t max_blob_transfers = 32;  // Further ones queue.
+  std::size_t max_blob_transfers = 32;  // Further transfers wait in a queue.
   std::string user_agent = "layby";
 
   bool operator==(const RegistryOptions&) const = default;
