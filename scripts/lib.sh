@@ -58,7 +58,7 @@ as_root() {
 need_root_or_sudo() {
   [[ $EUID -eq 0 ]] && return
   command -v sudo >/dev/null || die "run this as root, or install sudo"
-  exec sudo --preserve-env=CI,LAYBY_IMAGES "$0" "$@"
+  exec sudo --preserve-env=CI,LAYBY_BIN,LAYBY_IMAGES "$0" "$@"
 }
 
 is_installed() {
