@@ -169,7 +169,7 @@ const Keys& config_keys() {
       {"limits.header_bytes", Kind::kBytes, LAYBY_AT(limits.header_bytes), Range{kKiB, kMiB},
        "The largest size of a request line and its headers together."},
       {"limits.request_timeout", Kind::kDuration, LAYBY_AT(limits.request_timeout), kWait,
-       "How long a client may take to send a whole request."},
+       "How long a client may take to send the head of a request."},
       {"limits.idle_timeout", Kind::kDuration, LAYBY_AT(limits.idle_timeout), Range{10, kDay},
        "How long a connection may wait for its next request."},
       {"limits.stall_timeout", Kind::kDuration, LAYBY_AT(limits.stall_timeout), Range{10, kDay},
