@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // spdlog and fmt as an archive, for the static program: Debian has them as shared
-// libraries only, but all of their code is in headers. Includes and instantiates the same as
-// spdlog's src/{spdlog,stdout_sinks,color_sinks,async}.cpp and fmt's src/format.cc.
+// libraries only, but all of their code is in headers. Includes the same headers and instantiates
+// the same templates as spdlog's src/{spdlog,stdout_sinks,color_sinks,async}.cpp and fmt's
+// src/format.cc.
 
 #include <fmt/format-inl.h>
 #include <spdlog/common-inl.h>

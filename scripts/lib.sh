@@ -24,16 +24,16 @@ sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux
   libfmt-dev libfmt9 liblmdb-dev libspdlog-dev libspdlog1.10 libssl-dev zlib1g-dev libcli11-dev
   nlohmann-json3-dev node-llhttp)
 
-# More packages for appliance images.
+# More packages that building appliance images needs.
 # shellcheck disable=SC2034
 image_packages=(cpio cryptsetup-bin dosfstools genimage grub-common kmod mtools openssl
   squashfs-tools zstd)
 
-# More packages for the Debian package.
+# More packages that building the Debian package needs.
 # shellcheck disable=SC2034
 package_packages=(dpkg-dev python3)
 
-# More packages for the container image.
+# More packages that building the container image needs.
 # shellcheck disable=SC2034
 container_packages=(buildah)
 

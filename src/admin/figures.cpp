@@ -34,7 +34,7 @@ Value hit_ratio(const Snapshot& s) {
   return static_cast<double>(spared) / static_cast<double>(all);
 }
 
-// 0 while more was fetched than sent, for example after a prefetch.
+// 0 while more bytes were fetched than sent, for example after a prefetch.
 std::uint64_t bytes_saved(const Snapshot& s) {
   const std::uint64_t sent =
       load(s.counters->blob_bytes_from_cache) + load(s.counters->blob_bytes_from_fills);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints the tables of keys as the configuration in effect, as references in Markdown and as JSON
+// Prints the tables of keys as the configuration in effect, as documents in Markdown and as JSON
 // schemas. The defaults are the values of a new Config and a new PrefetchListConfig.
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using std::chrono::milliseconds;
 
-// How the reference names a kind, and how a JSON schema describes it.
+// The words for a kind in docs/configuration.md, and the JSON schema of the kind.
 struct KindWords {
   const char* text;
   Json schema;
@@ -300,7 +300,7 @@ pull needs the link, and then continues where it was.
 A stopped run keeps what it has fetched, and the next run continues from there.
 )";
 
-// The title of a section in the reference.
+// The title of a section in docs/configuration.md.
 std::string section_title(const std::string& section) {
   if (section.empty()) return "Top level";
   if (!section.ends_with("[]")) return fmt::format("`{}`", section);

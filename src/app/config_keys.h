@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The tables of keys for the configuration and for the prefetch list. Each key is declared once,
-// with its path, its kind, its place, its range and one sentence. The parser, the reference, the
-// JSON schema and `config show` all use these two tables. Invariants: a list of objects is declared
-// before the keys of its objects, and the objects of a list contain no list of objects.
+// with its path, its kind, its place, its range and one sentence. The parser, the documents of the
+// keys, the JSON schema and `config show` all use these two tables. Invariants: a list of objects
+// is declared before the keys of its objects, and the objects of a list contain no list of objects.
 
 #ifndef LAYBY_SRC_APP_CONFIG_KEYS_H_
 #define LAYBY_SRC_APP_CONFIG_KEYS_H_
@@ -89,7 +89,7 @@ struct Key {
 };
 using Keys = std::vector<Key>;
 
-// The keys are in the order of the reference. The keys of a section are adjacent.
+// The keys are in the order of the keys' documents. The keys of a section are adjacent.
 const Keys& config_keys();
 const Keys& prefetch_keys();
 

@@ -22,7 +22,7 @@ std::string_view last_part(std::string_view path) {
   return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
-// At most one edit in three characters is a typing mistake; with more edits the word is another.
+// At most one edit in three characters is a typing mistake; more edits give a different word.
 std::size_t tolerance(std::string_view word) { return std::max<std::size_t>(1, word.size() / 3); }
 
 }  // namespace

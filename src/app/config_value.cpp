@@ -153,7 +153,7 @@ class Setter {
     return duration_text(milliseconds(static_cast<std::int64_t>(value)));
   }
 
-  // A rate is 0 (no limit) or at least kLeastRate. A Range can't express that.
+  // A rate is 0 (no limit) or at least kLeastRate. A Range can't express this rule.
   void set_rate(std::uint64_t& rate) {
     const std::optional<std::uint64_t> bytes = read_bytes(value_, "/s");
     if (!bytes) return expected("a rate such as \"2MB/s\", or a number of bytes a second");

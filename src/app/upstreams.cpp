@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A parent gets no credentials, because a parent has its own. Requests to a parent are not limited
-// by requests_per_minute, because a parent doesn't block frequent clients as a registry does.
+// A parent gets no credentials, because a parent has its own credentials. Requests to a parent are
+// not limited by requests_per_minute, because a parent, unlike a registry, doesn't block frequent
+// clients.
 
 #include "app/upstreams.h"
 

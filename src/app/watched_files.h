@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Watches files: a helper thread reads the files at the first look, and again after a file has
-// changed. Lives on the loop thread. Invariant: a reading is under way exactly while reading_ is
-// true, and at most one.
+// Watches files: a helper thread reads the files at the first look(), and again after a file has
+// changed. Lives on the loop thread. Invariant: reading_ is true exactly while a helper thread
+// reads; at most one reading is under way.
 
 #ifndef LAYBY_SRC_APP_WATCHED_FILES_H_
 #define LAYBY_SRC_APP_WATCHED_FILES_H_
@@ -63,7 +63,8 @@ class WatchedFiles {
     });
   }
 
-  // Reads the files even if they look unchanged; during a reading, at the next look.
+  // Reads the files even if they look unchanged. If a reading is under way and finds the files
+  // unchanged, the next look() reads them.
   void reload() {
     marks_.reset();
     look();

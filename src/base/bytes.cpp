@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Converts sizes and durations to and from text with integers only: a double would lose bytes above
-// 2^53 and would print by locale. Every multiplication is checked or bounded, because the text
-// comes from a configuration.
+// Converts sizes and durations to and from text, in integer arithmetic: a double would lose bytes
+// above 2^53 and would print by locale. Every multiplication is checked or bounded, because the
+// text comes from a configuration.
 
 #include "layby/base/bytes.h"
 

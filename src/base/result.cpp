@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of error codes, and the only conversion of errno to an ErrorCode. Only an errno that
-// changes the daemon's next step has an ErrorCode of its own: after ENOSPC storing stops, and
-// ENOENT is an answer. Every other errno is kIo.
+// changes the daemon's next step has an ErrorCode of its own: ENOSPC ends the storing, and ENOENT
+// is an answer. Every other errno is kIo.
 
 #include "layby/base/result.h"
 
@@ -52,7 +52,7 @@ const char* to_string(ErrorCode code) {
   return "unknown";
 }
 
-// strerror() has a buffer that all threads share; generic_category() has none.
+// strerror() has a buffer that all threads share; generic_category() has no buffer.
 Error errno_error(const std::string& what, int errno_value) {
   return {code_of(errno_value), what + ": " + std::generic_category().message(errno_value)};
 }

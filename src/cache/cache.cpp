@@ -18,7 +18,7 @@
 namespace layby::cache {
 namespace {
 
-// Cuts the page that `page` asks for out of the sorted `tags`.
+// Returns the part of the sorted `tags` that `page` asks for.
 TagPage cut_page(std::vector<std::string> tags, const TagPageRequest& page) {
   auto first = tags.begin();
   if (!page.last.empty()) first = std::upper_bound(tags.begin(), tags.end(), page.last);

@@ -82,7 +82,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     if (paused_) inner_->pause();
   }
 
-  Upstream* registry_;  // Null when it must not be asked any more.
+  Upstream* registry_;  // Null when the registry must not be asked any more.
   const Start start_;
   BlobSink& sink_;
   bool paused_ = false;

@@ -85,7 +85,7 @@ void Fill::enter(FillState state) {
   if (!is_downloading()) demand_.reset();
 }
 
-// Keeping changes forward only, in the order of the enum. kAdmitted follows kAsking only.
+// `keeping_` only moves forward, in the order of the enum. kAdmitted follows only kAsking.
 void Fill::enter(Keeping keeping) {
   assert(keeping_ < keeping);
   assert(keeping != Keeping::kAdmitted || keeping_ == Keeping::kAsking);
@@ -231,7 +231,8 @@ std::uint64_t Fill::slowest_reader() const {
   return std::min(readers_.slowest().value_or(written_bytes_), written_bytes_);
 }
 
-// follow_readers() may end the fill and its readers, so it never runs inside a reader's call.
+// follow_readers() may end the fill and its readers, so follow_readers() never runs inside a
+// reader's call.
 void Fill::on_consumed() {
   if (!is_unkept() || following_) return;
   following_ = context_.timers.after(std::chrono::milliseconds(0), [this] {

@@ -169,8 +169,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   bool kept_to_end_ = false;                  // See keep_to_end().
   std::optional<Background::Demand> demand_;  // Clients wait for the fill's bytes.
   std::optional<Error> unkept_reason_;
-  Waiters<Status> openers_;  // They wait for a reader.
-  Waiters<Status> keepers_;  // They wait until the blob is stored.
+  Waiters<Status> openers_;  // Callers of open() that wait for a reader.
+  Waiters<Status> keepers_;  // Callers of wait_stored().
   FillReaders readers_;
 };
 

@@ -16,11 +16,12 @@
 namespace layby::cache {
 namespace {
 
-// An unchanged tag in use is written to the index again when its entry there is this old.
+// An unchanged tag in use is written to the index again when the tag's entry in the index is this
+// old.
 constexpr std::chrono::hours kIndexedConfirmation{1};
 
-// A verified manifest is trusted for at most this long before it is hashed again. Hashing costs
-// as much as the rest of a hit.
+// A verified manifest is trusted for at most this long before it is hashed again. Hashing takes as
+// much time as all other work of a hit.
 constexpr std::chrono::minutes kSoundFor{10};
 
 // False for a time in the future, which means that the clock was set back.
@@ -196,7 +197,7 @@ std::optional<Error> Manifests::why_not_fetch(const Origin& origin, const std::s
   return origin.upstream->why_not(Ask::kManifest);
 }
 
-// Takes `over` out of the table only if it is there: the key may have newer work.
+// Takes `over` out of the table, unless the key has newer work by now.
 template <typename Work>
 void Manifests::bury(std::map<Key, std::shared_ptr<Work>>& table, const Key& key,
                      const Work& over) {

@@ -128,8 +128,8 @@ class Manifests {
   TagMoves tag_moves_;
   Unknowns<Key> unknowns_;
   Refresher refresher_;
-  // The tags confirmed since the daemon's start. An unchanged tag is written to the index
-  // again only when its entry there is old, to spare the disk.
+  // The tags confirmed since the daemon's start. An unchanged tag is written to the index again
+  // only when the tag's entry in the index is old, to spare the disk.
   std::map<TagKey, StoredTag> confirmed_;
   std::unordered_set<oci::Digest> sound_;  // Manifests verified since sound_since_.
   SteadyTime sound_since_{};

@@ -33,7 +33,7 @@ constexpr seconds kFirstRetry{5};
 
 // Work that was put off is looked at again after this time at the latest.
 constexpr seconds kLongestWait{60};
-// When the known state of the pull limit is older than this, a check asks for it anew.
+// When the known state of the pull limit is older than this, a check asks for the state anew.
 constexpr seconds kOutdated{20};
 // The longest wait before the check that asks for the pull limit anew.
 constexpr std::chrono::minutes kNextLook{5};
@@ -344,8 +344,8 @@ bool PrefetchRun::is_had_or_coming(Job& job) {
   });
 }
 
-// Whether the known state of the pull limit is too old to wait for, because pulls may come back
-// before the wait is over. When checks must wait too, the cause isn't the pull limit.
+// Whether the known state of the pull limit is too old to decide how long to wait: pulls may come
+// back sooner. When checks must wait too, the cause isn't the pull limit.
 bool PrefetchRun::is_outdated(const Upstream& upstream) const {
   if (upstream.patience(Ask::kTagCheck).wait.count() > 0) return false;
   if (upstream.patience(Ask::kManifest).wait > kOutdated) return true;

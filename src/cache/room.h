@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Makes room on the disk for new blobs. Admits fills one after the other, in the order in which
-// they ask, and evicts as much as policy::bytes_to_evict() demands. Every five seconds it looks
-// whether other files on the disk make more evictions necessary. Lives on the loop thread.
+// they ask, and evicts as much as policy::bytes_to_evict() demands. Every five seconds, look()
+// finds out whether other files on the disk make evictions necessary. Lives on the loop thread.
 // Invariants: at most one eviction is under way; nobody waits in kIdle; each request is
 // answered once, unless the request was dropped.
 
@@ -27,7 +27,7 @@ class Room {
     const policy::SpaceRules& rules;
     Store& store;
     Timers& timers;
-    // The bytes that admitted fills still have to write.
+    // How many bytes the admitted fills still have to write.
     std::function<std::uint64_t()> reserved_bytes;
     // Called when the limits are broken, and evicting everything cached would not help.
     std::function<void()> on_overdrawn;
@@ -37,11 +37,11 @@ class Room {
   explicit Room(Context context);
   ~Room();
 
-  // Calls `done`, before make() returns or later, with whether `new_bytes` more may be stored.
+  // Calls `done`, before make() returns or later: true if `new_bytes` more bytes may be stored.
   // After `done(true)`, the context's reserved_bytes() must include the caller's bytes.
   Handle make(std::uint64_t new_bytes, std::function<void(bool)> done);
 
-  // Whether there was no room at the last request or look.
+  // Whether there was no room at the last request, or when look() last ran.
   bool full() const { return full_; }
 
  private:

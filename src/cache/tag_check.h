@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Asks upstream once, for all waiters, which digest a tag has. Sends a HEAD, and a GET only if
-// the manifest isn't stored yet. The check of a cached tag has a shorter deadline, and its answer
-// is the cached manifest when upstream fails without a refusal. Invariants: a check is settled
-// once, and leaves its table before its waiters hear; fetch_ is not set before kFetching; HEAD
-// requests are answered early only when nothing is cached. DESIGN.md has the states.
+// the manifest isn't stored yet. The check of a cached tag has a shorter deadline than the check of
+// an unknown tag. When upstream fails without a refusal, the check of a cached tag answers with the
+// cached manifest. Invariants: a check is settled once, and leaves its table before its waiters
+// hear; fetch_ is not set before kFetching; HEAD requests are answered early only when nothing is
+// cached. DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
 #define LAYBY_CACHE_TAG_CHECK_H_

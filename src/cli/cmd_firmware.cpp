@@ -32,8 +32,8 @@ int failed(const std::string& subject, const Error& error) {
   return kFailed;
 }
 
-// Opens a firmware file that is whole, signed and meant for this machine. For another file, prints
-// the reason to stderr and returns nullopt.
+// Opens a firmware file that is whole, signed and meant for this machine. If the file is damaged,
+// unsigned, or meant for another machine, prints the reason to stderr and returns nullopt.
 std::optional<update::Firmware> open(const FirmwareOptions& options) {
   auto firmware = update::Firmware::open(options.source, options.key);
   if (!firmware) {

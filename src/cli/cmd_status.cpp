@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby status`: asks the daemon over its Unix socket how it is doing, and shows the answer.
+// `layby status`: asks the daemon for its figures, over its Unix socket, and shows them as a page.
 
 #include <CLI/CLI.hpp>
 #include <iostream>

@@ -72,7 +72,7 @@ Error refusal_of(const Question& question, long status, const std::string& body)
 
 void prepare(const Question& question, CURL* curl, std::string& body) {
   const std::string url =
-      "http://layby" + question.path;  // HTTP needs a host name; its value is of no effect.
+      "http://layby" + question.path;  // HTTP needs a host name; any name has the same effect.
   curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, question.socket.c_str());
   curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROXY, "");  // Ignores http_proxy.

@@ -26,7 +26,7 @@ struct PrefetchImage {
     kStopped,  // Not finished when the run was stopped.
   };
 
-  std::string name;  // Like every text of a look but `json`, passed through printable().
+  std::string name;
   State state = State::kWaiting;
   std::string doing;  // "fetching": words for a person.
   std::uint64_t bytes_total = 0;
@@ -34,6 +34,7 @@ struct PrefetchImage {
   std::string error;
 };
 
+// All texts of a PrefetchLook except `json` have passed through printable().
 struct PrefetchLook {
   std::string list;  // The list's file.
   std::vector<app::ConfigFault> faults;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate is the mean since the first look. The daemon counts a blob only after the blob's check,
-// so a rate over a few seconds would jump. Invariants: first_ is the first look that take()
-// accepted, and last_ is the latest; the counts in last_ are at least those in first_.
+// The rate is the mean since first_. The daemon counts a blob only after the blob's check, so a
+// rate over a few seconds would jump. Invariants: first_ is the first Check that take() accepted,
+// last_ is the latest; no count in last_ is below the same count in first_.
 
 #include "cli/verify_progress.h"
 

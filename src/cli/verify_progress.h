@@ -17,7 +17,7 @@
 
 namespace layby::cli {
 
-// One look at the check, from /stats.
+// The state of the check at one moment, from /stats.
 struct Check {
   bool running = false;  // True only for a check on demand, not for the slow scrub.
   std::uint64_t checked_blobs = 0;
@@ -38,17 +38,17 @@ class VerifyProgress {
 
   explicit VerifyProgress(const Screen& screen) : screen_(screen) {}
 
-  // Takes a look at the check. `elapsed` is the time since the start of the check and never falls.
+  // Takes the newest Check. `elapsed` is the time since the start of the check and never falls.
   State take(const Check& check, std::chrono::milliseconds elapsed);
 
-  // The text to print after a look. A terminal gets the rewritten line after each look; a file gets
-  // a line every ten seconds.
+  // The text to print after take(). A terminal gets the rewritten line after each take(); a file
+  // gets a line every ten seconds.
   std::string line();
 
   // The text that clears the line on a terminal, to be written before other output.
   std::string clear() const;
 
-  // The outcome of the check. The last look found the check ended.
+  // The outcome of the check. Called only after take() has returned kDone.
   std::string verdict() const;
   bool all_good() const { return last_->bad_blobs == 0; }
   const std::string& json() const { return last_->json; }

@@ -18,7 +18,7 @@ namespace layby::http {
 namespace {
 
 // Parses a position with any number of digits. A position from 2^64 on gives the largest number,
-// since both are beyond every body.
+// since both positions are beyond every body.
 std::uint64_t parse_saturated(std::string_view digits) {
   return parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
 }

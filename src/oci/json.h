@@ -23,7 +23,8 @@ std::optional<nlohmann::json> parse_json(std::string_view text);
 // missing or null. Null counts as missing, since clients written in Go read null in this way.
 const nlohmann::json* member(const nlohmann::json& object, const char* key);
 
-// These return the string, or the whole number from 0, in `value`; nullopt for another type.
+// as_string() returns the string in `value`, and as_unsigned() the whole number from 0; nullopt for
+// any other type.
 std::optional<std::string> as_string(const nlohmann::json& value);
 std::optional<std::uint64_t> as_unsigned(const nlohmann::json& value);
 

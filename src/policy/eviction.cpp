@@ -17,8 +17,9 @@ constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
 // The worth of one use of a large blob.
 constexpr std::uint64_t kUnit = 1024;
 
-// The cost of an upstream request beyond the bytes of its answer, given in bytes. The cost is a
-// round trip, and a pull for a manifest. Because of this cost, small objects rank high.
+// An upstream request costs more than the bytes of its answer. This is the additional cost,
+// expressed in bytes. It stands for the round trips and, for a manifest, for one pull. Because of
+// this cost, small objects rank high.
 constexpr std::uint64_t kRequestBytes = 1 << 20;
 
 // Uses beyond this number don't count, so that a formerly popular object can still age.

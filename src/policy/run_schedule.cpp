@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// wait() looks at the beginning of a window, and may_run() at the end.
+// wait() includes the time until a window begins; may_run() is false outside of the window.
 
 #include "layby/policy/run_schedule.h"
 

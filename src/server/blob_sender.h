@@ -24,7 +24,7 @@ class BlobSender {
     const HttpServer::Context& server;
     ClientSocket& socket;
     const std::string& client_address;  // For the log.
-    int& long_blobs;                    // Whole blobs being sent now that take more than one turn.
+    int& long_blobs;  // The number of whole blobs under way that need more than one turn.
   };
 
   // `body` outlives the sender. `on_warm` is called when send() can go on after a wait for the

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One client's connection: it reads a request head, lets the handler answer it, sends the
-// answer, and starts again. DESIGN.md has the diagram of the states. A closed connection tells
-// its owner, who destroys the connection later; a connection never destroys itself. Only the
+// One client's connection: it reads a request head, lets the handler answer the request, sends the
+// answer, and starts again. DESIGN.md has the diagram of the states. A closed connection tells its
+// owner, who destroys the connection later; a connection never destroys itself. Only the
 // connection's watch calls on_io(). Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CONNECTION_H_
@@ -46,7 +46,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     Gate* gate;  // Null lets every request pass.
     HeadWriter& head_writer;
     SpareTransaction& spare;
-    int& long_blobs;  // Whole blobs being sent now that take more than one turn.
+    int& long_blobs;  // The number of whole blobs under way that need more than one turn.
     bool draining = false;
   };
 

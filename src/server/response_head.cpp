@@ -57,8 +57,8 @@ std::string_view first_line(std::string_view value) {
   return value.substr(0, std::min(value.find('\r'), value.find('\n')));
 }
 
-// More bytes than the status line without its reason, Content-Length or Transfer-Encoding, and
-// Connection take together.
+// An upper bound for three lines together: the status line without its reason, Content-Length or
+// Transfer-Encoding, and Connection.
 constexpr std::size_t kOwnLinesBytes = 128;
 
 // Copies pieces one after another into a buffer that has room for all of them.

@@ -136,7 +136,8 @@ Status BlobFiles::quarantine(const oci::Digest& digest, std::uint64_t inode) con
   if (!info || info->st_ino != inode) return {};
   const std::string folder = data_dir_ + "/quarantine";
   if (Status made = make_directories(folder); !made) return made;
-  std::vector<std::tuple<time_t, long, std::string>> kept;  // Sorted by age.
+  // With the time of the move to quarantine; sorted oldest first below.
+  std::vector<std::tuple<time_t, long, std::string>> kept;
   each_file(folder, [&](const std::string& name) {
     const std::string path = folder + "/" + name;
     const auto old = look_at(path);
@@ -167,8 +168,8 @@ Status BlobFiles::sync_published_name(const oci::Digest& digest) {
   return sync_directory(shelf_path(digest));
 }
 
-// The name of a shelf is synced once a run, even if an earlier run made the folder, and again
-// whenever the folder is made anew.
+// Each process syncs the name of a shelf once, even if an earlier process made the folder, and
+// again whenever the folder is made anew.
 Status BlobFiles::make_shelf(const oci::Digest& digest) {
   const std::string path = shelf_path(digest);
   const bool made = ::mkdir(path.c_str(), 0750) == 0;

@@ -27,7 +27,7 @@
 
 namespace layby::store {
 
-// The system calls of publishing. Tests replace these calls with failing ones.
+// The system calls of publishing. Tests replace these calls with failing calls.
 struct DiskCalls {
   int (*sync_data)(int fd);
   int (*sync_directory)(int fd);
@@ -73,8 +73,9 @@ class BlobFiles {
   // Gives the partial file its published name as a second name. The name is durable when Ok is
   // returned.
   Status publish(const oci::Digest& digest);
-  // Moves a published file to quarantine/, and deletes the oldest files there beyond 16. Does
-  // nothing when the published file has another inode or is missing.
+  // Moves a published file to quarantine/, after deleting the oldest files in quarantine/, so that
+  // 16 files remain at most. Does nothing when the published file has an inode other than `inode`,
+  // or is missing.
   Status quarantine(const oci::Digest& digest, std::uint64_t inode) const;
   // Makes the name of a published file durable.
   Status sync_published_name(const oci::Digest& digest);

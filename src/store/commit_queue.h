@@ -2,9 +2,9 @@
 //
 // The queue of writes to the index. The queue commits in order and in batches: all writes that were
 // queued during one commit share the next commit and its single sync. A failing write doesn't fail
-// the other writes of its batch. Between two commits, the queue opens an index that reports damage
-// again. A shared_ptr owns the queue, since work in its lane outlives the store. Invariant: exactly
-// one run() is in the lane while waiting_ is not empty.
+// the other writes of its batch. Between two commits, the queue reopens an index that has reported
+// damage. A shared_ptr owns the queue, since work in its lane outlives the store. Invariant:
+// exactly one run() is in the lane while waiting_ is not empty.
 
 #ifndef LAYBY_STORE_COMMIT_QUEUE_H_
 #define LAYBY_STORE_COMMIT_QUEUE_H_

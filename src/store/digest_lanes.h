@@ -21,8 +21,8 @@ namespace layby::store {
 struct DigestLane {
   explicit DigestLane(event::Lane made) : lane(std::move(made)) {}
   event::Lane lane;
-  // The numbers of writers that have the partial file open, and the published file. A file with
-  // users must stay in its place, even if no bytes are coming.
+  // How many writers have the partial file open, and how many have the published file open. A file
+  // with users must stay in its place, even if no bytes are coming.
   std::atomic<int> partial_users = 0;
   std::atomic<int> published_users = 0;
   Grants grants;

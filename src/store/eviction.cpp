@@ -52,9 +52,9 @@ Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes
   return txn.trash_blob(content.digest);
 }
 
-// Chooses the lowest ranks that may be evicted, until they meet the order. Recently used content is
-// chosen only if `used_too` is set. Sets `all` if the order isn't met after every rank was looked
-// at.
+// Chooses the lowest ranks that may be evicted, until their content has `order.bytes`. Recently
+// used content is chosen only if `used_too` is set. Sets `all` if every rank was read and the
+// chosen content has fewer bytes.
 Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& order,
                                       const std::set<Content>& pinned, bool used_too, bool& all) {
   std::vector<Candidate> chosen;

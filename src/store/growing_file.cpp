@@ -14,7 +14,7 @@
 namespace layby::store {
 namespace {
 
-// A multiple of the page size. Few large holes cost less than many small ones.
+// A multiple of the page size. Few large holes cost less than many small holes.
 constexpr std::uint64_t kHoleBytes = 256 * 1024;
 
 }  // namespace

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A blob that is being written, as its readers see the blob. The kept bytes are in a file on the
-// disk. Bytes from the first unkept byte on are in memory, which is freed after the readers have
-// passed it. Every byte is in one place: the disk or the tail. Helper threads make the objects and
+// disk. The later bytes are in memory, in the tail. Memory is freed after all readers have passed
+// its bytes. Every byte is in one place: the disk or the tail. Helper threads make the objects and
 // call MemoryTail::write(); the loop thread makes the other calls.
 
 #ifndef LAYBY_STORE_GROWING_FILE_H_

@@ -69,7 +69,7 @@ Status Index::open_or_set_aside() {
   return make_anew(opened.error());
 }
 
-// On a full disk the damaged index is deleted to make room for the new one.
+// On a full disk the damaged index is deleted to make room for the new index.
 Status Index::make_anew(const Error& reason) {
   if (Status moved = set_aside(reason); !moved) return moved;
   Status opened = open_now();

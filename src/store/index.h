@@ -117,7 +117,9 @@ class ReadTxn : public Txn {
   ReadTxn(Index& index, Open open, TxnPtr own)
       : Txn(index, std::move(open), own.get()), own_(std::move(own)) {}
 
-  TxnPtr own_;  // Null when the index owns the transaction, to use it again.
+  // Null when the transaction belongs to the index, which keeps the transaction for the next
+  // lookup.
+  TxnPtr own_;
 };
 
 // Destroying an uncommitted WriteTxn aborts it. After an error of a put or an erasure, the caller
@@ -196,9 +198,9 @@ class Index {
  public:
   static constexpr unsigned kMaxReaders = 126;  // LMDB's own default.
 
-  // Opens or makes the index in `directory`, which exists. Converts an index of an older
-  // version to the present one. Sets a damaged index aside as damaged.mdb. At most `max_readers`
-  // read transactions are open at a time. Blocks.
+  // Opens or makes the index in `directory`, which exists. Converts an index of an older version to
+  // the present version. Sets a damaged index aside as damaged.mdb. At most `max_readers` read
+  // transactions are open at a time. Blocks.
   static Result<std::unique_ptr<Index>> open(const std::string& directory, std::uint64_t map_bytes,
                                              unsigned max_readers = kMaxReaders);
   ~Index();
@@ -210,8 +212,8 @@ class Index {
   // From any thread.
   Counts counts() const;
 
-  // Whether blob files must still be read for an index that was made anew, in this run or an
-  // earlier one.
+  // Whether blob files must still be read for an index that was made anew, by this process or by
+  // an earlier process.
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 

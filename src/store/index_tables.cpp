@@ -327,7 +327,7 @@ void WriteTxn::advance_clock(std::uint64_t rank) {
   totals_.clock = policy::clock_after(totals_.clock, rank);
 }
 
-// Content that is put again keeps its usage. A new usage record replaces a damaged one. The old
+// Content that is put again keeps its usage. A new usage record replaces a damaged record. The old
 // rank then has no usage record, so eviction erases this rank and evicts nothing.
 Status WriteTxn::store_usage(const Content& content, std::uint64_t size_bytes, WallTime now) {
   Result<std::optional<UsageRecord>> before = find_usage(content);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The checks and conversions of an index before its first use. An index of an older version is
-// converted to the present version. After a crash the whole index is read before that: LMDB has no
-// checksums, so a damaged page causes an error or a crash only when the page is read. A handler of
-// fatal signals leaves the file `suspect` (suspicion_path in layby/store/disk_store.h). The file is
-// renamed to `checking` while the index is read, and a start that finds `checking` knows that the
-// reading crashed too.
+// converted to the present version. After a crash, the whole index is read before it is converted:
+// LMDB has no checksums, so a damaged page causes an error or a crash only when the page is read. A
+// handler of fatal signals leaves the file `suspect` (suspicion_path in layby/store/disk_store.h).
+// The file is renamed to `checking` while the index is read, and a start that finds `checking`
+// knows that the reading crashed too.
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A Removal removes content from the disk: the lowest ranks until enough is freed, one image, or
-// the trash of an earlier run. One commit erases the records of a step and notes the blobs as
+// the trash of an earlier process. One commit erases the records of a step and notes the blobs as
 // trash. Then the blobs' files are deleted; the notes are erased after the deletions are durable. A
 // Removal lives on the loop thread. Invariants: the commit of a step never overlaps with the
 // deletion of files, and `done` is called once, last.
@@ -49,8 +49,8 @@ class Removal {
   struct Image {
     cache::TagKey key;
   };
-  // Removes the files of blobs that an earlier run evicted. These blobs aren't counted as evicted
-  // again.
+  // Removes the files of blobs that an earlier process evicted. These blobs aren't counted as
+  // evicted again.
   struct Leftovers {
     std::vector<oci::Digest> blobs;
   };

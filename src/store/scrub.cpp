@@ -67,7 +67,7 @@ Scrub::Scrub(const ScrubOptions& options, Context context)
       traffic_seen_at_(context_.clock.steady_now()),
       paced_until_(context_.clock.steady_now()) {}
 
-// Saves the position, so that the next run resumes here.
+// Saves the position, so that the next process resumes here.
 Scrub::~Scrub() {
   if (state_ == State::kPass && unsaved_blobs_ > 0) save();
 }
@@ -324,7 +324,7 @@ void Scrub::save() {
       [note](WriteTxn& txn) { return txn.put_note(Index::kScrubNote, note); }, nullptr);
 }
 
-// Returns the wait before the next piece that keeps the pass at its rate.
+// Returns how long the pass must wait before the next piece, to keep to its rate.
 std::chrono::milliseconds Scrub::pace(std::uint64_t read_bytes) {
   if (on_demand_ || state_ == State::kFiles) return std::chrono::milliseconds(0);
   const auto now = context_.clock.steady_now();

@@ -65,7 +65,7 @@ class Scrub {
  private:
   enum class State {
     kWaiting,    // No walk is under way. The timer begins the next pass.
-    kStarting,   // The note of an earlier run is read from the index.
+    kStarting,   // The note of an earlier process is read from the index.
     kFiles,      // The scrub walks all shelves, for a new index.
     kFilesDone,  // The commit that ends the walk of the files is under way.
     kPass,       // The scrub walks all blobs of the index.

@@ -17,8 +17,8 @@ namespace layby::store {
 // Returns the noted blobs; none if the index can't be read. Called on the loop thread.
 std::vector<oci::Digest> read_trash(Core& core);
 
-// Makes the deletions of the files durable, then erases the notes and the grants of `digests`. Puts
-// the grants that a digest's lane still has again. Called on the loop thread.
+// Makes the deletions of the files durable, then erases the notes and the grants of `digests`.
+// Writes again the grants that a digest's lane still has. Called on the loop thread.
 void forget_trash(const std::shared_ptr<Core>& core, event::Workers& workers, DigestLanes& lanes,
                   std::vector<oci::Digest> digests);
 

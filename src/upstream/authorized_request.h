@@ -40,9 +40,10 @@ struct RequestSpec {
   std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Counts sent requests.
   bool states_quota = false;                                // The answer states the pull limit.
   bool gzip = false;
-  std::uint64_t max_body_bytes = 0;            // 0 for no limit.
-  std::chrono::milliseconds deadline{0};       // For the whole request; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // As ExchangeSpec's; 0 for none.
+  std::uint64_t max_body_bytes = 0;       // 0 for no limit.
+  std::chrono::milliseconds deadline{0};  // For the whole request; 0 for none.
+  // The longest time without a byte of the answer, pauses excluded; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};
   bool rate_limited = false;
   bool small_window = false;
 };

@@ -142,8 +142,8 @@ void Driver::unpause_all() {
       const InsideCurl inside(*this);
       code = curl_easy_pause(wire->easy.get(), CURLPAUSE_CONT);
     }
-    // curl_easy_pause offers the paused bytes again. Only its result reports an error with these
-    // bytes: such an error doesn't end the transfer by itself.
+    // curl_easy_pause offers the paused bytes again. Only the result of curl_easy_pause reports an
+    // error with these bytes: such an error doesn't end the transfer by itself.
     if (code != CURLE_OK && wire->owner != nullptr) wire->owner->on_finished(code);
     settle();
   }

@@ -266,8 +266,8 @@ bool Exchange::allows_redirect() {
 Verdict Exchange::on_received(std::string_view bytes) {
   if (error_) return Verdict::kStop;
   if (!head_done_) {
-    // curl takes a Location of odd white space, such as a vertical tab, for empty; is_redirect()
-    // doesn't.
+    // A Location of odd white space, such as a vertical tab, is empty for curl, but not for
+    // is_redirect().
     fail(failure(subject(), ErrorCode::kCorrupt, "redirected to nowhere"));
     return Verdict::kStop;
   }
@@ -311,7 +311,8 @@ bool Exchange::within_rate(std::size_t bytes) {
 
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
-  // An answer without a body may be a redirect to nowhere, as in on_received().
+  // curl reports success for a redirect to nowhere without a body. on_received() catches a redirect
+  // to nowhere that has a body.
   if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
   if (code != CURLE_OK) return end(error_of(code));
   end({});

@@ -47,8 +47,9 @@ struct ExchangeSpec {
   bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
   std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // Without a byte, pauses excluded; 0 for none.
-  bool rate_limited = false;                   // The body waits for turns on the limited link.
+  // The longest time without a byte of the answer, pauses excluded; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};
+  bool rate_limited = false;  // The body waits for turns on the limited link.
   bool small_window = false;  // A small receive buffer, so a pause soon stops the sender.
 };
 

@@ -39,7 +39,7 @@ class FreshnessTest : public CacheTest {
     get(asker, tag_);
     EXPECT_EQ(asker.error(), code);
   }
-  // Pulls the tag, expects a request upstream, and drops it.
+  // Pulls the tag, expects a request upstream, and drops the request.
   void expect_question() {
     Asker<ManifestAnswer> asker;
     const std::size_t before = upstream_->requests().size();

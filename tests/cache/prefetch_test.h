@@ -109,7 +109,7 @@ class PrefetchTest : public CacheTest {
         ADD_FAILURE() << "unexpected kind of request";
     }
   }
-  // Answers all requests, or those of one kind, until none is left. Paused blobs stay
+  // Answers all requests, or all requests of one kind, until none is left. Paused blobs stay
   // unanswered.
   void serve(std::optional<UpstreamKind> only = std::nullopt) {
     timers_.run();

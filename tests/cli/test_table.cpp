@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a table fits its screen.
+// How a table fits on its screen.
 
 #include "cli/table.h"
 

@@ -141,7 +141,7 @@ def blob_path(image: Parts) -> str:
 
 # -- what is measured, and how
 
-# Number of requests, or of blobs; divisor for the cost of one of them; slack of a comparison,
+# Number of requests or blobs; divisor for the cost of one request or blob; slack of a comparison,
 # as a part of the ceiling and as a number of system calls.
 SMALL = (100, 1, 0.0, 0.05)
 CLOSING = (100, 1, 0.0, 4.5)  # slack: a request comes with its connection, or later

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which upstream a request is for: the ways in which a client names it, their order, and
-// the refusals.
+// Which upstream a request is for: the ways in which a client names the upstream, the order of
+// these ways, and the refusals.
 
 #include "server/origin_choice.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // HTTPS: answers arrive unchanged, sessions are resumed, a new identity serves only new
-// connections, and a client without TLS is told to use it.
+// connections, and a client without TLS is told to use TLS.
 
 #include <fcntl.h>
 #include <openssl/ssl.h>

@@ -2,7 +2,7 @@
 //
 // The content of the simulated registry: 30 tags of ten programs, and 80 other images. Each
 // program has two tags on the Debian base and one on the Alpine base. Blobs are random bytes,
-// a thousandth as long as real ones. The same seed makes the same images, before and after a
+// a thousandth as long as real blobs. The same seed makes the same images, before and after a
 // rebuild of the base.
 
 #ifndef LAYBY_TESTS_SITE_DAY_IMAGES_H_

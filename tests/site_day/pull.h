@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A machine of the site and its `docker pull`. The pull asks for the tag's digest (HEAD), and
-// gets the index and its platform's manifest unless the machine has them. Then it gets the
-// blobs that the machine doesn't have, three at a time.
+// gets the index and the manifest of the site's platform, unless the machine has them. Then the
+// pull gets the blobs that the machine doesn't have, three at a time.
 
 #ifndef LAYBY_TESTS_SITE_DAY_PULL_H_
 #define LAYBY_TESTS_SITE_DAY_PULL_H_

@@ -159,7 +159,7 @@ class IndexTest : public ::testing::Test {
     std::set<std::string> keys;
     for (int i = 0; i < 1'500; ++i) keys.insert(digest_key(oci::Digest::of(std::to_string(i))));
     const std::string entry = (which == Leaf::kFirst ? *keys.begin() : *keys.rbegin()) + record;
-    // A page that was split may have left an unused copy.
+    // A page split may have left a second copy of the entry in an unused page.
     int zeroed = 0;
     for (auto at = bytes.find(entry); at != std::string::npos; at = bytes.find(entry, at + 1)) {
       file.seekp(static_cast<std::streamoff>(at / 4096 * 4096));

@@ -27,7 +27,7 @@ class PublishingTest : public DiskTest {
     warm_ = add_blob(some_bytes(5'000, 7));
   }
   void expect_nothing_lost() { EXPECT_TRUE(stored(warm_) == some_bytes(5'000, 7)); }
-  // On a disk that works again, another try stores the blob.
+  // On a disk that works again, a second try stores the blob.
   void expect_stored_by_another_try() {
     EXPECT_FALSE(has(digest_));
     const WriterLog log = fill(bytes_);

@@ -18,7 +18,7 @@
 namespace layby::testing {
 
 // Writes the certificate and the key as PEM. `name` becomes the common name. The certificate
-// expires in `days` days; a negative number makes an expired one.
+// expires in `days` days; a negative number makes an expired certificate.
 inline void write_certificate(const std::string& certificate_file, const std::string& key_file,
                               const std::string& name, int days = 365) {
   constexpr long kDay = 24L * 3600;

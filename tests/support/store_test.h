@@ -63,7 +63,7 @@ class WriterLog final : public cache::BlobWriterEvents {
   std::optional<Error> unkept;
   std::optional<Error> error;
   bool whole = false;
-  std::vector<std::string> calls;  // A run of on_written counts once.
+  std::vector<std::string> calls;  // Several on_written in a row count once.
   std::unique_ptr<cache::BlobWriter>* destroy_at_end = nullptr;
 
  private:

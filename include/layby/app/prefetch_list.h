@@ -50,7 +50,7 @@ PrefetchListOutcome load_prefetch_list(const std::string& path);
 // upstream is unknown or doesn't allow the repository.
 std::vector<ConfigFault> unserved(const PrefetchListConfig& list, const Config& config);
 
-// The reference of the list's keys, in Markdown, and its JSON schema.
+// The description of the list's keys in Markdown, and the list's JSON schema.
 std::string prefetch_list_reference();
 std::string prefetch_list_schema();
 

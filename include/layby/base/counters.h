@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Declares every counter of the daemon once: /stats, /metrics and the reference in docs/ come from
-// this list. Any thread may write store_bytes_written, store_errors and index_recoveries; only the
-// loop thread writes the others. Relaxed atomics are enough, since no counter orders other memory
-// accesses.
+// Declares every counter of the daemon once: /stats, /metrics and docs/stats.md come from this
+// list. Any thread may write store_bytes_written, store_errors and index_recoveries; only the loop
+// thread writes the other counters. Relaxed atomics are enough, since no counter orders other
+// memory accesses.
 
 #ifndef LAYBY_BASE_COUNTERS_H_
 #define LAYBY_BASE_COUNTERS_H_

@@ -32,14 +32,14 @@ std::optional<IpAddress> ip_address_of(const sockaddr& address);
 std::string to_string(const IpAddress& address);
 
 struct IpNetwork {
-  IpAddress address;    // Its bits after the prefix are zero.
+  IpAddress address;    // The bits after the prefix are zero.
   int prefix_bits = 0;  // 0 to 128, also for IPv4: 10.0.0.0/8 has 96 + 8.
 
   bool contains(const IpAddress& other) const;
   auto operator<=>(const IpNetwork&) const = default;
 };
 
-// "10.0.0.0/8", "fd00::/8", or an address for a network of one (RFC 4632, section 3.1).
+// "10.0.0.0/8", "fd00::/8", or an address for a network of one address (RFC 4632, section 3.1).
 // nullopt for any other text, and for a network with bits after its prefix.
 std::optional<IpNetwork> parse_ip_network(std::string_view text);
 std::string to_string(const IpNetwork& network);

@@ -2,8 +2,8 @@
 //
 // Three tools for callbacks to objects that may be gone. Lifetime tells a late callback whether its
 // object still exists. Droppable lets the receiver of an answer leave before the answer comes.
-// Graveyard destroys an object after the callback in which the object's work ended. Each is used on
-// one thread.
+// Graveyard destroys an object after the callback in which the object's work ended. Each tool is
+// used on one thread.
 
 #ifndef LAYBY_BASE_LIFETIME_H_
 #define LAYBY_BASE_LIFETIME_H_

@@ -59,7 +59,7 @@ struct ManifestAnswer {
   // Null only for a HEAD that was answered from upstream's own HEAD.
   std::shared_ptr<const std::string> bytes;
   ManifestSource source = ManifestSource::kHit;
-  // For a tag: the time since upstream last confirmed it.
+  // For a tag: the time since upstream last confirmed the tag.
   std::optional<std::chrono::seconds> age;
 };
 

@@ -28,8 +28,8 @@ namespace layby::cache {
 struct GuardRules {
   int requests_per_minute = 300;  // 0 for no limit. Pings don't count.
   policy::QuotaReserve reserve;   // The part of the pull limit for people.
-  // After a request with this deadline or a longer one times out, the upstream counts as down.
-  // After a shorter deadline the upstream is only doubtful.
+  // A time-out of a request with at least this deadline means that the upstream is down. A time-out
+  // of a request with a shorter deadline means only that the upstream is doubtful.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
 
@@ -78,11 +78,11 @@ class Guard final : public Relay {
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
-  // Tells listeners when upstream stated another pull limit or number of remaining pulls.
+  // Tells listeners the pull limit and the remaining pulls, if a number differs from told_quota_.
   void tell_quota();
   void probe_when_due();
   void probe();
-  // Tells listeners of a changed link, and plans the next ping. The breaker was in `before`.
+  // Tells listeners of a changed link, and plans the next probe. The breaker was in `before`.
   void after_change(policy::Breaker::State before);
   Error no_turn(std::chrono::milliseconds wait) const;
 
@@ -101,7 +101,7 @@ class Guard final : public Relay {
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};
   Handle probe_timer_;
-  Handle probe_;  // The guard's own ping under way.
+  Handle probe_;  // The probe under way.
 };
 
 }  // namespace layby::cache

@@ -66,8 +66,8 @@ struct PrefetchTag {
   std::uint64_t image_bytes = 0;  // Of all the image's blobs, cached blobs included.
   // The image's missing manifests; each costs a pull. An estimate until the index is stored.
   std::uint64_t pulls = 0;
-  // The size of the cached old image: an estimate of the new image's size, while that isn't
-  // known.
+  // The size of the cached old image: an estimate of the new image's size, while the new size
+  // isn't known.
   std::uint64_t before_bytes = 0;
   std::string error;
 };
@@ -100,8 +100,8 @@ class Prefetcher {
   explicit Prefetcher(const Context& context);
   ~Prefetcher();
 
-  // Replaces the list. Stops a run and plans under way. The stopped plans are answered after
-  // the list was replaced.
+  // Replaces the list. Stops the run and the plans that are under way. The stopped plans are
+  // answered after the list has been replaced.
   void set_list(PrefetchList list);
 
   // Begins a run, unless a run is under way. Returns the run's number, counted from 1.

@@ -28,7 +28,8 @@ struct Question {
   Ask ask = Ask::kList;
   std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
   // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
-  // question without a deadline ignores it. The answer has the type that the question asks for.
+  // question without a deadline ignores `deadline`. The answer has the type that the question asks
+  // for.
   std::function<Handle(Upstream& upstream, std::chrono::milliseconds deadline,
                        Upstream::Done<Answer> done)>
       put;
@@ -48,7 +49,7 @@ class Relay : public Upstream {
                        const std::string& artifact_type, Done<std::string> done) final;
 
  protected:
-  // Passes `question` on, and calls `done` with an answer of the type that it asks for.
+  // Passes `question` on, and calls `done` with an answer of the type that the question asks for.
   virtual Handle relay(Question question, Done<Answer> done) = 0;
 };
 

@@ -114,7 +114,8 @@ class BlobWriter : public Operation {
   virtual std::uint64_t queued_bytes() const = 0;
   // Stops writing to the disk: later bytes pass through memory, after on_unkept().
   virtual void stop_keeping() = 0;
-  // The caller no longer needs the bytes below `offset`. An unkept blob frees their memory.
+  // The caller no longer needs the bytes below `offset`. An unkept blob frees the memory of these
+  // bytes.
   virtual void release(std::uint64_t offset) = 0;
   // The caller has appended all bytes. Checks the digest, syncs the file and publishes the blob.
   virtual void finish() = 0;

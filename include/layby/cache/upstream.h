@@ -58,7 +58,7 @@ class BlobSink {
   // `status` is ok when the body had the length that upstream stated.
   virtual void on_blob_end(Status status) = 0;
   // Whether no client waits for the blob. While such a transfer is paused, few bytes should be
-  // on their way, and another blob may use its slot.
+  // on their way, and another blob may use the slot of the paused transfer.
   virtual bool in_background() const { return false; }
 };
 
@@ -134,7 +134,8 @@ class Upstream {
   // Whether upstream answers within `deadline`. Any HTTP status below 500 is an answer.
   virtual Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) = 0;
 
-  // The pull limit that the last answer about a manifest stated; nullopt when none stated it.
+  // The pull limit in the last answer about a manifest; nullopt if that answer stated no limit, or
+  // if no such answer has come.
   virtual std::optional<policy::QuotaState> quota() const = 0;
   // Why a new request of this kind should not begin now; nullopt when it may begin. Answers at
   // once, without asking upstream. Requests under way go on.

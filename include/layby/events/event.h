@@ -45,7 +45,8 @@ struct ManifestFailed {
   const Error& error;
 };
 
-// A cached tag is served, because upstream's check of the tag failed.
+// A cached tag is served, because upstream has not confirmed the tag, or has not sent the tag's
+// new manifest.
 struct ServedStale {
   Subject image;
   const Error& error;
@@ -139,7 +140,8 @@ struct Throttled {
   std::chrono::milliseconds wait{0};
 };
 
-// Upstream stated another pull limit, or another number of remaining pulls.
+// Upstream stated a pull limit or a number of remaining pulls that differs from the last
+// QuotaChanged.
 struct QuotaChanged {
   std::string_view upstream;
   std::uint64_t limit = 0;

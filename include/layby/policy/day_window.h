@@ -16,7 +16,8 @@ namespace layby::policy {
 
 class DayWindow {
  public:
-  // The message of a kInvalid error ends a sentence that begins with the name of `text`.
+  // A kInvalid error's message is the end of a sentence. The caller writes the name of `text`
+  // before it.
   static Result<DayWindow> parse(std::string_view text);
 
   // `time_of_day` counts from midnight and is below 24 hours.

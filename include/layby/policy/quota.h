@@ -49,7 +49,7 @@ struct PullTurn {
   enum class Why {
     kFree,      // Many pulls are left, or there is no limit.
     kPaced,     // Few pulls are left above the reserve: pull no faster than spent pulls come back.
-    kReserved,  // Only the reserve for people is left: look again after `wait`.
+    kReserved,  // Only the reserve for people is left: ask again after `wait`.
   };
   Why why = Why::kFree;
   std::chrono::milliseconds wait{0};
@@ -60,9 +60,9 @@ struct PullTurn {
 PullTurn background_pull(const QuotaReserve& reserve, const std::optional<QuotaState>& quota,
                          std::uint64_t under_way, std::chrono::milliseconds since_last);
 
-// How long `pulls` more would take without touching the reserve; 0 when the remaining pulls
-// suffice. Assumes that spent pulls come back evenly over the window. A registry that gives
-// them back sooner makes the real time shorter.
+// The time until `pulls` more pulls have been made, if the reserve stays untouched; 0 when the
+// remaining pulls suffice. Assumes that spent pulls come back evenly over the window. A registry
+// that gives pulls back sooner makes the real time shorter.
 std::chrono::seconds time_for_pulls(const QuotaReserve& reserve, const QuotaState& quota,
                                     std::uint64_t pulls);
 

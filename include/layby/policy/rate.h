@@ -2,8 +2,8 @@
 //
 // A token bucket for bytes limits a rate and saves up a little for bursts. A piece may be sent
 // whenever wait() is 0, even if the piece overdraws the bucket. The next piece then waits until
-// the debt is paid, so no piece is ever split. The bytes sent in any stretch of time are at most
-// the rate times the sum of the stretch and kSaved, plus one piece.
+// the debt is paid, so no piece is ever split. In any time t, at most rate * (t + kSaved) bytes and
+// one more piece are sent.
 
 #ifndef LAYBY_POLICY_RATE_H_
 #define LAYBY_POLICY_RATE_H_

@@ -29,7 +29,8 @@ namespace layby::policy {
 
 class TagPattern {
  public:
-  // The message of a kInvalid error ends a sentence that begins with the name of `text`.
+  // A kInvalid error's message is the end of a sentence. The caller writes the name of `text`
+  // before it.
   static Result<TagPattern> parse(std::string_view text);
 
   bool matches(std::string_view tag) const;

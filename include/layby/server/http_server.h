@@ -32,7 +32,7 @@ namespace layby::server {
 // Who sent a request.
 struct ClientInfo {
   std::string address;      // "10.0.0.7"; "local" over the Unix socket.
-  IpAddress ip;             // The same as a value; no address over the Unix socket.
+  IpAddress ip;             // `address` as a value; no address over the Unix socket.
   bool is_local = false;    // The request came over the Unix socket.
   std::string certificate;  // Subject of a verified client certificate; empty for none.
   std::string user;         // The name that the client proved; empty for none.
@@ -83,7 +83,8 @@ class Handler {
   using Respond = std::function<void(Response)>;
   // Calls `respond` exactly once, inside handle() or later. `request` is valid until `respond` is
   // called. Returns null when `respond` was called inside handle(). Otherwise the server destroys
-  // the handle when nobody wants the answer any more; `respond` must not be called after that.
+  // the handle when nobody wants the answer any more; `respond` must not be called after the
+  // destruction.
   virtual Handle handle(const Request& request, Respond respond) = 0;
 };
 

@@ -14,7 +14,7 @@ namespace layby::server {
 struct Limits {
   int max_connections = 4096;
   int max_connections_per_client = 1024;  // Per IP address.
-  std::uint64_t header_bytes = 16 << 10;  // The most that a request's head may have.
+  std::uint64_t header_bytes = 16 << 10;  // The most bytes that a request's head may have.
   // From the first byte of a head to the whole head. A new connection has the same time, with its
   // TLS handshake, to send the first byte of a head.
   std::chrono::milliseconds request_timeout{20'000};

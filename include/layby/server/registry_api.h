@@ -2,8 +2,8 @@
 //
 // The pull half of the distribution API (OCI distribution-spec 1.1; Docker Registry
 // HTTP API v2) over the cache: a RegistryApi turns routes into calls of the cache, and results
-// into answers with status, headers and error body. The API refuses a repository that the
-// configuration doesn't allow before any look-up. The API never answers 401, because a client
+// into answers with status, headers and error body. Before any look-up, the API refuses a
+// repository that the configuration doesn't allow. The API never answers 401, because a client
 // would then send its Docker Hub password, and never 429, because containerd would then repeat
 // its request instead of trying its next host.
 

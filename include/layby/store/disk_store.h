@@ -3,8 +3,8 @@
 // The store on a disk is one folder with an LMDB index, published blob files and half-written blob
 // files. A blob is in the index only when its bytes are verified and durable, so every blob in the
 // index survives a power cut. The loop thread answers lookups; helper threads write, hash and sync
-// files and commit to the index. A lost or damaged index is made anew, and the store puts its blobs
-// back from the files. src/store/FORMAT.md specifies every byte.
+// files and commit to the index. A lost or damaged index is made anew, and the store puts the blobs
+// that it finds in the files into the new index. src/store/FORMAT.md specifies every byte.
 
 #ifndef LAYBY_STORE_DISK_STORE_H_
 #define LAYBY_STORE_DISK_STORE_H_
@@ -93,7 +93,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   cache::ScrubStatus scrub() const override;
 
   // Called after a damaged blob was taken out of service, so that the blob can be fetched again.
-  // The tag names an image that has the blob; it is nullopt if no image has the blob.
+  // The tag names an image that has the blob; the tag is nullopt if no image has the blob.
   using OnDamaged = std::function<void(const oci::Digest&, const std::optional<cache::TagKey>&)>;
   void on_damaged(OnDamaged call) { on_damaged_ = std::move(call); }
 
