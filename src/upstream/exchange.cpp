@@ -12,14 +12,19 @@
 #include <utility>
 
 #include "layby/base/log.h"
-#include "layby/base/number.h"
 #include "layby/http/url.h"
 #include "upstream/failure.h"
 
 namespace layby::upstream {
 namespace {
 
-constexpr std::size_t kMaxHeadBytes = 64 << 10;
+// The most bytes of an exchange that belong to no body: the heads of all its answers, the bodies of
+// redirects, and what curl takes out of a chunked or compressed body.
+constexpr std::uint64_t kMaxOverheadBytes = 64 << 10;
+// The overhead that each byte of a body allows besides: a chunk of a single byte has five bytes
+// around it.
+constexpr std::uint64_t kOverheadForAByte = 8;
+constexpr std::uint64_t kLineEndBytes = 2;
 constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
 // A window for some 30 Mbit/s at a round trip of 20 ms. The kernel doubles the value for its own
@@ -30,29 +35,7 @@ constexpr int kSmallWindowBytes = 64 << 10;
 // at most one buffer of curl.
 constexpr std::uint64_t kMaxCallBytes = 1 << 20;
 
-// The Location that curl follows, which is the first Location that isn't empty; "" for none.
-std::string_view location_of(const http::Headers& headers) {
-  for (std::size_t i = 0; i < headers.size(); ++i) {
-    const http::Header header = headers[i];
-    if (http::equals_ignoring_case(header.name, "location") && !header.value.empty()) {
-      return header.value;
-    }
-  }
-  return "";
-}
-
-// Whether the answer is a redirect that curl follows; curl drops the body of such an answer.
-bool is_redirect(const Head& head) {
-  return head.status >= 300 && head.status < 400 && !location_of(head.headers).empty();
-}
-
 }  // namespace
-
-std::optional<std::uint64_t> Head::content_length() const {
-  if (headers.count("transfer-encoding") > 0) return std::nullopt;
-  const auto value = headers.get("content-length");
-  return value ? parse_number(*value) : std::nullopt;
-}
 
 Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transport,
                    ExchangeSpec spec, ExchangeEvents& events)
@@ -183,9 +166,9 @@ void Exchange::end(Status status) {
 
 Verdict Exchange::on_header_line(std::string_view line) {
   if (error_) return Verdict::kStop;
-  if (head_done_) return Verdict::kTaken;  // `line` is a trailer field.
-  head_bytes_ += line.size();
-  if (head_bytes_ > kMaxHeadBytes) {
+  if (head_done_) return Verdict::kTaken;  // `line` is a trailer field, which on_raw() has counted.
+  head_bytes_ += line.size() + kLineEndBytes;
+  if (has_too_much_overhead()) {
     fail(failure(subject(), ErrorCode::kInvalid, "the header is too large"));
   } else if (line.starts_with("HTTP/")) {
     head_.headers.clear();
@@ -199,15 +182,38 @@ Verdict Exchange::on_header_line(std::string_view line) {
   return error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
+// curl has passed on or dropped all raw bytes before `bytes`: it reads no further while it holds
+// back a body that is paused. So the bytes that didn't become a body are overhead.
+void Exchange::on_raw(std::string_view bytes) {
+  if (!error_ && has_too_much_overhead()) {
+    fail(
+        failure(subject(), ErrorCode::kInvalid,
+                "sends too much beside the body: chunk extensions, trailers or a redirect's body"));
+    // curl may call neither on_header_line() nor on_received() any more.
+    deadline_->arm(std::chrono::milliseconds(0));
+  }
+  raw_bytes_ += bytes.size();
+}
+
+// Decoded gzip is longer than its raw bytes, so a difference below zero counts as none.
+bool Exchange::has_too_much_overhead() const {
+  const std::uint64_t framing = raw_bytes_ > body_bytes_ ? raw_bytes_ - body_bytes_ : 0;
+  return head_bytes_ + framing > kMaxOverheadBytes + kOverheadForAByte * body_bytes_;
+}
+
 void Exchange::finish_head() {
   assert(!head_done_);
-  arm_stall();
   long status = 0;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_RESPONSE_CODE, &status);
   head_.status = static_cast<int>(status);
   read_address();
+  // An interim answer is no progress: a server could send interim answers for ever.
   if (head_.status < 200) return;
-  if (is_redirect(head_)) {
+  arm_stall();
+  if (const std::string_view fault = head_.length_fault(); !fault.empty()) {
+    return fail(failure(subject(), ErrorCode::kCorrupt, fault, "is upstreams[].url a registry?"));
+  }
+  if (head_.is_redirect()) {
     if (!allows_redirect()) {
       fail(failure(subject(), ErrorCode::kInvalid,
                    "redirected from https to http, which isn't followed"));
@@ -252,11 +258,11 @@ void Exchange::read_address() {
 }
 
 bool Exchange::allows_redirect() {
-  assert(is_redirect(head_));
+  assert(head_.is_redirect());
   char* text = nullptr;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
   const std::string_view from = text != nullptr ? text : "";
-  const std::string_view to = location_of(head_.headers);
+  const std::string_view to = head_.location();
   const auto has_scheme = [](std::string_view url, std::string_view scheme) {
     return http::equals_ignoring_case(url.substr(0, scheme.size()), scheme);
   };
@@ -318,10 +324,21 @@ void Exchange::on_finished(CURLcode code) {
   end({});
 }
 
+// Whether curl has sent a request. After that, curl needs memory only for the lines of a head, and
+// calls a line of more than 100 KiB a lack of memory.
+bool Exchange::was_asked() const {
+  long bytes = 0;
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_REQUEST_SIZE, &bytes);
+  return bytes > 0;
+}
+
 Error Exchange::error_of(CURLcode code) {
   // curl also reports UNSUPPORTED_PROTOCOL for an answer without a status line (HTTP/0.9).
-  if (code == CURLE_UNSUPPORTED_PROTOCOL && !is_redirect(head_)) code = CURLE_WEIRD_SERVER_REPLY;
+  if (code == CURLE_UNSUPPORTED_PROTOCOL && !head_.is_redirect()) code = CURLE_WEIRD_SERVER_REPLY;
   read_address();  // The target of a redirect may have failed.
+  if (code == CURLE_OUT_OF_MEMORY && !head_done_ && was_asked()) {
+    return failure(subject(), ErrorCode::kInvalid, "a line of the header is too long");
+  }
   return curl_failure(subject(), code, wire_->easy.get(), wire_->error_text.data());
 }
 

@@ -22,8 +22,8 @@
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
 #include "layby/event/loop.h"
-#include "layby/http/headers.h"
 #include "upstream/driver.h"
+#include "upstream/head.h"
 
 namespace layby::upstream {
 
@@ -51,16 +51,6 @@ struct ExchangeSpec {
   std::chrono::milliseconds stall_timeout{0};
   bool rate_limited = false;  // The body waits for turns on the limited link.
   bool small_window = false;  // A small receive buffer, so a pause soon stops the sender.
-};
-
-struct Head {
-  int status = 0;
-  http::Headers headers;
-  std::string host;                  // The host that answered, for messages.
-  bool from_another_origin = false;  // Whether a redirect led to another host, port or scheme.
-
-  // The body's length on the wire, if Content-Length states it.
-  std::optional<std::uint64_t> content_length() const;
 };
 
 struct Subject;
@@ -107,6 +97,8 @@ class Exchange final : public WireOwner {
   void on_stall();
   void end(Status status);
   Error error_of(CURLcode code);
+  bool was_asked() const;
+  bool has_too_much_overhead() const;
   bool allows_redirect();
   void finish_head();
   void make_window_small();
@@ -115,6 +107,7 @@ class Exchange final : public WireOwner {
   void read_address();
 
   Verdict on_header_line(std::string_view line) override;
+  void on_raw(std::string_view bytes) override;
   Verdict on_received(std::string_view bytes) override;
   void on_finished(CURLcode code) override;
 
@@ -127,8 +120,9 @@ class Exchange final : public WireOwner {
   std::unique_ptr<event::Alarm> stall_;
   std::unique_ptr<RateLimit::Share> share_;  // Null unless rate_limited.
   Head head_;
-  std::size_t head_bytes_ = 0;
-  std::uint64_t body_bytes_ = 0;
+  std::uint64_t head_bytes_ = 0;  // Of the heads of all answers, interim answers included.
+  std::uint64_t raw_bytes_ = 0;   // After heads, as they came: chunked and compressed.
+  std::uint64_t body_bytes_ = 0;  // Passed to the owner.
   std::uint64_t curl_call_ = 0;   // Driver::curl_calls() when bytes last came.
   std::uint64_t call_bytes_ = 0;  // The bytes that came in call curl_call_.
   bool head_done_ = false;

@@ -74,6 +74,11 @@ Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::strin
     case CURLE_GOT_NOTHING:
       return failure(subject, ErrorCode::kUnavailable, "closed without an answer", kCheckLink);
     case CURLE_RECV_ERROR:
+      // The text is curl's only sign that the server is at fault, and not the connection.
+      if (detail.find("in chunked-encoding") != std::string_view::npos) {
+        return failure(subject, ErrorCode::kCorrupt, "the chunks of the answer can't be read");
+      }
+      [[fallthrough]];
     case CURLE_SEND_ERROR:
       return failure(subject, ErrorCode::kUnavailable, "the connection broke", kCheckLink);
     case CURLE_PEER_FAILED_VERIFICATION:

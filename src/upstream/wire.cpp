@@ -26,6 +26,12 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) noexc
   return verdict == Verdict::kPause ? CURL_WRITEFUNC_PAUSE : size;
 }
 
+int on_debug(CURL*, curl_infotype kind, char* data, std::size_t size, void* self) noexcept {
+  auto* wire = static_cast<Wire*>(self);
+  if (kind == CURLINFO_DATA_IN && wire->owner != nullptr) wire->owner->on_raw({data, size});
+  return 0;
+}
+
 }  // namespace
 
 Wire::Wire(WireOwner& wire_owner) : owner(&wire_owner), easy(curl_easy_init()) {
@@ -39,6 +45,10 @@ Wire::Wire(WireOwner& wire_owner) : owner(&wire_owner), easy(curl_easy_init()) {
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &on_body);
   set(CURLOPT_WRITEDATA, static_cast<void*>(this));
+  // Only curl's debug callback sees the bytes that curl drops: chunk extensions, redirects' bodies.
+  set(CURLOPT_DEBUGFUNCTION, &on_debug);
+  set(CURLOPT_DEBUGDATA, static_cast<void*>(this));
+  set(CURLOPT_VERBOSE, 1L);
 }
 
 void Wire::add_header(const std::string& line) {

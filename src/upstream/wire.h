@@ -27,6 +27,9 @@ class WireOwner {
   virtual ~WireOwner() = default;
   // Takes one header line without the line end. An empty line ends a head.
   virtual Verdict on_header_line(std::string_view line) = 0;
+  // Tells of bytes that came after a head, before curl takes chunks and gzip apart. The bytes of a
+  // redirect's body, of chunk extensions and of trailers are told here alone.
+  virtual void on_raw(std::string_view bytes) = 0;
   virtual Verdict on_received(std::string_view bytes) = 0;
   // Says that the transfer is over. Never called inside curl.
   virtual void on_finished(CURLcode code) = 0;
