@@ -192,8 +192,8 @@ bool Tokens::may_see_credentials(const http::Url& realm) const {
 
 ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& entry) const {
   const bool with_credentials = may_see_credentials(entry.realm);
-  const std::string scope =
-      entry.challenge.scope.empty() ? "repository:" + repository + ":pull" : entry.challenge.scope;
+  // The scope of the challenge is not asked for: a token may do no more than this request needs.
+  const std::string scope = "repository:" + repository + ":pull";
   ExchangeSpec spec;
   spec.url = entry.realm.origin() + entry.realm.path + "?";
   if (!entry.realm.query.empty()) spec.url += entry.realm.query + "&";
@@ -217,17 +217,22 @@ void Tokens::deliver(const std::string& repository, const Result<oci::Token>& to
   assert(found != entries_.end() && found->second.flight);
   Entry& entry = found->second;
   const std::shared_ptr<Flight> flight = std::exchange(entry.flight, nullptr);
-  if (!token.ok()) return flight->tell(token.error());
+  if (!token.ok()) {
+    // Forgets the challenge, which may have come from a captive portal.
+    entries_.erase(found);
+    return flight->tell(token.error());
+  }
   entry.token = token->value;
   entry.expires_at = flight->started_at() + token->expires_in - kExpiryMargin;
   flight->tell("Bearer " + token->value);
 }
 
-// Ends the fetch, because the last waiter has left.
+// Ends the fetch, because the last waiter has left: cancelled, or after its deadline. Forgets the
+// challenge, because its token server may never answer.
 void Tokens::drop_flight(const std::string& repository) {
   const auto found = entries_.find(repository);
   assert(found != entries_.end() && found->second.flight);
-  found->second.flight.reset();
+  entries_.erase(found);
 }
 
 void Tokens::make_room() {

@@ -162,6 +162,63 @@ TEST_F(TokensTest, CancelsAHangingTokenFetchWithItsLastWaiter) {
   EXPECT_TRUE(get_manifest().ok());
 }
 
+// A captive portal answers for the registry until somebody logs in.
+TEST_F(TokensTest, ForgetsAChallengeWhoseTokenCantBeHad) {
+  std::atomic<bool> portal{true};
+  std::string realm;
+  serve([&](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/refuses")) return peer.reply(403);
+    if (request.target.starts_with("/no-token")) return peer.reply(200, {}, "<html>");
+    if (request.target.starts_with("/hangs")) return peer.hang();
+    if (!portal) return peer.reply(200, {}, "{}");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + realm + "\""}});
+  });
+  for (const std::string& dead :
+       {std::string("http://127.0.0.1:1/token"), server_->url() + "/refuses",
+        server_->url() + "/no-token", server_->url() + "/hangs"}) {
+    portal = true;
+    realm = dead;
+    ASSERT_FALSE(head_manifest(kRepository, 500ms).ok()) << dead;
+    portal = false;
+    const auto manifest = get_manifest();
+    EXPECT_TRUE(manifest.ok()) << dead << ": " << manifest.error().message;
+    EXPECT_EQ(server_->requests("/v2/").back().header("authorization"), "");
+  }
+}
+
+TEST_F(TokensTest, ForgetsTheChallengeOfATokenThatCantBeRenewed) {
+  std::atomic<bool> portal{true};
+  serve([&](const SeenRequest& request, Peer& peer) {
+    if (request.target.starts_with("/token")) {
+      return portal ? on_token(request, peer) : peer.reply(404);
+    }
+    if (!portal || request.headers.get("authorization")) return peer.reply(200, {}, "{}");
+    peer.reply(401, {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() + "/token\""}});
+  });
+  ASSERT_TRUE(get_manifest().ok());
+  portal = false;
+  clock_.advance(400s);
+  ASSERT_FALSE(get_manifest().ok());
+  EXPECT_TRUE(get_manifest().ok());
+}
+
+TEST_F(TokensTest, AsksForNoMoreThanThePullOfItsRepository) {
+  for (const char* scope :
+       {"repository:library/debian:pull,push", "repository:other:pull", "registry:catalog:*", ""}) {
+    serve([&, scope](const SeenRequest& request, Peer& peer) {
+      if (request.target.starts_with("/token")) return on_token(request, peer);
+      if (request.headers.get("authorization")) return peer.reply(200, {}, "{}");
+      peer.reply(401,
+                 {{"WWW-Authenticate", "Bearer realm=\"" + server_->url() +
+                                           "/token\",service=\"hub\",scope=\"" + scope + "\""}});
+    });
+    ASSERT_TRUE(get_manifest().ok()) << scope;
+    const auto asked = server_->requests("/token");
+    ASSERT_EQ(asked.size(), 1u);
+    EXPECT_EQ(asked[0].target, "/token?service=hub&scope=repository:library/debian:pull") << scope;
+  }
+}
+
 TEST_F(TokensTest, RenewsATokenShortlyBeforeItExpires) {
   serve_with_tokens();
   ASSERT_TRUE(get_manifest().ok());
