@@ -131,6 +131,11 @@ const Keys& config_keys() {
        "doesn't have the content, the registry is asked."},
       {"upstreams[].parent_ca_file", Kind::kReadableFile, LAYBY_OF(upstreams, parent_ca_file), kAny,
        "Certificates (PEM) to trust for the parent besides the system's."},
+      {"upstreams[].allow_private_redirects", Kind::kFlag,
+       LAYBY_OF(upstreams, allow_private_redirects), kAny,
+       "Whether the registry may send Layby to private and loopback addresses, by redirects and "
+       "token servers. A registry that is itself at a private address may use private addresses "
+       "without this key; a registry at a loopback address may use both."},
       {"upstreams[].max_downloads", Kind::kCount, LAYBY_OF(upstreams, max_downloads),
        Range{1, 1'000},
        "How many blobs are downloaded from this upstream at one time; further blobs wait."},

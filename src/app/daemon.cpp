@@ -41,6 +41,7 @@
 #include "layby/events/events.h"
 #include "layby/events/log_listener.h"
 #include "layby/events/ring.h"
+#include "layby/http/url.h"
 #include "layby/server/http_server.h"
 #include "layby/server/registry_api.h"
 #include "layby/store/disk_store.h"
@@ -108,6 +109,7 @@ class Daemon {
   void start_journal();
   Status start_server();
   Status start_tls();
+  void note_port(const std::string& bound);
   void watch_signals();
   void shut_down();
   admin::Snapshot snapshot() const;
@@ -204,6 +206,7 @@ Status Daemon::start_server() {
   auto bound = server_->listen_tcp(config_.listen);
   if (!bound.ok()) return bound.error();
   listen_ = std::move(*bound);
+  note_port(listen_);
   if (Status status = start_tls(); !status.ok()) return status;
   if (!config_.socket.empty()) {
     const auto folder = std::filesystem::path(config_.socket).parent_path().string();
@@ -223,8 +226,16 @@ Status Daemon::start_tls() {
   tls_ = std::move(*files);
   const auto bound = server_->listen_tls(config_.tls.listen, tls_->identity());
   if (!bound.ok()) return bound.error();
+  note_port(*bound);
   log::info("layby serves HTTPS on {}", *bound);
   return {};
+}
+
+// No registry may send the daemon to its own listeners.
+void Daemon::note_port(const std::string& bound) {
+  const auto address = http::parse_host_port(bound);
+  assert(address.ok());
+  if (address.ok()) multi_->add_own_port(address->port);
 }
 
 void Daemon::watch_signals() {

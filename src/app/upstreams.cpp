@@ -49,6 +49,7 @@ Result<upstream::RegistryOptions> registry_options(const UpstreamConfig& from,
   }
   options->ca_file = from.ca_file;
   options->proxy = from.proxy;
+  options->allow_private_redirects = from.allow_private_redirects;
   return options;
 }
 

@@ -33,6 +33,9 @@ class Driver {
 
   event::Loop& loop() { return loop_; }
   RateLimit& rate_limit() { return rate_limit_; }
+  // The TCP ports on which this process serves its clients.
+  const std::vector<std::uint16_t>& own_ports() const { return own_ports_; }
+  void add_own_port(std::uint16_t port) { own_ports_.push_back(port); }
   // The number of calls into curl so far. Within one call curl reads a fast connection up to
   // a hundred times in a row. An owner uses the number to limit the bytes that it takes in a call.
   std::uint64_t curl_calls() const { return curl_calls_; }
@@ -58,6 +61,7 @@ class Driver {
 
   event::Loop& loop_;
   RateLimit rate_limit_;
+  std::vector<std::uint16_t> own_ports_;
   std::unique_ptr<event::Alarm> timer_;
   std::unique_ptr<event::Alarm> soon_;
   std::map<curl_socket_t, std::unique_ptr<Socket>> sockets_;

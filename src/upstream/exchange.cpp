@@ -25,8 +25,6 @@ constexpr std::uint64_t kMaxOverheadBytes = 64 << 10;
 // around it.
 constexpr std::uint64_t kOverheadForAByte = 8;
 constexpr std::uint64_t kLineEndBytes = 2;
-constexpr long kReceiveBufferBytes = 256 << 10;
-constexpr long kMaxRedirects = 5;
 // A window for some 30 Mbit/s at a round trip of 20 ms. The kernel doubles the value for its own
 // needs.
 constexpr int kSmallWindowBytes = 64 << 10;
@@ -41,6 +39,7 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
                    ExchangeSpec spec, ExchangeEvents& events)
     : driver_(driver),
       counters_(counters),
+      reach_(transport.reach),
       spec_(std::move(spec)),
       events_(events),
       wire_(std::make_unique<Wire>(*this)),
@@ -64,57 +63,6 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
 
 Exchange::~Exchange() {
   if (wire_) driver_.release(std::move(wire_));
-}
-
-void Exchange::set_up(const Transport& transport) {
-  Wire& wire = *wire_;
-  wire.set(CURLOPT_URL, spec_.url);
-  if (spec_.method == Method::kHead) wire.set(CURLOPT_NOBODY, 1L);
-  for (const std::string& line : spec_.headers) wire.add_header(line);
-  // CURLHEADER_SEPARATE keeps Authorization out of the CONNECT request to a proxy.
-  wire.set(CURLOPT_HTTPHEADER, wire.headers.get());
-  wire.set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
-  wire.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  wire.set(CURLOPT_USERAGENT, transport.user_agent);
-  if (spec_.gzip) wire.set(CURLOPT_ACCEPT_ENCODING, "gzip");
-  wire.set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  wire.set(CURLOPT_FOLLOWLOCATION, 1L);
-  wire.set(CURLOPT_MAXREDIRS, kMaxRedirects);
-  wire.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-  wire.set(CURLOPT_PROTOCOLS_STR, "http,https");
-  wire.set(CURLOPT_REDIR_PROTOCOLS_STR, spec_.url.starts_with("https:") ? "https" : "http,https");
-  if (!transport.proxy.empty()) wire.set(CURLOPT_PROXY, transport.proxy);
-  set_up_limits(transport);
-  set_up_tls(transport);
-}
-
-void Exchange::set_up_limits(const Transport& transport) {
-  Wire& wire = *wire_;
-  wire.set(CURLOPT_NOSIGNAL, 1L);
-  // Without CURLOPT_QUICK_EXIT, cancelling a transfer whose host name is being resolved blocks the
-  // loop until the resolver's thread ends.
-  wire.set(CURLOPT_QUICK_EXIT, 1L);
-  wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
-  wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
-  // The rate limit counts bytes only after curl has read them from the link, so under a limit curl
-  // keeps its small default buffer. The size can't change during a transfer: a transfer that
-  // began without a limit may be one large buffer ahead of a later limit.
-  const bool limited = share_ && driver_.rate_limit().limited();
-  if (spec_.max_body_bytes == 0 && !limited) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
-}
-
-void Exchange::set_up_tls(const Transport& transport) {
-  Wire& wire = *wire_;
-  wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  // curl takes a file and a directory of CAs. The operator's file replaces the system's bundle
-  // file, and the directory still has the bundle's certificates. Without an operator's file no
-  // directory is set, because curl then parses the bundle once instead of for every connection.
-  if (!transport.ca_file.empty()) {
-    wire.set(CURLOPT_CAINFO, transport.ca_file);
-    wire.set(CURLOPT_CAPATH, "/etc/ssl/certs");
-  } else if (curl_version_info(CURLVERSION_NOW)->cainfo != nullptr) {
-    wire.set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
-  }
 }
 
 void Exchange::pause() { block(kPaused); }
@@ -207,6 +155,7 @@ void Exchange::finish_head() {
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_RESPONSE_CODE, &status);
   head_.status = static_cast<int>(status);
   read_address();
+  note_answer();
   // An interim answer is no progress: a server could send interim answers for ever.
   if (head_.status < 200) return;
   arm_stall();
@@ -247,14 +196,10 @@ Subject Exchange::subject() const { return {head_.host, spec_.request_label}; }
 
 // Asks curl which host has answered, after redirects, and stores the host in head_.
 void Exchange::read_address() {
-  char* text = nullptr;
-  curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
   const auto asked = http::parse_url(spec_.url);
-  const auto answered = http::parse_url(text != nullptr ? text : "");
-  // curl accepts some URLs that parse_url refuses. Such a URL is never the registry's own URL.
-  head_.from_another_origin =
-      !asked.ok() || !answered.ok() || asked->origin() != answered->origin();
-  if (answered.ok()) head_.host = host_label(*answered);
+  const auto answered = answering_url();
+  head_.from_another_origin = !asked.ok() || !answered || asked->origin() != answered->origin();
+  if (answered) head_.host = host_label(*answered);
 }
 
 bool Exchange::allows_redirect() {
@@ -315,6 +260,33 @@ bool Exchange::within_rate(std::size_t bytes) {
   return true;
 }
 
+// The URL of the request that was sent last, or is about to be sent. curl accepts some URLs that
+// parse_url() refuses; such a URL is never the registry's own URL.
+std::optional<http::Url> Exchange::answering_url() const {
+  char* text = nullptr;
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
+  auto url = http::parse_url(text != nullptr ? text : "");
+  return url.ok() ? std::optional(*std::move(url)) : std::nullopt;
+}
+
+bool Exchange::may_use(const SocketAddress& peer) {
+  std::string refusal = reach_.refusal(answering_url().value_or(http::Url()), peer);
+  if (refusal.empty()) return true;
+  refused_ = std::move(refusal);
+  return false;
+}
+
+// Tells reach_ where the registry is.
+void Exchange::note_answer() {
+  const auto url = answering_url();
+  char* ip = nullptr;
+  long port = 0;
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_PRIMARY_IP, &ip);
+  curl_easy_getinfo(wire_->easy.get(), CURLINFO_PRIMARY_PORT, &port);
+  const auto address = parse_ip_address(ip != nullptr ? ip : "");
+  if (url && address) reach_.note_answer(*url, {*address, static_cast<std::uint16_t>(port)});
+}
+
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
   // curl reports success for a redirect to nowhere without a body. on_received() catches a redirect
@@ -322,6 +294,10 @@ void Exchange::on_finished(CURLcode code) {
   if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
   if (code != CURLE_OK) return end(error_of(code));
   end({});
+}
+
+Error Exchange::reach_failure() const {
+  return failure(subject(), ErrorCode::kInvalid, "the registry " + refused_);
 }
 
 // Whether curl has sent a request. After that, curl needs memory only for the lines of a head, and
@@ -336,6 +312,8 @@ Error Exchange::error_of(CURLcode code) {
   // curl also reports UNSUPPORTED_PROTOCOL for an answer without a status line (HTTP/0.9).
   if (code == CURLE_UNSUPPORTED_PROTOCOL && !head_.is_redirect()) code = CURLE_WEIRD_SERVER_REPLY;
   read_address();  // The target of a redirect may have failed.
+  const bool no_socket = code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK;
+  if (no_socket && !refused_.empty()) return reach_failure();
   if (code == CURLE_OUT_OF_MEMORY && !head_done_ && was_asked()) {
     return failure(subject(), ErrorCode::kInvalid, "a line of the header is too long");
   }

@@ -22,8 +22,10 @@
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
 #include "layby/event/loop.h"
+#include "layby/http/url.h"
 #include "upstream/driver.h"
 #include "upstream/head.h"
+#include "upstream/reach.h"
 
 namespace layby::upstream {
 
@@ -31,6 +33,7 @@ enum class Method { kGet, kHead };
 
 // The network settings of all requests to one registry.
 struct Transport {
+  Reach& reach;
   std::string ca_file;
   std::string proxy;
   std::string user_agent;
@@ -105,7 +108,11 @@ class Exchange final : public WireOwner {
   void count_failure();
   Subject subject() const;
   void read_address();
+  std::optional<http::Url> answering_url() const;
+  void note_answer();
+  Error reach_failure() const;
 
+  bool may_use(const SocketAddress& peer) override;
   Verdict on_header_line(std::string_view line) override;
   void on_raw(std::string_view bytes) override;
   Verdict on_received(std::string_view bytes) override;
@@ -113,6 +120,7 @@ class Exchange final : public WireOwner {
 
   Driver& driver_;
   Counters& counters_;
+  Reach& reach_;
   ExchangeSpec spec_;
   ExchangeEvents& events_;
   std::unique_ptr<Wire> wire_;
@@ -126,6 +134,7 @@ class Exchange final : public WireOwner {
   std::uint64_t curl_call_ = 0;   // Driver::curl_calls() when bytes last came.
   std::uint64_t call_bytes_ = 0;  // The bytes that came in call curl_call_.
   bool head_done_ = false;
+  std::string refused_;  // The last refusal of reach_; "" for none.
   bool failure_counted_ = false;
   unsigned blocks_ = 0;  // A set of Block.
   bool curl_paused_ = false;

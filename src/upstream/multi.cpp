@@ -29,4 +29,6 @@ void Multi::set_max_rate(std::uint64_t bytes_per_second) {
   driver_->rate_limit().set_max_rate(bytes_per_second);
 }
 
+void Multi::add_own_port(std::uint16_t port) { driver_->add_own_port(port); }
+
 }  // namespace layby::upstream

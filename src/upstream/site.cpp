@@ -23,7 +23,9 @@ std::string base_of(const http::Url& url) {
 
 Site::Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counters& given_counters)
     : options(std::move(given)),
-      transport{options.ca_file, options.proxy, options.user_agent, options.connect_timeout},
+      reach({options.url, options.proxy, options.allow_private_redirects},
+            multi.driver().own_ports()),
+      transport{reach, options.ca_file, options.proxy, options.user_agent, options.connect_timeout},
       driver(multi.driver()),
       clock(given_clock),
       counters(given_counters),

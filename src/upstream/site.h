@@ -14,6 +14,7 @@
 #include "upstream/blob_slots.h"
 #include "upstream/driver.h"
 #include "upstream/exchange.h"
+#include "upstream/reach.h"
 #include "upstream/tokens.h"
 
 namespace layby::upstream {
@@ -30,6 +31,7 @@ struct Site {
   void note_quota(std::uint64_t number, const http::Headers& headers);
 
   RegistryOptions options;
+  Reach reach;
   Transport transport;
   Driver& driver;
   const Clock& clock;

@@ -5,8 +5,20 @@
 
 #include "upstream/wire.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+
 namespace layby::upstream {
 namespace {
+
+// The port of an AF_INET or AF_INET6 address.
+std::uint16_t port_of(const sockaddr& address) {
+  const bool v4 = address.sa_family == AF_INET;
+  return ntohs(v4 ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                  : reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
+}
 
 std::size_t on_header(char* data, std::size_t, std::size_t size, void* self) noexcept {
   auto* wire = static_cast<Wire*>(self);
@@ -24,6 +36,26 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) noexc
   const Verdict verdict = wire->owner->on_received({data, size});
   if (wire->owner == nullptr || verdict == Verdict::kStop) return CURL_WRITEFUNC_ERROR;
   return verdict == Verdict::kPause ? CURL_WRITEFUNC_PAUSE : size;
+}
+
+// Opens the socket that curl connects to `to`. An address without an IP is a Unix socket, which
+// only the operator can have named, as a proxy.
+curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr* to) noexcept {
+  auto* wire = static_cast<Wire*>(self);
+  const auto address = ip_address_of(to->addr);
+  if (wire->owner == nullptr) return CURL_SOCKET_BAD;
+  if (address && !wire->owner->may_use({*address, port_of(to->addr)})) return CURL_SOCKET_BAD;
+  return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+int on_request(void* self, char* ip, char*, int port, int) noexcept {
+  auto* wire = static_cast<Wire*>(self);
+  const auto address = parse_ip_address(ip != nullptr ? ip : "");
+  if (wire->owner == nullptr) return CURL_PREREQFUNC_ABORT;
+  if (!address || wire->owner->may_use({*address, static_cast<std::uint16_t>(port)})) {
+    return CURL_PREREQFUNC_OK;
+  }
+  return CURL_PREREQFUNC_ABORT;
 }
 
 int on_debug(CURL*, curl_infotype kind, char* data, std::size_t size, void* self) noexcept {
@@ -45,6 +77,10 @@ Wire::Wire(WireOwner& wire_owner) : owner(&wire_owner), easy(curl_easy_init()) {
   set(CURLOPT_HEADERDATA, static_cast<void*>(this));
   set(CURLOPT_WRITEFUNCTION, &on_body);
   set(CURLOPT_WRITEDATA, static_cast<void*>(this));
+  set(CURLOPT_OPENSOCKETFUNCTION, &on_open);
+  set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(this));
+  set(CURLOPT_PREREQFUNCTION, &on_request);
+  set(CURLOPT_PREREQDATA, static_cast<void*>(this));
   // Only curl's debug callback sees the bytes that curl drops: chunk extensions, redirects' bodies.
   set(CURLOPT_DEBUGFUNCTION, &on_debug);
   set(CURLOPT_DEBUGDATA, static_cast<void*>(this));

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "upstream/curl_ptr.h"
+#include "upstream/reach.h"
 
 namespace layby::upstream {
 
@@ -25,6 +26,9 @@ enum class Verdict {
 class WireOwner {
  public:
   virtual ~WireOwner() = default;
+  // Whether the transfer may use a socket that leads to `peer`. Asked before a new socket connects,
+  // and before a request goes out on any socket, a socket that was kept idle included.
+  virtual bool may_use(const SocketAddress& peer) = 0;
   // Takes one header line without the line end. An empty line ends a head.
   virtual Verdict on_header_line(std::string_view line) = 0;
   // Tells of bytes that came after a head, before curl takes chunks and gzip apart. The bytes of a

@@ -35,6 +35,9 @@ struct RegistryOptions {
   std::string password;
   std::string ca_file;  // PEM, trusted in addition to the system's CAs; "" for none.
   std::string proxy;    // "" means HTTPS_PROXY, http_proxy and NO_PROXY of the environment.
+  // Whether the registry may send us to private and loopback addresses, by redirects and token
+  // servers (policy::may_send_to).
+  bool allow_private_redirects = false;
   std::chrono::milliseconds connect_timeout{5'000};  // For name lookup, TCP and TLS.
   std::chrono::milliseconds stall_timeout{30'000};   // For a blob's next byte, pauses excluded.
   // For a whole small request, including the fetch of its token.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tells curl what an Exchange is to do: the request, the limits, and TLS.
+
+#include "upstream/exchange.h"
+
+namespace layby::upstream {
+namespace {
+
+constexpr long kReceiveBufferBytes = 256 << 10;
+constexpr long kMaxRedirects = 5;
+
+}  // namespace
+
+void Exchange::set_up(const Transport& transport) {
+  Wire& wire = *wire_;
+  wire.set(CURLOPT_URL, spec_.url);
+  if (spec_.method == Method::kHead) wire.set(CURLOPT_NOBODY, 1L);
+  for (const std::string& line : spec_.headers) wire.add_header(line);
+  // CURLHEADER_SEPARATE keeps Authorization out of the CONNECT request to a proxy.
+  wire.set(CURLOPT_HTTPHEADER, wire.headers.get());
+  wire.set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
+  wire.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  wire.set(CURLOPT_USERAGENT, transport.user_agent);
+  if (spec_.gzip) wire.set(CURLOPT_ACCEPT_ENCODING, "gzip");
+  wire.set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  wire.set(CURLOPT_FOLLOWLOCATION, 1L);
+  wire.set(CURLOPT_MAXREDIRS, kMaxRedirects);
+  wire.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+  wire.set(CURLOPT_PROTOCOLS_STR, "http,https");
+  wire.set(CURLOPT_REDIR_PROTOCOLS_STR, spec_.url.starts_with("https:") ? "https" : "http,https");
+  if (!transport.proxy.empty()) wire.set(CURLOPT_PROXY, transport.proxy);
+  set_up_limits(transport);
+  set_up_tls(transport);
+}
+
+void Exchange::set_up_limits(const Transport& transport) {
+  Wire& wire = *wire_;
+  wire.set(CURLOPT_NOSIGNAL, 1L);
+  // Without CURLOPT_QUICK_EXIT, cancelling a transfer whose host name is being resolved blocks the
+  // loop until the resolver's thread ends.
+  wire.set(CURLOPT_QUICK_EXIT, 1L);
+  wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
+  wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
+  // The rate limit counts bytes only after curl has read them from the link, so under a limit curl
+  // keeps its small default buffer. The size can't change during a transfer: a transfer that
+  // began without a limit may be one large buffer ahead of a later limit.
+  const bool limited = share_ && driver_.rate_limit().limited();
+  if (spec_.max_body_bytes == 0 && !limited) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+}
+
+void Exchange::set_up_tls(const Transport& transport) {
+  Wire& wire = *wire_;
+  wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  // curl takes a file and a directory of CAs. The operator's file replaces the system's bundle
+  // file, and the directory still has the bundle's certificates. Without an operator's file no
+  // directory is set, because curl then parses the bundle once instead of for every connection.
+  if (!transport.ca_file.empty()) {
+    wire.set(CURLOPT_CAINFO, transport.ca_file);
+    wire.set(CURLOPT_CAPATH, "/etc/ssl/certs");
+  } else if (curl_version_info(CURLVERSION_NOW)->cainfo != nullptr) {
+    wire.set(CURLOPT_CAPATH, static_cast<char*>(nullptr));
+  }
+}
+
+}  // namespace layby::upstream

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Reach says to which addresses a registry may send us, by redirects and by token servers. The
+// address is the address of the socket, so the answer of a name server decides nothing. Requests to
+// the registry's own scheme, host and port may go anywhere, because the operator has named them.
+// Requests through a proxy are the proxy's to judge: only the proxy knows the address.
+// Loop thread only.
+
+#ifndef LAYBY_UPSTREAM_REACH_H_
+#define LAYBY_UPSTREAM_REACH_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layby/base/ip_address.h"
+#include "layby/http/url.h"
+#include "layby/policy/address_scope.h"
+
+namespace layby::upstream {
+
+// Where a socket leads.
+struct SocketAddress {
+  IpAddress address;
+  std::uint16_t port = 0;
+};
+
+// The port of the proxy in `text`, as curl reads it: "http://proxy:3128", "proxy", "[::1]:80".
+std::uint16_t proxy_port(std::string_view text);
+
+class Reach {
+ public:
+  struct Settings {
+    http::Url registry;
+    std::string proxy;  // "" for the proxy of the environment.
+    bool allow_private = false;
+  };
+  // `own_ports` are the ports on which this process serves, and outlive the Reach.
+  Reach(Settings settings, const std::vector<std::uint16_t>& own_ports);
+
+  // Learns that a request for `url` was answered by `peer`.
+  void note_answer(const http::Url& url, const SocketAddress& peer);
+  // Why a request for `url` must not go to `peer`, with what to do; "" if the request may.
+  std::string refusal(const http::Url& url, const SocketAddress& peer) const;
+
+ private:
+  bool may_be_proxy(const http::Url& url, const SocketAddress& peer) const;
+  bool is_proxy(const http::Url& url, const SocketAddress& peer) const;
+  bool is_own_listener(const SocketAddress& peer) const;
+
+  const Settings settings_;
+  const std::vector<std::uint16_t>& own_ports_;
+  // The scope of the address from which the registry itself answered last. Public before the
+  // first answer, and behind a proxy.
+  policy::AddressScope home_ = policy::AddressScope::kPublic;
+};
+
+}  // namespace layby::upstream
+
+#endif  // LAYBY_UPSTREAM_REACH_H_
