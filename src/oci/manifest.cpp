@@ -160,7 +160,7 @@ Result<std::string> read_media_type(const json& object, std::string_view content
   if (media_type.empty()) {
     media_type = http::trim(content_type.substr(0, content_type.find(';')));
   }
-  if (std::find(kMediaTypes.begin(), kMediaTypes.end(), media_type) == kMediaTypes.end()) {
+  if (!is_manifest_type(media_type)) {
     return bad_field("mediaType", "is not the type of a manifest or an index");
   }
   return media_type;
@@ -180,6 +180,10 @@ std::string accept_all_manifests() {
     accept += media_type;
   }
   return accept;
+}
+
+bool is_manifest_type(std::string_view media_type) {
+  return std::find(kMediaTypes.begin(), kMediaTypes.end(), media_type) != kMediaTypes.end();
 }
 
 bool is_index(std::string_view media_type) {

@@ -145,7 +145,10 @@ void AuthorizedRequest::on_head(const Head& head) {
       (head.status == 200 || head.status == 429)) {
     site_.note_quota(number_, head.headers);
   }
-  if (head.status == 200 || head.status == 206) return events_.on_head(head);
+  const bool unsupported = head.status == 405 || head.status == 501;
+  if (head.status == 200 || head.status == 206 || (unsupported && spec_.passes_unsupported)) {
+    return events_.on_head(head);
+  }
   if (head.status == 401 && !head.from_another_origin && state_ == State::kFirstTry) {
     challenge_ = head.headers.joined("www-authenticate");
     enter(State::kChallenged);

@@ -2,8 +2,8 @@
 //
 // One authorized request to a registry: a token, an exchange, and one repetition with a new
 // token when the first token is refused. Any status but 200 and 206 is an error, so the
-// owner sees only the head and body of a success. Destroying the request cancels it, and is
-// allowed inside each of its events. Loop thread only.
+// owner sees only the head and body of a success (but see passes_unsupported). Destroying the
+// request cancels it, and is allowed inside each of its events. Loop thread only.
 //
 //   kFirstToken ──► kFirstTry ──► kChallenged ──► kSecondToken ──► kSecondTry
 //        │              │              │               │               │
@@ -39,6 +39,9 @@ struct RequestSpec {
   std::vector<std::string> headers;  // "Name: value"
   std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Counts sent requests.
   bool states_quota = false;                                // The answer states the pull limit.
+  // Whether the statuses 405 and 501, which say that the method isn't supported, count as a
+  // success.
+  bool passes_unsupported = false;
   bool gzip = false;
   std::uint64_t max_body_bytes = 0;       // 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole request; 0 for none.

@@ -15,7 +15,7 @@ BufferedRequest::BufferedRequest(Site& site, RequestSpec spec,
 
 void BufferedRequest::on_head(const Head& head) {
   answer_.head = head;
-  if (head.status == 200) return;
+  if (head.status != 206) return;
   request_.fail(ErrorCode::kCorrupt, "answered with a range that wasn't asked for");
 }
 

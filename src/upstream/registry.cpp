@@ -13,6 +13,7 @@
 #include "upstream/blob_transfer.h"
 #include "upstream/buffered_request.h"
 #include "upstream/failure.h"
+#include "upstream/manifest_request.h"
 #include "upstream/ping.h"
 #include "upstream/site.h"
 
@@ -25,18 +26,6 @@ constexpr std::uint64_t kMaxTagsBytes = 8 << 20;
 // The limit for servers that break the rules and send a body in the answer to HEAD.
 constexpr std::uint64_t kMaxHeadBodyBytes = 64 << 10;
 
-// "application/json" of "application/json; charset=utf-8".
-std::string media_type(const http::Headers& headers) {
-  const std::string_view value = headers.get("content-type").value_or("");
-  return std::string(http::trim(value.substr(0, value.find(';'))));
-}
-
-cache::ManifestHead read_manifest_head(const Answer& answer) {
-  const auto digest = answer.head.headers.get("docker-content-digest");
-  return {digest ? oci::Digest::parse(*digest) : std::nullopt, media_type(answer.head.headers),
-          answer.head.content_length()};
-}
-
 // Whether a Link header (RFC 8288) names a next page. A tag list has no other kind of link.
 bool has_next_page(const http::Headers& headers) {
   const std::string links = headers.joined("link");
@@ -44,18 +33,13 @@ bool has_next_page(const http::Headers& headers) {
          links.find("rel=next") != std::string::npos;
 }
 
-RequestSpec manifest_spec(Method method, const std::string& repository,
-                          const oci::Reference& reference) {
-  const std::string name = oci::to_string(reference);
-  RequestSpec spec;
-  spec.method = method;
-  spec.repository = repository;
-  spec.path = "/manifests/" + http::percent_encode(name, ":");
-  spec.content_label = "manifest " + name;
-  spec.headers = {"Accept: " + oci::accept_all_manifests(), "Accept-Encoding: identity"};
-  spec.states_quota = true;
-  spec.max_body_bytes = oci::kMaxManifestBytes;
-  return spec;
+// Whether `body` is an index (distribution-spec 1.1, "Listing Referrers"). Clients get the bytes
+// unchanged, so other content must not pass for an index.
+Status check_referrers(const std::string& body) {
+  const auto index = oci::parse_manifest(body, oci::kOciIndex);
+  if (!index.ok()) return index.error();
+  if (index->media_type == oci::kOciIndex) return {};
+  return Error{ErrorCode::kInvalid, "the list of referrers is no OCI index"};
 }
 
 std::string tags_query(const cache::TagPageRequest& page) {
@@ -87,22 +71,18 @@ std::optional<policy::QuotaState> Registry::quota() const { return site_->quota;
 
 Handle Registry::head_manifest(const std::string& repository, const oci::Reference& reference,
                                std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) {
-  RequestSpec spec = manifest_spec(Method::kHead, repository, reference);
-  spec.counter = &Counters::upstream_manifest_heads;
-  spec.deadline = deadline;
-  return std::make_unique<BufferedRequest>(*site_, std::move(spec),
-                                           then(std::move(done), read_manifest_head));
+  return std::make_unique<ManifestHeadRequest>(*site_, repository, reference, deadline,
+                                               std::move(done));
 }
 
 Handle Registry::get_manifest(const std::string& repository, const oci::Reference& reference,
                               Done<cache::ManifestBody> done) {
   RequestSpec spec = manifest_spec(Method::kGet, repository, reference);
-  spec.counter = &Counters::upstream_manifest_gets;
   spec.deadline = site_->options.request_timeout;
-  return std::make_unique<BufferedRequest>(
-      *site_, std::move(spec), then(std::move(done), [](Answer answer) {
-        return cache::ManifestBody{std::move(answer.body), media_type(answer.head.headers)};
-      }));
+  return std::make_unique<
+      BufferedRequest>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
+    return cache::ManifestBody{std::move(answer.body), manifest_media_type(answer.head.headers)};
+  }));
 }
 
 Handle Registry::head_blob(const std::string& repository, const oci::Digest& digest,
@@ -164,9 +144,14 @@ Handle Registry::get_referrers(const std::string& repository, const oci::Digest&
   spec.gzip = true;
   spec.max_body_bytes = oci::kMaxManifestBytes;
   spec.deadline = site_->options.request_timeout;
+  const Subject subject{site_->host, "GET " + repository + " referrers " + digest.str()};
   return std::make_unique<BufferedRequest>(
       *site_, std::move(spec),
-      then(std::move(done), [](Answer answer) { return std::move(answer.body); }));
+      then(std::move(done), [subject](Answer answer) -> Result<std::string> {
+        const Status is_index = check_referrers(answer.body);
+        if (is_index.ok()) return std::move(answer.body);
+        return failure(subject, ErrorCode::kCorrupt, is_index.error().message);
+      }));
 }
 
 Handle Registry::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {

@@ -40,6 +40,8 @@ struct Site {
   std::string host;  // For messages.
   BlobSlots blob_slots;
   Tokens tokens;
+  // Until then a GET replaces each HEAD of a manifest; nullopt if the registry supports HEAD.
+  std::optional<SteadyTime> heads_refused_until;
   std::optional<policy::QuotaState> quota;
   std::uint64_t requests_sent = 0;
   std::uint64_t sent_before_quota = 0;  // requests_sent when `quota` was set.

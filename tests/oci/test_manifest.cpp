@@ -233,6 +233,13 @@ TEST_F(ManifestTest, AcceptNamesAllFourKinds) {
 }
 
 TEST_F(ManifestTest, ManifestListsAreIndexes) {
+  for (const std::string_view known :
+       {kOciIndex, kDockerManifestList, kOciManifest, kDockerManifest}) {
+    EXPECT_TRUE(is_manifest_type(known)) << known;
+  }
+  for (const std::string_view unknown : {"", "text/html", "application/json"}) {
+    EXPECT_FALSE(is_manifest_type(unknown)) << unknown;
+  }
   EXPECT_TRUE(is_index(kOciIndex));
   EXPECT_TRUE(is_index(kDockerManifestList));
 }

@@ -30,7 +30,7 @@ struct ContractContent {
   std::string media_type = std::string(oci::kOciIndex);
   std::string blob = std::string(300'000, 'b');
   std::vector<std::string> tags = {"bookworm", "trixie"};
-  std::string referrers = R"({"manifests":[]})";
+  std::string referrers = R"({"schemaVersion":2,"manifests":[]})";
 
   oci::Digest manifest_digest() const { return oci::Digest::of(manifest); }
   oci::Digest blob_digest() const { return oci::Digest::of(blob); }

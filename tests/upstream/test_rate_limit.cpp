@@ -201,7 +201,8 @@ TEST_F(RateLimitTest, SmallRequestsDontWait) {
   limit_rate(kPiece);
   serve([](const SeenRequest& request, Peer& peer) {
     const bool is_blob = request.target.find("/blobs/") != std::string::npos;
-    peer.reply(200, {}, std::string(is_blob ? 64 * kMiB : 1000, 'x'));
+    if (is_blob) return peer.reply(200, {}, std::string(64 * kMiB, 'x'));
+    peer.reply(200, {}, R"({"schemaVersion":2,"manifests":[]})" + std::string(1000, ' '));
   });
   transfer_ = get(sink_);
   ASSERT_TRUE(turn([&] { return sink_.pieces > 0; }));

@@ -71,7 +71,7 @@ TEST_F(SmallRequestsTest, KeepsThePathOfTheRegistrysUrl) {
 
 TEST_F(SmallRequestsTest, SendsTheNsToAParentWithEachRequest) {
   options_.ns = "registry.example:5000";
-  serve_reply(200, {}, R"({"tags":[]})");
+  serve_reply(200, {}, R"({"schemaVersion":2,"manifests":[],"tags":[]})");
   const std::string ns = "ns=registry.example%3A5000";
   const std::string repository = "/v2/library/debian";
   const auto last_target = [this] { return server_->requests().back().target; };
@@ -217,13 +217,51 @@ TEST_F(SmallRequestsTest, RefusesBrokenGzip) {
   EXPECT_EQ(page.error().code, ErrorCode::kCorrupt);
 }
 
+TEST_F(SmallRequestsTest, TellsNoMediaTypeButThoseOfManifests) {
+  for (const char* type : {"text/html", "text/html; charset=utf-8", "application/json", "",
+                           "application/vnd.oci.image.index.v1+json.html"}) {
+    serve_reply(200, {{"Content-Type", type}}, "<script>");
+    const auto manifest = get_manifest();
+    ASSERT_TRUE(manifest.ok()) << type;
+    EXPECT_EQ(manifest->media_type, "") << type;
+    const auto head = head_manifest();
+    ASSERT_TRUE(head.ok()) << type;
+    EXPECT_EQ(head->media_type, "") << type;
+  }
+}
+
 TEST_F(SmallRequestsTest, PassesReferrersOnUnchanged) {
-  serve_reply(200, {}, R"({"manifests":[]})");
+  const std::string index =
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
+  serve_reply(200, {}, index);
   const auto referrers = get_referrers("application/vnd.example+json");
   ASSERT_TRUE(referrers.ok());
-  EXPECT_EQ(*referrers, R"({"manifests":[]})");
+  EXPECT_EQ(*referrers, index);
   EXPECT_EQ(server_->requests().at(0).target, "/v2/library/debian/referrers/" + digest_.str() +
                                                   "?artifactType=application%2Fvnd.example%2Bjson");
+}
+
+TEST_F(SmallRequestsTest, TakesOnlyAnIndexForReferrers) {
+  for (const char* body : {"", "<html>", "{}", R"({"manifests":[]})", R"({"schemaVersion":2})",
+                           R"({"schemaVersion":2,"manifests":[{"digest":"x"}]})",
+                           R"({"schemaVersion":2,"manifests":[],"layers":[1]})",
+                           R"({"schemaVersion":2,"mediaType":"text/html","manifests":[]})",
+                           R"({"schemaVersion":2,"manifests":[],
+            "mediaType":"application/vnd.docker.distribution.manifest.list.v2+json"})"}) {
+    serve_reply(200, {{"Content-Type", std::string(oci::kOciIndex)}}, body);
+    const auto referrers = get_referrers();
+    ASSERT_FALSE(referrers.ok()) << body;
+    EXPECT_EQ(referrers.error().code, ErrorCode::kCorrupt) << body;
+  }
+}
+
+TEST_F(SmallRequestsTest, TakesNoReferrersAboveTheLimit) {
+  serve_reply(200, {},
+              R"({"schemaVersion":2,"manifests":[],"x":")" +
+                  std::string(oci::kMaxManifestBytes, 'x') + "\"}");
+  const auto referrers = get_referrers();
+  ASSERT_FALSE(referrers.ok());
+  EXPECT_EQ(referrers.error().code, ErrorCode::kInvalid) << referrers.error().message;
 }
 
 TEST_F(SmallRequestsTest, RemembersThePullLimit) {

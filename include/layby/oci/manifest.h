@@ -31,6 +31,9 @@ inline constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v
 // The value of an Accept header that asks for all four media types.
 std::string accept_all_manifests();
 
+// Whether `media_type` is one of the four media types.
+bool is_manifest_type(std::string_view media_type);
+
 bool is_index(std::string_view media_type);
 
 struct Descriptor {
