@@ -95,6 +95,7 @@ ExchangeSpec AuthorizedRequest::exchange_spec() const {
   spec.gzip = spec_.gzip;
   spec.max_body_bytes = spec_.max_body_bytes;
   spec.stall_timeout = spec_.stall_timeout;
+  spec.floor = spec_.floor;
   spec.rate_limited = spec_.rate_limited;
   spec.small_window = spec_.small_window;
   return spec;

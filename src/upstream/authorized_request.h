@@ -43,10 +43,10 @@ struct RequestSpec {
   // success.
   bool passes_unsupported = false;
   bool gzip = false;
-  std::uint64_t max_body_bytes = 0;       // 0 for no limit.
-  std::chrono::milliseconds deadline{0};  // For the whole request; 0 for none.
-  // The longest time without a byte of the answer, pauses excluded; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};
+  std::uint64_t max_body_bytes = 0;            // 0 for no limit.
+  std::chrono::milliseconds deadline{0};       // For the whole request; 0 for none.
+  std::chrono::milliseconds stall_timeout{0};  // As ExchangeSpec's; 0 for none.
+  policy::RateFloorRules floor{0};             // As ExchangeSpec's.
   bool rate_limited = false;
   bool small_window = false;
 };

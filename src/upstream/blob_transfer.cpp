@@ -5,6 +5,7 @@
 
 #include "upstream/blob_transfer.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -50,6 +51,9 @@ RequestSpec RegistryBlob::request_spec() const {
   if (offset_ > 0) spec.headers.push_back("Range: bytes=" + std::to_string(offset_) + "-");
   spec.counter = &Counters::upstream_blob_gets;
   spec.stall_timeout = site_.options.stall_timeout;
+  // An operator who lets a blob stall for long wants no shorter window.
+  spec.floor = site_.options.floor;
+  spec.floor.window = std::max(spec.floor.window, spec.stall_timeout);
   spec.rate_limited = true;
   spec.small_window = sink_.in_background();
   return spec;

@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -44,7 +45,8 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
       events_(events),
       wire_(std::make_unique<Wire>(*this)),
       deadline_(driver.loop().alarm([this] { on_deadline(); })),
-      stall_(driver.loop().alarm([this] { on_stall(); })) {
+      stall_(driver.loop().alarm([this] { on_stall(); })),
+      floor_alarm_(driver.loop().alarm([this] { on_floor(); })) {
   head_.host = spec_.host_label;
   if (spec_.rate_limited) {
     share_ = driver_.rate_limit().share([this] { unblock(kOverRate); });
@@ -72,6 +74,8 @@ void Exchange::resume() { unblock(kPaused); }
 void Exchange::block(Block reason) {
   blocks_ |= reason;
   stall_->disarm();
+  floor_alarm_->disarm();
+  if (floor_) floor_->stop(now());
 }
 
 void Exchange::unblock(Block reason) {
@@ -79,6 +83,7 @@ void Exchange::unblock(Block reason) {
   blocks_ &= ~static_cast<unsigned>(reason);
   if (blocks_ != 0) return;
   arm_stall();
+  arm_floor();
   if (std::exchange(curl_paused_, false) && wire_) driver_.unpause_soon(*wire_);
 }
 
@@ -89,6 +94,32 @@ void Exchange::fail(Error error) {
 
 void Exchange::arm_stall() {
   if (wire_ && spec_.stall_timeout.count() > 0 && blocks_ == 0) stall_->arm(spec_.stall_timeout);
+}
+
+// Real time, like the loop's alarms.
+SteadyTime Exchange::now() { return SystemClock().steady_now(); }
+
+void Exchange::start_floor() {
+  if (spec_.floor.min_bytes == 0) return;
+  floor_.emplace(spec_.floor, now());
+  if (blocks_ != 0) floor_->stop(now());
+  arm_floor();
+}
+
+void Exchange::arm_floor() {
+  if (!wire_ || !floor_ || blocks_ != 0) return;
+  floor_->go_on(now());
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(floor_->left(now()));
+  floor_alarm_->arm(std::max(left, std::chrono::milliseconds(0)));
+}
+
+void Exchange::on_floor() {
+  assert(floor_ && blocks_ == 0);
+  if (!floor_->fails(now())) return arm_floor();
+  end(failure(subject(), ErrorCode::kTimedOut,
+              "too slow: only " + std::to_string(floor_->counted_bytes()) + " bytes came in " +
+                  std::to_string(spec_.floor.window.count() / 1000) + " seconds",
+              "check the link"));
 }
 
 void Exchange::on_deadline() {
@@ -106,6 +137,7 @@ void Exchange::end(Status status) {
   assert(wire_);
   deadline_->disarm();
   stall_->disarm();
+  floor_alarm_->disarm();
   share_.reset();
   driver_.release(std::move(wire_));
   if (!status.ok()) count_failure();
@@ -170,6 +202,7 @@ void Exchange::finish_head() {
     return;
   }
   head_done_ = true;
+  start_floor();
   if (spec_.small_window) make_window_small();
   if (head_.status == 429) count(counters_.upstream_throttled);
   if (head_.status == 429 || head_.status >= 500) count_failure();
@@ -238,6 +271,7 @@ Verdict Exchange::on_received(std::string_view bytes) {
   arm_stall();
   count(counters_.upstream_bytes, bytes.size());
   body_bytes_ += bytes.size();
+  if (floor_) floor_->count(bytes.size());
   if (spec_.max_body_bytes > 0 && body_bytes_ > spec_.max_body_bytes) {
     fail(failure(subject(), ErrorCode::kInvalid, "the answer is too large"));
     return Verdict::kStop;

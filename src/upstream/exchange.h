@@ -6,7 +6,8 @@
 // it, and is allowed inside each of its events. Loop thread only.
 //
 // Invariants: wire_ is set until the end; on_end comes once and last; no on_body comes before
-// on_head, nor while blocks_ isn't 0; the stall alarm runs only while blocks_ is 0.
+// on_head, nor while blocks_ isn't 0; the stall alarm and the floor's alarm run only while blocks_
+// is 0.
 
 #ifndef LAYBY_UPSTREAM_EXCHANGE_H_
 #define LAYBY_UPSTREAM_EXCHANGE_H_
@@ -19,10 +20,12 @@
 #include <string_view>
 #include <vector>
 
+#include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/result.h"
 #include "layby/event/loop.h"
 #include "layby/http/url.h"
+#include "layby/policy/rate_floor.h"
 #include "upstream/driver.h"
 #include "upstream/head.h"
 #include "upstream/reach.h"
@@ -50,9 +53,9 @@ struct ExchangeSpec {
   bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
   std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
-  // The longest time without a byte of the answer, pauses excluded; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};
-  bool rate_limited = false;  // The body waits for turns on the limited link.
+  std::chrono::milliseconds stall_timeout{0};  // Without a byte, pauses excluded; 0 for none.
+  policy::RateFloorRules floor{0};             // For the body; without a floor if not set.
+  bool rate_limited = false;                   // The body waits for turns on the limited link.
   bool small_window = false;  // A small receive buffer, so a pause soon stops the sender.
 };
 
@@ -95,6 +98,10 @@ class Exchange final : public WireOwner {
   void set_up_limits(const Transport& transport);
   void set_up_tls(const Transport& transport);
   void arm_stall();
+  static SteadyTime now();
+  void start_floor();
+  void arm_floor();
+  void on_floor();
   bool took_enough(std::size_t bytes);
   void on_deadline();
   void on_stall();
@@ -126,6 +133,8 @@ class Exchange final : public WireOwner {
   std::unique_ptr<Wire> wire_;
   std::unique_ptr<event::Alarm> deadline_;
   std::unique_ptr<event::Alarm> stall_;
+  std::unique_ptr<event::Alarm> floor_alarm_;
+  std::optional<policy::RateFloor> floor_;   // Set after the head, if there is a floor.
   std::unique_ptr<RateLimit::Share> share_;  // Null unless rate_limited.
   Head head_;
   std::uint64_t head_bytes_ = 0;  // Of the heads of all answers, interim answers included.

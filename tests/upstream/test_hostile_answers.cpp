@@ -176,6 +176,85 @@ TEST_F(HostileAnswersTest, TakesTwoContentLengthsThatAreTheSame) {
   EXPECT_EQ(sink_.bytes, "hello");
 }
 
+class DripTest : public RegistryTest {
+ protected:
+  DripTest() { options_.floor = {1000, 300ms}; }
+
+  // Sends the head of a large blob, and then a byte after each of many short waits.
+  void serve_drip() {
+    serve([](const SeenRequest& request, Peer& peer) {
+      if (request.headers.get("range")) {
+        peer.raw("HTTP/1.1 206 Partial\r\nContent-Range: bytes " +
+                 request.header("range").substr(6) +
+                 "99999/100000\r\nContent-Length: 99999\r\n\r\n");
+      } else {
+        peer.head(200, {}, 100'000);
+      }
+      while (peer.raw("x")) std::this_thread::sleep_for(2ms);
+    });
+  }
+};
+
+TEST_F(DripTest, EndsABodyThatDrips) {
+  options_.stall_timeout = 250ms;
+  serve_drip();
+  const Status end = get_blob();
+  ASSERT_FALSE(end.ok());
+  EXPECT_EQ(end.error().code, ErrorCode::kTimedOut);
+  EXPECT_NE(message(end).find("too slow: only "), std::string::npos) << message(end);
+  EXPECT_GT(sink_.bytes.size(), 1u);
+  EXPECT_LT(sink_.bytes.size(), 1000u);
+}
+
+TEST_F(DripTest, GoesOnOnAnotherConnection) {
+  options_.stall_timeout = 250ms;
+  serve_drip();
+  ASSERT_FALSE(get_blob().ok());
+  sink_ = {};
+  ASSERT_FALSE(get_blob(1).ok());
+  EXPECT_EQ(server_->requests().at(1).connection, 1);
+  EXPECT_EQ(sink_.start.offset, 1u);
+}
+
+TEST_F(DripTest, KeepsABodyAtTheFloor) {
+  options_.floor = {1, 100ms};
+  options_.stall_timeout = 100ms;
+  std::atomic<int> left{100};
+  serve([&](const SeenRequest&, Peer& peer) {
+    peer.head(200, {}, 100);
+    while (left-- > 0 && peer.raw("x")) std::this_thread::sleep_for(4ms);
+  });
+  const Status end = get_blob();
+  EXPECT_TRUE(end.ok()) << message(end);
+}
+
+// The window is at least as long as the operator lets a blob stall.
+TEST_F(DripTest, WaitsAsLongAsABlobMayStall) {
+  options_.floor = {1000, 1ms};
+  options_.stall_timeout = 10s;
+  serve([](const SeenRequest&, Peer& peer) {
+    peer.head(200, {}, 2);
+    peer.raw("x");
+    peer.hang();
+  });
+  transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
+  ASSERT_TRUE(turn([&] { return sink_.pieces == 1; }));
+  EXPECT_FALSE(turn([&] { return sink_.ended(); }, 200ms)) << message(sink_.end);
+}
+
+TEST_F(DripTest, CountsNoTimeWhilePaused) {
+  options_.floor = {1000, 100ms};
+  options_.stall_timeout = 100ms;
+  serve_reply(200, {}, std::string(500, 'x'));
+  sink_.then_start = [&] { transfer_->pause(); };
+  transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
+  ASSERT_TRUE(turn([&] { return sink_.starts == 1; }));
+  EXPECT_FALSE(turn([&] { return sink_.ended(); }, 400ms)) << message(sink_.end);
+  transfer_->resume();
+  ASSERT_TRUE(turn([&] { return sink_.ended(); }));
+  EXPECT_TRUE(sink_.end.ok()) << message(sink_.end);
+}
+
 TEST_F(HostileAnswersTest, AnInterimAnswerIsNoProgress) {
   options_.stall_timeout = 200ms;
   serve([](const SeenRequest&, Peer& peer) {

@@ -20,6 +20,7 @@
 #include "layby/cache/upstream.h"
 #include "layby/http/url.h"
 #include "layby/policy/quota.h"
+#include "layby/policy/rate_floor.h"
 #include "layby/upstream/multi.h"
 
 namespace layby::upstream {
@@ -40,6 +41,7 @@ struct RegistryOptions {
   bool allow_private_redirects = false;
   std::chrono::milliseconds connect_timeout{5'000};  // For name lookup, TCP and TLS.
   std::chrono::milliseconds stall_timeout{30'000};   // For a blob's next byte, pauses excluded.
+  policy::RateFloorRules floor{};                    // For the body of a blob.
   // For a whole small request, including the fetch of its token.
   std::chrono::milliseconds request_timeout = cache::kRequestTimeout;
   std::size_t max_blob_transfers = 32;  // Further transfers wait in a queue.
