@@ -65,7 +65,8 @@ using Place = T& (*)(Slot);
 // A list of objects of any type.
 struct Objects {
   std::size_t (*count)(Slot);
-  void (*make)(Slot, std::size_t);  // Replaces the list by that many defaults.
+  // Replaces the list by a list of the given length, made of default objects.
+  void (*make)(Slot, std::size_t);
 };
 
 using Field =
@@ -89,7 +90,7 @@ struct Key {
 };
 using Keys = std::vector<Key>;
 
-// The keys are in the order of the keys' documents. The keys of a section are adjacent.
+// The keys are in the order in which the documents list them. The keys of a section are adjacent.
 const Keys& config_keys();
 const Keys& prefetch_keys();
 

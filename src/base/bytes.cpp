@@ -80,7 +80,8 @@ std::optional<std::uint64_t> factor_of(const std::array<Unit, N>& units, std::st
   return std::nullopt;
 }
 
-// The fraction's share of `factor`, rounded down: "5" of 1024 is 512.
+// `fraction` has the digits after the point. Returns this fraction of `factor`, rounded down: 512
+// for "5" (0.5) and 1024.
 std::optional<std::uint64_t> fraction_of(std::string_view fraction, std::uint64_t factor) {
   if (fraction.size() > kMaxFractionDigits || factor == 1) return std::nullopt;
   const std::optional<std::uint64_t> digits = parse_number(fraction);

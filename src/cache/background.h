@@ -77,7 +77,7 @@ class Background {
   int demands_ = 0;
   std::optional<policy::RateBucket> bucket_;
   Handle pause_;   // While set, the rate is used up.
-  Handle change_;  // The timer of the due on_change_() call.
+  Handle change_;  // The timer that will call on_change_().
 };
 
 }  // namespace layby::cache

@@ -160,7 +160,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   bool paused_ = false;                      // The transfer is paused.
   Handle room_;                              // The request for room under way.
   std::uint64_t released_bytes_ = 0;         // Bytes of an unkept blob that left memory.
-  Handle following_;                         // The timer of the due follow_readers().
+  Handle following_;                         // The timer that will call follow_readers().
   std::optional<std::uint64_t> size_bytes_;  // Stated by upstream, or counted at the end.
   std::uint64_t appended_bytes_ = 0;         // Bytes that the writer got, kept bytes included.
   std::uint64_t written_bytes_ = 0;          // Bytes in the writer's file and hashed.

@@ -28,7 +28,7 @@
 
 namespace layby::cache {
 
-// The wishes of all entries of the list that match a tag, joined.
+// What the list wants for one tag: the wishes of all matching entries, joined.
 struct ListedTag {
   PlatformChoice choice;
   bool pin = false;

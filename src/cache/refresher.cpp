@@ -15,10 +15,10 @@ namespace {
 // checked only when the tag is pulled.
 constexpr std::size_t kMostTags = 4096;
 
-// For background checks, a shorter fresh_for counts as this long, to spare upstream.
+// Background checks treat a fresh_for below kShortest as kShortest, to spare upstream.
 constexpr std::chrono::milliseconds kShortest{10'000};
 
-// A tag is checked again after this part of fresh_for, at the earliest and at the latest.
+// A tag is checked again when between kEarliest and kLatest of its fresh_for has passed.
 constexpr double kEarliest = 0.75;
 constexpr double kLatest = 0.95;
 

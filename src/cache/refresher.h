@@ -23,7 +23,7 @@ class Refresher {
  public:
   using Check = std::function<void(const Origin&, const TagKey&)>;
 
-  // Calls `check` for each tag that is due. References outlive the refresher.
+  // Calls `check` for each tag that is due. The referenced objects outlive the refresher.
   Refresher(std::chrono::milliseconds keep_fresh, Timers& timers, const Clock& clock, Check check)
       : keep_fresh_(keep_fresh), timers_(timers), clock_(clock), check_(std::move(check)) {}
 

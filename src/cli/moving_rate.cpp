@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate covers the whole window, so the first of the samples is the last sample before the
+// samples_ begins with the last sample from before the window, so that the rate covers the whole
 // window. Invariant: times and bytes never fall from sample to sample.
 
 #include "cli/moving_rate.h"

@@ -39,7 +39,7 @@ struct PrefetchLook {
   std::string list;  // The list's file.
   std::vector<app::ConfigFault> faults;
   bool waiting = false;
-  std::string reason;        // Why no run works now; empty for no reason.
+  std::string reason;        // Why no run works now; empty if nothing keeps a run from working.
   std::uint64_t run = 0;     // The number of the present or last run; 0: no run yet.
   std::string result;        // "done", "failed", "stopped"; empty during the run.
   bool bytes_known = false;  // Whether `bytes_total` covers all images.

@@ -63,7 +63,8 @@ struct Workers::Pool {
     ready.notify_one();
   }
 
-  // The kind of the oldest work whose kind is below its limit; null if no work may run.
+  // The kind of the oldest work that may run; null if no work may run. Work may run while its kind
+  // is below its limit.
   Kind* next() {
     if (!short_work.may_run()) return long_work.may_run() ? &long_work : nullptr;
     if (!long_work.may_run()) return &short_work;

@@ -15,8 +15,8 @@ namespace {
 // Annotations and artifact configs stay far below 32 too.
 constexpr int kMaxDepth = 32;
 
-// A manifest of 4 MiB full of descriptors has half of kMaxValues. Without this bound, 4 MiB of
-// "{},{},{}" would take 140 MB.
+// A manifest of 4 MiB full of descriptors has about kMaxValues / 2 values. Without this bound, 4
+// MiB of "{},{},{}" would take 140 MB.
 constexpr int kMaxValues = 1 << 18;
 
 // The index of the quote that ends the string whose content begins at `at`.

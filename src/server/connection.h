@@ -114,7 +114,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   bool keep_alive_ = false;
 
   bool body_wanted_ = false;
-  std::uint64_t memory_sent_ = 0;         // How many bytes of the head and a text body are sent.
+  std::uint64_t memory_sent_ = 0;         // Bytes of the head and a text body sent so far.
   std::unique_ptr<BlobSender> blob_;      // While a blob is sent.
   std::unique_ptr<StreamSender> stream_;  // While a streamed body is sent.
   bool waits_for_socket_ = false;

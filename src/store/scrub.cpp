@@ -245,7 +245,7 @@ void Scrub::on_checked(const oci::Digest& digest, const CheckedBlob& checked) {
   next();
 }
 
-// Marks also a file that can't be read now as private, since a fill may use the file later.
+// A file that can't be read now is marked as private too, since a fill may use the file later.
 void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
   const BlobRecord record{checked.size_bytes, context_.clock.wall_now()};
   context_.core->commits->add(
@@ -280,8 +280,8 @@ void Scrub::fail_pass(const Error& error) {
   timer_ = context_.core->loop.after(options_.retry_after, [this] { begin_pass(); });
 }
 
-// The walk of the files ends with one more commit after the commits of all found blobs. The last
-// commit erases the note for a rebuild, unless the index was set aside meanwhile.
+// When the commits of all found blobs are queued, one last commit ends the walk of the files. It
+// erases the note for a rebuild, unless the index was set aside meanwhile.
 void Scrub::end_files() {
   enter(State::kFilesDone);
   context_.core->commits->add(

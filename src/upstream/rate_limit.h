@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one limit on the link's use by the blobs of all registries together. The limit may change
-// or be lifted at any time, and a new limit applies at once to transfers under way. Each transfer
-// has a Share. Shares with a piece to take wait in one queue and take turns; a Share without a
-// piece doesn't slow down other Shares. Small requests count against the limit, but never wait.
-// Loop thread only.
+// The one rate limit, shared by the blobs of all registries. The limit may change or be lifted at
+// any time, and a new limit applies at once to transfers under way. Each transfer has a Share.
+// Shares with a piece to take wait in one queue and take turns; a Share without a piece doesn't
+// slow down other Shares. Small requests count against the limit, but never wait. Loop thread only.
 //
 // Invariants: a Share is in the queue at most once; shares_ counts the Shares; all Shares are
 // destroyed before the RateLimit.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Times the store's lookup of a blob, one after another as the loop does them, in a
-// data_dir of make_index: first of stored blobs that have files, then of unknown blobs.
-// Prints for each kind "nanoseconds-median nanoseconds-p99 per-second". Fails if a stored
-// blob is missing or an unknown blob is found.
+// Times lookups of blobs in the store of a data_dir of make_index, one after another as the loop
+// makes them: first stored blobs that have files, then unknown blobs. Prints for each kind
+// "nanoseconds-median nanoseconds-p99 per-second". Fails if a stored blob is missing or an unknown
+// blob is found.
 //
 //   time_lookups DATA_DIR BLOBS FILES LOOKUPS
 

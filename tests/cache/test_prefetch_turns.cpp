@@ -50,7 +50,7 @@ class PrefetchTurnsTest : public CacheTest {
     image.choice.platforms.push_back(*oci::parse_platform("linux/amd64"));
     return image;
   }
-  // Starts a run with all images of Docker Hub and one of another registry.
+  // Starts a run with kImages images of Docker Hub, and one image of another registry.
   void start() {
     PrefetchList list;
     for (std::size_t i = 0; i < kImages; ++i) {

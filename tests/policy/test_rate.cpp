@@ -18,7 +18,8 @@ class RateBucketTest : public ::testing::Test {
   void SetUp() override {}
   void TearDown() override {}
 
-  // The bytes that the bucket lets through in pieces, asked every `step` for `length` from `from`.
+  // Sends pieces whenever the bucket allows, from `from` on, for `length`. Asks the bucket every
+  // `step`, and returns the bytes that got through.
   static std::uint64_t gets_through(RateBucket& bucket, SteadyTime from,
                                     std::chrono::milliseconds length,
                                     std::chrono::milliseconds step, std::uint64_t piece) {

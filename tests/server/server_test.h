@@ -182,7 +182,7 @@ class Client final : private event::IoHandler {
   UniqueFd fd_;
   std::unique_ptr<event::IoWatch> watch_;
   std::string unsent_;
-  std::size_t sent_ = 0;  // The bytes of unsent_ that are sent.
+  std::size_t sent_ = 0;  // How many bytes of unsent_ have been sent.
   std::string received_;
   bool reading_ = true;
   bool ended_ = false;

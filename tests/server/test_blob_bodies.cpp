@@ -34,8 +34,8 @@ TEST_P(BlobTailsTest, AreNotHeldBack) {
   EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(800));
 }
 
-// Sizes just above 64 KiB, where nginx stalls; of one turn, which is sent without a cork; and
-// of more than one turn.
+// A size just above 64 KiB, where nginx stalls; the bytes of one turn, which are sent without a
+// cork; and two sizes of more than one turn.
 INSTANTIATE_TEST_SUITE_P(Sizes, BlobTailsTest,
                          ::testing::Values(68'225, 512 << 10, (512 << 10) + 1, 700'001));
 

@@ -42,9 +42,9 @@ class TlsClient {
     if (resumed != nullptr) SSL_set_session(ssl_.get(), resumed);
   }
 
-  // Makes one step of the handshake; whether the handshake is complete.
+  // Makes one step of the handshake. Returns whether the handshake is complete.
   bool shake() { return SSL_do_handshake(ssl_.get()) == 1; }
-  // Sends `text`; whether the whole text was sent.
+  // Sends `text`. Returns whether the whole text was sent.
   bool send(const std::string& text) {
     return SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) > 0;
   }

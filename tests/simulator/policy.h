@@ -47,7 +47,7 @@ struct GreedyDual {
   double request_bytes = 0;       // The cost of a request apart from the object's bytes.
   bool costs_bytes = true;        // Whether the object's bytes are a part of the cost.
   std::uint32_t most_hits = 0;    // The most uses that count; 0 for no bound.
-  std::uint32_t return_hits = 0;  // Extra uses that the second use counts for.
+  std::uint32_t return_hits = 0;  // The second use counts as this many additional uses.
 };
 std::unique_ptr<Policy> make_greedy_dual(const Trace& trace, const GreedyDual& parameters);
 // The eviction policy of layby::policy, as the store uses it.

@@ -45,7 +45,7 @@ class HubTest : public ::testing::Test {
     };
     return child(child(root())->manifests.front().digest)->layers.front().digest;
   }
-  // Asks for a manifest; whether the hub gave the manifest.
+  // Asks for a manifest. Returns whether the hub gave the manifest.
   bool get() {
     std::optional<bool> had;
     const auto handle =

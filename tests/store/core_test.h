@@ -24,7 +24,7 @@ namespace layby::testing {
 
 class CoreTest : public ::testing::Test {
  protected:
-  // A test that takes all readers locks the index once for each of them, and ThreadSanitizer
+  // Each reader locks the index, and a test may open all readers on one thread. ThreadSanitizer
   // follows at most 64 locks of a thread.
   static constexpr unsigned kMaxReaders = 16;
 

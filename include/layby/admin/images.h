@@ -15,7 +15,8 @@ namespace layby::admin {
 // The shortest name that docker understands: "debian:12".
 std::string image_name(const cache::TagKey& key);
 
-// Ages are counted from `now`. A time in the future has age 0: a clock was set back.
+// Ages are counted from `now`. A time in the future counts as age 0, since a clock may have been
+// set back.
 std::string images_json(const cache::Catalog& catalog, WallTime now);
 
 }  // namespace layby::admin

@@ -26,9 +26,9 @@ struct ListFault {
 struct PrefetchStatus {
   std::string list;           // The list's file; empty for none.
   std::string state = "off";  // "off", "idle", "running", "waiting"
-  std::string reason;         // Why no run works now; empty for no reason.
+  std::string reason;         // Why no run works now; empty if nothing keeps a run from working.
   std::uint64_t run = 0;      // Number of the present or last run; 0: no run yet.
-  std::string result;         // Of the last run: "done", "failed", "stopped".
+  std::string result;         // How the last run ended: "done", "failed", "stopped".
   std::optional<std::chrono::seconds> next_run;
   std::vector<ListFault> faults;
   cache::PrefetchReport report;

@@ -28,7 +28,7 @@ struct UpstreamState {
   std::string name;
   std::string url;
   cache::GuardStatus registry;
-  std::optional<cache::GuardStatus> parent;  // nullopt without a parent.
+  std::optional<cache::GuardStatus> parent;  // nullopt if there is no parent.
   std::optional<policy::QuotaState> quota;   // nullopt while the upstream states no limit.
 };
 

@@ -86,7 +86,7 @@ struct Config {
 struct ConfigFault {
   std::string path;
   std::string message;
-  int line = 0;  // From 1; 0 if unknown, or if the path states the line.
+  int line = 0;  // Counted from 1; 0 if unknown, or if `path` states the line.
 };
 
 // A configuration and all its faults. `config` is complete if there are no faults.
@@ -103,8 +103,8 @@ std::string to_string(const ConfigFault& fault);
 // certificate file that is unreadable or empty is a fault too. Blocks on the disk.
 ConfigOutcome load_config(const std::string& path);
 
-// The configuration in effect, as JSON from which parse_config reads the same configuration.
-// The JSON names the password files but contains no passwords.
+// Returns `config` as JSON, from which parse_config reads the same configuration again. The JSON
+// names the password files but contains no passwords.
 std::string config_json(const Config& config);
 
 // The text of docs/configuration.md, and a JSON Schema (draft 2020-12) for editors.

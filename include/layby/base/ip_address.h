@@ -39,13 +39,14 @@ struct IpNetwork {
   auto operator<=>(const IpNetwork&) const = default;
 };
 
-// "10.0.0.0/8", "fd00::/8", or an address for a network of one address (RFC 4632, section 3.1).
-// nullopt for any other text, and for a network with bits after its prefix.
+// Parses a network such as "10.0.0.0/8" or "fd00::/8" (RFC 4632, section 3.1); an address alone is
+// a network of one address. nullopt for any other text, and for a network with bits set after its
+// prefix.
 std::optional<IpNetwork> parse_ip_network(std::string_view text);
 std::string to_string(const IpNetwork& network);
 
-// The address by which limits and shares count a client: the address itself for IPv4, the
-// first address of its /64 for IPv6, because one machine usually owns a whole /64.
+// The address under which limits and shares count a client: `client` itself for IPv4, and the first
+// address of its /64 for IPv6. One machine usually owns a whole /64.
 IpAddress counted_address(const IpAddress& client);
 
 struct HashIpAddress {

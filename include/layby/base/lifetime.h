@@ -65,7 +65,7 @@ class Droppable final : public Operation {
   }
   ~Droppable() override { *callback_ = nullptr; }
 
-  // A copyable callback. Only one of all copies runs, once.
+  // A copyable callback. All copies together run the callback at most once.
   class Call {
    public:
     void operator()(Arguments... arguments) const {
@@ -107,7 +107,7 @@ class Graveyard {
  private:
   void sweep() {
     const Handle done = std::move(sweep_);
-    // A destructor may bury more objects for the next turn.
+    // A destructor may bury further objects, which live until the next turn.
     const std::vector<std::shared_ptr<void>> over = std::exchange(buried_, {});
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The log of the process: one line per event on stderr, through spdlog. Every thread may log.
-// Callers pass text from outside through printable() before logging the text.
+// Before callers log text from outside, they pass the text through printable().
 
 #ifndef LAYBY_BASE_LOG_H_
 #define LAYBY_BASE_LOG_H_

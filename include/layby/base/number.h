@@ -12,10 +12,10 @@
 
 namespace layby {
 
-// The number in `text`; nullopt when `text` has other characters, or the number is above 2^64 - 1.
+// The number in `text`; nullopt unless is_digits(text), or when the number is above 2^64 - 1.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
-// Whether `text` is one decimal digit or more, and nothing else.
+// Returns whether `text` has only decimal digits, and at least one.
 bool is_digits(std::string_view text);
 
 }  // namespace layby

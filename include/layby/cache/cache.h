@@ -56,7 +56,7 @@ struct ManifestAnswer {
   oci::Digest digest;
   std::string media_type;
   std::uint64_t size_bytes = 0;
-  // Null only for a HEAD that was answered from upstream's own HEAD.
+  // Null only when a client's HEAD was answered from upstream's answer to a HEAD.
   std::shared_ptr<const std::string> bytes;
   ManifestSource source = ManifestSource::kHit;
   // For a tag: the time since upstream last confirmed the tag.
@@ -111,7 +111,7 @@ struct TagMove {
   oci::Digest from;
   oci::Digest to;
   WallTime seen_at;
-  // The missing bytes of the new image; set after a run planned the image.
+  // How many bytes of the new image are missing; set when a prefetch run knows them.
   std::optional<std::uint64_t> fetch_bytes;
 };
 
@@ -122,13 +122,14 @@ class Cache {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // References outlive the cache. There is at least one origin, and each has an upstream.
+  // The referenced objects outlive the cache. There is at least one origin, and each has an
+  // upstream.
   Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers, const Clock& clock,
         Counters& counters, events::Events& events);
   ~Cache();
 
-  // The origin named `ns` ("docker.io", or another name of Docker Hub); the first origin when
-  // `ns` is empty; null when no origin has the name.
+  // The origin named `ns`; all names of Docker Hub find the same origin. The first origin when `ns`
+  // is empty; null when no origin has the name.
   const Origin* find_origin(std::string_view ns) const;
 
   // A call that takes `done` may call `done` before it returns, and then returns a null handle.
@@ -144,7 +145,8 @@ class Cache {
   // The size of a blob, without fetching the blob; no size when upstream states none.
   Handle head_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<BlobHead> done);
-  // Upstream's list of tags. The cached tags, if any, when upstream fails without a refusal.
+  // Gives upstream's list of tags, or the cached tags, if any, when upstream fails without a
+  // refusal.
   Handle get_tags(const Origin& origin, const std::string& repository, const TagPageRequest& page,
                   Done<TagPage> done);
   // Upstream's index of referrers; an empty string when upstream answers 404.

@@ -26,7 +26,8 @@ class Failover final : public Relay {
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
-  // The registry's pull limit. Content from the parent costs this box no pull.
+  // The registry's pull limit. The parent has no part in it, since content from the parent costs
+  // this box no pull.
   std::optional<policy::QuotaState> quota() const override;
   // Set only when neither the parent nor the registry can be asked now.
   std::optional<Error> why_not(Ask ask) override;

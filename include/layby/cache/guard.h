@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands before an upstream and keeps to the upstream's limits. The guard sends no more
-// requests in a minute than allowed, apart from pings. The guard remembers a 429 and a failed
-// link, and pings a failed upstream until it answers. Work under way goes on and is retried.
-// Callers ask why_not() or patience() before they begin something new. Lives on the loop thread.
+// Stands before an upstream and keeps to the upstream's limits. The guard sends no more requests in
+// a minute than allowed, apart from pings. The guard remembers a 429 and a failed link, and pings a
+// failed upstream until it answers. Work under way goes on, retries included. Callers ask why_not()
+// or patience() before they begin something new. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
 #define LAYBY_CACHE_GUARD_H_
@@ -28,8 +28,8 @@ namespace layby::cache {
 struct GuardRules {
   int requests_per_minute = 300;  // 0 for no limit. Pings don't count.
   policy::QuotaReserve reserve;   // The part of the pull limit for people.
-  // A time-out of a request with at least this deadline means that the upstream is down. A time-out
-  // of a request with a shorter deadline means only that the upstream is doubtful.
+  // The upstream counts as down when a request with a deadline of request_timeout or more times
+  // out, and only as doubtful when a request with a shorter deadline times out.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
 
@@ -39,14 +39,15 @@ struct GuardRules {
 struct GuardStatus {
   policy::Breaker::State link = policy::Breaker::State::kClosed;
   std::chrono::seconds link_since{0};  // Time since the breaker left kClosed; 0 while closed.
-  // The rest of the quiet time after a 429, for all requests and for manifests.
+  // How long the quiet time after a 429 still lasts: for all requests, and for manifests.
   std::chrono::seconds throttled_for{0};
   std::chrono::seconds pulls_throttled_for{0};
 };
 
 class Guard final : public Relay {
  public:
-  // `name` is the upstream's name in messages: "docker.io". References outlive the guard.
+  // `name` is the upstream's name in messages: "docker.io". The referenced objects outlive the
+  // guard.
   Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
         const Clock& clock, events::Events& events);
   ~Guard() override;
@@ -71,18 +72,20 @@ class Guard final : public Relay {
 
   class Passing;
 
-  // Sends the question at its turn within the limit of the minute. Fails the question when its
-  // turn would come too late.
+  // Sends the question when requests_per_minute allows. Fails the question when its turn would come
+  // too late.
   Handle relay(Question question, Done<Answer> done) override;
   void on_sent(const Asked& asked);
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
-  // Tells listeners the pull limit and the remaining pulls, if a number differs from told_quota_.
+  // Tells listeners the pull limit and the remaining pulls, if either number differs from
+  // told_quota_.
   void tell_quota();
   void probe_when_due();
   void probe();
-  // Tells listeners of a changed link, and plans the next probe. The breaker was in `before`.
+  // Tells listeners of a changed link, and plans the next probe. `before` is the breaker's earlier
+  // state.
   void after_change(policy::Breaker::State before);
   Error no_turn(std::chrono::milliseconds wait) const;
 

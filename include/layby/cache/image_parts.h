@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parts of an image, as far as its stored manifests name them: the missing manifests, and
-// the blobs, stored or not. An image is whole when no part is missing. Store::find_parts()
-// finds the parts off the loop.
+// Lists the parts of an image that its stored manifests name: the missing manifests, and all blobs,
+// stored or missing. An image is whole when no part is missing. Store::find_parts() finds the parts
+// off the loop.
 
 #ifndef LAYBY_CACHE_IMAGE_PARTS_H_
 #define LAYBY_CACHE_IMAGE_PARTS_H_
@@ -44,7 +44,7 @@ struct ImageParts {
   // The blobs of a missing manifest are unknown until the manifest is fetched.
   std::vector<oci::Digest> missing_manifests;
   std::vector<ImageBlob> blobs;                // Each blob once.
-  std::vector<std::string> missing_platforms;  // Wanted platforms that the index doesn't have.
+  std::vector<std::string> missing_platforms;  // The wanted platforms that the index doesn't have.
 
   bool manifests_known() const { return missing_manifests.empty(); }
   bool whole() const;

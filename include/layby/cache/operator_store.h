@@ -22,7 +22,7 @@ namespace layby::cache {
 struct ScrubStatus {
   bool running = false;
   bool on_demand = false;
-  bool rebuilding = false;  // A new index is filled from the blob files.
+  bool rebuilding = false;  // A new index is being filled from the blob files.
   std::uint64_t checked_blobs = 0;
   std::uint64_t checked_bytes = 0;
   std::uint64_t bad_blobs = 0;
@@ -44,7 +44,7 @@ struct CachedImage {
   std::optional<WallTime> used_at;
   bool pinned = false;  // Pinned by hand.
   bool listed = false;  // Pinned by the prefetch list, see Store::set_list_pins().
-  // Bytes of the stored blobs of all platforms here, each blob counted once.
+  // Bytes of the stored blobs of all `platforms`, each blob counted once.
   std::uint64_t bytes = 0;
   std::uint64_t shared_bytes = 0;  // Of blobs that another cached image has too.
   std::uint64_t missing_bytes = 0;
@@ -65,9 +65,9 @@ class OperatorStore {
   // Forgets a tag, and the parts of its image that no other image needs. kNotFound when the
   // tag isn't cached; kDenied when the tag is pinned, by hand or by the list.
   virtual void evict_image(const TagKey& key, Given<EvictedSum> done) = 0;
-  // Protects the image that the tag names now or later. The image need not be cached.
-  // TagKey::tag may be a digest here and in evict_image(). `done` gets whether the tag was
-  // pinned by hand before.
+  // Protects the image that the tag names now or later. The image need not be cached. TagKey::tag
+  // may be a digest here and in evict_image(). `done` gets true if the tag was pinned by hand
+  // before.
   virtual void pin(const TagKey& key, Given<bool> done) = 0;
   virtual void unpin(const TagKey& key, Given<bool> done) = 0;
   virtual void list_images(Given<Catalog> done) = 0;

@@ -36,7 +36,7 @@ struct PrefetchImage {
 struct PrefetchList {
   std::vector<PrefetchImage> images;
   std::uint64_t max_rate = 0;  // Bytes a second; 0 for no limit.
-  int concurrency = 2;         // Blobs at a time.
+  int concurrency = 2;         // The most blobs that are fetched at a time.
   // How long a moved tag keeps its old, whole image while the new image isn't whole. After this
   // time, clients fetch the new image themselves.
   std::chrono::milliseconds hold{std::chrono::hours(24)};
@@ -80,7 +80,8 @@ struct PrefetchReport {
   bool stopped = false;
   std::string waits_for;  // Why no work is under way; empty during work.
   std::uint64_t pulls_spent = 0;
-  // The size of the listed images with each blob counted once, and the room of the cache.
+  // The size of the listed images, each blob counted once, and the most bytes that the cache can
+  // store.
   std::uint64_t list_bytes = 0;
   std::uint64_t capacity_bytes = 0;
 
@@ -113,9 +114,9 @@ class Prefetcher {
   std::uint64_t run() const { return number_; }
   PrefetchReport report() const;
 
-  // Reports what a run would do, and sends only requests that cost no pull. With `sizes`,
-  // missing manifests are fetched too, so that all sizes are known. Each of these manifests
-  // costs a pull, which a later run saves.
+  // Reports what a run would do, and sends only requests that cost no pull. With `sizes`, missing
+  // manifests are fetched too, so that all sizes are known. Each of these manifests costs a pull
+  // now, and no pull in a later run.
   Handle plan(bool sizes, std::function<void(PrefetchReport)> done);
 
   // `then` is called when a run has ended without stop().

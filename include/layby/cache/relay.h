@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A relay is an Upstream that passes requests on to other upstreams. Each request, apart from
-// get_blob() and ping(), is turned into a Question, so a relay has one path for all questions.
-// A new question changes Upstream, the registry and this class, but no class derived from
-// Relay. Lives on the loop thread.
+// get_blob() and ping(), is turned into a Question, so a relay has one path for all questions. To
+// add a kind of question, one changes Upstream, the registry and this class, but no class derived
+// from Relay. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_RELAY_H_
 #define LAYBY_CACHE_RELAY_H_

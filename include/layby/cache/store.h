@@ -84,8 +84,8 @@ class BlobWriterEvents {
  public:
   virtual ~BlobWriterEvents() = default;
   // The file is open, and has `kept_bytes` of an earlier, interrupted fill, all hashed. `whole`
-  // says that the kept bytes are the whole blob, so only finish() is missing. This is the first
-  // call, and comes once.
+  // says that the kept bytes are the whole blob, so that only finish() remains to be called. This
+  // is the first call, and comes once.
   virtual void on_writer_ready(std::uint64_t kept_bytes, bool whole) = 0;
   // The blob's first `total_bytes` bytes are in the file and hashed.
   virtual void on_written(std::uint64_t total_bytes) = 0;
@@ -185,7 +185,7 @@ class Store : public ContentLookup {
   virtual void touch_blob(const oci::Digest& digest) = 0;
   virtual void touch_manifest(const oci::Digest& digest) = 0;
 
-  // Frees at least `bytes`, least valuable content first. Frees less when all content left is
+  // Frees at least `bytes`, least valuable content first. Frees less when all remaining content is
   // pinned or being read. When `done` runs, usage() has fresh disk figures.
   virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
   // Replaces all pins of the prefetch list. A pin of the list protects an image like a pin by

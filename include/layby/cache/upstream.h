@@ -53,7 +53,7 @@ class BlobSink {
  public:
   virtual ~BlobSink() = default;
   virtual void on_blob_start(const BlobStart& start) = 0;
-  // `bytes` is valid during the call only. The sink may call pause() inside.
+  // `bytes` is valid during the call only. The sink may call pause() inside this call.
   virtual void on_blob_bytes(std::string_view bytes) = 0;
   // `status` is ok when the body had the length that upstream stated.
   virtual void on_blob_end(Status status) = 0;
@@ -95,7 +95,7 @@ enum class Ask {
 
 struct Patience {
   std::chrono::milliseconds wait{0};
-  std::string reason;  // For people; empty without a wait: "the pull limit is near".
+  std::string reason;  // For people: "the pull limit is near". Empty if there is no wait.
 };
 
 // Whether upstream refused the request. A cached copy must not hide a refusal.

@@ -18,8 +18,8 @@ namespace layby::event {
 
 class Workers;
 
-// An ordered queue of work on the helper threads. Destroying a lane does not wait. The queued work
-// of a destroyed lane still runs, so the work must own the objects that it uses.
+// An ordered queue of work on the helper threads. Destroying a lane does not wait for its queued
+// work. This work still runs, so it must own the objects that it uses.
 class Lane {
  public:
   Lane(Lane&&) noexcept;
@@ -47,8 +47,8 @@ class Workers {
   // A lane of short work, and a lane of long work.
   Lane make_lane();
   Lane make_long_lane();
-  // Queue a piece of short or long work. The oldest work whose kind is below its limit begins
-  // first, so both kinds get threads. May be called on any thread.
+  // Queue a piece of short or long work. The oldest work begins first, except that work of a kind
+  // at its limit is passed over. So both kinds get threads. May be called on any thread.
   void submit(std::function<void()> work);
   void submit_long(std::function<void()> work);
 

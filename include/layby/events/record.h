@@ -41,10 +41,11 @@ struct Record {
 // The kind of an event: "blob.published".
 std::string_view kind_of(const Event& event);
 Severity severity_of(const Event& event);
-// Whether the journal keeps the event. Too frequent events are not kept.
+// Whether the journal keeps the event. Events that are frequent by nature, such as hits, are not
+// kept.
 bool is_kept(const Event& event);
 
-// The record of an event. Its number is 0, because the ring gives the numbers.
+// The record of an event. The record's number is 0, because the ring gives the numbers.
 Record record_of(const Event& event, WallTime at);
 
 // to_json() returns one line of JSON without a line end. parse_record() returns the record of

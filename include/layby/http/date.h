@@ -21,8 +21,8 @@ std::string format_date(WallTime time);
 // other text, and for a wrong day of the week.
 std::optional<WallTime> parse_date(std::string_view text);
 
-// The wait in `value`, which is a number of seconds or a date; a date counts from `now`. The wait
-// is at least zero and at most a year.
+// The wait in `value`: a number of seconds, or the time from `now` to a date. The wait is at least
+// zero and at most a year.
 std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, WallTime now);
 
 }  // namespace layby::http

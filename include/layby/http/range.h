@@ -29,8 +29,8 @@ struct Unsatisfiable {  // Answer 416 with "Content-Range: bytes */size".
 };
 using RangeDecision = std::variant<WholeBody, ByteRange, Unsatisfiable>;
 
-// Decides the answer to `Range: value` for a body of `size_bytes`. A malformed header, another unit
-// or several ranges give WholeBody.
+// Decides the answer to `Range: value` for a body of `size_bytes`. A malformed header, a unit other
+// than bytes, or several ranges give WholeBody.
 RangeDecision resolve_range(std::optional<std::string_view> value, std::uint64_t size_bytes);
 
 // Returns a value of Content-Range: "bytes 0-99/1234".

@@ -27,7 +27,7 @@ struct Url {
   bool operator==(const Url&) const = default;
 };
 
-// Returns kInvalid for another scheme, userinfo, a fragment, an empty host or a bad port.
+// Returns kInvalid for any other scheme, and for userinfo, a fragment, an empty host or a bad port.
 Result<Url> parse_url(std::string_view text);
 
 // A listen address: "host:port", "[v6]:port" or ":port" for any address.

@@ -35,15 +35,15 @@ struct Token {
   std::chrono::seconds expires_in{60};
 };
 
-// Reads a token server's JSON: `token` or `access_token`, and `expires_in`. A missing or shorter
-// `expires_in` counts as 60 seconds, a longer one as a day. Returns kInvalid without a token that
-// is valid in a header.
+// Reads a token server's JSON: `token` or `access_token`, and `expires_in`. If `expires_in` is
+// missing or below 60 seconds, it counts as 60 seconds; above a day, it counts as a day. Returns
+// kInvalid if the JSON has no token that is valid in a header.
 Result<Token> parse_token(std::string_view json);
 
 // Whether credentials for `registry_host` may be sent to `realm_host`: both are the same host, or
-// are names in the same registrable domain. A registrable domain is the last two labels, or the
-// last three below "co", "com", "org", "net", "ac" or "gov" of a two-letter country. Two addresses
-// must be equal.
+// are names in the same registrable domain. A registrable domain is the last two labels of a name.
+// It is the last three labels if the name ends in "co", "com", "org", "net", "ac" or "gov" and a
+// two-letter country. Two IP addresses must be equal.
 bool same_site(std::string_view registry_host, std::string_view realm_host);
 
 }  // namespace layby::oci

@@ -40,13 +40,13 @@ struct Descriptor {
   std::string media_type;
   Digest digest;
   std::uint64_t size_bytes = 0;
-  std::optional<Platform> platform;  // In an index.
-  std::optional<Digest> attests{};   // In an index: the image that this manifest attests.
+  std::optional<Platform> platform;  // Set only in an index.
+  std::optional<Digest> attests{};   // Set only in an index: the image that this manifest attests.
 };
 
 struct Manifest {
   std::string media_type;
-  std::optional<Descriptor> config;   // Not in an index.
+  std::optional<Descriptor> config;   // Not set in an index.
   std::vector<Descriptor> layers;     // Blobs; empty in an index.
   std::vector<Descriptor> manifests;  // Children; only in an index.
   std::optional<Descriptor> subject;

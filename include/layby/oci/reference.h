@@ -64,7 +64,7 @@ struct ImageName {
 // if the part looks like a registry.
 std::optional<ImageName> parse_image_name(std::string_view text);
 
-// The shortest name that parses to the same image and has the tag or the digest.
+// The shortest name that parses to the same image. The tag or the digest is always written.
 std::string to_string(const ImageName& name);
 
 }  // namespace layby::oci

@@ -35,7 +35,7 @@ struct SpaceUse {
   std::uint64_t disk_total_bytes = 0;  // 0 while unknown: everything is admitted.
 };
 
-// Whether both limits of `rules` are kept after `new_bytes` more bytes are stored. Reaching a
+// Whether both limits of `rules` still hold after `new_bytes` more bytes are stored. Reaching a
 // limit exactly is allowed.
 bool has_room(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_bytes);
 

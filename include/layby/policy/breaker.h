@@ -39,8 +39,8 @@ class Breaker {
   // A request got no answer within the full deadline.
   void on_time_out(SteadyTime now);
   void on_probe_failed(SteadyTime now);
-  // A request was turned away, so the next probe is due at once, or a second after the last
-  // failed probe. Called only while the breaker isn't closed.
+  // A request was turned away, so the next probe is due at once, but not within a second after the
+  // last failed probe. Called only while the breaker isn't closed.
   void on_turned_away(SteadyTime now);
 
   State state() const { return state_; }

@@ -17,7 +17,7 @@ namespace layby::policy {
 class DayWindow {
  public:
   // A kInvalid error's message is the end of a sentence. The caller writes the name of `text`
-  // before it.
+  // before the message.
   static Result<DayWindow> parse(std::string_view text);
 
   // `time_of_day` counts from midnight and is below 24 hours.

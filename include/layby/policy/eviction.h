@@ -25,8 +25,8 @@ std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_b
 // Ranks mean nothing without their clock, so the store saves the clock with the ranks.
 std::uint64_t clock_after(std::uint64_t clock, std::uint64_t victim_rank);
 
-// How many bytes to evict so that both limits of `rules` are kept after `new_bytes` more bytes are
-// stored. The result is 0 when there is room. Otherwise the result is a little more than the
+// How many bytes to evict so that both limits of `rules` still hold after `new_bytes` more bytes
+// are stored. The result is 0 when there is room. Otherwise the result is a little more than the
 // missing bytes, so that not every new blob needs an eviction. A result above `use.cached_bytes`
 // means that evicting everything would not suffice; then nothing should be evicted.
 std::uint64_t bytes_to_evict(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_bytes);

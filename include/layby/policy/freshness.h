@@ -21,7 +21,7 @@ enum class Freshness {
   kStale,  // Upstream should be asked about the tag again.
 };
 
-// `checked_at` in the future (a clock that was set back) counts as stale.
+// A `checked_at` in the future (a clock was set back) counts as stale.
 Freshness tag_freshness(WallTime checked_at, WallTime now, std::chrono::milliseconds fresh_for);
 
 // The fresh time of a tag that never changes.

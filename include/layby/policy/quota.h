@@ -60,9 +60,9 @@ struct PullTurn {
 PullTurn background_pull(const QuotaReserve& reserve, const std::optional<QuotaState>& quota,
                          std::uint64_t under_way, std::chrono::milliseconds since_last);
 
-// The time until `pulls` more pulls have been made, if the reserve stays untouched; 0 when the
-// remaining pulls suffice. Assumes that spent pulls come back evenly over the window. A registry
-// that gives pulls back sooner makes the real time shorter.
+// The time that `pulls` further pulls take if the reserve stays untouched; 0 when the remaining
+// pulls suffice. Assumes that spent pulls come back evenly over the window. A registry that gives
+// pulls back sooner makes the real time shorter.
 std::chrono::seconds time_for_pulls(const QuotaReserve& reserve, const QuotaState& quota,
                                     std::uint64_t pulls);
 

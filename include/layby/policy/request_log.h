@@ -17,7 +17,8 @@ namespace layby::policy {
 
 class RequestLog {
  public:
-  // Allows fewer than `per_minute` requests in any minute, but at least one; 0 for no limit.
+  // Allows fewer than `per_minute` requests in any minute, but at least one. A `per_minute` of 0
+  // means no limit.
   explicit RequestLog(int per_minute) : per_minute_(static_cast<std::size_t>(per_minute)) {}
 
   // The time until one more request may be sent; 0 when the request may be sent now.

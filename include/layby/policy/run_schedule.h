@@ -21,8 +21,8 @@ class RunSchedule {
   RunSchedule(std::chrono::milliseconds every, std::optional<DayWindow> window)
       : every_(every), window_(window) {}
 
-  // Makes the next run due at once. After a failed run, the next run is due when the failed run may
-  // be repeated.
+  // Makes the next run due at once, or, after a failed run, as soon as the failed run may be
+  // repeated.
   void want_soon() { soon_ = true; }
   void on_started(SteadyTime now);
   void on_ended(SteadyTime now, bool failed);

@@ -30,7 +30,7 @@ namespace layby::policy {
 class TagPattern {
  public:
   // A kInvalid error's message is the end of a sentence. The caller writes the name of `text`
-  // before it.
+  // before the message.
   static Result<TagPattern> parse(std::string_view text);
 
   bool matches(std::string_view tag) const;
@@ -62,7 +62,7 @@ class TagPattern {
   bool matches_range(std::string_view tag) const;
 
   std::string text_;
-  std::vector<Comparator> range_;  // A tag must satisfy all; empty for a plain pattern.
+  std::vector<Comparator> range_;  // A tag must satisfy all of these; empty for a plain pattern.
   std::size_t precision_ = 0;      // The most numbers that a version in the range has.
   std::optional<std::string> variant_;
 };

@@ -38,8 +38,8 @@ class BodySource {
     virtual void on_more() = 0;
   };
 
-  // Ends the work for the body. If the client has gone, the destructor runs before the body is
-  // whole. The destructor must not call the listener.
+  // Ends the work for the body, even before the body is whole, if the client has gone. The
+  // destructor must not call the listener.
   virtual ~BodySource() = default;
   // Called once, before the first read(). `listener` outlives the source.
   virtual void listen(Listener& listener) = 0;

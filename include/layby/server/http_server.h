@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An HTTP/1.1 server (RFC 9112) for many clients on one loop. The server sends small answers from
-// memory, blobs by sendfile, even while a blob grows, and bodies that are made while they go out.
-// The Limits keep one client from hurting another. Lives on the loop thread.
+// memory, and blobs by sendfile, even while a blob grows. It also sends bodies that are made while
+// they go out. The Limits keep one client from hurting another. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_HTTP_SERVER_H_
 #define LAYBY_SERVER_HTTP_SERVER_H_

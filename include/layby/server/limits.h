@@ -15,13 +15,14 @@ struct Limits {
   int max_connections = 4096;
   int max_connections_per_client = 1024;  // Per IP address.
   std::uint64_t header_bytes = 16 << 10;  // The most bytes that a request's head may have.
-  // From the first byte of a head to the whole head. A new connection has the same time, with its
-  // TLS handshake, to send the first byte of a head.
+  // From the first byte of a head to the whole head. A new connection has the same time for its TLS
+  // handshake and the first byte of a head.
   std::chrono::milliseconds request_timeout{20'000};
-  std::chrono::milliseconds idle_timeout{75'000};   // Between an answer and the next head.
-  std::chrono::milliseconds stall_timeout{60'000};  // How long a client may take no byte.
-  std::uint64_t send_buffer_bytes = 256 << 10;      // SO_SNDBUF; fits in an int.
-  std::uint64_t notsent_lowat_bytes = 128 << 10;    // TCP_NOTSENT_LOWAT; fits in an int.
+  std::chrono::milliseconds idle_timeout{75'000};  // Between an answer and the next head.
+  // How long a client may go without taking a byte.
+  std::chrono::milliseconds stall_timeout{60'000};
+  std::uint64_t send_buffer_bytes = 256 << 10;    // SO_SNDBUF; fits in an int.
+  std::uint64_t notsent_lowat_bytes = 128 << 10;  // TCP_NOTSENT_LOWAT; fits in an int.
 
   bool operator==(const Limits&) const = default;
 };

@@ -33,7 +33,8 @@ class EventJournal {
   // `max_file_bytes` limits each of the two files.
   EventJournal(const std::string& data_dir, event::Loop& loop, event::Workers& workers,
                std::uint64_t max_file_bytes = kMaxFileBytes);
-  // Queues the records that aren't written yet. The workers write them before they end.
+  // Queues the records that aren't written yet. The workers write these records before the workers
+  // end.
   ~EventJournal();
 
   // Writes the record within a minute.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The one libcurl multi handle, driven by the event loop. All registries share the handle's idle
-// connections and the limit on the link's use by blobs. curl names the sockets and the time to
-// wait for, so nothing polls. The Multi outlives the registries. Loop thread only. The process
-// must ignore SIGPIPE, because TLS on a broken connection raises SIGPIPE.
+// connections and the one rate limit of all blobs. curl says which sockets to watch and how long to
+// wait, so nothing polls. The Multi outlives the registries. Loop thread only. The process must
+// ignore SIGPIPE, because TLS on a broken connection raises SIGPIPE.
 
 #ifndef LAYBY_UPSTREAM_MULTI_H_
 #define LAYBY_UPSTREAM_MULTI_H_

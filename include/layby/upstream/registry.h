@@ -28,9 +28,9 @@ namespace layby::upstream {
 struct RegistryOptions {
   std::string name;  // "docker.io"
   http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to the URL's path.
-  // For a parent, which is another Layby and serves several registries: the parent's name of
-  // the wanted registry ("ghcr.io"); "" for none. Every request under /v2/ has the name as ?ns=,
-  // as containerd's requests do. Token servers and redirect targets never get the name.
+  // For a parent, which is another Layby and serves several registries: the parent's name for the
+  // wanted registry ("ghcr.io"); "" for none. Every request under /v2/ has the name as ?ns=, as
+  // containerd's requests do. Token servers and redirect targets never get the name.
   std::string ns;
   std::string username;
   std::string password;
