@@ -20,7 +20,7 @@ from harness import Hub, Program, fetch, make_image, pull, wait_until  # noqa: E
 from hub import free_port  # noqa: E402
 
 UNIT = "lib/systemd/system/layby.service"
-MAX_EXPOSURE = 2.0  # Of at most 10; systemd-analyze rates up to 2.0 as OK.
+MAX_EXPOSURE = 1.1  # Of at most 10. The network that a cache needs is 0.9 of it.
 # Files that may stay after a removal: dpkg's records, and the files that list the users.
 BOOKS = re.compile(r"(var/lib/(dpkg|systemd)|var/log|var/cache|run|dev|root)(/|$)|"
                    r"etc/(passwd|group|shadow|gshadow)-?$|etc/\.pwd\.lock$|etc/subuid|etc/subgid")
@@ -119,7 +119,7 @@ class AnInstallation(unittest.TestCase):
 
     def test_unit_is_sandboxed(self) -> None:
         self.system.run("systemd-analyze", "security", "--offline=true",
-                        f"--threshold={int(MAX_EXPOSURE * 10)}", f"/{UNIT}")
+                        f"--threshold={round(MAX_EXPOSURE * 10)}", f"/{UNIT}")
 
     def test_program_serves_as_the_user(self) -> None:
         with Hub() as hub, Program("layby") as layby:

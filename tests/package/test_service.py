@@ -19,7 +19,11 @@ from debian_root import BaseSystem, Machine, Unavailable, next_version, package
 from harness import Hub, fetch, make_image, pull, wait_until
 from hub import free_port
 
-BIND_SERVICE = 1 << 10  # CAP_NET_BIND_SERVICE in capabilities(7)'s numbers.
+LOW_PORTS = """[Service]
+PrivateUsers=no
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+"""
 
 base: BaseSystem
 
@@ -83,7 +87,7 @@ class TheService(unittest.TestCase):
         user = self.machine.run("id", "-u", "layby").strip()
         self.assertEqual(set(status["Uid"].split()), {user})
         self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
-        self.assertEqual({int(status[name], 16) for name in ("CapBnd", "CapEff", "CapAmb")}, {BIND_SERVICE})
+        self.assertEqual({int(status[name], 16) for name in ("CapBnd", "CapEff", "CapAmb")}, {0})
         self.assertEqual(self.service("LimitNOFILE"), "65536")
         self.assertEqual(self.machine.run("stat", "-c", "%U:%G %a", "/var/lib/layby", "/run/layby",
                                           "/run/layby/layby.sock").split("\n")[:3],
@@ -94,7 +98,11 @@ class TheService(unittest.TestCase):
         wait_until(lambda: "app:1" in self.machine.run("layby", "ls"), "app:1 in the list")
         self.assertIn("layby", self.machine.run("layby", "status"))
 
-    def test_service_may_listen_below_1024(self) -> None:
+    def test_service_may_listen_below_1024_with_a_drop_in(self) -> None:
+        unit = (self.machine.tree / "lib/systemd/system/layby.service").read_text()
+        for line in LOW_PORTS.splitlines():
+            self.assertIn(line, unit, "the unit's comment shows the drop-in")
+        self.machine.drop_in("layby.service", LOW_PORTS)
         self.write({"listen": "127.0.0.7:80"})
         self.machine.run("systemctl", "restart", "layby")
         self.assertEqual(fetch("127.0.0.7:80", "/healthz").status, 200)
