@@ -108,6 +108,9 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
        [](S s) -> Value { return s.connections; }},
       {"resident_bytes", "bytes", "resident_bytes", "Memory of the daemon in RAM.",
        [](S s) -> Value { return s.resident_bytes; }},
+      {"log.dropped_lines", "lines", "log_dropped_lines",
+       "Lines of the log that were dropped, because nobody read stderr.",
+       [](S s) -> Value { return s.log_dropped_lines; }},
 
       {"requests.total", "requests", "", "Requests that were answered.",
        [](S s) -> Value { return load(s.counters->requests); }},

@@ -12,6 +12,8 @@
 #include <climits>
 #include <csignal>
 
+#include "layby/base/log.h"
+
 namespace layby::app {
 namespace {
 
@@ -21,6 +23,7 @@ std::array<char, PATH_MAX> g_path{};
 void on_fatal_signal(int number) {
   const int fd = ::open(g_path.data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
   if (fd >= 0) ::close(fd);
+  log::flush_in_crash();
   ::raise(number);
 }
 

@@ -280,6 +280,7 @@ admin::Snapshot Daemon::snapshot() const {
   s.moves = cache_->moves();
   s.fills = cache_->fills();
   s.notices = notices(notices_file_);
+  s.log_dropped_lines = log::dropped_lines();
   s.counters = &counters_;
   return s;
 }

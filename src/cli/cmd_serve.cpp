@@ -16,11 +16,12 @@ namespace {
 int serve(const std::string& path, const std::string& notices_file) {
   const std::optional<app::Config> config = read_config(path);
   if (!config) return kMisused;
-  log::start(config->log_level);
+  log::start_buffered(config->log_level);
   const Status status = app::serve(*config, notices_file);
-  if (status) return kFine;
-  complain(status.error().message);
-  return kFailed;
+  // The log takes the error, because complain() would wait for a stderr that nobody reads.
+  if (!status) log::error("{}", status.error().message);
+  log::flush();
+  return status ? kFine : kFailed;
 }
 
 }  // namespace

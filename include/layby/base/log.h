@@ -8,6 +8,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,8 +19,22 @@ using spdlog::error;
 using spdlog::info;
 using spdlog::warn;
 
-// Sends the log to stderr. `level` is "debug", "info", "warn" or "error".
+// Sends the log to stderr. A log call waits until stderr has taken the line. `level` is "debug",
+// "info", "warn" or "error".
 void start(std::string_view level);
+
+// Sends the log to stderr by a buffer of 128 KiB that a thread empties, for the daemon: no log call
+// waits for stderr. While the buffer is full, lines are dropped and counted, and the log says later
+// how many.
+void start_buffered(std::string_view level);
+
+// Waits until the lines of the buffer are written, for at most 1 s. Without a buffer, does nothing.
+void flush();
+// The same in a handler of a fatal signal, for at most 100 ms.
+void flush_in_crash();
+
+// The lines that were dropped since the process started.
+std::uint64_t dropped_lines();
 
 // Returns `text` with control characters and bytes above 0x7e written as \xNN. "..." replaces all
 // text after the first 200 bytes.
