@@ -5,11 +5,32 @@
 
 #include "layby/cli/cli.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
 #ifdef LAYBY_STATIC
 #include <nss.h>
 #endif
 
+namespace {
+
+// Opens /dev/null on each of the descriptors 0 to 2 that is closed. Otherwise a file or a pipe of
+// the program would get the number of stderr, and the log would be written into it.
+void open_standard_descriptors() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // open() returns the lowest number that is free, which is `fd`.
+    if (::open("/dev/null", O_RDWR) != fd) std::abort();
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  open_standard_descriptors();
 #ifdef LAYBY_STATIC
   // A static program looks up host names in /etc/hosts and DNS only, whatever nsswitch.conf says.
   // The code for /etc/hosts and DNS is part of glibc. Other sources are shared libraries for the
