@@ -11,6 +11,7 @@
 #include <cassert>
 #include <utility>
 
+#include "layby/base/fd.h"
 #include "layby/base/log.h"
 
 namespace layby::app {
@@ -19,13 +20,23 @@ namespace {
 constexpr std::chrono::days kWarnBefore{14};
 constexpr std::chrono::hours kWarnEvery{24};
 
+// OpenSSL opens the files by their names, and would wait at a FIFO.
+Result<TlsFiles::Identity> load_identity(const server::TlsIdentity::Files& files,
+                                         const server::TlsIdentity* before) {
+  for (const std::string& file : {files.certificate_file, files.key_file}) {
+    const auto opened = open_regular(file);
+    if (!opened.ok() && opened.error().code == ErrorCode::kInvalid) return opened.error();
+  }
+  return server::TlsIdentity::load(files, before);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TlsFiles>> TlsFiles::load(const Context& context,
                                                  server::TlsIdentity::Files files,
                                                  std::function<void(Identity)> on_changed) {
   auto marks = Files::marks_of({files.certificate_file, files.key_file});
-  auto first = server::TlsIdentity::load(files, nullptr);
+  auto first = load_identity(files, nullptr);
   if (!first.ok()) return first.error();
   auto made =
       std::unique_ptr<TlsFiles>(new TlsFiles(context, std::move(files), std::move(on_changed)));
@@ -45,7 +56,7 @@ TlsFiles::TlsFiles(const Context& context, server::TlsIdentity::Files files,
                {.reader =
                     [this] {
                       return [files = files_, before = identity_] {
-                        return server::TlsIdentity::load(files, before.get());
+                        return load_identity(files, before.get());
                       };
                     },
                 .on_read = [this](Result<Identity> read) { on_read(std::move(read)); }}) {}

@@ -41,6 +41,13 @@ ssize_t read_some(int fd, char* buffer, std::size_t size) {
   return got;
 }
 
+const char* kind_of_file(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a named pipe (FIFO)";
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
 }  // namespace
 
 void UniqueFd::reset(int fd) {
@@ -62,13 +69,25 @@ Status write_at(int fd, std::string_view data, std::uint64_t offset) {
   return {};
 }
 
-Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+// O_NONBLOCK: without it, open() of a FIFO waits for a writer. For a regular file the flag has no
+// effect.
+Result<UniqueFd> open_regular(const std::string& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return errno_error("open " + path, errno);
+  struct stat found {};
+  if (::fstat(fd.get(), &found) != 0) return errno_error("stat " + path, errno);
+  if (S_ISREG(found.st_mode)) return fd;
+  return Error{ErrorCode::kInvalid,
+               path + " is not a regular file but " + kind_of_file(found.st_mode)};
+}
+
+Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
+  const Result<UniqueFd> fd = open_regular(path);
+  if (!fd.ok()) return fd.error();
   std::string content;
   std::array<char, 16384> buffer{};
   while (true) {
-    const ssize_t got = read_some(fd.get(), buffer.data(), buffer.size());
+    const ssize_t got = read_some(fd->get(), buffer.data(), buffer.size());
     if (got < 0) return errno_error("read " + path, errno);
     if (got == 0) return content;
     content.append(buffer.data(), static_cast<std::size_t>(got));

@@ -131,10 +131,10 @@ Result<FirmwareHead> parse_head(std::string_view text) {
 Result<Firmware> Firmware::open(const std::string& path, const std::string& key_file) {
   const auto key = read_file(key_file, kMaxKeyBytes);
   if (!key) return key.error();
-  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return errno_error(path, errno);
+  Result<UniqueFd> file = open_regular(path);
+  if (!file.ok()) return file.error();
   std::string text(kMaxHeadBytes, '\0');
-  const ssize_t n = ::pread(file.get(), text.data(), text.size(), 0);
+  const ssize_t n = ::pread(file->get(), text.data(), text.size(), 0);
   if (n < 0) return errno_error(path, errno);
   text.resize(static_cast<std::size_t>(n));
   const auto head = parse_head(text);
@@ -144,10 +144,10 @@ Result<Firmware> Firmware::open(const std::string& path, const std::string& key_
   if (Status status = check_signature(*key, head->signed_text, head->signature); !status) {
     return status.error();
   }
-  if (Status status = check_bytes(file.get(), head->size_bytes, head->facts); !status) {
+  if (Status status = check_bytes(file->get(), head->size_bytes, head->facts); !status) {
     return status.error();
   }
-  return Firmware(std::move(file), head->facts, head->size_bytes);
+  return Firmware(std::move(*file), head->facts, head->size_bytes);
 }
 
 Status Firmware::write_to(const std::string& device) const {

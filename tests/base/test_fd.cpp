@@ -127,7 +127,22 @@ TEST_F(FdTest, ReadFileReportsAMissingFile) {
 TEST_F(FdTest, ReadFileReportsADirectory) {
   const Result<std::string> content = read_file(dir_->path(), 4);
   ASSERT_FALSE(content.ok());
-  EXPECT_EQ(content.error().code, ErrorCode::kIo);
+  EXPECT_EQ(content.error().code, ErrorCode::kInvalid);
+}
+
+TEST_F(FdTest, ReadFileRefusesAFifoAtOnce) {
+  const std::string fifo = dir_->path() + "/fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const Result<std::string> content = read_file(fifo, 4);
+  ASSERT_FALSE(content.ok());
+  EXPECT_EQ(content.error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(content.error().message, fifo + " is not a regular file but a named pipe (FIFO)");
+}
+
+TEST_F(FdTest, ReadFileRefusesADevice) {
+  const Result<std::string> content = read_file("/dev/zero", 4);
+  ASSERT_FALSE(content.ok());
+  EXPECT_EQ(content.error().message, "/dev/zero is not a regular file but a device");
 }
 
 TEST_F(FdTest, MakeDirectoriesMakesMissingParents) {

@@ -40,7 +40,12 @@ class UniqueFd {
 // Writes all of `data` at `offset`; continues after EINTR and short writes.
 Status write_at(int fd, std::string_view data, std::uint64_t offset);
 
-// Reads a whole file of at most `max_bytes`; kInvalid for a larger file.
+// Opens a regular file for reading. Returns kInvalid at once for anything else at `path`: a FIFO, a
+// folder, a device.
+Result<UniqueFd> open_regular(const std::string& path);
+
+// Reads a whole regular file of at most `max_bytes`; kInvalid for a larger file, and for what
+// open_regular() refuses.
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes);
 
 // Makes `path` and its missing parents with mode 0750. Succeeds if the directory `path` exists.
