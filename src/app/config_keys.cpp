@@ -46,8 +46,12 @@ const Keys& config_keys() {
        "The folder of the blobs and the index. It is created if it is missing."},
       {"socket", Kind::kSocketPath, LAYBY_AT(socket), kAny,
        "The Unix socket that `layby status` and the other commands talk to."},
+      {"drain_for", Kind::kDuration, LAYBY_AT(drain_for), Range{0, kHour},
+       "How long `/healthz` says 503 after SIGTERM or `layby drain` while everything is still "
+       "served, so that load balancers send the next requests elsewhere. Then `shutdown_grace` "
+       "begins."},
       {"shutdown_grace", Kind::kDuration, LAYBY_AT(shutdown_grace), Range{0, kHour},
-       "How long running transfers may continue after SIGTERM."},
+       "How long running transfers may continue after the listeners have closed."},
       {"helper_threads", Kind::kCount, LAYBY_AT(helper_threads), Range{1, 64},
        "Number of threads that read and write the disk for the thread that serves. Half of them "
        "may "

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 
 #include "layby/admin/images.h"
 #include "layby/admin/prefetch.h"
+#include "layby/base/bytes.h"
 #include "layby/base/lifetime.h"
 #include "layby/base/number.h"
 #include "layby/events/record.h"
@@ -25,6 +27,8 @@
 
 namespace layby::app {
 namespace {
+
+constexpr std::chrono::hours kLongestDrain{24};
 
 using Json = nlohmann::ordered_json;
 using Context = ControlContext;
@@ -185,6 +189,18 @@ Response events(const Context& context, const Request& request) {
   return web::json_answer(200, fmt::format("{{\"events\": [{}]}}\n", lines));
 }
 
+Response drain(const Context& context, const Request& request) {
+  const auto text = http::query_value(request.query, "for");
+  const auto wait = text ? parse_duration(*text) : context.config.drain_for;
+  if (!wait || *wait > kLongestDrain) {
+    return web::error_answer(request, 400,
+                             "the time must be a duration of at most 1d, such as 30s or 5m");
+  }
+  context.shutdown.drain(*wait);
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(*wait);
+  return json_answer(202, Json{{"seconds", seconds.count()}});
+}
+
 using AtOnce = Response (*)(const Context&, const Request&);
 using Waiting = Handle (*)(const Context&, const Request&, Respond);
 
@@ -213,6 +229,7 @@ void add_control_routes(web::Routes& routes, const ControlContext& context) {
   add("GET", "/prefetch", "the present or last run of the prefetch list", prefetch_status);
   add("POST", "/prefetch", "begins a run, or stops it with ?stop", prefetch_run);
   add("GET", "/prefetch/plan", "what a run would fetch, with all sizes if ?sizes", prefetch_plan);
+  add("POST", "/drain", "ends the daemon after a drain of ?for= or drain_for", drain);
   add("GET", "/events", "the events newer than number ?after=", events);
 }
 

@@ -27,9 +27,11 @@
 #include "app/prefetching.h"
 #include "app/rate_windows.h"
 #include "app/service_manager.h"
+#include "app/shutdown.h"
 #include "app/tls_files.h"
 #include "app/upstreams.h"
 #include "layby/app/version.h"
+#include "layby/base/bytes.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/fd.h"
@@ -111,7 +113,9 @@ class Daemon {
   Status start_tls();
   void note_port(const std::string& bound);
   void watch_signals();
-  void shut_down();
+  void on_stop_signal();
+  void on_draining(std::chrono::milliseconds left);
+  void on_ending();
   admin::Snapshot snapshot() const;
 
   const Config& config_;
@@ -133,6 +137,7 @@ class Daemon {
   std::unique_ptr<Upstreams> upstreams_;
   std::unique_ptr<cache::Cache> cache_;
   std::unique_ptr<Prefetching> prefetching_;
+  std::unique_ptr<Shutdown> shutdown_;
   std::unique_ptr<server::RegistryApi> api_;
   web::Routes routes_;
   std::unique_ptr<Front> front_;
@@ -141,7 +146,6 @@ class Daemon {
   std::string listen_;             // The address that is bound.
   std::vector<Handle> signals_;
   std::unique_ptr<ServiceManager> manager_;
-  Handle grace_;
 };
 
 Status Daemon::start() {
@@ -198,8 +202,15 @@ void Daemon::start_journal() {
 
 Status Daemon::start_server() {
   api_ = std::make_unique<server::RegistryApi>(*cache_);
-  add_page_routes(routes_, [this] { return snapshot(); });
-  add_control_routes(routes_, {*cache_, *store_, *store_, *prefetching_, ring_, clock_});
+  shutdown_ = std::make_unique<Shutdown>(
+      config_, *loop_, clock_,
+      Shutdown::Calls{.on_draining = [this](auto left) { on_draining(left); },
+                      .on_ending = [this] { on_ending(); },
+                      .stop = [this] { loop_->stop(); }});
+  add_page_routes(
+      routes_, [this] { return snapshot(); }, [this] { return shutdown_->draining(); });
+  add_control_routes(
+      routes_, {*cache_, *store_, *store_, *prefetching_, ring_, clock_, config_, *shutdown_});
   front_ = std::make_unique<Front>(*api_, routes_);
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, config_.limits, *front_);
@@ -242,7 +253,7 @@ void Daemon::watch_signals() {
   // Without SIGPIPE, a write to a client that has gone fails with EPIPE.
   std::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGTERM, SIGINT}) {
-    signals_.push_back(loop_->on_signal(number, [this] { shut_down(); }));
+    signals_.push_back(loop_->on_signal(number, [this] { on_stop_signal(); }));
   }
   signals_.push_back(loop_->on_signal(SIGHUP, [this] {
     log::info(
@@ -253,12 +264,22 @@ void Daemon::watch_signals() {
   }));
 }
 
-void Daemon::shut_down() {
-  assert(server_ && manager_);       // Signals come only while the loop runs.
-  if (grace_) return loop_->stop();  // A second signal.
+void Daemon::on_stop_signal() {
+  assert(shutdown_ && manager_);  // Signals come only while the loop runs.
+  // Only after a signal: a service manager that hears of the end sends no SIGTERM of its own, which
+  // could shorten a long `layby drain`.
+  manager_->stopping(config_.drain_for + config_.shutdown_grace);
+  shutdown_->on_signal();
+}
+
+void Daemon::on_draining(std::chrono::milliseconds left) {
+  if (left.count() == 0) return;
+  log::info("draining: /healthz says 503, and the listeners close in {}", format_duration(left));
+}
+
+void Daemon::on_ending() {
+  assert(server_ && manager_);
   events_.tell(events::Stopping{server_->connections(), config_.shutdown_grace});
-  manager_->stopping(config_.shutdown_grace);
-  grace_ = loop_->after(config_.shutdown_grace, [this] { loop_->stop(); });
   server_->drain([this] { loop_->stop(); });
 }
 
@@ -268,6 +289,7 @@ admin::Snapshot Daemon::snapshot() const {
   s.version = version();
   s.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.steady_now() - started_at_);
   s.listen = listen_;
+  s.draining = shutdown_->draining();
   s.connections = server_->connections();
   s.store = store_->usage();
   s.full = cache_->full();

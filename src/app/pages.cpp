@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,15 +51,18 @@ std::string front_page(const Request& request, const web::Routes& routes,
 
 }  // namespace
 
-void add_page_routes(web::Routes& routes, TakeSnapshot take_snapshot) {
+void add_page_routes(web::Routes& routes, TakeSnapshot take_snapshot,
+                     std::function<bool()> is_draining) {
   const auto add = [&routes](const char* path, const char* summary, auto page) {
     routes.add({"GET", path, Who::kAnyone, summary, web::at_once(std::move(page))});
   };
   add("/", "what this is, and what needs attention", [&routes, take_snapshot](const Request& r) {
     return web::text_answer(200, front_page(r, routes, take_snapshot().notices));
   });
-  add("/healthz", "200 while the daemon serves",
-      [](const Request&) { return web::text_answer(200, "ok\n"); });
+  add("/healthz", "200 while the daemon serves, 503 in a drain",
+      [is_draining = std::move(is_draining)](const Request&) {
+        return is_draining() ? web::text_answer(503, "draining\n") : web::text_answer(200, "ok\n");
+      });
   add("/stats", "its statistics, as JSON", [take_snapshot](const Request&) {
     return web::json_answer(200, admin::stats_json(take_snapshot()));
   });

@@ -32,6 +32,7 @@ void add_unpin(CLI::App& app, int& exit_code);
 void add_evict(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_prefetch(CLI::App& app, int& exit_code);
+void add_drain(CLI::App& app, int& exit_code);
 void add_events(CLI::App& app, int& exit_code);
 void add_firmware(CLI::App& app, int& exit_code);
 void add_version(CLI::App& app, int& exit_code);

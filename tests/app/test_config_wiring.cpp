@@ -40,9 +40,8 @@ struct HandedOut {
 
 // Keys that daemon.cpp and `layby serve` read by name, outside of the structures.
 const std::set<std::string_view> kUsedByName{
-    "listen",   "socket",     "shutdown_grace",       "helper_threads",
-    "prefetch", "tls.listen", "tls.certificate_file", "tls.key_file",
-    "log.level"};
+    "listen",   "socket",     "shutdown_grace",       "drain_for",    "helper_threads",
+    "prefetch", "tls.listen", "tls.certificate_file", "tls.key_file", "log.level"};
 
 // Replaces a value of the configuration by another valid value.
 struct Change {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -23,6 +24,7 @@
 namespace layby::app {
 namespace {
 
+using std::chrono::milliseconds;
 using Json = nlohmann::json;
 
 class ControlTest : public ::testing::Test {
@@ -39,7 +41,8 @@ class ControlTest : public ::testing::Test {
                                             clock_, counters_, events_);
     prefetching_ = std::make_unique<Prefetching>(
         Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_, events_});
-    add_control_routes(routes_, {*cache_, store_, store_, *prefetching_, ring_, clock_});
+    add_control_routes(routes_,
+                       {*cache_, store_, store_, *prefetching_, ring_, clock_, config_, shutdown_});
     client_.is_local = true;
   }
   void TearDown() override {
@@ -90,6 +93,13 @@ class ControlTest : public ::testing::Test {
   std::unique_ptr<server::Request> request_;
   Handle handle_;
   std::optional<server::Response> given_;
+  std::vector<milliseconds> drains_;
+  Shutdown shutdown_{config_,
+                     timers_,
+                     clock_,
+                     {.on_draining = [this](milliseconds left) { drains_.push_back(left); },
+                      .on_ending = [] {},
+                      .stop = [] {}}};
 };
 
 TEST_F(ControlTest, NoCommandIsThereForTheNetwork) {
@@ -181,6 +191,29 @@ TEST_F(ControlTest, EventsAreThoseAfterANumber) {
 TEST_F(ControlTest, EventsAfterAWordAreRefused) {
   ask("GET", "/events", "after=now");
   EXPECT_EQ(status(), 400);
+}
+
+TEST_F(ControlTest, DrainTakesTheTimeOfTheConfiguration) {
+  config_.drain_for = milliseconds(15'000);
+  ask("POST", "/drain");
+  EXPECT_EQ(status(), 202);
+  EXPECT_EQ(body()["seconds"], 15);
+  EXPECT_EQ(drains_, std::vector{milliseconds(15'000)});
+  EXPECT_TRUE(shutdown_.draining());
+}
+
+TEST_F(ControlTest, DrainTakesItsOwnTime) {
+  ask("POST", "/drain", "for=5m");
+  EXPECT_EQ(status(), 202);
+  EXPECT_EQ(drains_, std::vector{milliseconds(300'000)});
+}
+
+TEST_F(ControlTest, DrainOfNoDurationIsRefused) {
+  for (const char* query : {"for=soon", "for=", "for=25h", "for=-5s"}) {
+    ask("POST", "/drain", query);
+    EXPECT_EQ(status(), 400) << query;
+  }
+  EXPECT_FALSE(shutdown_.draining());
 }
 
 }  // namespace

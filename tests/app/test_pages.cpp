@@ -32,7 +32,8 @@ class PagesTest : public ::testing::Test {
   void SetUp() override {
     snapshot_.version = "1.2.3";
     snapshot_.counters = &counters_;
-    add_page_routes(routes_, [this] { return snapshot_; });
+    add_page_routes(
+        routes_, [this] { return snapshot_; }, [this] { return draining_; });
   }
 
   server::Response ask(const std::string& method, const std::string& path) {
@@ -50,6 +51,7 @@ class PagesTest : public ::testing::Test {
 
   Counters counters_;
   admin::Snapshot snapshot_;
+  bool draining_ = false;
   PlayedApi api_;
   web::Routes routes_;
   Front front_{api_, routes_};
@@ -62,6 +64,12 @@ TEST_F(PagesTest, EverythingUnderV2GoesToTheApi) {
 }
 
 TEST_F(PagesTest, HealthIsOk) { EXPECT_EQ(body(ask("GET", "/healthz")), "ok\n"); }
+
+TEST_F(PagesTest, HealthIs503WhileTheDaemonDrains) {
+  draining_ = true;
+  EXPECT_EQ(ask("GET", "/healthz").status, 503);
+  EXPECT_EQ(ask("GET", "/stats").status, 200);
+}
 
 TEST_F(PagesTest, StatsAreJson) {
   const server::Response answer = ask("GET", "/stats");
@@ -78,7 +86,7 @@ TEST_F(PagesTest, MetricsNameTheirFormat) {
 TEST_F(PagesTest, FrontPageNamesTheMirrorAndThePages) {
   const std::string page = body(ask("GET", "/"));
   EXPECT_NE(page.find("{\"registry-mirrors\": [\"http://mirror:5000\"]}\n\n"
-                      "/healthz   200 while the daemon serves\n"
+                      "/healthz   200 while the daemon serves, 503 in a drain\n"
                       "/stats     its statistics, as JSON\n"
                       "/metrics   the same for Prometheus\n"),
             std::string::npos)

@@ -36,6 +36,7 @@ struct Snapshot {
   std::string version;
   std::chrono::seconds uptime{0};
   std::string listen;  // The address that is bound: "0.0.0.0:5000".
+  bool draining = false;
   std::uint64_t connections = 0;
   cache::StoreUsage store;
   bool full = false;

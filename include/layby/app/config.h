@@ -59,6 +59,7 @@ struct Config {
   std::string listen = "0.0.0.0:5000";
   std::string socket = "/run/layby/layby.sock";
   std::string log_level = "info";  // log.level
+  std::chrono::milliseconds drain_for{0};
   std::chrono::milliseconds shutdown_grace{10'000};
   int helper_threads = 4;
   struct {
