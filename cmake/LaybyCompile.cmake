@@ -2,6 +2,8 @@
 #
 # Compiler flags for all targets, and layby_module(), which declares one module.
 
+include(CheckCXXCompilerFlag)
+
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Werror -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 warns of an overlap in "literal" + std::string that doesn't exist (GCC bug 105651).
@@ -9,10 +11,29 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 add_compile_definitions(_FILE_OFFSET_BITS=64)
 
+# layby_harden(): what a compiler can do so that an overflow or a stale byte ends the program, or
+# does no harm. scripts/check-hardening checks that every file is compiled with it.
+function(layby_harden)
+  # glibc 2.34 and later know level 3, which also checks buffers whose size is known at run time.
+  set(fortify 2)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12)
+    set(fortify 3)
+  endif()
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${fortify})
+  add_compile_definitions($<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
+  foreach(flag -fstack-clash-protection -ftrivial-auto-var-init=zero)
+    string(MAKE_C_IDENTIFIER "LAYBY_HAS${flag}" known)
+    check_cxx_compiler_flag(${flag} ${known})
+    if(${known})
+      add_compile_options(${flag})
+    endif()
+  endforeach()
+endfunction()
+
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_options(-fstack-protector-strong -ffunction-sections -fdata-sections)
-  add_compile_definitions($<$<COMPILE_LANGUAGE:CXX>:_FORTIFY_SOURCE=2>)
+  layby_harden()
   add_link_options(-Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,--as-needed)
 endif()
 
@@ -45,7 +66,7 @@ if(LAYBY_SANITIZE)
   string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
   add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LAYBY_SANITIZE})
-  add_compile_definitions(LAYBY_SANITIZED)
+  add_compile_definitions(LAYBY_SANITIZED $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
 endif()
 
 # layby_module(NAME [PUBLIC lib...] [PRIVATE lib...])
