@@ -2,8 +2,9 @@
 //
 // Each request takes three steps. The request waits for its turn within the limit of the
 // minute, then it is sent, and its outcome is noted before the caller hears of it. Invariants:
-// a request is sent at most once and answered at most once; at most one probe is under way (a
-// caller's ping isn't a probe); pulls_under_way_ is the number of manifest requests under way.
+// a request is sent at most once and answered at most once; at most one probe is under way;
+// pulls_under_way_ is the number of manifest requests under way; unanswered_ has exactly the
+// requests that were sent and have no byte of an answer yet.
 
 #include "layby/cache/guard.h"
 
@@ -11,6 +12,7 @@
 #include <cassert>
 #include <utility>
 
+#include "cache/guard_times.h"
 #include "layby/base/bytes.h"
 
 namespace layby::cache {
@@ -20,17 +22,8 @@ using State = policy::Breaker::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// The wait after a 429 without a Retry-After. The wait doubles with each further 429.
-constexpr seconds kFirstQuiet{60};
-constexpr int kMaxDoublings = 4;
-// The longest Retry-After that is honoured.
-constexpr std::chrono::hours kLongestQuiet{24};
-
 // The longest that a request waits for its turn within the limit of the minute.
 constexpr seconds kLongestTurn{30};
-
-// The Retry-After of an error while the link is down or doubtful.
-constexpr seconds kAskAgain{5};
 
 seconds until(SteadyTime then, SteadyTime now) {
   return std::max(std::chrono::ceil<seconds>(then - now), seconds(0));
@@ -52,18 +45,49 @@ class UnderWay {
 
 }  // namespace
 
-class Guard::Passing final : public Operation {
+// A request that was sent and has no byte of an answer yet.
+class Guard::Unanswered {
+ public:
+  explicit Unanswered(Guard& guard) : guard_(guard) {}
+  Unanswered(const Unanswered&) = delete;
+  Unanswered& operator=(const Unanswered&) = delete;
+
+  // Ends the request. The owner hears of `error` a turn later.
+  virtual void give_up(const Error& error) = 0;
+
+ protected:
+  ~Unanswered() { leave(); }
+  void join() {
+    assert(number_ == 0);
+    number_ = ++guard_.requests_sent_;
+    guard_.unanswered_.emplace(number_, this);
+  }
+  void leave() {
+    guard_.unanswered_.erase(number_);
+    number_ = 0;
+  }
+
+  Guard& guard_;
+
+ private:
+  std::uint64_t number_ = 0;  // 0 while the request isn't in unanswered_.
+};
+
+class Guard::Passing final : public Operation, private Unanswered {
  public:
   Passing(Guard& guard, Question question, Done<Answer> done)
-      : guard_(guard),
+      : Unanswered(guard),
         question_(std::move(question)),
-        asked_{question_.ask, question_.deadline < guard.rules_.request_timeout},
+        asked_{question_.ask, question_.repository,
+               question_.reference ? oci::to_string(*question_.reference) : "",
+               question_.deadline < guard.rules_.request_timeout},
         asked_at_(guard.clock_.steady_now()),
         latest_(asked_at_ + std::min<milliseconds>(question_.deadline, kLongestTurn)),
         done_(std::move(done)) {}
 
   void take_turn() {
     assert(!request_);
+    if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
     const SteadyTime now = guard_.clock_.steady_now();
     const bool is_check = asked_.ask == Ask::kTagCheck;
     const milliseconds wait = is_check ? guard_.log_.first_step_wait(now) : guard_.log_.wait(now);
@@ -78,6 +102,7 @@ class Guard::Passing final : public Operation {
   void send() {
     waiting_.reset();
     guard_.on_sent(asked_);
+    join();
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
     // The wait for the turn is part of the deadline.
     const auto waited = guard_.clock_.steady_now() - asked_at_;
@@ -92,15 +117,22 @@ class Guard::Passing final : public Operation {
       done(error);
     });
   }
+  void give_up(const Error& error) override {
+    assert(request_ && done_);
+    leave();
+    request_.reset();
+    under_way_.reset();
+    fail_soon(error);
+  }
   void on_answer(Result<Answer> answer) {
     assert(done_);
+    leave();
     under_way_.reset();
     guard_.on_ended(asked_, answer.ok() ? nullptr : &answer.error());
     const auto done = std::move(done_);  // `done` may destroy this.
     done(std::move(answer));
   }
 
-  Guard& guard_;
   const Question question_;
   const Asked asked_;
   const SteadyTime asked_at_;
@@ -113,14 +145,17 @@ class Guard::Passing final : public Operation {
 
 // A blob request that may have to wait for its turn. A failure before the blob's first byte says
 // more about the link than a later failure.
-class Guard::Transfer final : public BlobTransfer, private BlobSink {
+class Guard::Transfer final : public BlobTransfer, private BlobSink, private Unanswered {
  public:
   using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
-  Transfer(Guard& guard, Start start, BlobSink& sink)
-      : guard_(guard),
+  // `resumes`: the blob's first bytes came earlier.
+  Transfer(Guard& guard, Asked asked, bool resumes, Start start, BlobSink& sink)
+      : Unanswered(guard),
         latest_(guard.clock_.steady_now() + kLongestTurn),
+        resumes_(resumes),
         start_(std::move(start)),
-        sink_(sink) {
+        sink_(sink),
+        asked_(std::move(asked)) {
     take_turn();
   }
 
@@ -136,6 +171,7 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
  private:
   void take_turn() {
     assert(!inner_);
+    if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
     const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
     if (wait.count() == 0) return send();
     if (guard_.clock_.steady_now() + wait >= latest_) return fail_soon(guard_.no_turn(wait));
@@ -149,12 +185,23 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
   void send() {
     waiting_.reset();
     guard_.on_sent(asked_);
+    join();
     inner_ = start_(*this);
     assert(inner_);
     if (paused_) inner_->pause();
   }
+  // A blob that has bytes already is asked for again, as after any other cut.
+  void give_up(const Error& error) override {
+    assert(inner_ && !asked_.started);
+    leave();
+    inner_.reset();
+    Error again = error;
+    again.declined = !resumes_;
+    fail_soon(std::move(again));
+  }
   void on_blob_start(const BlobStart& start) override {
     assert(!asked_.started);
+    leave();
     asked_.started = true;
     guard_.on_ended(asked_, nullptr);
     sink_.on_blob_start(start);
@@ -165,15 +212,16 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink {
   }
   bool in_background() const override { return sink_.in_background(); }
   void on_blob_end(Status status) override {
+    leave();
     if (!status.ok()) guard_.on_ended(asked_, &status.error());
     sink_.on_blob_end(std::move(status));  // May destroy this.
   }
 
-  Guard& guard_;
   const SteadyTime latest_;
+  const bool resumes_;
   const Start start_;
   BlobSink& sink_;
-  Asked asked_{Ask::kBlob};
+  Asked asked_;
   bool paused_ = false;
   Handle waiting_;
   std::unique_ptr<BlobTransfer> inner_;
@@ -187,9 +235,14 @@ Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner
       timers_(timers),
       clock_(clock),
       events_(events),
-      log_(rules.requests_per_minute) {}
+      log_(rules.requests_per_minute) {
+  if (!rules_.probe_first) return;
+  breaker_.on_doubt(clock_.steady_now());
+  last_error_ = "it was not asked yet";
+  probe_when_due();
+}
 
-Guard::~Guard() = default;
+Guard::~Guard() { assert(unanswered_.empty()); }
 
 GuardStatus Guard::status() const {
   const SteadyTime now = clock_.steady_now();
@@ -198,8 +251,9 @@ GuardStatus Guard::status() const {
   if (status.link != State::kClosed) {
     status.link_since = std::chrono::floor<seconds>(now - breaker_.since());
   }
-  status.throttled_for = until(quiet_until_, now);
-  status.pulls_throttled_for = std::max(until(pulls_quiet_until_, now), status.throttled_for);
+  status.throttled_for = until(quiet_.until(), now);
+  status.pulls_throttled_for = until(quiet_.pulls_until(), now);
+  status.error = last_error_;
   return status;
 }
 
@@ -207,6 +261,16 @@ Error Guard::no_turn(milliseconds wait) const {
   return {ErrorCode::kThrottled,
           name_ + ": too many requests in this minute; see upstreams[].requests_per_minute",
           std::chrono::ceil<seconds>(wait)};
+}
+
+std::optional<Error> Guard::why_part_not(const Asked& asked) const {
+  const SteadyTime now = clock_.steady_now();
+  const SteadyTime quiet = quiet_.part_until(asked.repository, asked.content);
+  if (quiet <= now) return std::nullopt;
+  return Error{ErrorCode::kThrottled,
+               name_ + ": " + asked.repository + " " + asked.content +
+                   ": a server that it relies on asked to wait (429)",
+               until(quiet, now)};
 }
 
 Handle Guard::relay(Question question, Done<Answer> done) {
@@ -219,7 +283,7 @@ std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
                                               const oci::Digest& digest, std::uint64_t offset,
                                               BlobSink& sink) {
   return std::make_unique<Transfer>(
-      *this,
+      *this, Asked{Ask::kBlob, repository, digest.str()}, offset > 0,
       [this, repository, digest, offset](BlobSink& into) {
         return inner_->get_blob(repository, digest, offset, into);
       },
@@ -238,19 +302,13 @@ std::optional<Error> Guard::why_not(Ask ask) {
   if (state == State::kOpen) {
     breaker_.on_turned_away(now);
     probe_when_due();
-    const auto silent = std::chrono::floor<seconds>(now - breaker_.since());
-    return Error{ErrorCode::kUnavailable,
-                 name_ +
-                     (silent.count() > 0 ? ": it has not answered for " + format_duration(silent)
-                                         : ": it did not answer a moment ago") +
-                     "; check the link",
-                 kAskAgain};
+    return why_open();
   }
   if (state == State::kDoubtful && ask == Ask::kTagCheck) {
-    return Error{ErrorCode::kUnavailable, name_ + ": it did not answer a moment ago", kAskAgain};
+    return Error{ErrorCode::kUnavailable,
+                 name_ + ": it did not answer a moment ago: " + last_error_, kAskAgain};
   }
-  const SteadyTime quiet =
-      ask == Ask::kManifest ? std::max(quiet_until_, pulls_quiet_until_) : quiet_until_;
+  const SteadyTime quiet = ask == Ask::kManifest ? quiet_.pulls_until() : quiet_.until();
   if (quiet <= now) return std::nullopt;
   return Error{
       ErrorCode::kThrottled,
@@ -258,11 +316,25 @@ std::optional<Error> Guard::why_not(Ask ask) {
       until(quiet, now)};
 }
 
+Error Guard::why_open() const {
+  assert(breaker_.state() == State::kOpen);
+  const auto silent = std::chrono::floor<seconds>(clock_.steady_now() - breaker_.since());
+  Error error{ErrorCode::kUnavailable,
+              name_ +
+                  (silent.count() > 0 ? ": it has not answered for " + format_duration(silent)
+                                      : ": it did not answer a moment ago") +
+                  ": " + last_error_,
+              kAskAgain};
+  error.declined = true;
+  return error;
+}
+
 Patience Guard::patience(Ask ask) const {
   const SteadyTime now = clock_.steady_now();
   if (breaker_.state() != State::kClosed) return {kAskAgain, name_ + " is down"};
-  const SteadyTime quiet =
-      ask == Ask::kManifest ? std::max(quiet_until_, pulls_quiet_until_) : quiet_until_;
+  if (declined_until_ > now)
+    return {until(declined_until_, now), name_ + " can't ask its registry"};
+  const SteadyTime quiet = ask == Ask::kManifest ? quiet_.pulls_until() : quiet_.until();
   if (quiet > now) return {until(quiet, now), name_ + " asked to wait (429)"};
   if (const milliseconds wait = log_.background_wait(now); wait.count() > 0) {
     return {wait, "requests_per_minute of " + name_};
@@ -276,102 +348,13 @@ Patience Guard::patience(Ask ask) const {
                               : "the pull limit of " + name_ + " is near"};
 }
 
-void Guard::on_sent(const Asked& asked) {
-  const SteadyTime now = clock_.steady_now();
-  log_.note(now);
-  if (asked.ask == Ask::kManifest) last_pull_ = now;
-}
-
-void Guard::on_ended(const Asked& asked, const Error* error) {
-  const State before = breaker_.state();
-  const SteadyTime now = clock_.steady_now();
-  const ErrorCode code = error != nullptr ? error->code : ErrorCode::kNotFound;
-  switch (code) {
-    case ErrorCode::kUnavailable:
-      asked.started ? breaker_.on_doubt(now) : breaker_.on_failure(now);
-      break;
-    case ErrorCode::kTimedOut:
-      asked.started || asked.quick ? breaker_.on_doubt(now) : breaker_.on_time_out(now);
-      break;
-    case ErrorCode::kThrottled:
-      on_throttled(asked, *error);
-      breaker_.on_answer();
-      break;
-    case ErrorCode::kNotFound:
-    case ErrorCode::kDenied:
-    case ErrorCode::kInvalid:
-      breaker_.on_answer();
-      if (error == nullptr) throttled_in_row_ = 0;
-      break;
-    default:  // A corrupt answer may come from a proxy; our own errors aren't about the link.
-      break;
+void Guard::end_unanswered() {
+  const Error error = why_open();
+  while (!unanswered_.empty()) {
+    [[maybe_unused]] const std::size_t before = unanswered_.size();
+    unanswered_.begin()->second->give_up(error);
+    assert(unanswered_.size() < before);
   }
-  after_change(before);
-  tell_quota();
-}
-
-void Guard::tell_quota() {
-  const auto now = inner_->quota();
-  if (!now) return;
-  const bool same = told_quota_ && told_quota_->limit.count == now->limit.count &&
-                    told_quota_->remaining.count == now->remaining.count;
-  if (same) return;
-  told_quota_ = now;
-  events_.tell(events::QuotaChanged{name_, now->limit.count, now->remaining.count});
-}
-
-// Docker Hub sends two kinds of 429. A 429 of the pull limit concerns manifests alone, and states
-// that no pulls remain. Any other 429 concerns all requests.
-void Guard::on_throttled(const Asked& asked, const Error& error) {
-  const SteadyTime now = clock_.steady_now();
-  const auto quota = inner_->quota();
-  const bool is_pull_limit =
-      asked.ask == Ask::kManifest && quota.has_value() && quota->remaining.count == 0;
-  SteadyTime& quiet_until = is_pull_limit ? pulls_quiet_until_ : quiet_until_;
-  // Requests that were under way at a 429 may each get a 429 too; all these 429s count as one.
-  if (quiet_until <= now || throttled_in_row_ == 0) ++throttled_in_row_;
-  assert(throttled_in_row_ > 0);
-  const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxDoublings));
-  const seconds wait = std::min<seconds>(error.retry_after.value_or(usual), kLongestQuiet);
-  quiet_until = std::max(quiet_until, now + wait);
-  if (!is_pull_limit) log_.drain(now);
-  events_.tell(events::Throttled{name_, is_pull_limit, wait});
-}
-
-void Guard::after_change(State before) {
-  const State now = breaker_.state();
-  if (now == State::kOpen && before != State::kOpen) {
-    events_.tell(events::LinkChanged{name_, events::Link::kDown});
-  }
-  if (now == State::kClosed && before == State::kOpen) {
-    events_.tell(events::LinkChanged{name_, events::Link::kUp});
-  }
-  if (now == State::kClosed) {
-    probe_timer_.reset();
-    return;
-  }
-  probe_when_due();
-}
-
-void Guard::probe_when_due() {
-  const auto due = breaker_.probe_at();
-  if (!due || probe_) return;
-  const auto wait = std::chrono::ceil<milliseconds>(*due - clock_.steady_now());
-  probe_timer_ = timers_.after(std::max(wait, milliseconds(0)), [this] { probe(); });
-}
-
-void Guard::probe() {
-  assert(!probe_);
-  probe_ = inner_->ping(rules_.probe_timeout, [this](const Status& status) {
-    const Handle over = std::move(probe_);
-    const State before = breaker_.state();
-    if (status.ok()) {
-      breaker_.on_answer();
-    } else {
-      breaker_.on_probe_failed(clock_.steady_now());
-    }
-    after_change(before);
-  });
 }
 
 }  // namespace layby::cache

@@ -35,9 +35,10 @@ Upstream::Done<T> to_any(Upstream::Done<Answer> done) {
 
 // `put` takes an upstream, the time that is left, and a Done<T>.
 template <typename T, typename Put>
-Question question(Ask ask, milliseconds deadline, Put put) {
+Question question(Ask ask, const std::string& repository, std::optional<oci::Reference> reference,
+                  milliseconds deadline, Put put) {
   return {
-      ask, deadline,
+      ask, repository, std::move(reference), deadline,
       [put = std::move(put)](Upstream& upstream, milliseconds left, Upstream::Done<Answer> done) {
         return put(upstream, left, to_any<T>(std::move(done)));
       }};
@@ -48,7 +49,7 @@ Question question(Ask ask, milliseconds deadline, Put put) {
 Handle Relay::head_manifest(const std::string& repository, const oci::Reference& reference,
                             milliseconds deadline, Done<ManifestHead> done) {
   return relay(question<ManifestHead>(
-                   Ask::kTagCheck, deadline,
+                   Ask::kTagCheck, repository, reference, deadline,
                    [repository, reference](Upstream& upstream, milliseconds left, auto answer) {
                      return upstream.head_manifest(repository, reference, left, std::move(answer));
                    }),
@@ -58,7 +59,7 @@ Handle Relay::head_manifest(const std::string& repository, const oci::Reference&
 Handle Relay::get_manifest(const std::string& repository, const oci::Reference& reference,
                            Done<ManifestBody> done) {
   return relay(question<ManifestBody>(
-                   Ask::kManifest, kNoDeadline,
+                   Ask::kManifest, repository, reference, kNoDeadline,
                    [repository, reference](Upstream& upstream, milliseconds, auto answer) {
                      return upstream.get_manifest(repository, reference, std::move(answer));
                    }),
@@ -68,7 +69,7 @@ Handle Relay::get_manifest(const std::string& repository, const oci::Reference& 
 Handle Relay::head_blob(const std::string& repository, const oci::Digest& digest,
                         Done<BlobHead> done) {
   return relay(
-      question<BlobHead>(Ask::kBlob, kNoDeadline,
+      question<BlobHead>(Ask::kBlob, repository, digest, kNoDeadline,
                          [repository, digest](Upstream& upstream, milliseconds, auto answer) {
                            return upstream.head_blob(repository, digest, std::move(answer));
                          }),
@@ -77,7 +78,7 @@ Handle Relay::head_blob(const std::string& repository, const oci::Digest& digest
 
 Handle Relay::get_tags(const std::string& repository, const TagPageRequest& page,
                        Done<TagPage> done) {
-  return relay(question<TagPage>(Ask::kList, kNoDeadline,
+  return relay(question<TagPage>(Ask::kList, repository, std::nullopt, kNoDeadline,
                                  [repository, page](Upstream& upstream, milliseconds, auto answer) {
                                    return upstream.get_tags(repository, page, std::move(answer));
                                  }),
@@ -88,7 +89,7 @@ Handle Relay::get_referrers(const std::string& repository, const oci::Digest& di
                             const std::string& artifact_type, Done<std::string> done) {
   return relay(
       question<std::string>(
-          Ask::kList, kNoDeadline,
+          Ask::kList, repository, digest, kNoDeadline,
           [repository, digest, artifact_type](Upstream& upstream, milliseconds, auto answer) {
             return upstream.get_referrers(repository, digest, artifact_type, std::move(answer));
           }),

@@ -109,6 +109,10 @@ class Page {
     heading(text(upstream, "/name") + (down ? " - not reachable, serving from the cache" : ""));
     line("address", text(upstream, "/url"));
     link(upstream);
+    if (const auto error = sentence(upstream, "/error"); !error.empty()) line("failure", error);
+    if (const auto error = sentence(upstream, "/parent_error"); !error.empty()) {
+      line("parent", error);
+    }
     const std::optional<std::uint64_t> limit = known_number(upstream, "/quota/limit");
     if (!limit) return line("pulls left", "no limit stated");
     const std::optional<std::uint64_t> left = known_number(upstream, "/quota/remaining");

@@ -195,11 +195,13 @@ Kind kind_of(const LinkChanged& event) {
           event.link == Link::kUp ? Severity::kInfo : Severity::kWarning};
 }
 Telling tell(const LinkChanged& event) {
-  return {fmt::format("{}: {}", event.upstream,
-                      event.link == Link::kUp
-                          ? "answers again"
-                          : "considered down; cached content is served until it answers a ping"),
-          {{"upstream", value_of(event.upstream)}}};
+  if (event.link == Link::kUp) {
+    return {fmt::format("{}: answers again", event.upstream),
+            {{"upstream", value_of(event.upstream)}}};
+  }
+  return {fmt::format("{}: considered down; cached content is served until it answers a ping{}{}",
+                      event.upstream, event.reason.empty() ? "" : "; ", event.reason),
+          {{"upstream", value_of(event.upstream)}, {"reason", value_of(event.reason)}}};
 }
 
 Kind kind_of(const Throttled&) { return {"upstream.throttled", Severity::kWarning}; }

@@ -13,6 +13,7 @@ namespace layby::policy {
 namespace {
 
 bool is_worth_another(const RetryRules& rules, const Error& error) {
+  if (error.declined) return false;
   switch (error.code) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kTimedOut:

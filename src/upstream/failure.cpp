@@ -36,7 +36,18 @@ std::string proxy_reason(CURL* easy) {
   return "the proxy answered " + std::to_string(status);
 }
 
+// When the answer was sent, by the clock of the server that sent it. A Retry-After date is meant
+// by the same clock.
+WallTime sent_at(const Head& head, WallTime now) {
+  const auto date = head.headers.get("date");
+  return date ? http::parse_date(*date).value_or(now) : now;
+}
+
 }  // namespace
+
+bool is_declined(const Head& head) {
+  return head.status == 503 && head.headers.count("docker-distribution-api-version") > 0;
+}
 
 std::string host_label(const http::Url& url) {
   const std::string origin = url.origin();
@@ -107,13 +118,20 @@ Error status_failure(const Subject& subject, const Head& head, WallTime now) {
   assert(head.status != 200);
   const std::string reason = "answered " + std::to_string(head.status);
   const auto error = [&](ErrorCode code, std::string_view advice = "") {
-    return failure(subject, code, reason, advice);
+    Error made = failure(subject, code, reason, advice);
+    if (head.from_another_origin) made.extent = Extent::kContent;
+    return made;
   };
   if (head.status == 429) {
     Error throttled = error(ErrorCode::kThrottled, "wait, or use an account with a higher limit");
     const auto wait = head.headers.get("retry-after");
-    if (wait) throttled.retry_after = http::parse_retry_after(*wait, now);
+    if (wait) throttled.retry_after = http::parse_retry_after(*wait, sent_at(head, now));
     return throttled;
+  }
+  if (head.status == 508) {
+    return error(ErrorCode::kUnavailable,
+                 "the two Laybys ask each other: change upstreams[].parent (or upstreams[].url) of "
+                 "this box, or upstreams[].parent of that box");
   }
   const bool refused = head.status == 401 || head.status == 403;
   // A refusal by the target of a signed URL means that the signature has expired. A new

@@ -83,6 +83,7 @@ class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_fr
     Error error = status_failure({head.host, subject_.request}, head, tokens_.clock_.wall_now());
     // A missing token server doesn't mean that the requested manifest or blob is missing.
     if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kInvalid;
+    error.extent = Extent::kRepository;
     return error;
   }
   Result<oci::Token> result(const Status& status) const {

@@ -231,13 +231,10 @@ TEST_F(GuardLinkTest, NoSecondPingWhileOneIsUnderWay) {
 }
 
 TEST_F(GuardLinkTest, AnswerOfARequestUnderWayClosesTheLink) {
+  take_down();
   Asker<TagPage> asker;
   list(asker);
   const auto request = inner_->only_pending();
-  BlobTaker blob;
-  open(blob);
-  inner_->pending()[1]->fail(ErrorCode::kTimedOut);
-  ASSERT_EQ(link(), Link::kOpen);
   ping();
   request->answer_tags(TagPage{});
   EXPECT_EQ(link(), Link::kClosed);
@@ -276,6 +273,127 @@ TEST_F(GuardLinkTest, GuardMayBeDestroyedDuringAPing) {
   guard_.reset();
   EXPECT_TRUE(under_way->cancelled());
   timers_.advance(seconds(60));
+}
+
+TEST_F(GuardLinkTest, FullTimeOutEndsEveryRequestWithoutAByte) {
+  Asker<TagPage> page;
+  Asker<ManifestBody> manifest;
+  BlobTaker asked, streaming;
+  list(page);
+  get(manifest);
+  open(asked);
+  open(streaming);
+  inner_->pending().back()->start(0, 10);
+  const auto waiting = inner_->pending();
+  Asker<ManifestHead> silent;
+  head(silent, rules_.request_timeout);
+  inner_->pending().back()->fail(ErrorCode::kTimedOut);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(waiting[i]->cancelled());
+  EXPECT_FALSE(page.answered()) << "an asker hears a turn later";
+  timers_.run();
+  EXPECT_EQ(page.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(manifest.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(asked.error(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(asked.ended->error().declined) << "another attempt would wait as long";
+  EXPECT_FALSE(streaming.ended);
+}
+
+TEST_F(GuardLinkTest, SilentPingEndsEveryRequestWithoutAByte) {
+  fail_list(ErrorCode::kUnavailable);
+  BlobTaker blob;
+  open(blob);
+  ping()->fail(ErrorCode::kTimedOut);
+  timers_.run();
+  EXPECT_EQ(blob.error(), ErrorCode::kUnavailable);
+}
+
+TEST_F(GuardLinkTest, RestOfABlobThatIsEndedMayBeAskedForAgain) {
+  BlobTaker blob;
+  blob.transfer = guard_->get_blob("library/debian", digest_, 7, blob);
+  Asker<ManifestHead> silent;
+  head(silent, rules_.request_timeout);
+  inner_->pending().back()->fail(ErrorCode::kTimedOut);
+  timers_.run();
+  EXPECT_EQ(blob.error(), ErrorCode::kUnavailable);
+  EXPECT_FALSE(blob.ended->error().declined);
+}
+
+TEST_F(GuardLinkTest, ShortCutEndsNoRequestUnderWay) {
+  BlobTaker blob;
+  open(blob);
+  for (int i = 0; i < 3; ++i) {
+    Asker<TagPage> asker;
+    list(asker);
+    inner_->pending().back()->fail(ErrorCode::kUnavailable);
+  }
+  EXPECT_EQ(link(), Link::kOpen);
+  timers_.run();
+  EXPECT_FALSE(blob.ended);
+}
+
+TEST_F(GuardLinkTest, RequestsDroppedWhileTheyAreEndedAreForgotten) {
+  Asker<TagPage> dropped, other;
+  list(dropped);
+  list(other);
+  Asker<ManifestHead> silent;
+  head(silent, rules_.request_timeout);
+  inner_->pending().back()->fail(ErrorCode::kTimedOut);
+  dropped.handle.reset();
+  timers_.run();
+  EXPECT_FALSE(dropped.answered());
+  EXPECT_EQ(other.error(), ErrorCode::kUnavailable);
+}
+
+TEST_F(GuardLinkTest, ReasonIsKeptUntilAnAnswerComes) {
+  const std::string reason = "TLS failed: certificate has expired; check this machine's clock";
+  fail_list({ErrorCode::kUnavailable, reason});
+  EXPECT_EQ(guard_->status().error, reason);
+  EXPECT_NE(guard_->why_not(Ask::kTagCheck)->message.find(reason), std::string::npos);
+  ping()->fail(ErrorCode::kUnavailable, "the same ping: " + reason);
+  clock_.advance(seconds(100));
+  EXPECT_NE(guard_->why_not(Ask::kBlob)->message.find(reason), std::string::npos);
+  EXPECT_NE(guard_->status().error.find(reason), std::string::npos);
+  answer_list();
+  EXPECT_EQ(guard_->status().error, "");
+}
+
+TEST_F(GuardLinkTest, LinkThatGoesDownTellsItsReason) {
+  std::string reason;
+  const auto listening = events_.listen([&](const events::Event& event) {
+    if (const auto* link = std::get_if<events::LinkChanged>(&event)) reason = link->reason;
+  });
+  take_down();
+  EXPECT_EQ(reason, "fake upstream");
+}
+
+TEST_F(GuardLinkTest, ParentThatDeclinesIsUpAndMakesBackgroundWorkWait) {
+  Error declined{ErrorCode::kUnavailable, "parent: answered 503"};
+  declined.declined = true;
+  for (int i = 0; i < 4; ++i) fail_list(declined);
+  EXPECT_EQ(link(), Link::kClosed);
+  EXPECT_EQ(refused(Ask::kTagCheck), kNotRefused);
+  EXPECT_EQ(guard_->patience(Ask::kBlob).wait, seconds(5));
+  EXPECT_EQ(guard_->status().error, declined.message);
+  clock_.advance(seconds(5));
+  EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
+}
+
+TEST_F(GuardLinkTest, FailuresOfAnotherServerCastOnlyDoubt) {
+  for (int i = 0; i < 4; ++i) {
+    Error elsewhere{ErrorCode::kUnavailable, "cdn: answered 503"};
+    elsewhere.extent = Extent::kContent;
+    fail_list(elsewhere);
+  }
+  EXPECT_EQ(link(), Link::kDoubtful);
+}
+
+TEST_F(GuardLinkTest, ParentIsPingedBeforeAnyRequest) {
+  rules_.probe_first = true;
+  make_guard();
+  EXPECT_EQ(link(), Link::kDoubtful);
+  EXPECT_EQ(refused(Ask::kBlob), kNotRefused);
+  ping()->answer_ping({});
+  EXPECT_EQ(link(), Link::kClosed);
 }
 
 }  // namespace

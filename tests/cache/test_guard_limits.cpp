@@ -271,10 +271,51 @@ TEST_F(GuardLimitsTest, BackoffEndsAfterTheStatedTime) {
   EXPECT_EQ(quiet(), seconds(0));
 }
 
-TEST_F(GuardLimitsTest, RetryAfterIsHonouredForAtMostADay) {
+TEST_F(GuardLimitsTest, RetryAfterIsHonouredForAtMostTenMinutes) {
   set_quota(0);
   fail_get(throttled(std::chrono::hours(24 * 365)));
-  EXPECT_EQ(pulls_quiet(), std::chrono::hours(24));
+  EXPECT_EQ(pulls_quiet(), std::chrono::minutes(10));
+}
+
+TEST_F(GuardLimitsTest, A429OfATokenServerQuietsOneRepository) {
+  Error error = throttled(seconds(90));
+  error.extent = Extent::kRepository;
+  fail_list(error);
+  for (const Ask ask : {Ask::kTagCheck, Ask::kManifest, Ask::kBlob, Ask::kList}) {
+    EXPECT_EQ(refused(ask), kNotRefused);
+    EXPECT_EQ(guard_->patience(ask).wait.count(), 0);
+  }
+  EXPECT_EQ(quiet(), seconds(0));
+  const std::size_t before = inner_->requests().size();
+  Asker<ManifestBody> same, other;
+  get(same);
+  other.handle = guard_->get_manifest("library/python", tag_, other.done());
+  timers_.run();
+  EXPECT_EQ(same.error(), ErrorCode::kThrottled);
+  EXPECT_FALSE(other.answered());
+  EXPECT_EQ(inner_->requests().size(), before + 1);
+  timers_.advance(seconds(90));
+  Asker<ManifestBody> later;
+  get(later);
+  EXPECT_EQ(inner_->requests().size(), before + 2);
+}
+
+TEST_F(GuardLimitsTest, A429OfACdnQuietsOneBlob) {
+  BlobTaker first, same, other;
+  open(first);
+  Error error = throttled(seconds(90));
+  error.extent = Extent::kContent;
+  inner_->only_pending()->fail(error);
+  EXPECT_EQ(refused(Ask::kBlob), kNotRefused);
+  open(same);
+  other.transfer = guard_->get_blob("library/debian", oci::Digest::of("another blob"), 0, other);
+  timers_.run();
+  EXPECT_EQ(same.error(), ErrorCode::kThrottled);
+  ASSERT_TRUE(same.ended);
+  EXPECT_EQ(same.ended->error().retry_after, seconds(90));
+  EXPECT_FALSE(other.ended);
+  inner_->only_pending()->start(0, 3);
+  EXPECT_TRUE(other.started);
 }
 
 TEST_F(GuardLimitsTest, ShorterBackoffDoesNotEndALongerOne) {
@@ -287,8 +328,8 @@ TEST_F(GuardLimitsTest, ShorterBackoffDoesNotEndALongerOne) {
   EXPECT_EQ(quiet(), seconds(300));
 }
 
-TEST_F(GuardLimitsTest, UnstatedBackoffDoublesUpTo16Minutes) {
-  for (const int minutes : {1, 2, 4, 8, 16, 16}) {
+TEST_F(GuardLimitsTest, UnstatedBackoffDoublesUpTo10Minutes) {
+  for (const int minutes : {1, 2, 4, 8, 10, 10}) {
     fail_list(throttled());
     EXPECT_EQ(quiet(), std::chrono::minutes(minutes));
     clock_.advance(std::chrono::minutes(minutes));

@@ -44,7 +44,7 @@ class EveryEvent {
       ManifestDamaged{old_},
       ScrubEnded{7, 4'096, 1},
       IndexRebuilt{7, 1},
-      LinkChanged{"docker.io", Link::kDown},
+      LinkChanged{"docker.io", Link::kDown, "no connection"},
       LinkChanged{"docker.io", Link::kUp},
       Throttled{"docker.io", true, std::chrono::seconds(60)},
       QuotaChanged{"docker.io", 100, 37},

@@ -86,5 +86,11 @@ TEST_F(RetryTest, ShorterRetryAfterChangesNothing) {
   EXPECT_EQ(after(1, ErrorCode::kUnavailable), milliseconds(100));
 }
 
+TEST_F(RetryTest, DeclinedErrorIsFinal) {
+  Error error{ErrorCode::kUnavailable, ""};
+  error.declined = true;
+  EXPECT_EQ(next_retry(RetryRules{}, 1, error, 0), std::nullopt);
+}
+
 }  // namespace
 }  // namespace layby::policy

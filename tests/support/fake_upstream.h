@@ -171,6 +171,8 @@ class FakeUpstream final : public cache::Upstream {
   // pending() has no pings, so that only tests about pings need to know when pings come.
   const std::vector<RequestPtr>& pings() const { return pings_; }
 
+  // Sets the answer of boxes().
+  void set_boxes(std::vector<std::string> boxes) { boxes_ = std::move(boxes); }
   // Sets the answer of quota().
   void set_quota(std::optional<policy::QuotaState> quota) { quota_ = std::move(quota); }
 
@@ -239,6 +241,7 @@ class FakeUpstream final : public cache::Upstream {
     return std::make_unique<Call>(request);
   }
   std::optional<policy::QuotaState> quota() const override { return quota_; }
+  std::vector<std::string> boxes() const override { return boxes_; }
 
  private:
   static void cancel(UpstreamRequest& request) {
@@ -285,6 +288,7 @@ class FakeUpstream final : public cache::Upstream {
   std::vector<RequestPtr> requests_;
   std::vector<RequestPtr> pings_;
   std::optional<policy::QuotaState> quota_;
+  std::vector<std::string> boxes_;
 };
 
 }  // namespace layby::testing

@@ -69,6 +69,14 @@ TEST_F(FailuresTest, ReadsRetryAfterAsADate) {
   EXPECT_EQ(failed_manifest().retry_after, 90s);
 }
 
+TEST_F(FailuresTest, RetryAfterDateCountsFromTheAnswersOwnDate) {
+  // The registry's clock is two days ahead of this box.
+  const WallTime there = clock_.wall_now() + std::chrono::hours(48);
+  serve_reply(
+      429, {{"Date", http::format_date(there)}, {"Retry-After", http::format_date(there + 30s)}});
+  EXPECT_EQ(failed_manifest().retry_after, 30s);
+}
+
 TEST_F(FailuresTest, HasNoRetryAfterWhereNoneIsStated) {
   serve_reply(429);
   EXPECT_EQ(failed_manifest().retry_after, std::nullopt);

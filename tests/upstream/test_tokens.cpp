@@ -269,6 +269,7 @@ TEST_F(TokensTest, ReportsTheTokenServersStatus) {
         << failed.error().message;
     if (answer == 429) {
       EXPECT_EQ(failed.error().retry_after, 7s);
+      EXPECT_EQ(failed.error().extent, Extent::kRepository);
     }
   }
 }

@@ -30,11 +30,22 @@ enum class ErrorCode {
   kCancelled,    // The caller gave up the result.
 };
 
+// How much of the other side a failure speaks for.
+enum class Extent {
+  kUpstream,    // Everything that the upstream serves.
+  kRepository,  // One repository: its token server failed.
+  kContent,     // The content asked for: a server that the upstream redirected to failed.
+};
+
 struct Error {
   ErrorCode code = ErrorCode::kIo;
   std::string message;
   // The wait that the other side asked for, if any.
   std::optional<std::chrono::seconds> retry_after{};
+  // Set when somebody decided not to try, so that another attempt soon would end alike: this box,
+  // or a parent that can't ask its registry.
+  bool declined = false;
+  Extent extent = Extent::kUpstream;
 };
 
 // The code's name for logs and stats: "not_found", "corrupt" and so on.

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands before an upstream and keeps to the upstream's limits. The guard sends no more requests in
-// a minute than allowed, apart from pings. The guard remembers a 429 and a failed link, and pings a
-// failed upstream until it answers. Work under way goes on, retries included. Callers ask why_not()
-// or patience() before they begin something new. Lives on the loop thread.
+// Stands before an upstream and keeps to the upstream's limits. The guard sends no more
+// requests in a minute than allowed, apart from pings. The guard remembers a 429 and a failed
+// link, and pings a failed upstream until it answers. Work under way goes on and is retried, but
+// requests without a byte end when a silent upstream is found to be down.
+// Callers ask why_not() or patience() before they begin something new. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
 #define LAYBY_CACHE_GUARD_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "layby/base/async.h"
 #include "layby/base/clock.h"
@@ -20,6 +24,7 @@
 #include "layby/cache/rules.h"
 #include "layby/events/events.h"
 #include "layby/policy/breaker.h"
+#include "layby/policy/quiet_times.h"
 #include "layby/policy/quota.h"
 #include "layby/policy/request_log.h"
 
@@ -32,6 +37,9 @@ struct GuardRules {
   // out, and only as doubtful when a request with a shorter deadline times out.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
+  // Pings the upstream at once, and takes its link for doubtful until it answers. A parent's answer
+  // names the boxes that it asks, which shows a loop.
+  bool probe_first = false;
 
   bool operator==(const GuardRules&) const = default;
 };
@@ -42,6 +50,7 @@ struct GuardStatus {
   // How long the quiet time after a 429 still lasts: for all requests, and for manifests.
   std::chrono::seconds throttled_for{0};
   std::chrono::seconds pulls_throttled_for{0};
+  std::string error;  // The last failure; empty after an answer.
 };
 
 class Guard final : public Relay {
@@ -58,16 +67,20 @@ class Guard final : public Relay {
                                          std::uint64_t offset, BlobSink& sink) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
+  std::vector<std::string> boxes() const override { return inner_->boxes(); }
   std::optional<Error> why_not(Ask ask) override;
   Patience patience(Ask ask) const override;
 
  private:
   class Transfer;
+  class Unanswered;
   // The facts about a request that the guard needs to judge the request's failure.
   struct Asked {
     Ask ask;
-    bool quick = false;    // The deadline was shorter than request_timeout.
-    bool started = false;  // The blob's answer had begun.
+    std::string repository{};
+    std::string content{};  // The tag or digest; empty for a list of tags.
+    bool quick = false;     // The deadline was shorter than request_timeout.
+    bool started = false;   // The blob's answer had begun.
   };
 
   class Passing;
@@ -79,14 +92,19 @@ class Guard final : public Relay {
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
-  // Tells listeners the pull limit and the remaining pulls, if either number differs from
-  // told_quota_.
+  void on_declined(const Error& error);
+  // Why this very request must not be sent now: its repository or its content is quiet.
+  std::optional<Error> why_part_not(const Asked& asked) const;
+  Error why_open() const;
+  // Tells listeners when upstream stated another pull limit or number of remaining pulls.
   void tell_quota();
   void probe_when_due();
   void probe();
-  // Tells listeners of a changed link, and plans the next probe. `before` is the breaker's earlier
-  // state.
-  void after_change(policy::Breaker::State before);
+  // Tells listeners of a changed link, and plans the next ping. The breaker was in `before`.
+  // `error` is the failure that changed the link; null after an answer.
+  void after_change(policy::Breaker::State before, const Error* error);
+  // Ends all requests that have no byte yet, because upstream is silent.
+  void end_unanswered();
   Error no_turn(std::chrono::milliseconds wait) const;
 
   const std::string name_;
@@ -97,9 +115,12 @@ class Guard final : public Relay {
   events::Events& events_;
   policy::Breaker breaker_;
   policy::RequestLog log_;
-  SteadyTime quiet_until_{};        // For all requests.
-  SteadyTime pulls_quiet_until_{};  // For manifests.
-  int throttled_in_row_ = 0;
+  policy::QuietTimes quiet_;
+  // The last failure, kept until an answer comes, so that later refusals name the reason.
+  std::string last_error_;
+  SteadyTime declined_until_{};  // Upstream is a parent that can't ask its registry.
+  std::uint64_t requests_sent_ = 0;
+  std::map<std::uint64_t, Unanswered*> unanswered_;  // By the number of the request.
   std::optional<policy::QuotaState> told_quota_;
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};

@@ -10,11 +10,13 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "layby/base/async.h"
 #include "layby/cache/upstream.h"
+#include "layby/oci/reference.h"
 
 namespace layby::cache {
 
@@ -26,6 +28,8 @@ inline constexpr std::chrono::milliseconds kNoDeadline = std::chrono::millisecon
 
 struct Question {
   Ask ask = Ask::kList;
+  std::string repository;
+  std::optional<oci::Reference> reference;           // Empty for a list of tags.
   std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
   // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
   // question without a deadline ignores `deadline`. The answer has the type that the question asks

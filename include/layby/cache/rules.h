@@ -29,6 +29,8 @@ struct Rules {
   std::chrono::milliseconds revalidate_timeout{2'000};  // For a pull's check of a cached tag.
   std::chrono::milliseconds request_timeout = kRequestTimeout;  // For any other HEAD of a manifest.
   policy::RetryRules retry;
+  // Spreads the background checks of many boxes. Each box has a seed of its own.
+  std::uint32_t seed = 1;
   policy::SpaceRules space;
   // When a fill has this many bytes in RAM on their way to the disk, upstream is paused.
   std::uint64_t max_queued_bytes = 1 << 20;

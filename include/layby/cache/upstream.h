@@ -24,17 +24,26 @@
 
 namespace layby::cache {
 
+// How old an answer about a tag is. A registry's own answer has no age, a parent's may have one.
+struct AnswerAge {
+  std::chrono::seconds age{0};  // Since a registry confirmed the tag.
+  // The parent says that the tag is stale (Warning: 110).
+  bool stale = false;
+};
+
 // The answer to HEAD of a manifest. No field is verified.
 struct ManifestHead {
   std::optional<oci::Digest> digest;  // From Docker-Content-Digest, if sent and well formed.
   std::string media_type;
   std::optional<std::uint64_t> size_bytes;
+  AnswerAge age{};
 };
 
 // The answer to GET of a manifest, at most oci::kMaxManifestBytes long and not verified yet.
 struct ManifestBody {
   std::string bytes;
   std::string media_type;
+  AnswerAge age{};
 };
 
 struct BlobHead {
@@ -137,6 +146,8 @@ class Upstream {
   // The pull limit in the last answer about a manifest; nullopt if that answer stated no limit, or
   // if no such answer has come.
   virtual std::optional<policy::QuotaState> quota() const = 0;
+  // The ids of the Laybys that answers of this upstream come through, as far as known.
+  virtual std::vector<std::string> boxes() const { return {}; }
   // Why a new request of this kind should not begin now; nullopt when it may begin. Answers at
   // once, without asking upstream. Requests under way go on.
   virtual std::optional<Error> why_not(Ask /*ask*/) { return std::nullopt; }

@@ -131,6 +131,7 @@ enum class Link { kUp, kDown };
 struct LinkChanged {
   std::string_view upstream;
   Link link = Link::kUp;
+  std::string_view reason{};  // The last failure; empty when the link is up.
 };
 
 // Upstream answered 429.

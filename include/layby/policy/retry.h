@@ -20,11 +20,12 @@ struct RetryRules {
   bool operator==(const RetryRules&) const = default;
 };
 
-// The wait before the next attempt; nullopt when no further attempt should be made. `attempts_made`
-// attempts (1 or more) have failed; `error` is the last failure. The delay doubles from first_delay
-// to max_delay; `jitter` in [0, 1) spreads the wait over the upper half of the delay. Only
-// kUnavailable, kTimedOut, kCorrupt, and kThrottled with a retry_after of at most max_delay are
-// worth a further attempt. The wait is never shorter than retry_after, up to max_delay.
+// The wait before the next attempt, after `attempts_made` attempts (1 or more) have failed,
+// the last attempt with `error`. nullopt when no further attempt should be made.
+// The delay doubles from first_delay to max_delay; `jitter` in [0, 1) spreads the wait over
+// the upper half of the delay. A declined error is never worth another attempt. Otherwise only
+// kUnavailable, kTimedOut and kCorrupt are worth another attempt, and kThrottled with a retry_after
+// of at most max_delay. The wait is never shorter than retry_after, up to max_delay.
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter);
 

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fixed times of the guard.
+
+#ifndef LAYBY_CACHE_GUARD_TIMES_H_
+#define LAYBY_CACHE_GUARD_TIMES_H_
+
+#include <chrono>
+
+namespace layby::cache {
+
+// The Retry-After of an error while the link is down or doubtful. Background work waits as long
+// after a parent has declined.
+inline constexpr std::chrono::seconds kAskAgain{5};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_GUARD_TIMES_H_
