@@ -5,10 +5,14 @@
 
 #include "layby/server/registry_api.h"
 
+#include <algorithm>
 #include <optional>
+#include <string_view>
 #include <utility>
 
+#include "layby/base/log.h"
 #include "layby/base/number.h"
+#include "layby/http/box_id.h"
 #include "layby/http/url.h"
 #include "layby/oci/route.h"
 #include "server/origin_choice.h"
@@ -25,6 +29,13 @@ Response pushes_refused() {
                    "this is a pull-through cache: push to the registry itself, then pull here");
   response.headers.add("Allow", "GET, HEAD");
   return response;
+}
+
+std::string_view loop_message(bool is_own) {
+  return is_own ? "a loop: this box asks itself; change upstreams[].parent or upstreams[].url of "
+                  "this box"
+                : "a loop: this box asks the box that asks it; change upstreams[].parent of this "
+                  "box, or upstreams[].parent of the other box";
 }
 
 // Starts the answer to one request. An ApiRequest lives only until start() returns, so no
@@ -154,8 +165,38 @@ Handle ApiRequest::serve(const oci::ReferrersRoute& route) {
 
 }  // namespace
 
+std::vector<std::string> RegistryApi::path_of(const Request& request) const {
+  std::vector<std::string> path{box_};
+  const cache::Origin* origin =
+      cache_.find_origin(http::query_value(request.query, "ns").value_or(""));
+  if (origin == nullptr) return path;
+  for (std::string& box : origin->upstream->boxes()) {
+    if (path.size() == http::kMostBoxes) break;
+    if (std::find(path.begin(), path.end(), box) == path.end()) path.push_back(std::move(box));
+  }
+  return path;
+}
+
+Handle RegistryApi::answer_box(const Request& request, Respond respond) {
+  const std::vector<std::string> path = path_of(request);
+  const auto askers = http::box_ids(request.headers.joined("CDN-Loop"));
+  const auto asker = std::find_first_of(askers.begin(), askers.end(), path.begin(), path.end());
+  Respond answer = [via = http::format_via(path), respond = std::move(respond)](Response response) {
+    response.headers.add("Via", via);
+    respond(std::move(response));
+  };
+  if (asker == askers.end()) return ApiRequest(cache_, request, std::move(answer)).start();
+  if (!std::exchange(loop_told_, true)) log::warn("{}", loop_message(*asker == box_));
+  Response refusal = error_answer(ApiErrorCode::kUnavailable, loop_message(*asker == box_));
+  refusal.status = 508;
+  answer(std::move(refusal));
+  return nullptr;
+}
+
 Handle RegistryApi::handle(const Request& request, Respond respond) {
-  return ApiRequest(cache_, request, std::move(respond)).start();
+  const bool from_box = !box_.empty() && request.headers.count("CDN-Loop") > 0;
+  return from_box ? answer_box(request, std::move(respond))
+                  : ApiRequest(cache_, request, std::move(respond)).start();
 }
 
 }  // namespace layby::server

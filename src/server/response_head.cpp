@@ -48,6 +48,8 @@ std::string_view reason(int status) {
       return "Service Unavailable";
     case 505:
       return "HTTP Version Not Supported";
+    case 508:
+      return "Loop Detected";
     default:
       return "Unknown";
   }

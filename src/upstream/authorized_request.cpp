@@ -92,6 +92,8 @@ ExchangeSpec AuthorizedRequest::exchange_spec() const {
   spec.request_label = subject().request;
   spec.headers = spec_.headers;
   if (!authorization_.empty()) spec.headers.push_back("Authorization: " + authorization_);
+  if (std::string loop = site_.loop_header(); !loop.empty())
+    spec.headers.push_back(std::move(loop));
   spec.gzip = spec_.gzip;
   spec.max_body_bytes = spec_.max_body_bytes;
   spec.stall_timeout = spec_.stall_timeout;
@@ -142,6 +144,7 @@ Subject AuthorizedRequest::subject() const {
 void AuthorizedRequest::on_head(const Head& head) {
   assert(has_exchange() && state_ != State::kChallenged && !refusal_);
   host_ = head.host;
+  if (!head.from_another_origin) site_.note_boxes(head.headers);
   if (spec_.states_quota && !head.from_another_origin &&
       (head.status == 200 || head.status == 429)) {
     site_.note_quota(number_, head.headers);
@@ -155,6 +158,7 @@ void AuthorizedRequest::on_head(const Head& head) {
     enter(State::kChallenged);
   }
   refusal_ = status_failure(subject(), head, site_.clock.wall_now());
+  if (site_.options.is_parent() && is_declined(head)) refusal_->declined = true;
 }
 
 void AuthorizedRequest::on_body(std::string_view bytes) {

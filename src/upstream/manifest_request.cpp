@@ -8,6 +8,7 @@
 #include <cassert>
 #include <utility>
 
+#include "layby/base/number.h"
 #include "layby/http/headers.h"
 #include "layby/http/url.h"
 #include "layby/oci/digest.h"
@@ -17,6 +18,8 @@ namespace layby::upstream {
 namespace {
 
 constexpr std::chrono::hours kRemembersRefusedHeads{24};
+// The largest Age (RFC 9111 section 1.2.2). An Age that isn't a number counts as the largest.
+constexpr std::uint64_t kMaxAgeSeconds = std::uint64_t{1} << 31;
 
 std::optional<oci::Digest> stated_digest(const Head& head) {
   const auto digest = head.headers.get("docker-content-digest");
@@ -47,6 +50,15 @@ std::string manifest_media_type(const http::Headers& headers) {
   const std::string_view value = headers.get("content-type").value_or("");
   const std::string_view media_type = http::trim(value.substr(0, value.find(';')));
   return oci::is_manifest_type(media_type) ? std::string(media_type) : "";
+}
+
+cache::AnswerAge read_age(const Site& site, const http::Headers& headers) {
+  cache::AnswerAge age;
+  if (!site.options.is_parent()) return age;
+  const auto seconds = parse_number(headers.get("age").value_or("0"));
+  age.age = std::chrono::seconds(std::min(seconds.value_or(kMaxAgeSeconds), kMaxAgeSeconds));
+  age.stale = headers.get("warning").value_or("").starts_with("110");
+  return age;
 }
 
 ManifestHeadRequest::ManifestHeadRequest(Site& site, std::string repository,
@@ -84,7 +96,7 @@ void ManifestHeadRequest::on_head(Result<Answer> answer) {
   if (!answer.ok()) return done(answer.error());
   const Head& head = answer->head;
   done(cache::ManifestHead{stated_digest(head), manifest_media_type(head.headers),
-                           head.content_length()});
+                           head.content_length(), read_age(site_, head.headers)});
 }
 
 void ManifestHeadRequest::on_get(Result<Answer> answer) {
@@ -97,7 +109,8 @@ void ManifestHeadRequest::on_get(Result<Answer> answer) {
   }
   const auto digest = stated_digest(answer->head);
   done(cache::ManifestHead{digest ? digest : oci::Digest::of(answer->body),
-                           manifest_media_type(answer->head.headers), answer->body.size()});
+                           manifest_media_type(answer->head.headers), answer->body.size(),
+                           read_age(site_, answer->head.headers)});
 }
 
 }  // namespace layby::upstream

@@ -28,6 +28,10 @@ RequestSpec manifest_spec(Method method, const std::string& repository,
 // "". A client never gets another type from us, so no browser takes a manifest for a page.
 std::string manifest_media_type(const http::Headers& headers);
 
+// The age of a parent's answer about a tag (RFC 9111 section 5.1). Only a parent's age counts: a
+// registry's CDN may send an Age too, which says nothing about the tag.
+cache::AnswerAge read_age(const Site& site, const http::Headers& headers);
+
 class ManifestHeadRequest final : public Operation {
  public:
   using Done = std::function<void(Result<cache::ManifestHead>)>;

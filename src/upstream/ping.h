@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -35,12 +36,14 @@ class Ping final : public Operation, private ExchangeEvents {
     spec.url = site.url("");
     spec.host_label = site.host;
     spec.request_label = "GET /v2/";
+    if (std::string loop = site.loop_header(); !loop.empty()) spec.headers.push_back(loop);
     spec.max_body_bytes = 64 << 10;
     spec.deadline = deadline;
     return spec;
   }
 
   void on_head(const Head& head) override {
+    if (!head.from_another_origin) site_.note_boxes(head.headers);
     if (head.status < 500) return;
     refusal_ = status_failure({site_.host, "GET /v2/"}, head, site_.clock.wall_now());
   }

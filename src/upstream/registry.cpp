@@ -5,6 +5,7 @@
 
 #include "layby/upstream/registry.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "layby/base/number.h"
@@ -69,6 +70,8 @@ Registry::~Registry() = default;
 
 std::optional<policy::QuotaState> Registry::quota() const { return site_->quota; }
 
+std::vector<std::string> Registry::boxes() const { return site_->boxes; }
+
 Handle Registry::head_manifest(const std::string& repository, const oci::Reference& reference,
                                std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) {
   return std::make_unique<ManifestHeadRequest>(*site_, repository, reference, deadline,
@@ -79,10 +82,11 @@ Handle Registry::get_manifest(const std::string& repository, const oci::Referenc
                               Done<cache::ManifestBody> done) {
   RequestSpec spec = manifest_spec(Method::kGet, repository, reference);
   spec.deadline = site_->options.request_timeout;
-  return std::make_unique<
-      BufferedRequest>(*site_, std::move(spec), then(std::move(done), [](Answer answer) {
-    return cache::ManifestBody{std::move(answer.body), manifest_media_type(answer.head.headers)};
-  }));
+  return std::make_unique<BufferedRequest>(
+      *site_, std::move(spec), then(std::move(done), [&site = *site_](Answer answer) {
+        return cache::ManifestBody{std::move(answer.body), manifest_media_type(answer.head.headers),
+                                   read_age(site, answer.head.headers)};
+      }));
 }
 
 Handle Registry::head_blob(const std::string& repository, const oci::Digest& digest,

@@ -8,6 +8,7 @@
 #include <cassert>
 #include <utility>
 
+#include "layby/http/box_id.h"
 #include "upstream/failure.h"
 
 namespace layby::upstream {
@@ -39,6 +40,14 @@ std::string Site::url(const std::string& path) const {
   if (options.ns.empty()) return base + path;
   const bool has_query = path.find('?') != std::string::npos;
   return base + path + (has_query ? "&ns=" : "?ns=") + http::percent_encode(options.ns);
+}
+
+void Site::note_boxes(const http::Headers& headers) {
+  boxes = http::box_ids(headers.joined("via"));
+}
+
+std::string Site::loop_header() const {
+  return options.box.empty() ? "" : "CDN-Loop: " + options.box;
 }
 
 void Site::note_quota(std::uint64_t number, const http::Headers& headers) {

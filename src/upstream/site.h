@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "layby/upstream/registry.h"
 #include "upstream/blob_slots.h"
@@ -30,6 +31,12 @@ struct Site {
   // pull limit, the last pull limit is forgotten.
   void note_quota(std::uint64_t number, const http::Headers& headers);
 
+  // Remembers the boxes that an answer names in Via (RFC 9110 section 7.6.3). The answer of a
+  // registry names none.
+  void note_boxes(const http::Headers& headers);
+  // The header that names this box; "" without an id.
+  std::string loop_header() const;
+
   RegistryOptions options;
   Reach reach;
   Transport transport;
@@ -43,6 +50,7 @@ struct Site {
   // Until then a GET replaces each HEAD of a manifest; nullopt if the registry supports HEAD.
   std::optional<SteadyTime> heads_refused_until;
   std::optional<policy::QuotaState> quota;
+  std::vector<std::string> boxes;  // The boxes that the last answer came through, at most some.
   std::uint64_t requests_sent = 0;
   std::uint64_t sent_before_quota = 0;  // requests_sent when `quota` was set.
 };

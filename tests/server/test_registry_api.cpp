@@ -73,7 +73,7 @@ class RegistryApiTest : public ::testing::Test {
     origins.push_back({"ghcr.io", {"*"}, std::move(other)});
     cache_ = std::make_unique<cache::Cache>(cache::Rules{}, std::move(origins), store_, timers_,
                                             clock_, counters_, events_);
-    api_ = std::make_unique<server::RegistryApi>(*cache_);
+    api_ = std::make_unique<server::RegistryApi>(*cache_, box_);
   }
 
   // Asks for "/path?query".
@@ -114,6 +114,9 @@ class RegistryApiTest : public ::testing::Test {
   std::string blob_path() const { return "/v2/library/debian/blobs/" + blob_digest_.str(); }
   std::string etag() const { return '"' + blob_digest_.str() + '"'; }
 
+  const std::string box_ = "layby-00000000000000aa";
+  const std::string parent_ = "layby-00000000000000bb";
+  const std::string child_ = "layby-00000000000000cc";
   FakeClock clock_;
   FakeTimers timers_{clock_};
   FakeStore store_{timers_};
@@ -640,6 +643,39 @@ TEST_F(RegistryApiTest, PassesOnRetryAfter) {
   hub_->fail({ErrorCode::kThrottled, "too many", seconds(90)});
   EXPECT_EQ(got->status(), 503);
   EXPECT_EQ(got->header("Retry-After"), "90");
+}
+
+TEST_F(RegistryApiTest, AnswerToAnotherBoxNamesTheBoxesOnItsWay) {
+  hub_->set_boxes({parent_, box_});
+  store_.add_manifest(manifest_, type_);
+  EXPECT_EQ(get(manifest_path())->header("Via"), "") << "other clients have no use for it";
+  const auto got = get(manifest_path() + "?ns=docker.io", {{"CDN-Loop", child_}});
+  EXPECT_EQ(got->status(), 200);
+  EXPECT_EQ(got->header("Via"), "1.1 " + box_ + ", 1.1 " + parent_);
+  EXPECT_EQ(get("/v2/?ns=docker.io", {{"CDN-Loop", child_}})->header("Via"), got->header("Via"));
+  EXPECT_EQ(get("/v2/?ns=ghcr.io", {{"CDN-Loop", child_}})->header("Via"), "1.1 " + box_);
+}
+
+TEST_F(RegistryApiTest, BoxThatAsksItselfIsRefused) {
+  for (const char* path : {"/v2/", "/v2/library/debian/manifests/bookworm"}) {
+    const auto got = get(path, {{"CDN-Loop", "other, " + box_}});
+    EXPECT_TRUE(got->is_error(508, "UNAVAILABLE")) << got->text();
+    EXPECT_NE(got->text().find("upstreams[].parent or upstreams[].url of this box"),
+              std::string::npos);
+  }
+  EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, RequestOfAParentIsRefused) {
+  hub_->set_boxes({parent_});
+  const auto got =
+      get("/v2/library/debian/manifests/bookworm?ns=docker.io", {{"CDN-Loop", parent_}});
+  EXPECT_TRUE(got->is_error(508, "UNAVAILABLE")) << got->text();
+  EXPECT_NE(got->text().find("upstreams[].parent of the other box"), std::string::npos);
+  EXPECT_EQ(got->header("Via"), "1.1 " + box_ + ", 1.1 " + parent_);
+  EXPECT_TRUE(hub_->requests().empty());
+  const auto other = get("/v2/a/b/manifests/bookworm?ns=ghcr.io", {{"CDN-Loop", parent_}});
+  EXPECT_FALSE(other->response) << "the parent of one upstream may be the child of another";
 }
 
 }  // namespace

@@ -333,5 +333,70 @@ TEST_F(SmallRequestsTest, CountsTheBytesOfBodies) {
   EXPECT_EQ(counters_.upstream_failures, 0u);
 }
 
+TEST_F(SmallRequestsTest, OnlyAParentsAgeCounts) {
+  for (const bool is_parent : {false, true}) {
+    options_.ns = is_parent ? "docker.io" : "";
+    serve_reply(200, {{"Age", "45"}, {"Warning", "110 layby \"Response is Stale\""}}, "{}");
+    const auto head = head_manifest();
+    const auto body = get_manifest();
+    ASSERT_TRUE(head.ok() && body.ok());
+    for (const cache::AnswerAge& age : {head->age, body->age}) {
+      EXPECT_EQ(age.age, is_parent ? 45s : 0s);
+      EXPECT_EQ(age.stale, is_parent);
+    }
+  }
+}
+
+TEST_F(SmallRequestsTest, AgeThatIsNoNumberCountsAsTheLongest) {
+  options_.ns = "docker.io";
+  for (const char* age : {"young", "-1", "99999999999999999999", "2147483649"}) {
+    serve_reply(200, {{"Age", age}});
+    const auto head = head_manifest();
+    ASSERT_TRUE(head.ok());
+    EXPECT_EQ(head->age.age.count(), 1LL << 31) << age;
+  }
+}
+
+TEST_F(SmallRequestsTest, NamesThisBoxInEachRequestAndLearnsTheParentsBoxes) {
+  options_.ns = "docker.io";
+  options_.box = "layby-0000000000000001";
+  const std::string parent = "layby-0000000000000002";
+  serve_reply(200, {{"Via", "1.1 " + parent + ", 1.1 varnish"}}, "{}");
+  EXPECT_TRUE(registry_->boxes().empty());
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(server_->requests().back().header("cdn-loop"), options_.box);
+  EXPECT_EQ(registry_->boxes(), std::vector<std::string>{parent});
+  std::optional<Status> pinged;
+  const auto ping = registry_->ping(10s, [&](Status status) { pinged = std::move(status); });
+  ASSERT_TRUE(turn([&] { return pinged.has_value(); }));
+  EXPECT_EQ(server_->requests().back().header("cdn-loop"), options_.box);
+}
+
+TEST_F(SmallRequestsTest, LearnsAParentsBoxesFromARefusedPing) {
+  options_.ns = "docker.io";
+  serve_reply(508, {{"Via", "1.1 layby-0000000000000002"}});
+  std::optional<Status> pinged;
+  const auto ping = registry_->ping(10s, [&](Status status) { pinged = std::move(status); });
+  ASSERT_TRUE(turn([&] { return pinged.has_value(); }));
+  ASSERT_FALSE(pinged->ok());
+  EXPECT_NE(message(*pinged).find("upstreams[].parent of this box, or"), std::string::npos)
+      << message(*pinged);
+  EXPECT_EQ(registry_->boxes().size(), 1u);
+}
+
+TEST_F(SmallRequestsTest, Only503OfAParentIsDeclined) {
+  const Peer::Fields of_layby{{"Docker-Distribution-Api-Version", "registry/2.0"}};
+  const auto declined = [&](const char* ns, int status, const Peer::Fields& fields) {
+    options_.ns = ns;
+    serve_reply(status, fields);
+    const auto answer = get_manifest();
+    return !answer.ok() && answer.error().declined;
+  };
+  EXPECT_TRUE(declined("docker.io", 503, of_layby));
+  EXPECT_FALSE(declined("docker.io", 503, {})) << "a proxy before a parent that is away";
+  EXPECT_FALSE(declined("docker.io", 502, of_layby));
+  EXPECT_FALSE(declined("", 503, of_layby)) << "a registry may be back in a moment";
+}
+
 }  // namespace
 }  // namespace layby::upstream

@@ -10,6 +10,10 @@
 #ifndef LAYBY_SERVER_REGISTRY_API_H_
 #define LAYBY_SERVER_REGISTRY_API_H_
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "layby/cache/cache.h"
 #include "layby/server/http_server.h"
 
@@ -17,13 +21,23 @@ namespace layby::server {
 
 class RegistryApi final : public Handler {
  public:
-  explicit RegistryApi(cache::Cache& cache) : cache_(cache) {}
+  // `box` is this box's id (http::make_box_id()); "" for none.
+  explicit RegistryApi(cache::Cache& cache, std::string box = "")
+      : cache_(cache), box_(std::move(box)) {}
 
   // `request.path` is under /v2.
   Handle handle(const Request& request, Respond respond) override;
 
  private:
+  // Answers a request of another box. The answer's Via names this box and the boxes that this box
+  // asks. A request that came from one of them would wait for itself, and is refused with 508.
+  Handle answer_box(const Request& request, Respond respond);
+  // This box, and the boxes that the answer to `request` would come through.
+  std::vector<std::string> path_of(const Request& request) const;
+
   cache::Cache& cache_;
+  const std::string box_;
+  bool loop_told_ = false;
 };
 
 }  // namespace layby::server

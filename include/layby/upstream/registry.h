@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
@@ -32,6 +33,9 @@ struct RegistryOptions {
   // wanted registry ("ghcr.io"); "" for none. Every request under /v2/ has the name as ?ns=, as
   // containerd's requests do. Token servers and redirect targets never get the name.
   std::string ns;
+  // The id of this box, which every request to the registry names in CDN-Loop (RFC 8586), so that
+  // a box recognises its own requests; "" for none.
+  std::string box;
   std::string username;
   std::string password;
   std::string ca_file;  // PEM, trusted in addition to the system's CAs; "" for none.
@@ -47,6 +51,7 @@ struct RegistryOptions {
   std::size_t max_blob_transfers = 32;  // Further transfers wait in a queue.
   std::string user_agent = "layby";
 
+  bool is_parent() const { return !ns.empty(); }
   bool operator==(const RegistryOptions&) const = default;
 };
 
@@ -72,6 +77,7 @@ class Registry final : public cache::Upstream {
                        const std::string& artifact_type, Done<std::string> done) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
+  std::vector<std::string> boxes() const override;
 
  private:
   std::unique_ptr<Site> site_;
