@@ -26,6 +26,10 @@ const Keys& prefetch_keys() {
       {"window", Kind::kOptionalWindow, LAYBY_AT(window), kAny,
        "The part of the day for runs, in this machine's local time: `01:00-05:00`. It may cross "
        "midnight. Empty means the whole day."},
+      {"splay", Kind::kDuration, LAYBY_AT(splay), Range{0, 24 * 60 * kMinute},
+       "Runs begin up to this long after the window's beginning, but within its first half. Each "
+       "box has a moment of its own, so that many boxes don't ask at the same time. Without a "
+       "window, the second run comes so much later."},
       {"max_rate", Kind::kRate, LAYBY_AT(max_rate), kAny,
        "How fast a run may fetch, in bytes a second. With 0, only `upstream.max_rate` applies."},
       {"concurrency", Kind::kCount, LAYBY_AT(concurrency), Range{1, 64},

@@ -128,7 +128,8 @@ void Prefetching::take_list(const PrefetchListConfig& list) {
   schedule_.reset();
   if (!list.images.empty()) {
     const auto window = policy::DayWindow::parse(list.window);
-    schedule_.emplace(list.every, window.ok() ? std::optional(*window) : std::nullopt);
+    schedule_.emplace(list.every, window.ok() ? std::optional(*window) : std::nullopt,
+                      policy::splay_of(list.splay, context_.seed));
   }
   keep_schedule();
 }

@@ -36,6 +36,7 @@ class Prefetching {
     event::Workers& workers;
     const Clock& clock;
     events::Events& events;
+    std::uint32_t seed = 0;  // Sets the moment of this box's runs (box_seed()).
   };
   explicit Prefetching(const Context& context);
   ~Prefetching();

@@ -67,6 +67,8 @@ seconds DayWindow::until_end(seconds time_of_day) const {
   return contains(time_of_day) ? behind(end_, begin_) - behind(time_of_day, begin_) : seconds(0);
 }
 
+seconds DayWindow::length() const { return behind(end_, begin_); }
+
 std::string DayWindow::text() const { return format_time(begin_) + "-" + format_time(end_); }
 
 }  // namespace layby::policy

@@ -56,12 +56,14 @@ TEST_F(PrefetchListTest, EmptyTextIsAnEmptyList) {
 TEST_F(PrefetchListTest, AllKeysAreRead) {
   const PrefetchListConfig list = whole(R"({ // a comment
     "every": "90m", "window": "22:00-06:00", "max_rate": "2MB/s", "concurrency": 4, "hold": "1h",
+    "splay": "20m",
     "images": [
       {"image": "python", "tags": ["3.12-*", ">=3.12 <3.14 -slim"],
        "platforms": ["linux/amd64", "linux/arm/v7"], "attestations": true, "pin": true},
       {"image": "ghcr.io/acme/tool"}]})");
   EXPECT_EQ(list.every, minutes(90));
   EXPECT_EQ(list.window, "22:00-06:00");
+  EXPECT_EQ(list.splay, minutes(20));
   EXPECT_EQ(list.max_rate, 2'000'000u);
   EXPECT_EQ(list.concurrency, 4);
   EXPECT_EQ(list.hold, hours(1));
@@ -70,7 +72,7 @@ TEST_F(PrefetchListTest, AllKeysAreRead) {
   EXPECT_EQ(list.images[0].platforms, (std::vector<std::string>{"linux/amd64", "linux/arm/v7"}));
   EXPECT_TRUE(list.images[0].attestations);
   EXPECT_TRUE(list.images[0].pin);
-  EXPECT_EQ(list.images[0].line, 4);
+  EXPECT_EQ(list.images[0].line, 5);
   EXPECT_EQ(list.images[1].tags, std::vector<std::string>{"latest"});
   EXPECT_EQ(list.images[1].platforms, std::vector<std::string>{"linux/amd64"});
   EXPECT_FALSE(list.images[1].pin);

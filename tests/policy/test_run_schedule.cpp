@@ -94,5 +94,36 @@ TEST_F(RunScheduleTest, RunsEndWithTheWindow) {
   EXPECT_TRUE(RunSchedule(hours(6), std::nullopt).may_run(hours(5)));
 }
 
+TEST_F(RunScheduleTest, SplayDelaysTheBeginningOfTheWindow) {
+  const RunSchedule schedule(hours(6), night_, minutes(7));
+  EXPECT_EQ(wait(schedule, hours(22)), hours(3) + minutes(7));
+  EXPECT_EQ(wait(schedule, hours(1)), minutes(7));
+  EXPECT_EQ(wait(schedule, hours(1) + minutes(5)), minutes(2));
+  EXPECT_EQ(wait(schedule, hours(1) + minutes(7)), milliseconds(0));
+  EXPECT_TRUE(schedule.may_run(hours(1))) << "a run that was asked for goes on";
+}
+
+TEST_F(RunScheduleTest, SplayLeavesHalfOfTheWindow) {
+  const RunSchedule schedule(hours(6), night_, hours(23));
+  EXPECT_EQ(wait(schedule, hours(1)), hours(2));
+}
+
+TEST_F(RunScheduleTest, SplayWithoutAWindowDelaysOnlyTheSecondRun) {
+  RunSchedule schedule(hours(6), std::nullopt, minutes(7));
+  EXPECT_EQ(wait(schedule), milliseconds(0));
+  schedule.on_started(clock_.steady_now());
+  EXPECT_EQ(wait(schedule), hours(6) + minutes(7));
+  clock_.advance(hours(6) + minutes(7));
+  schedule.on_started(clock_.steady_now());
+  EXPECT_EQ(wait(schedule), hours(6));
+}
+
+TEST_F(RunScheduleTest, SplayDependsOnTheBoxAndStaysBelowItsLimit) {
+  EXPECT_EQ(splay_of(minutes(10), 0), seconds(0));
+  EXPECT_EQ(splay_of(minutes(10), 0x80000000), minutes(5));
+  EXPECT_EQ(splay_of(minutes(10), 0xffffffff), seconds(599));
+  EXPECT_EQ(splay_of(milliseconds(0), 0xffffffff), seconds(0));
+}
+
 }  // namespace
 }  // namespace layby::policy

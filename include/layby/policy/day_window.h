@@ -25,6 +25,7 @@ class DayWindow {
   // until_begin() is 0 inside the window, and until_end() is 0 outside the window.
   std::chrono::seconds until_begin(std::chrono::seconds time_of_day) const;
   std::chrono::seconds until_end(std::chrono::seconds time_of_day) const;
+  std::chrono::seconds length() const;
 
   std::string text() const;
 

@@ -8,6 +8,7 @@
 #define LAYBY_POLICY_RUN_SCHEDULE_H_
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include "layby/base/clock.h"
@@ -17,9 +18,12 @@ namespace layby::policy {
 
 class RunSchedule {
  public:
-  // Without a window, runs may start at any time of day. The first run is due at once.
-  RunSchedule(std::chrono::milliseconds every, std::optional<DayWindow> window)
-      : every_(every), window_(window) {}
+  // Without a window, runs may start at any time of day, and the first run is due at once.
+  // `splay` keeps this box apart from others: runs begin `splay` after the window's beginning, or
+  // after half of the window if that is sooner. Without a window, the second run is so much later.
+  RunSchedule(std::chrono::milliseconds every, std::optional<DayWindow> window,
+              std::chrono::seconds splay = std::chrono::seconds(0))
+      : every_(every), window_(window), splay_(splay) {}
 
   // Makes the next run due at once, or, after a failed run, as soon as the failed run may be
   // repeated.
@@ -33,12 +37,20 @@ class RunSchedule {
   bool may_run(std::chrono::seconds time_of_day) const;
 
  private:
+  // The time until a run may begin within the window; 0 when it may begin at `time_of_day`.
+  std::chrono::seconds until_open(std::chrono::seconds time_of_day) const;
+
   std::chrono::milliseconds every_;
   std::optional<DayWindow> window_;
+  std::chrono::seconds splay_;
+  bool first_ = true;
   bool soon_ = true;
   SteadyTime next_{};        // When the next run is due, unless soon_.
   SteadyTime not_before_{};  // When a failed run may be repeated.
 };
+
+// The part of `splay` for the box with this seed: below `splay`, and 0 for no splay.
+std::chrono::seconds splay_of(std::chrono::milliseconds splay, std::uint32_t seed);
 
 }  // namespace layby::policy
 
