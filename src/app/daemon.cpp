@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/box.h"
 #include "app/control.h"
 #include "app/crash_mark.h"
 #include "app/front.h"
@@ -128,6 +129,8 @@ class Daemon {
   events::Ring ring_{clock_};
   const Handle ring_listener_ =
       events_.listen([this](const events::Event& event) { ring_.on_event(event); });
+  const std::uint32_t seed_ = box_seed();
+  const std::string box_ = new_box_id();
   std::unique_ptr<event::Loop> loop_;
   std::unique_ptr<event::Workers> workers_;
   std::unique_ptr<store::EventJournal> journal_;
@@ -180,16 +183,19 @@ Status Daemon::start_cache() {
       config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
   auto plans = plan_upstreams(config_);
   if (!plans.ok()) return plans.error();
+  cache::Rules rules = config_.rules;
+  rules.seed = seed_;
   upstreams_ = std::make_unique<Upstreams>(
-      std::move(*plans), Upstreams::Context{*multi_, *loop_, clock_, counters_, events_});
-  cache_ = std::make_unique<cache::Cache>(config_.rules, upstreams_->take_origins(), *store_,
-                                          *loop_, clock_, counters_, events_);
+      std::move(*plans),
+      Upstreams::Context{*multi_, *loop_, clock_, counters_, events_, rules, box_});
+  cache_ = std::make_unique<cache::Cache>(rules, upstreams_->take_origins(), *store_, *loop_,
+                                          clock_, counters_, events_);
   store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
     const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
     if (origin != nullptr) cache_->fetch_blob(*origin, user->repository, digest);
   });
   prefetching_ = std::make_unique<Prefetching>(
-      Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_, events_});
+      Prefetching::Context{config_, *cache_, *loop_, *workers_, clock_, events_, seed_});
   return {};
 }
 
@@ -201,7 +207,7 @@ void Daemon::start_journal() {
 }
 
 Status Daemon::start_server() {
-  api_ = std::make_unique<server::RegistryApi>(*cache_);
+  api_ = std::make_unique<server::RegistryApi>(*cache_, box_);
   shutdown_ = std::make_unique<Shutdown>(
       config_, *loop_, clock_,
       Shutdown::Calls{.on_draining = [this](auto left) { on_draining(left); },

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cassert>
 #include <string>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "layby/cache/failover.h"
 #include "layby/http/headers.h"
 #include "layby/http/url.h"
+#include "layby/policy/freshness.h"
 #include "layby/upstream/registry.h"
 
 namespace layby::app {
@@ -81,6 +83,14 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
   return plan;
 }
 
+// A parent's answer may be as old as a tag that this box serves without a check.
+cache::Failover::AgeLimit age_limit(const cache::Rules& rules) {
+  return [rules](const std::string& repository, const oci::Tag& tag) {
+    const auto fresh_for = policy::fresh_for(rules.tag_rules, repository, tag, rules.fresh_for);
+    return fresh_for + std::min(rules.stale_while_revalidate, policy::kForever - fresh_for);
+  };
+}
+
 }  // namespace
 
 Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config) {
@@ -100,6 +110,7 @@ Upstreams::Upstreams(std::vector<UpstreamPlan> plans, const Context& context) {
 void Upstreams::add(UpstreamPlan plan, const Context& context) {
   const auto guard = [&](const std::string& name, const cache::GuardRules& rules,
                          upstream::RegistryOptions options) {
+    options.box = context.box;
     auto registry = std::make_unique<upstream::Registry>(std::move(options), context.multi,
                                                          context.clock, context.counters);
     return std::make_unique<cache::Guard>(name, rules, std::move(registry), context.timers,
@@ -111,10 +122,11 @@ void Upstreams::add(UpstreamPlan plan, const Context& context) {
   if (plan.parent) {
     cache::GuardRules rules = plan.guard;
     rules.requests_per_minute = 0;
+    rules.probe_first = true;
     auto parent = guard("the parent of " + plan.name, rules, std::move(*plan.parent));
     watched.parent = parent.get();
-    origin.upstream =
-        std::make_unique<cache::Failover>(std::move(parent), std::move(origin.upstream));
+    origin.upstream = std::make_unique<cache::Failover>(
+        std::move(parent), std::move(origin.upstream), context.clock, age_limit(context.rules));
   }
   watched_.push_back(std::move(watched));
   origins_.push_back(std::move(origin));

@@ -51,6 +51,8 @@ class Upstreams {
     const Clock& clock;
     Counters& counters;
     events::Events& events;
+    const cache::Rules& rules;
+    std::string box;  // The id of this box in requests (http::make_box_id()).
   };
   Upstreams(std::vector<UpstreamPlan> plans, const Context& context);
 

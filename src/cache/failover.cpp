@@ -1,37 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The registry is asked after any error of the parent. The parent may not serve the
-// repository, may not know the registry, or may be wrong about which content exists. When the
+// repository, may not know the registry, or may be wrong about which content exists. The registry
+// is also asked about a tag that the parent confirmed too long ago, or calls stale. When the
 // registry's why_not() gives a reason, the registry isn't asked and the reason is the answer.
 // Invariants: a caller is answered once; the registry isn't asked after the parent's blob began.
 
 #include "layby/cache/failover.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
+#include <variant>
 
 #include "layby/base/log.h"
 
 namespace layby::cache {
 
+namespace {
+
+using std::chrono::milliseconds;
+
+// Whether the parent answered. Any answer is final for now, apart from bytes that can't be read.
+bool has_answered(const Error& of_parent) {
+  switch (of_parent.code) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kTimedOut:
+    case ErrorCode::kCorrupt:
+      return of_parent.declined;
+    default:
+      return true;
+  }
+}
+
+// The error when the parent failed with `of_parent` and the registry can't be asked for `refused`.
+// When the parent has answered, nobody is left to ask, so another attempt is in vain. Otherwise
+// the parent may be back in a moment, and the next attempt needn't wait for the registry.
+Error both_failed(const Error& of_parent, Error refused, bool registry_is_out) {
+  refused.declined = has_answered(of_parent) && registry_is_out;
+  if (!refused.declined) refused.retry_after.reset();
+  return refused;
+}
+
+AnswerAge* age_of(Answer& answer) {
+  if (auto* head = std::get_if<ManifestHead>(&answer)) return &head->age;
+  if (auto* body = std::get_if<ManifestBody>(&answer)) return &body->age;
+  return nullptr;
+}
+
+}  // namespace
+
 class Failover::Either final : public Operation {
  public:
-  Either(Upstream& registry, Question question, Done<Answer> done)
-      : registry_(registry), question_(std::move(question)), done_(std::move(done)) {}
+  Either(const Failover& owner, Question question, Done<Answer> done)
+      : owner_(owner),
+        question_(std::move(question)),
+        asked_at_(owner.clock_.steady_now()),
+        done_(std::move(done)) {}
 
   void start(Upstream& parent) {
     assert(!request_);
-    request_ = put_to(parent, [this](Result<Answer> answer) {
-      if (answer.ok()) return finish(std::move(answer));
-      log::debug("parent: {}", answer.error().message);
-      if (const auto refused = registry_.why_not(question_.ask)) return finish(*refused);
-      request_ = put_to(registry_, [this](Result<Answer> last) { finish(std::move(last)); });
-    });
+    request_ = question_.put(parent, question_.deadline / 2,
+                             [this](Result<Answer> answer) { on_parent(std::move(answer)); });
   }
 
  private:
-  Handle put_to(Upstream& upstream, Done<Answer> done) const {
-    return question_.put(upstream, question_.deadline / 2, std::move(done));
+  void on_parent(Result<Answer> answer) {
+    if (answer.ok()) {
+      AnswerAge* const age = age_of(*answer);
+      if (age == nullptr || !owner_.is_too_old(question_, *age)) return finish(std::move(answer));
+      age->stale = true;
+      old_ = std::move(*answer);
+    } else {
+      log::debug("parent: {}", answer.error().message);
+    }
+    Upstream& registry = *owner_.registry_;
+    if (auto refused = registry.why_not(question_.ask)) {
+      if (old_) return finish(*std::move(old_));
+      // A registry that is only doubtful may be asked about a tag that isn't cached.
+      const bool is_out =
+          question_.ask != Ask::kTagCheck || registry.why_not(Ask::kUnknownTag).has_value();
+      return finish(both_failed(answer.error(), *std::move(refused), is_out));
+    }
+    request_ = question_.put(registry, time_left(),
+                             [this](Result<Answer> last) { on_registry(std::move(last)); });
+  }
+  void on_registry(Result<Answer> answer) {
+    // An old answer is better than none, but it must not hide the registry's refusal.
+    if (!answer.ok() && !is_refusal(answer.error()) && old_) return finish(*std::move(old_));
+    finish(std::move(answer));
+  }
+  milliseconds time_left() const {
+    if (question_.deadline == kNoDeadline) return kNoDeadline;
+    const auto took = std::chrono::ceil<milliseconds>(owner_.clock_.steady_now() - asked_at_);
+    return std::max(question_.deadline - took, question_.deadline / 2);
   }
   void finish(Result<Answer> answer) {
     assert(done_);
@@ -39,10 +101,12 @@ class Failover::Either final : public Operation {
     done(std::move(answer));
   }
 
-  Upstream& registry_;
+  const Failover& owner_;
   const Question question_;
+  const SteadyTime asked_at_;
   Done<Answer> done_;
   Handle request_;
+  std::optional<Answer> old_;  // The parent's answer about a tag, older than wanted.
 };
 
 class Failover::Transfer final : public BlobTransfer, private BlobSink {
@@ -77,7 +141,9 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     Upstream* next = std::exchange(registry_, nullptr);
     if (status.ok() || next == nullptr) return sink_.on_blob_end(std::move(status));
     log::debug("parent: {}", status.error().message);
-    if (const auto refused = next->why_not(Ask::kBlob)) return sink_.on_blob_end(*refused);
+    if (auto refused = next->why_not(Ask::kBlob)) {
+      return sink_.on_blob_end(both_failed(status.error(), *std::move(refused), true));
+    }
     inner_ = start_(*next, *this);
     if (paused_) inner_->pause();
   }
@@ -93,7 +159,7 @@ Handle Failover::relay(Question question, Done<Answer> done) {
   if (parent_->why_not(question.ask)) {
     return question.put(*registry_, question.deadline, std::move(done));
   }
-  auto both = std::make_unique<Either>(*registry_, std::move(question), std::move(done));
+  auto both = std::make_unique<Either>(*this, std::move(question), std::move(done));
   both->start(*parent_);
   return both;
 }
@@ -114,7 +180,20 @@ Handle Failover::ping(std::chrono::milliseconds deadline, std::function<void(Sta
   return registry_->ping(deadline, std::move(done));
 }
 
+bool Failover::is_too_old(const Question& question, const AnswerAge& age) const {
+  if (age.stale) return true;
+  const auto* tag = question.reference ? std::get_if<oci::Tag>(&*question.reference) : nullptr;
+  if (tag == nullptr || !age_limit_) return false;
+  return age.age > age_limit_(question.repository, *tag);
+}
+
 std::optional<policy::QuotaState> Failover::quota() const { return registry_->quota(); }
+
+std::vector<std::string> Failover::boxes() const {
+  std::vector<std::string> boxes = parent_->boxes();
+  for (std::string& box : registry_->boxes()) boxes.push_back(std::move(box));
+  return boxes;
+}
 
 std::optional<Error> Failover::why_not(Ask ask) {
   if (!parent_->why_not(ask)) return std::nullopt;

@@ -36,7 +36,7 @@ Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference
                         size,
                         std::make_shared<const std::string>(std::move(body.bytes)),
                         ManifestSource::kFetched,
-                        std::nullopt};
+                        wanted == nullptr ? std::optional(body.age.age) : std::nullopt};
 }
 
 [[maybe_unused]] bool may_follow(ManifestFetchState state, ManifestFetchState next) {
@@ -108,6 +108,7 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   }
   assert(answer->bytes);
   answer_ = *answer;
+  came_at_ = owner_.context_.clock.wall_now();
   enter(ManifestFetchState::kStoring);
   owner_.context_.grant_checks.note_granted(origin_, repository_, answer_->digest);
   // The pointer is weak, because the store may answer after this fetch is destroyed.
@@ -121,7 +122,10 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
 void ManifestFetch::on_stored(const Status& status) {
   assert(state_ == ManifestFetchState::kStoring);
   if (status.ok()) {
-    for (const TagKey& tag : tags_) owner_.confirm(tag, answer_->digest);
+    const WallTime looked_at = came_at_ - answer_->age.value_or(std::chrono::seconds(0));
+    for (const auto& [tag, at] : tags_) {
+      owner_.confirm(tag, answer_->digest, at.value_or(looked_at));
+    }
   } else {
     owner_.context_.events.tell(
         events::NotStored{subject_of(origin_, repository_, answer_->digest), status.error()});

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cache/manifests.h"
@@ -38,8 +39,11 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   // Calls `done` when the manifest is stored, or with the reason why the manifest isn't stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
 
-  // Adds a tag that is confirmed when the manifest is stored.
-  void add_tag(const TagKey& tag) { tags_.push_back(tag); }
+  // Adds a tag that is confirmed when the manifest is stored. `looked_at` is when the registry
+  // named this manifest for the tag; nullopt when the fetch itself asks for the tag.
+  void add_tag(const TagKey& tag, std::optional<WallTime> looked_at) {
+    tags_.emplace_back(tag, looked_at);
+  }
 
  private:
   void enter(ManifestFetchState next);
@@ -56,7 +60,8 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   Waiters<Result<ManifestAnswer>> waiters_;
   Waiters<Status> keepers_;
   std::optional<ManifestAnswer> answer_;  // The verified manifest.
-  std::vector<TagKey> tags_;
+  WallTime came_at_{};                    // When the verified manifest came.
+  std::vector<std::pair<TagKey, std::optional<WallTime>>> tags_;
 };
 
 }  // namespace layby::cache

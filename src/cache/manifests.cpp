@@ -53,7 +53,7 @@ Manifests::Manifests(const Context& context)
       tag_moves_(context.clock, context.counters, context.events),
       unknowns_(context.rules.unknown_for, context.clock),
       refresher_(
-          context.rules.keep_fresh, context.timers, context.clock,
+          context.rules.keep_fresh, context.rules.seed, context.timers, context.clock,
           [this](const Origin& origin, const TagKey& tag) { check_in_background(origin, tag); }) {}
 Manifests::~Manifests() = default;
 
@@ -260,8 +260,16 @@ std::optional<ManifestAnswer> Manifests::cached(const TagKey& tag) {
   return tagged ? cached(*tagged, context_.clock.wall_now()) : std::nullopt;
 }
 
-void Manifests::confirm(const TagKey& tag, const oci::Digest& digest) {
-  const StoredTag now{digest, context_.clock.wall_now()};
+bool Manifests::is_news(const TagKey& tag, WallTime looked_at) const {
+  const auto before = known(tag);
+  // A time in the future means that the clock was set back.
+  return !before || before->checked_at <= looked_at ||
+         before->checked_at > context_.clock.wall_now();
+}
+
+void Manifests::confirm(const TagKey& tag, const oci::Digest& digest, WallTime looked_at) {
+  if (!is_news(tag, looked_at)) return;
+  const StoredTag now{digest, looked_at};
   const auto before = known(tag);
   const auto indexed = context_.store.find_tag(tag);
   confirmed_.insert_or_assign(tag, now);

@@ -64,8 +64,12 @@ class Manifests {
                                      const oci::Reference& reference) const;
   // The last confirmed digest of a tag.
   std::optional<StoredTag> known(const TagKey& tag) const;
-  // Notes that upstream names `digest` for the tag. The manifest of `digest` is stored already.
-  void confirm(const TagKey& tag, const oci::Digest& digest);
+  // Whether a look at `looked_at` is younger than the last confirmation of the tag. The answer of a
+  // parent may be older than what this box has heard from the registry itself.
+  bool is_news(const TagKey& tag, WallTime looked_at) const;
+  // Notes that the registry named `digest` for the tag at `looked_at`. Without effect when this is
+  // no news. The manifest of `digest` is stored already.
+  void confirm(const TagKey& tag, const oci::Digest& digest, WallTime looked_at);
 
   void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }
   void note_move(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,

@@ -259,7 +259,14 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
   if (!head->digest) {
     return fail(job, {ErrorCode::kInvalid, "upstream's answer to HEAD names no digest"});
   }
+  job.looked_at = context_.clock.wall_now() - head->age.age;
   job.seen.now = *head->digest;
+  // The answer of a parent may be older than what this box has heard from the registry itself.
+  const auto known = context_.manifests.known(job.seen.tag);
+  if (known && !context_.manifests.is_news(job.seen.tag, job.looked_at)) {
+    job.looked_at = known->checked_at;
+    job.seen.now = known->digest;
+  }
   job.may_be_index = head->media_type.empty() || oci::is_index(head->media_type);
   job.failures = 0;
   look_at(job);
@@ -479,7 +486,7 @@ void PrefetchRun::settle(Job& job, PrefetchState state) {
   assert(job.seen.now && !job.request);
   job.seen.state = job.seen.error.empty() ? state : PrefetchState::kFailed;
   if (depth_ != Depth::kWhole) return;
-  context_.manifests.confirm(job.seen.tag, *job.seen.now);
+  context_.manifests.confirm(job.seen.tag, *job.seen.now, job.looked_at);
   if (state == PrefetchState::kDone) {
     context_.events.tell(events::PrefetchedImage{subject_of(job.seen.tag), job.seen.bytes_total});
   }

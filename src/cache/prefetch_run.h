@@ -78,7 +78,8 @@ class PrefetchRun {
     const PrefetchImage* image = nullptr;
     ListedTag listed;
     Handle request;
-    Handle look;  // The request to the store for the image's parts.
+    Handle look;           // The request to the store for the image's parts.
+    WallTime looked_at{};  // When the registry named seen.now.
     std::vector<oci::Digest> missing_manifests;
     std::vector<ImageBlob> missing_blobs;  // The blobs missing when the job was planned.
     bool may_be_index = true;              // Judged by the media type that upstream stated.

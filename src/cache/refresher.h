@@ -8,6 +8,7 @@
 #define LAYBY_CACHE_REFRESHER_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <random>
@@ -23,9 +24,15 @@ class Refresher {
  public:
   using Check = std::function<void(const Origin&, const TagKey&)>;
 
-  // Calls `check` for each tag that is due. The referenced objects outlive the refresher.
-  Refresher(std::chrono::milliseconds keep_fresh, Timers& timers, const Clock& clock, Check check)
-      : keep_fresh_(keep_fresh), timers_(timers), clock_(clock), check_(std::move(check)) {}
+  // Calls `check` for each tag that is due. Boxes with different seeds check at different times.
+  // References outlive the refresher.
+  Refresher(std::chrono::milliseconds keep_fresh, std::uint32_t seed, Timers& timers,
+            const Clock& clock, Check check)
+      : keep_fresh_(keep_fresh),
+        timers_(timers),
+        clock_(clock),
+        check_(std::move(check)),
+        random_(seed) {}
 
   // Notes that a client pulled a tag, which is fresh for `fresh_for` after a check.
   void on_used(const Origin& origin, const TagKey& tag, std::chrono::milliseconds fresh_for);
@@ -49,7 +56,7 @@ class Refresher {
   std::multimap<SteadyTime, TagKey> due_;
   SteadyTime armed_for_{};
   Handle timer_;
-  std::minstd_rand random_;  // A fixed seed is enough to spread the checks.
+  std::minstd_rand random_;
 };
 
 }  // namespace layby::cache

@@ -72,6 +72,11 @@ Handle TagCheck::wait(bool head, Manifests::Done done) {
 void TagCheck::on_head(const Result<ManifestHead>& head) {
   assert(state_ == TagCheckState::kAsking);
   if (!head.ok()) return fall_back(head.error());
+  looked_at_ = owner_.context_.clock.wall_now() - head->age.age;
+  is_stale_ = head->age.stale;
+  if (cached_ && !owner_.is_news(tag_, looked_at_)) {
+    return settle_cached(is_stale_ ? ManifestSource::kStale : ManifestSource::kHit);
+  }
   if (head->digest) return on_digest(*head);
   if (cached_ && !moved_wanted_) return settle_cached(ManifestSource::kHit);
   fetch(tag_.tag);
@@ -84,10 +89,11 @@ void TagCheck::on_digest(const ManifestHead& head) {
     }
     if (!moved_wanted_) return settle_cached(ManifestSource::kHit);
   }
-  if (auto answer = owner_.stored(*head.digest, ManifestSource::kChecked)) {
-    answer->age = std::chrono::seconds(0);
+  const auto source = is_stale_ ? ManifestSource::kStale : ManifestSource::kChecked;
+  if (auto answer = owner_.stored(*head.digest, source)) {
+    answer->age = age();
     owner_.context_.grant_checks.note_granted(origin_, tag_.repository, *head.digest);
-    owner_.confirm(tag_, *head.digest);
+    owner_.confirm(tag_, *head.digest, looked_at_);
     return settle(std::move(*answer));
   }
   // A client's HEAD must not name a manifest that then can't be fetched. When another image is
@@ -96,7 +102,7 @@ void TagCheck::on_digest(const ManifestHead& head) {
   if (may_be_had && !cached_ && head.size_bytes && !head.media_type.empty()) {
     assert(!head_answer_);
     head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
-                                  nullptr,      ManifestSource::kFetched, std::chrono::seconds(0)};
+                                  nullptr,      ManifestSource::kFetched, age()};
     head_waiters_.settle(*head_answer_);
   }
   fetch(*head.digest);
@@ -114,7 +120,8 @@ void TagCheck::fetch(const oci::Reference& reference) {
   if (refused) return fall_back(*refused);
   enter(TagCheckState::kFetching);
   const auto fetch = owner_.fetch(origin_, tag_.repository, reference);
-  fetch->add_tag(tag_);
+  const bool by_digest = std::holds_alternative<oci::Digest>(reference);
+  fetch->add_tag(tag_, by_digest ? std::optional(looked_at_) : std::nullopt);
   fetch_ = fetch->wait([this](const Result<ManifestAnswer>& answer) { on_fetched(answer); });
 }
 
@@ -122,8 +129,12 @@ void TagCheck::on_fetched(const Result<ManifestAnswer>& answer) {
   assert(state_ == TagCheckState::kFetching);
   if (!answer.ok()) return fall_back(answer.error());
   ManifestAnswer fresh = *answer;
-  fresh.age = std::chrono::seconds(0);
+  if (!fresh.age) fresh.age = age();
   settle(std::move(fresh));
+}
+
+std::chrono::seconds TagCheck::age() const {
+  return std::chrono::floor<std::chrono::seconds>(owner_.context_.clock.wall_now() - looked_at_);
 }
 
 void TagCheck::fall_back(const Error& error) {

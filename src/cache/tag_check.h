@@ -10,6 +10,7 @@
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
 #define LAYBY_CACHE_TAG_CHECK_H_
 
+#include <chrono>
 #include <optional>
 
 #include "cache/manifests.h"
@@ -49,6 +50,8 @@ class TagCheck {
   // upstream refused the tag.
   void fall_back(const Error& error);
   void settle(const Result<ManifestAnswer>& answer);
+  // The time since the registry named the digest of the HEAD.
+  std::chrono::seconds age() const;
 
   Manifests& owner_;
   const Origin& origin_;
@@ -57,6 +60,9 @@ class TagCheck {
   policy::RetryRules retry_;
   TagCheckState state_ = TagCheckState::kNew;
   bool moved_wanted_ = false;
+  WallTime looked_at_{};  // When the registry gave the answer to the HEAD.
+  bool is_stale_ =
+      false;  // The parent couldn't confirm its answer, and the registry didn't answer.
   Handle request_;
   Handle fetch_;
   std::optional<ManifestAnswer> head_answer_;  // From HEAD, while the manifest is fetched.

@@ -129,9 +129,10 @@ Error status_failure(const Subject& subject, const Head& head, WallTime now) {
     return throttled;
   }
   if (head.status == 508) {
-    return error(ErrorCode::kUnavailable,
-                 "the two Laybys ask each other: change upstreams[].parent (or upstreams[].url) of "
-                 "this box, or upstreams[].parent of that box");
+    return error(
+        ErrorCode::kUnavailable,
+        "Laybys ask each other in a loop: change upstreams[].parent (or upstreams[].url) of "
+        "this box, or upstreams[].parent of that box");
   }
   const bool refused = head.status == 401 || head.status == 403;
   // A refusal by the target of a signed URL means that the signature has expired. A new

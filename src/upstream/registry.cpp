@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "layby/base/number.h"
 #include "layby/oci/manifest.h"
 #include "layby/oci/tag_list.h"
 #include "upstream/blob_transfer.h"

@@ -16,7 +16,9 @@ class FailoverTest : public ::testing::Test {
   void SetUp() override {
     auto parent = make_guard("parent", parent_);
     auto registry = make_guard("docker.io", registry_);
-    both_ = std::make_unique<Failover>(std::move(parent), std::move(registry));
+    both_ = std::make_unique<Failover>(
+        std::move(parent), std::move(registry), clock_,
+        [this](const std::string&, const oci::Tag&) { return age_limit_; });
   }
   void TearDown() override { both_.reset(); }
 
@@ -49,6 +51,18 @@ class FailoverTest : public ::testing::Test {
     registry_->only_pending()->fail(ErrorCode::kTimedOut);
   }
 
+  // Sends a HEAD, which the parent answers with `age`.
+  void head_of_age(Asker<ManifestHead>& asker, AnswerAge age) {
+    head(asker);
+    parent_->only_pending()->answer_manifest_head(ManifestHead{digest_, "", 1, age});
+  }
+  static Error declined() {
+    Error error{ErrorCode::kUnavailable, "parent: answered 503"};
+    error.declined = true;
+    return error;
+  }
+
+  milliseconds age_limit_ = seconds(60);
   const oci::Tag tag_ = "bookworm";
   const oci::Digest digest_ = oci::Digest::of("a blob");
   testing::FakeClock clock_;
@@ -150,12 +164,21 @@ TEST_F(FailoverTest, BothGetTheSameRequest) {
   EXPECT_EQ(request->page.last, "b");
 }
 
-TEST_F(FailoverTest, EachGetsHalfOfTheDeadline) {
+TEST_F(FailoverTest, ParentGetsHalfOfTheDeadline) {
   Asker<ManifestHead> asker;
   head(asker);
   EXPECT_EQ(parent_->only_pending()->deadline, seconds(5));
+  clock_.advance(seconds(5));
   parent_->only_pending()->fail(ErrorCode::kTimedOut);
   EXPECT_EQ(registry_->only_pending()->deadline, seconds(5));
+}
+
+TEST_F(FailoverTest, RegistryGetsTheTimeThatTheParentLeaves) {
+  Asker<ManifestHead> asker;
+  head(asker);
+  clock_.advance(seconds(1));
+  parent_->only_pending()->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(registry_->only_pending()->deadline, seconds(9));
 }
 
 TEST_F(FailoverTest, RegistryAloneGetsTheWholeDeadline) {
@@ -349,6 +372,110 @@ TEST_F(FailoverTest, QuotaAndPingGoToTheRegistry) {
   registry_->pings().front()->answer_ping({});
   ASSERT_TRUE(answer);
   EXPECT_TRUE(answer->ok());
+}
+
+// -- the age of a parent's answers
+
+TEST_F(FailoverTest, StaleAnswerOfTheParentIsNoAnswer) {
+  Asker<ManifestHead> asker;
+  head_of_age(asker, {seconds(45), true});
+  EXPECT_FALSE(asker.answered());
+  registry_->only_pending()->answer_manifest_head(ManifestHead{oci::Digest::of("new"), "", 1});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().digest, oci::Digest::of("new"));
+  EXPECT_FALSE(asker.value().age.stale);
+}
+
+TEST_F(FailoverTest, AnswerOlderThanTheLimitIsNoAnswer) {
+  Asker<ManifestHead> young, old;
+  head_of_age(young, {seconds(60), false});
+  ASSERT_TRUE(young.ok());
+  EXPECT_EQ(young.value().age.age, seconds(60));
+  EXPECT_FALSE(young.value().age.stale);
+  head_of_age(old, {seconds(61), false});
+  EXPECT_EQ(registry_->only_pending()->kind, UpstreamKind::kManifestHead);
+}
+
+TEST_F(FailoverTest, OldAnswerCountsAsStaleWhenTheRegistryFails) {
+  for (const ErrorCode code : {ErrorCode::kThrottled, ErrorCode::kCorrupt, ErrorCode::kTimedOut}) {
+    SetUp();
+    Asker<ManifestHead> asker;
+    head_of_age(asker, {seconds(61), false});
+    registry_->only_pending()->fail(code);
+    ASSERT_TRUE(asker.ok());
+    EXPECT_EQ(asker.value().age.age, seconds(61));
+    EXPECT_TRUE(asker.value().age.stale);
+  }
+}
+
+TEST_F(FailoverTest, OldAnswerIsTakenAtOnceWhenTheRegistryIsDown) {
+  take_registry_down();
+  Asker<ManifestHead> asker;
+  head_of_age(asker, {seconds(45), true});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_TRUE(asker.value().age.stale);
+}
+
+TEST_F(FailoverTest, OldAnswerHidesNoRefusalOfTheRegistry) {
+  Asker<ManifestHead> asker;
+  head_of_age(asker, {seconds(45), true});
+  registry_->only_pending()->fail(ErrorCode::kNotFound);
+  EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
+}
+
+TEST_F(FailoverTest, ContentWithADigestHasNoAge) {
+  Asker<ManifestBody> asker;
+  asker.handle = both_->get_manifest("library/debian", digest_, asker.done());
+  parent_->only_pending()->answer_manifest(ManifestBody{"{}", "", {seconds(100'000), false}});
+  EXPECT_TRUE(asker.ok());
+}
+
+// -- a parent without an uplink
+
+TEST_F(FailoverTest, NobodyLeftToAskIsAFinalError) {
+  take_registry_down();
+  for (const Error& error : {declined(), Error{ErrorCode::kNotFound, ""}}) {
+    for (const Kind& kind : all_kinds()) {
+      std::optional<ErrorCode> code;
+      const Handle handle = kind.ask(*both_, [&](ErrorCode given) { code = given; });
+      parent_->only_pending()->fail(error);
+      EXPECT_EQ(code, ErrorCode::kUnavailable);
+    }
+    Asker<ManifestBody> asker;
+    std::optional<Error> last;
+    const Handle handle =
+        both_->get_manifest("library/debian", tag_, [&](const Result<ManifestBody>& body) {
+          if (!body.ok()) last = body.error();
+        });
+    parent_->only_pending()->fail(error);
+    ASSERT_TRUE(last);
+    EXPECT_TRUE(last->declined);
+    EXPECT_EQ(last->retry_after, seconds(5));
+    BlobTaker blob;
+    open(blob);
+    parent_->only_pending()->fail(error);
+    ASSERT_TRUE(blob.ended);
+    EXPECT_TRUE(blob.ended->error().declined);
+  }
+}
+
+TEST_F(FailoverTest, ParentThatBreaksMayBeAskedAgainSoon) {
+  take_registry_down();
+  BlobTaker blob;
+  open(blob);
+  parent_->only_pending()->fail(ErrorCode::kUnavailable);
+  ASSERT_TRUE(blob.ended);
+  EXPECT_FALSE(blob.ended->error().declined);
+  EXPECT_EQ(blob.ended->error().retry_after, std::nullopt) << "the parent may be back at once";
+}
+
+TEST_F(FailoverTest, BackgroundWaitsWhileTheParentDeclinesAndTheRegistryIsDown) {
+  take_registry_down();
+  BlobTaker blob;
+  open(blob);
+  EXPECT_EQ(both_->patience(Ask::kBlob).wait.count(), 0);
+  parent_->only_pending()->fail(declined());
+  EXPECT_EQ(both_->patience(Ask::kBlob).wait, seconds(5));
 }
 
 }  // namespace

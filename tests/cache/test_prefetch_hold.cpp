@@ -54,7 +54,8 @@ TEST_F(PrefetchHoldTest, PullsGetTheOldImageUntilTheNewOneIsWhole) {
   expect_pull(old_, ManifestSource::kHeld);
   serve();
   EXPECT_EQ(state("3.13"), PrefetchState::kDone);
-  expect_pull(new_, ManifestSource::kHit);
+  // The confirmation counts from the run's look, a minute ago.
+  expect_pull(new_, ManifestSource::kChecked);
 }
 
 TEST_F(PrefetchHoldTest, HeldTagIsCheckedAsOftenAsAnyOther) {

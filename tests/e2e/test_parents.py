@@ -168,6 +168,115 @@ class LostParents(ParentCase):
         self.assertLess(time.monotonic() - began, 8)
 
 
+class LostUplinks(ParentCase):
+    """The parent answers, but its own registry doesn't."""
+
+    def cut_uplink_of_parent(self) -> None:
+        self.layby.config["upstreams"][0]["url"] = "http://127.0.0.1:9"
+        self.layby.config["tags"]["fresh_for"] = "0s"
+        self.layby.restart()
+
+    def test_a_parent_without_an_uplink_freezes_no_tag_of_its_boxes(self) -> None:
+        image = make_image(self.hub, "library/app", "1", [1000])
+        self.assertEqual(self.pull_from_all("app", "1"), [image] * 3)
+        self.cut_uplink_of_parent()
+        moved = make_image(self.hub, "library/app", "1", [1000], seed=2)
+        self.assertEqual(self.pull_from_all("app", "1"), [moved] * 3)
+        self.assertEqual(self.pull_from_all("app", "1"), [moved] * 3)
+
+    def test_everything_uncached_fails_promptly_while_only_the_parent_is_up(self) -> None:
+        box = self.boxes[0]
+        image = make_image(self.hub, "library/app", "1", [1000])
+        self.assertEqual(pull(box.authority, "library/app", "1"), image)
+        self.cut_uplink_of_parent()
+        self.hub.down()
+        waits = []
+        for number in range(5):
+            blob = f"/v2/library/app/blobs/sha256:{number:064x}"
+            for path in (f"/v2/library/app/manifests/uncached-{number}", blob):
+                began = time.monotonic()
+                got = box.get(path, ACCEPT)
+                waits.append(time.monotonic() - began)
+                self.assertEqual(got.status, 503)
+        self.assertLess(max(waits), 3, "the link is found to be down")
+        self.assertLess(max(waits[2:]), 1, "the link is known to be down")
+        self.assertIn("connection refused", got.body.decode().lower(), "the reason survives")
+        self.assertIn("connection refused", box.stats()["upstreams"][0]["error"].lower())
+        self.assertEqual(pull(box.authority, "library/app", "1"), image)
+
+
+class Levels(EndToEnd):
+    """`self.layby` is the top of three boxes, each the parent of the next."""
+
+    FRESH = 2.0
+
+    def age_at(self, box: Layby) -> int:
+        return int(box.get("/v2/library/app/manifests/1", ACCEPT).headers["age"])
+
+    def test_staleness_does_not_add_up(self) -> None:
+        tags = {"tags": {"fresh_for": "2s", "revalidate_timeout": "2s"}, "upstream": PATIENCE}
+        self.layby.config["tags"]["fresh_for"] = "2s"
+        self.layby.restart()
+        boxes = [self.layby]
+        for _ in range(2):
+            boxes.append(Layby(self.hub, tags, {"parent": boxes[-1].url}))
+            self.addCleanup(boxes[-1].close)
+        image = make_image(self.hub, "library/app", "1", [1000])
+        bottom = boxes[-1]
+        # Each level looks late in the fresh time of the level above.
+        for box in boxes:
+            self.assertEqual(pull(box.authority, "library/app", "1"), image)
+            wait_until(lambda: self.age_at(box) >= 1, "a tag that ages")
+        self.assertEqual(pull(bottom.authority, "library/app", "1"), image)
+        moved = make_image(self.hub, "library/app", "1", [1000], seed=2)
+        moved_at = time.monotonic()
+        wait_until(lambda: pull(bottom.authority, "library/app", "1") == moved, "the moved tag")
+        self.assertLess(time.monotonic() - moved_at, self.FRESH + 1)
+
+
+class Loops(EndToEnd):
+    """Boxes whose parents lead back to themselves pull from their registry."""
+
+    def fix_port(self) -> None:
+        self.layby.config["listen"] = self.layby.authority
+
+    def assert_prompt_pull(self, box: Layby, tag: str) -> None:
+        image = make_image(self.hub, "library/app", tag, [1000])
+        began = time.monotonic()
+        self.assertEqual(pull(box.authority, "library/app", tag), image)
+        self.assertLess(time.monotonic() - began, 3)
+
+    def assert_settings_named(self, *boxes: Layby) -> None:
+        wait_until(lambda: any("upstreams[].parent" in box.stats()["upstreams"][0]["parent_error"]
+                               for box in boxes), "a message that names the settings")
+
+    def test_a_box_that_is_its_own_parent(self) -> None:
+        self.fix_port()
+        self.layby.config["upstreams"][0]["parent"] = self.layby.url
+        self.layby.restart()
+        self.assert_prompt_pull(self.layby, "1")
+        self.assert_settings_named(self.layby)
+        self.assert_prompt_pull(self.layby, "2")
+        self.assertLess(self.layby.stats()["counters"]["upstream_manifest_heads"], 8)
+
+    def test_two_boxes_that_are_each_others_parent(self) -> None:
+        self.fix_port()
+        other = Layby(self.hub, {"upstream": PATIENCE}, {"parent": self.layby.url})
+        self.addCleanup(other.close)
+        self.layby.config["upstreams"][0]["parent"] = other.url
+        self.layby.restart()
+        for box, tag in ((self.layby, "1"), (other, "2")):
+            self.assert_prompt_pull(box, tag)
+        self.assert_settings_named(self.layby, other)
+        image = make_image(self.hub, "library/app", "3", [1000])
+        pulls = Pulls()
+        began = time.monotonic()
+        for box in (self.layby, other):
+            pulls.start(pull, box.authority, "library/app", "3")
+        self.assertEqual(pulls.join(), [image] * 2)
+        self.assertLess(time.monotonic() - began, 3)
+
+
 class TwoUpstreams(EndToEnd):
     """Tests how a request selects its upstream, also a request from a box to its parent."""
 

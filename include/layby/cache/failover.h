@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Joins two sources of the same content. The parent, such as another Layby, is asked first; the
-// registry is asked for everything that the parent doesn't give. Lives on the loop thread.
+// registry is asked for everything that the parent doesn't give, and for a tag that the parent
+// hasn't confirmed lately. So a parent is never worse than none. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_FAILOVER_H_
 #define LAYBY_CACHE_FAILOVER_H_
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "layby/base/async.h"
+#include "layby/base/clock.h"
 #include "layby/cache/relay.h"
 
 namespace layby::cache {
 
 class Failover final : public Relay {
  public:
-  Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry)
-      : parent_(std::move(parent)), registry_(std::move(registry)) {}
+  // How old a parent's answer about a tag may be while the registry can be asked.
+  using AgeLimit =
+      std::function<std::chrono::milliseconds(const std::string& repository, const oci::Tag& tag)>;
+
+  // `clock` outlives the failover. Without `age_limit`, every age is good.
+  Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry, const Clock& clock,
+           AgeLimit age_limit = nullptr)
+      : parent_(std::move(parent)),
+        registry_(std::move(registry)),
+        clock_(clock),
+        age_limit_(std::move(age_limit)) {}
 
   // Asks the registry when the parent fails before its first byte, or can't be asked. A later
   // failure goes to the caller, who asks again for the missing bytes.
@@ -29,6 +43,7 @@ class Failover final : public Relay {
   // The registry's pull limit. The parent has no part in it, since content from the parent costs
   // this box no pull.
   std::optional<policy::QuotaState> quota() const override;
+  std::vector<std::string> boxes() const override;
   // Set only when neither the parent nor the registry can be asked now.
   std::optional<Error> why_not(Ask ask) override;
   Patience patience(Ask ask) const override;
@@ -37,12 +52,15 @@ class Failover final : public Relay {
   class Transfer;
   class Either;
 
-  // Parent and registry each get half of the deadline. When the parent can't be asked now,
-  // the registry gets the whole deadline.
+  // The parent gets half of the deadline, and the registry gets the rest. When the parent can't be
+  // asked now, the registry gets the whole deadline.
   Handle relay(Question question, Done<Answer> done) override;
+  bool is_too_old(const Question& question, const AnswerAge& age) const;
 
   const std::unique_ptr<Upstream> parent_;
   const std::unique_ptr<Upstream> registry_;
+  const Clock& clock_;
+  const AgeLimit age_limit_;
 };
 
 }  // namespace layby::cache
