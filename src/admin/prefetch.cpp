@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sums of a plan are estimates or lower bounds. If an image's manifests aren't cached, the sum
-// has the size of the image that the tag pointed to before, or 0 bytes for a new tag.
+// The sums of a plan are estimates or lower bounds. For an image whose manifests aren't cached, a
+// sum counts the size of the image that the tag pointed to before, or 0 bytes for a new tag.
 
 #include "layby/admin/prefetch.h"
 

@@ -40,8 +40,8 @@ void check_account(const UpstreamConfig& upstream, const std::string& path, Faul
   }
 }
 
-// The complaint about a well-formed pattern that doesn't match the repositories that its writer
-// means; empty for other patterns.
+// The complaint about a well-formed pattern that can't match what its writer means; empty for other
+// patterns.
 std::string misled_pattern(const UpstreamConfig& upstream, const std::string& pattern) {
   if (pattern.starts_with(upstream.name + "/")) {
     return fmt::format("begins with the registry; write \"{}\"",
@@ -85,7 +85,8 @@ void check_upstreams(const Config& config, const JsonValue& root, Faults& faults
     const UpstreamConfig& upstream = config.upstreams[i];
     const std::string path = fmt::format("upstreams[{}]", i);
     const JsonValue& object = list->value.items[i];
-    if (object.kind != JsonValue::Kind::kObject) continue;  // read_document() reported it.
+    // read_document() has reported this fault.
+    if (object.kind != JsonValue::Kind::kObject) continue;
     if (!names.insert(upstream.name).second) {
       faults.push_back(
           {path + ".name", fmt::format("is {} like that of an earlier upstream; write another name",
@@ -114,7 +115,7 @@ void check_tls(const Config& config, Faults& faults) {
 
 void check_readable(const std::string& path, const std::string& file, std::uint64_t max_bytes,
                     Faults& faults) {
-  if (!file.starts_with('/')) return;  // No file is named, or the fault is reported.
+  if (!file.starts_with('/')) return;  // No file is named, or the fault has been reported.
   const Result<std::string> content = read_file(file, max_bytes);
   if (!content) {
     faults.push_back({path, content.error().message +

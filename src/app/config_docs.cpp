@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Prints the tables of keys as the configuration in effect, as documents in Markdown and as JSON
-// schemas. The defaults are the values of a new Config and a new PrefetchListConfig.
+// Prints the tables of keys in three forms: the configuration in effect, documents in Markdown, and
+// JSON schemas. The defaults are the values of a new Config and a new PrefetchListConfig.
 
 #include <fmt/format.h>
 

@@ -136,7 +136,7 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     if (open_.empty()) return outcome_.root;
     JsonValue& parent = *open_.back();
     if (parent.kind == JsonValue::Kind::kObject) {
-      assert(!parent.members.empty());  // key() comes before its value.
+      assert(!parent.members.empty());  // key() is called before the key's value comes.
       return parent.members.back().value;
     }
     assert(parent.kind == JsonValue::Kind::kList);
@@ -267,7 +267,8 @@ int line_of(const JsonValue& root, std::string_view path) {
       line = value->line;
       path.remove_prefix(std::min(end + 1, path.size()));
     } else {
-      // A key's name with dots in it is a fault, and the fault needs the line of the key.
+      // A key whose name has dots is a fault, and the report of the fault needs the line of the
+      // key.
       const JsonMember* found = find_member(*value, path);
       const std::size_t end = found != nullptr ? path.size() : path.find_first_of(".[");
       if (found == nullptr) found = find_member(*value, path.substr(0, end));

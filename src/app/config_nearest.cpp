@@ -22,7 +22,8 @@ std::string_view last_part(std::string_view path) {
   return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
-// At most one edit in three characters is a typing mistake; more edits give a different word.
+// Up to one edit for every three characters counts as a typing mistake; more edits give a different
+// word.
 std::size_t tolerance(std::string_view word) { return std::max<std::size_t>(1, word.size() / 3); }
 
 }  // namespace
@@ -53,7 +54,7 @@ std::string suggestion(const Keys& keys, const std::string& unknown_path) {
   std::size_t least = tolerance(name) + 1;
   for (const Key& key : keys) {
     if (unknown_path.size() > kLongestGuess) break;
-    // The wrong section counts as one edit.
+    // A wrong section counts as one edit.
     const std::size_t distance = std::min(edit_distance(unknown_path, key.path),
                                           edit_distance(name, last_part(key.path)) + 1);
     if (distance >= least) continue;

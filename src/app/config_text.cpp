@@ -116,7 +116,8 @@ std::string check_window(const std::string& text) {
 std::string check_image(const std::string& text) {
   const auto name = oci::parse_image_name(text);
   if (!name) return "is not an image; write it as for `docker pull`, such as \"python\"";
-  const std::string last = text.substr(text.rfind('/') + 1);  // Without a slash, the whole text.
+  // If there is no slash, `last` is the whole text.
+  const std::string last = text.substr(text.rfind('/') + 1);
   const bool tagged = last.find_first_of(":@") != std::string::npos;
   return tagged ? "names a tag or a digest; write that under \"tags\"" : "";
 }

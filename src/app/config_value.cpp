@@ -203,7 +203,8 @@ std::string bytes_text(std::uint64_t bytes) {
   return std::to_string(bytes);
 }
 
-// Uses the largest unit that divides the duration into two or more: a minute stays "60s".
+// Uses the largest unit of which the duration is a multiple, but not a single unit: a minute is
+// "60s", not "1m".
 std::string duration_text(milliseconds duration) {
   if (duration == policy::kForever) return "forever";
   constexpr std::array<Unit, 4> kUnits{

@@ -31,7 +31,8 @@ void on_fatal_signal(int number) {
 
 void mark_crashes(const std::string& path) {
 #ifndef LAYBY_SANITIZED
-  assert(g_path.front() == '\0');  // Must not change while the handler may read it.
+  // A second call would change g_path while the handler may read g_path.
+  assert(g_path.front() == '\0');
   if (path.size() >= g_path.size()) return;
   path.copy(g_path.data(), path.size());
   struct sigaction action {};

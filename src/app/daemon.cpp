@@ -55,7 +55,8 @@
 namespace layby::app {
 namespace {
 
-// Raises the limit of open files to the system's maximum: each client and each blob needs a file.
+// Raises the limit of open files to the system's maximum, because each client and each blob needs
+// an open file.
 void raise_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

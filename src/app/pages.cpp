@@ -22,7 +22,7 @@ using web::Who;
 
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 
-// One line for each page that everybody may read, without the front page.
+// One line for each page that everybody may read, except the front page.
 std::string page_list(const web::Routes& routes) {
   std::string lines;
   for (const web::Route& route : routes.all()) {

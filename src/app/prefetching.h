@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs the prefetch list in the daemon: watches the list's file, begins each run when it is due,
-// and reports the progress of a run. After a list with faults, the last good list stays in force.
+// and reports the progress of a run. If the file has faults, the last good list stays in force.
 // Lives on the loop thread; a helper thread reads the file.
 
 #ifndef LAYBY_SRC_APP_PREFETCHING_H_
@@ -50,7 +50,7 @@ class Prefetching {
   Result<std::uint64_t> start();
   void stop();
   // Calls `done` with the plan of a run, in the JSON of admin::plan_json. If no run can begin,
-  // `done` gets the error of start() before plan() returns.
+  // `done` gets the error that start() would return, before plan() returns.
   Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:

@@ -38,7 +38,7 @@ class Background {
     Background& background_;
   };
 
-  // `on_change` is called in a later turn after may_go() may have changed.
+  // After may_go() may have changed, `on_change` is called in a later turn.
   Background(Timers& timers, const Clock& clock, std::function<void()> on_change)
       : timers_(timers), clock_(clock), on_change_(std::move(on_change)) {
     assert(on_change_);

@@ -72,7 +72,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
        std::function<void(const Fill&)> on_over);
   ~Fill() override;
 
-  // Begins the fill in the background. The first open() ends the background.
+  // Begins the fill in the background. The first open() brings the fill to the fore.
   void start();
 
   // Gives a reader as soon as the size is known; for an empty blob, after the digest matches.
@@ -86,8 +86,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void keep_to_end() { kept_to_end_ = true; }
   // Ends the fill. The written bytes stay for the next fill.
   void cancel();
-  // Pauses or resumes the transfer. A transfer waits for the disk, for room and for slow readers;
-  // in the background also for clients and the rate.
+  // Pauses or resumes the transfer. A transfer waits for the disk, for room and for slow readers; a
+  // transfer in the background also waits for clients and for the rate.
   void update_flow();
 
   // Whether the fill's blob comes from `repository` of `origin`.
@@ -105,7 +105,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::uint64_t reserved_bytes() const;
   // Whether a new reader can still have all bytes.
   bool can_be_joined() const { return released_bytes_ == 0; }
-  // Stops storing: later bytes pass through memory. A blob without later bytes is stored.
+  // Stops storing: later bytes pass through memory. If no bytes follow, the blob is stored.
   void stop_keeping();
 
  private:

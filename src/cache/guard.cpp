@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each request takes three steps. The request waits for its turn within the limit of the
-// minute, then it is sent, and its outcome is noted before the caller hears of it. Invariants:
-// a request is sent at most once and answered at most once; at most one probe is under way;
-// pulls_under_way_ is the number of manifest requests under way; unanswered_ has exactly the
-// requests that were sent and have no byte of an answer yet.
+// Each request takes three steps. The request waits until requests_per_minute allows it, then it is
+// sent, and its outcome is noted before the caller hears of the outcome. Invariants: a request is
+// sent at most once and answered at most once; at most one probe is under way (a caller's ping
+// isn't a probe); pulls_under_way_ is the number of manifest requests under way.
 
 #include "layby/cache/guard.h"
 

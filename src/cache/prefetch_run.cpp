@@ -283,7 +283,8 @@ void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
     const Handle over = std::move(job.look);
     soon();
     if (parts) return (this->*then)(job, *parts);
-    if (then == &PrefetchRun::on_before) return;  // Only an estimate fails.
+    // Without these parts, only an estimate is missing.
+    if (then == &PrefetchRun::on_before) return;
     fail(job, parts.error());
   };
   job.look = context_.store.find_parts(root, job.listed.choice, std::move(answer));
@@ -335,8 +336,8 @@ void PrefetchRun::start_manifests() {
   }
 }
 
-// Another job or a client may have fetched the job's next manifest. A manifest costs only one
-// pull.
+// Another job or a client may have fetched the job's next manifest, or another job may be fetching
+// the manifest now. So no manifest costs two pulls.
 bool PrefetchRun::is_had_or_coming(Job& job) {
   assert(job.seen.state == PrefetchState::kManifests && !job.missing_manifests.empty());
   const oci::Digest& digest = job.missing_manifests.front();

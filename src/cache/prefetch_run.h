@@ -149,7 +149,8 @@ class PrefetchRun {
   std::function<void()> on_over_;
   std::vector<JobPtr> jobs_;
   std::set<TagKey> known_tags_;
-  std::vector<Listing> listings_;  // Listings to be fetched; the first is the next.
+  // The listings that are still to be fetched; the first is fetched next.
+  std::vector<Listing> listings_;
   Handle listing_;
   bool pins_set_ = false;
   std::map<oci::Digest, Handle> flights_;  // Blobs under way.

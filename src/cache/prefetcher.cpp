@@ -33,7 +33,8 @@ class Prefetcher::Plan final : public Operation {
 
   // Stops the plan before the list is replaced, and saves the plan's report for answer().
   void stop() {
-    if (stopped_at_) return;  // An answer of a plan may replace the list too.
+    // An answer of a plan may replace the list and so stop this plan again.
+    if (stopped_at_) return;
     run_.stop();
     stopped_at_ = run_.report();
   }

@@ -37,7 +37,7 @@ class Room {
   explicit Room(Context context);
   ~Room();
 
-  // Calls `done`, before make() returns or later: true if `new_bytes` more bytes may be stored.
+  // Calls `done` before make() returns or later, with true if `new_bytes` more bytes may be stored.
   // After `done(true)`, the context's reserved_bytes() must include the caller's bytes.
   Handle make(std::uint64_t new_bytes, std::function<void(bool)> done);
 

@@ -65,7 +65,8 @@ class TagCheck {
       false;  // The parent couldn't confirm its answer, and the registry didn't answer.
   Handle request_;
   Handle fetch_;
-  std::optional<ManifestAnswer> head_answer_;  // From HEAD, while the manifest is fetched.
+  // Upstream's answer to HEAD, while the manifest is being fetched.
+  std::optional<ManifestAnswer> head_answer_;
   Waiters<Result<ManifestAnswer>> head_waiters_;
   Waiters<Result<ManifestAnswer>> waiters_;
 };

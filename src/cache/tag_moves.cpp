@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A move is told and counted once, when it is noted first.
+// A move is told and counted once, when it is first noted.
 
 #include "cache/tag_moves.h"
 

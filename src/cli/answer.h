@@ -57,7 +57,7 @@ std::string percent(double share);
 // "[####------]", with `columns` characters between the brackets.
 std::string bar(double share, int columns);
 
-// `part` of `whole`, from 0 to 1.
+// The share of `part` in `whole`, from 0 to 1.
 double share_of(std::uint64_t part, std::uint64_t whole);
 
 }  // namespace layby::cli

@@ -23,7 +23,7 @@ namespace {
 struct EvictOptions {
   DaemonOptions daemon;
   std::vector<std::string> images;
-  std::uint64_t bytes = 0;  // 0: evict `images`.
+  std::uint64_t bytes = 0;  // 0 means: evict `images`.
 };
 
 std::string freed(const Json& answer) {
@@ -79,7 +79,7 @@ void add_evict(CLI::App& app, int& exit_code) {
   add_daemon_options(*command, options->daemon, kImageJsonHelp);
   CLI::Option* images = command->add_option("image", options->images, kImageHelp);
   const auto take_size = [options](const std::string& text) {
-    options->bytes = *parse_bytes(text);  // fault_of_size() has accepted it.
+    options->bytes = *parse_bytes(text);  // fault_of_size() has accepted `text`.
   };
   command
       ->add_option_function<std::string>(

@@ -23,8 +23,8 @@ struct DaemonOptions {
   bool json = false;
 };
 
-// Adds --socket, --config and --json. Returns the option --json, so that the caller can exclude
-// other options with it. `options` outlives the parser.
+// Adds --socket, --config and --json. Returns the option --json, so that the caller can forbid
+// other options together with --json. `options` outlives the parser.
 CLI::Option* add_daemon_options(CLI::App& command, DaemonOptions& options,
                                 const std::string& json_help);
 

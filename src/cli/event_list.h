@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The page of `layby events`. Pure, except that times are in this machine's time zone.
+// The page of `layby events`. The function is pure, except that times are in this machine's time
+// zone.
 
 #ifndef LAYBY_SRC_CLI_EVENT_LIST_H_
 #define LAYBY_SRC_CLI_EVENT_LIST_H_

@@ -16,7 +16,7 @@
 
 namespace layby::cli {
 
-// The help for images and for --json.
+// The help texts of the argument with the images and of --json.
 inline constexpr const char* kImageHelp =
     "Images, named as for docker: debian:12, ghcr.io/acme/tool:1";
 inline constexpr const char* kImageJsonHelp = "Print the daemon's answers, one line for each image";

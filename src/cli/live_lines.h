@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lines on a terminal that are rewritten in place. The cursor rests on an empty line below the
-// text. Pure: returns the text to write.
+// text. The class is pure: it returns the text to write.
 
 #ifndef LAYBY_SRC_CLI_LIVE_LINES_H_
 #define LAYBY_SRC_CLI_LIVE_LINES_H_
@@ -14,7 +14,7 @@ namespace layby::cli {
 
 class LiveLines {
  public:
-  // Replaces the lines that are drawn now by `lines`. `columns` is the present width of the
+  // Draws `lines` in place of the lines that are drawn now. `columns` is the present width of the
   // terminal. Each of `lines` is printable ASCII and shorter than `columns` (one character if
   // `columns` is 1). There are fewer `lines` than rows of the terminal.
   std::string draw(const std::vector<std::string>& lines, int columns);

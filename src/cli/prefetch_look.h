@@ -19,7 +19,7 @@ namespace layby::cli {
 struct PrefetchImage {
   enum class State {
     kWaiting,  // Waits for its turn.
-    kAtWork,   // Being checked or fetched; `doing` says which.
+    kAtWork,   // Is being checked or fetched; `doing` says which.
     kDone,     // Fetched by this run.
     kCurrent,  // Was already whole and up to date.
     kGivenUp,  // Failed; `error` says why.

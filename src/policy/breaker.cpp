@@ -17,7 +17,7 @@ namespace {
 constexpr int kQuickFailures = 3;
 
 constexpr std::chrono::seconds kFirstProbe{1};
-// Short enough to notice a link that is back soon.
+// Short enough to notice soon that the link is back.
 constexpr std::chrono::seconds kLatestProbe{5};
 constexpr int kMaxDoublings = 3;  // 2^3 s is above kLatestProbe.
 

@@ -14,9 +14,9 @@ namespace layby::update {
 
 inline constexpr std::size_t kSignatureBytes = 64;
 
-// Checks that `signature` signs `text` by the key whose public half is `key_pem`. `signature` has
-// kSignatureBytes bytes. kInvalid: `key_pem` is no public Ed25519 key. kDenied: the signature is
-// wrong.
+// Checks that `signature` is a signature of `text` by the key whose public half is `key_pem`.
+// `signature` has kSignatureBytes bytes. kInvalid: `key_pem` is no public Ed25519 key. kDenied: the
+// signature is wrong.
 Status check_signature(const std::string& key_pem, std::string_view text,
                        std::string_view signature);
 
