@@ -83,7 +83,7 @@ class PrefetchRun {
     std::vector<oci::Digest> missing_manifests;
     std::vector<ImageBlob> missing_blobs;  // The blobs missing when the job was planned.
     bool may_be_index = true;              // Judged by the media type that upstream stated.
-    int failures = 0;                      // In a row.
+    int failures = 0;                      // Failures in a row.
     Pause pause;
     bool looks_at_limit = false;  // The job's next pull waits for a check of the limit.
 

@@ -23,7 +23,7 @@ constexpr std::string_view kUnreserved =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 constexpr std::size_t kMaxHost = 253;
 
-// The message leaves out the query, which may contain a signature, and a user's name and password.
+// The message leaves out a user's name and password, and the query, which may contain a signature.
 Error bad_url(std::string_view text, const char* why) {
   std::string_view shown = text.substr(0, std::min<std::size_t>(text.find('?'), 200));
   if (text.find('@') != std::string_view::npos) shown = shown.substr(0, shown.find(':'));

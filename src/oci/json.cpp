@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Scans the raw text for its depth and number of values, then runs nlohmann's parser with
-// exceptions off. The scan must be right only for valid JSON, since the parser refuses invalid
+// exceptions off. The scan needs to be right only for valid JSON, since the parser refuses invalid
 // text.
 
 #include "oci/json.h"
@@ -25,7 +25,7 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
   return at;
 }
 
-// Every value except the outermost follows one of these characters.
+// Every item of a list and every member of an object follows one of these characters.
 bool begins_value(char c) { return c == ',' || c == '[' || c == '{'; }
 
 bool is_modest(std::string_view text) {

@@ -18,7 +18,7 @@ bool is_word(std::string_view text) {
              std::string_view::npos;
 }
 
-// Takes the part before the next slash from `text`, removes the slash too, and returns the part.
+// Removes the first part of `text` and the slash after it, and returns the part.
 std::string_view take_part(std::string_view& text) {
   const std::size_t slash = std::min(text.find('/'), text.size());
   const std::string_view part = text.substr(0, slash);

@@ -19,10 +19,10 @@ namespace {
 
 constexpr std::string_view kPrefix = "/v2/";
 
-// Takes the last part of `path`, removes the slash before it too, and returns the part.
+// Removes the last part of `path` and the slash before it, and returns the part.
 std::string_view take_last(std::string_view& path) {
   if (path.empty()) return {};
-  const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() tests byte by byte.
+  const void* slash = ::memrchr(path.data(), '/', path.size());  // rfind() would test byte by byte.
   if (slash == nullptr) return std::exchange(path, {});
   const auto length = static_cast<std::size_t>(static_cast<const char*>(slash) - path.data());
   const std::string_view part = path.substr(length + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sends the body of one blob answer by sendfile. Sends bytes that have arrived, are in the page
-// cache, and find room in the socket. Lives on the loop thread.
+// Sends the body of one blob answer by sendfile. Sends only bytes that have arrived, are in the
+// page cache, and find room in the socket. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_BLOB_SENDER_H_
 #define LAYBY_SERVER_BLOB_SENDER_H_

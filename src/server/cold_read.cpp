@@ -5,7 +5,7 @@
 // from the disk count as cached, and pages arrive in order. If the kernel can't count pages, the
 // first and last byte decide for the whole window.
 //
-// Invariants: the window [warm_from_, warm_until_) is warm, or a helper is reading in the window.
+// Invariants: the window [warm_from_, warm_until_) is warm, or a helper is making the window warm.
 // At most one helper reads for a ColdRead.
 
 #include "server/cold_read.h"

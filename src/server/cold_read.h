@@ -18,15 +18,16 @@ namespace layby::server {
 
 class ColdRead {
  public:
-  // Calls `on_warm` each time a helper has read in cold bytes. `on_warm` may destroy the ColdRead.
+  // Calls `on_warm` each time a helper has read cold bytes into the page cache. `on_warm` may
+  // destroy the ColdRead.
   ColdRead(const HttpServer::Context& context, std::function<void()> on_warm);
 
-  // Whether bytes [offset, offset + length) of `fd` can be sent now. If not, a helper reads in the
-  // bytes, and on_warm follows. The file has `available` bytes from `offset` on, at least
-  // `length`: warm() looks further ahead than `length`, to ask the kernel less often. Must not be
-  // called while reading().
+  // Whether bytes [offset, offset + length) of `fd` can be sent now. If not, a helper reads the
+  // bytes into the page cache, and on_warm follows. The file has `available` bytes from `offset`
+  // on, at least `length`: warm() looks further ahead than `length`, to ask the kernel less often.
+  // Must not be called while reading() is true.
   bool warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available);
-  // Whether a helper reads in bytes now; on_warm follows.
+  // Whether a helper is reading bytes into the page cache now; on_warm follows.
   bool reading() const { return reading_; }
 
   ColdRead(const ColdRead&) = delete;
@@ -38,7 +39,8 @@ class ColdRead {
 
   const HttpServer::Context& context_;
   const std::function<void()> on_warm_;
-  // The bytes that the kernel last called warm, or that a helper reads in or has read in.
+  // The bytes that the kernel last called warm, or that a helper has read or is reading into the
+  // page cache.
   std::uint64_t warm_from_ = 0;
   std::uint64_t warm_until_ = 0;
   bool was_cold_ = false;

@@ -107,9 +107,11 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   std::unique_ptr<event::Alarm> alarm_;
 
   ConnectionState state_ = ConnectionState::kIdle;
-  std::unique_ptr<Transaction> transaction_;  // From a head's first byte to its answer's last.
-  std::string unread_;                        // Bytes after the head of the present request.
-  Request* request_ = nullptr;  // In transaction_; null before the head is whole, or if refused.
+  // Set from the first byte of a head to the last byte of its answer.
+  std::unique_ptr<Transaction> transaction_;
+  std::string unread_;  // Bytes after the head of the present request.
+  // In transaction_; null before the head is whole, or if the head is refused.
+  Request* request_ = nullptr;
   Handle handling_;
   bool keep_alive_ = false;
 
@@ -119,7 +121,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   std::unique_ptr<StreamSender> stream_;  // While a streamed body is sent.
   bool waits_for_socket_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
-  int stalled_checks_ = 0;  // Checks in a row in which the client took no byte.
+  int stalled_checks_ = 0;  // How many checks in a row found that the client took no byte.
 };
 
 }  // namespace layby::server

@@ -107,7 +107,7 @@ bool is_alive(const sockaddr_un& address) {
          errno == EAGAIN;  // The backlog of a live process is full.
 }
 
-// Whether `path` exists and is not a socket. Such a file is no daemon's, so it must not be removed.
+// Whether `path` exists and is not a socket. No daemon made such a file, so it must not be removed.
 bool is_not_a_socket(const std::string& path) {
   struct stat found {};
   return ::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode);

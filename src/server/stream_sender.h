@@ -87,7 +87,8 @@ class StreamSender final : private BodySource::Listener {
   std::size_t data_bytes_ = 0;     // Bytes of the source that aren't framed; in buffer_.
   std::uint64_t given_bytes_ = 0;  // All bytes that the source has given.
   std::array<char, kBufferBytes> buffer_;
-  const std::unique_ptr<BodySource> source_;  // Last, because the source uses this listener.
+  // Declared last, so destroyed first: the source uses this listener.
+  const std::unique_ptr<BodySource> source_;
 };
 
 }  // namespace layby::server

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A full piece whose first byte wasn't cached before is dropped from the page cache after reading:
-// a check of all blobs shouldn't displace the blobs that clients ask for.
+// After reading, a full piece is dropped from the page cache if its first byte wasn't cached
+// before. So a check of all blobs doesn't displace the blobs that clients ask for.
 
 #include "store/blob_check.h"
 

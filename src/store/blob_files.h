@@ -64,7 +64,7 @@ class BlobFiles {
   std::string published_path(const oci::Digest& digest) const;
   std::string partial_path(const oci::Digest& digest) const;
 
-  // An empty UniqueFd when the file is missing.
+  // Returns an empty UniqueFd when the file is missing.
   Result<UniqueFd> open_published(const oci::Digest& digest) const;
   // Opens the file for reading and writing. Creates a missing file.
   Result<UniqueFd> open_partial(const oci::Digest& digest) const;

@@ -136,8 +136,8 @@ Status DiskBlobWriter::Jobs::write(std::string_view bytes) {
   return file_.write(bytes);
 }
 
-// Called before tell() of a written block, so that on_unkept() precedes the on_written() of the
-// first byte in memory.
+// Called before a written block is reported, so that on_unkept() comes before the on_written() of
+// the first byte in memory.
 void DiskBlobWriter::Jobs::tell_unkept() {
   if (!file_.tail() || unkept_told_) return;
   unkept_told_ = true;

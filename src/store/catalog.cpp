@@ -20,7 +20,7 @@ namespace {
 struct Blob {
   std::uint64_t size_bytes = 0;
   bool stored = false;
-  int users = 0;  // Images that use the blob.
+  int users = 0;  // How many images use the blob.
 };
 
 class Listing {
@@ -114,7 +114,7 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   return {};
 }
 
-// Lists a pin whose tag is a digest as an image, if the manifest is stored.
+// If the tag of a pin is a digest and its manifest is stored, lists the pin as an image.
 Status Listing::add_pin(const cache::TagKey& key) {
   const auto digest = oci::Digest::parse(key.tag);
   if (!digest || names_.contains(key)) return {};

@@ -54,7 +54,7 @@ Status evict_one(WriteTxn& txn, const Content& content, std::uint64_t size_bytes
 
 // Chooses the lowest ranks that may be evicted, until their content has `order.bytes`. Recently
 // used content is chosen only if `used_too` is set. Sets `all` if every rank was read and the
-// chosen content has fewer bytes.
+// chosen content still has fewer bytes than `order.bytes`.
 Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& order,
                                       const std::set<Content>& pinned, bool used_too, bool& all) {
   std::vector<Candidate> chosen;

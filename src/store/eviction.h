@@ -34,7 +34,7 @@ struct Evicted {
 inline constexpr std::size_t kEvictionStep = 256;
 Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order);
 
-// Evicts the tag, and the content of its image that no other tag and no pin needs. Returns
+// Evicts the tag, and those parts of its image that no other tag and no pin needs. Returns
 // kNotFound when the tag isn't cached, and kDenied when the tag is pinned.
 Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key);
 

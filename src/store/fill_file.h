@@ -30,7 +30,7 @@ class FillFile {
   FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint64_t> indexed_bytes,
            const std::atomic<bool>& stopped);
 
-  // Called once. On an error of the disk the blob isn't kept: all the blob's bytes go to memory.
+  // Called once. If the disk fails, the blob isn't kept: all the blob's bytes go to memory.
   Status open();
   // Appends `bytes` to the file, or to memory after the disk has failed.
   Status write(std::string_view bytes);

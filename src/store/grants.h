@@ -2,8 +2,8 @@
 //
 // The repositories that one digest was granted to during the life of its lane. A grant is valid
 // before the index has committed it. Each write that stores fetched content, drops a damaged blob
-// or clears trash also puts these grants again, so that the index never has private content without
-// its grants. Any thread may use Grants.
+// or clears trash also writes these grants again, so that the index never has private content
+// without its grants. Any thread may use Grants.
 
 #ifndef LAYBY_STORE_GRANTS_H_
 #define LAYBY_STORE_GRANTS_H_

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opens the environment and its tables, sets a damaged index aside, and begins and commits
-// transactions. LMDB runs in its default mode: a read-only map, pwrite and one fdatasync a commit,
-// so a full disk is an error code and not a SIGBUS. Invariants: read_txn_ and every transaction end
-// before env_ closes, and env_ is replaced only while open_mutex_ is locked.
+// transactions. LMDB runs in its default mode: a read-only map, pwrite, and one fdatasync for each
+// commit, so a full disk is an error code and not a SIGBUS. Invariants: read_txn_ and every
+// transaction end before env_ closes, and env_ is replaced only while open_mutex_ is locked.
 
 #include "store/index.h"
 
@@ -152,7 +152,7 @@ Status Index::open_env(unsigned flags) {
     return error("set the readers of the index", code);
   }
   if (int code = mdb_env_open(env, directory_.c_str(), MDB_NOTLS | flags, 0640)) {
-    // A damaged length in the file asks LMDB for a map larger than the address space.
+    // A damaged length in the file makes LMDB ask for a map larger than the address space.
     if (code == ENOMEM && can_map(map_bytes_)) code = MDB_CORRUPTED;
     return error("open the index", code);
   }
@@ -178,7 +178,7 @@ Status Index::check_whole() const {
   return {};
 }
 
-// With MDB_RDONLY the tables must exist; otherwise missing tables are made.
+// With MDB_RDONLY the tables must exist; without MDB_RDONLY, missing tables are made.
 Status Index::open_tables(unsigned flags) {
   Result<TxnPtr> txn = begin(flags);
   if (!txn) return std::move(txn).error();

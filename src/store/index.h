@@ -122,8 +122,8 @@ class ReadTxn : public Txn {
   TxnPtr own_;
 };
 
-// Destroying an uncommitted WriteTxn aborts it. After an error of a put or an erasure, the caller
-// must not commit.
+// Destroying an uncommitted WriteTxn aborts it. If a put or an erasure fails, the caller must not
+// commit.
 class WriteTxn : public Txn {
  public:
   WriteTxn(WriteTxn&&) noexcept = default;
@@ -209,7 +209,7 @@ class Index {
   Result<ReadTxn> snapshot();
   Result<WriteTxn> write();
 
-  // From any thread.
+  // May be called from any thread.
   Counts counts() const;
 
   // Whether blob files must still be read for an index that was made anew, by this process or by
@@ -224,7 +224,7 @@ class Index {
   // The number of times that this process has set the index aside.
   int generation() const { return generation_; }
 
-  // Whether LMDB has reported damage, LMDB refuses to go on after a failed write, or the last
+  // True if LMDB has reported damage or refuses to go on after a failed write, or if the last
   // recovery failed.
   bool needs_recovery() const { return needs_recovery_; }
   // Opens the index again, or makes a new index when damage was reported. When the disk can't be
@@ -260,8 +260,8 @@ class Index {
   Status begin_checking();
   Status end_checking();
   Status check_sound();
-  // These do the work of snapshot() and write(). During opening, `open` is empty, since the opener
-  // excludes all users already.
+  // These two functions do the work of snapshot() and write(). During opening, `open` is empty,
+  // since the opener excludes all users already.
   Result<ReadTxn> begin_read(std::shared_lock<std::shared_mutex> open);
   Result<WriteTxn> begin_write(std::shared_lock<std::shared_mutex> open);
   Result<TxnPtr> begin(unsigned flags);

@@ -22,7 +22,8 @@
 namespace layby::store {
 namespace {
 
-// The entries in one transaction. Their number is limited, since LMDB keeps changed pages in RAM.
+// How many entries one transaction converts. The number is limited, since LMDB keeps changed pages
+// in RAM.
 constexpr std::size_t kMigrationBatch = 10'000;
 
 }  // namespace

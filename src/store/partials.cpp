@@ -15,7 +15,8 @@
 namespace layby::store {
 namespace {
 
-// A failed lookup counts as indexed, so that the published file stays; the partial name may go.
+// If the lookup fails, the blob counts as indexed, so that the published file stays; only the
+// partial name may be removed.
 bool is_indexed(Core& core, const oci::Digest& digest) {
   Result<ReadTxn> txn = core.commits->index().snapshot();
   if (!txn) return true;
@@ -23,8 +24,8 @@ bool is_indexed(Core& core, const oci::Digest& digest) {
   return !record || record->has_value();
 }
 
-// Settles a file with a partial and a published name. A killed fill leaves such a file after
-// linking the file and before removing the partial name. If the index knows the blob, removes the
+// Settles a file with a partial and a published name. A fill leaves such a file if it is killed
+// between linking the file and removing the partial name. If the index knows the blob, removes the
 // partial name, else the published name. Returns whether the partial file is gone.
 bool settle_linked(Core& core, const oci::Digest& digest) {
   const bool known = is_indexed(core, digest);

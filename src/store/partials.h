@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cleans up partial files. A start settles the files of an interrupted publishing. Partial files
-// that no fill resumes are deleted, unless a writer has the file open.
+// Cleans up partial files. A start settles the files of an interrupted publishing. A partial file
+// that no fill resumes is deleted, unless a writer has the file open.
 
 #ifndef LAYBY_STORE_PARTIALS_H_
 #define LAYBY_STORE_PARTIALS_H_

@@ -30,14 +30,14 @@ namespace layby::store {
 
 class Removal {
  public:
-  // The objects that the store lends to its removals. They outlive the removals.
+  // The objects that the store lends to its removals. These objects outlive the removals.
   struct Context {
     std::shared_ptr<Core> core;
     event::Workers& workers;
     const Clock& clock;
     DigestLanes& lanes;
     DiskSpace& space;
-    std::function<std::set<oci::Digest>()> blobs_being_read;  // Spared by the eviction.
+    std::function<std::set<oci::Digest>()> blobs_being_read;  // The eviction spares these blobs.
   };
 
   // Removes the lowest ranks, in several steps, until `bytes` are freed. If too little may be
@@ -50,7 +50,7 @@ class Removal {
     cache::TagKey key;
   };
   // Removes the files of blobs that an earlier process evicted. These blobs aren't counted as
-  // evicted again.
+  // evicted a second time.
   struct Leftovers {
     std::vector<oci::Digest> blobs;
   };

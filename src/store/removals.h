@@ -20,7 +20,7 @@ class Removals {
 
   // `done` is called after start() has returned.
   void start(Removal::Goal goal, cache::Given<cache::EvictedSum> done);
-  // Deletes the files of evicted blobs that an earlier process did not delete.
+  // Deletes the files that an earlier process left when it evicted blobs.
   void empty_trash();
 
   Removals(const Removals&) = delete;

@@ -2,10 +2,10 @@
 //
 // The scrub verifies all stored blobs again, one pass in each period, since flash cards lose bits.
 // A periodic pass is slow, and slower during traffic; a pass on demand runs at full speed. The
-// index stores the start and the position of the pass. A walk over the files, instead of the index,
-// puts blobs back into an index that was made anew. A pass that can't read the index fails, and
-// begins again later. A Scrub lives on the loop thread. Invariants: at most one step of one walk is
-// under way, and answers to an earlier walk are dropped.
+// index stores the start and the position of the pass. After the index was made anew, a walk over
+// the files puts the blobs back into the index. A pass that can't read the index fails, and begins
+// again later. A Scrub lives on the loop thread. Invariants: at most one step of one walk is under
+// way, and answers to an earlier walk are dropped.
 
 #ifndef LAYBY_STORE_SCRUB_H_
 #define LAYBY_STORE_SCRUB_H_
@@ -31,7 +31,7 @@ namespace layby::store {
 struct ScrubOptions {
   std::chrono::milliseconds every{std::chrono::hours(24 * 30)};    // 0: only on demand.
   std::uint64_t max_rate = 8 << 20;                                // Bytes a second.
-  std::chrono::milliseconds retry_after{std::chrono::minutes(1)};  // After a failed pass.
+  std::chrono::milliseconds retry_after{std::chrono::minutes(1)};  // The wait after a failed pass.
 };
 
 class Scrub {

@@ -18,7 +18,7 @@ namespace layby::store {
 std::vector<oci::Digest> read_trash(Core& core);
 
 // Makes the deletions of the files durable, then erases the notes and the grants of `digests`.
-// Writes again the grants that a digest's lane still has. Called on the loop thread.
+// Grants that a digest's lane still has are written again. Called on the loop thread.
 void forget_trash(const std::shared_ptr<Core>& core, event::Workers& workers, DigestLanes& lanes,
                   std::vector<oci::Digest> digests);
 

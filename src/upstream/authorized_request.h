@@ -34,7 +34,8 @@ namespace layby::upstream {
 struct RequestSpec {
   Method method = Method::kGet;
   std::string repository;
-  std::string path;                  // After the repository: "/manifests/bookworm", with a query.
+  // The path after the repository, and the query, if any: "/manifests/bookworm".
+  std::string path;
   std::string content_label;         // For messages only: "manifest bookworm".
   std::vector<std::string> headers;  // "Name: value"
   std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Counts sent requests.

@@ -133,7 +133,7 @@ void Driver::act(curl_socket_t fd, int flags) {
 }
 
 void Driver::unpause_all() {
-  // A transfer that is unpaused again while this `for` runs waits for the next turn.
+  // If a transfer is unpaused again while this `for` runs, the transfer waits for the next turn.
   for (std::size_t left = unpausing_.size(); left > 0 && !unpausing_.empty(); --left) {
     Wire* wire = unpausing_.front();
     unpausing_.erase(unpausing_.begin());

@@ -224,7 +224,7 @@ void Exchange::count_failure() {
   if (!std::exchange(failure_counted_, true)) count(counters_.upstream_failures);
 }
 
-// The host that answered last, or that was asked, and the request.
+// The request, and the host that answered last; before an answer, the host that was asked.
 Subject Exchange::subject() const { return {head_.host, spec_.request_label}; }
 
 // Asks curl which host has answered, after redirects, and stores the host in head_.

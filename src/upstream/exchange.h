@@ -88,7 +88,7 @@ class Exchange final : public WireOwner {
   // A Block is a reason to take no byte for now. The body goes on when blocks_ is 0.
   enum Block : unsigned {
     kPaused = 1,    // The owner called pause().
-    kOverRate = 2,  // The exchange waits for its turn on the limited link.
+    kOverRate = 2,  // The exchange waits for its turn under the rate limit.
   };
 
   void block(Block reason);

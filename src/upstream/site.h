@@ -44,7 +44,7 @@ struct Site {
   const Clock& clock;
   Counters& counters;
   std::string base;  // "https://registry-1.docker.io/v2/"
-  std::string host;  // For messages.
+  std::string host;  // The registry's host, for messages.
   BlobSlots blob_slots;
   Tokens tokens;
   // Until then a GET replaces each HEAD of a manifest; nullopt if the registry supports HEAD.

@@ -64,7 +64,7 @@ struct Config {
   int helper_threads = 4;
   struct {
     std::string listen = "0.0.0.0:5443";
-    std::string certificate_file;  // Empty for no TLS.
+    std::string certificate_file;  // Empty if TLS isn't served.
     std::string key_file;
   } tls;
   store::Options store;   // data_dir, scrub.*

@@ -33,8 +33,8 @@ struct ScrubStatus {
 struct CachedPlatform {
   std::string platform;  // "linux/amd64"; empty for an image without an index.
   oci::Digest digest;
-  std::uint64_t bytes = 0;          // Of the platform's stored blobs.
-  std::uint64_t missing_bytes = 0;  // Of the platform's blobs that aren't stored.
+  std::uint64_t bytes = 0;          // The bytes of the platform's stored blobs.
+  std::uint64_t missing_bytes = 0;  // The bytes of the platform's blobs that aren't stored.
 };
 
 struct CachedImage {
@@ -46,7 +46,7 @@ struct CachedImage {
   bool listed = false;  // Pinned by the prefetch list, see Store::set_list_pins().
   // Bytes of the stored blobs of all `platforms`, each blob counted once.
   std::uint64_t bytes = 0;
-  std::uint64_t shared_bytes = 0;  // Of blobs that another cached image has too.
+  std::uint64_t shared_bytes = 0;  // The bytes of blobs that another cached image has too.
   std::uint64_t missing_bytes = 0;
   std::vector<CachedPlatform> platforms;
 };
@@ -55,7 +55,7 @@ struct Catalog {
   std::vector<CachedImage> images;   // Sorted by upstream, repository and tag.
   std::vector<TagKey> waiting_pins;  // Pinned by hand, and not cached yet.
   std::uint64_t blob_bytes = 0;
-  std::uint64_t untagged_bytes = 0;  // Of blobs that no image in `images` has.
+  std::uint64_t untagged_bytes = 0;  // The bytes of blobs that no image in `images` has.
 };
 
 class OperatorStore {

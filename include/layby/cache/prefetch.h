@@ -61,9 +61,10 @@ struct PrefetchTag {
   std::optional<oci::Digest> before;  // The digest that the tag had here before the run.
   std::optional<oci::Digest> now;     // The digest that upstream names.
   bool bytes_known = false;           // All manifests are stored; until then bytes_total is 0.
-  std::uint64_t bytes_total = 0;      // Of the blobs that this run has to fetch or has fetched.
+  // The bytes of the blobs that this run has to fetch or has fetched.
+  std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
-  std::uint64_t image_bytes = 0;  // Of all the image's blobs, cached blobs included.
+  std::uint64_t image_bytes = 0;  // The bytes of all the image's blobs, cached blobs included.
   // The image's missing manifests; each costs a pull. An estimate until the index is stored.
   std::uint64_t pulls = 0;
   // The size of the cached old image: an estimate of the new image's size, while the new size

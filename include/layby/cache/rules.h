@@ -20,14 +20,16 @@ inline constexpr std::chrono::milliseconds kRequestTimeout{30'000};
 
 struct Rules {
   std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within this time.
-  std::vector<policy::FreshnessRule> tag_rules;  // Take precedence over fresh_for.
+  std::vector<policy::FreshnessRule> tag_rules;  // These rules take precedence over fresh_for.
   // For this long after fresh_for, a tag is served at once while upstream is asked about it.
   std::chrono::milliseconds stale_while_revalidate{0};
   // Tags pulled within this time are checked in the background when due; 0 for no such checks.
   std::chrono::milliseconds keep_fresh{600'000};
   std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
-  std::chrono::milliseconds revalidate_timeout{2'000};  // For a pull's check of a cached tag.
-  std::chrono::milliseconds request_timeout = kRequestTimeout;  // For any other HEAD of a manifest.
+  // The deadline of a pull's check of a cached tag.
+  std::chrono::milliseconds revalidate_timeout{2'000};
+  // The deadline of any other HEAD of a manifest.
+  std::chrono::milliseconds request_timeout = kRequestTimeout;
   policy::RetryRules retry;
   // Spreads the background checks of many boxes. Each box has a seed of its own.
   std::uint32_t seed = 1;

@@ -127,7 +127,7 @@ struct StoreUsage {
   std::uint64_t manifests = 0;
   std::uint64_t manifest_bytes = 0;
   std::uint64_t tags = 0;
-  std::uint64_t partial_bytes = 0;  // Of partial files, in flight or left over.
+  std::uint64_t partial_bytes = 0;  // The bytes of partial files, in flight or left over.
   std::uint64_t index_bytes = 0;    // The index's file, manifests included.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t disk_total_bytes = 0;

@@ -52,8 +52,9 @@ struct BlobHead {
 
 // The part of a blob that upstream is about to send.
 struct BlobStart {
-  std::uint64_t offset = 0;                 // Of the first byte that comes: as requested, or 0.
-  std::optional<std::uint64_t> size_bytes;  // Of the whole blob, if stated.
+  // The offset of the first byte that comes: as requested, or 0.
+  std::uint64_t offset = 0;
+  std::optional<std::uint64_t> size_bytes;  // The size of the whole blob, if stated.
 };
 
 // Takes a blob as it comes: on_blob_start() once, on_blob_bytes() any number of times,

@@ -43,7 +43,7 @@ class RequestLog {
   std::chrono::milliseconds wait_below(std::size_t limit, SteadyTime now) const;
 
   std::size_t per_minute_;
-  std::deque<SteadyTime> times_;  // Of the last per_minute_ - 1 requests, oldest first.
+  std::deque<SteadyTime> times_;  // The times of the last per_minute_ - 1 requests, oldest first.
 };
 
 }  // namespace layby::policy

@@ -30,7 +30,7 @@ struct FirmwareFacts {
 // The head of a firmware file, as parse_head finds it in `text`.
 struct FirmwareHead {
   FirmwareFacts facts;
-  std::string_view signed_text;  // Within `text`.
+  std::string_view signed_text;  // A part of `text`.
   std::string signature;         // 64 bytes.
   std::size_t size_bytes = 0;    // The head's size; the slot's contents follow.
 };
