@@ -139,7 +139,8 @@ const Keys& config_keys() {
        LAYBY_OF(upstreams, allow_private_redirects), kAny,
        "Whether the registry may send Layby to private and loopback addresses, by redirects and "
        "token servers. A registry that is itself at a private address may use private addresses "
-       "without this key; a registry at a loopback address may use both."},
+       "without this key; a registry at a loopback address may use both. Requests through a proxy "
+       "are left to the proxy."},
       {"upstreams[].max_downloads", Kind::kCount, LAYBY_OF(upstreams, max_downloads),
        Range{1, 1'000},
        "How many blobs are downloaded from this upstream at one time; further blobs wait."},

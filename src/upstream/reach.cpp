@@ -9,8 +9,8 @@
 #include <ifaddrs.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -40,17 +40,20 @@ bool is_own_address(const IpAddress& address) {
   return false;
 }
 
-// curl ignores HTTP_PROXY in capitals, because web servers set it to a header of their clients.
-std::string proxy_of_environment(const std::string& scheme) {
-  const std::array<const char*, 4> names =
-      scheme == "https"
-          ? std::array<const char*, 4>{"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}
-          : std::array<const char*, 4>{"http_proxy", "all_proxy", "ALL_PROXY", nullptr};
+// The value of the first variable of the environment that isn't empty; "" for none.
+std::string first_of_environment(std::initializer_list<const char*> names) {
   for (const char* name : names) {
-    const char* value = name != nullptr ? std::getenv(name) : nullptr;
+    const char* value = std::getenv(name);
     if (value != nullptr && *value != '\0') return value;
   }
   return "";
+}
+
+// curl ignores HTTP_PROXY in capitals, because web servers set it to a header of their clients.
+std::string proxy_of_environment(const std::string& scheme) {
+  return scheme == "https"
+             ? first_of_environment({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+             : first_of_environment({"http_proxy", "all_proxy", "ALL_PROXY"});
 }
 
 }  // namespace
@@ -91,9 +94,10 @@ bool Reach::may_be_proxy(const http::Url& url, const SocketAddress& peer) const 
 
 // NO_PROXY may exempt a host from the proxy, and a registry may name such a host. So a socket to
 // the port that `url` names counts as a socket to the host of `url`, even if the proxy has the
-// same port.
+// same port, unless there is no NO_PROXY.
 bool Reach::is_proxy(const http::Url& url, const SocketAddress& peer) const {
-  return may_be_proxy(url, peer) && peer.port != url.port;
+  return may_be_proxy(url, peer) &&
+         (peer.port != url.port || first_of_environment({"no_proxy", "NO_PROXY"}).empty());
 }
 
 bool Reach::is_own_listener(const SocketAddress& peer) const {

@@ -164,6 +164,16 @@ TEST_F(ReachTest, TakesNoTargetWithTheProxysPortForTheProxy) {
       << "an answer of the proxy says nothing about the registry's address";
 }
 
+TEST_F(ReachTest, TakesEachSocketWithTheProxysPortForTheProxyWithoutNoProxy) {
+  ::unsetenv("no_proxy");
+  Reach reach({http::parse_url("https://registry.example").value(), "https://proxy.example", false},
+              own_ports_);
+  const SocketAddress proxy{parse_ip_address("10.0.0.1").value(), 443};
+  EXPECT_EQ(reach.refusal(http::parse_url("https://cdn.example/").value(), proxy), "");
+  ::setenv("no_proxy", "intern.example", 1);
+  EXPECT_NE(reach.refusal(http::parse_url("https://cdn.example/").value(), proxy), "");
+}
+
 TEST_F(ReachTest, ReadsTheProxysPortAsCurlDoes) {
   EXPECT_EQ(proxy_port("http://proxy:3128"), 3128);
   EXPECT_EQ(proxy_port("http://user:pass@proxy:3128/"), 3128);
