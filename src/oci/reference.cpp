@@ -150,10 +150,12 @@ std::optional<ImageName> parse_image_name(std::string_view text) {
 
 std::string to_string(const ImageName& name) {
   constexpr std::string_view kLibrary = "library/";
-  std::string text;
-  if (name.registry != "docker.io") text = name.registry + "/";
+  const bool of_hub = name.registry == "docker.io";
+  // "foo.bar/x" without "docker.io/" would name a repository of the registry foo.bar.
+  const bool misleads = !split_registry(name.repository).registry.empty();
+  std::string text = of_hub && !misleads ? "" : name.registry + "/";
   // "library/a/b" without "library/" would name another repository.
-  const bool official = text.empty() && name.repository.starts_with(kLibrary) &&
+  const bool official = of_hub && name.repository.starts_with(kLibrary) &&
                         name.repository.find('/', kLibrary.size()) == std::string::npos;
   text += official ? name.repository.substr(kLibrary.size()) : name.repository;
   text += std::holds_alternative<Digest>(name.reference) ? '@' : ':';

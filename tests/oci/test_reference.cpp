@@ -158,7 +158,8 @@ TEST_F(ReferenceTest, AnImageNameIsRefusedWhenLibraryMakesItTooLong) {
 }
 
 TEST_F(ReferenceTest, TheShortestImageNameParsesToTheSame) {
-  for (const char* text : {"debian:12", "acme/tool:1", "ghcr.io/acme/tool:1", "localhost/tool:1"}) {
+  for (const char* text : {"debian:12", "acme/tool:1", "ghcr.io/acme/tool:1", "localhost/tool:1",
+                           "docker.io/foo.bar/x:1", "docker.io/localhost/x:1"}) {
     EXPECT_EQ(to_string(*parse_image_name(text)), text);
   }
   EXPECT_EQ(to_string(*parse_image_name("debian@" + digest_)), "debian@" + digest_);
