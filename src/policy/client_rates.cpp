@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The state of a client is one point in time, as in the generic cell rate algorithm (ITU-T
+// I.371). Each request moves the point later by one interval. A client whose point is in the past
+// has its whole burst, as a client that was never seen, and can be forgotten.
+//
+// Invariant: at most kMostClients are remembered.
+
+#include "layby/policy/client_rates.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace layby::policy {
+namespace {
+
+// A table full of busy clients is searched for idle clients at most this often.
+constexpr std::chrono::seconds kBetweenLooks{1};
+
+}  // namespace
+
+ClientRates::ClientRates(int per_minute, int burst)
+    : interval_(per_minute == 0 ? std::chrono::nanoseconds(0)
+                                : std::chrono::nanoseconds(std::chrono::minutes(1)) / per_minute),
+      saved_(interval_ * (burst - 1)) {
+  assert(per_minute >= 0 && burst >= 1);
+}
+
+std::optional<std::chrono::seconds> ClientRates::take(const IpAddress& client, SteadyTime now) {
+  if (!is_on()) return std::nullopt;
+  const IpAddress counted = counted_address(client);
+  auto at = free_at_.find(counted);
+  if (at == free_at_.end()) {
+    forget_idle(now);
+    if (free_at_.size() >= kMostClients) return std::nullopt;
+    at = free_at_.emplace(counted, now).first;
+  }
+  SteadyTime& free_at = at->second;
+  const SteadyTime next = std::max(free_at, now);
+  if (next - now > saved_) return std::chrono::ceil<std::chrono::seconds>(next - now - saved_);
+  free_at = next + interval_;
+  assert(free_at_.size() <= kMostClients);
+  return std::nullopt;
+}
+
+// Looks when the table is full, and each time that a busy box has had a second since the last look.
+void ClientRates::forget_idle(SteadyTime now) {
+  if (now - looked_at_ < kBetweenLooks) return;
+  looked_at_ = now;
+  std::erase_if(free_at_, [now](const auto& client) { return client.second <= now; });
+}
+
+}  // namespace layby::policy
