@@ -176,6 +176,10 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return decoded;
 }
 
+bool has_valid_escapes(std::string_view text) {
+  return text.find('%') == std::string_view::npos || percent_decode(text).has_value();
+}
+
 std::string percent_encode(std::string_view text, std::string_view keep) {
   std::string encoded;
   for (const char c : text) {

@@ -27,6 +27,10 @@ Response unknown(std::string_view registry) {
                           "\"; add it to \"upstreams\" in layby's configuration");
 }
 
+Response invalid_name() {
+  return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
+}
+
 Response denied(const cache::Origin& origin, const std::string& repository) {
   return error_answer(ApiErrorCode::kDenied, "this mirror does not serve " + repository + " of " +
                                                  origin.name + "; to allow it, add \"" +
@@ -54,6 +58,8 @@ std::variant<Target, Response> target_of(const cache::Origin& origin, std::strin
                                          std::string_view registry) {
   std::string repository =
       oci::is_docker_hub(origin.name) ? oci::with_library(name) : std::string(name);
+  // The added "library/" may make the name too long.
+  if (!oci::is_repository(repository)) return invalid_name();
   if (!origin.serves(repository)) return denied(origin, repository);
   return Target{&origin, std::move(repository), std::string(registry)};
 }
@@ -66,9 +72,7 @@ std::variant<Target, Response> choose_origin(const cache::Cache& cache, const Re
   const std::string ns = http::query_value(request.query, "ns").value_or("");
   if (!ns.empty()) {
     // With `ns` the whole path is a repository name, which can't contain a port.
-    if (!oci::is_repository(name)) {
-      return error_answer(ApiErrorCode::kNameInvalid, "invalid repository name");
-    }
+    if (!oci::is_repository(name)) return invalid_name();
     const cache::Origin* origin = cache.find_origin(ns);
     return origin != nullptr ? target_of(*origin, name, "") : unknown(ns);
   }

@@ -131,19 +131,19 @@ Response blob_answer(const Request& request, const oci::Digest& digest,
   return response;
 }
 
-Response blob_head_answer(const oci::Digest& digest, const cache::BlobHead& head) {
-  Response response = blob_response(200, digest);
-  response.body = NoBody{head.size_bytes};
-  return response;
-}
-
 bool blob_not_modified(const Request& request, const oci::Digest& digest) {
   return has_none_match(request, digest);
 }
 
-Response blob_not_modified_answer(const oci::Digest& digest) {
-  Response response = blob_response(304, digest);
-  response.body = NoBody{};
+Response blob_head_answer(const Request& request, const oci::Digest& digest,
+                          const cache::BlobHead& head) {
+  const bool same = has_none_match(request, digest);
+  Response response = blob_response(same ? 304 : 200, digest);
+  if (same) {
+    response.body = NoBody{};
+  } else {
+    response.body = NoBody{head.size_bytes};
+  }
   return response;
 }
 

@@ -28,11 +28,11 @@ Response manifest_answer(const Request& request, const cache::ManifestAnswer& ma
 Response blob_answer(const Request& request, const oci::Digest& digest,
                      std::unique_ptr<cache::BlobReader> reader);
 
-// The answer to HEAD of a blob.
-Response blob_head_answer(const oci::Digest& digest, const cache::BlobHead& head);
-// Whether the answer is 304, because If-None-Match names `digest`. Needs no look-up of the blob.
+// Whether If-None-Match names `digest`.
 bool blob_not_modified(const Request& request, const oci::Digest& digest);
-Response blob_not_modified_answer(const oci::Digest& digest);
+// The answer to HEAD of a blob that the client may have, or 304.
+Response blob_head_answer(const Request& request, const oci::Digest& digest,
+                          const cache::BlobHead& head);
 
 // `client_name` is Target::client_name().
 Response tags_answer(const Request& request, const std::string& client_name,

@@ -48,6 +48,11 @@ class ApiRequest {
   Handle start() {
     const bool reads = request_.method == "GET" || request_.method == "HEAD";
     if (!reads) return answer(pushes_refused());
+    // A broken value would be taken for a missing value, and a missing `ns` for another registry.
+    if (!http::has_valid_escapes(request_.query)) {
+      return answer(error_answer(ApiErrorCode::kNameInvalid,
+                                 "the query has a broken escape; write %XX, and never %00"));
+    }
     return std::visit([this](const auto& route) { return serve(route); },
                       oci::parse_route(request_.path));
   }
@@ -103,14 +108,14 @@ Handle ApiRequest::serve(const oci::ManifestRoute& route) {
 Handle ApiRequest::serve(const oci::BlobRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
-  if (blob_not_modified(request_, route.digest)) {
-    return answer(blob_not_modified_answer(route.digest));
-  }
-  if (is_head()) {
+  // A condition counts only if the client may have the blob (RFC 9110, section 13.2.1). The answer
+  // 304 needs no bytes of the blob, so the blob isn't fetched.
+  if (is_head() || blob_not_modified(request_, route.digest)) {
     return cache_.head_blob(
         *at->origin, at->repository, route.digest,
-        [digest = route.digest, respond = respond_](const Result<cache::BlobHead>& head) {
-          respond(head.ok() ? blob_head_answer(digest, *head)
+        [&request = request_, digest = route.digest,
+         respond = respond_](const Result<cache::BlobHead>& head) {
+          respond(head.ok() ? blob_head_answer(request, digest, *head)
                             : failure_answer(head.error(), ApiErrorCode::kBlobUnknown));
         });
   }

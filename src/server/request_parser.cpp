@@ -11,12 +11,15 @@
 #include <cassert>
 #include <utility>
 
+#include "layby/http/url.h"
+
 namespace layby::server {
 namespace {
 
 constexpr std::size_t kMaxHeaders = 100;
 // The first byte of a TLS record that contains a handshake (RFC 8446 section 5.1).
 constexpr char kTlsHandshake = 0x16;
+constexpr std::string_view kSchemeEnd = "://";
 
 }  // namespace
 
@@ -149,8 +152,8 @@ RequestParser::Outcome RequestParser::check() {
     return refuse(400, "the request announces its body in two ways");
   }
   std::string& target = request_.path;
-  if (target.empty() || target.front() != '/') {
-    return refuse(400, "the request's target is not a path");
+  if (!target.starts_with('/') && !take_absolute_form()) {
+    return refuse(400, "the request's target is neither a path nor a URL");
   }
   request_.method = llhttp_method_name(static_cast<llhttp_method_t>(parser_.method));
   request_.http_minor = parser_.http_minor;
@@ -161,6 +164,22 @@ RequestParser::Outcome RequestParser::check() {
     target.resize(query);
   }
   return Outcome::kComplete;
+}
+
+// The host in the target replaces the header Host (RFC 9112, section 3.2.2).
+bool RequestParser::take_absolute_form() {
+  const auto url = http::parse_url(request_.path);
+  if (!url) return false;
+  http::Headers headers;
+  headers.add("Host", url->origin().substr(url->scheme.size() + kSchemeEnd.size()));
+  for (std::size_t i = 0; i < request_.headers.size(); ++i) {
+    const http::Header header = request_.headers[i];
+    if (!http::equals_ignoring_case(header.name, "Host")) headers.add(header.name, header.value);
+  }
+  request_.headers = std::move(headers);
+  request_.path = url->path.empty() ? "/" : url->path;
+  if (!url->query.empty()) request_.path += "?" + url->query;
+  return true;
 }
 
 RequestParser::Outcome RequestParser::refuse(int status, std::string text) {

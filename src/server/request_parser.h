@@ -3,8 +3,8 @@
 // Parses request heads (RFC 9112 section 3) by llhttp in strict mode. The parser also refuses
 // heads that llhttp accepts and that no later code checks: a missing or second Host, a second
 // Content-Length, Content-Length beside Transfer-Encoding, a header that is folded or has no
-// name, a line feed without its carriage return, a target that is not a path, a head above
-// the limit.
+// name, a line feed without its carriage return, a target that is neither a path
+// nor a URL, a head above the limit.
 
 #ifndef LAYBY_SERVER_REQUEST_PARSER_H_
 #define LAYBY_SERVER_REQUEST_PARSER_H_
@@ -57,6 +57,8 @@ class RequestParser {
 
   Outcome refuse(int status, std::string text);
   Outcome check();
+  // Reads a target such as "http://host/path" into path and Host; false if the target isn't a URL.
+  bool take_absolute_form();
   // Takes the next bytes of the head. Returns whether each line ends in CR LF, is not continued on
   // the next line (obs-fold, RFC 9112 section 5.2), and does not begin with a colon, as a header
   // without a name does. llhttp accepts some lines that break these rules.

@@ -9,6 +9,7 @@
 #include <cassert>
 #include <utility>
 
+#include "layby/http/url.h"
 #include "layby/web/answers.h"
 
 namespace layby::web {
@@ -59,6 +60,10 @@ void Routes::add(Route route) {
 }
 
 Handle Routes::handle(const server::Request& request, Respond respond) {
+  if (!http::has_valid_escapes(request.query)) {
+    respond(error_answer(request, 400, "the query has a broken escape; write %XX, and never %00"));
+    return nullptr;
+  }
   std::vector<const Route*> of_path;
   for (const Route& route : routes_) {
     if (route.path != request.path || !belongs_to(request.client, route.who)) continue;

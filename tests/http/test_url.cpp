@@ -158,6 +158,11 @@ TEST_F(UrlTest, NonHexEscapeIsRefused) { EXPECT_EQ(percent_decode("%zz"), std::n
 
 TEST_F(UrlTest, EscapedNulIsRefused) { EXPECT_EQ(percent_decode("a%00"), std::nullopt); }
 
+TEST_F(UrlTest, ATextHasValidEscapesIfItDecodes) {
+  for (const char* text : {"", "ns=ghcr.io", "a%2Fb"}) EXPECT_TRUE(has_valid_escapes(text)) << text;
+  for (const char* text : {"ns=%zz", "a%00", "%", "a%2"}) EXPECT_FALSE(has_valid_escapes(text));
+}
+
 TEST_F(UrlTest, EncodeEscapesAllButUnreserved) {
   EXPECT_EQ(percent_encode("aZ0-._~ /:\xff"), "aZ0-._~%20%2F%3A%FF");
 }

@@ -76,6 +76,12 @@ class OriginChoiceTest : public ::testing::Test {
   std::unique_ptr<cache::Cache> cache_;
 };
 
+TEST_F(OriginChoiceTest, RefusesANameThatLibraryMakesTooLong) {
+  EXPECT_EQ(choose({std::string(247, 'a'), ""}), "docker.io library/" + std::string(247, 'a'));
+  EXPECT_TRUE(is_refused({std::string(248, 'a'), ""}, "400 NAME_INVALID", "invalid"));
+  EXPECT_EQ(choose({std::string(255, 'a'), "ns=ghcr.io"}), "ghcr.io " + std::string(255, 'a'));
+}
+
 TEST_F(OriginChoiceTest, FirstUpstreamServesRequestsThatNameNone) {
   EXPECT_EQ(choose({"debian", ""}), "docker.io library/debian");
   EXPECT_EQ(choose({"acme/tool", "n=5&last=a"}), "docker.io acme/tool");

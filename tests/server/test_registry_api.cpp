@@ -356,12 +356,25 @@ TEST_F(RegistryApiTest, HonoursIfRange) {
   EXPECT_EQ(ranged("Mon, 23 Nov 2026 11:00:00 GMT"), 200);
 }
 
-TEST_F(RegistryApiTest, Answers304ToABlobTheClientHasWithoutALookup) {
+TEST_F(RegistryApiTest, Answers304ToABlobTheClientHas) {
+  store_.add_blob(blob_);
   const auto got = get(blob_path(), {{"If-None-Match", etag()}});
   EXPECT_EQ(got->status(), 304);
   ASSERT_NE(got->no_body(), nullptr);
+  EXPECT_EQ(got->no_body()->content_length, std::nullopt);
   EXPECT_EQ(got->header("ETag"), etag());
   EXPECT_TRUE(hub_->requests().empty());
+}
+
+TEST_F(RegistryApiTest, Answers304OnlyAfterUpstreamLetsTheClientHaveTheBlob) {
+  const auto allowed = get(blob_path(), {{"If-None-Match", etag()}});
+  ASSERT_EQ(hub_->only_pending()->kind, UpstreamKind::kBlobHead) << "no bytes are fetched";
+  hub_->only_pending()->answer_blob_head(cache::BlobHead{777});
+  EXPECT_EQ(allowed->status(), 304);
+  const auto refused = get(blob_path(), {{"If-None-Match", etag()}});
+  timers_.run();
+  fail_all(*refused, {ErrorCode::kNotFound, "no such blob", {}});
+  EXPECT_TRUE(refused->is_error(404, "BLOB_UNKNOWN")) << refused->text();
 }
 
 TEST_F(RegistryApiTest, AnswersHeadOfAStoredBlob) {
@@ -384,6 +397,7 @@ TEST_F(RegistryApiTest, AnswersHeadOfABlobWithoutFetchingIt) {
 }
 
 TEST_F(RegistryApiTest, Answers304ToHeadOfABlobTheClientHas) {
+  store_.add_blob(blob_);
   EXPECT_EQ(head(blob_path(), {{"If-None-Match", etag()}})->status(), 304);
 }
 
@@ -559,6 +573,14 @@ TEST_F(RegistryApiTest, Answers403ForAStoredBlobOfADeniedRepository) {
   EXPECT_EQ(
       get("/v2/acme/secret/blobs/" + blob_digest_.str(), {{"If-None-Match", etag()}})->status(),
       403);
+}
+
+TEST_F(RegistryApiTest, Answers400ForABrokenEscapeInTheQuery) {
+  for (const char* query : {"ns=%zz", "ns=ghcr.io%00", "ns=ghcr.io%", "n=%", "last=%4", "%=a"}) {
+    const auto got = get("/v2/library/debian/tags/list?" + std::string(query));
+    EXPECT_TRUE(got->is_error(400, "NAME_INVALID")) << query << ": " << got->text();
+  }
+  EXPECT_TRUE(hub_->requests().empty());
 }
 
 TEST_F(RegistryApiTest, Answers400ForAMalformedName) {

@@ -318,8 +318,30 @@ TEST(RequestParserTest, RefusesTooManyHeaders) {
   EXPECT_EQ(refused(head + "\r\n"), 431);
 }
 
+TEST(RequestParserTest, ReadsATargetThatIsAUrl) {
+  const Parsed parsed =
+      parse("GET http://Mirror:5000/v2/?ns=ghcr.io HTTP/1.1\r\nAccept: a/b\r\nHost: other\r\n\r\n");
+  ASSERT_EQ(parsed.outcome, Outcome::kComplete);
+  EXPECT_EQ(parsed.request.path, "/v2/");
+  EXPECT_EQ(parsed.request.query, "ns=ghcr.io");
+  EXPECT_EQ(parsed.request.headers.joined("Host"), "mirror:5000") << "the target's host counts";
+  EXPECT_EQ(parsed.request.headers.get("Accept"), "a/b");
+  EXPECT_EQ(refused("GET http://x/ HTTP/1.1\r\n\r\n"), 400) << "Host is needed all the same";
+}
+
+TEST(RequestParserTest, AUrlWithoutAPathIsTheRoot) {
+  EXPECT_EQ(parse("GET http://x HTTP/1.1\r\nHost: x\r\n\r\n").request.path, "/");
+  const Parsed parsed = parse("GET https://x?a=b HTTP/1.0\r\n\r\n");
+  ASSERT_EQ(parsed.outcome, Outcome::kComplete);
+  EXPECT_EQ(parsed.request.path, "/");
+  EXPECT_EQ(parsed.request.query, "a=b");
+  EXPECT_EQ(parsed.request.headers.get("Host"), "x");
+}
+
 TEST(RequestParserTest, RefusesATargetThatIsNotAPath) {
-  EXPECT_EQ(refused("GET http://x/v2/ HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+  EXPECT_EQ(refused("GET ftp://x/v2/ HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+  EXPECT_EQ(refused("GET http:///v2/ HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+  EXPECT_EQ(refused("GET http://me@x/v2/ HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
   EXPECT_EQ(refused("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
   EXPECT_EQ(refused("CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
 }

@@ -18,6 +18,7 @@ namespace {
 class RoutesTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    client_.address = "10.0.0.7";
     add("GET", "/stats", Who::kAnyone);
     add("POST", "/pin", Who::kOperator);
     add("GET", "/images", Who::kLocal);
@@ -35,6 +36,7 @@ class RoutesTest : public ::testing::Test {
     server::Request request;
     request.method = method;
     request.path = path;
+    request.query = query_;
     request.client = client_;
     std::optional<server::Response> given;
     routes_.handle(request, [&](server::Response response) { given = std::move(response); });
@@ -45,12 +47,18 @@ class RoutesTest : public ::testing::Test {
   }
 
   Routes routes_;
-  server::ClientInfo client_{"10.0.0.7", false, {}, {}};
+  std::string query_;
+  server::ClientInfo client_;
 };
 
 TEST_F(RoutesTest, AnswersByMethodAndPath) { EXPECT_EQ(body(ask("GET", "/stats")), "GET /stats"); }
 
 TEST_F(RoutesTest, AnswersHeadAsGet) { EXPECT_EQ(body(ask("HEAD", "/stats")), "GET /stats"); }
+
+TEST_F(RoutesTest, RefusesABrokenEscapeInTheQuery) {
+  query_ = "after=%zz";
+  EXPECT_EQ(ask("GET", "/stats").status, 400);
+}
 
 TEST_F(RoutesTest, KnowsNoOtherPath) {
   const server::Response answer = ask("GET", "/nosuch");

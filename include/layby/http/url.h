@@ -41,6 +41,9 @@ Result<HostPort> parse_host_port(std::string_view text);
 // Decodes %XX; nullopt for a broken escape or for %00.
 std::optional<std::string> percent_decode(std::string_view text);
 
+// Whether percent_decode() can read `text`, such as a whole query.
+bool has_valid_escapes(std::string_view text);
+
 // Escapes all characters except RFC 3986's unreserved characters and the characters in `keep`.
 std::string percent_encode(std::string_view text, std::string_view keep = "");
 
