@@ -18,6 +18,8 @@ std::string_view reason(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 202:
+      return "Accepted";
     case 206:
       return "Partial Content";
     case 304:
@@ -36,8 +38,12 @@ std::string_view reason(int status) {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 416:
       return "Range Not Satisfiable";
+    case 421:
+      return "Misdirected Request";
     case 429:
       return "Too Many Requests";
     case 431:
@@ -90,7 +96,9 @@ void HeadWriter::write(const HeadFields& fields, std::string& head) {
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   if (second != second_) {
     second_ = second;
-    lines_of_second_ = "Server: layby\r\nDate: " + http::format_date(now) + "\r\n";
+    lines_of_second_ =
+        "Server: layby\r\nX-Content-Type-Options: nosniff\r\nDate: " + http::format_date(now) +
+        "\r\n";
   }
   std::size_t most = kOwnLinesBytes + reason(fields.status).size() + lines_of_second_.size();
   for (std::size_t i = 0; i < fields.headers.size(); ++i) {

@@ -28,8 +28,8 @@ constexpr std::size_t kRecordBytes = SSL3_RT_MAX_PLAIN_LENGTH;
 constexpr std::size_t kPieceBytes = 4 * kRecordBytes;
 
 constexpr std::string_view kPlainHttp =
-    "HTTP/1.1 400 Bad Request\r\nServer: layby\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    "Content-Length: 71\r\nConnection: close\r\n\r\n"
+    "HTTP/1.1 400 Bad Request\r\nServer: layby\r\nX-Content-Type-Options: nosniff\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 71\r\nConnection: close\r\n\r\n"
     "layby: this port speaks TLS and got a plain HTTP request; use https://\n";
 
 ssize_t failure(int system_error) {
