@@ -4,8 +4,11 @@
 
 #include "server/client_socket.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -62,6 +65,19 @@ void ClientSocket::reset_on_close(bool on) {
   resets_on_close_ = on;
   const linger value{on ? 1 : 0, 0};
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &value, sizeof value);
+}
+
+bool ClientSocket::is_gone() const {
+  pollfd polled{fd_.get(), 0, 0};
+  return ::poll(&polled, 1, 0) == 1 && (polled.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+void ClientSocket::ask_whether_gone() {
+  int unsent = 0;
+  // Bytes on their way are refused like new bytes. Without such bytes, the interim answer fits
+  // whole into the send buffer.
+  if (::ioctl(fd_.get(), SIOCOUTQ, &unsent) != 0 || unsent > 0) return;
+  [[maybe_unused]] const ssize_t n = send("HTTP/1.1 100 Continue\r\n\r\n", {}, false);
 }
 
 void ClientSocket::end_sending() {

@@ -27,15 +27,13 @@ namespace {
 // The most that one read takes. Reading stops when this many bytes wait in unread_.
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
+// How often a client that has ended its direction is looked at while the handler works. A client of
+// HTTP/1.0 is taken for gone after this time.
+constexpr std::chrono::milliseconds kLeavingCheck{100};
 // The number of checks for a stall within stall_timeout.
 constexpr int kStallChecks = 4;
 
 using Framing = StreamSender::Framing;
-
-Framing framing_of(const StreamBody& body, const Request& request) {
-  if (body.length) return Framing::kContentLength;
-  return request.http_minor > 0 ? Framing::kChunks : Framing::kUntilClose;
-}
 
 [[maybe_unused]] constexpr bool may_follow(ConnectionState from, ConnectionState to) {
   using State = ConnectionState;
@@ -104,6 +102,7 @@ void Connection::read() {
   __attribute__((uninitialized)) std::array<char, kReadBytes> buffer;
   const ssize_t n = socket_.read(buffer.data(), buffer.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n == 0 && is_busy()) return on_client_ended();
   if (n <= 0) return close();
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
   switch (state_) {
@@ -121,6 +120,23 @@ void Connection::read() {
     case ConnectionState::kClosed:
       return;
   }
+}
+
+// The end of an endless stream is the client's leaving.
+void Connection::on_client_ended() {
+  client_ended_ = true;
+  const auto* body = transaction_ ? std::get_if<StreamBody>(&transaction_->response.body) : nullptr;
+  const bool is_endless = stream_ && body != nullptr && !body->length;
+  if (is_endless || socket_.is_gone()) return close();
+  if (state_ == ConnectionState::kHandling) watch_for_leaving();
+  want_io();
+}
+
+void Connection::watch_for_leaving() {
+  assert(state_ == ConnectionState::kHandling && client_ended_);
+  // HTTP/1.0 has no interim answers (RFC 9110, section 15.2).
+  if (request_->http_minor > 0) socket_.ask_whether_gone();
+  alarm_->arm(kLeavingCheck);
 }
 
 void Connection::consume(std::string_view bytes) {
@@ -151,7 +167,9 @@ void Connection::on_request() {
   }
   auto handling = context_.handler.handle(
       *request_, [this](Response response) { respond(std::move(response)); });
-  if (state_ == ConnectionState::kHandling) handling_ = std::move(handling);
+  if (state_ != ConnectionState::kHandling) return;
+  handling_ = std::move(handling);
+  if (client_ended_) watch_for_leaving();
 }
 
 void Connection::refuse(const RequestParser::Refusal& refusal) {
@@ -172,7 +190,7 @@ void Connection::respond(Response given) {
   if (given.status >= 400) count(context_.server.counters.request_errors);
   Response& response = transaction_->response = std::move(given);
   write_head();
-  memory_sent_ = 0;
+  memory_ = MemorySender();
   waits_for_socket_ = false;
   enter(ConnectionState::kSending);
   if (auto* stream = std::get_if<StreamBody>(&response.body)) return begin_stream(*stream);
@@ -196,7 +214,7 @@ void Connection::write_head() {
   } else {
     const auto& stream = std::get<StreamBody>(response.body);
     length = stream.length;
-    const Framing framing = framing_of(stream, *request_);
+    const Framing framing = StreamSender::framing_of(stream, request_->http_minor);
     chunked = body_wanted_ && framing == Framing::kChunks;
     if (body_wanted_ && framing == Framing::kUntilClose) keep_alive_ = false;
   }
@@ -220,7 +238,7 @@ void Connection::begin_blob(BlobBody& body) {
 void Connection::begin_stream(StreamBody& body) {
   assert(state_ == ConnectionState::kSending && stream_ == nullptr && body.source != nullptr);
   if (body_wanted_) {
-    const Framing framing = framing_of(body, *request_);
+    const Framing framing = StreamSender::framing_of(body, request_->http_minor);
     if (framing == Framing::kUntilClose) socket_.reset_on_close(true);
     stream_ = std::make_unique<StreamSender>(StreamSender::Context{socket_, client_.address},
                                              transaction_->head, std::move(body), framing,
@@ -270,26 +288,12 @@ SendOutcome Connection::send_answer() {
 }
 
 SendOutcome Connection::send_memory() {
-  const std::string& head = transaction_->head;
   const auto* body = std::get_if<std::shared_ptr<const std::string>>(&transaction_->response.body);
   const std::string_view text = body_wanted_ && body != nullptr ? **body : std::string_view();
-  const std::uint64_t size = head.size() + text.size();
-  assert(memory_sent_ <= size);
-  if (memory_sent_ == size) return SendOutcome::kOut;
   // The head of a blob goes out in one segment with the first bytes of the blob, if blob bytes
   // can be sent now. Otherwise the head goes out at once, because blob bytes may take long.
-  const bool more = blob_ && blob_->has_bytes();
-  while (memory_sent_ < size) {
-    const std::string_view rest_of_head =
-        std::string_view(head).substr(std::min<std::uint64_t>(memory_sent_, head.size()));
-    const std::string_view rest =
-        text.substr(memory_sent_ > head.size() ? memory_sent_ - head.size() : 0);
-    const ssize_t n = socket_.send(rest_of_head, rest, more);
-    if (n < 0) return outcome_of_failed_send();
-    memory_sent_ += static_cast<std::uint64_t>(n);
-    assert(memory_sent_ <= size);
-  }
-  return SendOutcome::kOut;
+  const bool more = blob_ && !memory_.has_begun() && blob_->has_bytes();
+  return memory_.send(socket_, transaction_->head, text, more);
 }
 
 void Connection::on_response_sent() {
@@ -342,12 +346,17 @@ void Connection::want_io() {
   // requests in one packet does not block the loop. Nothing is read until the next turn.
   if (takes_heads() && (!unread_.empty() || socket_.has_unread())) return watch_->want(false, true);
   // A client that sends far ahead of its answers must wait.
-  const bool readable = unread_.size() < kReadBytes;
+  const bool readable = unread_.size() < kReadBytes && !(client_ended_ && is_busy());
   watch_->want(readable, waits_for_socket_);
 }
 
 void Connection::on_alarm() {
-  assert(state_ != ConnectionState::kHandling && state_ != ConnectionState::kClosed);
+  assert(state_ != ConnectionState::kClosed);
+  if (client_ended_ && socket_.is_gone()) return close();
+  if (state_ == ConnectionState::kHandling) {
+    assert(client_ended_);
+    return request_->http_minor > 0 ? alarm_->arm(kLeavingCheck) : close();
+  }
   if (state_ == ConnectionState::kSending) {
     // The client is at fault only when the socket takes no byte.
     const bool moving = !waits_for_socket_ || socket_.sent_bytes() != sent_at_last_alarm_;

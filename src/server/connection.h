@@ -18,6 +18,7 @@
 #include "layby/server/http_server.h"
 #include "server/blob_sender.h"
 #include "server/client_socket.h"
+#include "server/memory_sender.h"
 #include "server/request_parser.h"
 #include "server/response_head.h"
 #include "server/send_outcome.h"
@@ -73,7 +74,14 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   bool takes_heads() const {
     return state_ == ConnectionState::kIdle || state_ == ConnectionState::kReading;
   }
+  bool is_busy() const {
+    return state_ == ConnectionState::kHandling || state_ == ConnectionState::kSending;
+  }
   void read();
+  // The client sends no more. A client that still reads gets its answers whole.
+  void on_client_ended();
+  // Looks again and again, while the handler works, whether a client that sends no more reads.
+  void watch_for_leaving();
   void consume(std::string_view bytes);
   void on_request();
   void refuse(const RequestParser::Refusal& refusal);
@@ -87,7 +95,6 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   void send_later();
   void send();
   SendOutcome send_answer();
-  // Sends the head and a text body.
   SendOutcome send_memory();
   void on_response_sent();
   // Reads the next request, which came before the last request was answered.
@@ -114,9 +121,10 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   Request* request_ = nullptr;
   Handle handling_;
   bool keep_alive_ = false;
+  bool client_ended_ = false;  // The client has ended its direction of the connection.
 
   bool body_wanted_ = false;
-  std::uint64_t memory_sent_ = 0;         // Bytes of the head and a text body sent so far.
+  MemorySender memory_;                   // Sends the head and a text body.
   std::unique_ptr<BlobSender> blob_;      // While a blob is sent.
   std::unique_ptr<StreamSender> stream_;  // While a streamed body is sent.
   bool waits_for_socket_ = false;

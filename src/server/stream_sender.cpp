@@ -41,6 +41,11 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace
 
+StreamSender::Framing StreamSender::framing_of(const StreamBody& body, int http_minor) {
+  if (body.length) return Framing::kContentLength;
+  return http_minor > 0 ? Framing::kChunks : Framing::kUntilClose;
+}
+
 StreamSender::StreamSender(const Context& context, std::string_view head, StreamBody body,
                            Framing framing, std::function<void()> on_more)
     : context_(context),

@@ -34,6 +34,8 @@ enum class StreamState {
 class StreamSender final : private BodySource::Listener {
  public:
   enum class Framing { kContentLength, kChunks, kUntilClose };
+  // How a client of HTTP/1.`http_minor` learns where the body ends.
+  static Framing framing_of(const StreamBody& body, int http_minor);
 
   static constexpr std::size_t kBufferBytes = 32 << 10;
 

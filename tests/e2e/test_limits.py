@@ -182,6 +182,20 @@ class Limits(EndToEnd):
             with self.subTest(name):
                 self.assertEqual(self.status_of(request), 400)
 
+    # -- ended early
+
+    def test_a_client_that_ends_its_direction_gets_its_answer_whole(self) -> None:
+        for how in ("cold", "warm"):
+            with self.subTest(how):
+                connection = self.connect()
+                connection.sendall(f"GET {self.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                connection.shutdown(socket.SHUT_WR)
+                answer = b""
+                while piece := connection.recv(1 << 20):
+                    answer += piece
+                body = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")[2]
+                self.assertEqual(digest_of(body), self.digest)
+
     def test_http_1_0_is_answered_and_closed(self) -> None:
         answer = raw(self.layby.authority, b"GET /v2/ HTTP/1.0\r\n\r\n")
         self.assertIn(b" 200 ", answer.split(b"\r\n")[0])

@@ -82,6 +82,13 @@ class Client final : private event::IoHandler {
     fd_.reset();
   }
 
+  // Ends this direction of the connection; the client goes on reading.
+  void end_sending() {
+    flush();
+    EXPECT_EQ(unsent_bytes(), 0u);
+    ::shutdown(fd_.get(), SHUT_WR);
+  }
+
   const std::string& received() const { return received_; }
   bool ended() const { return ended_; }  // The server closed the connection, cleanly or not.
   bool was_reset() const { return reset_; }
@@ -91,6 +98,7 @@ class Client final : private event::IoHandler {
   // Removes the next answer from the received bytes; nullopt while the answer isn't whole. An
   // answer to HEAD has no body.
   std::optional<Answer> take(bool to_head = false) {
+    while (received_.starts_with(kInterim)) received_.erase(0, kInterim.size());
     std::size_t head_bytes = 0;
     auto answer = parse_head(head_bytes);
     if (!answer) return std::nullopt;
@@ -108,6 +116,8 @@ class Client final : private event::IoHandler {
     return end == std::string::npos ? 0 : received_.size() - end - 4;
   }
   bool has_head() const { return received_.find("\r\n\r\n") != std::string::npos; }
+
+  static constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
 
  private:
   void connect(const std::string& address, int receive_buffer_bytes) {
