@@ -24,6 +24,7 @@
 #include "app/control.h"
 #include "app/crash_mark.h"
 #include "app/front.h"
+#include "app/memory_return.h"
 #include "app/pages.h"
 #include "app/prefetching.h"
 #include "app/rate_windows.h"
@@ -133,6 +134,7 @@ class Daemon {
   const std::uint32_t seed_ = box_seed();
   const std::string box_ = new_box_id();
   std::unique_ptr<event::Loop> loop_;
+  std::unique_ptr<MemoryReturn> memory_return_;
   std::unique_ptr<event::Workers> workers_;
   std::unique_ptr<store::EventJournal> journal_;
   std::unique_ptr<store::DiskStore> store_;
@@ -158,6 +160,7 @@ Status Daemon::start() {
   auto loop = event::Loop::create();
   if (!loop.ok()) return loop.error();
   loop_ = std::move(*loop);
+  memory_return_ = std::make_unique<MemoryReturn>(*loop_);
   workers_ = std::make_unique<event::Workers>(config_.helper_threads);
   if (Status status = start_cache(); !status.ok()) return status;
   if (Status status = start_server(); !status.ok()) return status;

@@ -26,6 +26,10 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 4> kMediaTypes{kOciIndex, kOciManifest, kDockerManifestList,
                                                       kDockerManifest};
 
+// The most entries in a list of layers or of manifests. Images have at most some hundreds; each
+// entry takes about 1 KB of memory while the manifest is read.
+constexpr std::size_t kMaxDescriptors = 10'000;
+
 Error bad_field(const std::string& field, const char* why) {
   return {ErrorCode::kInvalid, "manifest: \"" + field + "\" " + why};
 }
@@ -104,6 +108,7 @@ Result<std::vector<Descriptor>> read_descriptors(const json& object, const char*
   const json* list = member(object, key);
   if (list == nullptr) return descriptors;
   if (!list->is_array()) return bad_field(key, "must be a list");
+  if (list->size() > kMaxDescriptors) return bad_field(key, "has more than 10,000 entries");
   for (const json& element : *list) {
     const std::string field = std::string(key) + '[' + std::to_string(descriptors.size()) + ']';
     Result<Descriptor> descriptor = read_descriptor(element, field);

@@ -223,5 +223,27 @@ class Limits(EndToEnd):
         self.assertNotIn(404, statuses)
 
 
+class Memory(EndToEnd):
+    config = {"limits": {"max_connections": 3000, "max_connections_per_client": 3000,
+                         "request_timeout": "60s"}}
+
+    def anonymous_bytes(self) -> int:
+        assert self.layby.process
+        status = Path(f"/proc/{self.layby.process.pid}/status").read_text()
+        return int(status.split("RssAnon:")[1].split()[0]) * 1024
+
+    def test_memory_of_a_burst_of_half_heads_is_given_back(self) -> None:
+        before = self.anonymous_bytes()
+        half = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 15_000
+        crowd = []
+        for _ in range(2000):
+            crowd.append(socket.create_connection(("127.0.0.1", self.layby.port), timeout=15))
+            crowd[-1].sendall(half)
+        wait_until(lambda: self.anonymous_bytes() - before > 25 << 20, "the heads to be read", 30)
+        for connection in crowd:
+            connection.close()
+        wait_until(lambda: self.anonymous_bytes() - before < 8 << 20, "memory to be given back", 30)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -57,6 +57,16 @@ TEST_F(ManifestTest, ImageNamesItsConfig) {
   EXPECT_EQ(manifest->config->digest.str(), kA);
 }
 
+TEST_F(ManifestTest, AListHasAtMostTenThousandEntries) {
+  const auto image = [&](std::size_t layers) {
+    std::string text = R"({"schemaVersion":2,"config":)" + descriptor(kA) + R"(,"layers":[)";
+    for (std::size_t i = 0; i < layers; ++i) text += (i > 0 ? "," : "") + descriptor(kB);
+    return text + "]}";
+  };
+  EXPECT_EQ(refusal(image(10'000)), "accepted");
+  EXPECT_EQ(refusal(image(10'001)), "manifest: \"layers\" has more than 10,000 entries");
+}
+
 TEST_F(ManifestTest, ImageNamesItsLayers) {
   const Result<Manifest> manifest = parse_manifest(image_, kDockerManifest);
   ASSERT_TRUE(manifest.ok());
