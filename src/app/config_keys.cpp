@@ -59,6 +59,10 @@ const Keys& config_keys() {
       {"prefetch", Kind::kFile, LAYBY_AT(prefetch), kAny,
        "The file with the list of images to fetch in advance; see docs/prefetch.md. A missing file "
        "is an empty list."},
+      {"trusted_proxies", Kind::kNetworks, LAYBY_AT(limits.trusted_proxies), kAny,
+       "The networks of the proxies in front of this cache, such as `10.0.0.0/8`. From these, the "
+       "client is the address that the PROXY protocol (version 1 or 2) or `X-Forwarded-For` names, "
+       "and the proxies themselves have no limit of a client."},
       {"upstreams", Kind::kObjects, LAYBY_LIST(upstreams), Range{1},
        "The registries that are cached. A request that names no registry goes to the first."},
 
@@ -174,8 +178,15 @@ const Keys& config_keys() {
        "How many client connections may be open; further connections are closed at once."},
       {"limits.max_connections_per_client", Kind::kCount,
        LAYBY_AT(limits.max_connections_per_client), Range{1, 1'000'000},
-       "How many connections one IP address may have open; further connections are closed at "
-       "once."},
+       "How many connections one client may have open; further connections are closed at once. A "
+       "client is an IPv4 address or an IPv6 network of 64 bits."},
+      {"limits.rate_per_client", Kind::kCount, LAYBY_AT(limits.rate_per_client),
+       Range{0, 1'000'000},
+       "How many requests one client may send in a minute; further requests are answered 429 with "
+       "Retry-After. One pull needs a request for each layer and a few more. 0 sets no limit."},
+      {"limits.burst_per_client", Kind::kCount, LAYBY_AT(limits.burst_per_client),
+       Range{1, 1'000'000},
+       "How many requests a client that was quiet may send at once, with `rate_per_client`."},
       {"limits.header_bytes", Kind::kBytes, LAYBY_AT(limits.header_bytes), Range{kKiB, kMiB},
        "The largest size of a request line and its headers together."},
       {"limits.request_timeout", Kind::kDuration, LAYBY_AT(limits.request_timeout), kWait,

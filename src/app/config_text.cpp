@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "layby/base/ip_address.h"
 #include "layby/base/log.h"
 #include "layby/http/url.h"
 #include "layby/oci/platform.h"
@@ -108,6 +109,12 @@ std::string check_platform(const std::string& text) {
   return "is not a platform; write one such as \"linux/amd64\" or \"linux/arm/v7\"";
 }
 
+std::string check_network(const std::string& text) {
+  if (parse_ip_network(text)) return "";
+  return "is not a network; write one such as \"10.0.0.0/8\", with zeros after the prefix, or an "
+         "address";
+}
+
 std::string check_window(const std::string& text) {
   const auto window = policy::DayWindow::parse(text);
   return window.ok() ? "" : window.error().message;
@@ -153,6 +160,8 @@ std::string check_text(Kind kind, const std::string& text) {
       return check_tag_pattern(text);
     case Kind::kPlatforms:
       return check_platform(text);
+    case Kind::kNetworks:
+      return check_network(text);
     case Kind::kWindow:
       return check_window(text);
     case Kind::kOptionalWindow:

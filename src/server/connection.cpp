@@ -56,10 +56,11 @@ using Framing = StreamSender::Framing;
 }  // namespace
 
 Connection::Connection(const Context& context, ClientSocket socket, ClientInfo client,
-                       std::function<void(Connection&)> on_closed)
+                       ClientPlace place, std::function<void(Connection&)> on_closed)
     : context_(context),
       socket_(std::move(socket)),
       client_(std::move(client)),
+      place_(std::move(place)),
       on_closed_(std::move(on_closed)),
       watch_(context.server.loop.watch(socket_.fd(), *this)),
       alarm_(context.server.loop.alarm([this] { on_alarm(); })) {
@@ -162,9 +163,9 @@ void Connection::on_request() {
   // Bodies are not read, so no request can follow a body on this connection.
   keep_alive_ = request_->keep_alive && !request_->has_body && !context_.draining;
   body_wanted_ = request_->method != "HEAD";
-  if (context_.gate != nullptr) {
-    if (auto refusal = context_.gate->judge(*request_)) return respond(std::move(*refusal));
-  }
+  auto refusal = context_.clients.judge(*request_, place_);
+  if (!refusal && context_.gate != nullptr) refusal = context_.gate->judge(*request_);
+  if (refusal) return respond(std::move(*refusal));
   auto handling = context_.handler.handle(
       *request_, [this](Response response) { respond(std::move(response)); });
   if (state_ != ConnectionState::kHandling) return;
@@ -305,6 +306,7 @@ void Connection::on_response_sent() {
   socket_.reset_on_close(false);
   handling_.reset();
   request_ = nullptr;
+  if (client_.is_proxy) place_ = ClientPlace();
   context_.spare.give_back(std::move(transaction_));
   if (!keep_alive_) return linger_first ? linger() : close();
   enter(ConnectionState::kIdle);
@@ -336,6 +338,7 @@ void Connection::close() {
   watch_.reset();
   handling_.reset();
   if (transaction_) transaction_->response = Response();  // The handler may still use the request.
+  place_ = ClientPlace();
   socket_.close();
   on_closed_(*this);
 }

@@ -17,6 +17,7 @@
 #include "layby/event/loop.h"
 #include "layby/server/http_server.h"
 #include "server/blob_sender.h"
+#include "server/client_limits.h"
 #include "server/client_socket.h"
 #include "server/memory_sender.h"
 #include "server/request_parser.h"
@@ -47,20 +48,19 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     Gate* gate;  // Null lets every request pass.
     HeadWriter& head_writer;
     SpareTransaction& spare;
-    int& long_blobs;  // The number of whole blobs under way that need more than one turn.
+    ClientLimits& clients;
+    int& long_blobs;  // Whole blobs being sent now that take more than one turn.
     bool draining = false;
   };
 
-  // Calls `on_closed` once, when the connection closes. `on_closed` must not destroy the
-  // connection.
-  Connection(const Context& context, ClientSocket socket, ClientInfo client,
+  // Has the place of `client`, until the connection closes. Calls `on_closed` once, when the
+  // connection closes. `on_closed` must not destroy the connection.
+  Connection(const Context& context, ClientSocket socket, ClientInfo client, ClientPlace place,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
 
   // Reads the bytes that have arrived already, then watches the socket. Call start() once.
   void start();
-
-  const ClientInfo& client() const { return client_; }
 
   // Closes an idle connection now, and a busy connection after its present answer.
   void drain();
@@ -108,7 +108,8 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
 
   const Context& context_;
   ClientSocket socket_;
-  const ClientInfo client_;
+  const ClientInfo client_;  // The client of the connection; a proxy has one for each request.
+  ClientPlace place_;        // A proxy's client has the place during its request.
   const std::function<void(Connection&)> on_closed_;
   std::unique_ptr<event::IoWatch> watch_;
   std::unique_ptr<event::Alarm> alarm_;

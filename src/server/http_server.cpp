@@ -3,8 +3,9 @@
 // The table of connections and the limits on their number. A connection above a limit gets the
 // answer 503 and is closed at once, so that the client tries its next mirror.
 //
-// Invariants: every open connection is in `connections` and counted once in `per_client`,
-// where no count is 0. A closed connection stays in `over` while its own code may still run.
+// Invariants: every open connection is in `connections`, every socket of a trusted proxy before its
+// first byte is in `greetings`. A closed connection stays in `over` while its own code may still
+// run.
 
 #include "layby/server/http_server.h"
 
@@ -12,13 +13,16 @@
 
 #include <array>
 #include <cassert>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "layby/base/log.h"
+#include "layby/base/lifetime.h"
+#include "server/client_limits.h"
 #include "server/connection.h"
+#include "server/greeting.h"
 #include "server/listener.h"
 
 namespace layby::server {
@@ -29,7 +33,8 @@ constexpr std::chrono::milliseconds kSweep{100};
 
 constexpr std::string_view kTooMany =
     "HTTP/1.1 503 Service Unavailable\r\nServer: layby\r\nRetry-After: 1\r\n"
-    "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 28\r\nConnection: close\r\n\r\n"
+    "X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 28\r\nConnection: close\r\n\r\n"
     "layby: too many connections\n";
 
 }  // namespace
@@ -39,53 +44,84 @@ struct HttpServer::State {
   const Limits limits;
   HeadWriter head_writer;
   SpareTransaction spare;
+  ClientLimits clients;
   int long_blobs = 0;
   Connection::Context shared;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::shared_ptr<const TlsIdentity> identity;
   std::unordered_map<const Connection*, std::unique_ptr<Connection>> connections;
-  std::unordered_map<std::string, int> per_client;
+  std::unordered_map<const Greeting*, std::unique_ptr<Greeting>> greetings;
+  Graveyard greeted;
   std::vector<std::unique_ptr<Connection>> over;  // Closed connections that will be destroyed.
   Handle sweep;
   std::function<void()> drained;
 
   State(const Context& c, const Limits& l, Handler& handler, Gate* gate)
-      : context(c), limits(l), head_writer(c.clock), shared(share(handler, gate)) {}
+      : context(c),
+        limits(l),
+        head_writer(c.clock),
+        clients(limits, c.clock),
+        shared(share(handler, gate)),
+        greeted(c.loop) {}
 
   Connection::Context share(Handler& handler, Gate* gate) {
-    return {context, limits, handler, gate, head_writer, spare, long_blobs};
+    return {context, limits, handler, gate, head_writer, spare, clients, long_blobs};
   }
 
   Listener::OnAccept on_accept() {
-    return [this](UniqueFd fd, ClientInfo client) {
-      accept(std::move(fd), std::move(client), nullptr);
-    };
+    return
+        [this](UniqueFd fd, ClientInfo client) { accept(std::move(fd), std::move(client), false); };
   }
 
   Listener::OnAccept on_accept_tls() {
-    return [this](UniqueFd fd, ClientInfo client) {
-      accept(std::move(fd), std::move(client), identity.get());
-    };
+    return
+        [this](UniqueFd fd, ClientInfo client) { accept(std::move(fd), std::move(client), true); };
   }
 
-  void accept(UniqueFd fd, ClientInfo client, const TlsIdentity* tls) {
-    int& of_client = per_client[client.address];
-    assert(of_client >= 0);
+  std::size_t open() const { return connections.size() + greetings.size(); }
+
+  void accept(UniqueFd fd, ClientInfo client, bool with_tls) {
+    client.is_proxy = !client.is_local && clients.is_proxy(client.ip);
     // A client of the Unix socket gets in under any load.
-    if (!client.is_local &&
-        (connections.size() >= static_cast<std::size_t>(limits.max_connections) ||
-         of_client >= limits.max_connections_per_client)) {
-      if (of_client == 0) per_client.erase(client.address);
-      return refuse(fd, tls == nullptr);
-    }
-    ++of_client;
+    const bool full = open() >= static_cast<std::size_t>(limits.max_connections);
+    if (full && !client.is_local) return refuse(fd, !with_tls);
+    if (client.is_proxy) return greet(std::move(fd), std::move(client), with_tls);
+    admit(std::move(fd), std::move(client), with_tls);
+  }
+
+  // Learns from the first bytes who the proxy's client is.
+  void greet(UniqueFd fd, ClientInfo proxy, bool with_tls) {
+    auto greeting = std::make_unique<Greeting>(
+        context.loop, std::move(fd), limits.request_timeout,
+        [this, proxy = std::move(proxy), with_tls](Greeting& done, UniqueFd socket,
+                                                   const std::optional<IpAddress>& named) {
+          ClientInfo client = proxy;
+          if (named) clients.name(client, *named);
+          on_greeted(done, std::move(socket), std::move(client), with_tls);
+        });
+    Greeting& started = *greeting;
+    greetings.emplace(&started, std::move(greeting));
+    started.start();
+  }
+
+  void on_greeted(Greeting& done, UniqueFd fd, ClientInfo client, bool with_tls) {
+    const auto at = greetings.find(&done);
+    assert(at != greetings.end());
+    greeted.bury(std::move(at->second));
+    greetings.erase(at);
+    if (fd) admit(std::move(fd), std::move(client), with_tls);
+  }
+
+  void admit(UniqueFd fd, ClientInfo client, bool with_tls) {
+    auto place = clients.place_for(client);
+    if (!place) return refuse(fd, !with_tls);
     count(context.counters.connections_accepted);
     auto connection = std::make_unique<Connection>(
-        shared, ClientSocket(std::move(fd), tls, context.counters), std::move(client),
-        [this](Connection& closed) { on_closed(closed); });
+        shared, ClientSocket(std::move(fd), with_tls ? identity.get() : nullptr, context.counters),
+        std::move(client), std::move(*place), [this](Connection& closed) { on_closed(closed); });
     Connection& started = *connection;
     connections.emplace(&started, std::move(connection));
-    over.clear();  // A listener calls accept(), so no connection's code runs now.
+    over.clear();  // A listener or a Greeting calls admit(), so no connection's code runs now.
     started.start();
   }
 
@@ -105,9 +141,6 @@ struct HttpServer::State {
   }
 
   void on_closed(Connection& closed) {
-    const auto counted = per_client.find(closed.client().address);
-    assert(counted != per_client.end() && counted->second > 0);
-    if (--counted->second == 0) per_client.erase(counted);
     const auto at = connections.find(&closed);
     assert(at != connections.end());
     over.push_back(std::move(at->second));
@@ -161,11 +194,12 @@ Status HttpServer::listen_unix(const std::string& path) {
   return {};
 }
 
-std::uint64_t HttpServer::connections() const { return state_->connections.size(); }
+std::uint64_t HttpServer::connections() const { return state_->open(); }
 
 void HttpServer::drain(std::function<void()> drained) {
   assert(drained && !state_->shared.draining);
   state_->listeners.clear();
+  state_->greetings.clear();
   state_->shared.draining = true;
   state_->drained = std::move(drained);
   std::vector<Connection*> all;

@@ -80,7 +80,8 @@ void RequestParser::reset() {
   request_.headers.clear();
   request_.http_minor = 1;
   request_.keep_alive = request_.has_body = false;
-  request_.client.is_local = false;
+  request_.client.is_local = request_.client.is_proxy = false;
+  request_.client.ip = {};
   request_.client.address.clear();
   request_.client.certificate.clear();
   request_.client.user.clear();

@@ -227,6 +227,16 @@ TEST_F(ConfigTest, UpstreamsNeedUniqueValidNames) {
             std::string::npos);
 }
 
+TEST_F(ConfigTest, TrustedProxiesAreNetworks) {
+  const Config config =
+      whole(R"({"trusted_proxies": ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1"]})");
+  EXPECT_EQ(config.limits.trusted_proxies.size(), 4U);
+  for (const char* text : {"10.0.0.1/8", "10.0.0.0/33", "proxy.example", "", "10.0.0.0/"}) {
+    const std::string fault = fault_of(R"({"trusted_proxies": [")" + std::string(text) + "\"]}");
+    EXPECT_TRUE(fault.starts_with("trusted_proxies[0]: is not a network; write")) << fault;
+  }
+}
+
 TEST_F(ConfigTest, PatternsThatMatchNothingAreFaults) {
   const auto fault = [](const std::string& pattern) {
     return upstream_fault(R"("allow": [")" + pattern + "\"]");

@@ -70,12 +70,13 @@ class Program:
         self.log_path = self.home / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+    def start(self, command: list[str], environment: dict[str, str] | None = None,
+              pass_fds: tuple[int, ...] = ()) -> None:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **(environment or {})}, start_new_session=True,
-                preexec_fn=end_with_parent)
+                preexec_fn=end_with_parent, pass_fds=pass_fds)
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

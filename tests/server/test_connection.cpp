@@ -17,9 +17,11 @@ class ConnectionTest : public ServerTest {
     std::array<int, 2> ends{};
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
     client_end_.reset(ends[1]);
+    server::ClientInfo client;
+    client.address = "10.0.0.7";
     connection_ = std::make_unique<server::Connection>(
-        shared_, server::ClientSocket(UniqueFd(ends[0]), nullptr, counters_),
-        server::ClientInfo{"10.0.0.7", false, "", ""}, [](server::Connection&) {});
+        shared_, server::ClientSocket(UniqueFd(ends[0]), nullptr, counters_), client,
+        server::ClientPlace(), [](server::Connection&) {});
   }
   void TearDown() override { connection_.reset(); }
 
@@ -49,9 +51,10 @@ class ConnectionTest : public ServerTest {
   const server::HttpServer::Context context_{*loop_, workers_, clock_, counters_};
   server::HeadWriter head_writer_{clock_};
   server::SpareTransaction spare_;
+  server::ClientLimits clients_{limits_, clock_};
   int long_blobs_ = 0;
-  server::Connection::Context shared_{context_,     limits_, handler_,   nullptr,
-                                      head_writer_, spare_,  long_blobs_};
+  server::Connection::Context shared_{context_,     limits_, handler_, nullptr,
+                                      head_writer_, spare_,  clients_, long_blobs_};
   UniqueFd client_end_;
   std::unique_ptr<server::Connection> connection_;
 };

@@ -99,13 +99,19 @@ TEST(RequestParserTest, ReadsTheSameHeadCutAnywhere) {
 
 TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
   const std::string small = "GET /b HTTP/1.1\r\nHost: y\r\n\r\n";
+  ClientInfo used;
+  used.address = "10.0.0.7";
+  used.ip = parse_ip_address(used.address).value();
+  used.is_local = used.is_proxy = true;
+  used.certificate = "CN=x";
+  used.user = "alice";
   for (const std::string_view before :
        {"POST /a?q HTTP/1.0\r\nHost: x\r\nRange: bytes=0-\r\nContent-Length: 5\r\n\r\n",
         "GET /a HTTP/1.1\r\nHost: x\r\nHalf: a hea", "GET /a HTTP/1.1\r\n\r\n", "\x16\x03"}) {
     RequestParser parser(kLimit);
     std::size_t consumed = 0;
     parser.feed(before, consumed);
-    parser.request().client = {"local", true, "CN=x", "alice"};
+    parser.request().client = used;
     parser.reset();
     EXPECT_EQ(parser.head_bytes(), 0U);
     ASSERT_EQ(parser.feed(small, consumed), Outcome::kComplete) << before;
@@ -116,7 +122,8 @@ TEST(RequestParserTest, KeepsNothingOfTheLastRequest) {
     EXPECT_EQ(request.query, "");
     EXPECT_TRUE(request.keep_alive);
     EXPECT_FALSE(request.has_body);
-    EXPECT_FALSE(request.client.is_local);
+    EXPECT_FALSE(request.client.is_local || request.client.is_proxy);
+    EXPECT_EQ(request.client.ip, IpAddress{});
     EXPECT_EQ(request.client.address + request.client.certificate + request.client.user, "");
     ASSERT_EQ(request.headers.size(), 1U);
     EXPECT_EQ(request.headers[0].value, "y");

@@ -30,12 +30,13 @@
 namespace layby::server {
 
 // Who sent a request.
-struct ClientInfo {
+struct ClientInfo {         // Behind a trusted proxy, the client that the proxy named.
   std::string address;      // "10.0.0.7"; "local" over the Unix socket.
   IpAddress ip;             // `address` as a value; no address over the Unix socket.
   bool is_local = false;    // The request came over the Unix socket.
   std::string certificate;  // Subject of a verified client certificate; empty for none.
   std::string user;         // The name that the client proved; empty for none.
+  bool is_proxy = false;    // A trusted proxy that has named no client of its own.
 };
 
 struct Request {

@@ -8,15 +8,22 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace layby::server {
 
 struct Limits {
   int max_connections = 4096;
-  int max_connections_per_client = 1024;  // Per IP address.
-  std::uint64_t header_bytes = 16 << 10;  // The most bytes that a request's head may have.
-  // From the first byte of a head to the whole head. A new connection has the same time for its TLS
-  // handshake and the first byte of a head.
+  int max_connections_per_client = 1024;  // Per counted_address().
+  int rate_per_client = 0;                // Requests a minute per counted_address(); 0: no limit.
+  int burst_per_client = 100;             // Requests that a quiet client may send at once.
+  // Networks, as parse_ip_network() reads them. A proxy in such a network names its client by the
+  // PROXY protocol or X-Forwarded-For, and has no limit of a client.
+  std::vector<std::string> trusted_proxies;
+  std::uint64_t header_bytes = 16 << 10;  // The most that a request's head may have.
+  // From the first byte of a head to the whole head. A new connection has the same time, with its
+  // TLS handshake, to send the first byte of a head.
   std::chrono::milliseconds request_timeout{20'000};
   std::chrono::milliseconds idle_timeout{75'000};  // Between an answer and the next head.
   // How long a client may go without taking a byte.

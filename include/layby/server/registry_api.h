@@ -5,7 +5,8 @@
 // into answers with status, headers and error body. Before any look-up, the API refuses a
 // repository that the configuration doesn't allow. The API never answers 401, because a client
 // would then send its Docker Hub password, and never 429, because containerd would then repeat
-// its request instead of trying its next host.
+// its request instead of trying its next host. (The server answers 429 to a client above
+// limits.rate_per_client, before the API sees the request.)
 
 #ifndef LAYBY_SERVER_REGISTRY_API_H_
 #define LAYBY_SERVER_REGISTRY_API_H_
