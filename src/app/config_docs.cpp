@@ -80,6 +80,8 @@ KindWords words_of(const Key& key) {
       return {"list of patterns", texts(key, ".")};
     case Kind::kPlatforms:
       return {"list of platforms", texts(key, "^[^/]+/[^/]+(/[^/]+)?$")};
+    case Kind::kHosts:
+      return {"list of host names", texts(key, "^[a-z0-9_-][a-z0-9._-]*$")};
     case Kind::kNetworks:
       return {"list of networks", texts(key, "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$")};
     case Kind::kImage:

@@ -59,6 +59,11 @@ const Keys& config_keys() {
       {"prefetch", Kind::kFile, LAYBY_AT(prefetch), kAny,
        "The file with the list of images to fetch in advance; see docs/prefetch.md. A missing file "
        "is an empty list."},
+      {"hosts", Kind::kHosts, LAYBY_AT(hosts), kAny,
+       "More names under which the pages such as `/stats` are served. The box's addresses, its "
+       "host "
+       "name, that name with `.local` and `localhost` always work; any other name may be a web "
+       "page's trick. Images are served under every name."},
       {"trusted_proxies", Kind::kNetworks, LAYBY_AT(limits.trusted_proxies), kAny,
        "The networks of the proxies in front of this cache, such as `10.0.0.0/8`. From these, the "
        "client is the address that the PROXY protocol (version 1 or 2) or `X-Forwarded-For` names, "

@@ -38,6 +38,7 @@ enum class Kind {
   kImagePatterns,   // A list of patterns of repositories with tags.
   kTagPatterns,     // A list of patterns of tags.
   kPlatforms,       // A list of platforms.
+  kHosts,           // A list of host names.
   kNetworks,        // A list of IP networks and addresses.
   kImage,           // An image's name without a tag.
   kWindow,          // "01:00-05:00"

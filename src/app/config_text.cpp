@@ -109,6 +109,13 @@ std::string check_platform(const std::string& text) {
   return "is not a platform; write one such as \"linux/amd64\" or \"linux/arm/v7\"";
 }
 
+std::string check_host(const std::string& text) {
+  constexpr std::string_view kHostCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-_";
+  const bool dotted = text.starts_with('.') || text.ends_with('.');
+  if (!text.empty() && text.size() <= kMaxName && only(text, kHostCharacters) && !dotted) return "";
+  return "is not a host name; write it in lower case without a port, such as \"mirror.example\"";
+}
+
 std::string check_network(const std::string& text) {
   if (parse_ip_network(text)) return "";
   return "is not a network; write one such as \"10.0.0.0/8\", with zeros after the prefix, or an "
@@ -160,6 +167,8 @@ std::string check_text(Kind kind, const std::string& text) {
       return check_tag_pattern(text);
     case Kind::kPlatforms:
       return check_platform(text);
+    case Kind::kHosts:
+      return check_host(text);
     case Kind::kNetworks:
       return check_network(text);
     case Kind::kWindow:

@@ -221,7 +221,7 @@ Status Daemon::start_server() {
       routes_, [this] { return snapshot(); }, [this] { return shutdown_->draining(); });
   add_control_routes(
       routes_, {*cache_, *store_, *store_, *prefetching_, ring_, clock_, config_, *shutdown_});
-  front_ = std::make_unique<Front>(*api_, routes_);
+  front_ = std::make_unique<Front>(*api_, routes_, PageHosts(config_.hosts));
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, config_.limits, *front_);
   auto bound = server_->listen_tcp(config_.listen);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The handler of all listeners. Requests under /v2 go to the registry's API, all other requests go
-// to the route table.
+// to the route table, if the page is asked for under a name of this box.
 
 #ifndef LAYBY_SRC_APP_FRONT_H_
 #define LAYBY_SRC_APP_FRONT_H_
@@ -9,18 +9,24 @@
 #include <string_view>
 #include <utility>
 
+#include "app/page_hosts.h"
 #include "layby/server/http_server.h"
 
 namespace layby::app {
 
 class Front final : public server::Handler {
  public:
-  // Both handlers outlive the Front.
-  Front(server::Handler& api, server::Handler& pages) : api_(api), pages_(pages) {}
+  // The handlers outlive the Front.
+  Front(server::Handler& api, server::Handler& pages, PageHosts hosts)
+      : api_(api), pages_(pages), hosts_(std::move(hosts)) {}
 
   Handle handle(const server::Request& request, Respond respond) override {
-    server::Handler& handler = is_api(request.path) ? api_ : pages_;
-    return handler.handle(request, std::move(respond));
+    if (is_api(request.path)) return api_.handle(request, std::move(respond));
+    if (auto refusal = hosts_.judge(request)) {
+      respond(std::move(*refusal));
+      return nullptr;
+    }
+    return pages_.handle(request, std::move(respond));
   }
 
  private:
@@ -28,6 +34,7 @@ class Front final : public server::Handler {
 
   server::Handler& api_;
   server::Handler& pages_;
+  const PageHosts hosts_;
 };
 
 }  // namespace layby::app

@@ -237,6 +237,14 @@ TEST_F(ConfigTest, TrustedProxiesAreNetworks) {
   }
 }
 
+TEST_F(ConfigTest, HostsAreNamesInLowerCaseWithoutAPort) {
+  EXPECT_EQ(whole(R"({"hosts": ["mirror.example", "box"]})").hosts.size(), 2U);
+  for (const char* text : {"", "Mirror", "mirror.example:5000", "http://x", "x.", ".x", "*"}) {
+    const std::string fault = fault_of(R"({"hosts": [")" + std::string(text) + "\"]}");
+    EXPECT_TRUE(fault.starts_with("hosts[0]: is not a host name; write")) << fault;
+  }
+}
+
 TEST_F(ConfigTest, PatternsThatMatchNothingAreFaults) {
   const auto fault = [](const std::string& pattern) {
     return upstream_fault(R"("allow": [")" + pattern + "\"]");

@@ -40,7 +40,7 @@ struct HandedOut {
 
 // Keys that daemon.cpp and `layby serve` read by name, outside of the structures.
 const std::set<std::string_view> kUsedByName{
-    "listen",   "socket",     "shutdown_grace",       "drain_for",    "helper_threads",
+    "listen",   "socket",     "shutdown_grace",       "drain_for",    "hosts",    "helper_threads",
     "prefetch", "tls.listen", "tls.certificate_file", "tls.key_file", "log.level"};
 
 // Replaces a value of the configuration by another valid value.

@@ -54,7 +54,7 @@ class PagesTest : public ::testing::Test {
   bool draining_ = false;
   PlayedApi api_;
   web::Routes routes_;
-  Front front_{api_, routes_};
+  Front front_{api_, routes_, PageHosts({"mirror"})};
 };
 
 TEST_F(PagesTest, EverythingUnderV2GoesToTheApi) {

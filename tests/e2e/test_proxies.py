@@ -71,7 +71,8 @@ class BehindHaProxy(EndToEnd):
 
 
 class Proxies(BehindHaProxy):
-    config = {"trusted_proxies": ["127.0.0.1"], "limits": {"max_connections_per_client": 8}}
+    config = {"trusted_proxies": ["127.0.0.1"], "hosts": ["mirror.example"],
+              "limits": {"max_connections_per_client": 8}}
 
     def test_a_blob_comes_whole(self) -> None:
         for way in WAYS:
@@ -100,6 +101,16 @@ class Proxies(BehindHaProxy):
             return self.get(way, client, "/v2/").status
         except (OSError, http.client.HTTPException):
             return 0
+
+    def test_a_page_is_served_under_a_configured_name_only(self) -> None:
+        for host, status in (("mirror.example:5000", 200), ("evil.example", 421),
+                             (self.layby.authority, 200)):
+            self.assertEqual(self.status_under(host, "/stats"), status, host)
+        self.assertEqual(self.status_under("evil.example", "/v2/"), 200)
+
+    def status_under(self, host: str, path: str) -> int:
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        return int(raw(self.layby.authority, request.encode()).split()[1])
 
 
 class Rates(BehindHaProxy):

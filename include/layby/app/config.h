@@ -57,6 +57,7 @@ struct RateWindowConfig {
 // options also declare the keys' defaults.
 struct Config {
   std::string listen = "0.0.0.0:5000";
+  std::vector<std::string> hosts;  // Names under which the pages are served besides the box's own.
   std::string socket = "/run/layby/layby.sock";
   std::string log_level = "info";  // log.level
   std::chrono::milliseconds drain_for{0};
