@@ -21,7 +21,8 @@ std::array<char, PATH_MAX> g_path{};
 
 // SA_RESETHAND has restored the signal's default action, so raise() here ends the process.
 void on_fatal_signal(int number) {
-  const int fd = ::open(g_path.data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+  const int fd =
+      ::open(g_path.data(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
   if (fd >= 0) ::close(fd);
   log::flush_in_crash();
   ::raise(number);

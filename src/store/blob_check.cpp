@@ -68,7 +68,7 @@ bool BlobCheck::Job::open() {
     return false;
   }
   struct stat info {};
-  if (!*fd || ::fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (!*fd || ::fstat(fd->get(), &info) != 0) {
     end(BlobState::kGone, 0);
     return false;
   }

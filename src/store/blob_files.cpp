@@ -13,13 +13,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstdio>
 #include <memory>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 #include "layby/base/log.h"
+#include "store/aside.h"
 #include "store/disk_error.h"
 
 namespace layby::store {
@@ -30,15 +29,13 @@ struct CloseDirectory {
 };
 using DirectoryPtr = std::unique_ptr<DIR, CloseDirectory>;
 
-// Uses O_NOATIME, since reading a blob shouldn't write the blob's inode. Only the file's owner may
-// use O_NOATIME.
-int open_for_reading(const char* path) {
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOATIME);
-  if (fd >= 0 || errno != EPERM) return fd;
-  return ::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+// The name of a digest's file in partial/ and quarantine/.
+std::string flat_name(const oci::Digest& digest) {
+  std::string name(digest.algorithm());
+  name += '-';
+  name += digest.hex();
+  return name;
 }
-
-constexpr std::size_t kMaxQuarantined = 16;
 
 // The digest in a file name like "sha256-9f86d0…".
 std::optional<oci::Digest> digest_of_name(std::string name) {
@@ -56,6 +53,12 @@ std::optional<struct stat> look_at(const std::string& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
   return info;
+}
+
+// Follows a symbolic link, since an operator may keep a folder elsewhere.
+bool is_folder(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 Status remove_file(const std::string& path) {
@@ -94,25 +97,31 @@ std::string BlobFiles::published_path(const oci::Digest& digest) const {
 }
 
 std::string BlobFiles::partial_path(const oci::Digest& digest) const {
-  std::string path = data_dir_ + "/partial/";
-  path += digest.algorithm();
-  path += '-';
-  path += digest.hex();
-  return path;
+  return data_dir_ + "/partial/" + flat_name(digest);
 }
 
 Result<UniqueFd> BlobFiles::open_published(const oci::Digest& digest) const {
-  const std::string path = published_path(digest);
-  UniqueFd fd(open_for_reading(path.c_str()));
-  if (!fd && errno != ENOENT && errno != ENOTDIR) return disk_error("open", path, errno);
-  return fd;
+  return open_regular(published_path(digest), O_RDONLY);
 }
 
 Result<UniqueFd> BlobFiles::open_partial(const oci::Digest& digest) const {
   const std::string path = partial_path(digest);
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!fd) return disk_error("open", path, errno);
+  constexpr int kFlags = O_RDWR | O_CREAT;
+  Result<UniqueFd> fd = open_regular(path, kFlags);
+  if (!fd && fd.error().code == ErrorCode::kCorrupt) {
+    if (Status cleared = clear_place(data_dir_, path); !cleared) return cleared.error();
+    fd = open_regular(path, kFlags);
+  }
+  // open_regular() found no partial/ to make the file in.
+  if (fd && !*fd) return disk_error("open", path, ENOENT);
   return fd;
+}
+
+Status BlobFiles::clear_published(const oci::Digest& digest) const {
+  const std::string path = published_path(digest);
+  if (!is_wrong_thing(path)) return {};
+  log::warn("{} is no regular file; it goes to {}/quarantine", path, data_dir_);
+  return move_to_quarantine(data_dir_, path, flat_name(digest));
 }
 
 Status BlobFiles::sync_data(int fd, const std::string& path) const {
@@ -134,34 +143,10 @@ Status BlobFiles::quarantine(const oci::Digest& digest, std::uint64_t inode) con
   const std::string from = published_path(digest);
   const auto info = look_at(from);
   if (!info || info->st_ino != inode) return {};
-  const std::string folder = data_dir_ + "/quarantine";
-  if (Status made = make_directories(folder); !made) return made;
-  // With the time of the move to quarantine; sorted oldest first below.
-  std::vector<std::tuple<time_t, long, std::string>> kept;
-  each_file(folder, [&](const std::string& name) {
-    const std::string path = folder + "/" + name;
-    const auto old = look_at(path);
-    if (old) kept.emplace_back(old->st_ctim.tv_sec, old->st_ctim.tv_nsec, path);
-  });
-  std::sort(kept.begin(), kept.end());
-  for (std::size_t i = 0; i + kMaxQuarantined <= kept.size(); ++i) {
-    if (Status gone = remove_file(std::get<std::string>(kept[i])); !gone) return gone;
-  }
-  std::string to = folder + "/";
-  to += digest.algorithm();
-  to += '-';
-  to += digest.hex();
-  if (std::rename(from.c_str(), to.c_str()) == 0 || errno == ENOENT) return {};
-  return disk_error("move to quarantine", from, errno);
+  return move_to_quarantine(data_dir_, from, flat_name(digest));
 }
 
-void BlobFiles::clear_quarantine() const {
-  const std::string folder = data_dir_ + "/quarantine";
-  each_file(folder, [&](const std::string& name) {
-    if (Status gone = remove_file(folder + "/" + name); !gone)
-      log::warn("{}", gone.error().message);
-  });
-}
+void BlobFiles::clear_quarantine() const { empty_quarantine(data_dir_); }
 
 Status BlobFiles::sync_published_name(const oci::Digest& digest) {
   if (Status made = make_shelf(digest); !made) return made;
@@ -172,7 +157,14 @@ Status BlobFiles::sync_published_name(const oci::Digest& digest) {
 // again whenever the folder is made anew.
 Status BlobFiles::make_shelf(const oci::Digest& digest) {
   const std::string path = shelf_path(digest);
-  const bool made = ::mkdir(path.c_str(), 0750) == 0;
+  bool made = ::mkdir(path.c_str(), 0750) == 0;
+  if (!made && errno == EEXIST && !is_folder(path)) {
+    const std::string name =
+        std::string(digest.algorithm()) + "-" + std::string(digest.hex(), 0, 2);
+    log::warn("{} is no folder; it goes to {}/quarantine", path, data_dir_);
+    if (Status moved = move_to_quarantine(data_dir_, path, name); !moved) return moved;
+    made = ::mkdir(path.c_str(), 0750) == 0;
+  }
   if (!made && errno != EEXIST) return disk_error("make directory", path, errno);
   if (!made && is_durable(path)) return {};
   const std::string parent = path.substr(0, path.rfind('/'));
@@ -195,6 +187,7 @@ Status BlobFiles::sync_directory(const std::string& path) const {
 }
 
 Status BlobFiles::remove_published(const oci::Digest& digest) const {
+  if (Status cleared = clear_published(digest); !cleared) return cleared;
   return remove_file(published_path(digest));
 }
 
@@ -210,6 +203,7 @@ Status BlobFiles::sync_shelves(const std::vector<oci::Digest>& digests) const {
 
 Status BlobFiles::remove_partial(const oci::Digest& digest) {
   const std::string path = partial_path(digest);
+  if (Status cleared = clear_place(data_dir_, path); !cleared) return cleared;
   const auto info = look_at(path);
   if (Status gone = remove_file(path); !gone) return gone;
   if (!info) return {};
@@ -250,6 +244,12 @@ std::vector<PartialFile> BlobFiles::list_partials(WallTime before) const {
     const std::string path = folder + "/" + name;
     const auto info = look_at(path);
     if (!info) return;
+    if (!S_ISREG(info->st_mode)) {
+      if (Status cleared = clear_place(data_dir_, path); !cleared) {
+        log::warn("{}", log::printable(cleared.error().message));
+      }
+      return;
+    }
     if (std::optional<oci::Digest> digest = digest_of_name(name)) {
       found.push_back({*std::move(digest), static_cast<std::uint64_t>(info->st_size),
                        written_at(*info), info->st_nlink > 1});

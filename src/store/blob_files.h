@@ -64,9 +64,13 @@ class BlobFiles {
   std::string published_path(const oci::Digest& digest) const;
   std::string partial_path(const oci::Digest& digest) const;
 
-  // Returns an empty UniqueFd when the file is missing.
+  // An empty UniqueFd when the file is missing; kCorrupt when something else than a regular file is
+  // in its place. Never waits for a peer, as opening a FIFO would.
   Result<UniqueFd> open_published(const oci::Digest& digest) const;
-  // Opens the file for reading and writing. Creates a missing file.
+  // Moves the thing in the place of a published file to quarantine/ if it is no regular file.
+  Status clear_published(const oci::Digest& digest) const;
+  // Opens the file for reading and writing. Creates a missing file, also in the place of something
+  // that is no regular file, which goes to quarantine/.
   Result<UniqueFd> open_partial(const oci::Digest& digest) const;
 
   Status sync_data(int fd, const std::string& path) const;
@@ -80,7 +84,8 @@ class BlobFiles {
   // Makes the name of a published file durable.
   Status sync_published_name(const oci::Digest& digest);
 
-  // Both removals return Ok if the file is missing.
+  // Both removals return Ok if the file is missing, and move other things than a regular file to
+  // quarantine/.
   Status remove_published(const oci::Digest& digest) const;
   Status remove_partial(const oci::Digest& digest);
   // Makes the deletion of published files durable.
@@ -90,13 +95,13 @@ class BlobFiles {
   Status remove_partial_older_than(const oci::Digest& digest, WallTime before, bool indexed);
 
   // Returns all partial files. Deletes the other files in partial/ that were last written before
-  // `before`.
+  // `before`, and moves things that are no regular files to quarantine/.
   std::vector<PartialFile> list_partials(WallTime before) const;
   // Returns the digests of the files in one shelf, a folder in blobs/<algorithm>/. `number` (0 to
   // kShelves - 1) is the first byte of the shelf's digests.
   static constexpr int kShelves = 256;
   std::vector<oci::Digest> list_shelf(ShaKind kind, int number) const;
-  // Deletes all files in quarantine/.
+  // Deletes everything in quarantine/.
   void clear_quarantine() const;
 
   // The bytes of all partial files. Writers add the bytes that they write; removing a partial name

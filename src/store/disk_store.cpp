@@ -129,8 +129,9 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
     log::error("{}", fd.error().message);
     return std::nullopt;
   }
+  if (!fd && fd.error().code == ErrorCode::kCorrupt) fd = UniqueFd();
   struct stat info {};
-  const bool whole = *fd && ::fstat(fd->get(), &info) == 0 && S_ISREG(info.st_mode) &&
+  const bool whole = *fd && ::fstat(fd->get(), &info) == 0 &&
                      static_cast<std::uint64_t>(info.st_size) == record->size_bytes;
   if (!whole) {
     drop_damaged(digest, record->size_bytes);
@@ -157,8 +158,10 @@ void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_b
       return;
     }
     count(core->counters.store_errors);
-    log::warn("{} {}; layby fetches the blob again when a client asks for it", path,
-              there ? "has a wrong size" : "is missing");
+    const char* fault = !there                  ? "is missing"
+                        : S_ISREG(info.st_mode) ? "has a wrong size"
+                                                : "is no regular file";
+    log::warn("{} {}; layby fetches the blob again when a client asks for it", path, fault);
     if (Status removed = core->files.remove_published(digest); !removed) {
       log::error("{}", removed.error().message);
     }

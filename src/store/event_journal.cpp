@@ -18,6 +18,7 @@
 
 #include "layby/base/fd.h"
 #include "layby/base/log.h"
+#include "store/aside.h"
 
 namespace layby::store {
 namespace {
@@ -35,13 +36,13 @@ struct JournalFile {
   std::uint64_t size_bytes = 0;
 };
 
-// Opens regular files only. Never waits, even if the path names a FIFO.
 Result<JournalFile> open_file(const std::string& path, int flags) {
-  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640));
+  Result<UniqueFd> fd = open_regular(path, flags);
+  if (!fd) return fd.error();
   struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return errno_error("open " + path, errno);
-  if (!S_ISREG(info.st_mode)) return Error{ErrorCode::kInvalid, path + " is not a regular file"};
-  return JournalFile{std::move(fd), static_cast<std::uint64_t>(info.st_size)};
+  if (!*fd) return errno_error("open " + path, ENOENT);
+  if (::fstat(fd->get(), &info) != 0) return errno_error("look at " + path, errno);
+  return JournalFile{*std::move(fd), static_cast<std::uint64_t>(info.st_size)};
 }
 
 Result<std::string> read_text(const std::string& path) {
@@ -75,13 +76,17 @@ void read_records(const std::string& path, std::vector<events::Record>& records)
 }  // namespace
 
 struct EventJournal::Files {
-  const std::string folder;
+  const std::string data_dir;
   const std::uint64_t max_file_bytes;
   bool failing = false;  // The last write failed, and the log says so.
 
   Status append(const std::string& lines) {
+    const std::string folder = folder_of(data_dir);
     if (Status made = make_directories(folder); !made) return made;
     const std::string path = newer_of(folder);
+    for (const std::string& place : {path, older_of(folder)}) {
+      if (Status cleared = clear_place(data_dir, place); !cleared) return cleared;
+    }
     Result<JournalFile> file = open_file(path, O_WRONLY | O_CREAT);
     if (file && file->size_bytes > 0 && file->size_bytes + lines.size() > max_file_bytes) {
       if (::rename(path.c_str(), older_of(folder).c_str()) != 0) {
@@ -106,7 +111,7 @@ std::vector<events::Record> EventJournal::read(const std::string& data_dir) {
 
 EventJournal::EventJournal(const std::string& data_dir, event::Loop& loop, event::Workers& workers,
                            std::uint64_t max_file_bytes)
-    : files_(std::make_shared<Files>(Files{folder_of(data_dir), max_file_bytes})),
+    : files_(std::make_shared<Files>(Files{data_dir, max_file_bytes})),
       loop_(loop),
       lane_(workers.make_long_lane()) {}
 

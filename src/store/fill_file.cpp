@@ -47,6 +47,7 @@ Status FillFile::open() {
 }
 
 Status FillFile::open_on_disk() {
+  if (Status cleared = files_.clear_published(digest_); !cleared) return cleared;
   Result<UniqueFd> published = files_.open_published(digest_);
   if (!published) return std::move(published).error();
   if (*published) {
@@ -63,7 +64,6 @@ Status FillFile::open_on_disk() {
 Status FillFile::open_existing(UniqueFd fd) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return disk_error("look at", path(), errno);
-  if (!S_ISREG(info.st_mode)) return disk_error("use", path(), EEXIST);
   const auto size = static_cast<std::uint64_t>(info.st_size);
   file_ = std::make_shared<DiskFile>(std::move(fd));
   if (place_ == Place::kPublished && indexed_bytes_ == size) {

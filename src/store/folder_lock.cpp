@@ -10,29 +10,36 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <string>
+#include <utility>
 
+#include "store/aside.h"
 #include "store/disk_error.h"
 
 namespace layby::store {
 namespace {
 
-Error held_by_other(const std::string& data_dir, const std::string& path) {
-  constexpr std::uint64_t kMaxNumberBytes = 32;
-  const Result<std::string> holder = read_file(path, kMaxNumberBytes);
-  const bool known = holder.ok() && !holder->empty();
+Error held_by_other(const std::string& data_dir, int fd) {
+  std::string holder(32, '\0');
+  const ssize_t got = ::pread(fd, holder.data(), holder.size(), 0);
+  holder.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   return {ErrorCode::kUnavailable,
-          "another layby" + (known ? " (process " + *holder + ")" : std::string()) + " uses " +
-              data_dir + "; stop that layby, or give this one another data_dir"};
+          "another layby" + (holder.empty() ? std::string() : " (process " + holder + ")") +
+              " uses " + data_dir + "; stop that layby, or give this one another data_dir"};
 }
 
 }  // namespace
 
 Result<UniqueFd> lock_folder(const std::string& data_dir) {
   const std::string path = data_dir + "/lock";
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (!fd) return disk_error("open", path, errno);
+  if (Status cleared = clear_place(data_dir, path); !cleared) return cleared.error();
+  Result<UniqueFd> opened = open_regular(path, O_RDWR | O_CREAT);
+  if (!opened) return std::move(opened).error();
+  if (!*opened) return disk_error("open", path, ENOENT);
+  UniqueFd fd = *std::move(opened);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return held_by_other(data_dir, path);
+    if (errno == EWOULDBLOCK) return held_by_other(data_dir, fd.get());
     return disk_error("lock", path, errno);
   }
   if (::ftruncate(fd.get(), 0) != 0) return disk_error("write", path, errno);

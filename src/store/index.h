@@ -292,5 +292,6 @@ class Index {
 };
 
 }  // namespace layby::store
+  Status clear_places();
 
 #endif  // LAYBY_STORE_INDEX_H_

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "layby/base/log.h"
+#include "store/aside.h"
 #include "store/disk_error.h"
 #include "store/index.h"
 
@@ -28,10 +29,20 @@ constexpr std::size_t kMigrationBatch = 10'000;
 
 }  // namespace
 
+// A thing in the place of data.mdb is no index, so a new index is made.
+Status Index::clear_places() {
+  const std::string data_dir = directory_.substr(0, directory_.rfind('/'));
+  for (const char* name : {"data.mdb", "lock.mdb", "damaged.mdb", "suspect", "checking"}) {
+    if (Status cleared = clear_place(data_dir, path(name)); !cleared) return cleared;
+  }
+  return {};
+}
+
 // Runs before LMDB opens the index, since opening a damaged index may crash.
 Status Index::begin_checking() {
   const std::string suspect = path("suspect");
   const std::string checking = path("checking");
+  if (Status cleared = clear_places(); !cleared) return cleared;
   if (::access(checking.c_str(), F_OK) == 0) {
     return Error{ErrorCode::kCorrupt, "layby crashed while it checked the index " + directory_};
   }

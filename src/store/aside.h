@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Things in the place of layby's files that are no regular files: a FIFO would block its opener, a
+// symbolic link leads out of the folder, and a folder can't be written. layby opens regular files
+// only, and moves anything else to quarantine/, so that the place is free for a file. A thing that
+// can't be moved stays, and the Error says what to do. May block.
+
+#ifndef LAYBY_STORE_ASIDE_H_
+#define LAYBY_STORE_ASIDE_H_
+
+#include <string>
+
+#include "layby/base/fd.h"
+#include "layby/base/result.h"
+
+namespace layby::store {
+
+// Opens a regular file without waiting and without following a symbolic link. Returns an empty
+// UniqueFd when nothing is at `path`, and kCorrupt when the thing at `path` is no regular file.
+Result<UniqueFd> open_regular(const std::string& path, int flags);
+
+// Whether something other than a regular file is at `path`.
+bool is_wrong_thing(const std::string& path);
+
+// Moves the file or thing at `path` to quarantine/`name` in `data_dir`, over an earlier thing of
+// this name, and deletes the oldest things there beyond 16. Returns Ok if nothing is at `path`.
+Status move_to_quarantine(const std::string& data_dir, const std::string& path,
+                          const std::string& name);
+
+// Moves the thing at `path` to the quarantine if it is no regular file.
+Status clear_place(const std::string& data_dir, const std::string& path);
+
+// Deletes everything in quarantine/.
+void empty_quarantine(const std::string& data_dir);
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_ASIDE_H_
