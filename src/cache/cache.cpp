@@ -12,6 +12,7 @@
 #include "cache/grant_checks.h"
 #include "cache/manifests.h"
 #include "cache/prefetch_run.h"
+#include "cache/second_pulls.h"
 #include "cache/with_retries.h"
 #include "layby/policy/repository_filter.h"
 
@@ -43,18 +44,21 @@ struct Cache::State {
   const std::vector<Origin> origins;
   Store& store;
   Timers& timers;
+  const Clock& clock;
   Counters& counters;
+  SecondPulls second_pulls;
   GrantChecks grant_checks;
   Manifests manifests;
   Fills fills;
   Prefetcher prefetcher;
 
-  State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& clock, Counters& c,
+  State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& now, Counters& c,
         events::Events& events)
       : rules(std::move(r)),
         origins(std::move(o)),
         store(s),
         timers(t),
+        clock(now),
         counters(c),
         grant_checks(rules, s, t, c),
         manifests({rules, s, t, clock, c, grant_checks, events}),
@@ -133,6 +137,11 @@ Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
 void Cache::fetch_blob(const Origin& origin, const std::string& repository,
                        const oci::Digest& digest) {
   state_->fills.fetch(origin, repository, digest);
+}
+
+void Cache::note_whole_pull(const IpAddress& client, const oci::Digest& digest) {
+  const bool again = state_->second_pulls.note(client, digest, state_->clock.steady_now());
+  if (again) state_->store.check_blob(digest);
 }
 
 Prefetcher& Cache::prefetcher() { return state_->prefetcher; }

@@ -38,6 +38,11 @@ std::string_view loop_message(bool is_own) {
                   "box, or upstreams[].parent of the other box";
 }
 
+bool wants_whole(const Request& request) {
+  const auto range = request.headers.get("Range");
+  return !range || *range == "bytes=0-";
+}
+
 // Starts the answer to one request. An ApiRequest lives only until start() returns, so no
 // callback of the cache refers to the ApiRequest.
 class ApiRequest {
@@ -121,8 +126,11 @@ Handle ApiRequest::serve(const oci::BlobRoute& route) {
   }
   return cache_.open_blob(
       *at->origin, at->repository, route.digest,
-      [&request = request_, digest = route.digest,
+      [&cache = cache_, &request = request_, digest = route.digest,
        respond = respond_](Result<std::unique_ptr<cache::BlobReader>> reader) {
+        if (reader.ok() && !(*reader)->from_fill() && wants_whole(request)) {
+          cache.note_whole_pull(request.client.ip, digest);
+        }
         respond(reader.ok() ? blob_answer(request, digest, std::move(*reader))
                             : failure_answer(reader.error(), ApiErrorCode::kBlobUnknown));
       });

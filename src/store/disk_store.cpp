@@ -15,6 +15,7 @@
 
 #include "layby/base/fd.h"
 #include "layby/base/log.h"
+#include "store/blob_checks.h"
 #include "store/blob_writer.h"
 #include "store/catalog.h"
 #include "store/core.h"
@@ -82,7 +83,12 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
               [this](const oci::Digest& digest) {
                 const auto record = blob_record(digest);
                 if (record) drop_damaged(digest, record->size_bytes);
-              }})) {
+              }})),
+      checks_(std::make_unique<BlobChecks>(BlobChecks::Context{
+          core_, workers, clock,
+          [this](const oci::Digest& digest, std::uint64_t inode, std::function<void()> then) {
+            set_aside(digest, inode, std::move(then));
+          }})) {
   core_->commits->on_recovered(life_.guard([this] { recovered(); }));
   delete_left_partials(options.keep_partials_for);
   removals_->empty_trash();
@@ -344,6 +350,8 @@ void DiskStore::pin(const cache::TagKey& key, cache::Given<bool> done) {
         return *before ? Status() : txn.put_pin(key, now);
       },
       while_alive([before, done = std::move(done)](const Status& status) {
+void DiskStore::check_blob(const oci::Digest& digest) { checks_->add(digest); }
+
         done(status.ok() ? Result<bool>(*before) : Result<bool>(status.error()));
       }));
 }

@@ -81,6 +81,7 @@ class RegistryApiTest : public ::testing::Test {
     auto exchange = std::make_unique<Exchange>();
     const auto mark = target.find('?');
     exchange->request.method = method;
+    exchange->request.client.ip = client_;
     exchange->request.path = target.substr(0, mark);
     if (mark != std::string::npos) exchange->request.query = target.substr(mark + 1);
     for (const auto& field : fields) exchange->request.headers.add(field.name, field.value);
@@ -96,6 +97,13 @@ class RegistryApiTest : public ::testing::Test {
   }
   ExchangePtr head(const std::string& target, Fields fields = {}) {
     return ask("HEAD", target, std::move(fields));
+  }
+
+  // A client pulls the stored blob.
+  void pull_blob(const std::string& client, Fields fields = {}) {
+    client_ = *parse_ip_address(client);
+    EXPECT_LT(get(blob_path(), std::move(fields))->status(), 300);
+    client_ = {};
   }
 
   // Fails every upstream request with `error`, including the retries.
@@ -117,6 +125,7 @@ class RegistryApiTest : public ::testing::Test {
   const std::string box_ = "layby-00000000000000aa";
   const std::string parent_ = "layby-00000000000000bb";
   const std::string child_ = "layby-00000000000000cc";
+  IpAddress client_;  // Who sends the requests.
   FakeClock clock_;
   FakeTimers timers_{clock_};
   FakeStore store_{timers_};
@@ -217,6 +226,36 @@ TEST_F(RegistryApiTest, AnswersHeadOfATagFromUpstreamsHead) {
   EXPECT_EQ(got->header("Docker-Content-Digest"), digest_.str());
   ASSERT_NE(got->no_body(), nullptr);
   EXPECT_EQ(got->no_body()->content_length, 1234u);
+}
+
+TEST_F(RegistryApiTest, AClientsSecondPullOfABlobHasItVerified) {
+  store_.add_blob(blob_);
+  pull_blob("10.0.0.7");
+  pull_blob("10.0.0.8");
+  EXPECT_TRUE(store_.checks().empty());
+  clock_.advance(std::chrono::minutes(5));
+  pull_blob("10.0.0.7");
+  EXPECT_EQ(store_.checks(), std::vector{blob_digest_});
+}
+
+TEST_F(RegistryApiTest, AddressesOfOneNetworkAreOneClientToTheSecondPull) {
+  store_.add_blob(blob_);
+  pull_blob("2001:db8::1");
+  pull_blob("2001:db8:0:1::1");
+  EXPECT_TRUE(store_.checks().empty());
+  pull_blob("2001:db8::2");
+  EXPECT_EQ(store_.checks().size(), 1u);
+}
+
+TEST_F(RegistryApiTest, APartAndALaterPullHaveNothingVerified) {
+  store_.add_blob(blob_);
+  pull_blob("10.0.0.7");
+  pull_blob("10.0.0.7", {{"Range", "bytes=2-5"}});
+  clock_.advance(std::chrono::minutes(5) + std::chrono::milliseconds(1));
+  pull_blob("10.0.0.7");
+  EXPECT_TRUE(store_.checks().empty());
+  pull_blob("10.0.0.7", {{"Range", "bytes=0-"}});
+  EXPECT_EQ(store_.checks().size(), 1u);
 }
 
 TEST_F(RegistryApiTest, Answers304ToAManifestTheClientHas) {

@@ -113,6 +113,44 @@ TEST_F(ScrubTest, ABlobWithAFlippedByteIsReportedAndQuarantined) {
   EXPECT_TRUE(read_all(again->file->fd()) == blob(1));
 }
 
+TEST_F(ScrubTest, ACheckOfOneBlobSetsADamagedBlobAside) {
+  const auto digest = add_blob(blob(1));
+  const auto reading = store().open_blob(digest);
+  bool reported = false;
+  harness_.store().on_damaged([&](const auto& bad, const auto&) { reported = bad == digest; });
+  flip_byte(published_path(digest));
+  store().check_blob(digest);
+  store().check_blob(digest);
+  turn_until([&] { return reported; });
+  EXPECT_TRUE(reading->file->revoked());
+  EXPECT_TRUE(fs::exists(quarantine_path(digest)));
+  EXPECT_EQ(counters().damaged_blobs, 1u);
+  EXPECT_TRUE(fill(blob(1)).published());
+  EXPECT_TRUE(stored(digest) == blob(1));
+}
+
+TEST_F(ScrubTest, ASoundBlobIsCheckedOnceInTenMinutes) {
+  const auto digests = add_blobs(2);
+  const auto check = [&](const oci::Digest& digest, std::uint64_t then) {
+    store().check_blob(digest);
+    turn_until([&] { return counters().scrubbed_bytes >= then; });
+    EXPECT_EQ(counters().scrubbed_bytes, then);
+  };
+  check(digests[0], 20'000);
+  check(digests[0], 20'000);
+  check(digests[1], 40'000);
+  harness_.clock().advance(std::chrono::minutes(10));
+  check(digests[0], 60'000);
+}
+
+TEST_F(ScrubTest, ACheckOfABlobThatIsNotStoredDoesNothing) {
+  store().check_blob(oci::Digest::of("nothing"));
+  const auto digest = add_blob(blob(1));
+  store().check_blob(digest);
+  turn_until([&] { return counters().scrubbed_bytes == 20'000; });
+  EXPECT_EQ(counters().damaged_blobs, 0u);
+}
+
 TEST_F(ScrubTest, ADamagedBlobWithoutATagIsReportedWithoutATag) {
   const auto digest = add_blob(blob(1));
   bool reported = false;

@@ -115,6 +115,8 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   const std::set<cache::TagKey>& list_pins() const { return list_pins_; }
   const std::vector<oci::Digest>& touched() const { return touched_; }
   std::uint64_t released_bytes() const { return released_bytes_; }
+  // The blobs that check_blob() was called for.
+  const std::vector<oci::Digest>& checks() const { return checks_; }
   int verifications() const { return verifications_; }
 
   std::optional<cache::StoredBlob> open_blob(const oci::Digest& digest) override {
@@ -199,6 +201,8 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
 
   void touch_blob(const oci::Digest& digest) override { touched_.push_back(digest); }
   void touch_manifest(const oci::Digest& digest) override { touched_.push_back(digest); }
+
+  void check_blob(const oci::Digest& digest) override { checks_.push_back(digest); }
 
   void evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) override {
     evictions_.push_back(bytes);
@@ -464,6 +468,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   std::vector<std::uint64_t> evictions_;
   std::vector<oci::Digest> evictable_;
   std::vector<oci::Digest> touched_;
+  std::vector<oci::Digest> checks_;
   std::uint64_t released_bytes_ = 0;
   cache::StoreUsage usage_{.disk_free_bytes = 1ull << 40, .disk_total_bytes = 1ull << 41};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -20,6 +20,7 @@
 #include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
+#include "layby/base/ip_address.h"
 #include "layby/base/result.h"
 #include "layby/cache/rules.h"
 #include "layby/cache/store.h"
@@ -160,6 +161,10 @@ class Cache {
   Prefetcher& prefetcher();
 
   std::vector<FillStatus> fills() const;
+  // Tells that `client` begins to read the whole of a stored blob. When the client did so a few
+  // minutes before too, the store verifies the blob.
+  void note_whole_pull(const IpAddress& client, const oci::Digest& digest);
+
   // Whether new blobs pass through without being stored, because the store has no room.
   bool full() const;
   const std::vector<Origin>& origins() const;

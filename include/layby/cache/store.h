@@ -185,7 +185,11 @@ class Store : public ContentLookup {
   virtual void touch_blob(const oci::Digest& digest) = 0;
   virtual void touch_manifest(const oci::Digest& digest) = 0;
 
-  // Frees at least `bytes`, least valuable content first. Frees less when all remaining content is
+  // Verifies a stored blob in the background, unless the blob was verified a few minutes ago. A
+  // damaged blob is taken out of service: its readers are cut off, and the blob is fetched again.
+  virtual void check_blob(const oci::Digest& digest) = 0;
+
+  // Frees at least `bytes`, least valuable content first. Frees less when all content left is
   // pinned or being read. When `done` runs, usage() has fresh disk figures.
   virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
   // Replaces all pins of the prefetch list. A pin of the list protects an image like a pin by

@@ -35,6 +35,7 @@ namespace layby::store {
 // index before using the index. DiskStore::open() makes the file's folder.
 std::string suspicion_path(const std::string& data_dir);
 
+class BlobChecks;
 class Core;
 class DigestLanes;
 class DiskFile;
@@ -83,6 +84,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
 
   void touch_blob(const oci::Digest& digest) override;
   void touch_manifest(const oci::Digest& digest) override;
+  void check_blob(const oci::Digest& digest) override;
   void evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) override;
   void evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) override;
   void pin(const cache::TagKey& key, cache::Given<bool> done) override;
@@ -132,6 +134,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   Handle touch_timer_;
   const std::unique_ptr<Removals> removals_;
   const std::unique_ptr<Scrub> scrub_;
+  const std::unique_ptr<BlobChecks> checks_;
   OnDamaged on_damaged_;
   Lifetime life_;
 };
