@@ -58,6 +58,7 @@ void CommitQueue::run() {
       if (entry.done) entry.done(entry.result);
     }
   });
+  index_->tend_ledger();
 }
 
 void CommitQueue::recover_if_needed() {

@@ -39,11 +39,14 @@ class Core {
   // DiskStore::open() sets these two members once.
   std::shared_ptr<CommitQueue> commits;
   bool private_after_rebuild = false;
-  // True during a rebuild with private_after_rebuild: the grants are lost, so any content may be
-  // private.
-  bool anything_may_be_private() const {
+  // Whether a rebuild marks the content that it finds as private, since grants are lost.
+  bool marks_private() const {
     assert(commits);
-    return private_after_rebuild && commits->index().needs_rebuild();
+    return private_after_rebuild && !commits->index().knows_all_grants();
+  }
+  // True during a rebuild without all grants: any content may be private.
+  bool anything_may_be_private() const {
+    return marks_private() && commits->index().needs_rebuild();
   }
   event::Loop& loop;
   Counters& counters;

@@ -52,6 +52,7 @@ Result<std::unique_ptr<DiskStore>> DiskStore::open(const Options& options, event
   Result<UniqueFd> lock = lock_folder(options.data_dir);
   if (!lock) return std::move(lock).error();
   auto core = std::make_shared<Core>(*std::move(lock), options.data_dir, DiskCalls::real(), loop,
+  (*index)->keep_ledger(options.data_dir);
                                      counters, events);
   if (Status prepared = core->files.prepare(); !prepared) return prepared.error();
   auto index = Index::open(index_dir, options.index_map_bytes);
@@ -317,7 +318,7 @@ cache::StoreUsage DiskStore::usage() const {
   usage.manifest_bytes = counts.totals.manifest_bytes;
   usage.tags = counts.tags;
   usage.partial_bytes = core_->files.partial_bytes();
-  usage.index_bytes = counts.file_bytes;
+  usage.index_bytes = counts.file_bytes + core_->commits->index().ledger_bytes();
   usage.disk_free_bytes = space.free_bytes;
   usage.disk_total_bytes = space.total_bytes;
   return usage;

@@ -112,6 +112,7 @@ Status Index::recover() {
   close();
   const Error reason{ErrorCode::kCorrupt, "the index " + directory_ + " is damaged"};
   Status opened = damaged ? make_anew(reason) : open_or_set_aside();
+  if (opened.ok() && ledger_) restore_ledger();
   if (opened.ok()) return opened;
   if (Status readable = open_read_only(); !readable) close();
   unwritable_ = opened.error();
@@ -201,6 +202,9 @@ Status Index::open_tables(unsigned flags) {
   Result<std::optional<std::string_view>> rebuild = get(txn->get(), tables_.meta, kRebuildNote);
   if (!rebuild) return std::move(rebuild).error();
   needs_rebuild_ = rebuild->has_value();
+  Result<std::optional<std::string_view>> grants_note = get(txn->get(), tables_.meta, kGrantsNote);
+  if (!grants_note) return std::move(grants_note).error();
+  knows_all_grants_ = grants_note->has_value();
   MDB_stat grants{};
   if (const int code = mdb_stat(txn->get(), tables_.grants, &grants)) {
     return error("read a table of the index", code);
@@ -218,7 +222,7 @@ Status Index::open_tables(unsigned flags) {
   return {};
 }
 
-// A new index gets the note for a rebuild, since blob files may exist already.
+// A new index gets the notes for a rebuild, since blob files and a ledger may exist already.
 Status Index::check_version(MDB_txn* txn) {
   Result<std::optional<std::string_view>> value = get(txn, tables_.meta, kVersionKey);
   if (!value) return std::move(value).error();
@@ -229,6 +233,9 @@ Status Index::check_version(MDB_txn* txn) {
     MDB_val data = to_val(mine);
     int code = mdb_put(txn, tables_.meta, &key, &data, 0);
     key = to_val(kRebuildNote);
+    data = to_val("");
+    if (code == 0) code = mdb_put(txn, tables_.meta, &key, &data, 0);
+    key = to_val(kRestoreNote);
     data = to_val("");
     if (code == 0) code = mdb_put(txn, tables_.meta, &key, &data, 0);
     return code == 0 ? Status() : Status(error("create the index", code));
@@ -333,6 +340,7 @@ Status WriteTxn::put_totals() {
 Status WriteTxn::commit() {
   assert(own_);
   if (Status kept = put_totals(); !kept) return kept;
+  if (Status logged = log_changes(); !logged) return logged;
   Result<Counts> counts = index_.read_counts(txn_);
   if (!counts) return std::move(counts).error();
   if (const int code = mdb_txn_commit(own_.release())) {

@@ -24,6 +24,7 @@
 #include "layby/base/result.h"
 #include "layby/cache/store.h"
 #include "layby/oci/digest.h"
+#include "store/ledger.h"
 #include "store/lmdb_ptr.h"
 #include "store/records.h"
 
@@ -175,8 +176,14 @@ class WriteTxn : public Txn {
 
   Status put(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   Status erase(MDB_dbi table, std::string_view key, const char* what);
+  // put() and erase() also add the change to changes_ if the table is in the ledger.
   Status put_totals();
   Status put_grant_at(const std::string& key);
+  Status put_here(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
+  void note_change(MDB_dbi table, bool erased, std::string_view key, std::string_view value);
+  Status log_changes();
+  // Makes a change of the ledger in a new index, which has no blobs yet.
+  Status apply(const Change& change);
   Status erase_stray_grants(const oci::Digest& digest);
   Status put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime since);
   Status subtract_blob(std::string_view key);
@@ -194,6 +201,9 @@ class WriteTxn : public Txn {
   Totals totals_before_;
 };
 
+  std::string changes_;          // For the ledger.
+  bool has_new_grants_ = false;  // In changes_.
+  bool is_logged_ = true;        // False while the changes come from the ledger.
 class Index {
  public:
   static constexpr unsigned kMaxReaders = 126;  // LMDB's own default.
@@ -207,6 +217,14 @@ class Index {
 
   Result<ReadTxn> read();
   Result<ReadTxn> snapshot();
+  // Keeps the ledger in `data_dir` from now on. A new index first gets the content of the ledger
+  // of the lost index. Called once, after open(). A failure is logged, and the index works without
+  // a ledger. Blocks.
+  void keep_ledger(const std::string& data_dir);
+  // Writes the ledger anew if it is too long or has lost changes. Called in the commit lane.
+  void tend_ledger();
+  std::uint64_t ledger_bytes() const { return ledger_ ? ledger_->size_bytes() : 0; }
+
   Result<WriteTxn> write();
 
   // May be called from any thread.
@@ -219,6 +237,9 @@ class Index {
 
   // False only if the table `grants` is empty, which saves a lookup. Grants that aren't written
   // yet, or were lost with an index, don't count.
+  // During a rebuild: whether all grants of the lost index came back.
+  bool knows_all_grants() const { return knows_all_grants_; }
+
   bool has_grants() const { return has_grants_; }
 
   // The number of times that this process has set the index aside.
@@ -236,6 +257,10 @@ class Index {
   static constexpr std::string_view kScrubNote = "scrub";
 
   Index(const Index&) = delete;
+  static constexpr std::string_view kServedNote = "served";
+  static constexpr std::string_view kRestoreNote = "restore";
+  static constexpr std::string_view kLedgerNote = "ledger";
+  static constexpr std::string_view kGrantsNote = "grants";
   Index& operator=(const Index&) = delete;
 
  private:
@@ -259,6 +284,12 @@ class Index {
   Status migrate_from_1();
   Status begin_checking();
   Status end_checking();
+  // The functions for the ledger run while nobody else uses the index, or in the commit lane.
+  void restore_ledger();
+  Result<bool> resume_ledger();
+  Status replay_ledger();
+  Status rewrite_ledger(std::shared_lock<std::shared_mutex> open);
+  Status write_ledger(const ReadTxn& txn);
   Status check_sound();
   // These two functions do the work of snapshot() and write(). During opening, `open` is empty,
   // since the opener excludes all users already.
@@ -286,7 +317,11 @@ class Index {
   std::atomic<bool> needs_rebuild_ = false;
   std::atomic<bool> has_grants_ = true;  // Once true, stays true until reopening.
   std::uint32_t found_version_ = 0;
-  bool checking_ = false;  // Opening must read the index from end to end.
+  std::unique_ptr<Ledger> ledger_;  // Null before keep_ledger().
+  bool restoring_ = false;          // The content of the ledger isn't in the index yet.
+  int ledger_pause_ = 0;            // Calls of tend_ledger() before the next try.
+  bool checking_ = false;           // Opening must read the index from end to end.
+  std::atomic<bool> knows_all_grants_ = false;
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.
 };

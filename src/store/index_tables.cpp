@@ -171,6 +171,12 @@ Status Txn::each_manifest(
     const std::function<bool(const oci::Digest&, const ManifestRecord&)>& visit) const {
   return scan(index_.tables_.manifests, "", [&](std::string_view key, std::string_view value) {
     const Result<oci::Digest> digest = decode_digest_key(key);
+  note_change(table, false, key, value);
+  return put_here(table, key, value, what);
+}
+
+Status WriteTxn::put_here(MDB_dbi table, std::string_view key, std::string_view value,
+                          const char* what) {
     const Result<ManifestRecord> record = decode_manifest(value);
     return !digest || !record || visit(*digest, *record);
   });
@@ -182,6 +188,7 @@ Status WriteTxn::put(MDB_dbi table, std::string_view key, std::string_view value
   MDB_val at = to_val(key);
   MDB_val data = to_val(value);
   const int code = mdb_put(txn_, table, &at, &data, 0);
+  if (code == 0) note_change(table, true, key, "");
   return code == 0 ? Status() : Status(index_.error(what, code));
 }
 
@@ -242,8 +249,12 @@ Status WriteTxn::put_manifest(const oci::Digest& digest, const ManifestRecord& r
 Status WriteTxn::put_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
   Result<std::string> at = tag_key(key);
   if (!at) return std::move(at).error();
-  return put(index_.tables_.tags, *at, encode(TagRecord{tag, key.upstream, key.repository}),
-             "write a tag to the index");
+  const std::string value = encode(TagRecord{tag, key.upstream, key.repository});
+  // A tag that was confirmed again isn't worth a write to the ledger.
+  const Result<std::optional<cache::StoredTag>> before = find_tag(key);
+  const bool same = before && before->has_value() && (*before)->digest == tag.digest;
+  if (!same) note_change(index_.tables_.tags, false, *at, value);
+  return put_here(index_.tables_.tags, *at, value, "write a tag to the index");
 }
 
 Status WriteTxn::put_pin(const cache::TagKey& key, WallTime since) {

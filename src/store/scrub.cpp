@@ -27,7 +27,7 @@ constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
 
 // Marks the digests of all partial files as private in an index that was made anew.
 Status mark_partials_private(const Core& core, WriteTxn& txn) {
-  if (!core.private_after_rebuild) return {};
+  if (!core.marks_private()) return {};
   for (const PartialFile& partial : core.files.list_partials(WallTime())) {
     if (Status marked = txn.mark_private(partial.digest); !marked) return marked;
   }
@@ -251,7 +251,7 @@ void Scrub::put_back(const oci::Digest& digest, const CheckedBlob& checked) {
   context_.core->commits->add(
       [core = context_.core, digest, record,
        good = checked.state == BlobState::kGood](WriteTxn& txn) -> Status {
-        if (core->private_after_rebuild) {
+        if (core->marks_private()) {
           if (Status marked = txn.mark_private(digest); !marked) return marked;
         }
         return good ? txn.put_blob(digest, record) : Status();
@@ -288,6 +288,7 @@ void Scrub::end_files() {
       [core = context_.core, generation = generation_](WriteTxn& txn) -> Status {
         if (core->commits->index().generation() != generation) return {};
         if (Status marked = mark_partials_private(*core, txn); !marked) return marked;
+        if (Status erased = txn.erase_note(Index::kGrantsNote); !erased) return erased;
         return txn.erase_note(Index::kRebuildNote);
       },
       walk_->guard([this](const Status& status) { on_files_done(status.ok()); }));

@@ -163,6 +163,7 @@ class GrantsTest : public DiskTest {
   void lose_index() {
     harness_.close();
     fs::remove_all(data("index"));
+    fs::remove_all(data("ledger"));
     harness_.open_again();
   }
   void wait_for_rebuild() {

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ledger is a file of the changes of the index that the blob files don't contain: manifests,
+// tags, pins and grants. A lost index gets them back from the ledger. FORMAT.md specifies the file.
+// The commit lane uses the ledger, and before the lane the opening of the index; size_bytes() is
+// for any thread. Invariant: while whole() holds, the file's changes, in order, lead to the present
+// tables. Calls may block.
+
+#ifndef LAYBY_STORE_LEDGER_H_
+#define LAYBY_STORE_LEDGER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "layby/base/fd.h"
+#include "layby/base/result.h"
+
+namespace layby::store {
+
+enum class LedgerTable : char { kManifests = 1, kTags = 2, kPins = 3, kListPins = 4, kGrants = 5 };
+
+// One entry of a table was put or erased. The bytes of key and value are those in the index.
+struct Change {
+  LedgerTable table;
+  bool erased = false;
+  std::string_view key;
+  std::string_view value;  // Empty for an erased entry.
+  bool operator==(const Change&) const = default;
+};
+
+// The record of a change, with its checksum. The key has at most 511 bytes, as in LMDB.
+std::string encode(const Change& change);
+
+// Reads the changes of a ledger from its front. A damaged record is skipped: reading goes on at the
+// next record whose checksum holds. Needs memory for one record only.
+class LedgerReader {
+ public:
+  static constexpr std::size_t kMaxPayloadBytes = 5 << 20;  // The largest manifest has 4 MiB.
+
+  // Gives up to `size` bytes at `offset`, and fewer at the end of the file only.
+  using Source = std::function<Result<std::string>(std::uint64_t offset, std::size_t size)>;
+  explicit LedgerReader(Source source) : source_(std::move(source)) {}
+
+  // The next change, which is valid until the next call; nullopt at the end of the file.
+  Result<std::optional<Change>> next();
+  // The bytes that belong to no sound record so far.
+  std::uint64_t skipped_bytes() const { return skipped_bytes_; }
+  // Whether the file says that no change was left out, and no byte was skipped so far.
+  bool is_complete() const { return marked_whole_ && skipped_bytes_ == 0; }
+
+ private:
+  Result<bool> has_record_at(std::uint64_t offset);
+  Result<std::uint64_t> find_mark(std::uint64_t offset);
+
+  const Source source_;
+  std::uint64_t offset_ = 0;
+  std::uint64_t skipped_bytes_ = 0;
+  bool marked_whole_ = false;
+  std::string payload_;
+  std::uint64_t end_ = 0;  // The end of the record whose payload is in payload_.
+};
+
+class Ledger {
+ public:
+  explicit Ledger(std::string data_dir) : data_dir_(std::move(data_dir)) {}
+
+  // Opens the file if it is there. The ledger isn't whole before resume() or rewrite().
+  Status open();
+  // Makes the ledger whole if the file ends where `note` says, and returns whether it does. Cheap:
+  // looks at the file's size and its last record.
+  bool resume(std::string_view note);
+  // Says where the file ends, for resume().
+  std::string note() const;
+
+  // Reads all changes, in order, until `take` fails. Returns whether the file is complete, apart
+  // from changes at its end that a power cut took. A missing file has no changes and isn't
+  // complete.
+  Result<bool> read(const std::function<Status(const Change&)>& take) const;
+  // Appends records, which are durable afterwards if `durable` is set. After a failure the ledger
+  // isn't whole, and the file says so.
+  Status append(std::string_view records, bool durable = false);
+  // Writes a new file with the records that `give` passes to its argument, and puts the file
+  // durably in the place of the old file. Then the ledger is whole.
+  using Write = std::function<Status(std::string_view record)>;
+  Status rewrite(const std::function<Status(const Write& write)>& give);
+
+  bool whole() const { return whole_; }
+  // Whether the file has grown so much that a rewrite is due.
+  bool is_long() const { return size_bytes_ > 2 * base_bytes_ + kSlackBytes; }
+  std::uint64_t size_bytes() const { return size_bytes_; }
+
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  static constexpr std::uint64_t kSlackBytes = 1 << 20;
+
+ private:
+  std::string folder() const { return data_dir_ + "/ledger"; }
+  std::string path() const { return folder() + "/changes"; }
+  Status append_at_end(std::string_view records, bool durable);
+  void mark_incomplete();
+  Status write_new(const std::string& path, const std::function<Status(const Write&)>& give);
+  void note_last(std::string_view records, std::uint64_t at);
+
+  const std::string data_dir_;
+  UniqueFd file_;
+  std::atomic<std::uint64_t> size_bytes_ = 0;
+  std::uint64_t base_bytes_ = 0;  // The size after the last rewrite.
+  std::uint64_t last_at_ = 0;     // Where the last record begins; 0 when there is none.
+  std::string last_head_;         // The head of the last record.
+  bool whole_ = false;
+};
+
+}  // namespace layby::store
+
+#endif  // LAYBY_STORE_LEDGER_H_
