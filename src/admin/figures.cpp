@@ -34,14 +34,6 @@ Value hit_ratio(const Snapshot& s) {
   return static_cast<double>(spared) / static_cast<double>(all);
 }
 
-// 0 while more bytes were fetched than sent, for example after a prefetch.
-std::uint64_t bytes_saved(const Snapshot& s) {
-  const std::uint64_t sent =
-      load(s.counters->blob_bytes_from_cache) + load(s.counters->blob_bytes_from_fills);
-  const std::uint64_t fetched = load(s.counters->upstream_bytes);
-  return sent > fetched ? sent - fetched : 0;
-}
-
 std::uint64_t upstream_requests(const Snapshot& s) {
   const Counters& c = *s.counters;
   return load(c.upstream_manifest_gets) + load(c.upstream_manifest_heads) +
@@ -141,8 +133,11 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
       {"cache.bytes_from_upstream", "bytes", "", "Bytes received from upstream.",
        [](S s) -> Value { return load(s.counters->upstream_bytes); }},
       {"cache.bytes_saved", "bytes", "",
-       "Blob bytes sent to clients without using the link to upstream.",
-       [](S s) -> Value { return bytes_saved(s); }},
+       "Blob bytes sent to clients without using the link to upstream, in all runs of the daemon.",
+       [](S s) -> Value { return load(s.counters->saved_bytes); }},
+      {"cache.bytes_prefetched", "bytes", "",
+       "Blob bytes received from upstream while no client waited, in all runs of the daemon.",
+       [](S s) -> Value { return load(s.counters->prefetched_bytes); }},
 
       {"upstream.requests", "requests", "", "Requests sent upstream, of all kinds.",
        [](S s) -> Value { return upstream_requests(s); }},
@@ -226,6 +221,16 @@ const std::vector<Figure<Snapshot>>& snapshot_figures() {
        [](S s) -> Value { return s.prefetch.report.bytes_done; }},
       {"prefetch.faults", "", "prefetch_list_faults", "Faults of the prefetch list.",
        [](S s) -> Value { return static_cast<std::uint64_t>(s.prefetch.faults.size()); }},
+      {"prefetch.troubles", "", "prefetch_troubles",
+       "Patterns that match no tag, and lists of tags that could not be had, in the present or "
+       "last "
+       "run.",
+       [](S s) -> Value { return static_cast<std::uint64_t>(s.prefetch.report.troubles.size()); }},
+      {"prefetch.trouble", "", "", "The first trouble of the prefetch list.",
+       [](S s) -> Value {
+         return s.prefetch.report.troubles.empty() ? std::string()
+                                                   : s.prefetch.report.troubles.front();
+       }},
 
       {"scrub.running", "", "", "Whether stored blobs are being verified now.",
        [](S s) -> Value { return s.scrub.running; }},

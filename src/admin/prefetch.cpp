@@ -49,6 +49,11 @@ std::optional<std::uint64_t> planned_bytes(const PrefetchTag& tag) {
   return std::nullopt;
 }
 
+// Whether the tag failed before its size was known.
+bool has_failed_early(const PrefetchTag& tag) {
+  return tag.state == PrefetchState::kFailed && !tag.bytes_known;
+}
+
 Json planned_json(const PrefetchTag& tag) {
   const auto bytes = planned_bytes(tag);
   return {{"image", image_name(tag.tag)},
@@ -102,6 +107,11 @@ std::string plan_json(const cache::PrefetchReport& plan, const std::vector<Plann
   std::uint64_t pulls = 0;
   std::uint64_t bytes = plan.bytes_total;
   std::uint64_t unknown = 0;
+  const bool any_size = plan.tags.empty() ||
+                        std::any_of(plan.tags.begin(), plan.tags.end(), [](const PrefetchTag& tag) {
+                          return planned_bytes(tag).has_value() && !has_failed_early(tag);
+                        });
+  const bool fits = plan.capacity_bytes == 0 || plan.list_bytes <= plan.capacity_bytes;
   for (const PrefetchTag& tag : plan.tags) {
     images.push_back(planned_json(tag));
     pulls += tag.pulls;
@@ -124,7 +134,7 @@ std::string plan_json(const cache::PrefetchReport& plan, const std::vector<Plann
                {"unknown_images", unknown},
                {"capacity_bytes", plan.capacity_bytes},
                {"list_bytes", plan.list_bytes},
-               {"fits", plan.capacity_bytes == 0 || plan.list_bytes <= plan.capacity_bytes},
+               {"fits", any_size ? Json(fits) : Json()},
                {"quotas", std::move(limits)}});
 }
 

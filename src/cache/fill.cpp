@@ -170,6 +170,7 @@ void Fill::on_blob_start(const BlobStart& start) {
   skip_bytes_ = appended_bytes_ - start.offset;
   enter(FillState::kStreaming);
   ask_for_room();
+  if (state_ == FillState::kOver) return;  // There was no room.
   update_flow();
   announce();
 }
@@ -179,12 +180,20 @@ void Fill::on_blob_start(const BlobStart& start) {
 void Fill::ask_for_room() {
   if (keeping_ != Keeping::kUndecided) return;
   enter(Keeping::kAsking);
-  room_ = context_.room.make(size_bytes_ ? *size_bytes_ - appended_bytes_ : 0,
-                             [this](bool room) { on_room(room); });
+  const std::uint64_t new_bytes = size_bytes_ ? *size_bytes_ - appended_bytes_ : 0;
+  auto answer = [this](bool room) { on_room(room); };
+  const auto spare = background_ && context_.spare ? context_.spare() : std::nullopt;
+  beside_ = spare.has_value();
+  room_ = spare ? context_.room.make_beside(*spare, new_bytes, std::move(answer))
+                : context_.room.make(new_bytes, std::move(answer));
 }
 
 void Fill::on_room(bool room) {
   assert(keeping_ == Keeping::kAsking && state_ != FillState::kOver);
+  if (!room && beside_ && background_) {
+    return fail({ErrorCode::kNoSpace, name() + ": there is no room for it beside the prefetch list "
+                                               "and the content that clients use"});
+  }
   if (!room) return stop_keeping();
   room_.reset();
   enter(Keeping::kAdmitted);
@@ -266,7 +275,10 @@ void Fill::on_blob_bytes(std::string_view bytes) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream sent more than it announced"});
   }
   attempts_.on_progress();
-  if (background_) context_.background.spend(bytes.size());
+  if (background_) {
+    context_.background.spend(bytes.size());
+    count(context_.counters.prefetched_bytes, bytes.size());
+  }
   appended_bytes_ += bytes.size();
   assert(!size_bytes_ || appended_bytes_ <= *size_bytes_);
   writer_->append(bytes);

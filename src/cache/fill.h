@@ -65,6 +65,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
     Background& background;
     GrantChecks& grant_checks;
     events::Events& events;
+    // What a fill in the background must not displace.
+    std::function<std::optional<Spare>()> spare{};
   };
 
   // Calls `on_over` once, when the fill has ended. `on_over` must not destroy the fill.
@@ -158,6 +160,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::unique_ptr<BlobTransfer> transfer_;
   Attempts attempts_;
   bool paused_ = false;                      // The transfer is paused.
+  bool beside_ = false;                      // The request for room displaces nothing in use.
   Handle room_;                              // The request for room under way.
   std::uint64_t released_bytes_ = 0;         // Bytes of an unkept blob that left memory.
   Handle following_;                         // The timer that will call follow_readers().

@@ -13,8 +13,9 @@ namespace layby::cache {
 
 class FillReaders::Reader final : public BlobReader {
  public:
-  Reader(FillReaders& readers, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes)
-      : readers_(&readers), file_(std::move(file)), size_bytes_(size_bytes) {
+  Reader(FillReaders& readers, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes,
+         bool joined)
+      : readers_(&readers), file_(std::move(file)), size_bytes_(size_bytes), joined_(joined) {
     assert(file_);
   }
   ~Reader() override {
@@ -33,6 +34,7 @@ class FillReaders::Reader final : public BlobReader {
     return readers_ != nullptr ? readers_->source_.readable_bytes() : readable_bytes_;
   }
   bool from_fill() const override { return true; }
+  bool spares_link() const override { return joined_; }
   void listen(Listener* listener) override { listener_ = listener; }
 
   std::uint64_t position() const { return position_; }
@@ -50,6 +52,7 @@ class FillReaders::Reader final : public BlobReader {
   FillReaders* readers_;  // Null after on_dismissed().
   std::shared_ptr<BlobFile> file_;
   const std::uint64_t size_bytes_;
+  const bool joined_;                 // Another reader came before.
   std::uint64_t readable_bytes_ = 0;  // Only for a dismissed reader.
   std::uint64_t position_ = 0;
   Listener* listener_ = nullptr;
@@ -59,7 +62,8 @@ FillReaders::~FillReaders() { assert(!telling_ && readers_.empty()); }
 
 std::unique_ptr<BlobReader> FillReaders::add(std::shared_ptr<BlobFile> file,
                                              std::uint64_t size_bytes) {
-  auto reader = std::make_unique<Reader>(*this, std::move(file), size_bytes);
+  auto reader = std::make_unique<Reader>(*this, std::move(file), size_bytes, joined_);
+  joined_ = true;
   readers_.push_back(reader.get());
   return reader;
 }

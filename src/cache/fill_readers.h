@@ -65,6 +65,7 @@ class FillReaders {
 
   Source& source_;
   std::vector<Reader*> readers_;
+  bool joined_ = false;   // The next reader joins the fill of an earlier reader.
   bool telling_ = false;  // While readers are being told, no place is erased.
 };
 

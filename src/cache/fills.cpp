@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <utility>
 
 #include "cache/with_retries.h"
@@ -52,7 +53,17 @@ Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& cloc
     : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
              [this] { stop_keeping(); }, events}),
       background_(timers, clock, [this] { update_background(); }),
-      context_{rules, store, timers, counters, room_, background_, grant_checks, events},
+      context_{rules,
+               store,
+               timers,
+               counters,
+               room_,
+               background_,
+               grant_checks,
+               events,
+               [this]() -> std::optional<Spare> {
+                 return sparing_ ? std::optional(sparing_()) : std::nullopt;
+               }},
       over_(timers) {}
 
 bool Fills::needs_grant_check(const Origin& origin, const std::string& repository,

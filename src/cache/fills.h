@@ -8,6 +8,7 @@
 #ifndef LAYBY_CACHE_FILLS_H_
 #define LAYBY_CACHE_FILLS_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -40,6 +41,10 @@ class Fills {
   // Bytes a second for all background fills together; 0 for no limit.
   void set_background_rate(std::uint64_t max_rate) { background_.set_max_rate(max_rate); }
 
+  // Until the next call, fills in the background displace nothing that `spare` names.
+  using Sparing = std::function<Spare()>;
+  void spare_for_background(Sparing spare) { sparing_ = std::move(spare); }
+
   std::vector<FillStatus> status() const;
   bool full() const { return room_.full(); }
 
@@ -67,6 +72,7 @@ class Fills {
 
   Room room_;
   Background background_;
+  Sparing sparing_;
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
   // Unkept fills that have released bytes. No new reader can join such a fill.

@@ -330,9 +330,9 @@ Error Guard::why_open() const {
 
 Patience Guard::patience(Ask ask) const {
   const SteadyTime now = clock_.steady_now();
-  if (breaker_.state() != State::kClosed) return {kAskAgain, name_ + " is down"};
+  if (breaker_.state() != State::kClosed) return {kAskAgain, name_ + " is down", true};
   if (declined_until_ > now)
-    return {until(declined_until_, now), name_ + " can't ask its registry"};
+    return {until(declined_until_, now), name_ + " can't ask its registry", true};
   const SteadyTime quiet = ask == Ask::kManifest ? quiet_.pulls_until() : quiet_.until();
   if (quiet > now) return {until(quiet, now), name_ + " asked to wait (429)"};
   if (const milliseconds wait = log_.background_wait(now); wait.count() > 0) {

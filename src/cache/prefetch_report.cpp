@@ -63,7 +63,7 @@ std::uint64_t PrefetchRun::fetched_bytes(const ImageBlob& blob) const {
 PrefetchReport PrefetchRun::report() const {
   PrefetchReport report;
   std::set<oci::Digest> counted;
-  bool busy = listing_ != nullptr || !flights_.empty();
+  bool busy = used_look_ != nullptr || listing_ != nullptr || !flights_.empty();
   for (const JobPtr& job : jobs_) {
     PrefetchTag tag = job->seen;
     for (const ImageBlob& blob : job->missing_blobs) {

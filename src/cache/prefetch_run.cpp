@@ -12,7 +12,6 @@
 #include "cache/manifest_fetch.h"
 #include "cache/subject.h"
 #include "cache/with_retries.h"
-#include "layby/base/bytes.h"
 #include "layby/base/log.h"
 #include "layby/oci/manifest.h"
 
@@ -25,11 +24,6 @@ using std::chrono::seconds;
 // More checks than manifests, because a check is small and costs no pull.
 constexpr int kChecksAtATime = 4;
 constexpr int kManifestsAtATime = 2;
-constexpr std::uint64_t kTagsAPage = 1000;
-
-// A tag that fails this often in a row is given up until the next run.
-constexpr int kMostFailures = 5;
-constexpr seconds kFirstRetry{5};
 
 // Work that was put off is looked at again after this time at the latest.
 constexpr seconds kLongestWait{60};
@@ -60,10 +54,16 @@ std::optional<ListedTag> find_listed(const PrefetchList& list, const TagKey& tag
 }
 
 PrefetchRun::PrefetchRun(const Context& context, const PrefetchList& list, Depth depth,
-                         std::function<void()> on_over)
-    : context_(context), list_(list), depth_(depth), on_over_(std::move(on_over)) {}
+                         WallTime used_since, std::function<void()> on_over)
+    : context_(context),
+      list_(list),
+      depth_(depth),
+      used_since_(used_since),
+      on_over_(std::move(on_over)) {}
 
-PrefetchRun::~PrefetchRun() = default;
+PrefetchRun::~PrefetchRun() {
+  if (depth_ == Depth::kWhole) context_.fills.spare_for_background(nullptr);
+}
 
 void PrefetchRun::start() {
   assert(jobs_.empty() && listings_.empty() && !over_);
@@ -82,11 +82,16 @@ void PrefetchRun::start() {
     }
     if (needs_list) listings_.push_back({&image, {}, 0, {}});
   }
-  soon();
+  if (depth_ == Depth::kWhole) {
+    context_.fills.spare_for_background([this] { return spare(); });
+  }
+  used_look_ = context_.store.find_used(
+      used_since_, [this](Result<Store::UsedBlobs> used) { on_used(std::move(used)); });
 }
 
 void PrefetchRun::stop() {
   stopped_ = over_ = true;
+  used_look_.reset();
   listing_.reset();
   flights_.clear();
   soon_.reset();
@@ -99,7 +104,7 @@ void PrefetchRun::stop() {
 }
 
 void PrefetchRun::soon() {
-  if (over_ || soon_) return;
+  if (over_ || soon_ || !used_) return;
   soon_ = context_.timers.after(milliseconds(0), [this] {
     soon_.reset();
     step();
@@ -126,6 +131,14 @@ bool PrefetchRun::put_off(const Pause& pause) {
   return true;
 }
 
+// A person waits for a plan.
+std::optional<Error> PrefetchRun::gives_up(const Upstream& upstream, Ask ask) const {
+  if (depth_ == Depth::kWhole) return std::nullopt;
+  const Patience patience = upstream.patience(ask);
+  if (!patience.is_down && patience.wait <= kLongestWait) return std::nullopt;
+  return Error{ErrorCode::kUnavailable, patience.reason + ", and a plan does not wait"};
+}
+
 void PrefetchRun::step() {
   if (over_) return;
   waits_for_.clear();
@@ -144,55 +157,6 @@ void PrefetchRun::step() {
     return tell();  // May destroy this run.
   }
   if (wake_in_) wake_ = context_.timers.after(*wake_in_, [this] { soon(); });
-}
-
-void PrefetchRun::start_listing() {
-  if (listings_.empty() || listing_) return;
-  Listing& listing = listings_.front();
-  Upstream& upstream = *listing.image->origin->upstream;
-  if (put_off(listing.pause) || put_off(upstream, Ask::kList)) return;
-  const std::string last = listing.tags.empty() ? "" : listing.tags.back();
-  listing_ = upstream.get_tags(listing.image->repository, {kTagsAPage, last},
-                               [this](Result<TagPage> page) { on_tags(std::move(page)); });
-}
-
-void PrefetchRun::on_tags(Result<TagPage> page) {
-  assert(listing_ && !listings_.empty());
-  const Handle over = std::move(listing_);
-  soon();
-  Listing& listing = listings_.front();
-  if (page.ok()) {
-    // Stops at a page that ends with the same tag as the page before: the same page would come
-    // again.
-    const bool more = page->more && !page->tags.empty() &&
-                      (listing.tags.empty() || page->tags.back() != listing.tags.back());
-    listing.failures = 0;
-    for (std::string& tag : page->tags) listing.tags.push_back(std::move(tag));
-    if (!more) end_listing();
-    return;
-  }
-  if (!is_refusal(page.error()) && ++listing.failures < kMostFailures) {
-    listing.pause = {context_.clock.steady_now() + kFirstRetry * (1 << listing.failures),
-                     page.error().message};
-    return;
-  }
-  const PrefetchImage& image = *listing.image;
-  troubles_.push_back(
-      image.repository +
-      ": its tags can't be listed; the cached tags are taken instead: " + page.error().message);
-  listing.tags = context_.store.list_tags(image.origin->name, image.repository);
-  end_listing();
-}
-
-void PrefetchRun::end_listing() {
-  assert(!listings_.empty());
-  const Listing listing = std::move(listings_.front());
-  listings_.erase(listings_.begin());
-  for (const std::string& tag : listing.tags) {
-    for (const policy::TagPattern& pattern : listing.image->tags) {
-      if (pattern.matches(tag)) add_job(*listing.image, tag);
-    }
-  }
 }
 
 void PrefetchRun::add_job(const PrefetchImage& image, const std::string& tag) {
@@ -231,6 +195,10 @@ void PrefetchRun::start_checks() {
   for (const JobPtr& job : jobs_) {
     if (checking >= kChecksAtATime) return;
     if (job->seen.state != PrefetchState::kWaiting || put_off(job->pause)) continue;
+    if (const auto error = gives_up(job->upstream(), Ask::kTagCheck)) {
+      fail(*job, *error);
+      continue;
+    }
     if (put_off(job->upstream(), Ask::kTagCheck)) continue;
     assert(!job->request);
     job->seen.state = PrefetchState::kChecking;
@@ -321,6 +289,10 @@ void PrefetchRun::start_manifests() {
     if (job->looks_at_limit || is_being_planned) waiting.insert(&job->upstream());
     if (job->seen.state != PrefetchState::kManifests || job->request || job->look) continue;
     if (is_had_or_coming(*job) || put_off(job->pause)) continue;
+    if (const auto error = gives_up(job->upstream(), Ask::kManifest)) {
+      fail(*job, *error);
+      continue;
+    }
     if (put_off(job->upstream(), Ask::kManifest)) {
       waiting.insert(&job->upstream());
       if (is_outdated(job->upstream())) check_anew(*job);
@@ -381,107 +353,6 @@ void PrefetchRun::on_manifest(Job& job, const Status& stored) {
   look_at(job);
 }
 
-bool PrefetchRun::make_fit(Job& job, const ImageParts& parts) {
-  std::uint64_t more = 0;
-  for (const ImageBlob& blob : parts.blobs)
-    more += counted_.contains(blob.digest) ? 0 : blob.size_bytes;
-  const bool fits = capacity_bytes_ == 0 || list_bytes_ + more <= capacity_bytes_;
-  if (!fits) {
-    fail(job, {ErrorCode::kNoSpace, "the list does not fit: with this image it needs " +
-                                        format_bytes(list_bytes_ + more) +
-                                        ", and there is room for " + format_bytes(capacity_bytes_) +
-                                        "; raise cache.max_bytes or shorten the list"});
-    // A plan still counts the image, to report how much room the whole list needs.
-    if (depth_ == Depth::kWhole) return false;
-  }
-  list_bytes_ += more;
-  for (const ImageBlob& blob : parts.blobs) counted_.insert(blob.digest);
-  return fits;
-}
-
-void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
-  job.seen.bytes_known = true;
-  job.seen.image_bytes = parts.bytes();
-  job.missing_blobs.clear();
-  for (const ImageBlob& blob : parts.blobs) {
-    if (!blob.stored) job.missing_blobs.push_back(blob);
-  }
-  job.seen.bytes_total = parts.missing_bytes();
-  job.seen.error.clear();
-  for (const std::string& platform : parts.missing_platforms) {
-    job.seen.error += (job.seen.error.empty() ? "it has no " : ", no ") + platform;
-  }
-  if (!make_fit(job, parts)) return;
-  if (job.seen.before && *job.seen.before != *job.seen.now && depth_ == Depth::kWhole) {
-    context_.manifests.note_move(job.seen.tag, *job.seen.before, *job.seen.now,
-                                 job.seen.bytes_total);
-  }
-  job.seen.state = PrefetchState::kFetching;
-  if (job.missing_blobs.empty()) settle(job, PrefetchState::kCurrent);
-}
-
-void PrefetchRun::start_blobs() {
-  if (depth_ != Depth::kWhole) return;
-  for (const JobPtr& job : jobs_) {
-    if (job->seen.state != PrefetchState::kFetching || job->look || put_off(job->pause)) continue;
-    if (!start_blobs(*job)) return;
-  }
-}
-
-// Returns false when list_.concurrency blobs are under way, so no more blobs may begin.
-bool PrefetchRun::start_blobs(Job& job) {
-  bool all_there = true;
-  for (const ImageBlob& blob : job.missing_blobs) {
-    if (fetched_.contains(blob.digest)) continue;
-    if (context_.store.find_blob(blob.digest)) {
-      fetched_.insert(blob.digest);
-      continue;
-    }
-    all_there = false;
-    if (flights_.contains(blob.digest)) continue;
-    if (flights_.size() >= static_cast<std::size_t>(list_.concurrency)) return false;
-    if (put_off(job.upstream(), Ask::kBlob)) return true;
-    assert(depth_ == Depth::kWhole && !over_);
-    flights_[blob.digest] = context_.fills.fetch(
-        *job.image->origin, job.seen.tag.repository, blob.digest,
-        [this, digest = blob.digest](const Status& stored) { on_blob(digest, stored); });
-  }
-  if (all_there) finish(job);
-  return true;
-}
-
-void PrefetchRun::on_blob(const oci::Digest& digest, const Status& stored) {
-  const auto flight = flights_.extract(digest);
-  assert(!flight.empty());
-  soon();
-  if (stored.ok()) fetched_.insert(digest);
-  for (const JobPtr& job : jobs_) {
-    const auto& blobs = job->missing_blobs;
-    const bool concerned = job->seen.state == PrefetchState::kFetching &&
-                           std::any_of(blobs.begin(), blobs.end(), [&](const ImageBlob& blob) {
-                             return blob.digest == digest;
-                           });
-    if (!concerned) continue;
-    if (stored.ok()) {
-      job->failures = 0;
-    } else {
-      fail_or_retry(*job, stored.error());
-    }
-  }
-}
-
-// Blobs that were stored when the job was planned may have been evicted since then.
-void PrefetchRun::finish(Job& job) { ask_parts(job, *job.seen.now, &PrefetchRun::on_finished); }
-
-void PrefetchRun::on_finished(Job& job, const ImageParts& parts) {
-  if (parts.whole()) return settle(job, PrefetchState::kDone);
-  for (const ImageBlob& blob : parts.blobs) {
-    if (!blob.stored) fetched_.erase(blob.digest);
-  }
-  fail_or_retry(job, {ErrorCode::kUnavailable, "parts of the image were evicted meanwhile"});
-  if (job.seen.state == PrefetchState::kFetching) look_at(job);
-}
-
 void PrefetchRun::settle(Job& job, PrefetchState state) {
   assert(state == PrefetchState::kDone || state == PrefetchState::kCurrent);
   assert(job.seen.now && !job.request);
@@ -502,12 +373,13 @@ void PrefetchRun::fail(Job& job, const Error& error) {
   }
 }
 
-// A 429 doesn't count as a failure of the tag. put_off() makes the job wait as long as upstream
-// asks.
+// A plan tries nothing again, since a person waits. A 429 doesn't count as a failure of the tag.
+// put_off() makes the job wait as long as upstream asks.
 void PrefetchRun::fail_or_retry(Job& job, const Error& error) {
-  const bool hopeless = is_refusal(error) || error.code == ErrorCode::kNoSpace ||
-                        error.code == ErrorCode::kInvalid || error.code == ErrorCode::kIo;
   const bool throttled = error.code == ErrorCode::kThrottled;
+  const bool planned = depth_ != Depth::kWhole && !throttled;
+  const bool hopeless = planned || is_refusal(error) || error.code == ErrorCode::kNoSpace ||
+                        error.code == ErrorCode::kInvalid || error.code == ErrorCode::kIo;
   if (hopeless || (!throttled && ++job.failures >= kMostFailures)) return fail(job, error);
   assert(job.failures < kMostFailures);
   job.pause = {context_.clock.steady_now() + kFirstRetry * (1 << job.failures), error.message};

@@ -12,6 +12,7 @@
 #ifndef LAYBY_CACHE_PREFETCH_RUN_H_
 #define LAYBY_CACHE_PREFETCH_RUN_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -56,8 +57,9 @@ class PrefetchRun {
   };
   using Context = Prefetcher::Context;
 
-  // `on_over` may destroy the run. `list` outlives the run.
-  PrefetchRun(const Context& context, const PrefetchList& list, Depth depth,
+  // `on_over` may destroy the run. `list` outlives the run. Content that was used after
+  // `used_since` isn't displaced.
+  PrefetchRun(const Context& context, const PrefetchList& list, Depth depth, WallTime used_since,
               std::function<void()> on_over);
   ~PrefetchRun();
 
@@ -67,6 +69,10 @@ class PrefetchRun {
   PrefetchReport report() const;
 
  private:
+  // A tag or a list that fails this often in a row is given up until the next run.
+  static constexpr int kMostFailures = 5;
+  static constexpr std::chrono::seconds kFirstRetry{5};
+
   // A wait before the next try.
   struct Pause {
     SteadyTime until{};
@@ -104,10 +110,13 @@ class PrefetchRun {
   // Whether new work must wait; if so, step() runs again after the wait.
   bool put_off(const Upstream& upstream, Ask ask);
   bool put_off(const Pause& pause);
+  // Why a plan doesn't wait until new work may begin; nullopt for a run, and for a short wait.
+  std::optional<Error> gives_up(const Upstream& upstream, Ask ask) const;
   void step();
 
   void start_listing();
   void on_tags(Result<TagPage> page);
+  void take_cached_tags(const Error& error);
   void end_listing();
   void add_job(const PrefetchImage& image, const std::string& tag);
   void set_pins();
@@ -128,7 +137,10 @@ class PrefetchRun {
   void on_looked(Job& job, const ImageParts& parts);
   void on_before(Job& job, const ImageParts& parts);
   void plan_blobs(Job& job, const ImageParts& parts);
+  void on_used(Result<Store::UsedBlobs> used);
+  void count_listed(const ImageParts& parts);
   bool make_fit(Job& job, const ImageParts& parts);
+  Spare spare() const;
   void start_blobs();
   bool start_blobs(Job& job);
   void on_blob(const oci::Digest& digest, const Status& stored);
@@ -146,6 +158,7 @@ class PrefetchRun {
   const Context context_;
   const PrefetchList& list_;
   const Depth depth_;
+  const WallTime used_since_;
   std::function<void()> on_over_;
   std::vector<JobPtr> jobs_;
   std::set<TagKey> known_tags_;
@@ -157,6 +170,9 @@ class PrefetchRun {
   std::set<oci::Digest> fetched_;          // Blobs that were missing and are stored now.
   std::set<oci::Digest> counted_;          // Blobs counted in list_bytes_.
   std::uint64_t list_bytes_ = 0;
+  Handle used_look_;                      // The request to the store for the used blobs.
+  std::optional<Store::UsedBlobs> used_;  // Nothing begins before the store has answered.
+  std::uint64_t used_bytes_ = 0;          // Of the blobs in used_ that aren't in counted_.
   std::uint64_t capacity_bytes_ = 0;
   std::uint64_t pulls_spent_ = 0;
   std::vector<std::string> troubles_;

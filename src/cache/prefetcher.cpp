@@ -16,6 +16,13 @@
 
 namespace layby::cache {
 
+namespace {
+
+// Before the first run, a run displaces nothing that was used within this time.
+constexpr std::chrono::hours kUsedLately{24};
+
+}  // namespace
+
 // A plan that somebody waits for.
 class Prefetcher::Plan final : public Operation {
  public:
@@ -23,7 +30,8 @@ class Prefetcher::Plan final : public Operation {
       : owner_(&owner),
         done_(std::move(done)),
         run_(*owner.context_, owner.list_,
-             sizes ? PrefetchRun::Depth::kSizes : PrefetchRun::Depth::kPlan, [this] { end(); }) {
+             sizes ? PrefetchRun::Depth::kSizes : PrefetchRun::Depth::kPlan, owner.used_since(),
+             [this] { end(); }) {
     owner.plans_.push_back(this);
     run_.start();
   }
@@ -98,11 +106,17 @@ void Prefetcher::set_list(PrefetchList list) {
 
 std::uint64_t Prefetcher::start() {
   if (run_) return number_;
-  run_ = std::make_unique<PrefetchRun>(*context_, list_, PrefetchRun::Depth::kWhole,
+  run_ = std::make_unique<PrefetchRun>(*context_, list_, PrefetchRun::Depth::kWhole, used_since(),
                                        [this] { on_run_over(); });
   ++number_;
   run_->start();
   return number_;
+}
+
+// After a step of the clock to an earlier time, all content that was used later counts as used.
+WallTime Prefetcher::used_since() const {
+  const WallTime now = context_->clock.wall_now();
+  return last_ended_ ? std::min(*last_ended_, now) : now - kUsedLately;
 }
 
 void Prefetcher::stop() {
@@ -121,6 +135,7 @@ Handle Prefetcher::plan(bool sizes, std::function<void(PrefetchReport)> done) {
 void Prefetcher::on_run_over() {
   assert(run_);
   last_ = run_->report();
+  last_ended_ = context_->clock.wall_now();
   const auto over = std::move(run_);
   if (on_ended_) on_ended_();
 }

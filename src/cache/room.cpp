@@ -29,13 +29,24 @@ policy::SpaceUse Room::use() const {
 
 Handle Room::make(std::uint64_t new_bytes, std::function<void(bool)> done) {
   assert(done);
-  auto waiter = std::make_unique<Droppable<bool>>(std::move(done));
-  const auto answer = waiter->call();
-  waiters_.push_back({new_bytes, answer});
+  auto asker = std::make_unique<Droppable<bool>>(std::move(done));
+  return wait({new_bytes, asker->call()}, std::move(asker));
+}
+
+Handle Room::make_beside(const Spare& spare, std::uint64_t new_bytes,
+                         std::function<void(bool)> done) {
+  assert(done);
+  auto asker = std::make_unique<Droppable<bool>>(std::move(done));
+  return wait({new_bytes, asker->call(), spare}, std::move(asker));
+}
+
+Handle Room::wait(Waiter waiter, std::unique_ptr<Droppable<bool>> asker) {
+  const auto answer = waiter.answer;
+  waiters_.push_back(std::move(waiter));
   if (state_ == State::kIdle) serve(false);
   if (!answer.is_wanted()) return nullptr;
   assert(state_ != State::kIdle);
-  return waiter;
+  return asker;
 }
 
 void Room::enter(State state) {
@@ -49,23 +60,25 @@ void Room::serve(bool in_vain) {
   enter(State::kAnswering);
   for (; !waiters_.empty(); in_vain = false) {
     const Waiter first = waiters_.front();
+    bool fits = false;
     if (first.answer.is_wanted()) {
       const policy::SpaceUse now = use();
       const std::uint64_t bytes = policy::bytes_to_evict(context_.rules, now, first.new_bytes);
       const bool may_help = bytes <= now.cached_bytes && !in_vain;
-      if (bytes > 0 && may_help) return evict(bytes);
-      set_full(bytes > 0);
+      if (bytes > 0 && may_help) return evict(bytes, first.spare.value_or(Spare{}));
+      fits = bytes == 0;
+      if (fits || !first.spare) set_full(!fits);
     }
     waiters_.pop_front();
-    first.answer(!full_);
+    first.answer(fits);
   }
   enter(State::kIdle);
 }
 
-void Room::evict(std::uint64_t bytes) {
+void Room::evict(std::uint64_t bytes, const Spare& spare) {
   assert(bytes > 0);
   enter(State::kEvicting);
-  context_.store.evict(bytes,
+  context_.store.evict(bytes, spare,
                        life_.guard([this](const Result<EvictedSum>& sum) { on_evicted(sum); }));
 }
 
@@ -94,7 +107,7 @@ void Room::look() {
     set_full(false);
     return;
   }
-  if (bytes <= now.cached_bytes) return evict(bytes);
+  if (bytes <= now.cached_bytes) return evict(bytes, {});
   set_full(true);
   context_.on_overdrawn();
 }

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
+#include <optional>
 
 #include "layby/base/async.h"
 #include "layby/base/lifetime.h"
@@ -40,6 +42,9 @@ class Room {
   // Calls `done` before make() returns or later, with true if `new_bytes` more bytes may be stored.
   // After `done(true)`, the context's reserved_bytes() must include the caller's bytes.
   Handle make(std::uint64_t new_bytes, std::function<void(bool)> done);
+  // The same for content that no client waits for, which displaces nothing that is in `spare`. No
+  // room for such content doesn't mean that the cache is full.
+  Handle make_beside(const Spare& spare, std::uint64_t new_bytes, std::function<void(bool)> done);
 
   // Whether there was no room at the last request, or when look() last ran.
   bool full() const { return full_; }
@@ -53,6 +58,7 @@ class Room {
   struct Waiter {
     std::uint64_t new_bytes = 0;
     Droppable<bool>::Call answer;
+    std::optional<Spare> spare{};  // Of make_beside().
   };
 
   void enter(State state);
@@ -60,7 +66,8 @@ class Room {
   // Answers the waiters in their order, up to a waiter that needs an eviction. `in_vain`: the
   // last eviction freed nothing, so no eviction is tried for the first waiter.
   void serve(bool in_vain);
-  void evict(std::uint64_t bytes);
+  Handle wait(Waiter waiter, std::unique_ptr<Droppable<bool>> asker);
+  void evict(std::uint64_t bytes, const Spare& spare);
   void on_evicted(const Result<EvictedSum>& sum);
   void watch();
   void look();

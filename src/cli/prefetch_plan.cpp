@@ -92,7 +92,9 @@ std::string fit(const Json& plan) {
   if (!flag(plan, "/fits")) {
     return takes + "it does not fit. Shorten it, or give the cache more room (cache.max_bytes).\n";
   }
-  const bool unknown = number(plan, "/unknown_images") > 0;
+  const Json& images = list(plan, "/images");
+  const bool unknown =
+      number(plan, "/unknown_images") > 0 || std::any_of(images.begin(), images.end(), has_failed);
   return takes + (unknown ? "the sizes known so far fit.\n" : "it fits.\n");
 }
 

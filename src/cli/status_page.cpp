@@ -151,6 +151,8 @@ class Page {
       line("fetched", fmt::format("{}{} of {}", bar(share_of(done, size)), format_bytes(done),
                                   format_bytes(size)));
     }
+    const std::string trouble = sentence(stats_, "/prefetch/trouble");
+    if (!trouble.empty()) line("trouble", trouble);
     const std::string result = sentence(stats_, "/prefetch/result");
     if (!result.empty()) line("last run", result);
     const std::optional<std::uint64_t> next = known_number(stats_, "/prefetch/next_run_seconds");

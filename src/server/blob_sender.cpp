@@ -64,6 +64,7 @@ SendOutcome BlobSender::send_some(std::uint64_t length, std::uint64_t& budget_by
   auto& counters = context_.server.counters;
   count(body_.reader->from_fill() ? counters.blob_bytes_from_fills : counters.blob_bytes_from_cache,
         sent);
+  if (body_.reader->spares_link()) count(counters.saved_bytes, sent);
   return SendOutcome::kOut;
 }
 

@@ -83,7 +83,10 @@ Status Listing::find_used(cache::CachedImage& image) const {
   const Content root{ContentKind::kManifest, image.digest};
   const auto usage = txn_.find_usage(root);
   if (!usage && usage.error().code != ErrorCode::kCorrupt) return usage.error();
-  if (usage && usage->has_value() && (*usage)->hits > 1) image.used_at = (*usage)->used_at;
+  const auto stored = txn_.find_stored_at(image.digest);
+  const bool known = usage && usage->has_value() && stored && stored->has_value();
+  const bool used = known && ((*usage)->hits > 1 || (*usage)->used_at > **stored);
+  if (used) image.used_at = (*usage)->used_at;
   if (const auto touch = touches_.find(root); touch != touches_.end()) {
     image.used_at = touch->second.last;
   }

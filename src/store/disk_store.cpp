@@ -33,10 +33,6 @@
 namespace layby::store {
 namespace {
 
-// The time for which uses of content stay in RAM. Each write of uses wears the disk; the loss of
-// unwritten uses only changes the order of eviction.
-constexpr std::chrono::hours kTouchesStay{6};
-
 // Entries of closed files stay in open_ until open_ has this many entries.
 constexpr std::size_t kOpenBeforePurge = 256;
 
@@ -52,11 +48,11 @@ Result<std::unique_ptr<DiskStore>> DiskStore::open(const Options& options, event
   Result<UniqueFd> lock = lock_folder(options.data_dir);
   if (!lock) return std::move(lock).error();
   auto core = std::make_shared<Core>(*std::move(lock), options.data_dir, DiskCalls::real(), loop,
-  (*index)->keep_ledger(options.data_dir);
                                      counters, events);
   if (Status prepared = core->files.prepare(); !prepared) return prepared.error();
   auto index = Index::open(index_dir, options.index_map_bytes);
   if (!index) return std::move(index).error();
+  (*index)->keep_ledger(options.data_dir);
   core->commits =
       std::make_shared<CommitQueue>(*std::move(index), workers.make_lane(), loop, counters);
   core->private_after_rebuild = options.private_after_rebuild;
@@ -72,6 +68,7 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
                                          core_->counters)),
       lanes_(std::make_unique<DigestLanes>(workers)),
       touches_(std::make_unique<Touches>()),
+      served_(std::make_unique<ServedTotals>()),
       removals_(std::make_unique<Removals>(Removal::Context{
           core_, workers, clock, *lanes_, *space_, [this] { return blobs_being_read(); }})),
       scrub_(std::make_unique<Scrub>(
@@ -91,6 +88,7 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
             set_aside(digest, inode, std::move(then));
           }})) {
   core_->commits->on_recovered(life_.guard([this] { recovered(); }));
+  read_served();
   delete_left_partials(options.keep_partials_for);
   removals_->empty_trash();
   scrub_->start();
@@ -131,12 +129,12 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
     if (file && !file->revoked()) return cache::StoredBlob{file, record->size_bytes};
   }
   Result<UniqueFd> fd = core_->files.open_published(digest);
+  if (!fd && fd.error().code == ErrorCode::kCorrupt) fd = UniqueFd();
   if (!fd) {
     count(core_->counters.store_errors);
     log::error("{}", fd.error().message);
     return std::nullopt;
   }
-  if (!fd && fd.error().code == ErrorCode::kCorrupt) fd = UniqueFd();
   struct stat info {};
   const bool whole = *fd && ::fstat(fd->get(), &info) == 0 &&
                      static_cast<std::uint64_t>(info.st_size) == record->size_bytes;
@@ -288,26 +286,6 @@ void DiskStore::move_away(const oci::Digest& digest, std::uint64_t inode,
       });
 }
 
-void DiskStore::touch_blob(const oci::Digest& digest) { touch({ContentKind::kBlob, digest}); }
-
-void DiskStore::touch_manifest(const oci::Digest& digest) {
-  touch({ContentKind::kManifest, digest});
-}
-
-void DiskStore::touch(const Content& content) {
-  touches_->add(content, clock_.wall_now());
-  if (touches_->many()) return write_touches();
-  if (!touch_timer_) touch_timer_ = core_->loop.after(kTouchesStay, [this] { write_touches(); });
-}
-
-void DiskStore::write_touches() {
-  touch_timer_.reset();
-  TouchMap touches = touches_->take();
-  if (touches.empty()) return;
-  core_->commits->add([touches = std::move(touches)](WriteTxn& txn) { return apply(txn, touches); },
-                      nullptr);
-}
-
 cache::StoreUsage DiskStore::usage() const {
   const Counts counts = core_->commits->index().counts();
   const Space space = space_->get();
@@ -324,23 +302,6 @@ cache::StoreUsage DiskStore::usage() const {
   return usage;
 }
 
-std::set<oci::Digest> DiskStore::blobs_being_read() const {
-  std::set<oci::Digest> blobs;
-  for (const auto& [digest, file] : open_) {
-    if (!file.expired()) blobs.insert(digest);
-  }
-  return blobs;
-}
-
-void DiskStore::evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) {
-  write_touches();  // Commits run in order, so the eviction sees these uses.
-  removals_->start(Removal::LowestRanks{bytes}, std::move(done));
-}
-
-void DiskStore::evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) {
-  removals_->start(Removal::Image{key}, std::move(done));
-}
-
 void DiskStore::pin(const cache::TagKey& key, cache::Given<bool> done) {
   const auto before = std::make_shared<bool>(false);
   core_->commits->add(
@@ -351,8 +312,6 @@ void DiskStore::pin(const cache::TagKey& key, cache::Given<bool> done) {
         return *before ? Status() : txn.put_pin(key, now);
       },
       while_alive([before, done = std::move(done)](const Status& status) {
-void DiskStore::check_blob(const oci::Digest& digest) { checks_->add(digest); }
-
         done(status.ok() ? Result<bool>(*before) : Result<bool>(status.error()));
       }));
 }
@@ -390,6 +349,8 @@ void DiskStore::list_images(cache::Given<cache::Catalog> done) {
         });
       });
 }
+
+void DiskStore::check_blob(const oci::Digest& digest) { checks_->add(digest); }
 
 void DiskStore::verify() { scrub_->run_now(); }
 

@@ -73,6 +73,8 @@ Result<std::vector<Candidate>> choose(const WriteTxn& txn, const EvictionOrder& 
       return false;
     }
     const bool real = usage->has_value() && (*usage)->rank == ranked.rank;
+    const auto keep_since = order.keep.used_since;
+    if (real && keep_since && (*usage)->used_at > *keep_since) return true;
     if (real && !used_too && (*usage)->used_at > order.used_since) return true;
     if (real) bytes += (*usage)->size_bytes;
     chosen.push_back({ranked, real ? *usage : std::nullopt});
@@ -99,8 +101,11 @@ Status check_unpinned(const WriteTxn& txn, const cache::TagKey& key) {
 }  // namespace
 
 Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
-  const Result<std::set<Content>> pinned = pinned_content(txn);
+  Result<std::set<Content>> pinned = pinned_content(txn);
   if (!pinned) return pinned.error();
+  for (const oci::Digest& image : order.keep.images) {
+    if (Status added = add_reach(txn, image, *pinned); !added) return added.error();
+  }
   Evicted evicted;
   auto chosen = choose(txn, order, *pinned, false, evicted.all);
   if (chosen && chosen->empty()) {

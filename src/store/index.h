@@ -62,6 +62,7 @@ class Txn {
 
   Result<std::optional<BlobRecord>> find_blob(const oci::Digest& digest) const;
   Result<std::optional<cache::StoredManifest>> find_manifest(const oci::Digest& digest) const;
+  Result<std::optional<WallTime>> find_stored_at(const oci::Digest& manifest) const;
   Result<std::optional<cache::StoredTag>> find_tag(const cache::TagKey& key) const;
   Result<std::optional<UsageRecord>> find_usage(const Content& content) const;
   Result<bool> is_pinned(const cache::TagKey& key) const;
@@ -79,6 +80,7 @@ class Txn {
   Status each_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_list_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
   Status each_ranked(const std::function<bool(const Ranked&)>& visit) const;
+  Status each_usage(const std::function<bool(const Content&, const UsageRecord&)>& visit) const;
   Status each_trash(const std::function<bool(const oci::Digest&)>& visit) const;
   // If `after` is given, the visits begin with the first key after `after`.
   Status each_blob(const std::optional<oci::Digest>& after,
@@ -142,8 +144,8 @@ class WriteTxn : public Txn {
   Status put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository);
   // Makes the digest private without granting it to any repository.
   Status mark_private(const oci::Digest& digest);
-  // Adds `hits` uses, of which the last was at `used_at`. Returns Ok if the content isn't in the
-  // index.
+  // Adds `hits` uses, of which the last was at `used_at`. Without hits, notes that the use at which
+  // the content was stored was a client's. Returns Ok if the content isn't in the index.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
   // The erasures return Ok if the record is missing. A digest's grants are erased with the last of
   // its entries in blobs, manifests and trash.
@@ -174,16 +176,16 @@ class WriteTxn : public Txn {
         totals_(totals),
         totals_before_(totals) {}
 
+  // put() and erase() also add the change to changes_ if the table is in the ledger.
   Status put(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   Status erase(MDB_dbi table, std::string_view key, const char* what);
-  // put() and erase() also add the change to changes_ if the table is in the ledger.
-  Status put_totals();
-  Status put_grant_at(const std::string& key);
   Status put_here(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   void note_change(MDB_dbi table, bool erased, std::string_view key, std::string_view value);
   Status log_changes();
   // Makes a change of the ledger in a new index, which has no blobs yet.
   Status apply(const Change& change);
+  Status put_totals();
+  Status put_grant_at(const std::string& key);
   Status erase_stray_grants(const oci::Digest& digest);
   Status put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime since);
   Status subtract_blob(std::string_view key);
@@ -199,11 +201,11 @@ class WriteTxn : public Txn {
   TxnPtr own_;
   Totals totals_;
   Totals totals_before_;
-};
-
   std::string changes_;          // For the ledger.
   bool has_new_grants_ = false;  // In changes_.
   bool is_logged_ = true;        // False while the changes come from the ledger.
+};
+
 class Index {
  public:
   static constexpr unsigned kMaxReaders = 126;  // LMDB's own default.
@@ -215,8 +217,6 @@ class Index {
                                              unsigned max_readers = kMaxReaders);
   ~Index();
 
-  Result<ReadTxn> read();
-  Result<ReadTxn> snapshot();
   // Keeps the ledger in `data_dir` from now on. A new index first gets the content of the ledger
   // of the lost index. Called once, after open(). A failure is logged, and the index works without
   // a ledger. Blocks.
@@ -225,6 +225,8 @@ class Index {
   void tend_ledger();
   std::uint64_t ledger_bytes() const { return ledger_ ? ledger_->size_bytes() : 0; }
 
+  Result<ReadTxn> read();
+  Result<ReadTxn> snapshot();
   Result<WriteTxn> write();
 
   // May be called from any thread.
@@ -235,11 +237,11 @@ class Index {
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
-  // False only if the table `grants` is empty, which saves a lookup. Grants that aren't written
-  // yet, or were lost with an index, don't count.
   // During a rebuild: whether all grants of the lost index came back.
   bool knows_all_grants() const { return knows_all_grants_; }
 
+  // False only if the table `grants` is empty, which saves a lookup. Grants that aren't written
+  // yet, or were lost with an index, don't count.
   bool has_grants() const { return has_grants_; }
 
   // The number of times that this process has set the index aside.
@@ -255,12 +257,12 @@ class Index {
   // The names of notes.
   static constexpr std::string_view kRebuildNote = "rebuild";
   static constexpr std::string_view kScrubNote = "scrub";
-
-  Index(const Index&) = delete;
   static constexpr std::string_view kServedNote = "served";
   static constexpr std::string_view kRestoreNote = "restore";
   static constexpr std::string_view kLedgerNote = "ledger";
   static constexpr std::string_view kGrantsNote = "grants";
+
+  Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
  private:
@@ -282,14 +284,15 @@ class Index {
   Status check_version(MDB_txn* txn);
   Status migrate(std::uint32_t version);
   Status migrate_from_1();
-  Status begin_checking();
-  Status end_checking();
   // The functions for the ledger run while nobody else uses the index, or in the commit lane.
   void restore_ledger();
   Result<bool> resume_ledger();
   Status replay_ledger();
   Status rewrite_ledger(std::shared_lock<std::shared_mutex> open);
   Status write_ledger(const ReadTxn& txn);
+  Status begin_checking();
+  Status end_checking();
+  Status clear_places();
   Status check_sound();
   // These two functions do the work of snapshot() and write(). During opening, `open` is empty,
   // since the opener excludes all users already.
@@ -315,18 +318,17 @@ class Index {
   mutable std::atomic<bool> damage_reported_ = false;
   std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
+  std::atomic<bool> knows_all_grants_ = false;
   std::atomic<bool> has_grants_ = true;  // Once true, stays true until reopening.
   std::uint32_t found_version_ = 0;
   std::unique_ptr<Ledger> ledger_;  // Null before keep_ledger().
   bool restoring_ = false;          // The content of the ledger isn't in the index yet.
   int ledger_pause_ = 0;            // Calls of tend_ledger() before the next try.
   bool checking_ = false;           // Opening must read the index from end to end.
-  std::atomic<bool> knows_all_grants_ = false;
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.
 };
 
 }  // namespace layby::store
-  Status clear_places();
 
 #endif  // LAYBY_STORE_INDEX_H_

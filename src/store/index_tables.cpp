@@ -42,6 +42,15 @@ Result<std::optional<cache::StoredManifest>> Txn::find_manifest(const oci::Diges
                                              std::move(record->media_type)});
 }
 
+Result<std::optional<WallTime>> Txn::find_stored_at(const oci::Digest& manifest) const {
+  auto value = index_.get(txn_, index_.tables_.manifests, digest_key(manifest));
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) return std::optional<WallTime>();
+  const Result<ManifestRecord> record = decode_manifest(**value);
+  if (!record) return record.error();
+  return std::optional(record->stored_at);
+}
+
 Result<std::optional<cache::StoredTag>> Txn::find_tag(const cache::TagKey& key) const {
   Result<std::string> wanted = tag_key(key);
   if (!wanted) return std::optional<cache::StoredTag>();  // The name is too long to be stored.
@@ -51,15 +60,6 @@ Result<std::optional<cache::StoredTag>> Txn::find_tag(const cache::TagKey& key) 
   Result<TagRecord> record = decode_tag(**value);
   if (!record) return std::move(record).error();
   return std::optional(std::move(record->tag));
-}
-
-Result<std::optional<UsageRecord>> Txn::find_usage(const Content& content) const {
-  auto value = index_.get(txn_, index_.tables_.usage, content_key(content));
-  if (!value) return std::move(value).error();
-  if (!value->has_value()) return std::optional<UsageRecord>();
-  Result<UsageRecord> record = decode_usage(**value);
-  if (!record) return std::move(record).error();
-  return std::optional(*record);
 }
 
 Result<bool> Txn::is_pinned(const cache::TagKey& key) const {
@@ -142,13 +142,6 @@ Status Txn::scan_pins(MDB_dbi table, const std::function<bool(const cache::TagKe
   });
 }
 
-Status Txn::each_ranked(const std::function<bool(const Ranked&)>& visit) const {
-  return scan(index_.tables_.ranks, "", [&](std::string_view key, std::string_view) {
-    const Result<Ranked> ranked = decode_rank_key(key);
-    return !ranked || visit(*ranked);
-  });
-}
-
 Status Txn::each_trash(const std::function<bool(const oci::Digest&)>& visit) const {
   return scan(index_.tables_.trash, "", [&](std::string_view key, std::string_view) {
     const Result<oci::Digest> digest = decode_digest_key(key);
@@ -171,12 +164,6 @@ Status Txn::each_manifest(
     const std::function<bool(const oci::Digest&, const ManifestRecord&)>& visit) const {
   return scan(index_.tables_.manifests, "", [&](std::string_view key, std::string_view value) {
     const Result<oci::Digest> digest = decode_digest_key(key);
-  note_change(table, false, key, value);
-  return put_here(table, key, value, what);
-}
-
-Status WriteTxn::put_here(MDB_dbi table, std::string_view key, std::string_view value,
-                          const char* what) {
     const Result<ManifestRecord> record = decode_manifest(value);
     return !digest || !record || visit(*digest, *record);
   });
@@ -184,11 +171,16 @@ Status WriteTxn::put_here(MDB_dbi table, std::string_view key, std::string_view 
 
 Status WriteTxn::put(MDB_dbi table, std::string_view key, std::string_view value,
                      const char* what) {
+  note_change(table, false, key, value);
+  return put_here(table, key, value, what);
+}
+
+Status WriteTxn::put_here(MDB_dbi table, std::string_view key, std::string_view value,
+                          const char* what) {
   assert(own_ && !key.empty() && key.size() <= kMaxKeyBytes);
   MDB_val at = to_val(key);
   MDB_val data = to_val(value);
   const int code = mdb_put(txn_, table, &at, &data, 0);
-  if (code == 0) note_change(table, true, key, "");
   return code == 0 ? Status() : Status(index_.error(what, code));
 }
 
@@ -196,6 +188,7 @@ Status WriteTxn::erase(MDB_dbi table, std::string_view key, const char* what) {
   assert(own_);
   MDB_val at = to_val(key);
   const int code = mdb_del(txn_, table, &at, nullptr);
+  if (code == 0) note_change(table, true, key, "");
   return code == 0 || code == MDB_NOTFOUND ? Status() : Status(index_.error(what, code));
 }
 
@@ -336,67 +329,6 @@ Status WriteTxn::clear_trash(const oci::Digest& digest) {
 
 void WriteTxn::advance_clock(std::uint64_t rank) {
   totals_.clock = policy::clock_after(totals_.clock, rank);
-}
-
-// Content that is put again keeps its usage. A new usage record replaces a damaged record. The old
-// rank then has no usage record, so eviction erases this rank and evicts nothing.
-Status WriteTxn::store_usage(const Content& content, std::uint64_t size_bytes, WallTime now) {
-  Result<std::optional<UsageRecord>> before = find_usage(content);
-  if (!before && before.error().code != ErrorCode::kCorrupt) return std::move(before).error();
-  const bool known = before.ok() && before->has_value();
-  UsageRecord usage = known ? **before : UsageRecord{size_bytes, now, 1, 0};
-  usage.size_bytes = size_bytes;
-  return put_usage(content, known ? std::optional(**before) : std::nullopt, usage);
-}
-
-Status WriteTxn::touch(const Content& content, std::uint32_t hits, WallTime used_at) {
-  const Result<std::optional<UsageRecord>> before = find_usage(content);
-  if (!before) return before.error().code == ErrorCode::kCorrupt ? Status() : before.error();
-  if (!before->has_value()) return {};
-  UsageRecord usage = **before;
-  const std::uint64_t sum = std::uint64_t{usage.hits} + hits;
-  usage.hits = static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
-  usage.used_at = std::max(usage.used_at, used_at);
-  return put_usage(content, **before, usage);
-}
-
-Status WriteTxn::put_usage(const Content& content, const std::optional<UsageRecord>& before,
-                           UsageRecord now) {
-  now.rank = policy::rank(totals_.clock, now.hits, now.size_bytes);
-  if (before == now) return {};
-  if (before && before->rank != now.rank) {
-    if (Status gone = erase_rank(before->rank, content); !gone) return gone;
-  }
-  if (Status kept =
-          put(index_.tables_.usage, content_key(content), encode(now), "write usage to the index");
-      !kept) {
-    return kept;
-  }
-  if (before && before->rank == now.rank) return {};
-  return put(index_.tables_.ranks, rank_key(now.rank, content), "", "write a rank to the index");
-}
-
-Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
-  return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
-}
-
-// A walk of the tree has visited the key. If a search doesn't find the key, the tree is damaged:
-// without an error, eviction would visit the key again for ever.
-Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
-  const std::string key = rank_key(rank, content);
-  MDB_val at = to_val(key);
-  const int code = mdb_del(txn_, index_.tables_.ranks, &at, nullptr);
-  if (code == 0) return {};
-  return index_.error("erase a rank from the index", code == MDB_NOTFOUND ? MDB_CORRUPTED : code);
-}
-
-Status WriteTxn::erase_usage(const Content& content) {
-  const Result<std::optional<UsageRecord>> usage = find_usage(content);
-  if (!usage && usage.error().code != ErrorCode::kCorrupt) return usage.error();
-  if (usage && usage->has_value()) {
-    if (Status gone = erase_rank((*usage)->rank, content); !gone) return gone;
-  }
-  return erase(index_.tables_.usage, content_key(content), "erase usage from the index");
 }
 
 Status WriteTxn::migrate_usage(const Content& content, const UsageRecord& usage) {

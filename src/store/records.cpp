@@ -335,6 +335,22 @@ Result<ScrubNote> decode_scrub(std::string_view value) {
   return note;
 }
 
+std::string encode(const ServedTotals& totals) {
+  std::string value;
+  put(value, totals.saved_bytes);
+  put(value, totals.prefetched_bytes);
+  return value;
+}
+
+Result<ServedTotals> decode_served(std::string_view value) {
+  Reader reader(value);
+  ServedTotals totals;
+  totals.saved_bytes = reader.integer<std::uint64_t>();
+  totals.prefetched_bytes = reader.integer<std::uint64_t>();
+  if (!reader.ok()) return damaged("served totals", value);
+  return totals;
+}
+
 std::string encode(const Totals& totals) {
   std::string value;
   put(value, totals.blobs);

@@ -73,6 +73,13 @@ struct ScrubNote {
   std::optional<oci::Digest> last;  // Last blob checked; none between passes.
 };
 
+// Sums over all runs of the daemon, as in Counters.
+struct ServedTotals {
+  std::uint64_t saved_bytes = 0;
+  std::uint64_t prefetched_bytes = 0;
+  bool operator==(const ServedTotals&) const = default;
+};
+
 // The kinds of content that eviction handles. The same digest may be stored as both kinds.
 enum class ContentKind : char { kBlob = 1, kManifest = 2 };
 
@@ -129,6 +136,9 @@ Result<PinRecord> decode_pin(std::string_view value);
 
 std::string encode(const ScrubNote& note);
 Result<ScrubNote> decode_scrub(std::string_view value);
+
+std::string encode(const ServedTotals& totals);
+Result<ServedTotals> decode_served(std::string_view value);
 
 std::string encode(const Totals& totals);
 // Totals of version 1 have the first two fields only.

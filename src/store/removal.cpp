@@ -90,10 +90,12 @@ std::function<Result<Evicted>(WriteTxn&)> Removal::chooser() const {
   if (const auto* image = std::get_if<Image>(&goal_)) {
     return [key = image->key](WriteTxn& txn) { return evict_image(txn, key); };
   }
-  const std::uint64_t wanted_bytes = std::get<LowestRanks>(goal_).bytes;
+  const auto& [wanted_bytes, spare] = std::get<LowestRanks>(goal_);
   assert(sum_.blob_bytes <= wanted_bytes);
   return [order = EvictionOrder{wanted_bytes - sum_.blob_bytes, context_.blobs_being_read(),
-                                in_use_since_}](WriteTxn& txn) { return evict_lowest(txn, order); };
+                                in_use_since_, spare}](WriteTxn& txn) {
+    return evict_lowest(txn, order);
+  };
 }
 
 void Removal::commit() {

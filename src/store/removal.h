@@ -44,6 +44,7 @@ class Removal {
   // evicted, idle partial files and the quarantine are deleted too.
   struct LowestRanks {
     std::uint64_t bytes = 0;
+    cache::Spare spare{};
   };
   // Removes the parts of one image that no other tag and no pin needs.
   struct Image {

@@ -14,9 +14,9 @@ constexpr std::size_t kMany = 16'384;
 
 }  // namespace
 
-void Touches::add(const Content& content, WallTime now) {
+void Touches::add(const Content& content, std::uint32_t hits, WallTime now) {
   Touch& touch = touches_[content];
-  ++touch.hits;
+  touch.hits += hits;
   touch.last = now;
 }
 
@@ -27,7 +27,7 @@ bool Touches::many() const { return touches_.size() >= kMany; }
 Status apply(WriteTxn& txn, const TouchMap& touches) {
   for (const auto& [content, touch] : touches) {
     if (Status put = txn.touch(content, touch.hits, touch.last); !put) return put;
-    if (content.kind != ContentKind::kManifest) continue;
+    if (content.kind != ContentKind::kManifest || touch.hits == 0) continue;
     const auto stored = txn.find_manifest(content.digest);
     if (!stored || !stored->has_value()) continue;
     const auto parsed = oci::parse_manifest(*(*stored)->bytes, (*stored)->media_type);

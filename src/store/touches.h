@@ -17,14 +17,14 @@
 namespace layby::store {
 
 struct Touch {
-  std::uint32_t hits = 0;
+  std::uint32_t hits = 0;  // 0 for a first pull, which was counted when the content was stored.
   WallTime last;
 };
 using TouchMap = std::map<Content, Touch>;
 
 class Touches {
  public:
-  void add(const Content& content, WallTime now);
+  void add(const Content& content, std::uint32_t hits, WallTime now);
   // Returns all uses and forgets them.
   TouchMap take();
   const TouchMap& all() const { return touches_; }

@@ -119,6 +119,14 @@ TEST_F(PrefetchJsonTest, PlanSaysWhetherItFits) {
   EXPECT_EQ(plan()["fits"], false);
 }
 
+TEST_F(PrefetchJsonTest, APlanWhoseEveryImageFailedDoesNotSayWhetherItFits) {
+  report_.capacity_bytes = 100;
+  report_.tags = {tag("a", PrefetchState::kFailed), tag("b", PrefetchState::kFailed)};
+  EXPECT_TRUE(plan()["fits"].is_null());
+  report_.tags.push_back(sized(tag("c", PrefetchState::kFetching), 1));
+  EXPECT_EQ(plan()["fits"], true);
+}
+
 TEST_F(PrefetchJsonTest, PlanSaysWhetherTheQuotaSuffices) {
   PrefetchTag many = tag("a", PrefetchState::kManifests);
   many.pulls = 50;

@@ -111,13 +111,12 @@ TEST_F(SnapshotTest, HitRatioIsNullBeforeTheFirstRequest) {
   EXPECT_EQ(metrics_text(snapshot_).find("\nlayby_cache_hit_ratio "), std::string::npos);
 }
 
-TEST_F(SnapshotTest, SavedBytesDidNotComeFromUpstream) {
-  counters_.blob_bytes_from_cache = 300;
-  counters_.blob_bytes_from_fills = 100;
-  counters_.upstream_bytes = 150;
-  EXPECT_EQ(stats()["cache"]["bytes_saved"], 250);
+TEST_F(SnapshotTest, APrefetchTakesNothingFromTheSavedBytes) {
+  counters_.saved_bytes = 250;
   counters_.upstream_bytes = 1000;
-  EXPECT_EQ(stats()["cache"]["bytes_saved"], 0);
+  counters_.prefetched_bytes = 1000;
+  EXPECT_EQ(stats()["cache"]["bytes_saved"], 250);
+  EXPECT_EQ(stats()["cache"]["bytes_prefetched"], 1000);
 }
 
 TEST_F(SnapshotTest, UpstreamsCarryTheirQuota) {

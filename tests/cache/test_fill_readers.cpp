@@ -72,6 +72,13 @@ class FillReadersTest : public ::testing::Test, private FillReaders::Source {
   void on_consumed() override { ++consumed_; }
 };
 
+TEST_F(FillReadersTest, AllReadersButTheFirstSpareTheLink) {
+  EXPECT_FALSE(first_.reader->spares_link());
+  EXPECT_TRUE(second_.reader->spares_link());
+  first_.leave();
+  EXPECT_TRUE(add()->spares_link());
+}
+
 TEST_F(FillReadersTest, EachReaderIsCountedUntilItLeaves) {
   EXPECT_EQ(readers_.count(), 3);
   second_.leave();

@@ -91,6 +91,19 @@ TEST_F(PrefetchTest, ImageWithoutAnIndexIsFetched) {
   EXPECT_EQ(report().pulls_spent, 1u);
 }
 
+TEST_F(PrefetchTest, OnlyAClientsPullIsAFirstPull) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13"})});
+  run();
+  EXPECT_TRUE(store_.first_pulls().empty());
+  const oci::Digest other = add_image({"other"});
+  Asker<ManifestAnswer> client;
+  pull(client, other);
+  serve(UpstreamKind::kManifestGet);
+  EXPECT_TRUE(client.ok());
+  EXPECT_EQ(store_.first_pulls(), std::vector{other});
+}
+
 TEST_F(PrefetchTest, CurrentImageCostsOneFreeCheck) {
   add_tagged("3.13", "layer");
   set_list({image({"3.13"})});

@@ -141,6 +141,40 @@ TEST_F(PrefetchPlanTest, PlanMayBeDroppedInsideItsAnswer) {
   EXPECT_EQ(times_told_, 1);
 }
 
+// -- plans while upstream can't be asked
+
+TEST_F(PrefetchPlanTest, PlanAnswersAtOnceWhileUpstreamIsDown) {
+  add_tagged("3.13", "layer");
+  set_list({image({"3.13", "3.1*"})});
+  run();
+  Asker<TagPage> lists[8];
+  for (auto& asker : lists) {
+    asker.handle = cache_->get_tags(hub(), "library/python", {}, asker.done());
+    for (const Request& request : upstream_->pending()) request->fail(ErrorCode::kUnavailable);
+  }
+  timers_.run();
+  ASSERT_TRUE(hub().upstream->patience(Ask::kTagCheck).is_down);
+  const auto before = clock_.steady_now();
+  plan(true);
+  timers_.run();
+  EXPECT_EQ(times_told_, 1);
+  EXPECT_EQ(clock_.steady_now(), before);
+  EXPECT_EQ(planned("3.13").state, PrefetchState::kFailed);
+  EXPECT_NE(planned("3.13").error.find("is down"), std::string::npos) << planned("3.13").error;
+  EXPECT_EQ(planned_.troubles.size(), 1u);
+}
+
+TEST_F(PrefetchPlanTest, PlanTriesAFailedCheckAndAFailedListOnlyOnce) {
+  set_tag("3.13", add_image({"layer"}));
+  set_list({image({"3.13", "3.1*"})});
+  plan(false);
+  timers_.run();
+  for (const Request& request : upstream_->pending()) request->fail(ErrorCode::kUnavailable);
+  timers_.run();
+  EXPECT_EQ(times_told_, 1);
+  EXPECT_EQ(planned("3.13").state, PrefetchState::kFailed);
+}
+
 // -- lists that do not fit
 
 TEST_F(PrefetchPlanTest, ImageThatDoesNotFitFailsAndOthersAreFetched) {

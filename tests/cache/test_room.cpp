@@ -70,6 +70,34 @@ TEST_F(RoomTest, AnEvictionThatFailsAgainAndAgainIsToldOnce) {
   EXPECT_EQ(told, 1);
 }
 
+TEST_F(RoomTest, ARequestBesideUsedContentDisplacesNothingOfIt) {
+  add_blob(400, 'a');
+  add_blob(500, 'b');
+  const oci::Digest used = oci::Digest::of(std::string(400, 'a'));
+  store_.set_used(used, clock_.wall_now());
+  std::optional<bool> answer;
+  const Spare spare{{}, clock_.wall_now() - seconds(1)};
+  const Handle handle = room_.make_beside(spare, 600, [&](bool room) { answer = room; });
+  timers_.run();
+  EXPECT_EQ(answer, true);
+  EXPECT_TRUE(store_.has_blob(used));
+  EXPECT_EQ(store_.usage().blobs, 1u);
+}
+
+TEST_F(RoomTest, NoRoomBesideUsedContentIsNoFullCache) {
+  add_blob(900, 'a');
+  store_.set_used(oci::Digest::of(std::string(900, 'a')), clock_.wall_now());
+  std::optional<bool> answer;
+  const Spare spare{{}, clock_.wall_now() - seconds(1)};
+  const Handle handle = room_.make_beside(spare, 600, [&](bool room) { answer = room; });
+  timers_.run();
+  EXPECT_EQ(answer, false);
+  EXPECT_FALSE(room_.full());
+  const auto client = ask(600);
+  timers_.run();
+  EXPECT_EQ(*client, true) << "a client's blob may displace the content";
+}
+
 TEST_F(RoomTest, RequestThatFitsIsAdmittedAtOnce) {
   add_blob(400, 'a');
   EXPECT_EQ(*ask(600), true);

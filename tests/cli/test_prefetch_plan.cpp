@@ -78,6 +78,19 @@ TEST_F(PrefetchPlanTest, APlanWithAllSizesKnownHasNoHint) {
   EXPECT_EQ(known.find("--sizes"), std::string::npos) << known;
 }
 
+TEST_F(PrefetchPlanTest, AFailedImageLeavesTheFitOpen) {
+  const std::string fits = R"("list_bytes": 1, "capacity_bytes": 2, "fits": )";
+  const std::string some = plan(R"({"images": [{"image": "a:1", "state": "current"},
+      {"image": "b:1", "state": "failed", "error": "no"}], )" +
+                                fits + "true}")
+                               .page;
+  EXPECT_NE(some.find("the sizes known so far fit.\n"), std::string::npos) << some;
+  const std::string none =
+      plan(R"({"images": [{"image": "b:1", "state": "failed", "error": "no"}], )" + fits + "null}")
+          .page;
+  EXPECT_EQ(none.find("fit"), std::string::npos) << none;
+}
+
 TEST_F(PrefetchPlanTest, AFailedImageIsNotFound) {
   EXPECT_FALSE(plan(kPlan).all_found);
   EXPECT_TRUE(plan(R"({"images": [{"state": "new"}]})").all_found);

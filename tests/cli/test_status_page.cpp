@@ -62,12 +62,13 @@ TEST_F(StatusPageTest, AFullStoreExplainsTheConsequence) {
 TEST_F(StatusPageTest, PrefetchingIsShown) {
   const std::string text = page(R"({"prefetch": {"state": "waiting", "reason": "until 02:00",
       "result": "failed", "next_run_seconds": 12000, "images": 12, "failed": 1,
-      "bytes_total": 4000, "bytes_done": 1000}})");
+      "bytes_total": 4000, "bytes_done": 1000, "trouble": "no tag matches 9.*"}})");
   EXPECT_TRUE(shows(text,
                     "\nPrefetch\n"
                     "  state         waiting: until 02:00\n"
                     "  images        12, 1 failed\n"
                     "  fetched       1.0 kB of 4.0 kB\n"
+                    "  trouble       no tag matches 9.*\n"
                     "  last run      failed\n"
                     "  next run      in 3 h 20 min\n"))
       << text;

@@ -156,5 +156,36 @@ TEST_F(CatalogTest, AManifestThatCannotBeParsedIsNotListed) {
   EXPECT_TRUE(catalog().images.empty());
 }
 
+TEST_F(CatalogTest, TotalsAreKeptAcrossRestarts) {
+  harness_.counters().saved_bytes = 70;
+  harness_.counters().prefetched_bytes = 30;
+  harness_.close();
+  harness_.counters().saved_bytes = 0;
+  harness_.counters().prefetched_bytes = 0;
+  harness_.open_again();
+  EXPECT_EQ(counters().saved_bytes, 70u);
+  EXPECT_EQ(counters().prefetched_bytes, 30u);
+}
+
+TEST_F(CatalogTest, AFirstPullIsAUseAndAPrefetchIsNone) {
+  const TestManifest pulled = make_manifest("config", {"layer"});
+  const TestManifest prefetched = make_manifest("other config", {"layer"});
+  add_manifest(pulled);
+  add_manifest(prefetched);
+  add_tag("a", pulled.digest);
+  add_tag("b", prefetched.digest);
+  store().note_first_pull(pulled.digest);
+  const auto expect_used = [&] {
+    const cache::Catalog found = catalog();
+    ASSERT_EQ(found.images.size(), 2u);
+    ASSERT_TRUE(found.images[0].used_at);
+    EXPECT_LE(*found.images[0].used_at - harness_.clock().wall_now(), std::chrono::milliseconds(1));
+    EXPECT_FALSE(found.images[1].used_at);
+  };
+  expect_used();
+  harness_.reopen();
+  expect_used();
+}
+
 }  // namespace
 }  // namespace layby::testing

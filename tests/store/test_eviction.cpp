@@ -116,6 +116,41 @@ TEST_F(EvictionTest, EvictionFreesTheDiskAndUpdatesTheFigures) {
   EXPECT_EQ(trash(), 0u);
 }
 
+TEST_F(EvictionTest, SparedImagesAndContentUsedSinceStay) {
+  const TestManifest image = add_image("spared", 1);
+  add_image("other", 2);
+  let_time_pass();
+  const WallTime since = harness_.clock().wall_now() - std::chrono::minutes(1);
+  const oci::Digest used = add_blob(blob(3));
+  const oci::Digest touched = oci::Digest::of(blob(2));
+  store().touch_blob(touched);
+  let_time_pass();
+  const auto sum = answer<cache::EvictedSum>([&](auto done) {
+    store().evict(UINT64_MAX, cache::Spare{{image.digest}, since}, done);
+  });
+  EXPECT_EQ(sum->blobs, 1u) << "the other image's config";
+  EXPECT_TRUE(has(image));
+  for (const oci::Digest& digest : {used, touched, oci::Digest::of(blob(1))}) {
+    EXPECT_TRUE(has(digest));
+  }
+  EXPECT_EQ(evict(UINT64_MAX).blobs, 4u) << "the next eviction spares nothing";
+}
+
+TEST_F(EvictionTest, UsedBlobsAreFoundBeforeAndAfterTheirUseIsWritten) {
+  const auto digests = add_blobs(3);
+  let_time_pass();
+  const WallTime since = harness_.clock().wall_now() - std::chrono::minutes(1);
+  store().touch_blob(digests[1]);
+  using Used = cache::Store::UsedBlobs;
+  for (int i = 0; i < 2; ++i) {
+    Handle handle;
+    const auto found =
+        answer<Used>([&](auto done) { handle = store().find_used(since, std::move(done)); });
+    EXPECT_EQ(*found, (Used{{digests[1], kBlobBytes}}));
+    harness_.reopen();
+  }
+}
+
 TEST_F(EvictionTest, EverythingIsEvictedOnRequest) {
   add_image("t", 1);
   let_time_pass();
@@ -403,7 +438,8 @@ TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
   turn_until([&] { return !operator_store().scrub().running; });
   const auto digest = add_blob(blob(1));
   let_time_pass();
-  // A folder in place of the file can't be unlinked.
+  // A folder in place of the file can't be unlinked, and without a quarantine it can't be moved.
+  std::ofstream(data("quarantine")) << "no folder";
   fs::remove(published_path(digest));
   fs::create_directories(published_path(digest) + "/x");
   EXPECT_EQ(evict(UINT64_MAX).blobs, 1u);

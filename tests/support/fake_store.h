@@ -49,7 +49,17 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
  public:
   // The steps that can fail or wait. A failure of kVerify drops the partial file. After a
   // failure of kOpen or kWrite the blob passes through without being kept.
-  enum class Step { kOpen, kWrite, kVerify, kPublish, kPutManifest, kPutTag, kListPins, kEvict };
+  enum class Step {
+    kOpen,
+    kWrite,
+    kVerify,
+    kPublish,
+    kPutManifest,
+    kPutTag,
+    kListPins,
+    kEvict,
+    kFindUsed
+  };
 
   FakeStore() = default;
   explicit FakeStore(Timers& timers) : timers_(&timers) {}
@@ -111,10 +121,15 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   cache::StoreUsage& reported_usage() { return usage_; }  // The test sets the disk_ fields.
   // The bytes that each call of evict() asked for.
   const std::vector<std::uint64_t>& evictions() const { return evictions_; }
+  // What each call of evict() had to spare.
+  const std::vector<cache::Spare>& spares() const { return spares_; }
+  // Sets when the blob was used, for find_used() and evict().
+  void set_used(const oci::Digest& digest, WallTime at) { used_at_[digest] = at; }
   void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
   const std::set<cache::TagKey>& list_pins() const { return list_pins_; }
   const std::vector<oci::Digest>& touched() const { return touched_; }
   std::uint64_t released_bytes() const { return released_bytes_; }
+  const std::vector<oci::Digest>& first_pulls() const { return first_pulls_; }
   // The blobs that check_blob() was called for.
   const std::vector<oci::Digest>& checks() const { return checks_; }
   int verifications() const { return verifications_; }
@@ -200,20 +215,37 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   }
 
   void touch_blob(const oci::Digest& digest) override { touched_.push_back(digest); }
+  void note_first_pull(const oci::Digest& manifest) override { first_pulls_.push_back(manifest); }
   void touch_manifest(const oci::Digest& digest) override { touched_.push_back(digest); }
 
   void check_blob(const oci::Digest& digest) override { checks_.push_back(digest); }
 
-  void evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) override {
+  using cache::Store::evict;
+  void evict(std::uint64_t bytes, const cache::Spare& spare,
+             cache::Given<cache::EvictedSum> done) override {
     evictions_.push_back(bytes);
-    later([this, bytes, alive = std::weak_ptr<bool>(alive_), done = std::move(done)] {
+    spares_.push_back(spare);
+    std::set<oci::Digest> kept;
+    for (const oci::Digest& image : spare.images) {
+      for (const auto& part : cache::image_parts(*this, image, {}).blobs) kept.insert(part.digest);
+    }
+    if (spare.used_since) {
+      for (const auto& [digest, used_at] : used_at_) {
+        if (used_at > *spare.used_since) kept.insert(digest);
+      }
+    }
+    later([this, bytes, kept, alive = std::weak_ptr<bool>(alive_), done = std::move(done)] {
       if (alive.expired()) return;
       if (auto error = take_failure(Step::kEvict)) return done(*std::move(error));
       cache::EvictedSum sum;
-      while (sum.blob_bytes < bytes && !evictable_.empty()) {
-        const oci::Digest gone = evictable_.front();
+      for (auto next = evictable_.begin(); sum.blob_bytes < bytes && next != evictable_.end();) {
+        const oci::Digest gone = *next;
         const auto at = blobs_.find(gone);
-        evictable_.erase(evictable_.begin());
+        if (kept.contains(gone)) {
+          ++next;
+          continue;
+        }
+        next = evictable_.erase(next);
         if (at == blobs_.end()) continue;
         ++sum.blobs;
         sum.blob_bytes += at->second->bytes().size();
@@ -223,6 +255,19 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
       usage_.disk_free_bytes += sum.blob_bytes;
       done(sum);
     });
+  }
+  Handle find_used(WallTime since, cache::Given<UsedBlobs> done) override {
+    auto asker = std::make_unique<Droppable<Result<UsedBlobs>>>(std::move(done));
+    UsedBlobs found;
+    for (const auto& [digest, used_at] : used_at_) {
+      const auto at = blobs_.find(digest);
+      if (used_at > since && at != blobs_.end()) found[digest] = at->second->bytes().size();
+    }
+    const auto error = take_failure(Step::kFindUsed);
+    later([found, error, give = asker->call()] {
+      give(error ? Result<UsedBlobs>(*error) : Result<UsedBlobs>(found));
+    });
+    return asker;
   }
   void evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) override {
     const bool there = tags_.contains(key);
@@ -467,8 +512,11 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   cache::Catalog catalog_;
   std::vector<std::uint64_t> evictions_;
   std::vector<oci::Digest> evictable_;
+  std::map<oci::Digest, WallTime> used_at_;
+  std::vector<cache::Spare> spares_;
   std::vector<oci::Digest> touched_;
   std::vector<oci::Digest> checks_;
+  std::vector<oci::Digest> first_pulls_;
   std::uint64_t released_bytes_ = 0;
   cache::StoreUsage usage_{.disk_free_bytes = 1ull << 40, .disk_total_bytes = 1ull << 41};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

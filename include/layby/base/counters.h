@@ -33,6 +33,10 @@ namespace layby {
   X(client_bytes_sent, "bytes", "Bytes sent to clients, headers included.")                      \
   X(blob_bytes_from_cache, "bytes", "Blob bytes sent to clients from stored blobs.")             \
   X(blob_bytes_from_fills, "bytes", "Blob bytes sent to clients from fills in flight.")          \
+  X(saved_bytes, "bytes",                                                                        \
+    "Blob bytes sent to clients without using the link to upstream, in all runs of the daemon.") \
+  X(prefetched_bytes, "bytes",                                                                   \
+    "Blob bytes received from upstream while no client waited, in all runs of the daemon.")      \
   X(upstream_bytes, "bytes", "Body bytes received from upstream.")                               \
   X(upstream_manifest_gets, "requests", "Manifest GETs sent upstream (these count as pulls).")   \
   X(upstream_manifest_heads, "requests", "Manifest HEADs sent upstream (free of the limit).")    \

@@ -90,6 +90,9 @@ class BlobReader : public Operation {
   virtual std::uint64_t readable_bytes() const = 0;
   // Whether the bytes come from a fill that was in flight when the reader was opened.
   virtual bool from_fill() const = 0;
+  // Whether the reader's bytes come without another use of the link to upstream: from the store, or
+  // from a fill that another client began.
+  virtual bool spares_link() const { return !from_fill(); }
   // Sets the reader's only listener, which hears of later changes; null removes the listener.
   virtual void listen(Listener* listener) = 0;
 };
@@ -158,13 +161,13 @@ class Cache {
   // Fetches a blob in the background, into the store.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
-  Prefetcher& prefetcher();
-
-  std::vector<FillStatus> fills() const;
   // Tells that `client` begins to read the whole of a stored blob. When the client did so a few
   // minutes before too, the store verifies the blob.
   void note_whole_pull(const IpAddress& client, const oci::Digest& digest);
 
+  Prefetcher& prefetcher();
+
+  std::vector<FillStatus> fills() const;
   // Whether new blobs pass through without being stored, because the store has no room.
   bool full() const;
   const std::vector<Origin>& origins() const;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "layby/base/async.h"
+#include "layby/base/clock.h"
 #include "layby/base/result.h"
 #include "layby/cache/cache.h"
 #include "layby/cache/image_parts.h"
@@ -76,7 +77,8 @@ struct PrefetchTag {
 // The progress or the result of a run.
 struct PrefetchReport {
   std::vector<PrefetchTag> tags;
-  std::vector<std::string> troubles;  // Messages about lists of tags that can't be fetched.
+  // Messages about lists of tags that can't be fetched, and patterns that match no tag.
+  std::vector<std::string> troubles;
   bool over = false;
   bool stopped = false;
   std::string waits_for;  // Why no work is under way; empty during work.
@@ -134,12 +136,15 @@ class Prefetcher {
   // Whether a tag keeps its old image until a run has fetched the new one.
   bool holds(const TagMove& move);
   void on_run_over();
+  // A run displaces no content that was used after this time.
+  WallTime used_since() const;
 
   const std::unique_ptr<const Context> context_;
   PrefetchList list_;
   std::unique_ptr<PrefetchRun> run_;
   std::uint64_t number_ = 0;
   PrefetchReport last_;
+  std::optional<WallTime> last_ended_;  // The end of the last run that was not stopped.
   std::vector<Plan*> plans_;
   std::function<void()> on_ended_;
   std::function<void()> on_moved_;

@@ -10,10 +10,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "layby/base/async.h"
@@ -140,6 +142,12 @@ struct EvictedSum {
   std::uint64_t manifests = 0;
 };
 
+// Content that an eviction must leave, in addition to pinned content.
+struct Spare {
+  std::vector<oci::Digest> images;     // With their stored parts.
+  std::optional<WallTime> used_since;  // Content that was used or stored later.
+};
+
 // Takes the answer of a call that ends later. Runs once, on the loop.
 template <typename T>
 using Given = std::function<void(Result<T>)>;
@@ -184,6 +192,9 @@ class Store : public ContentLookup {
   // a while.
   virtual void touch_blob(const oci::Digest& digest) = 0;
   virtual void touch_manifest(const oci::Digest& digest) = 0;
+  // Notes that a client got the manifest when the manifest came into the store. For the order of
+  // eviction this use is counted already; the note says that the image was used.
+  virtual void note_first_pull(const oci::Digest& manifest) = 0;
 
   // Verifies a stored blob in the background, unless the blob was verified a few minutes ago. A
   // damaged blob is taken out of service: its readers are cut off, and the blob is fetched again.
@@ -191,7 +202,11 @@ class Store : public ContentLookup {
 
   // Frees at least `bytes`, least valuable content first. Frees less when all content left is
   // pinned or being read. When `done` runs, usage() has fresh disk figures.
-  virtual void evict(std::uint64_t bytes, Given<EvictedSum> done) = 0;
+  virtual void evict(std::uint64_t bytes, const Spare& spare, Given<EvictedSum> done) = 0;
+  void evict(std::uint64_t bytes, Given<EvictedSum> done) { evict(bytes, {}, std::move(done)); }
+  // Finds the stored blobs that were used or stored after `since`, with their sizes.
+  using UsedBlobs = std::map<oci::Digest, std::uint64_t>;
+  virtual Handle find_used(WallTime since, Given<UsedBlobs> done) = 0;
   // Replaces all pins of the prefetch list. A pin of the list protects an image like a pin by
   // hand, and neither kind changes the other. Setting the same pins again costs no write.
   virtual void set_list_pins(std::vector<TagKey> keys, Done done) = 0;

@@ -105,7 +105,8 @@ enum class Ask {
 
 struct Patience {
   std::chrono::milliseconds wait{0};
-  std::string reason;  // For people: "the pull limit is near". Empty if there is no wait.
+  std::string reason;    // For people; empty without a wait: "the pull limit is near".
+  bool is_down = false;  // Upstream doesn't answer, so nobody knows how long the wait will be.
 };
 
 // Whether upstream refused the request. A cached copy must not hide a refusal.

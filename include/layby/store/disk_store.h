@@ -44,6 +44,7 @@ class Removals;
 class Scrub;
 class Touches;
 struct BlobRecord;
+struct ServedTotals;
 struct Content;
 struct DigestLane;
 
@@ -84,8 +85,12 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
 
   void touch_blob(const oci::Digest& digest) override;
   void touch_manifest(const oci::Digest& digest) override;
+  void note_first_pull(const oci::Digest& manifest) override;
   void check_blob(const oci::Digest& digest) override;
-  void evict(std::uint64_t bytes, cache::Given<cache::EvictedSum> done) override;
+  using cache::Store::evict;
+  void evict(std::uint64_t bytes, const cache::Spare& spare,
+             cache::Given<cache::EvictedSum> done) override;
+  Handle find_used(WallTime since, cache::Given<UsedBlobs> done) override;
   void evict_image(const cache::TagKey& key, cache::Given<cache::EvictedSum> done) override;
   void pin(const cache::TagKey& key, cache::Given<bool> done) override;
   void unpin(const cache::TagKey& key, cache::Given<bool> done) override;
@@ -113,8 +118,9 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   void revoke_open(const oci::Digest& digest);
   void set_aside(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
   void write_touches();
+  void read_served();
   void move_away(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
-  void touch(const Content& content);
+  void touch(const Content& content, std::uint32_t hits = 1);
   Done while_alive(Done done);
   void on_failed_lookup(const std::string& what, const Error& error) const;
   template <typename T>
@@ -132,6 +138,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;
   Handle touch_timer_;
+  const std::unique_ptr<ServedTotals> served_;  // As in the index.
   const std::unique_ptr<Removals> removals_;
   const std::unique_ptr<Scrub> scrub_;
   const std::unique_ptr<BlobChecks> checks_;
