@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <system_error>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "layby/base/log.h"

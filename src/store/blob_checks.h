@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "layby/base/clock.h"
 #include "layby/base/lifetime.h"

@@ -4,6 +4,8 @@
 // reads back equal; a file of the read changes has no damaged bytes and the same changes.
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 

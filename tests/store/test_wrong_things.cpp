@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -185,7 +186,10 @@ TEST_P(WrongThingsTest, TheEventJournalIsWrittenAnew) {
   event::Workers workers(1);
   {
     store::EventJournal journal(harness_.data_dir(), harness_.loop(), workers);
-    journal.append({.number = 1, .text = "a"});
+    events::Record record;
+    record.number = 1;
+    record.text = "a";
+    journal.append(record);
   }
   turn_until([&] { return fs::is_regular_file(fs::symlink_status(place)); });
 }
