@@ -88,22 +88,24 @@ const Origin* Cache::find_origin(std::string_view ns) const {
 }
 
 Handle Cache::get_manifest(const Origin& origin, const std::string& repository,
-                           const oci::Reference& reference, bool head, Done<ManifestAnswer> done) {
-  return state_->manifests.get(origin, repository, reference, head, std::move(done));
+                           const oci::Reference& reference, bool head, Done<ManifestAnswer> done,
+                           const IpAddress& client) {
+  return state_->manifests.get(origin, repository, reference, head, std::move(done), client);
 }
 
 Handle Cache::open_blob(const Origin& origin, const std::string& repository,
-                        const oci::Digest& digest, Done<std::unique_ptr<BlobReader>> done) {
-  return state_->fills.open(origin, repository, digest, std::move(done));
+                        const oci::Digest& digest, Done<std::unique_ptr<BlobReader>> done,
+                        const IpAddress& client) {
+  return state_->fills.open(origin, repository, digest, std::move(done), client);
 }
 
 Handle Cache::head_blob(const Origin& origin, const std::string& repository,
-                        const oci::Digest& digest, Done<BlobHead> done) {
-  return state_->fills.head(origin, repository, digest, std::move(done));
+                        const oci::Digest& digest, Done<BlobHead> done, const IpAddress& client) {
+  return state_->fills.head(origin, repository, digest, std::move(done), client);
 }
 
 Handle Cache::get_tags(const Origin& origin, const std::string& repository,
-                       const TagPageRequest& page, Done<TagPage> done) {
+                       const TagPageRequest& page, Done<TagPage> done, const IpAddress& client) {
   auto or_cached = [this, &origin, repository, page,
                     done = std::move(done)](Result<TagPage> answer) {
     if (!answer.ok() && !is_refusal(answer.error())) {
@@ -117,17 +119,17 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
     return nullptr;
   }
   // Makes only one attempt, because people who ask for a list prefer the cached tags to a wait.
-  return origin.upstream->get_tags(repository, page, std::move(or_cached));
+  return origin.upstream->on_behalf_of(client).get_tags(repository, page, std::move(or_cached));
 }
 
 Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, const std::string& artifact_type,
-                            Done<std::string> done) {
+                            Done<std::string> done, const IpAddress& client) {
   if (const auto refused = origin.upstream->why_not(Ask::kList)) {
     done(*refused);
     return nullptr;
   }
-  return origin.upstream->get_referrers(
+  return origin.upstream->on_behalf_of(client).get_referrers(
       repository, digest, artifact_type, [done = std::move(done)](Result<std::string> answer) {
         const bool none = !answer.ok() && answer.error().code == ErrorCode::kNotFound;
         done(none ? Result<std::string>(std::string()) : std::move(answer));

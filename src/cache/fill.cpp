@@ -72,7 +72,8 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       digest_(std::move(digest)),
       on_over_(std::move(on_over)),
       attempts_(context.rules.retry, context.timers, context.counters),
-      readers_(*this) {}
+      readers_(*this),
+      clients_([] {}) {}
 
 Fill::~Fill() {
   readers_.dismiss(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
@@ -99,13 +100,13 @@ void Fill::start() {
   writer_ = context_.store.write_blob(digest_, *this);
 }
 
-Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done) {
+Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client) {
   assert(state_ != FillState::kOver && can_be_joined());
   if (std::exchange(background_, false)) come_to_the_fore();
-  auto give = [this, done = std::move(done)](const Status& status) {
+  auto give = [this, done = std::move(done), stay = clients_.add(client)](const Status& status) {
     if (!status.ok()) return done(status.error());
     assert(writer_ && may_announce());
-    done(readers_.add(writer_->file(), *size_bytes_));
+    done(readers_.add(writer_->file(), *size_bytes_, stay));
   };
   if (!may_announce()) return openers_.add(std::move(give));
   give(Status());

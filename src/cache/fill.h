@@ -21,9 +21,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cache/attempts.h"
 #include "cache/background.h"
+#include "cache/fill_clients.h"
 #include "cache/fill_readers.h"
 #include "cache/grant_checks.h"
 #include "cache/room.h"
@@ -78,7 +80,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void start();
 
   // Gives a reader as soon as the size is known; for an empty blob, after the digest matches.
-  Handle open(Cache::Done<std::unique_ptr<BlobReader>> done);
+  // `client` is the counted address of the client that opens the fill.
+  Handle open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client);
   // Calls `done` when the blob is stored, or with the reason why the blob isn't stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
   // Whether no client has opened the fill.
@@ -115,6 +118,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
   bool in_background() const override { return background_; }
+  std::vector<IpAddress> clients() const override { return clients_.addresses(); }
 
   void on_writer_ready(std::uint64_t kept_bytes, bool whole) override;
   void on_written(std::uint64_t total_bytes) override;
@@ -175,6 +179,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   Waiters<Status> openers_;  // Callers of open() that wait for a reader.
   Waiters<Status> keepers_;  // Callers of wait_stored().
   FillReaders readers_;
+  FillClients clients_;  // Of the openers and the readers.
 };
 
 }  // namespace layby::cache

@@ -14,8 +14,12 @@ namespace layby::cache {
 class FillReaders::Reader final : public BlobReader {
  public:
   Reader(FillReaders& readers, std::shared_ptr<BlobFile> file, std::uint64_t size_bytes,
-         bool joined)
-      : readers_(&readers), file_(std::move(file)), size_bytes_(size_bytes), joined_(joined) {
+         bool joined, std::shared_ptr<FillClients::Stay> stay)
+      : readers_(&readers),
+        file_(std::move(file)),
+        size_bytes_(size_bytes),
+        joined_(joined),
+        stay_(std::move(stay)) {
     assert(file_);
   }
   ~Reader() override {
@@ -52,7 +56,8 @@ class FillReaders::Reader final : public BlobReader {
   FillReaders* readers_;  // Null after on_dismissed().
   std::shared_ptr<BlobFile> file_;
   const std::uint64_t size_bytes_;
-  const bool joined_;                 // Another reader came before.
+  const bool joined_;  // Another reader came before.
+  const std::shared_ptr<FillClients::Stay> stay_;
   std::uint64_t readable_bytes_ = 0;  // Only for a dismissed reader.
   std::uint64_t position_ = 0;
   Listener* listener_ = nullptr;
@@ -61,8 +66,10 @@ class FillReaders::Reader final : public BlobReader {
 FillReaders::~FillReaders() { assert(!telling_ && readers_.empty()); }
 
 std::unique_ptr<BlobReader> FillReaders::add(std::shared_ptr<BlobFile> file,
-                                             std::uint64_t size_bytes) {
-  auto reader = std::make_unique<Reader>(*this, std::move(file), size_bytes, joined_);
+                                             std::uint64_t size_bytes,
+                                             std::shared_ptr<FillClients::Stay> stay) {
+  auto reader =
+      std::make_unique<Reader>(*this, std::move(file), size_bytes, joined_, std::move(stay));
   joined_ = true;
   readers_.push_back(reader.get());
   return reader;

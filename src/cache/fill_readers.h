@@ -17,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "cache/fill_clients.h"
 #include "layby/cache/cache.h"
 
 namespace layby::cache {
@@ -42,7 +43,9 @@ class FillReaders {
   ~FillReaders();
 
   // Adds a reader of the growing `file` of a blob of `size_bytes`. A destroyed reader leaves.
-  std::unique_ptr<BlobReader> add(std::shared_ptr<BlobFile> file, std::uint64_t size_bytes);
+  // The reader holds its client's `stay`.
+  std::unique_ptr<BlobReader> add(std::shared_ptr<BlobFile> file, std::uint64_t size_bytes,
+                                  std::shared_ptr<FillClients::Stay> stay = nullptr);
 
   bool any() const { return count() > 0; }
   int count() const;

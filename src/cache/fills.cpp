@@ -74,25 +74,25 @@ bool Fills::needs_grant_check(const Origin& origin, const std::string& repositor
 }
 
 Handle Fills::open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                   Cache::Done<std::unique_ptr<BlobReader>> done) {
+                   Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client) {
   if (!needs_grant_check(origin, repository, digest)) {
-    return open_granted(origin, repository, digest, std::move(done));
+    return open_granted(origin, repository, digest, std::move(done), client);
   }
   return context_.grant_checks.blob<std::unique_ptr<BlobReader>>(
       origin, repository, digest,
-      [this, &origin, repository, digest](auto answer) {
-        return open_granted(origin, repository, digest, std::move(answer));
+      [this, &origin, repository, digest, client](auto answer) {
+        return open_granted(origin, repository, digest, std::move(answer), client);
       },
-      std::move(done));
+      std::move(done), client);
 }
 
 Handle Fills::open_granted(const Origin& origin, const std::string& repository,
-                           const oci::Digest& digest,
-                           Cache::Done<std::unique_ptr<BlobReader>> done) {
+                           const oci::Digest& digest, Cache::Done<std::unique_ptr<BlobReader>> done,
+                           const IpAddress& client) {
   const auto at = fills_.find(digest);
   if (at != fills_.end() && at->second->can_be_joined()) {
     count(context_.counters.blob_shared);
-    return at->second->open(std::move(done));
+    return at->second->open(std::move(done), client);
   }
   if (at != fills_.end()) {
     passing_.push_back(std::move(at->second));
@@ -109,24 +109,25 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
     done(*refused);
     return nullptr;
   }
-  return start(origin, repository, digest).open(std::move(done));
+  return start(origin, repository, digest).open(std::move(done), client);
 }
 
 Handle Fills::head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                   Cache::Done<BlobHead> done) {
+                   Cache::Done<BlobHead> done, const IpAddress& client) {
   if (!needs_grant_check(origin, repository, digest)) {
-    return head_granted(origin, repository, digest, std::move(done));
+    return head_granted(origin, repository, digest, std::move(done), client);
   }
   return context_.grant_checks.blob<BlobHead>(
       origin, repository, digest,
-      [this, &origin, repository, digest](auto answer) {
-        return head_granted(origin, repository, digest, std::move(answer));
+      [this, &origin, repository, digest, client](auto answer) {
+        return head_granted(origin, repository, digest, std::move(answer), client);
       },
-      std::move(done));
+      std::move(done), client);
 }
 
 Handle Fills::head_granted(const Origin& origin, const std::string& repository,
-                           const oci::Digest& digest, Cache::Done<BlobHead> done) {
+                           const oci::Digest& digest, Cache::Done<BlobHead> done,
+                           const IpAddress& client) {
   if (const auto at = fills_.find(digest); at != fills_.end() && at->second->size_bytes()) {
     done(BlobHead{at->second->size_bytes()});
     return nullptr;
@@ -142,8 +143,8 @@ Handle Fills::head_granted(const Origin& origin, const std::string& repository,
   }
   return with_retries<BlobHead>(
       context_.rules.retry, context_.timers, context_.counters,
-      [&upstream = *origin.upstream, repository, digest](auto answer) {
-        return upstream.head_blob(repository, digest, std::move(answer));
+      [&upstream = *origin.upstream, repository, digest, client](auto answer) {
+        return upstream.on_behalf_of(client).head_blob(repository, digest, std::move(answer));
       },
       std::move(done));
 }

@@ -25,9 +25,9 @@ class Fills {
         GrantChecks& grant_checks, events::Events& events);
 
   Handle open(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-              Cache::Done<std::unique_ptr<BlobReader>> done);
+              Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client);
   Handle head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-              Cache::Done<BlobHead> done);
+              Cache::Done<BlobHead> done, const IpAddress& client);
 
   // Fetches a blob that isn't stored, in the background. Calls `done` when the blob is stored,
   // or with the reason why the blob isn't stored. Destroying the handle ends the fill, unless
@@ -55,9 +55,11 @@ class Fills {
   bool needs_grant_check(const Origin& origin, const std::string& repository,
                          const oci::Digest& digest) const;
   Handle open_granted(const Origin& origin, const std::string& repository,
-                      const oci::Digest& digest, Cache::Done<std::unique_ptr<BlobReader>> done);
+                      const oci::Digest& digest, Cache::Done<std::unique_ptr<BlobReader>> done,
+                      const IpAddress& client);
   Handle head_granted(const Origin& origin, const std::string& repository,
-                      const oci::Digest& digest, Cache::Done<BlobHead> done);
+                      const oci::Digest& digest, Cache::Done<BlobHead> done,
+                      const IpAddress& client);
   std::uint64_t reserved_bytes() const;
   void update_background();
   // Ends the fill that a caller of fetch() left, unless somebody else wants the blob.

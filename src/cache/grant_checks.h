@@ -44,22 +44,25 @@ class GrantChecks {
   // otherwise calls `done` with the error.
   template <typename T>
   Handle blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-              std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done) {
+              std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done,
+              const IpAddress& client) {
     return ask<BlobHead, T>(
         Ask::kBlob, origin, repository, digest,
-        [&upstream = *origin.upstream, repository, digest](Cache::Done<BlobHead> answer) {
-          return upstream.head_blob(repository, digest, std::move(answer));
+        [&upstream = *origin.upstream, repository, digest, client](Cache::Done<BlobHead> answer) {
+          return upstream.on_behalf_of(client).head_blob(repository, digest, std::move(answer));
         },
         std::move(go_on), std::move(done));
   }
   template <typename T>
   Handle manifest(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                  std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done) {
+                  std::function<Handle(Cache::Done<T>)> go_on, Cache::Done<T> done,
+                  const IpAddress& client) {
     return ask<ManifestHead, T>(
         Ask::kTagCheck, origin, repository, digest,
-        [this, &upstream = *origin.upstream, repository, digest](Cache::Done<ManifestHead> answer) {
-          return upstream.head_manifest(repository, digest, rules_.request_timeout,
-                                        std::move(answer));
+        [this, &upstream = *origin.upstream, repository, digest,
+         client](Cache::Done<ManifestHead> answer) {
+          return upstream.on_behalf_of(client).head_manifest(
+              repository, digest, rules_.request_timeout, std::move(answer));
         },
         std::move(go_on), std::move(done));
   }

@@ -210,6 +210,7 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink, private Una
     sink_.on_blob_bytes(bytes);
   }
   bool in_background() const override { return sink_.in_background(); }
+  std::vector<IpAddress> clients() const override { return sink_.clients(); }
   void on_blob_end(Status status) override {
     leave();
     if (!status.ok()) guard_.on_ended(asked_, &status.error());

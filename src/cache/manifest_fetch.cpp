@@ -57,11 +57,12 @@ Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference
 }  // namespace
 
 ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
-                             oci::Reference reference)
+                             oci::Reference reference, const IpAddress& client)
     : owner_(owner),
       origin_(origin),
       repository_(std::move(repository)),
-      reference_(std::move(reference)) {}
+      reference_(std::move(reference)),
+      client_(client) {}
 
 void ManifestFetch::enter(ManifestFetchState next) {
   assert(may_follow(state_, next));
@@ -76,7 +77,7 @@ void ManifestFetch::start() {
   request_ = with_retries<ManifestAnswer>(
       context.rules.retry, context.timers, context.counters,
       [this](Manifests::Done done) {
-        return origin_.upstream->get_manifest(
+        return origin_.upstream->on_behalf_of(client_).get_manifest(
             repository_, reference_, [this, done = std::move(done)](Result<ManifestBody> body) {
               done(body.ok() ? verify(std::move(*body), reference_, owner_.context_.counters)
                              : Result<ManifestAnswer>(body.error()));

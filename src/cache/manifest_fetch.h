@@ -28,7 +28,7 @@ enum class ManifestFetchState {
 class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
  public:
   ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
-                oci::Reference reference);
+                oci::Reference reference, const IpAddress& client);
   // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
 
@@ -55,6 +55,7 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   const Origin& origin_;
   const std::string repository_;
   const oci::Reference reference_;
+  const IpAddress client_;  // The first asker's.
   ManifestFetchState state_ = ManifestFetchState::kNew;
   Handle request_;
   Waiters<Result<ManifestAnswer>> waiters_;

@@ -63,12 +63,13 @@ Manifests::Key Manifests::key_of(const Origin& origin, const std::string& reposi
 }
 
 Handle Manifests::get(const Origin& origin, const std::string& repository,
-                      const oci::Reference& reference, bool head, Done done) {
+                      const oci::Reference& reference, bool head, Done done,
+                      const IpAddress& client) {
   if (const auto* digest = std::get_if<oci::Digest>(&reference)) {
-    return by_digest(origin, repository, *digest, std::move(done));
+    return by_digest(origin, repository, *digest, std::move(done), client);
   }
   const TagKey tag{origin.name, repository, std::get<oci::Tag>(reference)};
-  return by_tag(origin, tag, head, std::move(done));
+  return by_tag(origin, tag, head, std::move(done), client);
 }
 
 std::optional<Error> Manifests::unknown(const Key& key) {
@@ -78,20 +79,20 @@ std::optional<Error> Manifests::unknown(const Key& key) {
 }
 
 Handle Manifests::by_digest(const Origin& origin, const std::string& repository,
-                            const oci::Digest& digest, Done done) {
+                            const oci::Digest& digest, Done done, const IpAddress& client) {
   if (!context_.grant_checks.is_needed(origin, repository, digest)) {
-    return granted(origin, repository, digest, std::move(done));
+    return granted(origin, repository, digest, std::move(done), client);
   }
   return context_.grant_checks.manifest<ManifestAnswer>(
       origin, repository, digest,
-      [this, &origin, repository, digest](Done answer) {
-        return granted(origin, repository, digest, std::move(answer));
+      [this, &origin, repository, digest, client](Done answer) {
+        return granted(origin, repository, digest, std::move(answer), client);
       },
-      std::move(done));
+      std::move(done), client);
 }
 
 Handle Manifests::granted(const Origin& origin, const std::string& repository,
-                          const oci::Digest& digest, Done done) {
+                          const oci::Digest& digest, Done done, const IpAddress& client) {
   const auto subject = subject_of(origin, repository, digest);
   if (auto answer = stored(digest, ManifestSource::kHit)) {
     return give(subject, *std::move(answer), done);
@@ -101,7 +102,7 @@ Handle Manifests::granted(const Origin& origin, const std::string& repository,
   auto refused = unknown(key);
   if (!refused) refused = why_not_fetch(origin, repository, digest);
   if (refused) return give(subject, *std::move(refused), done);
-  return fetch(origin, repository, digest)
+  return fetch(origin, repository, digest, client)
       ->wait([this, &origin, repository, digest, first,
               done = std::move(done)](const Result<ManifestAnswer>& answer) {
         note_answer(subject_of(origin, repository, digest), answer, first);
@@ -123,12 +124,13 @@ policy::TagServing Manifests::serving(const Origin& origin, const TagKey& tag, p
   return policy::tag_serving(look, now);
 }
 
-Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done) {
+Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Done done,
+                         const IpAddress& client) {
   using policy::TagServing;
   const WallTime now = context_.clock.wall_now();
   const auto tagged = known(tag);
   auto answer = tagged ? cached(*tagged, now) : std::nullopt;
-  if (!answer) return checked(origin, tag, head, false, std::move(done));
+  if (!answer) return checked(origin, tag, head, false, std::move(done), client);
   const auto fresh_for = this->fresh_for(tag);
   const auto held = tag_moves_.held_since_look(tag);
   const TagServing how = serving(origin, tag,
@@ -137,8 +139,9 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
                                   .fresh_for = fresh_for,
                                   .stale_while_revalidate = context_.rules.stale_while_revalidate},
                                  now);
-  if (how == TagServing::kCheckFirst) return checked(origin, tag, head, true, std::move(done));
-  if (how == TagServing::kAsKnownAndCheck) check(origin, tag, true);
+  if (how == TagServing::kCheckFirst)
+    return checked(origin, tag, head, true, std::move(done), client);
+  if (how == TagServing::kAsKnownAndCheck) check(origin, tag, true, client);
   const ManifestSource as_known = held ? ManifestSource::kHeld : ManifestSource::kHit;
   answer->source = how == TagServing::kAsStale ? ManifestSource::kStale : as_known;
   refresher_.on_used(origin, tag, fresh_for);
@@ -146,13 +149,13 @@ Handle Manifests::by_tag(const Origin& origin, const TagKey& tag, bool head, Don
 }
 
 Handle Manifests::checked(const Origin& origin, const TagKey& tag, bool head, bool is_cached,
-                          Done done) {
+                          Done done, const IpAddress& client) {
   const Key key = key_of(origin, tag.repository, tag.tag);
   const bool first = !checks_.contains(key);
   auto refused = unknown(key);
   if (!refused && first && !is_cached) refused = origin.upstream->why_not(Ask::kUnknownTag);
   if (refused) return give(subject_of(tag), *std::move(refused), done);
-  return check(origin, tag, true)
+  return check(origin, tag, true, client)
       ->wait(head, [this, first, &origin, tag,
                     done = std::move(done)](const Result<ManifestAnswer>& outcome) {
         // Failed names aren't refreshed, because a client may ask for any name.
@@ -163,10 +166,10 @@ Handle Manifests::checked(const Origin& origin, const TagKey& tag, bool head, bo
 }
 
 std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& tag,
-                                           bool fetch_moved) {
+                                           bool fetch_moved, const IpAddress& client) {
   auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
   const bool first = !check;
-  if (first) check = std::make_shared<TagCheck>(*this, origin, tag);
+  if (first) check = std::make_shared<TagCheck>(*this, origin, tag, client);
   // start() calls no waiter before it returns, so the check stays in the table.
   auto started = check;
   if (fetch_moved) started->want_moved();
@@ -178,14 +181,15 @@ std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& t
 void Manifests::check_in_background(const Origin& origin, const TagKey& tag) {
   if (!cached(tag) || origin.upstream->why_not(Ask::kTagCheck)) return;
   if (origin.upstream->patience(Ask::kTagCheck).wait.count() > 0) return;
-  check(origin, tag, false);
+  check(origin, tag, false, IpAddress());
 }
 
 std::shared_ptr<ManifestFetch> Manifests::fetch(const Origin& origin, const std::string& repository,
-                                                const oci::Reference& reference) {
+                                                const oci::Reference& reference,
+                                                const IpAddress& client) {
   auto& fetch = fetches_[key_of(origin, repository, reference)];
   if (!fetch) {
-    fetch = std::make_shared<ManifestFetch>(*this, origin, repository, reference);
+    fetch = std::make_shared<ManifestFetch>(*this, origin, repository, reference, client);
     fetch->start();
   }
   return fetch;

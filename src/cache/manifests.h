@@ -50,14 +50,15 @@ class Manifests {
   ~Manifests();
 
   Handle get(const Origin& origin, const std::string& repository, const oci::Reference& reference,
-             bool head, Done done);
+             bool head, Done done, const IpAddress& client);
 
   // The calls below are for a prefetch. A prefetch fetches manifests without moving the tag, and
   // moves the tag when the whole image is stored.
 
   // The fetch of `reference` in flight. Begins a fetch if none is in flight.
   std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
-                                       const oci::Reference& reference);
+                                       const oci::Reference& reference,
+                                       const IpAddress& client = {});
   // Why a fetch of `reference` should not begin now; nullopt when the fetch may begin or is in
   // flight.
   std::optional<Error> why_not_fetch(const Origin& origin, const std::string& repository,
@@ -86,16 +87,19 @@ class Manifests {
                     const oci::Reference& reference);
 
   Handle by_digest(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                   Done done);
+                   Done done, const IpAddress& client);
   Handle granted(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                 Done done);
-  Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done);
+                 Done done, const IpAddress& client);
+  Handle by_tag(const Origin& origin, const TagKey& tag, bool head, Done done,
+                const IpAddress& client);
   // Answers after a check of the tag. `is_cached`: a manifest is cached under the tag.
-  Handle checked(const Origin& origin, const TagKey& tag, bool head, bool is_cached, Done done);
+  Handle checked(const Origin& origin, const TagKey& tag, bool head, bool is_cached, Done done,
+                 const IpAddress& client);
 
   // The check of `tag` in flight. Begins a check if none is in flight. `fetch_moved` is set when
   // somebody wants the new manifest of a tag that moved.
-  std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved);
+  std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved,
+                                  const IpAddress& client);
   // Begins a check that nobody waits for, unless upstream should not be asked now.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;

@@ -33,67 +33,68 @@ Upstream::Done<T> to_any(Upstream::Done<Answer> done) {
   };
 }
 
-// `put` takes an upstream, the time that is left, and a Done<T>.
-template <typename T, typename Put>
-Question question(Ask ask, const std::string& repository, std::optional<oci::Reference> reference,
-                  milliseconds deadline, Put put) {
-  return {
-      ask, repository, std::move(reference), deadline,
-      [put = std::move(put)](Upstream& upstream, milliseconds left, Upstream::Done<Answer> done) {
-        return put(upstream, left, to_any<T>(std::move(done)));
-      }};
-}
-
 }  // namespace
+
+template <typename T, typename Put>
+Handle Relay::ask(Ask ask, const std::string& repository, std::optional<oci::Reference> reference,
+                  milliseconds deadline, Put put, Done<T> done) {
+  const IpAddress client = std::exchange(next_client_, IpAddress());
+  return relay(
+      {ask, repository, std::move(reference), deadline, client,
+       [client, put = std::move(put)](Upstream& upstream, milliseconds left, Done<Answer> answer) {
+         return put(upstream.on_behalf_of(client), left, to_any<T>(std::move(answer)));
+       }},
+      from_any(std::move(done)));
+}
 
 Handle Relay::head_manifest(const std::string& repository, const oci::Reference& reference,
                             milliseconds deadline, Done<ManifestHead> done) {
-  return relay(question<ManifestHead>(
-                   Ask::kTagCheck, repository, reference, deadline,
-                   [repository, reference](Upstream& upstream, milliseconds left, auto answer) {
-                     return upstream.head_manifest(repository, reference, left, std::move(answer));
-                   }),
-               from_any(std::move(done)));
+  return ask<ManifestHead>(
+      Ask::kTagCheck, repository, reference, deadline,
+      [repository, reference](Upstream& upstream, milliseconds left, auto answer) {
+        return upstream.head_manifest(repository, reference, left, std::move(answer));
+      },
+      std::move(done));
 }
 
 Handle Relay::get_manifest(const std::string& repository, const oci::Reference& reference,
                            Done<ManifestBody> done) {
-  return relay(question<ManifestBody>(
-                   Ask::kManifest, repository, reference, kNoDeadline,
-                   [repository, reference](Upstream& upstream, milliseconds, auto answer) {
-                     return upstream.get_manifest(repository, reference, std::move(answer));
-                   }),
-               from_any(std::move(done)));
+  return ask<ManifestBody>(
+      Ask::kManifest, repository, reference, kNoDeadline,
+      [repository, reference](Upstream& upstream, milliseconds, auto answer) {
+        return upstream.get_manifest(repository, reference, std::move(answer));
+      },
+      std::move(done));
 }
 
 Handle Relay::head_blob(const std::string& repository, const oci::Digest& digest,
                         Done<BlobHead> done) {
-  return relay(
-      question<BlobHead>(Ask::kBlob, repository, digest, kNoDeadline,
-                         [repository, digest](Upstream& upstream, milliseconds, auto answer) {
-                           return upstream.head_blob(repository, digest, std::move(answer));
-                         }),
-      from_any(std::move(done)));
+  return ask<BlobHead>(
+      Ask::kBlob, repository, digest, kNoDeadline,
+      [repository, digest](Upstream& upstream, milliseconds, auto answer) {
+        return upstream.head_blob(repository, digest, std::move(answer));
+      },
+      std::move(done));
 }
 
 Handle Relay::get_tags(const std::string& repository, const TagPageRequest& page,
                        Done<TagPage> done) {
-  return relay(question<TagPage>(Ask::kList, repository, std::nullopt, kNoDeadline,
-                                 [repository, page](Upstream& upstream, milliseconds, auto answer) {
-                                   return upstream.get_tags(repository, page, std::move(answer));
-                                 }),
-               from_any(std::move(done)));
+  return ask<TagPage>(
+      Ask::kList, repository, std::nullopt, kNoDeadline,
+      [repository, page](Upstream& upstream, milliseconds, auto answer) {
+        return upstream.get_tags(repository, page, std::move(answer));
+      },
+      std::move(done));
 }
 
 Handle Relay::get_referrers(const std::string& repository, const oci::Digest& digest,
                             const std::string& artifact_type, Done<std::string> done) {
-  return relay(
-      question<std::string>(
-          Ask::kList, repository, digest, kNoDeadline,
-          [repository, digest, artifact_type](Upstream& upstream, milliseconds, auto answer) {
-            return upstream.get_referrers(repository, digest, artifact_type, std::move(answer));
-          }),
-      from_any(std::move(done)));
+  return ask<std::string>(
+      Ask::kList, repository, digest, kNoDeadline,
+      [repository, digest, artifact_type](Upstream& upstream, milliseconds, auto answer) {
+        return upstream.get_referrers(repository, digest, artifact_type, std::move(answer));
+      },
+      std::move(done));
 }
 
 }  // namespace layby::cache

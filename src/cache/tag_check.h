@@ -27,7 +27,7 @@ enum class TagCheckState {
 
 class TagCheck {
  public:
-  TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
+  TagCheck(Manifests& owner, const Origin& origin, TagKey tag, const IpAddress& client);
   // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
 
@@ -56,6 +56,7 @@ class TagCheck {
   Manifests& owner_;
   const Origin& origin_;
   const TagKey tag_;
+  const IpAddress client_;  // The first asker's.
   const std::optional<ManifestAnswer> cached_;
   policy::RetryRules retry_;
   TagCheckState state_ = TagCheckState::kNew;

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "layby/base/log.h"
+#include "layby/base/ip_address.h"
 #include "layby/base/number.h"
 #include "layby/http/box_id.h"
 #include "layby/http/url.h"
@@ -73,6 +73,7 @@ class ApiRequest {
   Handle serve(const oci::TagsRoute& route);
   Handle serve(const oci::ReferrersRoute& route);
 
+  IpAddress client() const { return counted_address(request_.client.ip); }
   bool is_head() const { return request_.method == "HEAD"; }
 
   Handle answer(Response response) {
@@ -107,7 +108,8 @@ Handle ApiRequest::serve(const oci::ManifestRoute& route) {
       [&request = request_, respond = respond_](const Result<cache::ManifestAnswer>& manifest) {
         respond(manifest.ok() ? manifest_answer(request, *manifest)
                               : failure_answer(manifest.error(), ApiErrorCode::kManifestUnknown));
-      });
+      },
+      client());
 }
 
 Handle ApiRequest::serve(const oci::BlobRoute& route) {
@@ -122,7 +124,8 @@ Handle ApiRequest::serve(const oci::BlobRoute& route) {
          respond = respond_](const Result<cache::BlobHead>& head) {
           respond(head.ok() ? blob_head_answer(request, digest, *head)
                             : failure_answer(head.error(), ApiErrorCode::kBlobUnknown));
-        });
+        },
+        client());
   }
   return cache_.open_blob(
       *at->origin, at->repository, route.digest,
@@ -133,7 +136,8 @@ Handle ApiRequest::serve(const oci::BlobRoute& route) {
         }
         respond(reader.ok() ? blob_answer(request, digest, std::move(*reader))
                             : failure_answer(reader.error(), ApiErrorCode::kBlobUnknown));
-      });
+      },
+      client());
 }
 
 std::optional<cache::TagPageRequest> ApiRequest::tag_page() {
@@ -155,13 +159,14 @@ Handle ApiRequest::serve(const oci::TagsRoute& route) {
   const auto page = tag_page();
   if (!page) return nullptr;
   if (page->count == 0) return answer(tags_answer(request_, at->client_name(), *page, {}));
-  return cache_.get_tags(*at->origin, at->repository, *page,
-                         [&request = request_, name = at->client_name(), page = *page,
-                          respond = respond_](const Result<cache::TagPage>& tags) {
-                           respond(tags.ok()
-                                       ? tags_answer(request, name, page, *tags)
-                                       : failure_answer(tags.error(), ApiErrorCode::kNameUnknown));
-                         });
+  return cache_.get_tags(
+      *at->origin, at->repository, *page,
+      [&request = request_, name = at->client_name(), page = *page,
+       respond = respond_](const Result<cache::TagPage>& tags) {
+        respond(tags.ok() ? tags_answer(request, name, page, *tags)
+                          : failure_answer(tags.error(), ApiErrorCode::kNameUnknown));
+      },
+      client());
 }
 
 Handle ApiRequest::serve(const oci::ReferrersRoute& route) {
@@ -173,7 +178,8 @@ Handle ApiRequest::serve(const oci::ReferrersRoute& route) {
       [respond = respond_](Result<std::string> index) {
         respond(index.ok() ? referrers_answer(std::move(*index))
                            : failure_answer(index.error(), ApiErrorCode::kNameUnknown));
-      });
+      },
+      client());
 }
 
 }  // namespace

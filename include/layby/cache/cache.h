@@ -138,25 +138,26 @@ class Cache {
 
   // A call that takes `done` may call `done` before it returns, and then returns a null handle.
   // Destroying the handle drops `done`; work shared with other callers goes on.
-  // Errors are the errors of Upstream and Store.
+  // Errors are the errors of Upstream and Store. `client` is the counted_address() of the client
+  // that asks; no address when the box itself asks. Clients share upstream fairly.
 
   // `head` is set when only the headers are wanted.
   Handle get_manifest(const Origin& origin, const std::string& repository,
-                      const oci::Reference& reference, bool head, Done<ManifestAnswer> done);
+                      const oci::Reference& reference, bool head, Done<ManifestAnswer> done,
+                      const IpAddress& client = {});
   // Answers as soon as the blob's size is known.
   Handle open_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                   Done<std::unique_ptr<BlobReader>> done);
+                   Done<std::unique_ptr<BlobReader>> done, const IpAddress& client = {});
   // The size of a blob, without fetching the blob; no size when upstream states none.
   Handle head_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
-                   Done<BlobHead> done);
-  // Gives upstream's list of tags, or the cached tags, if any, when upstream fails without a
-  // refusal.
+                   Done<BlobHead> done, const IpAddress& client = {});
+  // Upstream's list of tags. The cached tags, if any, when upstream fails without a refusal.
   Handle get_tags(const Origin& origin, const std::string& repository, const TagPageRequest& page,
-                  Done<TagPage> done);
+                  Done<TagPage> done, const IpAddress& client = {});
   // Upstream's index of referrers; an empty string when upstream answers 404.
   Handle get_referrers(const Origin& origin, const std::string& repository,
                        const oci::Digest& digest, const std::string& artifact_type,
-                       Done<std::string> done);
+                       Done<std::string> done, const IpAddress& client = {});
 
   // Fetches a blob in the background, into the store.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);

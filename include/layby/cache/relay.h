@@ -31,6 +31,7 @@ struct Question {
   std::string repository;
   std::optional<oci::Reference> reference;           // Empty for a list of tags.
   std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
+  IpAddress client{};                                // For whom the question is asked.
   // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
   // question without a deadline ignores `deadline`. The answer has the type that the question asks
   // for.
@@ -41,6 +42,10 @@ struct Question {
 
 class Relay : public Upstream {
  public:
+  Relay& on_behalf_of(const IpAddress& client) final {
+    next_client_ = client;
+    return *this;
+  }
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<ManifestHead> done) final;
   Handle get_manifest(const std::string& repository, const oci::Reference& reference,
@@ -55,6 +60,14 @@ class Relay : public Upstream {
  protected:
   // Passes `question` on, and calls `done` with an answer of the type that the question asks for.
   virtual Handle relay(Question question, Done<Answer> done) = 0;
+
+ private:
+  // Passes a question on that asks for an answer of type T. `put` takes an upstream, the time
+  // that is left, and a Done<T>.
+  template <typename T, typename Put>
+  Handle ask(Ask ask, std::chrono::milliseconds deadline, Put put, Done<T> done);
+
+  IpAddress next_client_;  // Of on_behalf_of(), for the next question.
 };
 
 }  // namespace layby::cache

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "layby/base/async.h"
+#include "layby/base/ip_address.h"
 #include "layby/base/result.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/reference.h"
@@ -70,6 +71,9 @@ class BlobSink {
   // Whether no client waits for the blob. While such a transfer is paused, few bytes should be
   // on their way, and another blob may use the slot of the paused transfer.
   virtual bool in_background() const { return false; }
+  // The counted addresses of the clients that wait for the blob, each once. The list changes
+  // while the transfer lasts. Transfers of different clients are served by turns.
+  virtual std::vector<IpAddress> clients() const { return {}; }
 };
 
 // A blob on its way from upstream. The destructor ends the transfer. Any call to the sink may
@@ -124,6 +128,11 @@ class Upstream {
 
   template <typename T>
   using Done = std::function<void(Result<T>)>;
+
+  // The same upstream, whose next call asks for the client with the counted address `client`.
+  // The call must follow at once. An upstream that makes no difference between clients ignores
+  // the address. get_blob() takes the clients from its sink instead.
+  virtual Upstream& on_behalf_of(const IpAddress& /*client*/) { return *this; }
 
   // Costs no pull of Docker Hub. `deadline` covers everything, the fetch of a token included.
   virtual Handle head_manifest(const std::string& repository, const oci::Reference& reference,
