@@ -124,6 +124,13 @@ Status BlobFiles::clear_published(const oci::Digest& digest) const {
   return move_to_quarantine(data_dir_, path, flat_name(digest));
 }
 
+Result<UniqueFd> BlobFiles::find_partial(const oci::Digest& digest) const {
+  const std::string path = partial_path(digest);
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno != ENOENT) return disk_error("open", path, errno);
+  return fd;
+}
+
 Status BlobFiles::sync_data(int fd, const std::string& path) const {
   if (calls_.sync_data(fd) == 0) return {};
   return disk_error("sync", path, errno);

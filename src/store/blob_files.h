@@ -72,6 +72,8 @@ class BlobFiles {
   // Opens the file for reading and writing. Creates a missing file, also in the place of something
   // that is no regular file, which goes to quarantine/.
   Result<UniqueFd> open_partial(const oci::Digest& digest) const;
+  // Opens the partial file if there is one; otherwise the result is an empty UniqueFd.
+  Result<UniqueFd> find_partial(const oci::Digest& digest) const;
 
   Status sync_data(int fd, const std::string& path) const;
   // Gives the partial file its published name as a second name. The name is durable when Ok is

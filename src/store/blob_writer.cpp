@@ -122,9 +122,8 @@ bool DiskBlobWriter::Jobs::write_next() {
     return false;
   }
   tell_unkept();
-  tell([bytes = file_.size_bytes() - before, total = file_.size_bytes()](DiskBlobWriter& writer) {
-    writer.on_block(bytes, total);
-  });
+  tell([disk = file_.file(), bytes = file_.size_bytes() - before, total = file_.size_bytes()](
+           DiskBlobWriter& writer) { writer.on_block(disk, bytes, total); });
   return true;
 }
 
@@ -245,8 +244,10 @@ void DiskBlobWriter::on_unkept(std::shared_ptr<MemoryTail> tail, const Error& re
   events_.on_unkept(reason);
 }
 
-void DiskBlobWriter::on_block(std::uint64_t block_bytes, std::uint64_t total_bytes) {
+void DiskBlobWriter::on_block(std::shared_ptr<cache::BlobFile> disk, std::uint64_t block_bytes,
+                              std::uint64_t total_bytes) {
   assert(file_ && block_bytes <= queued_bytes_);
+  file_->begin(std::move(disk));
   queued_bytes_ -= block_bytes;
   events_.on_written(total_bytes);
 }

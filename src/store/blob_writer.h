@@ -43,7 +43,9 @@ class DiskBlobWriter final : public cache::BlobWriter {
 
   void on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes, bool whole);
   void on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason);
-  void on_block(std::uint64_t block_bytes, std::uint64_t total_bytes);
+  // `disk` is the file on the disk, if there is one.
+  void on_block(std::shared_ptr<cache::BlobFile> disk, std::uint64_t block_bytes,
+                std::uint64_t total_bytes);
 
   cache::BlobWriterEvents& events_;
   const Clock& clock_;

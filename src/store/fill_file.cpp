@@ -54,8 +54,9 @@ Status FillFile::open_on_disk() {
     place_ = Place::kPublished;
     return open_existing(*std::move(published));
   }
-  Result<UniqueFd> partial = files_.open_partial(digest_);
+  Result<UniqueFd> partial = files_.find_partial(digest_);
   if (!partial) return std::move(partial).error();
+  if (!*partial) return {};
   // The new modification time protects the file from the deletion of old partial files.
   if (::futimens(partial->get(), nullptr) != 0) return disk_error("touch", path(), errno);
   return open_existing(*std::move(partial));
@@ -102,7 +103,7 @@ Status FillFile::write(std::string_view bytes) {
   }
   if (!tail_) {
     Status written = write_to_disk(bytes);
-    start_writeback();
+    if (file_) start_writeback();
     if (written.ok()) return written;
     if (Status turned = stop_keeping(written.error()); !turned) return turned;
   }
@@ -113,10 +114,23 @@ Status FillFile::write(std::string_view bytes) {
   return {};
 }
 
+// Upstream may send the first byte much later than open(), and a file without a byte would waste
+// an inode and a descriptor until then.
+Status FillFile::create() {
+  assert(!file_ && place_ == Place::kPartial);
+  Result<UniqueFd> partial = files_.open_partial(digest_);
+  if (!partial) return std::move(partial).error();
+  file_ = std::make_shared<DiskFile>(*std::move(partial));
+  return {};
+}
+
 // Removes the written bytes from the front of `bytes`. Size and hash match the file even when the
 // disk takes only a part of `bytes`.
 Status FillFile::write_to_disk(std::string_view& bytes) {
-  assert(file_ && !tail_ && place_ == Place::kPartial);
+  assert(!tail_ && place_ == Place::kPartial);
+  if (!file_) {
+    if (Status created = create(); !created) return created;
+  }
   while (!bytes.empty()) {
     const ssize_t written =
         ::pwrite(file_->fd(), bytes.data(), bytes.size(), static_cast<off_t>(size_bytes_));
@@ -166,8 +180,11 @@ Status FillFile::verify() {
 }
 
 Status FillFile::publish() {
-  assert(file_ && !tail_);
+  assert(!tail_);
   if (place_ == Place::kIndexed) return {};
+  if (!file_) {  // The blob is empty.
+    if (Status created = create(); !created) return created;
+  }
   if (Status synced = files_.sync_data(file_->fd(), path()); !synced) {
     // The kernel reports a failed write once and may then call the page clean, so the file
     // may read back correctly and still not be on the disk.

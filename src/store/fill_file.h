@@ -30,7 +30,8 @@ class FillFile {
   FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint64_t> indexed_bytes,
            const std::atomic<bool>& stopped);
 
-  // Called once. If the disk fails, the blob isn't kept: all the blob's bytes go to memory.
+  // Called once. Creates no file: a partial file is created for its first byte. On an error of the
+  // disk the blob isn't kept: all the blob's bytes go to memory.
   Status open();
   // Appends `bytes` to the file, or to memory after the disk has failed.
   Status write(std::string_view bytes);
@@ -43,7 +44,7 @@ class FillFile {
   // Called after the index has committed the blob. Removes the partial name.
   void settle();
 
-  // The file on the disk; null when the disk failed in open().
+  // The file on the disk; null before the first byte, and when the disk failed before it.
   std::shared_ptr<cache::BlobFile> file() const { return file_; }
   // The bytes that aren't kept on the disk; null while the disk takes all bytes.
   std::shared_ptr<MemoryTail> tail() const { return tail_; }
@@ -69,6 +70,7 @@ class FillFile {
 
   Status open_existing(UniqueFd fd);
   Status open_on_disk();
+  Status create();
   Status hash_kept();
   Status write_to_disk(std::string_view& bytes);
   void start_writeback();

@@ -42,15 +42,21 @@ class MemoryTail {
 
 class GrowingFile final : public cache::BlobFile {
  public:
-  // At most one of `disk` and `tail` is null. Without a disk file the tail begins at byte 0.
+  // Both are null before the first byte. Without a disk file the tail begins at byte 0.
   GrowingFile(std::shared_ptr<cache::BlobFile> disk, std::shared_ptr<MemoryTail> tail)
       : disk_(std::move(disk)), tail_(std::move(tail)) {
-    assert(disk_ || (tail_ && tail_->first_byte() == 0));
+    assert(disk_ || !tail_ || tail_->first_byte() == 0);
   }
 
   int fd() const override { return disk_ ? disk_->fd() : -1; }
   cache::BlobPart part_at(std::uint64_t offset) const override;
 
+  // The bytes that were written are in `disk`, unless they are in the tail. A second call with the
+  // same file does nothing.
+  void begin(std::shared_ptr<cache::BlobFile> disk) {
+    assert(!disk_ || disk_ == disk);
+    disk_ = std::move(disk);
+  }
   // Later bytes go to `tail`. A second call with the same tail does nothing.
   void go_on_in(std::shared_ptr<MemoryTail> tail) {
     assert(tail && (!tail_ || tail_ == tail));
@@ -59,7 +65,7 @@ class GrowingFile final : public cache::BlobFile {
   void release(std::uint64_t offset);
 
  private:
-  const std::shared_ptr<cache::BlobFile> disk_;
+  std::shared_ptr<cache::BlobFile> disk_;
   std::shared_ptr<MemoryTail> tail_;
 };
 

@@ -128,6 +128,26 @@ class FillFileTest : public ::testing::Test {
   std::unique_ptr<FillFile> fill_;
 };
 
+TEST_F(FillFileTest, NoFileIsMadeBeforeTheFirstByte) {
+  ASSERT_TRUE(fill_->open().ok());
+  EXPECT_FALSE(fs::exists(partial_));
+  EXPECT_FALSE(fill_->file());
+  ASSERT_TRUE(fill_->write(bytes_.substr(0, 1)).ok());
+  EXPECT_TRUE(content(partial_) == bytes_.substr(0, 1));
+  EXPECT_TRUE(fill_->file());
+}
+
+TEST_F(FillFileTest, AnEmptyBlobIsPublished) {
+  const oci::Digest empty = oci::Digest::of("");
+  FillFile fill(*files_, empty, std::nullopt, stopped_);
+  ASSERT_TRUE(fill.open().ok());
+  ASSERT_TRUE(fill.verify().ok());
+  ASSERT_TRUE(fill.publish().ok());
+  fill.settle();
+  EXPECT_EQ(fs::file_size(files_->published_path(empty)), 0u);
+  EXPECT_FALSE(fs::exists(files_->partial_path(empty)));
+}
+
 TEST_F(FillFileTest, ABlobIsWrittenToPartialAndThenPublished) {
   ASSERT_TRUE(fill_->open().ok());
   ASSERT_TRUE(fill_->write(bytes_).ok());
