@@ -137,6 +137,7 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     sink_.on_blob_bytes(bytes);
   }
   bool in_background() const override { return sink_.in_background(); }
+  bool lends_slot() const override { return sink_.lends_slot(); }
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
   void on_blob_end(Status status) override {
     Upstream* next = std::exchange(registry_, nullptr);

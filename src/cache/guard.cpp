@@ -211,6 +211,7 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink, private Una
   }
   bool in_background() const override { return sink_.in_background(); }
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
+  bool lends_slot() const override { return sink_.lends_slot(); }
   void on_blob_end(Status status) override {
     leave();
     if (!status.ok()) guard_.on_ended(asked_, &status.error());

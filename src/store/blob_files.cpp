@@ -126,9 +126,10 @@ Status BlobFiles::clear_published(const oci::Digest& digest) const {
 
 Result<UniqueFd> BlobFiles::find_partial(const oci::Digest& digest) const {
   const std::string path = partial_path(digest);
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno != ENOENT) return disk_error("open", path, errno);
-  return fd;
+  Result<UniqueFd> fd = open_regular(path, O_RDWR);
+  if (fd || fd.error().code != ErrorCode::kCorrupt) return fd;
+  if (Status cleared = clear_place(data_dir_, path); !cleared) return cleared.error();
+  return UniqueFd();
 }
 
 Status BlobFiles::sync_data(int fd, const std::string& path) const {

@@ -1,71 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A queue of waiting slots and a count of used slots. A free slot is granted at a later turn of
-// the loop, because the slot may be given back inside a callback of the previous transfer.
+// Slots are granted at a later turn of the loop, because a slot may be given back inside a
+// callback of the previous transfer.
 
 #include "upstream/blob_slots.h"
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
+#include <chrono>
+#include <iterator>
+#include <set>
 
 namespace layby::upstream {
+namespace {
 
-BlobSlots::Slot::Slot(BlobSlots& slots, std::function<void()> on_granted)
-    : slots_(slots), on_granted_(std::move(on_granted)) {
-  assert(on_granted_);
-  slots_.queue_.push_back(this);
+// The clients that have a turn behind them are forgotten when they are more than twice as many
+// as the clients with a transfer, but not before there are this many.
+constexpr std::size_t kManyTurns = 64;
+
+}  // namespace
+
+BlobSlots::Slot::Slot(BlobSlots& slots, Holder& holder) : slots_(slots), holder_(holder) {
+  slots_.line_.push_back(this);
   slots_.wake();
 }
 
 BlobSlots::Slot::~Slot() {
-  if (state_ == State::kWaiting) {
-    [[maybe_unused]] const auto removed = slots_.queue_.remove(this);
-    assert(removed == 1);
-  } else {
-    lend();
-  }
+  if (state_ != State::kLent) lend();
 }
 
 void BlobSlots::Slot::enter(State next) {
-  assert(next != State::kWaiting);
-  assert((next == State::kLent) == (state_ == State::kInUse));
+  assert(next != state_);
+  assert(next != State::kInUse || state_ == State::kWaiting);
+  auto remove = [this](std::vector<Slot*>& from) {
+    [[maybe_unused]] const auto removed = std::erase(from, this);
+    assert(removed == 1);
+  };
+  if (state_ == State::kWaiting) remove(slots_.line_);
+  if (state_ == State::kInUse) remove(slots_.used_);
   state_ = next;
+  if (state_ == State::kWaiting) slots_.line_.push_back(this);
+  if (state_ == State::kInUse) slots_.used_.push_back(this);
+  assert(slots_.used_.size() <= slots_.limit_);
 }
 
 void BlobSlots::Slot::lend() {
-  if (state_ != State::kInUse) return;
+  if (state_ == State::kLent) return;
   enter(State::kLent);
-  assert(slots_.in_use_ > 0);
-  --slots_.in_use_;
   slots_.wake();
 }
 
 void BlobSlots::Slot::take_back() {
-  if (state_ != State::kLent) return;
-  enter(State::kInUse);
-  ++slots_.in_use_;
+  if (state_ == State::kLent) enter(State::kWaiting);
+  slots_.wake();
 }
 
 BlobSlots::BlobSlots(event::Loop& loop, std::size_t limit)
     : limit_(std::max<std::size_t>(limit, 1)), soon_(loop.alarm([this] { grant(); })) {}
 
-BlobSlots::~BlobSlots() { assert(in_use_ == 0 && queue_.empty()); }
+BlobSlots::~BlobSlots() { assert(used_.empty() && line_.empty()); }
 
 void BlobSlots::wake() {
-  if (in_use_ < limit_ && !queue_.empty()) soon_->arm(std::chrono::milliseconds(0));
+  if (!line_.empty()) soon_->arm(std::chrono::milliseconds(0));
 }
 
 void BlobSlots::grant() {
-  while (in_use_ < limit_ && !queue_.empty()) {
-    Slot* slot = queue_.front();
-    queue_.pop_front();
-    assert(slot->state_ == Slot::State::kWaiting);
-    slot->enter(Slot::State::kInUse);
-    ++in_use_;
-    const auto on_granted = std::move(slot->on_granted_);
-    on_granted();  // May destroy the slot.
+  while (grant_next()) {
   }
+}
+
+bool BlobSlots::grant_next() {
+  const policy::SlotUse now = use();
+  if (const auto surplus = policy::slot_to_give_up(now)) {
+    take(*surplus);
+    return true;
+  }
+  const auto next = policy::next_for_slot(now);
+  if (!next) return false;
+  Slot& slot = *line_[*next];
+  if (used_.size() >= limit_) {
+    const auto taken = policy::slot_to_take(now, now.waiting[*next]);
+    if (!taken) return false;
+    take(*taken);
+  }
+  note_turn(now.waiting[*next]);
+  slot.enter(Slot::State::kInUse);
+  slot.holder_.on_slot();  // May destroy the slot.
+  return true;
+}
+
+void BlobSlots::take(std::size_t used) {
+  Slot& slot = *used_[used];
+  slot.enter(Slot::State::kWaiting);
+  slot.holder_.on_slot_taken();
+}
+
+policy::SlotUse BlobSlots::use() const {
+  const auto clients = [](const Slot* slot) { return slot->holder_.slot_clients(); };
+  policy::SlotUse use{limit_, {}, {}, turns_};
+  std::transform(used_.begin(), used_.end(), std::back_inserter(use.in_use), clients);
+  std::transform(line_.begin(), line_.end(), std::back_inserter(use.waiting), clients);
+  return use;
+}
+
+void BlobSlots::note_turn(const policy::SlotClients& clients) {
+  ++turns_made_;
+  for (const IpAddress& client : clients) turns_[client] = turns_made_;
+  if (turns_.size() < kManyTurns + 2 * (line_.size() + used_.size())) return;
+  std::set<IpAddress> present;
+  for (const auto* slots : {&line_, &used_}) {
+    for (const Slot* slot : *slots) {
+      for (const IpAddress& client : slot->holder_.slot_clients()) present.insert(client);
+    }
+  }
+  std::erase_if(turns_, [&](const auto& turn) { return !present.contains(turn.first); });
 }
 
 }  // namespace layby::upstream

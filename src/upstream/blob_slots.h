@@ -1,53 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BlobSlots limits how many blobs come from one registry at a time. Each blob needs a slot, and
-// slots are granted in the order of asking. Small requests need no slot, so a tag check never
-// waits for a layer. Loop thread only.
+// slots are shared fairly among clients (policy/fair_slots.h): a client that has none gets one,
+// if need be by taking a slot from the client that has most. A slot that is taken or lent comes
+// back by waiting in the line again. Small requests need no slot, so a tag check never waits for
+// a layer. Loop thread only.
 //
-// Invariants: a Slot is in the queue exactly until the slot is granted; in_use_ counts the slots
-// that are granted and not lent, and exceeds the limit only by slots that were taken back;
-// all Slots are destroyed before the BlobSlots.
+// Invariants: a Slot is in line_ exactly in kWaiting, and in used_ exactly in kInUse; used_ never
+// exceeds the limit; all Slots are destroyed before the BlobSlots.
 
 #ifndef LAYBY_UPSTREAM_BLOB_SLOTS_H_
 #define LAYBY_UPSTREAM_BLOB_SLOTS_H_
 
 #include <cstddef>
-#include <functional>
-#include <list>
+#include <cstdint>
+#include <map>
 #include <memory>
-#include <utility>
+#include <vector>
 
+#include "layby/base/ip_address.h"
 #include "layby/event/loop.h"
+#include "layby/policy/fair_slots.h"
 
 namespace layby::upstream {
 
 class BlobSlots {
  public:
-  // A place in the queue, and later a granted slot. The destructor gives back the place or slot.
+  // The transfer that a slot belongs to.
+  class Holder {
+   public:
+    // The slot may be used from now on. Comes at a later turn of the loop. May destroy the slot.
+    virtual void on_slot() = 0;
+    // The slot was taken for another client, and waits in the line. Must not destroy a slot.
+    virtual void on_slot_taken() = 0;
+    // The clients that wait for the transfer now.
+    virtual policy::SlotClients slot_clients() const = 0;
+
+   protected:
+    ~Holder() = default;
+  };
+
+  // A place in the line, or a slot in use. The destructor gives back the place or slot.
   class Slot {
    public:
-    Slot(BlobSlots& slots, std::function<void()> on_granted);
+    Slot(BlobSlots& slots, Holder& holder);
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
     ~Slot();
 
-    // Lends the slot to other blobs until take_back(). take_back() never waits, so more slots
-    // than the limit may be in use for a while. lend() and take_back() are idempotent, and do
-    // nothing before the slot is granted.
+    // Leaves the slot or the place in the line to others until take_back(), which waits in the
+    // line again. Both calls are idempotent.
     void lend();
     void take_back();
+    bool in_use() const { return state_ == State::kInUse; }
 
    private:
     friend class BlobSlots;
     enum class State {
-      kWaiting,  // In the queue.
-      kInUse,    // Granted, and counted in in_use_.
-      kLent,     // Granted, but not counted, so that another blob may have a slot.
+      kWaiting,  // In the line.
+      kInUse,    // Granted, and counted.
+      kLent,     // Neither in the line nor counted, because the transfer is paused.
     };
     void enter(State next);
 
     BlobSlots& slots_;
-    std::function<void()> on_granted_;
+    Holder& holder_;
     State state_ = State::kWaiting;
   };
 
@@ -56,18 +73,24 @@ class BlobSlots {
   BlobSlots(const BlobSlots&) = delete;
   BlobSlots& operator=(const BlobSlots&) = delete;
 
-  // Calls `on_granted` at a later turn of the loop, once a slot is free.
-  std::unique_ptr<Slot> ask(std::function<void()> on_granted) {
-    return std::make_unique<Slot>(*this, std::move(on_granted));
-  }
+  // Joins the line. `holder` outlives the slot.
+  std::unique_ptr<Slot> ask(Holder& holder) { return std::make_unique<Slot>(*this, holder); }
+  // Looks at the line again at the next turn, because the clients of a transfer may have changed.
+  void wake();
 
  private:
   void grant();
-  void wake();
+  bool grant_next();
+  void take(std::size_t used);
+  policy::SlotUse use() const;
+  // Remembers the turn of `clients`, and forgets clients that have no transfer any more.
+  void note_turn(const policy::SlotClients& clients);
 
-  std::size_t limit_;
-  std::size_t in_use_ = 0;
-  std::list<Slot*> queue_;
+  const std::size_t limit_;
+  std::vector<Slot*> line_;  // In the order of asking.
+  std::vector<Slot*> used_;  // In the order of the grants.
+  std::map<IpAddress, std::uint64_t> turns_;
+  std::uint64_t turns_made_ = 0;
   std::unique_ptr<event::Alarm> soon_;
 };
 

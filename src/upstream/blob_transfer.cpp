@@ -21,25 +21,32 @@ RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci:
       digest_(digest),
       offset_(offset),
       sink_(sink),
-      slot_(site.blob_slots.ask([this] { on_slot(); })) {}
+      slot_(site.blob_slots.ask(*this)) {}
 
 void RegistryBlob::pause() {
   paused_ = true;
-  if (request_) request_->pause();
-  if (slot_ && sink_.in_background()) slot_->lend();
+  if (slot_ && sink_.lends_slot()) slot_->lend();
+  follow_slot();
 }
 
 void RegistryBlob::resume() {
   paused_ = false;
   if (slot_) slot_->take_back();
-  if (request_) request_->resume();
+  follow_slot();
 }
 
 void RegistryBlob::on_slot() {
-  assert(slot_ && !request_);
-  ExchangeEvents& events = *this;
-  request_ = std::make_unique<AuthorizedRequest>(site_, request_spec(), events);
-  if (paused_) pause();
+  assert(slot_ && slot_->in_use());
+  if (!request_) {
+    ExchangeEvents& events = *this;
+    request_ = std::make_unique<AuthorizedRequest>(site_, request_spec(), events);
+  }
+  follow_slot();
+}
+
+void RegistryBlob::follow_slot() {
+  if (!request_ || !slot_) return;
+  paused_ || !slot_->in_use() ? request_->pause() : request_->resume();
 }
 
 RequestSpec RegistryBlob::request_spec() const {
@@ -82,7 +89,7 @@ void RegistryBlob::on_head(const Head& head) {
 }
 
 void RegistryBlob::on_body(std::string_view bytes) {
-  assert(!paused_);
+  assert(!paused_ && slot_ && slot_->in_use());
   position_ += bytes.size();
   sink_.on_blob_bytes(bytes);
 }

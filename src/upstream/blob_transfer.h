@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A RegistryBlob transfers a blob to a sink, from an offset on: it waits for a slot, sends the
-// request, and checks that upstream sends the requested bytes, as many as upstream announced. The
-// signed URL of a redirect serves one request only. Loop thread only.
+// request, pauses while it has no slot, and checks that upstream sends the requested bytes, as many
+// as upstream announced. The signed URL of a redirect serves one request only. Loop thread only.
 //
-// Invariants: the request starts once, when the slot is granted; the transfer has its Slot until
-// its end; no byte reaches the sink between pause() and resume().
+// Invariants: the request starts once, when a slot is first granted; the transfer has its Slot
+// object until its end; no byte reaches the sink between pause() and resume(), or without a slot
+// in use.
 
 #ifndef LAYBY_UPSTREAM_BLOB_TRANSFER_H_
 #define LAYBY_UPSTREAM_BLOB_TRANSFER_H_
@@ -21,7 +22,9 @@
 
 namespace layby::upstream {
 
-class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
+class RegistryBlob final : public cache::BlobTransfer,
+                           private ExchangeEvents,
+                           private BlobSlots::Holder {
  public:
   RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
                std::uint64_t offset, cache::BlobSink& sink);
@@ -30,7 +33,11 @@ class RegistryBlob final : public cache::BlobTransfer, private ExchangeEvents {
   void resume() override;
 
  private:
-  void on_slot();
+  void on_slot() override;
+  void on_slot_taken() override { follow_slot(); }
+  policy::SlotClients slot_clients() const override { return sink_.clients(); }
+  // Lets bytes come exactly while the transfer isn't paused and has a slot.
+  void follow_slot();
   RequestSpec request_spec() const;
   // Says where the announced bytes begin. `wrong` says why the announced bytes aren't the requested
   // bytes; "" if they are.

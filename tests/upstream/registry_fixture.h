@@ -65,10 +65,14 @@ class RecordingSink final : public cache::BlobSink {
   }
 
   bool in_background() const override { return background; }
+  std::vector<IpAddress> clients() const override {
+    return background ? std::vector<IpAddress>() : std::vector<IpAddress>{client};
+  }
 
   bool ended() const { return ends > 0; }
 
   bool background = false;
+  IpAddress client;  // Unless in the background.
   cache::BlobStart start;
   std::string bytes;
   Status end;

@@ -402,5 +402,76 @@ TEST_F(BlobTransferTest, KeepsItsSlotWhilePausedForAClient) {
   ASSERT_TRUE(turn([&] { return sink_.ended(); }));
 }
 
+// A server whose blobs have two halves. The second half comes after the gate was opened.
+class FairSlotsTest : public BlobTransferTest {
+ protected:
+  void SetUp() override {
+    options_.max_blob_transfers = 2;
+    serve([this](const SeenRequest&, Peer& peer) {
+      peer.head(200, {}, 10);
+      peer.raw("01234");
+      gate_.wait();
+      peer.raw("56789");
+    });
+    for (RecordingSink* sink : {&first_, &second_, &third_}) sink->client = kAnna;
+    other_.client = kBen;
+  }
+  void TearDown() override {
+    gate_.open();
+    server_.reset();  // Its threads use the gate.
+  }
+  std::unique_ptr<cache::BlobTransfer> get(RecordingSink& sink) {
+    return registry_->get_blob(kRepository, digest_, 0, sink);
+  }
+
+  static inline const IpAddress kAnna = *parse_ip_address("10.0.0.1");
+  static inline const IpAddress kBen = *parse_ip_address("10.0.0.2");
+  Gate gate_;
+  RecordingSink first_, second_, third_, other_;
+};
+
+TEST_F(FairSlotsTest, ClientWithoutASlotTakesOneOfAClientWithTwo) {
+  const auto first = get(first_);
+  const auto second = get(second_);
+  const auto third = get(third_);
+  ASSERT_TRUE(turn([&] { return first_.bytes == "01234" && second_.bytes == "01234"; }));
+  const auto other = get(other_);
+  ASSERT_TRUE(turn([&] { return other_.bytes == "01234"; }));
+  EXPECT_EQ(third_.starts, 0);
+  gate_.open();
+  ASSERT_TRUE(turn([&] { return other_.ended() && second_.ended() && third_.ended(); }));
+  EXPECT_EQ(second_.bytes, "0123456789");
+  EXPECT_EQ(counters_.upstream_blob_gets, 4u);
+}
+
+TEST_F(FairSlotsTest, OneClientServesItsBlobsInTheirOrder) {
+  options_.max_blob_transfers = 1;
+  connect(server_->url());
+  const auto first = get(first_);
+  const auto second = get(second_);
+  const auto third = get(third_);
+  ASSERT_TRUE(turn([&] { return first_.starts == 1; }));
+  gate_.open();
+  second_.then_end = [&] { EXPECT_FALSE(third_.ended()); };
+  ASSERT_TRUE(turn([&] { return third_.ended(); }));
+}
+
+TEST_F(FairSlotsTest, LentSlotIsTakenBackWhenOneIsFree) {
+  options_.max_blob_transfers = 1;
+  connect(server_->url());
+  RecordingSink background;
+  background.background = true;
+  const auto lent = get(background);
+  ASSERT_TRUE(turn([&] { return background.bytes == "01234"; }));
+  lent->pause();
+  const auto first = get(first_);
+  ASSERT_TRUE(turn([&] { return first_.bytes == "01234"; }));
+  lent->resume();
+  gate_.open();
+  first_.then_end = [&] { EXPECT_EQ(background.bytes, "01234"); };
+  ASSERT_TRUE(turn([&] { return background.ended(); }));
+  EXPECT_EQ(background.bytes, "0123456789");
+}
+
 }  // namespace
 }  // namespace layby::upstream

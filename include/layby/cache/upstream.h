@@ -68,9 +68,11 @@ class BlobSink {
   virtual void on_blob_bytes(std::string_view bytes) = 0;
   // `status` is ok when the body had the length that upstream stated.
   virtual void on_blob_end(Status status) = 0;
-  // Whether no client waits for the blob. While such a transfer is paused, few bytes should be
-  // on their way, and another blob may use the slot of the paused transfer.
+  // Whether no client waits for the blob. Few bytes of such a transfer should be on their way.
   virtual bool in_background() const { return false; }
+  // Whether the transfer, while it is paused, leaves its place to others, because the pause may
+  // last.
+  virtual bool lends_slot() const { return in_background(); }
   // The counted addresses of the clients that wait for the blob, each once. The list changes
   // while the transfer lasts. Transfers of different clients are served by turns.
   virtual std::vector<IpAddress> clients() const { return {}; }
@@ -81,7 +83,8 @@ class BlobSink {
 class BlobTransfer : public Operation {
  public:
   // Backpressure: between pause() and resume() no on_blob_bytes() comes, but on_blob_start() and
-  // on_blob_end() may come. pause() and resume() are idempotent.
+  // on_blob_end() may come. pause() and resume() are idempotent. A further pause() says that
+  // lends_slot() may have changed; a further resume() says that clients() may have changed.
   virtual void pause() = 0;
   virtual void resume() = 0;
 };
