@@ -36,6 +36,10 @@ std::chrono::milliseconds doubled(const RetryRules& rules, int attempts_made) {
   return delay;
 }
 
+// Real progress, in bytes and as a part of the blob.
+constexpr std::uint64_t kProgressBytes = 1 << 20;
+constexpr std::uint64_t kProgressPart = 16;
+
 }  // namespace
 
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
@@ -51,6 +55,11 @@ std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int
   const auto asked =
       std::min(*error.retry_after, std::chrono::floor<std::chrono::seconds>(rules.max_delay));
   return std::max<std::chrono::milliseconds>(delay, asked);
+}
+
+bool is_real_progress(std::uint64_t new_bytes, std::optional<std::uint64_t> size_bytes) {
+  const std::uint64_t part = size_bytes ? *size_bytes / kProgressPart + 1 : kProgressBytes;
+  return new_bytes >= std::min(part, kProgressBytes);
 }
 
 }  // namespace layby::policy

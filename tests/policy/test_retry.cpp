@@ -92,5 +92,37 @@ TEST_F(RetryTest, DeclinedErrorIsFinal) {
   EXPECT_EQ(next_retry(RetryRules{}, 1, error, 0), std::nullopt);
 }
 
+TEST(RealProgress, IsAMebibyteOfALargeBlob) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  EXPECT_FALSE(is_real_progress(kMiB - 1, 1000 * kMiB));
+  EXPECT_TRUE(is_real_progress(kMiB, 1000 * kMiB));
+  EXPECT_FALSE(is_real_progress(kMiB - 1, std::nullopt));
+  EXPECT_TRUE(is_real_progress(kMiB, std::nullopt));
+}
+
+TEST(RealProgress, IsMoreThanA16thOfASmallBlob) {
+  EXPECT_FALSE(is_real_progress(100, 1600));
+  EXPECT_TRUE(is_real_progress(101, 1600));
+}
+
+TEST(RealProgress, IsAtLeastAByte) {
+  EXPECT_FALSE(is_real_progress(0, 10));
+  EXPECT_TRUE(is_real_progress(1, 10));
+}
+
+// The bound that is_real_progress() states.
+TEST(RealProgress, HappensAtMostSixteenTimesInASmallBlob) {
+  for (std::uint64_t size = 1; size < 1000; ++size) {
+    int times = 0;
+    std::uint64_t since = 0;
+    for (std::uint64_t byte = 0; byte < size; ++byte) {
+      if (!is_real_progress(++since, size)) continue;
+      ++times;
+      since = 0;
+    }
+    ASSERT_LE(times, 16) << size;
+  }
+}
+
 }  // namespace
 }  // namespace layby::policy

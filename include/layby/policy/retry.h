@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decides when a failed upstream request is sent again. The function is pure.
+// Decides when a failed upstream request is sent again. The functions are pure.
 
 #ifndef LAYBY_POLICY_RETRY_H_
 #define LAYBY_POLICY_RETRY_H_
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include "layby/base/result.h"
@@ -28,6 +29,13 @@ struct RetryRules {
 // of at most max_delay. The wait is never shorter than retry_after, up to max_delay.
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter);
+
+// Whether `new_bytes` of a blob are so many that its failed attempts are forgotten: 1 MiB, or more
+// than a 16th of the blob. The bytes are counted over attempts, since the failed attempts were
+// last forgotten. So however often upstream cuts off a blob of S bytes, at most
+// max_attempts * (17 + S / 1 MiB) requests are sent for it. `size_bytes` is nullopt while the
+// size is unknown.
+bool is_real_progress(std::uint64_t new_bytes, std::optional<std::uint64_t> size_bytes);
 
 }  // namespace layby::policy
 
