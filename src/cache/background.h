@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Decides when background fills may use the link: never while a client waits for bytes from
-// upstream, and never above a set rate. Lives on the loop thread. Invariant: demands_ is the
-// number of living Demand objects.
+// upstream, and never above a set rate. Bounds the number of fills that go on after their clients
+// have left. Lives on the loop thread. Invariant: demands_ and left_ are the numbers of living
+// Demand and Left objects.
 
 #ifndef LAYBY_CACHE_BACKGROUND_H_
 #define LAYBY_CACHE_BACKGROUND_H_
@@ -38,7 +39,28 @@ class Background {
     Background& background_;
   };
 
-  // After may_go() may have changed, `on_change` is called in a later turn.
+  // The place of a fill that goes on after its clients have left.
+  class Left {
+   public:
+    explicit Left(Background& background) : background_(background) {
+      assert(background_.has_place());
+      ++background_.left_;
+    }
+    Left(const Left&) = delete;
+    Left& operator=(const Left&) = delete;
+    ~Left() {
+      assert(background_.left_ > 0);
+      --background_.left_;
+    }
+
+   private:
+    Background& background_;
+  };
+  // Whether one more fill may go on after its clients have left. Each such fill has a connection
+  // and a file open, so the number of these fills is bounded.
+  bool has_place() const { return left_ < kMostLeft; }
+
+  // `on_change` is called in a later turn after may_go() may have changed.
   Background(Timers& timers, const Clock& clock, std::function<void()> on_change)
       : timers_(timers), clock_(clock), on_change_(std::move(on_change)) {
     assert(on_change_);
@@ -67,6 +89,9 @@ class Background {
   bool may_go() const { return demands_ == 0 && !pause_; }
 
  private:
+  // As many blobs as a large image has.
+  static constexpr int kMostLeft = 32;
+
   void change() {
     change_ = timers_.after(std::chrono::milliseconds(0), [this] { on_change_(); });
   }
@@ -75,6 +100,7 @@ class Background {
   const Clock& clock_;
   const std::function<void()> on_change_;
   int demands_ = 0;
+  int left_ = 0;  // The number of living Left objects.
   std::optional<policy::RateBucket> bucket_;
   Handle pause_;   // While set, the rate is used up.
   Handle change_;  // The timer that will call on_change_().

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cache/subject.h"
+#include "layby/policy/retry.h"
 
 namespace layby::cache {
 namespace {
@@ -19,50 +20,7 @@ namespace {
 // When more than this many bytes are still to come, a faster transfer is worth a new request.
 constexpr std::uint64_t kWorthAsking = 8 << 20;
 
-// The arrows of the state diagram in DESIGN.md.
-[[maybe_unused]] bool may_follow(FillState from, FillState to) {
-  switch (to) {
-    case FillState::kOpening:
-      return false;
-    case FillState::kAsking:
-      return from == FillState::kOpening || from == FillState::kWaiting ||
-             from == FillState::kStreaming;
-    case FillState::kStreaming:
-      return from == FillState::kAsking;
-    case FillState::kWaiting:
-      return from == FillState::kAsking || from == FillState::kStreaming;
-    case FillState::kVerifying:
-      return from == FillState::kOpening || from == FillState::kAsking ||
-             from == FillState::kStreaming;
-    case FillState::kPublishing:
-      return from == FillState::kVerifying;
-    case FillState::kOver:
-      return from != FillState::kOver;
-  }
-  return false;
-}
-
 }  // namespace
-
-std::string_view to_string(FillState state) {
-  switch (state) {
-    case FillState::kOpening:
-      return "opening";
-    case FillState::kAsking:
-      return "asking";
-    case FillState::kStreaming:
-      return "streaming";
-    case FillState::kWaiting:
-      return "waiting";
-    case FillState::kVerifying:
-      return "verifying";
-    case FillState::kPublishing:
-      return "publishing";
-    case FillState::kOver:
-      return "over";
-  }
-  return "";
-}
 
 Fill::Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
            std::function<void(const Fill&)> on_over)
@@ -73,7 +31,7 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       on_over_(std::move(on_over)),
       attempts_(context.rules.retry, context.timers, context.counters),
       readers_(*this),
-      clients_([] {}) {}
+      clients_([this] { on_client_left(); }) {}
 
 Fill::~Fill() {
   readers_.dismiss(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
@@ -83,7 +41,9 @@ Fill::~Fill() {
 void Fill::enter(FillState state) {
   assert(may_follow(state_, state));
   state_ = state;
-  if (!is_downloading()) demand_.reset();
+  if (is_downloading()) return;
+  demand_.reset();
+  left_.reset();
 }
 
 // `keeping_` only moves forward, in the order of the enum. kAdmitted follows only kAsking.
@@ -102,12 +62,13 @@ void Fill::start() {
 
 Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client) {
   assert(state_ != FillState::kOver && can_be_joined());
-  if (std::exchange(background_, false)) come_to_the_fore();
   auto give = [this, done = std::move(done), stay = clients_.add(client)](const Status& status) {
     if (!status.ok()) return done(status.error());
     assert(writer_ && may_announce());
     done(readers_.add(writer_->file(), *size_bytes_, stay));
   };
+  if (std::exchange(background_, false)) come_to_the_fore();
+  if (transfer_ && wait_ == Wait::kNone) transfer_->resume();  // It has one client more.
   if (!may_announce()) return openers_.add(std::move(give));
   give(Status());
   return nullptr;
@@ -117,11 +78,35 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress
 // are still to come, a new request brings them faster.
 void Fill::come_to_the_fore() {
   if (is_downloading()) demand_.emplace(context_.background);
+  left_.reset();
   const bool much_is_left = size_bytes_ && *size_bytes_ - appended_bytes_ > kWorthAsking;
-  if (state_ == FillState::kStreaming && much_is_left) {
+  if (state_ == FillState::kStreaming && began_in_background_ && much_is_left) {
     transfer_.reset();
     return ask();
   }
+  update_flow();
+}
+
+// A client may leave inside a call by the fill, so the fill follows in a later turn.
+void Fill::on_client_left() {
+  if (state_ == FillState::kOver || leaving_ || clients_.any()) return;
+  leaving_ = context_.timers.after(std::chrono::milliseconds(0), [this] {
+    leaving_.reset();
+    go_to_the_background();
+  });
+}
+
+// Without a byte, nothing was paid for that a later client could use.
+void Fill::go_to_the_background() {
+  assert(state_ != FillState::kOver);
+  if (clients_.any() || background_ || !is_downloading()) return;
+  if (is_unkept()) return follow_readers();
+  if (!has_keepers()) {
+    if (!got_bytes_ || !context_.background.has_place()) return cancel();
+    left_.emplace(context_.background);
+  }
+  background_ = true;
+  demand_.reset();
   update_flow();
 }
 
@@ -144,7 +129,8 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
 void Fill::ask() {
   assert(is_downloading() && !transfer_);
   enter(FillState::kAsking);
-  paused_ = false;
+  wait_ = Wait::kNone;
+  began_in_background_ = background_;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
   if (background_) update_flow();  // Waits if clients need the link.
 }
@@ -209,25 +195,24 @@ void Fill::stop_keeping() {
   update_flow();
 }
 
-bool Fill::must_wait() const {
+Fill::Wait Fill::wait() const {
   assert(writer_);
   const std::uint64_t queued = writer_->queued_bytes();
-  const std::uint64_t enough =
-      paused_ ? context_.rules.max_queued_bytes / 2 + 1 : context_.rules.max_queued_bytes;
-  if (keeping_ == Keeping::kAsking || queued >= enough) return true;
-  if (background_ && !context_.background.may_go()) return true;
-  if (!is_unkept()) return false;
-  const std::uint64_t ahead_bytes = written_bytes_ - slowest_reader();
-  return ahead_bytes > 0 && ahead_bytes >= context_.rules.max_unkept_bytes;
+  const std::uint64_t enough = wait_ != Wait::kNone ? context_.rules.max_queued_bytes / 2 + 1
+                                                    : context_.rules.max_queued_bytes;
+  if (background_ && !context_.background.may_go()) return Wait::kLong;
+  const std::uint64_t ahead_bytes = is_unkept() ? written_bytes_ - slowest_reader() : 0;
+  if (ahead_bytes > 0 && ahead_bytes >= context_.rules.max_unkept_bytes) return Wait::kLong;
+  return keeping_ == Keeping::kAsking || queued >= enough ? Wait::kShort : Wait::kNone;
 }
 
 void Fill::update_flow() {
   assert(demand_.has_value() == (!background_ && is_downloading()));
   if (!transfer_ || state_ == FillState::kOver) return;
-  const bool wait = must_wait();
-  if (wait == paused_) return;
-  paused_ = wait;
-  wait ? transfer_->pause() : transfer_->resume();
+  const Wait next = wait();
+  if (next == wait_) return;
+  wait_ = next;
+  next == Wait::kNone ? transfer_->resume() : transfer_->pause();
 }
 
 std::uint64_t Fill::reserved_bytes() const {
@@ -275,15 +260,21 @@ void Fill::on_blob_bytes(std::string_view bytes) {
   if (size_bytes_ && bytes.size() > *size_bytes_ - appended_bytes_) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream sent more than it announced"});
   }
-  attempts_.on_progress();
-  if (background_) {
-    context_.background.spend(bytes.size());
-    count(context_.counters.prefetched_bytes, bytes.size());
-  }
+  note_progress(bytes.size());
+  if (background_) context_.background.spend(bytes.size());
+  if (background_ && !left_) count(context_.counters.prefetched_bytes, bytes.size());
   appended_bytes_ += bytes.size();
   assert(!size_bytes_ || appended_bytes_ <= *size_bytes_);
   writer_->append(bytes);
   update_flow();
+}
+
+void Fill::note_progress(std::uint64_t bytes) {
+  got_bytes_ = true;
+  progress_bytes_ += bytes;
+  if (!policy::is_real_progress(progress_bytes_, size_bytes_)) return;
+  progress_bytes_ = 0;
+  attempts_.on_progress();
 }
 
 void Fill::on_blob_end(Status status) {
@@ -384,6 +375,7 @@ void Fill::end(const Status& status) {
   attempts_.cancel();
   room_.reset();
   following_.reset();
+  leaving_.reset();
   transfer_.reset();
   writer_.reset();
   // The table forgets the fill before readers hear, because a client may ask again at once.

@@ -8,7 +8,8 @@
 // Invariants:
 // - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_ (if known).
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
-// - demand_ is set exactly while a fill that a client opened is downloading.
+// - demand_ is set exactly while a fill that a client waits for is downloading.
+// - left_ is set only in the background, and only while the fill is downloading.
 // - room_ is set in Keeping::kAsking only.
 // - A fill ends once, and all its work ends with it.
 
@@ -27,34 +28,13 @@
 #include "cache/background.h"
 #include "cache/fill_clients.h"
 #include "cache/fill_readers.h"
+#include "cache/fill_state.h"
 #include "cache/grant_checks.h"
 #include "cache/room.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
 
 namespace layby::cache {
-
-enum class FillState {
-  kOpening,     // The writer opens the file and hashes the bytes of an earlier fill.
-  kAsking,      // Upstream was asked for the missing bytes.
-  kStreaming,   // The missing bytes come in.
-  kWaiting,     // Upstream failed, and is asked again after a wait.
-  kVerifying,   // All bytes are there; the writer compares the digest.
-  kPublishing,  // The digest matches. Readers may finish while the writer publishes.
-  kOver,        // The fill has succeeded or failed, and the table forgets it.
-};
-
-std::string_view to_string(FillState state);
-
-// Whether the blob's bytes go to the disk.
-enum class Keeping {
-  kUndecided,  // To the disk. Room was not asked yet, because upstream has not begun to send.
-  kAsking,     // To the disk. Room was asked, and the transfer waits for the answer.
-  kAdmitted,   // To the disk. There is room for all bytes.
-  kStopping,   // The writer was told to stop, and reports on_unkept at its next write. A blob
-               // that needs no further write is stored.
-  kUnkept,     // The bytes pass through memory, and the blob will not be stored.
-};
 
 class Fill final : private BlobSink, private BlobWriterEvents, private FillReaders::Source {
  public:
@@ -76,7 +56,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
        std::function<void(const Fill&)> on_over);
   ~Fill() override;
 
-  // Begins the fill in the background. The first open() brings the fill to the fore.
+  // Begins the fill in the background. Each open() brings the fill to the fore, and the fill goes
+  // to the background again when the last client has left.
   void start();
 
   // Gives a reader as soon as the size is known; for an empty blob, after the digest matches.
@@ -84,8 +65,11 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   Handle open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client);
   // Calls `done` when the blob is stored, or with the reason why the blob isn't stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
-  // Whether no client has opened the fill.
-  bool is_background() const { return background_; }
+  // Whether the blob was wanted for a fetch that is over, and nobody else wants the blob.
+  bool is_abandoned() const { return background_ && !left_ && !has_keepers(); }
+  // Whether the first byte from upstream has not come.
+  bool awaits_first_byte() const { return is_downloading() && !got_bytes_; }
+  bool is_wanted_by(const IpAddress& client) const { return clients_.has(client); }
   bool has_keepers() const { return kept_to_end_ || keepers_.any(); }
   // Lets the fill run to its end, even if nobody waits for the blob.
   void keep_to_end() { kept_to_end_ = true; }
@@ -118,6 +102,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
   bool in_background() const override { return background_; }
+  bool lends_slot() const override { return wait_ == Wait::kLong; }
   std::vector<IpAddress> clients() const override { return clients_.addresses(); }
 
   void on_writer_ready(std::uint64_t kept_bytes, bool whole) override;
@@ -128,16 +113,25 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void on_writer_error(Error error) override;
 
   void ask();
+  void note_progress(std::uint64_t bytes);
   void come_to_the_fore();
   void enter(FillState state);
   void enter(Keeping keeping);
   bool is_unkept() const { return keeping_ == Keeping::kUnkept; }
   void ask_for_room();
   void on_room(bool room);
-  bool must_wait() const;
+  // Why the transfer is paused.
+  enum class Wait {
+    kNone,   // It is not paused.
+    kShort,  // For the disk or for room.
+    kLong,   // For slow readers, or in the background for clients or the rate.
+  };
+  Wait wait() const;
   // Whether bytes from upstream are still to come.
   bool is_downloading() const { return state_ <= FillState::kWaiting; }
   void on_consumed() override;
+  void on_client_left();
+  void go_to_the_background();
   void follow_readers();
   std::uint64_t slowest_reader() const;
   void verify();
@@ -163,18 +157,23 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::unique_ptr<BlobWriter> writer_;
   std::unique_ptr<BlobTransfer> transfer_;
   Attempts attempts_;
-  bool paused_ = false;                      // The transfer is paused.
-  bool beside_ = false;                      // The request for room displaces nothing in use.
-  Handle room_;                              // The request for room under way.
-  std::uint64_t released_bytes_ = 0;         // Bytes of an unkept blob that left memory.
-  Handle following_;                         // The timer that will call follow_readers().
-  std::optional<std::uint64_t> size_bytes_;  // Stated by upstream, or counted at the end.
-  std::uint64_t appended_bytes_ = 0;         // Bytes that the writer got, kept bytes included.
-  std::uint64_t written_bytes_ = 0;          // Bytes in the writer's file and hashed.
-  std::uint64_t skip_bytes_ = 0;             // Bytes that upstream sends again.
-  bool background_ = true;
+  Wait wait_ = Wait::kNone;
+  bool beside_ = false;                       // The request for room displaces nothing in use.
+  Handle room_;                               // The request for room under way.
+  std::uint64_t released_bytes_ = 0;          // Bytes of an unkept blob that left memory.
+  Handle following_;                          // The timer that will call follow_readers().
+  std::optional<std::uint64_t> size_bytes_;   // Stated by upstream, or counted at the end.
+  std::uint64_t appended_bytes_ = 0;          // Bytes that the writer got, kept bytes included.
+  std::uint64_t written_bytes_ = 0;           // Bytes in the writer's file and hashed.
+  std::uint64_t skip_bytes_ = 0;              // Bytes that upstream sends again.
+  std::uint64_t progress_bytes_ = 0;          // Bytes since the attempts were counted anew.
+  bool got_bytes_ = false;                    // Upstream sent bytes that were missing.
+  bool background_ = true;                    // No client waits for the fill.
+  bool began_in_background_ = true;           // The transfer did, and so has a small window.
   bool kept_to_end_ = false;                  // See keep_to_end().
   std::optional<Background::Demand> demand_;  // Clients wait for the fill's bytes.
+  std::optional<Background::Left> left_;      // The clients left, and the fill goes on.
+  Handle leaving_;                            // The timer of the due go_to_the_background().
   std::optional<Error> unkept_reason_;
   Waiters<Status> openers_;  // Callers of open() that wait for a reader.
   Waiters<Status> keepers_;  // Callers of wait_stored().

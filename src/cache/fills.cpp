@@ -8,13 +8,16 @@
 
 #include <algorithm>
 #include <cassert>
-#include <optional>
+#include <chrono>
 #include <utility>
 
 #include "cache/with_retries.h"
 
 namespace layby::cache {
 namespace {
+
+// The Retry-After for a client with too many downloads that wait.
+constexpr std::chrono::seconds kLineIsFull{5};
 
 class StoredReader final : public BlobReader {
  public:
@@ -109,7 +112,23 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
     done(*refused);
     return nullptr;
   }
+  if (!policy::may_join_line(line_use(client))) {
+    done(Error{ErrorCode::kThrottled,
+               origin.name + ": too many downloads wait for their turn; ask again later",
+               kLineIsFull});
+    return nullptr;
+  }
   return start(origin, repository, digest).open(std::move(done), client);
+}
+
+policy::LineUse Fills::line_use(const IpAddress& client) const {
+  policy::LineUse use;
+  for (const auto& [digest, fill] : fills_) {
+    if (!fill->awaits_first_byte()) continue;
+    ++use.all;
+    if (fill->is_wanted_by(client)) ++use.mine;
+  }
+  return use;
 }
 
 Handle Fills::head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
@@ -174,7 +193,7 @@ std::uint64_t Fills::written_bytes(const oci::Digest& digest) const {
 
 void Fills::abandon(const oci::Digest& digest) {
   Fill* fill = find(digest);
-  if (fill != nullptr && fill->is_background() && !fill->has_keepers()) fill->cancel();
+  if (fill != nullptr && fill->is_abandoned()) fill->cancel();
 }
 
 void Fills::update_background() {

@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "cache/fill.h"
+#include "layby/base/ip_address.h"
 #include "layby/base/lifetime.h"
+#include "layby/policy/fair_slots.h"
 
 namespace layby::cache {
 
@@ -61,6 +63,8 @@ class Fills {
                       const oci::Digest& digest, Cache::Done<BlobHead> done,
                       const IpAddress& client);
   std::uint64_t reserved_bytes() const;
+  // The fills whose first byte has not come.
+  policy::LineUse line_use(const IpAddress& client) const;
   void update_background();
   // Ends the fill that a caller of fetch() left, unless somebody else wants the blob.
   void abandon(const oci::Digest& digest);

@@ -130,8 +130,8 @@ class CacheTest : public ::testing::Test {
   const Origin& hub() const { return *cache_->find_origin("docker.io"); }
   const Origin& other() const { return *cache_->find_origin("ghcr.io"); }
 
-  void open(BlobAsker& asker, const oci::Digest& digest) {
-    asker.handle = cache_->open_blob(hub(), "library/debian", digest, asker.done());
+  void open(BlobAsker& asker, const oci::Digest& digest, const IpAddress& client = {}) {
+    asker.handle = cache_->open_blob(hub(), "library/debian", digest, asker.done(), client);
   }
   void get(Asker<ManifestAnswer>& asker, const oci::Reference& reference) {
     asker.handle = cache_->get_manifest(hub(), "library/debian", reference, false, asker.done());

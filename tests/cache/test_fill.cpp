@@ -245,15 +245,6 @@ TEST_F(FillTest, OpenerThatCancelsIsNotAnswered) {
   EXPECT_TRUE(second.answered());
 }
 
-TEST_F(FillTest, BlobIsPublishedThoughItsOnlyOpenerCancelled) {
-  BlobAsker asker;
-  open(asker, digest_);
-  timers_.run();
-  asker.handle.reset();
-  send_all(blob_, 0, blob_.size());
-  EXPECT_TRUE(store_.has_blob(digest_));
-}
-
 TEST_F(FillTest, OpenerMayCancelAnotherInsideItsAnswer) {
   BlobAsker first, second;
   open(first, digest_);

@@ -61,6 +61,8 @@ class UpstreamRequest {
   bool pending() const { return !ended_ && !cancelled_; }
   bool paused() const { return paused_; }
   bool started() const { return started_; }
+  bool lends_slot() const { return sink_->lends_slot(); }  // kBlobGet
+  std::vector<IpAddress> clients() const { return sink_->clients(); }
 
   // Each function answers one kind of request.
   void answer_manifest_head(Result<cache::ManifestHead> answer) { finish(std::move(answer)); }
