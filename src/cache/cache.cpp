@@ -47,6 +47,7 @@ struct Cache::State {
   const Clock& clock;
   Counters& counters;
   SecondPulls second_pulls;
+  UnknownContent unknown_lists;  // By the repository, or by the subject of the referrers.
   GrantChecks grant_checks;
   Manifests manifests;
   Fills fills;
@@ -60,10 +61,30 @@ struct Cache::State {
         timers(t),
         clock(now),
         counters(c),
+        unknown_lists(rules.unknown_for, now),
         grant_checks(rules, s, t, c),
         manifests({rules, s, t, clock, c, grant_checks, events}),
         fills(rules, s, t, clock, c, grant_checks, events),
         prefetcher({rules, s, t, clock, c, manifests, fills, events}) {}
+
+  // Why a list should not be asked for now: upstream refused it a moment ago, or can't be asked.
+  std::optional<Error> why_not_list(const Origin& origin, const std::string& name) {
+    if (auto refusal = unknown_lists.find({&origin, name})) {
+      count(counters.unknown_served);
+      return refusal;
+    }
+    return origin.upstream->why_not(Ask::kList);
+  }
+  // Wraps `done` to remember a refusal of the list.
+  template <typename T>
+  Done<T> noted(const Origin& origin, const std::string& name, Done<T> done) {
+    return [this, &origin, name, done = std::move(done)](Result<T> answer) {
+      if (!answer.ok() && is_refusal(answer.error())) {
+        unknown_lists.note({&origin, name}, answer.error());
+      }
+      done(std::move(answer));
+    };
+  }
 };
 
 Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,
@@ -114,26 +135,30 @@ Handle Cache::get_tags(const Origin& origin, const std::string& repository,
     }
     done(std::move(answer));
   };
-  if (const auto refused = origin.upstream->why_not(Ask::kList)) {
+  if (const auto refused = state_->why_not_list(origin, repository)) {
     or_cached(*refused);
     return nullptr;
   }
   // Makes only one attempt, because people who ask for a list prefer the cached tags to a wait.
-  return origin.upstream->on_behalf_of(client).get_tags(repository, page, std::move(or_cached));
+  return origin.upstream->on_behalf_of(client).get_tags(
+      repository, page, state_->noted<TagPage>(origin, repository, std::move(or_cached)));
 }
 
 Handle Cache::get_referrers(const Origin& origin, const std::string& repository,
                             const oci::Digest& digest, const std::string& artifact_type,
                             Done<std::string> done, const IpAddress& client) {
-  if (const auto refused = origin.upstream->why_not(Ask::kList)) {
-    done(*refused);
+  const std::string name = repository + "@" + digest.str();
+  auto or_none = [done = std::move(done)](Result<std::string> answer) {
+    const bool none = !answer.ok() && answer.error().code == ErrorCode::kNotFound;
+    done(none ? Result<std::string>(std::string()) : std::move(answer));
+  };
+  if (const auto refused = state_->why_not_list(origin, name)) {
+    or_none(*refused);
     return nullptr;
   }
   return origin.upstream->on_behalf_of(client).get_referrers(
-      repository, digest, artifact_type, [done = std::move(done)](Result<std::string> answer) {
-        const bool none = !answer.ok() && answer.error().code == ErrorCode::kNotFound;
-        done(none ? Result<std::string>(std::string()) : std::move(answer));
-      });
+      repository, digest, artifact_type,
+      state_->noted<std::string>(origin, name, std::move(or_none)));
 }
 
 void Cache::fetch_blob(const Origin& origin, const std::string& repository,

@@ -360,6 +360,7 @@ void Fill::on_writer_error(Error error) {
 void Fill::cancel() { end(Error{ErrorCode::kCancelled, name() + ": stopped"}); }
 
 void Fill::fail(const Error& error) {
+  if (is_refusal(error)) context_.unknown.note({&origin_, name()}, error);
   count(context_.counters.fills_failed);
   context_.events.tell(events::FillFailed{subject(), error});
   end(error);

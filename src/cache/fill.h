@@ -31,6 +31,7 @@
 #include "cache/fill_state.h"
 #include "cache/grant_checks.h"
 #include "cache/room.h"
+#include "cache/unknowns.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
 
@@ -46,6 +47,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
     Room& room;
     Background& background;
     GrantChecks& grant_checks;
+    UnknownContent& unknown;
     events::Events& events;
     // What a fill in the background must not displace.
     std::function<std::optional<Spare>()> spare{};

@@ -56,6 +56,7 @@ Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& cloc
     : room_({rules.space, store, timers, [this] { return reserved_bytes(); },
              [this] { stop_keeping(); }, events}),
       background_(timers, clock, [this] { update_background(); }),
+      unknown_(rules.unknown_for, clock),
       context_{rules,
                store,
                timers,
@@ -63,6 +64,7 @@ Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& cloc
                room_,
                background_,
                grant_checks,
+               unknown_,
                events,
                [this]() -> std::optional<Spare> {
                  return sparing_ ? std::optional(sparing_()) : std::nullopt;
@@ -108,7 +110,7 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
     return nullptr;
   }
   count(context_.counters.blob_misses);
-  if (const auto refused = origin.upstream->why_not(Ask::kBlob)) {
+  if (const auto refused = why_not(origin, repository, digest)) {
     done(*refused);
     return nullptr;
   }
@@ -119,6 +121,15 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
     return nullptr;
   }
   return start(origin, repository, digest).open(std::move(done), client);
+}
+
+std::optional<Error> Fills::why_not(const Origin& origin, const std::string& repository,
+                                    const oci::Digest& digest) {
+  if (auto refusal = unknown_.find({&origin, repository + "@" + digest.str()})) {
+    count(context_.counters.unknown_served);
+    return refusal;
+  }
+  return origin.upstream->why_not(Ask::kBlob);
 }
 
 policy::LineUse Fills::line_use(const IpAddress& client) const {
@@ -156,7 +167,7 @@ Handle Fills::head_granted(const Origin& origin, const std::string& repository,
     done(BlobHead{blob->size_bytes});
     return nullptr;
   }
-  if (const auto refused = origin.upstream->why_not(Ask::kBlob)) {
+  if (const auto refused = why_not(origin, repository, digest)) {
     done(*refused);
     return nullptr;
   }
@@ -165,7 +176,11 @@ Handle Fills::head_granted(const Origin& origin, const std::string& repository,
       [&upstream = *origin.upstream, repository, digest, client](auto answer) {
         return upstream.on_behalf_of(client).head_blob(repository, digest, std::move(answer));
       },
-      std::move(done));
+      [this, &origin, name = repository + "@" + digest.str(),
+       done = std::move(done)](const Result<BlobHead>& head) {
+        if (!head.ok() && is_refusal(head.error())) unknown_.note({&origin, name}, head.error());
+        done(head);
+      });
 }
 
 void Fills::fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest) {

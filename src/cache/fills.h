@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -62,6 +63,10 @@ class Fills {
   Handle head_granted(const Origin& origin, const std::string& repository,
                       const oci::Digest& digest, Cache::Done<BlobHead> done,
                       const IpAddress& client);
+  // Why the blob should not be asked for now: upstream refused the blob a moment ago, or can't be
+  // asked.
+  std::optional<Error> why_not(const Origin& origin, const std::string& repository,
+                               const oci::Digest& digest);
   std::uint64_t reserved_bytes() const;
   // The fills whose first byte has not come.
   policy::LineUse line_use(const IpAddress& client) const;
@@ -79,6 +84,7 @@ class Fills {
   Room room_;
   Background background_;
   Sparing sparing_;
+  UnknownContent unknown_;
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
   // Unkept fills that have released bytes. No new reader can join such a fill.

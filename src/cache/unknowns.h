@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Remembers refusals that upstream gave a moment ago. When a client asks again for a missing tag,
-// the remembered refusal is the answer, and upstream isn't asked. Lives on the loop thread.
-// Invariant: errors_ has only refusals, at most kMost.
+// manifest, blob or list, the remembered refusal is the answer, and upstream isn't asked. Lives on
+// the loop thread. Invariant: errors_ has only refusals, at most kMost.
 
 #ifndef LAYBY_CACHE_UNKNOWNS_H_
 #define LAYBY_CACHE_UNKNOWNS_H_
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "layby/base/clock.h"
@@ -62,6 +63,10 @@ class Unknowns {
   const Clock& clock_;
   std::map<Key, Noted> errors_;
 };
+
+// The name of content in a repository: "library/debian@sha256:...".
+struct Origin;
+using UnknownContent = Unknowns<std::pair<const Origin*, std::string>>;
 
 }  // namespace layby::cache
 

@@ -62,8 +62,9 @@ class FillKeepingTest : public ::testing::Test {
               [this] { fill_->stop_keeping(); }, events_}};
   Background background_{timers_, clock_, [this] { fill_->update_flow(); }};
   GrantChecks grant_checks_{rules_, store_, timers_, counters_};
-  const Fill::Context context_{rules_, store_,      timers_,       counters_,
-                               room_,  background_, grant_checks_, events_};
+  UnknownContent unknown_{rules_.unknown_for, clock_};
+  const Fill::Context context_{rules_,      store_,        timers_,  counters_, room_,
+                               background_, grant_checks_, unknown_, events_};
   Origin origin_{"docker.io", {"*"}, nullptr};
   testing::FakeUpstream* upstream_ = nullptr;  // origin_ owns it.
   std::unique_ptr<Fill> fill_;

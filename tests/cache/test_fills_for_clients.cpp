@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fills serve the clients that wait for them. A fill that every client left ends or goes to the
-// background, a fill that waits for slow readers lends its slot, and no client may have
-// too many fills that wait.
+// background, a fill that waits for slow readers lends its slot, no client may have too many
+// fills that wait, and a refusal is remembered.
 
 #include "cache/cache_test.h"
 #include "layby/policy/fair_slots.h"
@@ -192,6 +192,40 @@ TEST_F(FillsForClientsTest, TransferThatWaitsForTheDiskKeepsItsSlot) {
   request->send("1234");
   EXPECT_TRUE(request->paused());
   EXPECT_FALSE(request->lends_slot());
+}
+
+// -- refusals
+
+TEST_F(FillsForClientsTest, MissingBlobIsRemembered) {
+  BlobAsker first, second;
+  Asker<BlobHead> head;
+  open(first, digest_);
+  timers_.run();
+  transfer()->fail(ErrorCode::kNotFound);
+  open(second, digest_);
+  head.handle = cache_->head_blob(hub(), "library/debian", digest_, head.done());
+  EXPECT_EQ(second.error(), ErrorCode::kNotFound);
+  EXPECT_EQ(head.error(), ErrorCode::kNotFound);
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+  EXPECT_EQ(counters_.unknown_served, 2u);
+}
+
+TEST_F(FillsForClientsTest, MissingBlobIsForgottenAfterAWhile) {
+  Asker<BlobHead> first, second;
+  first.handle = cache_->head_blob(hub(), "library/debian", digest_, first.done());
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  clock_.advance(rules_.unknown_for);
+  second.handle = cache_->head_blob(hub(), "library/debian", digest_, second.done());
+  EXPECT_FALSE(second.answered());
+  EXPECT_EQ(upstream_->pending().size(), 1u);
+}
+
+TEST_F(FillsForClientsTest, MissingBlobIsAskedForInAnotherRepository) {
+  Asker<BlobHead> first, second;
+  first.handle = cache_->head_blob(hub(), "library/debian", digest_, first.done());
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  second.handle = cache_->head_blob(hub(), "library/alpine", digest_, second.done());
+  EXPECT_FALSE(second.answered());
 }
 
 // -- progress
