@@ -41,9 +41,19 @@ Fill::~Fill() {
 void Fill::enter(FillState state) {
   assert(may_follow(state_, state));
   state_ = state;
-  if (is_downloading()) return;
-  demand_.reset();
-  left_.reset();
+  if (!is_downloading()) left_.reset();
+  follow_demand();
+}
+
+// While a fill waits for its slow readers, nobody waits for upstream.
+void Fill::follow_demand() {
+  const bool demands = !background_ && is_downloading() && wait_ != Wait::kLong;
+  if (demands == demand_.has_value()) return;
+  if (demands) {
+    demand_.emplace(context_.background);
+  } else {
+    demand_.reset();
+  }
 }
 
 // `keeping_` only moves forward, in the order of the enum. kAdmitted follows only kAsking.
@@ -77,8 +87,8 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress
 // A transfer that began in the background is slow, because its window is small. When many bytes
 // are still to come, a new request brings them faster.
 void Fill::come_to_the_fore() {
-  if (is_downloading()) demand_.emplace(context_.background);
   left_.reset();
+  follow_demand();
   const bool much_is_left = size_bytes_ && *size_bytes_ - appended_bytes_ > kWorthAsking;
   if (state_ == FillState::kStreaming && began_in_background_ && much_is_left) {
     transfer_.reset();
@@ -106,7 +116,7 @@ void Fill::go_to_the_background() {
     left_.emplace(context_.background);
   }
   background_ = true;
-  demand_.reset();
+  follow_demand();
   update_flow();
 }
 
@@ -128,8 +138,8 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
 
 void Fill::ask() {
   assert(is_downloading() && !transfer_);
-  enter(FillState::kAsking);
   wait_ = Wait::kNone;
+  enter(FillState::kAsking);
   began_in_background_ = background_;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
   if (background_) update_flow();  // Waits if clients need the link.
@@ -207,11 +217,11 @@ Fill::Wait Fill::wait() const {
 }
 
 void Fill::update_flow() {
-  assert(demand_.has_value() == (!background_ && is_downloading()));
   if (!transfer_ || state_ == FillState::kOver) return;
   const Wait next = wait();
   if (next == wait_) return;
   wait_ = next;
+  follow_demand();
   next == Wait::kNone ? transfer_->resume() : transfer_->pause();
 }
 

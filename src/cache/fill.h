@@ -8,7 +8,8 @@
 // Invariants:
 // - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_ (if known).
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
-// - demand_ is set exactly while a fill that a client waits for is downloading.
+// - demand_ is set exactly while a fill that a client waits for is downloading, and the fill
+//   doesn't wait for slow readers.
 // - left_ is set only in the background, and only while the fill is downloading.
 // - room_ is set in Keeping::kAsking only.
 // - A fill ends once, and all its work ends with it.
@@ -132,6 +133,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   // Whether bytes from upstream are still to come.
   bool is_downloading() const { return state_ <= FillState::kWaiting; }
   void on_consumed() override;
+  void follow_demand();
   void on_client_left();
   void go_to_the_background();
   void follow_readers();

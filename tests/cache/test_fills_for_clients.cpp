@@ -183,6 +183,21 @@ TEST_F(SlowReaderTest, PassingBlobLendsItsSlotUntilItsReadersGoOn) {
   EXPECT_FALSE(request->lends_slot());
 }
 
+TEST_F(SlowReaderTest, SlowReaderDoesNotHoldUpTheBackground) {
+  BlobAsker slow;
+  const auto request = begin(slow, digest_);
+  cache_->fetch_blob(hub(), "library/debian", digest_of(1));
+  timers_.run();
+  const auto background = upstream_->pending().back();
+  EXPECT_TRUE(background->paused());
+  request->send("1234");
+  timers_.run();
+  EXPECT_FALSE(background->paused());
+  slow.value()->consumed(4);
+  timers_.run();
+  EXPECT_TRUE(background->paused());
+}
+
 TEST_F(FillsForClientsTest, TransferThatWaitsForTheDiskKeepsItsSlot) {
   rules_.max_queued_bytes = 4;
   make_cache();
