@@ -126,6 +126,29 @@ TEST_F(FaceTest, CachedTagsDoNotHideARefusal) {
   EXPECT_EQ(asker.error(), ErrorCode::kNotFound);
 }
 
+TEST_F(FaceTest, RefusedListIsRememberedForAWhile) {
+  Asker<TagPage> first, second, third;
+  get_tags(first, {});
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  clock_.advance(rules_.unknown_for - milliseconds(1));
+  get_tags(second, {2, "a"});
+  EXPECT_EQ(second.error(), ErrorCode::kNotFound);
+  clock_.advance(milliseconds(1));
+  get_tags(third, {});
+  EXPECT_FALSE(third.answered()) << "a remembered answer doesn't prolong itself";
+  EXPECT_EQ(counters_.unknown_served, 1u);
+}
+
+TEST_F(FaceTest, MissingReferrersAreRemembered) {
+  Asker<std::string> first, second;
+  get_referrers(first);
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  get_referrers(second);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second.value(), "");
+  EXPECT_EQ(upstream_->requests().size(), 1u);
+}
+
 TEST_F(FaceTest, DroppingAListCancelsItsRequest) {
   Asker<TagPage> asker;
   get_tags(asker, {});
