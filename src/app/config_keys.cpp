@@ -152,11 +152,12 @@ const Keys& config_keys() {
        "are left to the proxy."},
       {"upstreams[].max_downloads", Kind::kCount, LAYBY_OF(upstreams, max_downloads),
        Range{1, 1'000},
-       "How many blobs are downloaded from this upstream at one time; further blobs wait."},
+       "How many blobs are downloaded from this upstream at one time; further blobs wait. Clients "
+       "share this number."},
       {"upstreams[].requests_per_minute", Kind::kCount, LAYBY_OF(upstreams, requests_per_minute),
        Range{0, 1'000'000},
        "The most requests in a minute to this upstream. Docker Hub blocks an address that sends "
-       "too many. 0 sets no limit."},
+       "too many. One client may use three quarters of what the others leave. 0 sets no limit."},
 
       {"upstream.connect_timeout", Kind::kDuration, LAYBY_AT(registry.connect_timeout), kWait,
        "How long connecting to a registry may take."},
