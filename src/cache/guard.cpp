@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cache/guard_times.h"
+#include "cache/turns.h"
 #include "layby/base/bytes.h"
 
 namespace layby::cache {
@@ -72,34 +73,33 @@ class Guard::Unanswered {
   std::uint64_t number_ = 0;  // 0 while the request isn't in unanswered_.
 };
 
-class Guard::Passing final : public Operation, private Unanswered {
+class Guard::Passing final : public Operation, private Unanswered, private Turns::Waiter {
  public:
   Passing(Guard& guard, Question question, Done<Answer> done)
       : Unanswered(guard),
+        Waiter(*guard.turns_, question.ask == Ask::kTagCheck,
+               guard.clock_.steady_now() + std::min<milliseconds>(question.deadline, kLongestTurn)),
         question_(std::move(question)),
         asked_{question_.ask, question_.repository,
                question_.reference ? oci::to_string(*question_.reference) : "",
                question_.deadline < guard.rules_.request_timeout},
         asked_at_(guard.clock_.steady_now()),
-        latest_(asked_at_ + std::min<milliseconds>(question_.deadline, kLongestTurn)),
         done_(std::move(done)) {}
 
-  void take_turn() {
-    assert(!request_);
+  void start() {
     if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
-    const SteadyTime now = guard_.clock_.steady_now();
-    const bool is_check = asked_.ask == Ask::kTagCheck;
-    const milliseconds wait = is_check ? guard_.log_.first_step_wait(now) : guard_.log_.wait(now);
-    if (wait.count() == 0) return send();
-    if (now + wait >= latest_) return fail_soon(guard_.no_turn(wait));
-    // take_turn() looks again after the wait, because requests that wait for the same moment may
-    // be too many for that moment.
-    waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
+    take_turn();
   }
 
  private:
-  void send() {
-    waiting_.reset();
+  std::vector<IpAddress> clients() const override {
+    if (question_.client == IpAddress()) return {};
+    return {question_.client};
+  }
+  void on_turn() override {
+    assert(!request_);
+    // Another request may have got a 429 for this part during the wait.
+    if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
     guard_.on_sent(asked_);
     join();
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
@@ -109,8 +109,13 @@ class Guard::Passing final : public Operation, private Unanswered {
         question_.put(*guard_.inner_, question_.deadline - std::chrono::ceil<milliseconds>(waited),
                       [this](Result<Answer> answer) { on_answer(std::move(answer)); });
   }
+  void on_no_turn(milliseconds wait) override {
+    assert(done_);
+    const auto done = std::move(done_);
+    done(guard_.no_turn(wait));  // May destroy this.
+  }
   void fail_soon(Error error) {
-    waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
+    failing_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
       assert(done_);
       const auto done = std::move(done_);
       done(error);
@@ -135,27 +140,33 @@ class Guard::Passing final : public Operation, private Unanswered {
   const Question question_;
   const Asked asked_;
   const SteadyTime asked_at_;
-  const SteadyTime latest_;  // The request isn't sent after this time.
   Done<Answer> done_;
   std::optional<UnderWay> under_way_;
-  Handle waiting_;
+  Handle failing_;
   Handle request_;
 };
 
 // A blob request that may have to wait for its turn. A failure before the blob's first byte says
 // more about the link than a later failure.
-class Guard::Transfer final : public BlobTransfer, private BlobSink, private Unanswered {
+class Guard::Transfer final : public BlobTransfer,
+                              private BlobSink,
+                              private Unanswered,
+                              private Turns::Waiter {
  public:
   using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
   // `resumes`: the blob's first bytes came earlier.
   Transfer(Guard& guard, Asked asked, bool resumes, Start start, BlobSink& sink)
       : Unanswered(guard),
-        latest_(guard.clock_.steady_now() + kLongestTurn),
+        Waiter(*guard.turns_, false, guard.clock_.steady_now() + kLongestTurn),
         resumes_(resumes),
         start_(std::move(start)),
         sink_(sink),
         asked_(std::move(asked)) {
-    take_turn();
+    if (auto error = guard_.why_part_not(asked_)) {
+      fail_soon(*std::move(error));
+    } else {
+      take_turn();
+    }
   }
 
   void pause() override {
@@ -168,26 +179,24 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink, private Una
   }
 
  private:
-  void take_turn() {
+  std::vector<IpAddress> clients() const override { return sink_.clients(); }
+  void on_turn() override {
     assert(!inner_);
+    // Another request may have got a 429 for this part during the wait.
     if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
-    const milliseconds wait = guard_.log_.wait(guard_.clock_.steady_now());
-    if (wait.count() == 0) return send();
-    if (guard_.clock_.steady_now() + wait >= latest_) return fail_soon(guard_.no_turn(wait));
-    waiting_ = guard_.timers_.after(wait, [this] { take_turn(); });
-  }
-  void fail_soon(Error error) {
-    waiting_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
-      sink_.on_blob_end(error);  // May destroy this.
-    });
-  }
-  void send() {
-    waiting_.reset();
     guard_.on_sent(asked_);
     join();
     inner_ = start_(*this);
     assert(inner_);
     if (paused_) inner_->pause();
+  }
+  void on_no_turn(milliseconds wait) override {
+    sink_.on_blob_end(guard_.no_turn(wait));  // May destroy this.
+  }
+  void fail_soon(Error error) {
+    failing_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
+      sink_.on_blob_end(error);  // May destroy this.
+    });
   }
   // A blob that has bytes already is asked for again, as after any other cut.
   void give_up(const Error& error) override {
@@ -210,7 +219,6 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink, private Una
     sink_.on_blob_bytes(bytes);
   }
   bool in_background() const override { return sink_.in_background(); }
-  std::vector<IpAddress> clients() const override { return sink_.clients(); }
   bool lends_slot() const override { return sink_.lends_slot(); }
   void on_blob_end(Status status) override {
     leave();
@@ -218,13 +226,12 @@ class Guard::Transfer final : public BlobTransfer, private BlobSink, private Una
     sink_.on_blob_end(std::move(status));  // May destroy this.
   }
 
-  const SteadyTime latest_;
   const bool resumes_;
   const Start start_;
   BlobSink& sink_;
   Asked asked_;
   bool paused_ = false;
-  Handle waiting_;
+  Handle failing_;
   std::unique_ptr<BlobTransfer> inner_;
 };
 
@@ -236,7 +243,7 @@ Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner
       timers_(timers),
       clock_(clock),
       events_(events),
-      log_(rules.requests_per_minute) {
+      turns_(std::make_unique<Turns>(rules.requests_per_minute, timers, clock)) {
   if (!rules_.probe_first) return;
   breaker_.on_doubt(clock_.steady_now());
   last_error_ = "it was not asked yet";
@@ -276,7 +283,7 @@ std::optional<Error> Guard::why_part_not(const Asked& asked) const {
 
 Handle Guard::relay(Question question, Done<Answer> done) {
   auto passing = std::make_unique<Passing>(*this, std::move(question), std::move(done));
-  passing->take_turn();
+  passing->start();
   return passing;
 }
 
@@ -337,7 +344,7 @@ Patience Guard::patience(Ask ask) const {
     return {until(declined_until_, now), name_ + " can't ask its registry", true};
   const SteadyTime quiet = ask == Ask::kManifest ? quiet_.pulls_until() : quiet_.until();
   if (quiet > now) return {until(quiet, now), name_ + " asked to wait (429)"};
-  if (const milliseconds wait = log_.background_wait(now); wait.count() > 0) {
+  if (const milliseconds wait = turns_->background_wait(); wait.count() > 0) {
     return {wait, "requests_per_minute of " + name_};
   }
   if (ask != Ask::kManifest) return {};

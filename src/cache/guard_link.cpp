@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cache/guard_times.h"
+#include "cache/turns.h"
 #include "layby/cache/guard.h"
 
 namespace layby::cache {
@@ -17,9 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 void Guard::on_sent(const Asked& asked) {
-  const SteadyTime now = clock_.steady_now();
-  log_.note(now);
-  if (asked.ask == Ask::kManifest) last_pull_ = now;
+  if (asked.ask == Ask::kManifest) last_pull_ = clock_.steady_now();
 }
 
 void Guard::on_ended(const Asked& asked, const Error* error) {
@@ -87,7 +86,7 @@ void Guard::on_throttled(const Asked& asked, const Error& error) {
   const bool is_pull_limit =
       asked.ask == Ask::kManifest && quota.has_value() && quota->remaining.count == 0;
   const seconds wait = quiet_.on_throttled(now, is_pull_limit, error.retry_after);
-  if (!is_pull_limit) log_.drain(now);
+  if (!is_pull_limit) turns_->drain();
   events_.tell(events::Throttled{name_, is_pull_limit, wait});
 }
 

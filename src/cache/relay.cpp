@@ -36,11 +36,11 @@ Upstream::Done<T> to_any(Upstream::Done<Answer> done) {
 }  // namespace
 
 template <typename T, typename Put>
-Handle Relay::ask(Ask ask, const std::string& repository, std::optional<oci::Reference> reference,
+Handle Relay::ask(Ask kind, const std::string& repository, std::optional<oci::Reference> reference,
                   milliseconds deadline, Put put, Done<T> done) {
   const IpAddress client = std::exchange(next_client_, IpAddress());
   return relay(
-      {ask, repository, std::move(reference), deadline, client,
+      {kind, repository, std::move(reference), deadline, client,
        [client, put = std::move(put)](Upstream& upstream, milliseconds left, Done<Answer> answer) {
          return put(upstream.on_behalf_of(client), left, to_any<T>(std::move(answer)));
        }},

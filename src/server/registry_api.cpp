@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "layby/base/ip_address.h"
+#include "layby/base/log.h"
 #include "layby/base/number.h"
 #include "layby/http/box_id.h"
 #include "layby/http/url.h"

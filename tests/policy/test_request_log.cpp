@@ -85,5 +85,58 @@ TEST_F(RequestLogTest, ALimitOfOneLetsOneThrough) {
   EXPECT_EQ(send_all(), 1);
 }
 
+class SharedRequestLogTest : public RequestLogTest {
+ protected:
+  int send_all_of(const IpAddress& client, bool is_first_step = false) {
+    int sent = 0;
+    for (; log_.wait_of(client, is_first_step, now_).count() == 0; ++sent) log_.note(now_, client);
+    return sent;
+  }
+  const IpAddress anna_ = *parse_ip_address("10.0.0.1");
+  const IpAddress ben_ = *parse_ip_address("10.0.0.2");
+};
+
+TEST_F(SharedRequestLogTest, AClientMayUseThreeQuartersOfWhatOthersLeft) {
+  EXPECT_EQ(send_all_of(anna_), 225);
+  EXPECT_EQ(send_all_of(ben_), 56);
+  EXPECT_EQ(send_all_of({}), 18) << "the box itself has no share";
+}
+
+TEST_F(SharedRequestLogTest, FirstStepsLeaveAQuarterOfTheShare) {
+  EXPECT_EQ(send_all_of(anna_, true), 169);
+  EXPECT_EQ(send_all_of(anna_), 56);
+}
+
+TEST_F(SharedRequestLogTest, ASmallLimitLetsAClientSendAtLeastOne) {
+  log_ = RequestLog(4);
+  EXPECT_EQ(send_all_of(anna_), 3 - 3 / 4);
+  log_ = RequestLog(3);
+  EXPECT_EQ(send_all_of(anna_), 2);
+  log_ = RequestLog(2);
+  EXPECT_EQ(send_all_of(anna_), 1);
+  EXPECT_EQ(send_all_of(ben_), 0);
+}
+
+TEST_F(SharedRequestLogTest, AClientWaitsUntilItsOldestRequestIsAMinuteOld) {
+  log_.note(now_, anna_);
+  now_ += seconds(10);
+  send_all_of(anna_);
+  EXPECT_EQ(log_.wait_of(anna_, false, now_), seconds(50));
+  EXPECT_EQ(log_.wait_of(ben_, false, now_), milliseconds(0));
+  now_ += seconds(50);
+  EXPECT_EQ(send_all_of(anna_), 1);
+  EXPECT_EQ(log_.sent_by(anna_, now_), 225u);
+}
+
+TEST_F(SharedRequestLogTest, ADrainedLogWaitsAMinuteForAClientToo) {
+  log_.drain(now_);
+  EXPECT_EQ(log_.wait_of(anna_, false, now_), minutes(1));
+}
+
+TEST_F(SharedRequestLogTest, ZeroMeansNoLimitForAClient) {
+  log_ = RequestLog(0);
+  EXPECT_EQ(log_.wait_of(anna_, true, now_), milliseconds(0));
+}
+
 }  // namespace
 }  // namespace layby::policy

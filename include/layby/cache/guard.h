@@ -26,9 +26,10 @@
 #include "layby/policy/breaker.h"
 #include "layby/policy/quiet_times.h"
 #include "layby/policy/quota.h"
-#include "layby/policy/request_log.h"
 
 namespace layby::cache {
+
+class Turns;
 
 struct GuardRules {
   int requests_per_minute = 300;  // 0 for no limit. Pings don't count.
@@ -114,7 +115,7 @@ class Guard final : public Relay {
   const Clock& clock_;
   events::Events& events_;
   policy::Breaker breaker_;
-  policy::RequestLog log_;
+  const std::unique_ptr<Turns> turns_;
   policy::QuietTimes quiet_;
   // The last failure, kept until an answer comes, so that later refusals name the reason.
   std::string last_error_;

@@ -65,7 +65,7 @@ class Relay : public Upstream {
   // Passes a question on that asks for an answer of type T. `put` takes an upstream, the time
   // that is left, and a Done<T>.
   template <typename T, typename Put>
-  Handle ask(Ask ask, const std::string& repository, std::optional<oci::Reference> reference,
+  Handle ask(Ask kind, const std::string& repository, std::optional<oci::Reference> reference,
              std::chrono::milliseconds deadline, Put put, Done<T> done);
 
   IpAddress next_client_;  // Of on_behalf_of(), for the next question.

@@ -3,6 +3,10 @@
 // Remembers the requests of the last minute and keeps every minute below the registry's limit.
 // Docker Hub blocks an address that sends too many requests of any kind. A token bucket would be
 // less exact: a full bucket lets twice the limit through in its first minute.
+//
+// Clients share the minute. A client may use three quarters of what the others have left of it,
+// so a client that comes later finds a part too. Clients are known by their counted addresses;
+// the box's own requests have no address, and no share.
 
 #ifndef LAYBY_POLICY_REQUEST_LOG_H_
 #define LAYBY_POLICY_REQUEST_LOG_H_
@@ -12,6 +16,7 @@
 #include <deque>
 
 #include "layby/base/clock.h"
+#include "layby/base/ip_address.h"
 
 namespace layby::policy {
 
@@ -34,16 +39,29 @@ class RequestLog {
   std::chrono::milliseconds background_wait(SteadyTime now) const {
     return wait_below((per_minute_ + 1) / 2, now);
   }
-  // Notes that a request was sent at `now`. From call to call, `now` never goes back.
-  void note(SteadyTime now);
+  // Like wait() and first_step_wait(), for a client's request. A client's first steps leave a
+  // quarter of the client's share for the requests that follow.
+  std::chrono::milliseconds wait_of(const IpAddress& client, bool is_first_step,
+                                    SteadyTime now) const;
+  // The requests of `client` in the last minute.
+  std::size_t sent_by(const IpAddress& client, SteadyTime now) const;
+  // Notes that a request for `client` was sent at `now`. From call to call, `now` never goes back.
+  void note(SteadyTime now, const IpAddress& client = {});
   // Fills the log as if all allowed requests had been sent just now.
   void drain(SteadyTime now);
 
  private:
   std::chrono::milliseconds wait_below(std::size_t limit, SteadyTime now) const;
 
+  struct Sent {
+    SteadyTime at;
+    IpAddress client;
+  };
+  // A limit of 1 allows one request, because fewer than 1 would be no request at all.
+  static std::size_t allowed_below(std::size_t limit) { return limit < 2 ? 1 : limit - 1; }
+
   std::size_t per_minute_;
-  std::deque<SteadyTime> times_;  // The times of the last per_minute_ - 1 requests, oldest first.
+  std::deque<Sent> sent_;  // The last per_minute_ - 1 requests, oldest first.
 };
 
 }  // namespace layby::policy

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Only time lets a waiter go, so one timer serves the whole line.
+
+#include "cache/turns.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+#include <optional>
+
+namespace layby::cache {
+
+using std::chrono::milliseconds;
+
+// A request that several clients wait for goes for the client that may go first.
+Turns::Turn Turns::turn_of(const Waiter& waiter) const {
+  const SteadyTime now = clock_.steady_now();
+  const auto clients = waiter.clients();
+  if (clients.empty()) {
+    return {log_.wait_of({}, waiter.is_first_step_, now), std::numeric_limits<std::size_t>::max(),
+            IpAddress()};
+  }
+  std::optional<Turn> best;
+  for (const IpAddress& client : clients) {
+    const Turn turn{log_.wait_of(client, waiter.is_first_step_, now), log_.sent_by(client, now),
+                    client};
+    if (!best || std::pair(turn.wait, turn.sent) < std::pair(best->wait, best->sent)) best = turn;
+  }
+  return *best;
+}
+
+void Turns::join(Waiter& waiter) {
+  assert(std::find(line_.begin(), line_.end(), &waiter) == line_.end());
+  const Turn turn = turn_of(waiter);
+  if (turn.wait.count() == 0) return go(waiter, turn.client);
+  line_.push_back(&waiter);
+  arm();
+}
+
+void Turns::go(Waiter& waiter, const IpAddress& client) {
+  log_.note(clock_.steady_now(), client);
+  waiter.on_turn();
+}
+
+void Turns::serve() {
+  while (serve_next()) {
+  }
+  while (refuse_next()) {
+  }
+  arm();
+}
+
+bool Turns::serve_next() {
+  Waiter* next = nullptr;
+  Turn best{};
+  for (Waiter* waiter : line_) {
+    const Turn turn = turn_of(*waiter);
+    if (turn.wait.count() > 0 || (next != nullptr && best.sent <= turn.sent)) continue;
+    next = waiter;
+    best = turn;
+  }
+  if (next == nullptr) return false;
+  leave(*next);
+  go(*next, best.client);
+  return true;
+}
+
+bool Turns::refuse_next() {
+  for (Waiter* waiter : line_) {
+    const milliseconds wait = turn_of(*waiter).wait;
+    if (!is_too_late(*waiter, wait)) continue;
+    leave(*waiter);
+    waiter->on_no_turn(wait);
+    return true;
+  }
+  return false;
+}
+
+// The line is served when the first waiter may go, or hears that its turn comes too late.
+void Turns::arm() {
+  timer_.reset();
+  std::optional<milliseconds> soonest;
+  for (const Waiter* waiter : line_) {
+    const milliseconds wait = turn_of(*waiter).wait;
+    const milliseconds due = is_too_late(*waiter, wait) ? milliseconds(0) : wait;
+    soonest = std::min(soonest.value_or(due), due);
+  }
+  if (soonest) timer_ = timers_.after(*soonest, [this] { serve(); });
+}
+
+}  // namespace layby::cache

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The line of requests that wait for their turn within the limit of the minute. When a request
+// may go, the client with the fewest requests in the last minute comes first, and the box's own
+// requests come last. A request whose turn would come too late hears so at once. Lives on the
+// loop thread. Invariants: no waiter in the line could go, apart from the time between a turn
+// that became free and the timer that serves the line; each waiter hears once.
+
+#ifndef LAYBY_CACHE_TURNS_H_
+#define LAYBY_CACHE_TURNS_H_
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "layby/base/async.h"
+#include "layby/base/clock.h"
+#include "layby/base/ip_address.h"
+#include "layby/policy/request_log.h"
+
+namespace layby::cache {
+
+class Turns {
+ public:
+  // A request that needs a turn. The destructor leaves the line.
+  class Waiter {
+   public:
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
+   protected:
+    // The request isn't sent at `latest` or later.
+    Waiter(Turns& turns, bool is_first_step, SteadyTime latest)
+        : turns_(turns), is_first_step_(is_first_step), latest_(latest) {}
+    ~Waiter() { turns_.leave(*this); }
+
+    // Calls on_turn() before it returns, or on_turn() or on_no_turn() later.
+    void take_turn() { turns_.join(*this); }
+
+   private:
+    friend class Turns;
+    // The clients that wait for the request; none for the box's own request.
+    virtual std::vector<IpAddress> clients() const = 0;
+    // The request goes now, and is counted.
+    virtual void on_turn() = 0;
+    // The turn would come after `wait`, which is too late. May destroy the waiter.
+    virtual void on_no_turn(std::chrono::milliseconds wait) = 0;
+
+    Turns& turns_;
+    const bool is_first_step_;
+    const SteadyTime latest_;
+  };
+
+  Turns(int per_minute, Timers& timers, const Clock& clock)
+      : timers_(timers), clock_(clock), log_(per_minute) {}
+
+  std::chrono::milliseconds background_wait() const {
+    return log_.background_wait(clock_.steady_now());
+  }
+  // No further turn in this minute.
+  void drain() { log_.drain(clock_.steady_now()); }
+
+ private:
+  // When a waiter may go, and for which of its clients.
+  struct Turn {
+    std::chrono::milliseconds wait;
+    std::size_t sent;
+    IpAddress client;
+  };
+
+  void join(Waiter& waiter);
+  void leave(Waiter& waiter) { std::erase(line_, &waiter); }
+  void serve();
+  bool serve_next();
+  bool refuse_next();
+  void go(Waiter& waiter, const IpAddress& client);
+  void arm();
+  Turn turn_of(const Waiter& waiter) const;
+  bool is_too_late(const Waiter& waiter, std::chrono::milliseconds wait) const {
+    return clock_.steady_now() + wait >= waiter.latest_;
+  }
+
+  Timers& timers_;
+  const Clock& clock_;
+  policy::RequestLog log_;
+  std::vector<Waiter*> line_;  // In the order of asking.
+  Handle timer_;               // The next serve().
+};
+
+}  // namespace layby::cache
+
+#endif  // LAYBY_CACHE_TURNS_H_

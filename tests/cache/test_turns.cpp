@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How clients share the requests of a minute: each has its part, and a free turn is given to the
+// client with the fewest requests.
+
+#include <deque>
+
+#include "cache/guard_test.h"
+
+namespace layby::cache {
+namespace {
+
+class TurnsTest : public GuardTest {
+ protected:
+  void SetUp() override {
+    rules_.requests_per_minute = 41;  // 40 requests in any minute.
+    GuardTest::SetUp();
+  }
+  void list_for(Asker<TagPage>& asker, const IpAddress& client,
+                const std::string& repository = "library/debian") {
+    asker.handle = guard_->on_behalf_of(client).get_tags(repository, {}, asker.done());
+  }
+  void check_for(Asker<ManifestHead>& asker, const IpAddress& client) {
+    asker.handle = guard_->on_behalf_of(client).head_manifest("library/debian", tag_, seconds(20),
+                                                              asker.done());
+  }
+  // Lets `client` ask `count` times, and returns how many of these requests were sent.
+  std::size_t flood(const IpAddress& client, std::size_t count) {
+    const std::size_t before = inner_->requests().size();
+    for (std::size_t i = 0; i < count; ++i) list_for(flood_.emplace_back(), client);
+    return inner_->requests().size() - before;
+  }
+
+  static inline const IpAddress kAnna = *parse_ip_address("10.0.0.1");
+  static inline const IpAddress kBen = *parse_ip_address("10.0.0.2");
+  static inline const IpAddress kCleo = *parse_ip_address("10.0.0.3");
+  static inline const IpAddress kDora = *parse_ip_address("10.0.0.4");
+  std::deque<Asker<TagPage>> flood_;
+};
+
+TEST_F(TurnsTest, OneClientLeavesAQuarterOfTheMinute) {
+  EXPECT_EQ(flood(kAnna, 100), 30u);
+  EXPECT_EQ(flood(kBen, 5), 5u);
+}
+
+TEST_F(TurnsTest, CheckOfATagFindsATurnAfterAFlood) {
+  flood(kAnna, 100);
+  Asker<ManifestHead> check;
+  check_for(check, kBen);
+  EXPECT_EQ(inner_->requests().size(), 31u);
+}
+
+TEST_F(TurnsTest, TheBoxItselfHasTheWholeMinute) { EXPECT_EQ(flood({}, 100), 40u); }
+
+TEST_F(TurnsTest, FreeTurnIsGivenToTheClientWithFewestRequests) {
+  flood(kAnna, 1);
+  clock_.advance(seconds(1));
+  flood(kAnna, 29);
+  flood(kBen, 2);
+  flood(kCleo, 6);
+  ASSERT_EQ(flood(kDora, 2), 2u);
+  clock_.advance(seconds(44));
+  Asker<TagPage> anna, ben;
+  list_for(anna, kAnna, "library/anna");
+  list_for(ben, kBen, "library/ben");
+  ASSERT_EQ(inner_->requests().size(), 40u);
+  timers_.advance(seconds(15));
+  ASSERT_EQ(inner_->requests().size(), 41u);
+  EXPECT_EQ(inner_->requests().back()->repository, "library/ben");
+  timers_.advance(seconds(1));
+  EXPECT_EQ(inner_->requests().back()->repository, "library/anna");
+}
+
+TEST_F(TurnsTest, BlobIsCountedForItsClient) {
+  struct ClientsTaker final : BlobSink {
+    void on_blob_start(const BlobStart&) override {}
+    void on_blob_bytes(std::string_view) override {}
+    void on_blob_end(Status) override {}
+    std::vector<IpAddress> clients() const override { return {kAnna}; }
+  } taker;
+  std::vector<std::unique_ptr<BlobTransfer>> transfers;
+  for (int i = 0; i < 100; ++i) {
+    transfers.push_back(guard_->get_blob("library/debian", digest_, 0, taker));
+  }
+  EXPECT_EQ(inner_->requests().size(), 30u);
+  EXPECT_EQ(flood(kBen, 5), 5u);
+}
+
+TEST_F(TurnsTest, ShareComesBackAfterAMinute) {
+  flood(kAnna, 30);
+  flood_.clear();
+  clock_.advance(std::chrono::minutes(1));
+  EXPECT_EQ(flood(kAnna, 100), 30u);
+}
+
+}  // namespace
+}  // namespace layby::cache
