@@ -16,18 +16,15 @@ using std::chrono::milliseconds;
 // A request that several clients wait for goes for the client that may go first.
 Turns::Turn Turns::turn_of(const Waiter& waiter) const {
   const SteadyTime now = clock_.steady_now();
-  const auto clients = waiter.clients();
-  if (clients.empty()) {
-    return {log_.wait_of({}, waiter.is_first_step_, now), std::numeric_limits<std::size_t>::max(),
+  Turn best{log_.wait_of({}, waiter.is_first_step_, now), std::numeric_limits<std::size_t>::max(),
             IpAddress()};
+  const auto clients = waiter.clients();
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    const Turn turn{log_.wait_of(clients[i], waiter.is_first_step_, now),
+                    log_.sent_by(clients[i], now), clients[i]};
+    if (i == 0 || std::pair(turn.wait, turn.sent) < std::pair(best.wait, best.sent)) best = turn;
   }
-  std::optional<Turn> best;
-  for (const IpAddress& client : clients) {
-    const Turn turn{log_.wait_of(client, waiter.is_first_step_, now), log_.sent_by(client, now),
-                    client};
-    if (!best || std::pair(turn.wait, turn.sent) < std::pair(best->wait, best->sent)) best = turn;
-  }
-  return *best;
+  return best;
 }
 
 void Turns::join(Waiter& waiter) {
