@@ -57,7 +57,7 @@ class SnapshotTest : public ::testing::Test {
     return std::find(all.begin(), all.end(), sample) != all.end();
   }
 
-  // debian:12 moved 100 s after the epoch.
+  // Adds a move of debian:12, 100 s after the epoch.
   void add_move() {
     const auto digest = [](char c) { return *oci::Digest::parse("sha256:" + std::string(64, c)); };
     snapshot_.moves.push_back({{"docker.io", "library/debian", "12"},

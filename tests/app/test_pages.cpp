@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pages beside /v2, and the way of each request to its handler.
+// The pages beside /v2, and the choice of a handler for each request.
 
 #include "app/pages.h"
 

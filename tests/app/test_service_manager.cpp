@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The service manager is a datagram socket that the test reads, as systemd's is.
+// The messages to the service manager. The test reads them from a datagram socket, as systemd does.
 
 #include "app/service_manager.h"
 
@@ -130,7 +130,7 @@ TEST_F(ServiceManagerTest, MissingManagerDoesNoHarm) {
 
 TEST_F(ServiceManagerTest, ReadyIsSentAgainAfterAFullQueue) {
   ServiceManager filler(asked(), timers_);
-  constexpr int kMoreThanAQueue = 5000;  // A queue has 10 datagrams, or systemd's 512.
+  constexpr int kMoreThanAQueue = 5000;  // A queue has 10 datagrams, or 512 under systemd.
   for (int i = 0; i < kMoreThanAQueue; ++i) filler.stopping(seconds(0));
   ServiceManager manager(asked(seconds(60)), timers_);
   manager.ready("fine");

@@ -38,7 +38,7 @@ class TlsFilesTest : public ::testing::Test {
     workers_.reset();
   }
 
-  // Writes a new certificate and key, as files with marks that no earlier file had.
+  // Writes a new certificate and key, as files with times that no earlier file had.
   void write(const std::string& name) {
     testing::write_certificate(files_.certificate_file, files_.key_file, name);
     mark_anew(files_.certificate_file);
@@ -87,7 +87,8 @@ class TlsFilesTest : public ::testing::Test {
     loop_->run();
     ASSERT_TRUE(settled);
   }
-  // Waits until the checks, one every kFileLook, have found `count` changes; false after 20 s.
+  // Waits until the checks, which run every kFileLook, have found `count` changes. Returns false
+  // after 20 s.
   bool changes_become(std::size_t count) {
     bool late = false;
     const Handle deadline = loop_->after(milliseconds(20'000), [&] { late = true; });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Addresses and networks from text and sockets, and the address that limits count by.
+// Addresses and networks from text and sockets, and the address under which limits count a
+// client.
 
 #include "layby/base/ip_address.h"
 

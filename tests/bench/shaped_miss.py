@@ -39,8 +39,8 @@ LAYERS = [4 * MIB, 2 * MIB, MIB // 2]
 HIT = "manifest, one a ms, beside a miss of 256 MB"
 HIT_MIB = 256
 
-# For OPENSSL_ia32cap(3): AVX is bit 60 of the first vector; AVX2, AVX-512F and SHA are bits
-# 5, 16 and 29 of the second.
+# Hides instructions, see OPENSSL_ia32cap(3): AVX is bit 60 of the first vector; AVX2, AVX-512F and
+# SHA are bits 5, 16 and 29 of the second vector.
 PLAIN_SHA = {"OPENSSL_ia32cap": "~0x1000000000000000:~0x20010020"}
 
 BUDGETS = [

@@ -35,7 +35,7 @@ using testing::FakeStore;
 using testing::UpstreamKind;
 using Step = FakeStore::Step;
 
-// One request of the cache and its answer, which may come only once.
+// One request to the cache and its answer, which may come only once.
 template <typename T>
 class Asker {
  public:

@@ -2,7 +2,7 @@
 //
 // The fixture of the prefetch tests: the images of library/python in a registry, the answers
 // of that registry, and a prefetch list. A failed request isn't retried, and the requests a
-// minute have no limit, so that a wait is never caused by the guard.
+// minute have no limit, so the guard never causes a wait.
 
 #ifndef LAYBY_TESTS_CACHE_PREFETCH_TEST_H_
 #define LAYBY_TESTS_CACHE_PREFETCH_TEST_H_

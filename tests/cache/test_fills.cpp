@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The table of fills: a blob comes from the store, from a fill in flight or from a new fill.
-// Also tests how the three ways are counted, and HEAD, which fetches nothing.
+// Also tests the counters of these three cases, and HEAD, which fetches nothing.
 
 #include "cache/cache_test.h"
 

@@ -18,10 +18,10 @@ namespace {
 
 using testing::TestManifest;
 
-// More images than a run checks while one pull comes back.
+// More images than a run checks in kRenewal.
 constexpr std::size_t kImages = 12;
 
-// With 100 pulls in six hours, one pull comes back in this time.
+// A limit of 100 pulls in six hours gives one pull back in this time.
 constexpr seconds kRenewal{216};
 
 struct TestImage {

@@ -12,7 +12,7 @@
 namespace layby::cache {
 namespace {
 
-// Records the questions, and asks each question at a fake upstream.
+// Records the questions, and puts each question to a fake upstream.
 class PlainRelay final : public Relay {
  public:
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,

@@ -33,7 +33,7 @@ struct Asked {
   pid_t pid = 0;
 };
 
-// Answers one request on each connection, one connection at a time, until destruction.
+// Until its destruction, answers one request on each connection, one connection at a time.
 class PlayedDaemon {
  public:
   using Answer = std::function<std::string(const Asked&)>;
@@ -98,7 +98,7 @@ class PlayedDaemon {
   }
 
   Answer answer_;
-  std::vector<std::string> asked_;  // Only the thread touches it until the thread has ended.
+  std::vector<std::string> asked_;  // Only the thread uses asked_ until the thread has ended.
   UniqueFd listener_;
   bool listening_ = false;
   std::thread thread_;

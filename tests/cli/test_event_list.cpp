@@ -24,7 +24,7 @@ class EventListTest : public ::testing::Test {
     tzset();
   }
 
-  // The page that goes to a file, for an answer with these members of "events".
+  // The page for a file, from an answer with the given members of "events".
   static std::string page(const std::string& events) {
     const auto page = event_list("{\"events\": [" + events + "]}", Screen{});
     return page.ok() ? *page : page.error().message;

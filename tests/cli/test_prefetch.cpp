@@ -15,7 +15,7 @@ class PrefetchTest : public ProgramTest {
  protected:
   static std::string ok(const std::string& body) { return http("200 OK", body); }
 
-  // Accepts the order for a run as run 7, reports the run once as running, then gives `end`.
+  // Accepts the order for a run as run 7, reports the run once as running, and then gives `end`.
   PlayedDaemon::Answer runs_to(const std::string& end) {
     return [this, end](const Asked& asked) {
       if (asked.line == "POST /prefetch") return http("202 Accepted", R"({"run": 7})");

@@ -24,7 +24,7 @@ class VerifyTest : public ProgramTest {
     return http("200 OK", body);
   }
 
-  // Starts a check, reports the check twice as running, then as ended.
+  // Starts a check, and reports the check twice as running, then as ended.
   PlayedDaemon::Answer checks_with(int bad_blobs) {
     return [this, bad_blobs](const Asked& asked) {
       if (asked.line == "POST /verify") return http("202 Accepted", "{}");

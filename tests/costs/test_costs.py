@@ -141,8 +141,8 @@ def blob_path(image: Parts) -> str:
 
 # -- what is measured, and how
 
-# Number of requests or blobs; divisor for the cost of one request or blob; slack of a comparison,
-# as a part of the ceiling and as a number of system calls.
+# For each scenario: the number of requests or blobs, the number of parts of each (a blob's MiB),
+# and the slack of a comparison, as a part of the ceiling and as a number of system calls.
 SMALL = (100, 1, 0.0, 0.05)
 CLOSING = (100, 1, 0.0, 4.5)  # slack: a request comes with its connection, or later
 WARM = (4, BLOB_MIB, 0.4, 2.0)
@@ -276,7 +276,7 @@ def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
         slack = max(part * ceiling, ALLOCATIONS_SLACK)
     else:
         slack = max(part * ceiling, calls)
-    # A disturbance can make a difference of two counts negative.
+    # After a disturbance, the difference of two counts can be negative.
     low = ceiling - max(slack, FAR_BELOW * ceiling) if SCENARIOS[scenario] is SMALL else -slack
     return low, ceiling + slack
 

@@ -38,7 +38,7 @@ class Orders(EndToEnd):
         for i in range(12):
             image = self.make(f"filler{i}", 4 * MIB)
             # Each filler is pulled twice, because content used within two minutes is evicted last.
-            # A first pull counts as a use only if its manifest was on the disk soon enough.
+            # The first pull isn't always counted as a use: its manifest may come to the disk late.
             self.assertEqual(self.pull(f"filler{i}:1"), image)
             self.assertEqual(self.pull(f"filler{i}:1"), image)
         wait_until(lambda: self.layby.stats()["fills"] == [], "end of the downloads")

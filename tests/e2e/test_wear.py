@@ -83,7 +83,7 @@ class Wear(EndToEnd):
                 self.assertEqual(answer.status, 200)
 
     def test_each_byte_from_upstream_is_written_once_and_little_else(self) -> None:
-        # The sizes are those of a language's image on Debian and of small services.
+        # The images have the sizes of a language's image on Debian and of small services.
         base = [os.urandom(29 * MIB), os.urandom(16 * MIB)]
         add_image(self.hub, "library/python", "3", [*base, os.urandom(20 * MIB), os.urandom(250),
                                                     os.urandom(3 * MIB)], comment="3")

@@ -93,7 +93,7 @@ class Generation:
 
     def __init__(self, dice: random.Random, outcome: Outcome) -> None:
         self.dice, self.outcome = dice, outcome
-        # For choices whose number depends on timing, so that the choices of `dice` don't shift.
+        # Makes the choices whose number depends on timing, because they would shift `dice`.
         self.luck = random.Random(dice.getrandbits(64))
         self.origin = Origin(dice)
         self.hub = self.origin.hub
@@ -130,7 +130,7 @@ class Generation:
         over = threading.Event()
         way = dice.choices(["early", "time", "body", "published", "term"], [4, 8, 6, 6, 3])[0]
         if way == "early":
-            # In a third of these runs, clients connect as soon as Layby listens.
+            # Before 3 of 10 early kills, clients connect as soon as Layby listens.
             clients = self.start_clients(over, eager=True) if dice.random() < 0.3 else []
             self.kill_early()
         else:
@@ -245,7 +245,7 @@ class Generation:
         """Checks with the origin down, so all content is from the disk. Raises Broken."""
         sizes = self.origin.blobs()
         for digest in sorted(self.evidence.published):
-            # Any allowed repository serves the blob.
+            # Layby serves the blob in every allowed repository, so library/r0 is enough.
             self.served(f"/v2/library/r0/blobs/{digest}", digest, sizes[digest])
             self.outcome.checked += 1
         for repo, digest in sorted(self.kept_roots):

@@ -25,7 +25,7 @@ using std::chrono::milliseconds;
 
 class LoopTest : public ::testing::Test {
  protected:
-  // Runs the calls that were posted so far, then stops.
+  // Runs the calls that have been posted, then stops the loop.
   void run_posted() {
     loop_->post([this] { loop_->stop(); });
     loop_->run();

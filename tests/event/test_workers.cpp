@@ -71,7 +71,7 @@ TEST(Workers, ALaneTakesTurnsWithOtherWorkOnOneThread) {
   EXPECT_EQ(order, (std::vector<char>{'l', 'w', 'l', 'l'}));
 }
 
-// Submits more pieces of long work than threads, and none of the pieces ends.
+// The long work has more pieces than there are threads, and no piece ends before the short work.
 TEST(Workers, LongWorkThatBlocksDoesNotDelayShortWork) {
   for (const int threads : {1, 2, 3, 4}) {
     std::latch end_of_long(1);

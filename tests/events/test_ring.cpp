@@ -69,7 +69,7 @@ TEST_F(RingTest, NoNumberIsGivenOutTwice) {
   ring_.on_event(Evicted{});
 
   EXPECT_EQ(numbers().size(), 3u);
-  // A killed process may have told records 9 and later, and lost them.
+  // A killed process may have used the numbers after 8, and lost their records.
   EXPECT_GT(numbers().back(), 8u + Ring::kMostRecords);
 }
 

@@ -62,7 +62,7 @@ class HostAddresses:
 class Cable:
     """A tap interface of the host, to which the box's network card is connected."""
 
-    # The small network makes this route win over a larger network with the same addresses.
+    # This network is small, so its route wins over a larger network with the same addresses.
     NAME, HOST, BOX, BITS = "layby-tap0", "198.51.100.9", "198.51.100.10", 29
 
     def __enter__(self) -> Cable:

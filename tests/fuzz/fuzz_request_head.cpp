@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Heads of requests. The first byte of the input is the size of the pieces. The rest of the input
-// is parsed three times: whole, byte by byte, and in pieces of this size. For the last two, the
-// parser has read another head before. All three must have the same outcome, the same request and
-// the same number of bytes left over. An accepted head must have only one meaning.
+// is parsed three times: whole, byte by byte, and in pieces of this size. Before the second and
+// the third parsing, the parser reads another head. All three must have the same outcome, the same
+// request and the same number of bytes left over. An accepted head must have only one meaning.
 
 #include <algorithm>
 #include <string>

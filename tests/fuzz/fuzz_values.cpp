@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Small values: sizes, durations, dates, Retry-After, quotas, image names, tag patterns,
-// windows of the day and log text. The input is a number of eight bytes and a text. The number
+// windows of the day and log text. The input is an eight-byte number, then a text. The number
 // is formatted and read back; the text is parsed and formatted.
 
 #include <algorithm>

@@ -31,7 +31,7 @@ VERSION = re.search(r"project\(layby VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt
 IMAGE = f"layby:{VERSION}"
 USER = 990
 MAX_BYTES = 10_000_000
-# By default an engine raises limits and makes control groups, which may not be allowed here.
+# By default an engine raises limits and makes control groups, which may be forbidden here.
 HERE = ("--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096", "--cgroups", "disabled")
 # The strictest options of an engine. Layby can write only to its two volumes.
 STRICT = ("--read-only", "--volume", "/run/layby", "--cap-drop", "all", "--security-opt",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The token bucket: its costs, its savings, and the rate that it enforces.
+// The token bucket: the cost of a piece, the savings, and the rate that the bucket enforces.
 
 #include "layby/policy/rate.h"
 
@@ -58,7 +58,7 @@ TEST_F(RateBucketTest, DebtsAddUp) {
 TEST_F(RateBucketTest, SavesUpNoMoreThanKSaved) {
   RateBucket bucket(1000, start_);
   const SteadyTime later = start_ + 24h;
-  bucket.spend(100, later);  // 100 bytes are the savings of kSaved.
+  bucket.spend(100, later);  // The bucket saves up 100 bytes in kSaved.
   EXPECT_EQ(bucket.wait(later), 0ns);
   bucket.spend(1, later);
   EXPECT_EQ(bucket.wait(later), 1ms);

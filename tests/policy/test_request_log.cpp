@@ -32,7 +32,7 @@ TEST_F(RequestLogTest, LetsFewerThanTheLimitThrough) { EXPECT_EQ(send_all(), 299
 
 TEST_F(RequestLogTest, EveryMinuteStaysBelowTheLimit) {
   std::deque<SteadyTime> sent;
-  // Sends each request as soon as it may go, for ten minutes in odd steps.
+  // Sends each request as soon as it may go, for ten minutes in steps of 37 ms.
   for (const SteadyTime end = now_ + minutes(10); now_ < end; now_ += milliseconds(37)) {
     while (log_.wait(now_).count() == 0) {
       log_.note(now_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A streamed body that gives the bytes of the test, at the times that the test chooses.
+// A streamed body that gives the test's bytes when the test says so.
 
 #ifndef LAYBY_TESTS_SERVER_SCRIPTED_STREAM_H_
 #define LAYBY_TESTS_SERVER_SCRIPTED_STREAM_H_
@@ -37,7 +37,7 @@ inline std::optional<std::string> unchunked(std::string_view text) {
   }
 }
 
-// A script that makes sources; mostly one source at a time.
+// Makes sources that follow this script. Mostly only one source exists at a time.
 class ScriptedStream {
  public:
   explicit ScriptedStream(std::string bytes = "") : bytes_(std::move(bytes)) {}

@@ -19,7 +19,7 @@ class BlobBodiesTest : public ServerTest {
   }
 };
 
-// A corked socket waits 200 ms, and nginx stalled for 44 ms. 20 such delays exceed 800 ms.
+// A corked socket delays a tail by 200 ms, and nginx by 44 ms: 20 such delays exceed 800 ms.
 class BlobTailsTest : public BlobBodiesTest, public ::testing::WithParamInterface<std::size_t> {};
 
 TEST_P(BlobTailsTest, AreNotHeldBack) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A helper reads in bytes that are not in the page cache. Only file systems with RWF_NOWAIT
+// A helper thread loads bytes that are not in the page cache. Only file systems with RWF_NOWAIT
 // can tell whether bytes are cached. Where LAYBY_TEST_TMPDIR is on another file system
 // (tmpfs, overlayfs), the tests with cold bytes are skipped.
 

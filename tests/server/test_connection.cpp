@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A connection on a socket pair, whose events the test reports itself: the order in which it
-// takes up requests must not depend on how the loop reports them.
+// A connection on a socket pair, whose events the test reports itself. However the loop reports
+// events, the connection must take up requests in their order.
 
 #include "server/connection.h"
 
@@ -68,7 +68,7 @@ TEST_F(ConnectionTest, KeepsTheOrderOfRequestsWhenBothEventsComeAtOnce) {
   ASSERT_LT(receive(), kTextBytes) << "the socket was full";
   send(get("/3"));
   event::IoHandler& handler = *connection_;
-  handler.on_io(true, true);  // Sends the rest.
+  handler.on_io(true, true);  // Sends the rest of the text.
   handler.on_io(true, true);
   ASSERT_EQ(handler_.waiting(), 1u);
   handler_.respond(text_response("two"));

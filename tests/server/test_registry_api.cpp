@@ -662,7 +662,7 @@ struct Failure {
 class RegistryApiFailureTest : public RegistryApiTest,
                                public ::testing::WithParamInterface<Failure> {
  protected:
-  // Each way in which a client can make upstream fail.
+  // A request of each kind that asks upstream.
   std::vector<std::pair<std::string, std::string>> requests() const {
     return {{"GET", manifest_path()},
             {"HEAD", manifest_path()},

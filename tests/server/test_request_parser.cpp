@@ -33,7 +33,7 @@ Parsed parse(std::string_view bytes, std::size_t step = std::string_view::npos) 
   RequestParser parser(kLimit);
   Parsed parsed;
   while (!bytes.empty() && parsed.outcome == Outcome::kIncomplete) {
-    const std::string piece(bytes.substr(0, step));  // A copy, so that ASan knows the end.
+    const std::string piece(bytes.substr(0, step));  // A copy, so ASan sees reads past its end.
     std::size_t consumed = 0;
     parsed.outcome = parser.feed(piece, consumed);
     EXPECT_LE(consumed, piece.size());

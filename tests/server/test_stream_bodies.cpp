@@ -416,7 +416,7 @@ TEST_F(StreamBodiesTest, ClosesAStalledClientWhileAnotherIsServed) {
   EXPECT_EQ(counters_.connections_timed_out, 1u);
 }
 
-// The source of an endless stream gives bytes at each request, and the client reads these bytes.
+// The source gives more bytes in each read(), and the client reads all bytes.
 TEST_F(StreamBodiesTest, AStreamThatNeverEndsLeavesOthersTheirTurns) {
   script_.in_read = [this] { script_.give(std::string(32 << 10, 'x')); };
   serve();

@@ -52,7 +52,7 @@ class TlsSessionTest : public ::testing::Test {
     while (SSL_do_handshake(client_.get()) != 1) session_->read(&byte, 1);
     session_->read(&byte, 1);
     ASSERT_EQ(counters_.tls_handshakes.load(), 1U);
-    const int few = 1;  // The kernel makes the smallest possible buffer of it.
+    const int few = 1;  // The kernel takes its smallest possible size instead.
     ::setsockopt(server_end_.get(), SOL_SOCKET, SO_SNDBUF, &few, sizeof few);
   }
 

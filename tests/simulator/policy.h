@@ -27,7 +27,7 @@ class Policy {
   virtual void on_used(const Use& use) = 0;
   // Returns the victim, which the policy then forgets. Called only while objects are cached.
   virtual Object evict() = 0;
-  // Whether an object is stored if `wanted_bytes` of other objects must be evicted for it.
+  // Returns whether an object is stored if `wanted_bytes` of other objects must be evicted for it.
   virtual bool admits(const Use& use, std::uint64_t wanted_bytes) const;
   // How many bytes must be evicted to make room for `new_bytes`.
   virtual std::uint64_t bytes_to_evict(std::uint64_t capacity_bytes, std::uint64_t cached_bytes,

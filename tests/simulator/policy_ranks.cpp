@@ -120,7 +120,7 @@ class Clairvoyant : public Policy {
   }
 
  private:
-  // The later the next GET of the object, the lower its rank.
+  // An object whose next GET is later has a lower rank.
   std::size_t rank_at(std::size_t position) const {
     return next_gets_.size() - next_gets_[position];
   }

@@ -55,7 +55,7 @@ class Cache {
   std::uint64_t cached_bytes_ = 0;
 };
 
-// The time from one GET of an object to its next GET: keeping the object brings one hit.
+// The time from one GET of an object to its next GET: keeping the object for this time gives a hit.
 struct Interval {
   double cost = 0;  // Bytes times requests.
   double gain = 0;

@@ -18,7 +18,7 @@ namespace layby::simulator {
 struct SiteShape {
   std::size_t repositories = 300;
   std::size_t most_tags = 5;  // A repository has 1 to most_tags tags.
-  std::size_t bases = 12;     // Distributions; a few of them carry most repositories.
+  std::size_t bases = 12;     // Linux distributions; most repositories build on a few of them.
   std::size_t machines = 60;
   double cleaned = 0.05;  // The share of pulls whose machine is emptied before the pull.
 };
@@ -31,10 +31,10 @@ class Site {
   std::size_t machines() const { return machines_.size(); }
   Random& random() { return random_; }
 
-  // Pulls by a random machine, which is sometimes emptied before.
+  // Lets a random machine pull. The machine is sometimes emptied before the pull.
   void pull(std::size_t image);
   void pull(std::size_t image, std::size_t machine);
-  // Pulls by a machine that exists for this pull only.
+  // Lets a machine pull that exists for this pull only.
   void pull_once(std::size_t image);
 
   // Builds the tag's image again: manifest, config and the layers above the base.

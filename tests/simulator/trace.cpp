@@ -18,7 +18,7 @@ struct Days {
   std::size_t pulls;  // On each day.
 };
 
-// Images in the order of their popularity. The order doesn't depend on their numbers.
+// Images in the order of their popularity. The order doesn't depend on the images' numbers.
 class Favourites {
  public:
   Favourites(Site& site, double exponent) : zipf_(site.images(), exponent) {
@@ -123,8 +123,8 @@ Trace classroom(Length length, std::uint64_t seed) {
   return site.take();
 }
 
-// Ordinary pulls are of the most popular third. In mid-trace a crawl pulls each of the other
-// images once, four images for each ordinary pull.
+// Ordinary pulls ask for the most popular third of the images. In mid-trace a crawl pulls each of
+// the other images once, four images for each ordinary pull.
 Trace scan(Length length, std::uint64_t seed) {
   Site site("scan", shape_for(length), seed);
   const Favourites favourites(site, kSkew);

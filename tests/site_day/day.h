@@ -33,8 +33,8 @@ struct Figures {
   std::uint64_t stale = 0;           // Answers that named a tag's old image after the move.
   std::uint64_t most_blob_gets = 0;  // The most GETs of one blob from the registry.
   std::uint64_t most_manifest_gets = 0;
-  // The tags that moved and whose new image was pulled. A renewal lasts from the tag's move to the
-  // end of the first successful pull of the new image.
+  // The number of tags that moved and whose new image was pulled. A renewal lasts from the tag's
+  // move to the end of the first successful pull of the new image.
   std::uint64_t renewed_tags = 0;
   std::chrono::milliseconds mean_renewal{0};
   std::chrono::milliseconds longest_renewal{0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Docker Hub's limit and distance. The hub counts each GET of a manifest that it answers, and
-// allows 100 in any six hours. Answers about manifests state how many pulls are left; without a
+// Docker Hub's limit and distance. The hub counts each manifest that it sends, and allows 100
+// in any six hours. Answers about manifests state how many pulls are left; without a
 // pull left, the hub answers 429. Every request takes a round trip; blobs also use the link.
 // Time is simulated.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A sink may end its flow or begin other flows inside any call to it.
+// Inside any of its calls, a sink may end its flow or begin other flows.
 
 #include "site_day/link.h"
 

@@ -85,7 +85,7 @@ TEST_F(CommitQueueTest, AFailingWriteDoesNotFailTheRestOfItsBatch) {
   EXPECT_EQ(results_[1].error().message, "injected");
   EXPECT_TRUE(results_[2].ok());
   EXPECT_EQ(tags(), (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(runs_, 3);  // "a" in one batch with all three, then each write by itself.
+  EXPECT_EQ(runs_, 3);  // "a" runs in the failing batch, then "a" and "b" run alone.
   EXPECT_EQ(counters_.store_errors, 1u);
 }
 

@@ -206,7 +206,7 @@ TEST_F(FillFileTest, ATruncatedPublishedFileIsDeleted) {
 }
 
 TEST_F(FillFileTest, AnIndexedBlobIsNotHashedAndRefusesMoreBytes) {
-  put_file(published_, std::string(bytes_.size(), 'x'));  // Hashing would fail.
+  put_file(published_, std::string(bytes_.size(), 'x'));  // Hashing would find wrong bytes.
   use(DiskCalls::real(), bytes_.size());
   ASSERT_TRUE(fill_->open().ok());
   EXPECT_EQ(fill_->size_bytes(), bytes_.size());
@@ -238,7 +238,7 @@ TEST_F(FillFileTest, ABlobPassesThroughWhenAThingInItsPlaceCannotBeMoved) {
 
 TEST_F(FillFileTest, ABlobPassesThroughWhenThePartialFolderIsMissing) {
   fs::remove(folder_.path() + "/partial");
-  expect_passed_through(0, partial_);  // kIo: a missing folder isn't kNotFound.
+  expect_passed_through(0, partial_);  // A missing folder is kIo, not kNotFound.
   expect_published_by_another_try();
 }
 

@@ -42,7 +42,7 @@ class ListPinsIndexTest : public ::testing::Test {
     EXPECT_TRUE(read.ok());
     return found;
   }
-  // The bytes of the index. Every commit that changes anything changes them.
+  // The bytes of the index. Every commit that changes the index changes these bytes.
   std::string file_bytes() const {
     std::ifstream file(folder_.path() + "/data.mdb", std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};

@@ -39,7 +39,7 @@ class PublishingTest : public DiskTest {
     EXPECT_EQ(store().usage().partial_bytes, 0u);
     EXPECT_EQ(blob_files(), 2u);
   }
-  // The blob was verified, and publishing it failed.
+  // Expects that the blob was verified, and that publishing it failed.
   void expect_served_and_not_stored(const WriterLog& log, int code) {
     EXPECT_EQ(log.calls, (std::vector<std::string>{"ready", "written", "verified", "error"}));
     ASSERT_TRUE(log.error);

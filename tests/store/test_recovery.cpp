@@ -42,7 +42,7 @@ class RecoveryTest : public DiskTest {
   void zero_pages() {
     overwrite(index_file(), 8192, std::string(fs::file_size(index_file()) - 8192, '\0'));
   }
-  // Whether the index knows all blobs, from before or from a rebuild.
+  // Returns whether the index has a record of every blob, old or rebuilt.
   bool are_all_known() {
     return std::all_of(blobs_.begin(), blobs_.end(), [this](const oci::Digest& digest) {
       return store().find_blob(digest).has_value();

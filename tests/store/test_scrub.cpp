@@ -323,7 +323,7 @@ class ScrubOfIndexTest : public CoreTest {
                                        [](const auto&, std::uint64_t, const auto& then) { then(); },
                                        [](const oci::Digest&) {}});
   }
-  // The number of readers is limited: the next snapshot fails.
+  // Takes all readers that the index allows, so that the next snapshot fails.
   void take_all_readers() {
     while (auto txn = index().snapshot()) readers_.push_back(*std::move(txn));
   }

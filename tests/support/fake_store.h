@@ -2,7 +2,7 @@
 //
 // A store in memory, for tests of code that uses cache::Store or cache::OperatorStore. Blob files
 // are memfds, so fd() works with sendfile and pread. No callback comes inside the call: a store
-// with Timers uses Timers::defer, and a store without them waits for the test to call
+// with Timers uses Timers::defer, and a store without Timers waits for the test to call
 // run_pending(). A test can make any step fail or wait. The store passes the contract suite of
 // store_contract.h.
 
@@ -405,7 +405,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
       events_.on_published();  // May destroy this writer.
     }
 
-    // Whether `step` has to wait, or fails now.
+    // Returns whether `step` is held or fails now.
     bool blocked(Step step) {
       if (store_.held_.contains(step)) return true;
       std::optional<Error> error = store_.take_failure(step);

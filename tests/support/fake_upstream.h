@@ -57,7 +57,7 @@ class UpstreamRequest {
   std::string artifact_type;              // kReferrers
 
   bool ended() const { return ended_; }          // The answer is complete.
-  bool cancelled() const { return cancelled_; }  // The handle was destroyed too early.
+  bool cancelled() const { return cancelled_; }  // The handle was destroyed before the end.
   bool pending() const { return !ended_ && !cancelled_; }
   bool paused() const { return paused_; }
   bool started() const { return started_; }
@@ -160,7 +160,7 @@ class FakeUpstream final : public cache::Upstream {
                  [](const RequestPtr& request) { return request->pending(); });
     return found;
   }
-  // The only pending request. If there isn't exactly one, fails the test and returns a
+  // The only pending request. If not exactly one request is pending, fails the test and returns a
   // cancelled request.
   RequestPtr only_pending() const {
     const auto waiting = pending();

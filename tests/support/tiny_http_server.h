@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An HTTP/1.1 server on a loopback port whose answers the test writes, broken ones too. A
+// An HTTP/1.1 server on a loopback port. The test writes the answers, which may be broken. A
 // handler gets each request and writes any reply or raw bytes. Each connection has its own
 // thread, so a handler may block; the destructor ends all threads. The server keeps the
 // requests that it has seen.

@@ -322,7 +322,7 @@ TEST_F(SmallRequestsTest, AnOvertakenAnswerGivesNoPullBack) {
   ASSERT_TRUE(turn([&] { return checked; }));
   EXPECT_EQ(registry_->quota()->remaining.count, 3u);
 
-  ASSERT_TRUE(head_manifest().ok());  // Sent after the last statement, so the limit may have risen.
+  ASSERT_TRUE(head_manifest().ok());  // Sent after the last answer, so the limit may have risen.
   EXPECT_EQ(registry_->quota()->remaining.count, 4u);
 }
 
