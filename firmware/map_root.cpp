@@ -33,7 +33,7 @@
 namespace {
 
 constexpr std::uint64_t kSectorsPerBlock = 8;
-constexpr std::size_t kMaxParameters = 1024;  // With the NUL at the end.
+constexpr std::size_t kMaxParameters = 1024;  // Counts the NUL at the end.
 
 // The argument of a device mapper call: the header, and one target with its parameters.
 struct Call {

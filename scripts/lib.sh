@@ -11,7 +11,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
   libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
 
-# More packages for the static program. dpkg-source needs patch and xz.
+# More packages for building the static program. dpkg-source needs patch and xz.
 # shellcheck disable=SC2034
 static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
 
@@ -24,16 +24,16 @@ sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux
   libfmt-dev libfmt9 liblmdb-dev libspdlog-dev libspdlog1.10 libssl-dev zlib1g-dev libcli11-dev
   nlohmann-json3-dev node-llhttp)
 
-# More packages that building appliance images needs.
+# More packages for building the appliance images.
 # shellcheck disable=SC2034
 image_packages=(cpio cryptsetup-bin dosfstools genimage grub-common kmod mtools openssl
   squashfs-tools zstd)
 
-# More packages that building the Debian package needs.
+# More packages for building the Debian package.
 # shellcheck disable=SC2034
 package_packages=(dpkg-dev python3)
 
-# More packages that building the container image needs.
+# More packages for building the container image.
 # shellcheck disable=SC2034
 container_packages=(buildah)
 
