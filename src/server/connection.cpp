@@ -30,6 +30,9 @@ constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 // How often a client that has ended its direction is looked at while the handler works. A client of
 // HTTP/1.0 is taken for gone after this time.
 constexpr std::chrono::milliseconds kLeavingCheck{100};
+// A client that ends its direction in mid-answer is taken for gone when its answer then waits for
+// bytes of a fill or a disk for so long. Bytes that go out are refused by a closed socket.
+constexpr std::chrono::seconds kLateEndPatience{5};
 // The number of checks for a stall within stall_timeout.
 constexpr int kStallChecks = 4;
 
@@ -129,7 +132,11 @@ void Connection::on_client_ended() {
   const auto* body = transaction_ ? std::get_if<StreamBody>(&transaction_->response.body) : nullptr;
   const bool is_endless = stream_ && body != nullptr && !body->length;
   if (is_endless || socket_.is_gone()) return close();
-  if (state_ == ConnectionState::kHandling) watch_for_leaving();
+  if (state_ == ConnectionState::kHandling) {
+    watch_for_leaving();
+  } else {
+    watch_late_end();
+  }
   want_io();
 }
 
@@ -138,6 +145,16 @@ void Connection::watch_for_leaving() {
   // HTTP/1.0 has no interim answers (RFC 9110, section 15.2).
   if (request_->http_minor > 0) socket_.ask_whether_gone();
   alarm_->arm(kLeavingCheck);
+}
+
+void Connection::watch_late_end() {
+  late_end_check_ =
+      context_.server.loop.after(kLateEndPatience, [this, sent_bytes = socket_.sent_bytes()] {
+        const bool waits = state_ == ConnectionState::kSending && !waits_for_socket_;
+        const bool is_silent = waits && socket_.sent_bytes() == sent_bytes;
+        if (is_silent || socket_.is_gone()) return close();
+        watch_late_end();
+      });
 }
 
 void Connection::consume(std::string_view bytes) {
@@ -337,6 +354,7 @@ void Connection::close() {
   stream_.reset();
   watch_.reset();
   handling_.reset();
+  late_end_check_.reset();
   if (transaction_) transaction_->response = Response();  // The handler may still use the request.
   place_ = ClientPlace();
   socket_.close();

@@ -82,6 +82,8 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   void on_client_ended();
   // Looks again and again, while the handler works, whether a client that sends no more reads.
   void watch_for_leaving();
+  // Looks again and again whether a client that ended its direction in mid-answer still gets bytes.
+  void watch_late_end();
   void consume(std::string_view bytes);
   void on_request();
   void refuse(const RequestParser::Refusal& refusal);
@@ -123,6 +125,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   Handle handling_;
   bool keep_alive_ = false;
   bool client_ended_ = false;  // The client has ended its direction of the connection.
+  Handle late_end_check_;
 
   bool body_wanted_ = false;
   MemorySender memory_;                   // Sends the head and a text body.

@@ -17,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -328,6 +329,7 @@ class ScriptedHandler final : public server::Handler {
 class ServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    std::signal(SIGPIPE, SIG_IGN);  // As the daemon does.
     handler_.answer = [](const server::Request& request) {
       return text_response("you asked for " + request.path);
     };

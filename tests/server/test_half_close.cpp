@@ -3,7 +3,6 @@
 // Clients that end their direction of the connection after the request. Such a client gets its
 // answers whole; a client that has closed its socket looks the same at first, and is dropped.
 
-#include <csignal>
 #include <string>
 
 #include "server/server_test.h"
@@ -13,10 +12,6 @@ namespace {
 
 class HalfCloseTest : public ServerTest {
  protected:
-  void SetUp() override {
-    ServerTest::SetUp();
-    std::signal(SIGPIPE, SIG_IGN);  // As the daemon does.
-  }
   // A client that has sent a request and ended its direction.
   std::unique_ptr<Client> half_closed(const std::string& path = "/") {
     auto client = connect();
