@@ -53,8 +53,8 @@ inline constexpr StatsPart kMoves{
     "moves", "Tags that were found to point to another image than before; oldest first."};
 inline constexpr StatsPart kNotices{
     "notices",
-    "The lines of the file that `layby serve --notices` names: things on the box that need "
-    "attention."};
+    "Things on the box that need attention: the lines of the file that `layby serve --notices` "
+    "names, and faults of a changed configuration."};
 inline constexpr StatsPart kCounters{"counters", "Every counter by its name."};
 
 }  // namespace layby::admin

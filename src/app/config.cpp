@@ -19,6 +19,7 @@
 #include "app/config_value.h"
 #include "layby/base/fd.h"
 #include "layby/base/log.h"
+#include "layby/http/url.h"
 
 namespace layby::app {
 namespace {
@@ -113,6 +114,24 @@ void check_tls(const Config& config, Faults& faults) {
   }
 }
 
+// Whether a listener on `one` and a listener on `other` would need the same port of an address.
+bool overlap(const http::HostPort& one, const http::HostPort& other) {
+  const auto is_any = [](const std::string& host) {
+    return host.empty() || host == "0.0.0.0" || host == "::";
+  };
+  if (one.port == 0 || one.port != other.port) return false;
+  return one.host == other.host || is_any(one.host) || is_any(other.host);
+}
+
+void check_listeners(const Config& config, Faults& faults) {
+  if (config.tls.certificate_file.empty()) return;
+  const auto plain = http::parse_host_port(config.listen);
+  const auto tls = http::parse_host_port(config.tls.listen);
+  if (!plain.ok() || !tls.ok() || !overlap(*plain, *tls)) return;
+  faults.push_back(
+      {"tls.listen", fmt::format("has port {} like \"listen\"; write another port", tls->port)});
+}
+
 void check_readable(const std::string& path, const std::string& file, std::uint64_t max_bytes,
                     Faults& faults) {
   if (!file.starts_with('/')) return;  // No file is named, or the fault has been reported.
@@ -145,6 +164,7 @@ ConfigOutcome parse_config(std::string_view json) {
   PrefetchListConfig none;
   const JsonValue root = read_document(json, config_keys(), {outcome.config, none}, outcome.faults);
   check_tls(outcome.config, outcome.faults);
+  check_listeners(outcome.config, outcome.faults);
   check_upstreams(outcome.config, root, outcome.faults);
   set_lines(root, outcome.faults);
   return outcome;

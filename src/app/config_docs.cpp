@@ -238,6 +238,25 @@ the values that differ:
 - `layby config show --config FILE` prints the configuration in effect.
 - `layby config schema` prints a JSON schema for editors.
 
+## Changes
+
+Saving the file is enough: a running daemon checks the file every two seconds and on SIGHUP. It
+reads passwords again with the file. While the file has faults, the last good configuration stays
+in force; the faults are in the log, in the `notices` of `/stats` and in `layby status`.
+
+- Most keys take effect at once, for requests under way too.
+- `listen`, `tls` and `socket`: the new address is bound, then the old one is closed. Connections
+  go on. An address that can't be bound leaves the old one in force.
+- `limits.max_connections`, `limits.max_connections_per_client`, `sockets` and a network added to
+  `trusted_proxies` count for new connections, `limits.header_bytes` for new requests.
+- A new `limits.rate_per_client` or `limits.burst_per_client` gives each client a whole burst.
+- An upstream whose keys changed, other than `allow` and `deny`, begins anew, without its tokens and
+  without what was known of its link and its pull limit. Requests that were sent before end as they
+  began.
+- The keys that say so need a restart. Until then their earlier values stay in force.
+
+## Values
+
 A *size* is a number of bytes, or text with a unit: `"64KiB"`, `"1.5GiB"` (powers of
 1024), `"2MB"` (powers of 1000). A *share* is a percentage of the file system: `"80%"`.
 A *rate* is a size per second: `"2MB/s"`. A *duration* is text with a unit: `"500ms"`,
@@ -316,7 +335,7 @@ void write_row(std::ostream& out, const Keys& keys, const Key& key, Defaults& de
       key.path == "upstreams" ? "docker.io" : fmt::format("`{}`", defaults.of(keys, key).dump());
   if (key.required) value = "";
   out << "| `" << name_of(key) << "` | " << words_of(key).text << range_text(key) << " | " << value
-      << " | " << key.text << " |\n";
+      << " | " << key.text << (key.needs_restart ? " A change needs a restart." : "") << " |\n";
 }
 
 void write_tables(std::ostream& out, const Keys& keys) {

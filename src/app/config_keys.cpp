@@ -15,6 +15,8 @@ constexpr std::uint64_t kDay = 24 * kHour;
 constexpr std::uint64_t kKiB = 1 << 10;
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr Range kAny{};
+constexpr bool kOptional = false;
+constexpr bool kAtStart = true;
 constexpr Range kWait{10, kHour};  // A timeout for one step of an exchange.
 
 // LAYBY_AT gives access to a member of Config. LAYBY_OF gives access to a member of object s.item
@@ -43,7 +45,8 @@ const Keys& config_keys() {
       {"listen", Kind::kAddress, LAYBY_AT(listen), kAny,
        "The address that clients connect to. Port 0 lets the system choose one."},
       {"data_dir", Kind::kDirectory, LAYBY_AT(store.data_dir), kAny,
-       "The folder of the blobs and the index. It is created if it is missing."},
+       "The folder of the blobs and the index. It is created if it is missing.", kOptional,
+       kAtStart},
       {"socket", Kind::kSocketPath, LAYBY_AT(socket), kAny,
        "The Unix socket that `layby status` and the other commands talk to."},
       {"drain_for", Kind::kDuration, LAYBY_AT(drain_for), Range{0, kHour},
@@ -55,7 +58,8 @@ const Keys& config_keys() {
       {"helper_threads", Kind::kCount, LAYBY_AT(helper_threads), Range{1, 64},
        "Number of threads that read and write the disk for the thread that serves. Half of them "
        "may "
-       "do long work, such as checking blobs; with 1, another thread does it."},
+       "do long work, such as checking blobs; with 1, another thread does it.",
+       kOptional, kAtStart},
       {"prefetch", Kind::kFile, LAYBY_AT(prefetch), kAny,
        "The file with the list of images to fetch in advance; see docs/prefetch.md. A missing file "
        "is an empty list."},
@@ -87,9 +91,10 @@ const Keys& config_keys() {
 
       {"scrub.every", Kind::kDuration, LAYBY_AT(store.scrub_every), Range{0, 365 * kDay},
        "How often each stored blob is read and verified again, slowly and in quiet hours. A "
-       "damaged blob is set aside and fetched again. With 0, only `layby verify` verifies blobs."},
+       "damaged blob is set aside and fetched again. With 0, only `layby verify` verifies blobs.",
+       kOptional, kAtStart},
       {"scrub.max_rate", Kind::kBytes, LAYBY_AT(store.scrub_rate), Range{64 * kKiB},
-       "How fast stored blobs are read to verify them, in bytes a second."},
+       "How fast stored blobs are read to verify them, in bytes a second.", kOptional, kAtStart},
 
       {"tags.fresh_for", Kind::kDuration, LAYBY_AT(rules.fresh_for), Range{0, 365 * kDay},
        "How long a tag is served before upstream is asked again whether the tag has moved. This "

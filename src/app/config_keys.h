@@ -88,7 +88,8 @@ struct Key {
   Field field;
   Range range;
   std::string_view text;
-  bool required = false;  // Each object of the list must have this key.
+  bool required = false;       // Each object of the list must have this key.
+  bool needs_restart = false;  // A change takes effect at the next start.
 };
 using Keys = std::vector<Key>;
 

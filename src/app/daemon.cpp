@@ -6,38 +6,45 @@
 
 #include "layby/app/daemon.h"
 
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "app/box.h"
+#include "app/config_change.h"
 #include "app/control.h"
 #include "app/crash_mark.h"
+#include "app/file_mark.h"
 #include "app/front.h"
+#include "app/listeners.h"
+#include "app/loaded_config.h"
 #include "app/memory_return.h"
 #include "app/pages.h"
 #include "app/prefetching.h"
 #include "app/rate_windows.h"
 #include "app/service_manager.h"
 #include "app/shutdown.h"
-#include "app/tls_files.h"
 #include "app/upstreams.h"
+#include "app/watched_files.h"
 #include "layby/app/version.h"
 #include "layby/base/bytes.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/base/fd.h"
 #include "layby/base/log.h"
+#include "layby/base/log_level.h"
 #include "layby/base/number.h"
 #include "layby/cache/cache.h"
 #include "layby/event/loop.h"
@@ -45,7 +52,6 @@
 #include "layby/events/events.h"
 #include "layby/events/log_listener.h"
 #include "layby/events/ring.h"
-#include "layby/http/url.h"
 #include "layby/server/http_server.h"
 #include "layby/server/registry_api.h"
 #include "layby/store/disk_store.h"
@@ -103,26 +109,37 @@ bool has_private_upstream(const Config& config) {
 
 class Daemon {
  public:
-  Daemon(const Config& config, const std::string& notices_file)
-      : config_(config), notices_file_(notices_file) {}
+  Daemon(Config config, const std::string& config_path, const std::string& notices_file)
+      : config_(std::move(config)),
+        config_path_(config_path.empty() ? kConfigPath : config_path),
+        notices_file_(notices_file) {}
 
   Status start();
   void run() { loop_->run(); }
 
  private:
-  Status start_cache();
+  Status start_cache(std::vector<UpstreamPlan> plans);
   void start_journal();
-  Status start_server();
-  Status start_tls();
-  void note_port(const std::string& bound);
+  Status start_server(LoadedIdentity identity);
+  cache::Rules rules() const;
+  void set_rates();
+  void watch_config();
+  void on_config(LoadedConfig loaded);
+  void apply(LoadedConfig loaded);
+  void set_config_faults(std::vector<ConfigFault> faults);
+  std::string notice_of(const ConfigFault& fault) const;
   void watch_signals();
   void on_stop_signal();
   void on_draining(std::chrono::milliseconds left);
   void on_ending();
   admin::Snapshot snapshot() const;
 
-  const Config& config_;
+  Config config_;  // In force. Changed by apply() only.
+  const std::string config_path_;
+  const FileMark config_mark_ = mark_of(config_path_);  // When the start read the file.
+  bool defaults_ = !config_mark_.there;                 // In force, because there is no file.
   const std::string& notices_file_;
+  std::vector<ConfigFault> config_faults_;  // Of the last reading.
   const SystemClock clock_;
   const SteadyTime started_at_ = clock_.steady_now();
   Counters counters_;
@@ -148,8 +165,8 @@ class Daemon {
   web::Routes routes_;
   std::unique_ptr<Front> front_;
   std::unique_ptr<server::HttpServer> server_;
-  std::unique_ptr<TlsFiles> tls_;  // Null when HTTPS isn't served.
-  std::string listen_;             // The address that is bound.
+  std::unique_ptr<Listeners> listeners_;
+  std::unique_ptr<WatchedFiles<LoadedConfig>> config_file_;
   std::vector<Handle> signals_;
   std::unique_ptr<ServiceManager> manager_;
 };
@@ -162,15 +179,20 @@ Status Daemon::start() {
   loop_ = std::move(*loop);
   memory_return_ = std::make_unique<MemoryReturn>(*loop_);
   workers_ = std::make_unique<event::Workers>(config_.helper_threads);
-  if (Status status = start_cache(); !status.ok()) return status;
-  if (Status status = start_server(); !status.ok()) return status;
+  LoadedConfig loaded = load_all({config_, {}});
+  if (!loaded.faults.empty()) {
+    return Error{ErrorCode::kInvalid, to_string(loaded.faults.front())};
+  }
+  if (Status status = start_cache(std::move(loaded.upstreams)); !status.ok()) return status;
+  if (Status status = start_server(std::move(loaded.identity)); !status.ok()) return status;
+  watch_config();
   watch_signals();
   manager_ = std::make_unique<ServiceManager>(ServiceManager::asked_for(), *loop_);
-  manager_->ready("Serving on " + listen_);
+  manager_->ready("Serving on " + listeners_->address());
   return {};
 }
 
-Status Daemon::start_cache() {
+Status Daemon::start_cache(std::vector<UpstreamPlan> plans) {
   store::Options options = config_.store;
   options.private_after_rebuild = has_private_upstream(config_);
   // The mark is set before the index is opened, because a damaged index may crash the process.
@@ -183,17 +205,11 @@ Status Daemon::start_cache() {
   auto multi = upstream::Multi::create(*loop_, transfers);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);
-  rate_windows_ = std::make_unique<RateWindows>(
-      config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
-  auto plans = plan_upstreams(config_);
-  if (!plans.ok()) return plans.error();
-  cache::Rules rules = config_.rules;
-  rules.seed = seed_;
+  set_rates();
   upstreams_ = std::make_unique<Upstreams>(
-      std::move(*plans),
-      Upstreams::Context{*multi_, *loop_, clock_, counters_, events_, rules, box_});
-  cache_ = std::make_unique<cache::Cache>(rules, upstreams_->take_origins(), *store_, *loop_,
-                                          clock_, counters_, events_);
+      Upstreams::Context{*multi_, *loop_, clock_, counters_, events_, config_.rules, box_});
+  cache_ = std::make_unique<cache::Cache>(rules(), upstreams_->make_origins(std::move(plans)),
+                                          *store_, *loop_, clock_, counters_, events_);
   store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
     const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
     if (origin != nullptr) cache_->fetch_blob(*origin, user->repository, digest);
@@ -210,7 +226,7 @@ void Daemon::start_journal() {
   ring_.on_recorded([this](const events::Record& record) { journal_->append(record); });
 }
 
-Status Daemon::start_server() {
+Status Daemon::start_server(LoadedIdentity identity) {
   api_ = std::make_unique<server::RegistryApi>(*cache_, box_);
   shutdown_ = std::make_unique<Shutdown>(
       config_, *loop_, clock_,
@@ -224,39 +240,83 @@ Status Daemon::start_server() {
   front_ = std::make_unique<Front>(*api_, routes_, PageHosts(config_.hosts));
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, config_.limits, *front_);
-  auto bound = server_->listen_tcp(config_.listen);
-  if (!bound.ok()) return bound.error();
-  listen_ = std::move(*bound);
-  note_port(listen_);
-  if (Status status = start_tls(); !status.ok()) return status;
-  if (!config_.socket.empty()) {
-    const auto folder = std::filesystem::path(config_.socket).parent_path().string();
-    if (Status status = make_directories(folder); !status.ok()) return status;
-    if (Status status = server_->listen_unix(config_.socket); !status.ok()) return status;
+  // No registry may send the daemon to its own listeners.
+  listeners_ =
+      std::make_unique<Listeners>(*server_, TlsFiles::Context{*loop_, *workers_, clock_},
+                                  [this](std::uint16_t port) { multi_->add_own_port(port); });
+  const auto faults = listeners_->listen(config_, std::move(identity));
+  if (!faults.empty()) return Error{ErrorCode::kIo, faults.front().message};
+  events_.tell(events::Started{version(), listeners_->address(), config_.store.data_dir});
+  return {};
+}
+
+// The rules of the configuration, with the seed of this box.
+cache::Rules Daemon::rules() const {
+  cache::Rules rules = config_.rules;
+  rules.seed = seed_;
+  return rules;
+}
+
+void Daemon::set_rates() {
+  rate_windows_ = std::make_unique<RateWindows>(
+      config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
+}
+
+// Without a file the defaults are in force, until somebody writes the file.
+void Daemon::watch_config() {
+  const auto call = [this](LoadedConfig loaded) { on_config(std::move(loaded)); };
+  config_file_ = std::make_unique<WatchedFiles<LoadedConfig>>(
+      *loop_, *workers_, std::vector{config_path_},
+      WatchedFiles<LoadedConfig>::Calls{.reader =
+                                            [this] {
+                                              return [path = config_path_, defaults = defaults_] {
+                                                return reload_config(path, defaults);
+                                              };
+                                            },
+                                        .on_read = call});
+  // The start has read the file. A file that has changed since then is read at the first look.
+  config_file_->set_read({config_mark_});
+  config_file_->look();
+}
+
+void Daemon::on_config(LoadedConfig loaded) {
+  if (loaded.faults.empty()) return apply(std::move(loaded));
+  set_config_faults(std::move(loaded.faults));
+  log::error("{}: the last good configuration stays in force", config_path_);
+}
+
+// The parts that keep a reference to config_ are told after config_ has changed.
+void Daemon::apply(LoadedConfig loaded) {
+  Config& next = loaded.config;
+  std::vector<ConfigFault> faults = keep_until_restart(config_, next);
+  for (ConfigFault& fault : listeners_->listen(next, std::move(loaded.identity))) {
+    keep_value(fault.path, config_, next);
+    faults.push_back(std::move(fault));
   }
-  events_.tell(events::Started{version(), listen_, config_.store.data_dir});
-  return {};
+  const std::vector<std::string> changed = changed_keys(config_, next);
+  defaults_ = !loaded.from_file;
+  config_ = std::move(next);
+  log::set_level(config_.log_level);
+  front_->set_hosts(config_.hosts);
+  server_->set_limits(config_.limits);
+  cache_->set_rules(rules());
+  cache_->set_origins(upstreams_->make_origins(std::move(loaded.upstreams)));
+  set_rates();
+  if (!changed.empty()) {
+    log::info("{}: in force with changes of {}", config_path_, fmt::join(changed, ", "));
+    prefetching_->reconfigure();
+  }
+  set_config_faults(std::move(faults));
 }
 
-Status Daemon::start_tls() {
-  if (config_.tls.certificate_file.empty()) return {};
-  auto files = TlsFiles::load(
-      {*loop_, *workers_, clock_}, {config_.tls.certificate_file, config_.tls.key_file},
-      [this](TlsFiles::Identity identity) { server_->set_identity(std::move(identity)); });
-  if (!files.ok()) return files.error();
-  tls_ = std::move(*files);
-  const auto bound = server_->listen_tls(config_.tls.listen, tls_->identity());
-  if (!bound.ok()) return bound.error();
-  note_port(*bound);
-  log::info("layby serves HTTPS on {}", *bound);
-  return {};
+void Daemon::set_config_faults(std::vector<ConfigFault> faults) {
+  config_faults_ = std::move(faults);
+  for (const ConfigFault& fault : config_faults_) log::error("{}", notice_of(fault));
 }
 
-// No registry may send the daemon to its own listeners.
-void Daemon::note_port(const std::string& bound) {
-  const auto address = http::parse_host_port(bound);
-  assert(address.ok());
-  if (address.ok()) multi_->add_own_port(address->port);
+std::string Daemon::notice_of(const ConfigFault& fault) const {
+  const std::string text = to_string(fault);
+  return fault.path == config_path_ ? text : config_path_ + ": " + text;
 }
 
 void Daemon::watch_signals() {
@@ -266,11 +326,10 @@ void Daemon::watch_signals() {
     signals_.push_back(loop_->on_signal(number, [this] { on_stop_signal(); }));
   }
   signals_.push_back(loop_->on_signal(SIGHUP, [this] {
-    log::info(
-        "SIGHUP: reading the prefetch list and the certificate again; a changed configuration "
-        "needs a restart");
+    log::info("SIGHUP: reading the configuration, the prefetch list and the certificate again");
+    if (config_file_) config_file_->reload();
     prefetching_->reload();
-    if (tls_) tls_->reload();
+    listeners_->reload();
   }));
 }
 
@@ -289,6 +348,7 @@ void Daemon::on_draining(std::chrono::milliseconds left) {
 
 void Daemon::on_ending() {
   assert(server_ && manager_);
+  config_file_.reset();  // A changed address is bound no more.
   events_.tell(events::Stopping{server_->connections(), config_.shutdown_grace});
   server_->drain([this] { loop_->stop(); });
 }
@@ -298,7 +358,7 @@ admin::Snapshot Daemon::snapshot() const {
   admin::Snapshot s;
   s.version = version();
   s.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.steady_now() - started_at_);
-  s.listen = listen_;
+  s.listen = listeners_->address();
   s.draining = shutdown_->draining();
   s.connections = server_->connections();
   s.store = store_->usage();
@@ -312,6 +372,10 @@ admin::Snapshot Daemon::snapshot() const {
   s.moves = cache_->moves();
   s.fills = cache_->fills();
   s.notices = notices(notices_file_);
+  s.config_faults = config_faults_.size();
+  for (const ConfigFault& fault : config_faults_) {
+    s.notices.push_back(notice_of(fault));
+  }
   s.log_dropped_lines = log::dropped_lines();
   s.counters = &counters_;
   return s;
@@ -319,8 +383,9 @@ admin::Snapshot Daemon::snapshot() const {
 
 }  // namespace
 
-Status serve(const Config& config, const std::string& notices_file) {
-  Daemon daemon(config, notices_file);
+Status serve(const Config& config, const std::string& config_path,
+             const std::string& notices_file) {
+  Daemon daemon(config, config_path, notices_file);
   if (Status status = daemon.start(); !status.ok()) return status;
   daemon.run();
   log::info("stopped");

@@ -6,8 +6,10 @@
 #ifndef LAYBY_SRC_APP_FRONT_H_
 #define LAYBY_SRC_APP_FRONT_H_
 
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "app/page_hosts.h"
 #include "layby/server/http_server.h"
@@ -19,6 +21,9 @@ class Front final : public server::Handler {
   // The handlers outlive the Front.
   Front(server::Handler& api, server::Handler& pages, PageHosts hosts)
       : api_(api), pages_(pages), hosts_(std::move(hosts)) {}
+
+  // Replaces the configured names of the pages.
+  void set_hosts(std::vector<std::string> hosts) { hosts_.set_configured(std::move(hosts)); }
 
   Handle handle(const server::Request& request, Respond respond) override {
     if (is_api(request.path)) return api_.handle(request, std::move(respond));
@@ -34,7 +39,7 @@ class Front final : public server::Handler {
 
   server::Handler& api_;
   server::Handler& pages_;
-  const PageHosts hosts_;
+  PageHosts hosts_;
 };
 
 }  // namespace layby::app

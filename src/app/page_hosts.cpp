@@ -34,6 +34,10 @@ std::string host_of(std::string_view field) {
 PageHosts::PageHosts(std::vector<std::string> configured, std::function<std::string()> own_name)
     : configured_(std::move(configured)), own_name_(std::move(own_name)) {}
 
+void PageHosts::set_configured(std::vector<std::string> configured) {
+  configured_ = std::move(configured);
+}
+
 std::optional<server::Response> PageHosts::judge(const server::Request& request) const {
   const auto field = request.headers.get("Host");
   if (!field || request.client.is_local || request.path == "/healthz") return std::nullopt;

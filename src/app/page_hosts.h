@@ -25,6 +25,9 @@ class PageHosts {
   explicit PageHosts(std::vector<std::string> configured,
                      std::function<std::string()> own_name = &PageHosts::host_name);
 
+  // Replaces the configured names.
+  void set_configured(std::vector<std::string> configured);
+
   // The answer that refuses a request for a page; nullopt lets the request pass. A request over the
   // Unix socket, for /healthz, or without Host always passes.
   std::optional<server::Response> judge(const server::Request& request) const;
@@ -35,7 +38,7 @@ class PageHosts {
  private:
   bool is_own(std::string_view name) const;
 
-  const std::vector<std::string> configured_;
+  std::vector<std::string> configured_;
   const std::function<std::string()> own_name_;
 };
 

@@ -69,21 +69,14 @@ cache::PrefetchImage to_image(const PrefetchImageConfig& from, const cache::Cach
 }  // namespace
 
 Prefetching::Prefetching(const Context& context)
-    : context_(context),
-      prefetcher_(context.cache.prefetcher()),
-      file_(context.loop, context.workers, {context.config.prefetch},
-            {.reader =
-                 [this] {
-                   return [path = context_.config.prefetch] { return load_prefetch_list(path); };
-                 },
-             .on_read = [this](PrefetchListOutcome read) { on_read(std::move(read)); }}) {
+    : context_(context), prefetcher_(context.cache.prefetcher()) {
   prefetcher_.on_ended([this] { on_ended(); });
   prefetcher_.on_moved([this] {
     if (!schedule_ || prefetcher_.running()) return;
     schedule_->want_soon();
     keep_schedule_soon();
   });
-  if (!context_.config.prefetch.empty()) file_.look();
+  watch();
 }
 
 Prefetching::~Prefetching() {
@@ -91,8 +84,26 @@ Prefetching::~Prefetching() {
   prefetcher_.on_moved(nullptr);
 }
 
+void Prefetching::watch() {
+  path_ = context_.config.prefetch;
+  file_.reset();
+  if (path_.empty()) return;
+  file_.emplace(
+      context_.loop, context_.workers, std::vector{path_},
+      WatchedFiles<PrefetchListOutcome>::Calls{
+          .reader = [this] { return [path = path_] { return load_prefetch_list(path); }; },
+          .on_read = [this](PrefetchListOutcome read) { on_read(std::move(read)); }});
+  file_->look();
+}
+
 void Prefetching::reload() {
-  if (!context_.config.prefetch.empty()) file_.reload();
+  if (file_) file_->reload();
+}
+
+void Prefetching::reconfigure() {
+  if (path_ == context_.config.prefetch) return reload();
+  watch();
+  if (!file_) on_read({});
 }
 
 void Prefetching::on_read(PrefetchListOutcome read) {
@@ -211,8 +222,8 @@ Handle Prefetching::plan(bool sizes, std::function<void(Result<std::string>)> do
   }
   return prefetcher_.plan(sizes, [this, done = std::move(done)](const cache::PrefetchReport& plan) {
     std::vector<admin::PlannedQuota> quotas;
-    for (const cache::Origin& origin : context_.cache.origins()) {
-      quotas.push_back({origin.name, origin.upstream->quota(), context_.config.quota_reserve});
+    for (const cache::Origin* origin : context_.cache.origins()) {
+      quotas.push_back({origin->name, origin->upstream->quota(), context_.config.quota_reserve});
     }
     done(admin::plan_json(plan, quotas));
   });

@@ -43,6 +43,8 @@ class Prefetching {
 
   // Reads the list's file again, even if the file looks unchanged.
   void reload();
+  // The configuration has changed. Reads the list again, perhaps from another file.
+  void reconfigure();
 
   admin::PrefetchStatus status() const;
   // Begins a run unless a run is under way. Returns the number of the run. The error kDenied says
@@ -54,6 +56,7 @@ class Prefetching {
   Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:
+  void watch();
   void on_read(PrefetchListOutcome read);
   void take_list(const PrefetchListConfig& list);
   // Begins and stops runs by the schedule.
@@ -71,7 +74,8 @@ class Prefetching {
   bool asked_for_ = false;                       // start() was called: the run ignores the window.
   std::string result_;
   Handle schedule_timer_;
-  WatchedFiles<PrefetchListOutcome> file_;
+  std::string path_;                                       // The file of file_.
+  std::optional<WatchedFiles<PrefetchListOutcome>> file_;  // Not set without a path.
 };
 
 }  // namespace layby::app

@@ -2,7 +2,7 @@
 //
 // A certificate and its key are two files. During a renewal, a new certificate may be read with the
 // old key. A pair that doesn't match is refused, and both files are read again at the next change.
-// Invariant: identity_ is set after load().
+// Invariant: identity_ is set.
 
 #include "app/tls_files.h"
 
@@ -32,26 +32,20 @@ Result<TlsFiles::Identity> load_identity(const server::TlsIdentity::Files& files
 
 }  // namespace
 
-Result<std::unique_ptr<TlsFiles>> TlsFiles::load(const Context& context,
-                                                 server::TlsIdentity::Files files,
-                                                 std::function<void(Identity)> on_changed) {
+Result<LoadedIdentity> TlsFiles::load(const server::TlsIdentity::Files& files,
+                                      const server::TlsIdentity* before) {
   auto marks = Files::marks_of({files.certificate_file, files.key_file});
-  auto first = load_identity(files, nullptr);
-  if (!first.ok()) return first.error();
-  auto made =
-      std::unique_ptr<TlsFiles>(new TlsFiles(context, std::move(files), std::move(on_changed)));
-  made->identity_ = *std::move(first);
-  made->warn_of_end();
-  made->watched_.set_read(std::move(marks));
-  made->watched_.look();
-  return made;
+  auto identity = load_identity(files, before);
+  if (!identity.ok()) return identity.error();
+  return LoadedIdentity{*std::move(identity), std::move(marks)};
 }
 
-TlsFiles::TlsFiles(const Context& context, server::TlsIdentity::Files files,
+TlsFiles::TlsFiles(const Context& context, server::TlsIdentity::Files files, LoadedIdentity loaded,
                    std::function<void(Identity)> on_changed)
     : context_(context),
       files_(std::move(files)),
       on_changed_(std::move(on_changed)),
+      identity_(std::move(loaded.identity)),
       watched_(context.loop, context.workers, {files_.certificate_file, files_.key_file},
                {.reader =
                     [this] {
@@ -59,7 +53,12 @@ TlsFiles::TlsFiles(const Context& context, server::TlsIdentity::Files files,
                         return load_identity(files, before.get());
                       };
                     },
-                .on_read = [this](Result<Identity> read) { on_read(std::move(read)); }}) {}
+                .on_read = [this](Result<Identity> read) { on_read(std::move(read)); }}) {
+  assert(identity_);
+  warn_of_end();
+  watched_.set_read(std::move(loaded.marks));
+  watched_.look();
+}
 
 void TlsFiles::on_read(Result<Identity> read) {
   assert(identity_);

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "app/watched_files.h"
 #include "layby/base/clock.h"
@@ -17,6 +18,12 @@
 #include "layby/server/tls_identity.h"
 
 namespace layby::app {
+
+// An identity, and the marks that its files had before they were read.
+struct LoadedIdentity {
+  std::shared_ptr<const server::TlsIdentity> identity;
+  std::vector<FileMark> marks;
+};
 
 class TlsFiles {
  public:
@@ -27,10 +34,14 @@ class TlsFiles {
     const Clock& clock;
   };
 
-  // Loads both files; blocks on the disk. `on_changed` gets the identity after each change.
-  static Result<std::unique_ptr<TlsFiles>> load(const Context& context,
-                                                server::TlsIdentity::Files files,
-                                                std::function<void(Identity)> on_changed);
+  // Loads both files; blocks on the disk. Clients of the identity `before`, which may be null, can
+  // resume their sessions.
+  static Result<LoadedIdentity> load(const server::TlsIdentity::Files& files,
+                                     const server::TlsIdentity* before);
+
+  // `loaded` is the identity of `files`. `on_changed` gets the identity after each change.
+  TlsFiles(const Context& context, server::TlsIdentity::Files files, LoadedIdentity loaded,
+           std::function<void(Identity)> on_changed);
 
   const Identity& identity() const { return identity_; }
   // Reads both files again, even if the files look unchanged.
@@ -38,9 +49,6 @@ class TlsFiles {
 
  private:
   using Files = WatchedFiles<Result<Identity>>;
-
-  TlsFiles(const Context& context, server::TlsIdentity::Files files,
-           std::function<void(Identity)> on_changed);
 
   void on_read(Result<Identity> read);
   // Logs a warning now and every kWarnEvery, if the certificate expires within kWarnBefore.

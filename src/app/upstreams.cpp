@@ -83,9 +83,10 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
   return plan;
 }
 
-// A parent's answer may be as old as a tag that this box serves without a check.
+// A parent's answer may be as old as a tag that this box serves without a check. `rules` may
+// change.
 cache::Failover::AgeLimit age_limit(const cache::Rules& rules) {
-  return [rules](const std::string& repository, const oci::Tag& tag) {
+  return [&rules](const std::string& repository, const oci::Tag& tag) {
     const auto fresh_for = policy::fresh_for(rules.tag_rules, repository, tag, rules.fresh_for);
     return fresh_for + std::min(rules.stale_while_revalidate, policy::kForever - fresh_for);
   };
@@ -103,42 +104,61 @@ Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config) {
   return plans;
 }
 
-Upstreams::Upstreams(std::vector<UpstreamPlan> plans, const Context& context) {
-  for (UpstreamPlan& plan : plans) add(std::move(plan), context);
+std::vector<cache::Origin> Upstreams::make_origins(std::vector<UpstreamPlan> plans) {
+  std::vector<Made> made;
+  std::vector<cache::Origin> origins;
+  for (UpstreamPlan& plan : plans) {
+    made.push_back(remake(std::move(plan)));
+    const auto& [of, upstream, registry, parent] = made.back();
+    origins.push_back({of.name, of.allow, upstream, of.deny, of.is_private});
+  }
+  made_ = std::move(made);
+  return origins;
 }
 
-void Upstreams::add(UpstreamPlan plan, const Context& context) {
-  const auto guard = [&](const std::string& name, const cache::GuardRules& rules,
-                         upstream::RegistryOptions options) {
-    options.box = context.box;
-    auto registry = std::make_unique<upstream::Registry>(std::move(options), context.multi,
-                                                         context.clock, context.counters);
-    return std::make_unique<cache::Guard>(name, rules, std::move(registry), context.timers,
-                                          context.clock, context.events);
-  };
-  auto registry = guard(plan.name, plan.guard, std::move(plan.registry));
-  Watched watched{plan.name, plan.address, registry.get(), nullptr};
-  cache::Origin origin{plan.name, plan.allow, std::move(registry), plan.deny, plan.is_private};
-  if (plan.parent) {
-    cache::GuardRules rules = plan.guard;
-    rules.requests_per_minute = 0;
-    rules.probe_first = true;
-    auto parent = guard("the parent of " + plan.name, rules, std::move(*plan.parent));
-    watched.parent = parent.get();
-    origin.upstream = std::make_unique<cache::Failover>(
-        std::move(parent), std::move(origin.upstream), context.clock, age_limit(context.rules));
+// The upstream of the last plan that asks for the same, or a new upstream.
+Upstreams::Made Upstreams::remake(UpstreamPlan plan) const {
+  for (const Made& before : made_) {
+    UpstreamPlan same = before.plan;
+    same.allow = plan.allow;
+    same.deny = plan.deny;
+    if (same == plan) return {std::move(plan), before.upstream, before.registry, before.parent};
   }
-  watched_.push_back(std::move(watched));
-  origins_.push_back(std::move(origin));
+  return make(std::move(plan));
+}
+
+Upstreams::Made Upstreams::make(UpstreamPlan plan) const {
+  const auto guard = [this](const std::string& name, const cache::GuardRules& rules,
+                            upstream::RegistryOptions options) {
+    options.box = context_.box;
+    auto registry = std::make_unique<upstream::Registry>(std::move(options), context_.multi,
+                                                         context_.clock, context_.counters);
+    return std::make_unique<cache::Guard>(name, rules, std::move(registry), context_.timers,
+                                          context_.clock, context_.events);
+  };
+  auto registry = guard(plan.name, plan.guard, plan.registry);
+  Made made{std::move(plan), nullptr, registry.get(), nullptr};
+  if (!made.plan.parent) {
+    made.upstream = std::move(registry);
+    return made;
+  }
+  cache::GuardRules rules = made.plan.guard;
+  rules.requests_per_minute = 0;
+  rules.probe_first = true;
+  auto parent = guard("the parent of " + made.plan.name, rules, *made.plan.parent);
+  made.parent = parent.get();
+  made.upstream = std::make_shared<cache::Failover>(std::move(parent), std::move(registry),
+                                                    context_.clock, age_limit(context_.rules));
+  return made;
 }
 
 std::vector<admin::UpstreamState> Upstreams::states() const {
   std::vector<admin::UpstreamState> states;
-  for (const Watched& watched : watched_) {
-    assert(watched.registry != nullptr);
-    states.push_back({watched.name, watched.url, watched.registry->status(),
-                      watched.parent ? std::optional(watched.parent->status()) : std::nullopt,
-                      watched.registry->quota()});
+  for (const Made& made : made_) {
+    assert(made.registry != nullptr);
+    states.push_back({made.plan.name, made.plan.address, made.registry->status(),
+                      made.parent ? std::optional(made.parent->status()) : std::nullopt,
+                      made.registry->quota()});
   }
   return states;
 }

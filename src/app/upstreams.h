@@ -6,10 +6,9 @@
 #ifndef LAYBY_SRC_APP_UPSTREAMS_H_
 #define LAYBY_SRC_APP_UPSTREAMS_H_
 
-#include <cassert>
+#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "layby/admin/snapshot.h"
@@ -44,39 +43,38 @@ Result<std::vector<UpstreamPlan>> plan_upstreams(const Config& config);
 
 class Upstreams {
  public:
-  // Everything in Context outlives the origins.
+  // Everything in Context outlives the Upstreams and the origins.
   struct Context {
     upstream::Multi& multi;
     Timers& timers;
     const Clock& clock;
     Counters& counters;
     events::Events& events;
-    const cache::Rules& rules;
-    std::string box;  // The id of this box in requests (http::make_box_id()).
+    const cache::Rules& rules;  // In force; may change.
+    std::string box;            // The id of this box in requests (http::make_box_id()).
   };
-  Upstreams(std::vector<UpstreamPlan> plans, const Context& context);
+  explicit Upstreams(const Context& context) : context_(context) {}
 
-  // May be called once. states() still uses the origins afterwards.
-  std::vector<cache::Origin> take_origins() {
-    assert(origins_.size() == watched_.size());
-    return std::move(origins_);
-  }
+  // The origins of `plans`. An upstream whose plan the last call had too is the same as before,
+  // with its tokens, its pull limit and what is known of its link.
+  std::vector<cache::Origin> make_origins(std::vector<UpstreamPlan> plans);
 
-  // May be called only while the origins exist.
+  // The state of each upstream of the last make_origins().
   std::vector<admin::UpstreamState> states() const;
 
  private:
-  struct Watched {
-    std::string name;
-    std::string url;
-    const cache::Guard* registry = nullptr;
-    const cache::Guard* parent = nullptr;  // Null without a parent.
+  struct Made {
+    UpstreamPlan plan;
+    std::shared_ptr<cache::Upstream> upstream;
+    const cache::Guard* registry = nullptr;  // Part of `upstream`.
+    const cache::Guard* parent = nullptr;    // Part of `upstream`; null without a parent.
   };
 
-  void add(UpstreamPlan plan, const Context& context);
+  Made make(UpstreamPlan plan) const;
+  Made remake(UpstreamPlan plan) const;
 
-  std::vector<cache::Origin> origins_;
-  std::vector<Watched> watched_;
+  const Context context_;
+  std::vector<Made> made_;
 };
 
 }  // namespace layby::app

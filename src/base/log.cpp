@@ -20,6 +20,7 @@
 
 #include "base/log_queue.h"
 #include "layby/base/encoding.h"
+#include "layby/base/log_level.h"
 
 namespace layby::log {
 namespace {
@@ -69,6 +70,8 @@ void start_buffered(std::string_view level) {
   if (g_queue == nullptr) g_queue = new LogQueue(STDERR_FILENO, kBufferBytes);
   start_with(std::make_shared<QueueSink>(*g_queue), level);
 }
+
+void set_level(std::string_view level) { spdlog::set_level(level_of(level)); }
 
 void flush() {
   if (LogQueue* queue = g_queue) queue->flush(kLongestFlush);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finds the origin of a request, and passes the request to Manifests, Fills or upstream.
+//
+// Invariant: an Origin and an Upstream that work may refer to are never destroyed before the cache.
 
 #include "layby/cache/cache.h"
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 #include "cache/fills.h"
@@ -40,8 +43,10 @@ bool Origin::keeps_private(const std::string& repository) const {
 }
 
 struct Cache::State {
-  const Rules rules;
-  const std::vector<Origin> origins;
+  Rules rules;
+  std::vector<std::unique_ptr<Origin>> origins;
+  std::vector<std::unique_ptr<Origin>> removed;     // Former origins.
+  std::vector<std::shared_ptr<Upstream>> replaced;  // Former upstreams.
   Store& store;
   Timers& timers;
   const Clock& clock;
@@ -56,7 +61,6 @@ struct Cache::State {
   State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& now, Counters& c,
         events::Events& events)
       : rules(std::move(r)),
-        origins(std::move(o)),
         store(s),
         timers(t),
         clock(now),
@@ -65,7 +69,9 @@ struct Cache::State {
         grant_checks(rules, s, t, c),
         manifests({rules, s, t, clock, c, grant_checks, events}),
         fills(rules, s, t, clock, c, grant_checks, events),
-        prefetcher({rules, s, t, clock, c, manifests, fills, events}) {}
+        prefetcher({rules, s, t, clock, c, manifests, fills, events}) {
+    set_origins(std::move(o));
+  }
 
   // Why a list should not be asked for now: upstream refused it a moment ago, or can't be asked.
   std::optional<Error> why_not_list(const Origin& origin, const std::string& name) {
@@ -85,27 +91,50 @@ struct Cache::State {
       done(std::move(answer));
     };
   }
+
+  void set_origins(std::vector<Origin> next) {
+    assert(!next.empty());
+    auto before = std::exchange(origins, {});
+    std::move(removed.begin(), removed.end(), std::back_inserter(before));
+    removed.clear();
+    for (Origin& origin : next) origins.push_back(place(std::move(origin), before));
+    for (auto& origin : before) {
+      if (origin) removed.push_back(std::move(origin));
+    }
+  }
+
+  // Puts `origin` where the origin of its name is, and takes it from `before`.
+  std::unique_ptr<Origin> place(Origin origin, std::vector<std::unique_ptr<Origin>>& before) {
+    assert(origin.upstream);
+    const auto at = std::find_if(before.begin(), before.end(), [&origin](const auto& known) {
+      return known && known->name == origin.name;
+    });
+    if (at == before.end()) return std::make_unique<Origin>(std::move(origin));
+    if ((*at)->upstream != origin.upstream) replaced.push_back((*at)->upstream);
+    **at = std::move(origin);
+    return std::move(*at);
+  }
 };
 
 Cache::Cache(Rules rules, std::vector<Origin> origins, Store& store, Timers& timers,
              const Clock& clock, Counters& counters, events::Events& events)
     : state_(std::make_unique<State>(std::move(rules), std::move(origins), store, timers, clock,
-                                     counters, events)) {
-  assert(!state_->origins.empty());
-  assert(std::all_of(state_->origins.begin(), state_->origins.end(),
-                     [](const Origin& origin) { return origin.upstream != nullptr; }));
-}
+                                     counters, events)) {}
 
 Cache::~Cache() = default;
 
+void Cache::set_rules(Rules rules) { state_->rules = std::move(rules); }
+
+void Cache::set_origins(std::vector<Origin> origins) { state_->set_origins(std::move(origins)); }
+
 const Origin* Cache::find_origin(std::string_view ns) const {
   const auto& origins = state_->origins;
-  if (ns.empty()) return &origins.front();
+  if (ns.empty()) return origins.front().get();
   const bool is_hub = oci::is_docker_hub(ns);
-  const auto at = std::find_if(origins.begin(), origins.end(), [ns, is_hub](const Origin& origin) {
-    return origin.name == ns || (is_hub && oci::is_docker_hub(origin.name));
+  const auto at = std::find_if(origins.begin(), origins.end(), [ns, is_hub](const auto& origin) {
+    return origin->name == ns || (is_hub && oci::is_docker_hub(origin->name));
   });
-  return at == origins.end() ? nullptr : &*at;
+  return at == origins.end() ? nullptr : at->get();
 }
 
 Handle Cache::get_manifest(const Origin& origin, const std::string& repository,
@@ -177,7 +206,11 @@ std::vector<FillStatus> Cache::fills() const { return state_->fills.status(); }
 
 bool Cache::full() const { return state_->fills.full(); }
 
-const std::vector<Origin>& Cache::origins() const { return state_->origins; }
+std::vector<const Origin*> Cache::origins() const {
+  std::vector<const Origin*> all;
+  for (const auto& origin : state_->origins) all.push_back(origin.get());
+  return all;
+}
 
 std::vector<TagMove> Cache::moves() const { return state_->manifests.moves(); }
 

@@ -25,8 +25,8 @@ class Refresher {
   using Check = std::function<void(const Origin&, const TagKey&)>;
 
   // Calls `check` for each tag that is due. Boxes with different seeds check at different times.
-  // References outlive the refresher.
-  Refresher(std::chrono::milliseconds keep_fresh, std::uint32_t seed, Timers& timers,
+  // References outlive the refresher; `keep_fresh` may change.
+  Refresher(const std::chrono::milliseconds& keep_fresh, std::uint32_t seed, Timers& timers,
             const Clock& clock, Check check)
       : keep_fresh_(keep_fresh),
         timers_(timers),
@@ -48,7 +48,7 @@ class Refresher {
   void arm();
   void on_due();
 
-  const std::chrono::milliseconds keep_fresh_;
+  const std::chrono::milliseconds& keep_fresh_;
   Timers& timers_;
   const Clock& clock_;
   const Check check_;

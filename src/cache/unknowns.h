@@ -24,7 +24,8 @@ namespace layby::cache {
 template <typename Key>
 class Unknowns {
  public:
-  Unknowns(std::chrono::milliseconds unknown_for, const Clock& clock)
+  // `unknown_for` may change. Both outlive the Unknowns.
+  Unknowns(const std::chrono::milliseconds& unknown_for, const Clock& clock)
       : unknown_for_(unknown_for), clock_(clock) {}
 
   // `error` is upstream's refusal.
@@ -59,7 +60,7 @@ class Unknowns {
     if (errors_.size() >= kMost) errors_.clear();
   }
 
-  const std::chrono::milliseconds unknown_for_;
+  const std::chrono::milliseconds& unknown_for_;
   const Clock& clock_;
   std::map<Key, Noted> errors_;
 };

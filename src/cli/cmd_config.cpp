@@ -9,6 +9,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "layby/app/prefetch_list.h"
@@ -35,7 +36,13 @@ int check_list(const app::Config& config) {
 int check(const std::string& path) {
   const std::optional<app::Config> config = read_config(path);
   if (!config) return kMisused;
-  std::cout << (path.empty() ? "the configuration" : path) << " is fine\n";
+  const std::string name = path.empty() ? "the configuration" : path;
+  const std::vector<app::ConfigFault> faults = app::check_start(*config, app::CheckedBy::kAnyone);
+  if (!faults.empty()) {
+    complain_of(name, faults);
+    return kMisused;
+  }
+  std::cout << name << " is fine\n";
   return check_list(*config);
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/commands.h"
 #include "layby/app/daemon.h"
@@ -16,8 +17,13 @@ namespace {
 int serve(const std::string& path, const std::string& notices_file) {
   const std::optional<app::Config> config = read_config(path);
   if (!config) return kMisused;
+  const std::vector<app::ConfigFault> faults = app::check_start(*config, app::CheckedBy::kDaemon);
+  if (!faults.empty()) {
+    complain_of(path.empty() ? "the configuration" : path, faults);
+    return kMisused;
+  }
   log::start_buffered(config->log_level);
-  const Status status = app::serve(*config, notices_file);
+  const Status status = app::serve(*config, path, notices_file);
   // The log takes the error, because complain() would wait for a stderr that nobody reads.
   if (!status) log::error("{}", status.error().message);
   log::flush();

@@ -19,11 +19,17 @@ constexpr std::chrono::seconds kBetweenLooks{1};
 
 }  // namespace
 
-ClientRates::ClientRates(int per_minute, int burst)
-    : interval_(per_minute == 0 ? std::chrono::nanoseconds(0)
-                                : std::chrono::nanoseconds(std::chrono::minutes(1)) / per_minute),
-      saved_(interval_ * (burst - 1)) {
+ClientRates::ClientRates(int per_minute, int burst) { set_rate(per_minute, burst); }
+
+void ClientRates::set_rate(int per_minute, int burst) {
   assert(per_minute >= 0 && burst >= 1);
+  constexpr std::chrono::nanoseconds kMinute = std::chrono::minutes(1);
+  const auto interval = per_minute == 0 ? std::chrono::nanoseconds(0) : kMinute / per_minute;
+  const auto saved = interval * (burst - 1);
+  if (interval == interval_ && saved == saved_) return;
+  interval_ = interval;
+  saved_ = saved;
+  free_at_.clear();
 }
 
 std::optional<std::chrono::seconds> ClientRates::take(const IpAddress& client, SteadyTime now) {

@@ -46,9 +46,14 @@ ClientPlace::~ClientPlace() {
 }
 
 ClientLimits::ClientLimits(const Limits& limits, const Clock& clock)
-    : most_places_(limits.max_connections_per_client),
-      clock_(clock),
-      rates_(limits.rate_per_client, limits.burst_per_client) {
+    : clock_(clock), rates_(limits.rate_per_client, limits.burst_per_client) {
+  set_limits(limits);
+}
+
+void ClientLimits::set_limits(const Limits& limits) {
+  most_places_ = limits.max_connections_per_client;
+  rates_.set_rate(limits.rate_per_client, limits.burst_per_client);
+  proxies_.clear();
   for (const std::string& text : limits.trusted_proxies) {
     const auto network = parse_ip_network(text);
     assert(network);  // The configuration is checked.
@@ -68,7 +73,8 @@ void ClientLimits::name(ClientInfo& client, const IpAddress& address) const {
 
 void ClientLimits::name_forwarded(Request& request) const {
   assert(request.client.is_proxy);
-  if (request.headers.count("X-Forwarded-For") == 0) return;
+  name(request.client, request.client.ip);  // The proxy may be trusted no more.
+  if (!request.client.is_proxy || request.headers.count("X-Forwarded-For") == 0) return;
   const std::string list = request.headers.joined("X-Forwarded-For");
   name(request.client, forwarded_client(request.client.ip, list, proxies_));
 }

@@ -43,6 +43,10 @@ class ClientLimits {
  public:
   ClientLimits(const Limits& limits, const Clock& clock);
 
+  // Replaces the limits. Places that clients have stay theirs, even above a lower limit. A proxy
+  // that is trusted no more counts as a client from its next request on.
+  void set_limits(const Limits& limits);
+
   // Whether `address` belongs to limits.trusted_proxies.
   bool is_proxy(const IpAddress& address) const;
 
@@ -69,7 +73,7 @@ class ClientLimits {
   std::optional<Response> over_rate(const Request& request);
   void leave(const IpAddress& counted);
 
-  const int most_places_;
+  int most_places_ = 0;
   const Clock& clock_;
   std::vector<IpNetwork> proxies_;
   std::unordered_map<IpAddress, int, HashIpAddress> places_;  // No count is 0.

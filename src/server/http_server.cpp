@@ -41,7 +41,7 @@ constexpr std::string_view kTooMany =
 
 struct HttpServer::State {
   const Context context;
-  const Limits limits;
+  Limits limits;
   HeadWriter head_writer;
   SpareTransaction spare;
   ClientLimits clients;
@@ -192,6 +192,21 @@ Status HttpServer::listen_unix(const std::string& path) {
   if (!listener.ok()) return listener.error();
   state_->listeners.push_back(std::move(*listener));
   return {};
+}
+
+void HttpServer::stop_listening(const std::string& address) {
+  std::erase_if(state_->listeners, [&address](const std::unique_ptr<Listener>& listener) {
+    if (listener->address() != address) return false;
+    listener->accept_waiting();
+    return true;
+  });
+}
+
+void HttpServer::set_limits(const Limits& limits) {
+  state_->limits = limits;
+  state_->clients.set_limits(limits);
+  state_->spare = SpareTransaction();  // A spare keeps the header_bytes that it was made with.
+  for (const auto& listener : state_->listeners) listener->set_limits(limits);
 }
 
 std::uint64_t HttpServer::connections() const { return state_->open(); }

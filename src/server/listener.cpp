@@ -80,6 +80,11 @@ void set_option(int fd, int level, int name, int value) {
   }
 }
 
+void set_buffers(int fd, const Limits& limits) {
+  set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(limits.send_buffer_bytes));
+  set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(limits.notsent_lowat_bytes));
+}
+
 Error listen_error(const std::string& address, int errno_value) {
   Error error = errno_error("listen on " + address, errno_value);
   if (errno_value == EADDRINUSE)
@@ -137,10 +142,8 @@ Result<std::unique_ptr<Listener>> Listener::tcp(event::Loop& loop, const std::st
   if (!fd) return listen_error(text, errno);
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address->storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  set_option(fd.get(), SOL_SOCKET, SO_SNDBUF, static_cast<int>(limits.send_buffer_bytes));
   set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-             static_cast<int>(limits.notsent_lowat_bytes));
+  set_buffers(fd.get(), limits);
   if (::bind(fd.get(), address->get(), address->length) != 0 || ::listen(fd.get(), kBacklog) != 0) {
     return listen_error(text, errno);
   }
@@ -199,8 +202,16 @@ void Listener::accept(UniqueFd fd, const sockaddr_storage& peer) {
   on_accept_(std::move(fd), std::move(*client));
 }
 
-void Listener::on_io(bool, bool) {
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+void Listener::set_limits(const Limits& limits) {
+  if (!is_local()) set_buffers(fd_.get(), limits);
+}
+
+void Listener::accept_waiting() { accept(kBacklog); }
+
+void Listener::on_io(bool, bool) { accept(kAcceptsPerTurn); }
+
+void Listener::accept(int most) {
+  for (int i = 0; i < most; ++i) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
     UniqueFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length,

@@ -38,12 +38,19 @@ class Listener final : private event::IoHandler {
                                                        OnAccept on_accept);
   ~Listener() override;
 
+  // Sets the socket buffers of the connections that are accepted from now on.
+  void set_limits(const Limits& limits);
+  // Accepts the clients that have connected, at most as many as may wait.
+  void accept_waiting();
+
   // The bound address, such as "127.0.0.1:5000", or the Unix socket's path.
   const std::string& address() const { return address_; }
 
  private:
   Listener(event::Loop& loop, UniqueFd fd, std::string address, OnAccept on_accept);
   bool is_local() const { return !unlink_at_end_.empty(); }
+  // Accepts at most `most` clients.
+  void accept(int most);
   void accept(UniqueFd fd, const sockaddr_storage& peer);
   void on_io(bool readable, bool writable) override;
 

@@ -11,6 +11,7 @@
 #ifndef LAYBY_UPSTREAM_DRIVER_H_
 #define LAYBY_UPSTREAM_DRIVER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -35,7 +36,9 @@ class Driver {
   RateLimit& rate_limit() { return rate_limit_; }
   // The TCP ports on which this process serves its clients.
   const std::vector<std::uint16_t>& own_ports() const { return own_ports_; }
-  void add_own_port(std::uint16_t port) { own_ports_.push_back(port); }
+  void add_own_port(std::uint16_t port) {
+    if (std::count(own_ports_.begin(), own_ports_.end(), port) == 0) own_ports_.push_back(port);
+  }
   // The number of calls into curl so far. Within one call curl reads a fast connection up to
   // a hundred times in a row. An owner uses the number to limit the bytes that it takes in a call.
   std::uint64_t curl_calls() const { return curl_calls_; }

@@ -276,6 +276,20 @@ TEST_F(ConfigTest, CertificateAndKeyNeedEachOther) {
   EXPECT_TRUE(whole(R"({"tls": {"listen": "127.0.0.1:1"}})").tls.certificate_file.empty());
 }
 
+TEST_F(ConfigTest, TwoListenersDoNotShareAPort) {
+  const auto with = [](const std::string& plain, const std::string& tls) {
+    return R"({"listen": ")" + plain + R"(", "tls": {"certificate_file": "/c.pem", )" +
+           R"("key_file": "/k.pem", "listen": ")" + tls + "\"}}";
+  };
+  const std::string fault = "tls.listen: has port 5000 like \"listen\"; write another port";
+  EXPECT_EQ(fault_of(with("0.0.0.0:5000", "127.0.0.1:5000")), fault);
+  EXPECT_EQ(fault_of(with("127.0.0.1:5000", ":5000")), fault);
+  EXPECT_EQ(fault_of(with("127.0.0.1:5000", "127.0.0.1:5000")), fault);
+  whole(with("127.0.0.1:5000", "127.0.0.2:5000"));
+  whole(with("127.0.0.1:0", "127.0.0.1:0"));
+  whole(R"({"listen": "127.0.0.1:5443", "tls": {"listen": "127.0.0.1:5443"}})");
+}
+
 TEST_F(ConfigTest, MessagesCarryNoControlCharacters) {
   const std::string fault = fault_of("{\"\\u001b[31m\": 1}");
   EXPECT_EQ(fault.find('\x1b'), std::string::npos) << fault;

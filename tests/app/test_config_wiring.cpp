@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Each key of the configuration reaches a part of the daemon: a changed value changes one of
-// the structures that the daemon hands to its parts.
+// the structures that the daemon hands to its parts. A running daemon finds each change.
 
 #include <gtest/gtest.h>
 
@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/config_change.h"
 #include "app/config_keys.h"
 #include "app/rate_windows.h"
 #include "app/upstreams.h"
@@ -121,6 +122,37 @@ TEST_F(ConfigWiringTest, EachKeyReachesAPartOfTheDaemon) {
     std::visit(Change{key, {changed, list_}, other_file_}, key.field);
     EXPECT_FALSE(handed_out(changed) == before) << key.path << " is wired nowhere";
   }
+}
+
+TEST_F(ConfigWiringTest, EachChangeIsFound) {
+  EXPECT_TRUE(changed_keys(config_, config_).empty());
+  for (const Key& key : config_keys()) {
+    Config changed = config_;
+    std::visit(Change{key, {changed, list_}, other_file_}, key.field);
+    const std::string top(key.path.substr(0, key.path.find("[].")));
+    EXPECT_EQ(changed_keys(config_, changed), std::vector{top}) << key.path;
+  }
+}
+
+TEST_F(ConfigWiringTest, KeysThatNeedARestartKeepTheirValue) {
+  Config changed = config_;
+  changed.store.data_dir = "/elsewhere";
+  changed.helper_threads = 7;
+  changed.shutdown_grace = milliseconds(7);
+  const std::vector<ConfigFault> faults = keep_until_restart(config_, changed);
+  ASSERT_EQ(faults.size(), 2u);
+  EXPECT_EQ(faults[0].path, "data_dir");
+  EXPECT_EQ(faults[1].path, "helper_threads");
+  EXPECT_EQ(changed_keys(config_, changed), std::vector<std::string>{"shutdown_grace"});
+}
+
+TEST_F(ConfigWiringTest, OnlyThePartsOfTheStartNeedARestart) {
+  std::set<std::string_view> paths;
+  for (const Key& key : config_keys()) {
+    if (key.needs_restart) paths.insert(key.path);
+  }
+  EXPECT_EQ(paths, (std::set<std::string_view>{"data_dir", "helper_threads", "scrub.every",
+                                               "scrub.max_rate"}));
 }
 
 TEST_F(ConfigWiringTest, KeysUsedByNameExist) {

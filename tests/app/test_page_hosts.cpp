@@ -94,6 +94,21 @@ class Fixed final : public server::Handler {
   const int status_;
 };
 
+TEST_F(PageHostsTest, ChangedNamesCountAtOnce) {
+  Fixed api(200);
+  Fixed pages(202);
+  Front front(api, pages, hosts_);
+  const auto status = [&](const std::string& host) {
+    int given = 0;
+    front.handle(request(host), [&](const server::Response& answer) { given = answer.status; });
+    return given;
+  };
+  EXPECT_EQ(status("mirror.example"), 202);
+  front.set_hosts({"other.example"});
+  EXPECT_EQ(status("other.example"), 202);
+  EXPECT_EQ(status("mirror.example"), 421);
+}
+
 TEST_F(PageHostsTest, OnlyThePagesAreJudged) {
   Fixed api(200);
   Fixed pages(202);

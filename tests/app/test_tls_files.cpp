@@ -54,10 +54,11 @@ class TlsFilesTest : public ::testing::Test {
   }
 
   Status load() {
-    auto loaded = TlsFiles::load({*loop_, *workers_, clock_}, files_,
-                                 [this](auto identity) { changes_.push_back(name_of(*identity)); });
+    auto loaded = TlsFiles::load(files_, nullptr);
     if (!loaded.ok()) return loaded.error();
-    tls_ = std::move(*loaded);
+    tls_ = std::make_unique<TlsFiles>(
+        TlsFiles::Context{*loop_, *workers_, clock_}, files_, *std::move(loaded),
+        [this](auto identity) { changes_.push_back(name_of(*identity)); });
     settle();
     return {};
   }

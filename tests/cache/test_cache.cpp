@@ -54,10 +54,45 @@ TEST_F(FaceTest, DockerHubIsFoundByEachOfItsNames) {
 TEST_F(FaceTest, UnknownNameFindsNoOrigin) { EXPECT_EQ(cache_->find_origin("quay.io"), nullptr); }
 
 TEST_F(FaceTest, OriginsAreListedInOrder) {
-  const auto& origins = cache_->origins();
+  const auto origins = cache_->origins();
   ASSERT_EQ(origins.size(), 2u);
-  EXPECT_EQ(origins[0].name, "docker.io");
-  EXPECT_EQ(origins[1].name, "ghcr.io");
+  EXPECT_EQ(origins[0]->name, "docker.io");
+  EXPECT_EQ(origins[1]->name, "ghcr.io");
+}
+
+TEST_F(FaceTest, OriginsOfTheSameNameKeepTheirAddress) {
+  const Origin* hub = cache_->find_origin("docker.io");
+  std::vector<Origin> next;
+  next.push_back({"quay.io", {"*"}, std::make_unique<testing::FakeUpstream>()});
+  next.push_back({"docker.io", {"acme/*"}, hub->upstream});
+  cache_->set_origins(std::move(next));
+  EXPECT_EQ(cache_->find_origin("docker.io"), hub);
+  EXPECT_TRUE(hub->serves("acme/tool"));
+  EXPECT_EQ(cache_->find_origin("")->name, "quay.io");
+  EXPECT_EQ(cache_->find_origin("ghcr.io"), nullptr);
+}
+
+TEST_F(FaceTest, WorkEndsWithTheUpstreamWithWhichItBegan) {
+  Asker<TagPage> asker;
+  get_tags(asker, {});
+  std::vector<Origin> next;
+  next.push_back({"quay.io", {"*"}, std::make_unique<testing::FakeUpstream>()});
+  cache_->set_origins(std::move(next));
+  upstream_->only_pending()->answer_tags(TagPage{{"b"}, false});
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().tags, Tags{"b"});
+}
+
+TEST_F(FaceTest, ARemovedOriginComesBackInItsPlace) {
+  const Origin* hub = cache_->find_origin("docker.io");
+  const auto with = [](const char* name) {
+    std::vector<Origin> next;
+    next.push_back({name, {"*"}, std::make_unique<testing::FakeUpstream>()});
+    return next;
+  };
+  cache_->set_origins(with("quay.io"));
+  cache_->set_origins(with("docker.io"));
+  EXPECT_EQ(cache_->find_origin("docker.io"), hub);
 }
 
 TEST_F(FaceTest, TagsComeFromUpstream) {

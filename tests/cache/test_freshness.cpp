@@ -213,6 +213,16 @@ TEST_F(FreshnessTest, NothingIsRememberedWhenUnknownForIsZero) {
   expect_question();
 }
 
+TEST_F(FreshnessTest, ChangedRulesCountAtOnce) {
+  rules_.unknown_for = milliseconds(0);
+  cache_->set_rules(rules_);
+  Asker<ManifestAnswer> asker;
+  get(asker, tag_);
+  upstream_->only_pending()->fail(ErrorCode::kNotFound);
+  timers_.run();
+  expect_question();
+}
+
 TEST_F(FreshnessTest, FreshTagIsServedThoughItIsRememberedAsUnknown) {
   Asker<ManifestAnswer> asker;
   get(asker, tag_);

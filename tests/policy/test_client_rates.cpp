@@ -69,6 +69,27 @@ TEST_F(ClientRatesTest, ZeroMeansNoLimit) {
   EXPECT_EQ(none.remembered(), 0u);
 }
 
+TEST_F(ClientRatesTest, ANewRateBeginsWithAWholeBurst) {
+  passing("10.0.0.1");
+  rates_.set_rate(600, 5);
+  EXPECT_EQ(passing("10.0.0.1"), 5);
+  now_ += milliseconds(100);
+  EXPECT_EQ(passing("10.0.0.1"), 1);
+}
+
+TEST_F(ClientRatesTest, TheSameRateForgetsNoRequest) {
+  passing("10.0.0.1");
+  rates_.set_rate(60, 10);
+  EXPECT_EQ(passing("10.0.0.1"), 0);
+}
+
+TEST_F(ClientRatesTest, TheRateCanBeTurnedOnAndOff) {
+  rates_.set_rate(0, 10);
+  EXPECT_EQ(passing("10.0.0.1"), 1000);
+  rates_.set_rate(60, 10);
+  EXPECT_EQ(passing("10.0.0.1"), 10);
+}
+
 TEST_F(ClientRatesTest, RemembersABoundedNumberOfClients) {
   IpAddress client = address("2001:db8::");
   for (std::size_t i = 0; i < ClientRates::kMostClients + 1000; ++i) {

@@ -232,6 +232,29 @@ TEST_F(LimitsTest, TheServerMayBeDestroyedInTheDrainedCallback) {
   EXPECT_TRUE(turn_until([&] { return server_ == nullptr; }));
 }
 
+TEST_F(LimitsTest, ChangedLimitsCountForOpenConnections) {
+  start();
+  const auto client = connect();
+  client->get("/");
+  ASSERT_EQ(answer_of(*client).status, 200);
+  limits_.header_bytes = 1024;
+  limits_.max_connections = 1;
+  server_->set_limits(limits_);
+  client->send("GET / HTTP/1.1\r\nX: " + std::string(2000, 'a'));
+  EXPECT_EQ(answer_of(*client).status, 431);
+}
+
+TEST_F(LimitsTest, StopListeningAcceptsWhoHasConnectedAndNobodyElse) {
+  start();
+  const auto before = connect();
+  before->get("/");
+  server_->stop_listening(address_);
+  EXPECT_EQ(answer_of(*before).status, 200);
+  const auto after = connect();
+  EXPECT_TRUE(ends(*after));
+  EXPECT_EQ(counters_.connections_accepted, 1u);
+}
+
 // While a Scarce exists, the process can open no descriptor.
 class Scarce {
  public:

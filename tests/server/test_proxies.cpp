@@ -212,6 +212,55 @@ TEST_F(ProxiesTest, A429SaysWhenToComeBack) {
   EXPECT_EQ(answer_of(*client).body.substr(0, 7), "layby: ");
 }
 
+TEST_F(ProxiesTest, AProxyThatIsTrustedNoMoreIsAClient) {
+  limits_.rate_per_client = 1;
+  limits_.burst_per_client = 1;
+  start();
+  const auto proxy = connect();
+  EXPECT_EQ(status_of(*proxy, "192.0.2.1"), 200);
+  limits_.trusted_proxies.clear();
+  server_->set_limits(limits_);
+  proxy->get("/", "X-Forwarded-For: 192.0.2.2\r\n");
+  EXPECT_EQ(answer_of(*proxy).body, "127.0.0.1");
+  EXPECT_EQ(status_of(*proxy, "192.0.2.3"), 429) << "the proxy has the rate of a client";
+}
+
+TEST_F(ProxiesTest, ANewProxyIsTrustedFromItsNextConnectionOn) {
+  limits_.trusted_proxies.clear();
+  start();
+  limits_.trusted_proxies = {"127.0.0.0/8"};
+  server_->set_limits(limits_);
+  const auto proxy = connect();
+  proxy->get("/", "X-Forwarded-For: 192.0.2.1\r\n");
+  EXPECT_EQ(answer_of(*proxy).body, "192.0.2.1");
+}
+
+TEST_F(ProxiesTest, AChangedRateCountsForOpenConnections) {
+  start();
+  const auto proxy = connect();
+  EXPECT_EQ(status_of(*proxy, "192.0.2.1"), 200);
+  limits_.rate_per_client = 1;
+  limits_.burst_per_client = 1;
+  server_->set_limits(limits_);
+  EXPECT_EQ(status_of(*proxy, "192.0.2.1"), 200);
+  EXPECT_EQ(status_of(*proxy, "192.0.2.1"), 429);
+}
+
+TEST_F(ProxiesTest, AChangedNumberOfConnectionsCountsForNewOnes) {
+  start();
+  const auto first = connect();
+  first->send(line("192.0.2.1"));
+  first->get("/");
+  EXPECT_EQ(answer_of(*first).status, 200);
+  limits_.max_connections_per_client = 1;
+  server_->set_limits(limits_);
+  const auto second = connect();
+  second->send(line("192.0.2.1"));
+  EXPECT_EQ(answer_of(*second).status, 503);
+  first->get("/");
+  EXPECT_EQ(answer_of(*first).status, 200);
+}
+
 TEST_F(ProxiesTest, TheOperatorHasNoRate) {
   limits_.rate_per_client = 1;
   limits_.burst_per_client = 1;

@@ -47,6 +47,7 @@ struct Snapshot {
   std::vector<cache::TagMove> moves;  // Oldest first.
   std::vector<std::string> notices;   // Lines of the file of `layby serve --notices`.
   std::uint64_t log_dropped_lines = 0;
+  std::uint64_t config_faults = 0;
   PrefetchStatus prefetch;
   cache::ScrubStatus scrub;
   WallTime now;

@@ -105,6 +105,11 @@ std::string to_string(const ConfigFault& fault);
 // certificate file that is unreadable or empty is a fault too. Blocks on the disk.
 ConfigOutcome load_config(const std::string& path);
 
+// The faults that `layby serve` would trip over at its start although each key is valid: a key that
+// doesn't fit its certificate, a data_dir that can't be. Blocks on the disk.
+enum class CheckedBy { kDaemon, kAnyone };  // Whether this process has the daemon's user.
+std::vector<ConfigFault> check_start(const Config& config, CheckedBy user);
+
 // Returns `config` as JSON, from which parse_config reads the same configuration again. The JSON
 // names the password files but contains no passwords.
 std::string config_json(const Config& config);

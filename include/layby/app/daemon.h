@@ -16,7 +16,11 @@ namespace layby::app {
 // the lines of `notices_file` as things that need attention. The file is read for each page; with
 // an empty path or a missing file, no notices are shown. An error says why the daemon could not
 // start.
-Status serve(const Config& config, const std::string& notices_file = "");
+//
+// `config` was read from `config_path`; with an empty path from kConfigPath, if that file exists.
+// The file is read again when it changes and after SIGHUP.
+Status serve(const Config& config, const std::string& config_path,
+             const std::string& notices_file = "");
 
 }  // namespace layby::app
 

@@ -34,10 +34,10 @@ namespace layby::cache {
 // An upstream with its name and the repositories that it serves.
 struct Origin {
   std::string name;
-  std::vector<std::string> allow;  // Patterns for policy::allows().
-  std::unique_ptr<Upstream> upstream;
-  std::vector<std::string> deny{};  // Patterns that take precedence over `allow`.
-  bool is_private = false;          // Layby logs in to the upstream with an account.
+  std::vector<std::string> allow;      // Patterns for policy::allows().
+  std::shared_ptr<Upstream> upstream;  // Not null.
+  std::vector<std::string> deny{};     // Patterns that take precedence over `allow`.
+  bool is_private = false;             // Layby logs in to the upstream with an account.
 
   bool serves(const std::string& repository) const;
   // Whether the content of `repository` may be private. Docker Hub's official
@@ -132,6 +132,13 @@ class Cache {
         Counters& counters, events::Events& events);
   ~Cache();
 
+  // Replaces the rules. Work under way goes on by the new rules.
+  void set_rules(Rules rules);
+  // Replaces the origins; there is at least one, and names differ. References to an origin stay
+  // valid: an origin keeps its address as long as the cache exists, whether it is still among
+  // `origins` or not. Work under way ends with the upstream with which it began.
+  void set_origins(std::vector<Origin> origins);
+
   // The origin named `ns`; all names of Docker Hub find the same origin. The first origin when `ns`
   // is empty; null when no origin has the name.
   const Origin* find_origin(std::string_view ns) const;
@@ -171,7 +178,7 @@ class Cache {
   std::vector<FillStatus> fills() const;
   // Whether new blobs pass through without being stored, because the store has no room.
   bool full() const;
-  const std::vector<Origin>& origins() const;
+  std::vector<const Origin*> origins() const;
   // The last moves of tags, oldest first.
   std::vector<TagMove> moves() const;
 

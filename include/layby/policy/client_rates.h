@@ -26,6 +26,9 @@ class ClientRates {
   // `per_minute` is 0 for no limit. `burst` is at least 1.
   ClientRates(int per_minute, int burst);
 
+  // Replaces the rate. A new rate forgets what clients have sent; the same rate changes nothing.
+  void set_rate(int per_minute, int burst);
+
   bool is_on() const { return interval_.count() > 0; }
 
   // Counts a request of `client` at `now` and returns nullopt, or returns how long the client
@@ -38,8 +41,8 @@ class ClientRates {
  private:
   void forget_idle(SteadyTime now);
 
-  const std::chrono::nanoseconds interval_;  // Between two requests at the set rate; 0: no limit.
-  const std::chrono::nanoseconds saved_;     // What a whole burst saves up.
+  std::chrono::nanoseconds interval_{0};  // Between two requests at the set rate; 0: no limit.
+  std::chrono::nanoseconds saved_{0};     // What a whole burst saves up.
   // When a client has paid for its requests; a time in the past means that the burst is whole.
   std::unordered_map<IpAddress, SteadyTime, HashIpAddress> free_at_;
   SteadyTime looked_at_;  // The last call of forget_idle().

@@ -115,6 +115,13 @@ class HttpServer {
   // Listens on a Unix socket with mode 0660. Replaces a stale socket at `path`.
   Status listen_unix(const std::string& path);
 
+  // Stops listening on the bound address or the path `address`. Clients that have connected are
+  // accepted first. Does nothing if the server doesn't listen there.
+  void stop_listening(const std::string& address);
+  // Replaces the limits, for open connections too. The limits of numbers, the socket buffers and
+  // new trusted proxies count for new connections.
+  void set_limits(const Limits& limits);
+
   std::uint64_t connections() const;
 
   // Stops listening, closes idle connections, and lets busy connections finish their answers.

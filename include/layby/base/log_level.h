@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Changes the level of the log while the program runs.
+
+#ifndef LAYBY_BASE_LOG_LEVEL_H_
+#define LAYBY_BASE_LOG_LEVEL_H_
+
+#include <string_view>
+
+namespace layby::log {
+
+// `level` is "debug", "info", "warn" or "error". Any thread may log meanwhile.
+void set_level(std::string_view level);
+
+}  // namespace layby::log
+
+#endif  // LAYBY_BASE_LOG_LEVEL_H_
