@@ -728,6 +728,10 @@ class EndToEnd(unittest.TestCase):
         if any(case is self for case, _ in bad):
             print(f"\n--- {self.id()}: layby's last lines\n{self.layby.log()[-1500:]}", file=sys.stderr)
 
+    def assert_logged(self, text: str) -> None:
+        """Waits for a line of Layby's log, which a thread writes a moment after the event."""
+        wait_until(lambda: text in self.layby.log(), f"'{text}' in the log")
+
     def pull(self, image: str, **options: Any) -> Parts:
         repo, _, tag = image.partition(":")
         return pull(self.layby.authority, f"library/{repo}", tag, **options)

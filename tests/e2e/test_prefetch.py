@@ -231,8 +231,8 @@ class Saving(PrefetchCase):
         status = self.run_list(self.entry("tool", "1", pin=True), run=2)
 
         self.assertEqual(self.states(status), {"tool:1": "done"})
-        self.assertIn(f"prefetch list: added: tool:1 {NATIVE} pinned", self.layby.log())
-        self.assertIn(f"prefetch list: removed: app:1 {NATIVE}", self.layby.log())
+        self.assert_logged(f"prefetch list: added: tool:1 {NATIVE} pinned")
+        self.assert_logged(f"prefetch list: removed: app:1 {NATIVE}")
 
     def test_sighup_runs_an_unchanged_list_again(self) -> None:
         assert self.layby.process
@@ -259,8 +259,8 @@ class Saving(PrefetchCase):
                 self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
                 self.assertIn(str(self.layby.list_path), done.stderr)
                 self.assertRegex(done.stderr, r"line 4.*imag")
+        self.assert_logged("the last good list stays in force")
         self.assertRegex(self.layby.log(), r"line 4.*imag")
-        self.assertIn("the last good list stays in force", self.layby.log())
 
     def test_an_image_that_no_upstream_serves_is_a_fault(self) -> None:
         self.layby.save_list([self.entry("app", "1"), self.entry("ghcr.io/acme/tool", "1")])
@@ -391,7 +391,7 @@ class MovedTags(PrefetchCase):
             [(move["from"], move["to"], move["bytes"]) for move in moves],
             [(self.old.root, self.new.root, self.to_fetch())])
         self.assertTrue(moves[0]["image"].endswith("app:1"))
-        self.assertIn(f"moved from {self.old.root} to {self.new.root}", self.layby.log())
+        self.assert_logged(f"moved from {self.old.root} to {self.new.root}")
         self.assertEqual(self.hub.bytes_sent("cdn"), self.old.parts().blob_bytes + self.to_fetch())
 
     def test_a_plan_estimates_a_moved_image_by_its_old_size(self) -> None:
