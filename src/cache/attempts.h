@@ -8,11 +8,11 @@
 
 #include <cassert>
 #include <functional>
-#include <random>
 #include <utility>
 
 #include "layby/base/async.h"
 #include "layby/base/counters.h"
+#include "layby/base/random.h"
 #include "layby/base/result.h"
 #include "layby/policy/retry.h"
 
@@ -28,7 +28,7 @@ class Attempts {
   bool retry(const Error& error, std::function<void()> again) {
     assert(again);
     ++failed_;
-    const auto delay = policy::next_retry(rules_, failed_, error, jitter());
+    const auto delay = policy::next_retry(rules_, failed_, error, random_share());
     if (!delay) return false;
     count(counters_.upstream_retries);
     wait_ = timers_.after(*delay, std::move(again));
@@ -42,11 +42,6 @@ class Attempts {
   void cancel() { wait_.reset(); }
 
  private:
-  static double jitter() {
-    static thread_local std::minstd_rand engine{std::random_device{}()};
-    return std::uniform_real_distribution<double>(0.0, 1.0)(engine);
-  }
-
   const policy::RetryRules& rules_;
   Timers& timers_;
   Counters& counters_;
