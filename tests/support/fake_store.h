@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -126,6 +127,20 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   // Sets when the blob was used, for find_used() and evict().
   void set_used(const oci::Digest& digest, WallTime at) { used_at_[digest] = at; }
   void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
+  // From now on, partial files count in usage(), and evict() deletes partial files without a
+  // writer, then the blobs that were published after this call, oldest first.
+  void live_like_a_disk() { lifelike_ = true; }
+  // The power is cut, after the writers were destroyed. Writes without an answer are lost, and of
+  // each partial file `kept_bytes(size)` bytes stay. The store then works as after a start.
+  void crash(const std::function<std::size_t(std::size_t)>& kept_bytes) {
+    if (!writers_.empty()) ADD_FAILURE() << "a writer outlived its daemon";
+    alive_ = std::make_shared<bool>(true);
+    puts_.clear();
+    for (auto& [digest, file] : partials_) {
+      const std::string& bytes = file->bytes();
+      file = make_file(bytes.substr(0, kept_bytes(bytes.size())));
+    }
+  }
   const std::set<cache::TagKey>& list_pins() const { return list_pins_; }
   const std::vector<oci::Digest>& touched() const { return touched_; }
   std::uint64_t released_bytes() const { return released_bytes_; }
@@ -209,6 +224,9 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     cache::StoreUsage usage = usage_;
     usage.blobs = blobs_.size();
     for (const auto& [digest, file] : blobs_) usage.blob_bytes += file->bytes().size();
+    if (lifelike_) {
+      for (const auto& [digest, file] : partials_) usage.partial_bytes += file->bytes().size();
+    }
     usage.manifests = manifests_.size();
     usage.tags = tags_.size();
     return usage;
@@ -238,6 +256,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
       if (alive.expired()) return;
       if (auto error = take_failure(Step::kEvict)) return done(*std::move(error));
       cache::EvictedSum sum;
+      if (lifelike_) sum = evict_partials(bytes);
       for (auto next = evictable_.begin(); sum.blob_bytes < bytes && next != evictable_.end();) {
         const oci::Digest gone = *next;
         const auto at = blobs_.find(gone);
@@ -401,6 +420,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
       if (blocked(Step::kPublish)) return;
       store_.partials_.erase(digest_);
       store_.blobs_[digest_] = file_;
+      if (store_.lifelike_) store_.evictable_.push_back(digest_);
       ended_ = true;
       events_.on_published();  // May destroy this writer.
     }
@@ -478,6 +498,23 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     }
   }
 
+  cache::EvictedSum evict_partials(std::uint64_t bytes) {
+    cache::EvictedSum sum;
+    for (auto at = partials_.begin(); at != partials_.end() && sum.blob_bytes < bytes;) {
+      const bool written = std::any_of(writers_.begin(), writers_.end(), [&](const Writer* writer) {
+        return writer->digest() == at->first;
+      });
+      if (written) {
+        ++at;
+        continue;
+      }
+      ++sum.blobs;
+      sum.blob_bytes += at->second->bytes().size();
+      at = partials_.erase(at);
+    }
+    return sum;
+  }
+
   void forget_grants(const oci::Digest& digest) {
     if (!blobs_.contains(digest) && !manifests_.contains(digest)) grants_.erase(digest);
   }
@@ -518,6 +555,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   std::vector<oci::Digest> checks_;
   std::vector<oci::Digest> first_pulls_;
   std::uint64_t released_bytes_ = 0;
+  bool lifelike_ = false;
   cache::StoreUsage usage_{.disk_free_bytes = 1ull << 40, .disk_total_bytes = 1ull << 41};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
