@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An honest client's way to a box: each request is a promise that the Invariants watch, and every
+// byte is compared with the registry's. A crash of the box breaks off the requests under way. The
+// way between client and box takes a millisecond.
+
+#ifndef LAYBY_TESTS_SIMULATION_CLIENT_H_
+#define LAYBY_TESTS_SIMULATION_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "simulation/box.h"
+#include "site_day/pull.h"
+
+namespace layby::simulation {
+
+class BoxSource final : public site_day::Source {
+ public:
+  // `addresses` clients share the slowest link on the way, which has `bytes_per_second`.
+  // References outlive the source.
+  BoxSource(const Internet& internet, Box& box, std::size_t addresses, double bytes_per_second)
+      : internet_(internet),
+        box_(box),
+        addresses_(addresses),
+        bytes_per_second_(bytes_per_second) {}
+
+  Handle head(const std::string& repository, const std::string& tag,
+              Done<oci::Digest> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Digest& digest,
+                      Done<cache::ManifestBody> done) override;
+  Handle fetch_blob(const std::string& repository, const oci::Digest& digest,
+                    std::function<void(Status)> done) override;
+
+ private:
+  template <typename T>
+  class Request;
+  class Blob;
+
+  const Internet& internet_;
+  Box& box_;
+  const std::size_t addresses_;
+  const double bytes_per_second_;
+};
+
+}  // namespace layby::simulation
+
+#endif  // LAYBY_TESTS_SIMULATION_CLIENT_H_

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The promises of docs/promises.md, checked while the simulation runs. The actors tell what was
+// asked and answered; the first broken promise is kept, with its time.
+
+#ifndef LAYBY_TESTS_SIMULATION_INVARIANTS_H_
+#define LAYBY_TESTS_SIMULATION_INVARIANTS_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layby/cache/cache.h"
+#include "simulation/adversary.h"
+#include "simulation/bounds.h"
+#include "simulation/content.h"
+#include "simulation/world.h"
+
+namespace layby::simulation {
+
+struct Violation {
+  std::string promise;  // "one GET for a digest"
+  std::string what;
+  milliseconds at{0};
+  std::size_t box = 0;
+};
+
+// A wait of an honest client.
+struct Asked {
+  std::size_t box = 0;
+  std::string what;
+  bool blob = false;
+  SteadyTime at{};
+  milliseconds bound{0};  // In any weather.
+  milliseconds fair{0};   // Without trouble.
+};
+
+class Invariants {
+ public:
+  // `parents` has the parent of each box, if any. References outlive the Invariants.
+  Invariants(World& world, const Adversary& adversary, const Content& content, Expected expected,
+             std::vector<std::optional<std::size_t>> parents)
+      : world_(world),
+        adversary_(adversary),
+        content_(content),
+        expected_(expected),
+        parents_(std::move(parents)) {}
+
+  // A client asks. Returns the number of the question, for answered() or left().
+  std::uint64_t asked(Asked question);
+  // The answer, good or bad; `exists` says that the registry has what was asked for.
+  void answered(std::uint64_t question, const Status& status, bool exists);
+  void left(std::uint64_t question) { open_.erase(question); }
+  // A tag was answered; `jumped` are the jumps of the box's clock.
+  void tag_answered(std::size_t box, const ImageName& name, SteadyTime asked_at,
+                    const Result<cache::ManifestAnswer>& answer, milliseconds jumped);
+
+  // After each step: whether a wait is longer than its bound.
+  void check();
+
+  void broke(std::size_t box, std::string promise, std::string what);
+  const std::optional<Violation>& violation() const { return violation_; }
+  bool expects(Fault fault) const { return expected_(fault); }
+  bool has_parent(std::size_t box) const { return parents_[box].has_value(); }
+  // Whether the box and its parent had no trouble between the times.
+  bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
+
+  // The registry's pull limit is used up: what a box asks for can't be had until `until`.
+  void excuse(std::size_t box, SteadyTime until) { excused_[box] = until; }
+
+  std::uint64_t questions() const { return asked_; }
+  std::uint64_t good() const { return good_; }
+  std::size_t open() const { return open_.size(); }
+  // The longest waits without trouble, longest first, and what was asked.
+  const std::multimap<milliseconds, std::string, std::greater<>>& worst() const { return worst_; }
+
+ private:
+  World& world_;
+  const Adversary& adversary_;
+  const Content& content_;
+  const Expected expected_;
+  const std::vector<std::optional<std::size_t>> parents_;
+  std::map<std::uint64_t, Asked> open_;
+  std::map<std::pair<SteadyTime, std::uint64_t>, std::uint64_t> due_;
+  std::uint64_t asked_ = 0;
+  std::uint64_t good_ = 0;
+  std::multimap<milliseconds, std::string, std::greater<>> worst_;
+  std::map<std::size_t, SteadyTime> excused_;
+  std::optional<Violation> violation_;
+};
+
+}  // namespace layby::simulation
+
+#endif  // LAYBY_TESTS_SIMULATION_INVARIANTS_H_

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs simulated sites. Each seed is a site; a broken promise prints the command that shows it
+// again.
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "layby/base/log.h"
+#include "simulation/site.h"
+
+namespace {
+
+using namespace layby::simulation;
+
+struct Options {
+  std::uint64_t first = 1;
+  std::uint64_t seeds = 1;
+  double minutes = 0;  // 0: as many seeds as given.
+  bool verbose = false;
+  Expected expected;
+};
+
+[[noreturn]] void usage() {
+  std::fprintf(stderr,
+               "usage: site_simulation --seed N [--verbose] [--strict]\n"
+               "       site_simulation --seeds N [--first K] [--strict]\n"
+               "       site_simulation --minutes M [--first K] [--strict]\n");
+  std::exit(2);
+}
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    if (name == "--verbose" || name == "--strict") {
+      (name == "--strict" ? options.expected.strict : options.verbose) = true;
+      continue;
+    }
+    if (i + 1 == argc) usage();
+    const char* value = argv[++i];
+    if (name == "--seed" || name == "--first") {
+      options.first = std::strtoull(value, nullptr, 10);
+    } else if (name == "--seeds") {
+      options.seeds = std::strtoull(value, nullptr, 10);
+    } else if (name == "--minutes") {
+      options.minutes = std::strtod(value, nullptr);
+      options.seeds = UINT64_MAX;
+    } else {
+      usage();
+    }
+  }
+  return options;
+}
+
+void print(const Outcome& outcome, const Options& options) {
+  if (options.verbose) {
+    std::printf("%s", describe_site(outcome.seed, options.expected).c_str());
+    for (const auto& [wait, what] : outcome.worst) {
+      std::printf("%8.1f s  %s\n", static_cast<double>(wait.count()) / 1000, what.c_str());
+    }
+    std::printf("seed %llu: %.1f h, %llu steps, %llu of %llu pulls, trace %016llx\n",
+                static_cast<unsigned long long>(outcome.seed),
+                static_cast<double>(outcome.simulated.count()) / 3.6e6,
+                static_cast<unsigned long long>(outcome.steps),
+                static_cast<unsigned long long>(outcome.pulled),
+                static_cast<unsigned long long>(outcome.pulls),
+                static_cast<unsigned long long>(outcome.trace));
+  }
+  if (!outcome.violation) return;
+  std::printf("seed %llu: %s: %s (box %zu, after %.3f s)\n  scripts/simulate --seed %llu%s\n",
+              static_cast<unsigned long long>(outcome.seed), outcome.violation->promise.c_str(),
+              outcome.violation->what.c_str(), outcome.violation->box,
+              static_cast<double>(outcome.violation->at.count()) / 1000,
+              static_cast<unsigned long long>(outcome.seed),
+              options.expected.strict ? " --strict" : "");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  layby::log::start("error");
+  const auto started = std::chrono::steady_clock::now();
+  std::uint64_t failed = 0;
+  std::uint64_t run = 0;
+  double hours = 0;
+  for (; run < options.seeds; ++run) {
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
+    if (options.minutes > 0 && spent.count() >= options.minutes * 60) break;
+    const Outcome outcome = run_site(options.first + run, options.expected);
+    hours += static_cast<double>(outcome.simulated.count()) / 3.6e6;
+    failed += outcome.violation ? 1 : 0;
+    print(outcome, options);
+  }
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
+  std::printf("%llu seeds, %.0f simulated days, %.0f s: %llu broke a promise\n",
+              static_cast<unsigned long long>(run), hours / 24, spent.count(),
+              static_cast<unsigned long long>(failed));
+  return failed == 0 ? 0 : 1;
+}

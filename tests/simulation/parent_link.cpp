@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The parent's server answers 404 for what doesn't exist, 403 for what is denied, and 503 for
+// every other error.
+
+#include "simulation/parent_link.h"
+
+#include <functional>
+#include <utility>
+
+#include "layby/base/lifetime.h"
+#include "simulation/reading.h"
+
+namespace layby::simulation {
+namespace {
+
+constexpr milliseconds kOverTheLan{2};
+
+Error over_http(const Error& error) {
+  if (cache::is_refusal(error)) return error;
+  return {ErrorCode::kUnavailable, "the parent: " + error.message};
+}
+
+Error gone() { return {ErrorCode::kUnavailable, "the parent is gone"}; }
+Error timed_out() { return {ErrorCode::kTimedOut, "the parent did not answer in time"}; }
+
+}  // namespace
+
+// One request with one answer: the answer, the deadline and the parent's crash race.
+template <typename T>
+class ParentLink::Question final : public Operation {
+ public:
+  using Ask = std::function<Handle(cache::Cache&, Done<T>)>;
+  Question(Box& parent, Timers& timers, milliseconds deadline, Ask ask, Done<T> done)
+      : parent_(parent), timers_(timers), done_(std::move(done)) {
+    deadline_ = timers_.after(deadline, [this] { answer(timed_out()); });
+    going_ = timers_.after(kOverTheLan, [this, ask = std::move(ask)] {
+      const auto then = ask;
+      const Handle over = std::move(going_);
+      arrive(then);
+    });
+  }
+
+ private:
+  void arrive(const Ask& ask) {
+    if (!parent_.up()) return answer(gone());
+    crash_ = parent_.on_crash([this] {
+      asking_.reset();
+      answer_soon(gone());
+    });
+    const auto life = life_.watch();
+    Handle asking = ask(parent_.cache(), [this](Result<T> result) {
+      answer_soon(result.ok() ? std::move(result) : Result<T>(over_http(result.error())));
+    });
+    if (!life.ended()) asking_ = std::move(asking);
+  }
+  // The parent may answer inside the call, and inside the crash.
+  void answer_soon(Result<T> result) {
+    crash_.reset();
+    coming_ = timers_.after(kOverTheLan,
+                            [this, result = std::move(result)] { answer(Result<T>(result)); });
+  }
+  void answer(Result<T> result) {
+    deadline_.reset();
+    const auto done = std::move(done_);
+    done(std::move(result));  // May destroy this.
+  }
+
+  Box& parent_;
+  Timers& timers_;
+  Done<T> done_;
+  Handle deadline_;
+  Handle going_;
+  Handle crash_;
+  Handle asking_;
+  Handle coming_;
+  Lifetime life_;
+};
+
+class ParentLink::Transfer final : public cache::BlobTransfer, private cache::BlobReader::Listener {
+ public:
+  Transfer(ParentLink& link, std::string repository, const oci::Digest& digest,
+           std::uint64_t offset, cache::BlobSink& sink)
+      : link_(link),
+        repository_(std::move(repository)),
+        digest_(digest),
+        offset_(offset),
+        sink_(sink) {
+    watch();
+    going_ = link_.timers_.after(kOverTheLan, [this] { arrive(); });
+  }
+
+  void pause() override {
+    paused_ = true;
+    watch_.reset();
+  }
+  void resume() override {
+    paused_ = false;
+    watch();
+    go_on_soon();
+  }
+
+ private:
+  void arrive() {
+    const Handle over = std::move(going_);
+    Box& parent = link_.parent_;
+    if (!parent.up()) return end(gone());
+    crash_ = parent.on_crash([this] { lose(gone()); });
+    asking_ = parent.cache().open_blob(parent.origin(), repository_, digest_,
+                                       [this](Result<std::unique_ptr<cache::BlobReader>> opened) {
+                                         if (!opened.ok()) return lose(over_http(opened.error()));
+                                         reader_ = std::move(*opened);
+                                         reader_->consumed(offset_);
+                                         reader_->listen(this);
+                                         go_on_soon();
+                                       });
+  }
+  // Ends the transfer at a later turn, because the parent is in the middle of its own work.
+  void lose(Error error) {
+    lost_ = std::move(error);
+    reader_.reset();
+    crash_.reset();
+    go_on_soon();
+  }
+  void on_readable() override { go_on_soon(); }
+  void on_reader_failed(const Error& error) override {
+    if (!lost_) lost_ = over_http(error);
+    go_on_soon();
+  }
+
+  void go_on_soon() {
+    if (going_) return;
+    going_ = link_.timers_.after(kOverTheLan, [this] {
+      const Handle over = std::move(going_);
+      go_on();
+    });
+  }
+  void go_on() {
+    const auto life = life_.watch();
+    if (reader_ && !started_) {
+      started_ = true;
+      if (offset_ > 0 && offset_ >= reader_->size_bytes()) {
+        return end(Error{ErrorCode::kInvalid, "416"});
+      }
+      sink_.on_blob_start({offset_, reader_->size_bytes()});
+      if (life.ended()) return;
+    }
+    if (paused_) return;
+    const bool was_lost = lost_.has_value();
+    if (reader_ && reader_->readable_bytes() > offset_) {
+      watch();
+      const std::string bytes = read(*reader_, offset_);
+      offset_ += bytes.size();
+      reader_->consumed(offset_);
+      sink_.on_blob_bytes(bytes);
+      if (life.ended()) return;
+    }
+    if (reader_ && offset_ == reader_->size_bytes()) return end({});
+    if (was_lost && !paused_) end(*lost_);
+  }
+  void watch() {
+    watch_.reset();
+    if (paused_) return;
+    watch_ = link_.timers_.after(cache::kRequestTimeout, [this] { end(timed_out()); });
+  }
+  void end(Status status) {
+    going_.reset();
+    watch_.reset();
+    crash_.reset();
+    asking_.reset();
+    reader_.reset();
+    sink_.on_blob_end(std::move(status));  // May destroy this.
+  }
+
+  ParentLink& link_;
+  const std::string repository_;
+  const oci::Digest digest_;
+  std::uint64_t offset_;
+  cache::BlobSink& sink_;
+  bool paused_ = false;
+  bool started_ = false;
+  std::optional<Error> lost_;
+  Handle going_;
+  Handle watch_;
+  Handle crash_;
+  Handle asking_;
+  std::unique_ptr<cache::BlobReader> reader_;
+  Lifetime life_;
+};
+
+Handle ParentLink::manifest(const std::string& repository, const oci::Reference& reference,
+                            bool head, milliseconds deadline, Done<cache::ManifestAnswer> done) {
+  return std::make_unique<Question<cache::ManifestAnswer>>(
+      parent_, timers_, deadline,
+      [this, repository, reference, head](cache::Cache& cache, auto answer) {
+        return cache.get_manifest(parent_.origin(), repository, reference, head, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle ParentLink::head_manifest(const std::string& repository, const oci::Reference& reference,
+                                 milliseconds deadline, Done<cache::ManifestHead> done) {
+  return manifest(
+      repository, reference, true, std::min(deadline, cache::kRequestTimeout),
+      [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {
+        if (!answer.ok()) return done(answer.error());
+        done(cache::ManifestHead{answer->digest, answer->media_type, answer->size_bytes});
+      });
+}
+
+Handle ParentLink::get_manifest(const std::string& repository, const oci::Reference& reference,
+                                Done<cache::ManifestBody> done) {
+  return manifest(repository, reference, false, cache::kRequestTimeout,
+                  [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {
+                    if (!answer.ok()) return done(answer.error());
+                    done(cache::ManifestBody{*answer->bytes, answer->media_type});
+                  });
+}
+
+Handle ParentLink::head_blob(const std::string& repository, const oci::Digest& digest,
+                             Done<cache::BlobHead> done) {
+  return std::make_unique<Question<cache::BlobHead>>(
+      parent_, timers_, cache::kRequestTimeout,
+      [this, repository, digest](cache::Cache& cache, auto answer) {
+        return cache.head_blob(parent_.origin(), repository, digest, std::move(answer));
+      },
+      std::move(done));
+}
+
+std::unique_ptr<cache::BlobTransfer> ParentLink::get_blob(const std::string& repository,
+                                                          const oci::Digest& digest,
+                                                          std::uint64_t offset,
+                                                          cache::BlobSink& sink) {
+  return std::make_unique<Transfer>(*this, repository, digest, offset, sink);
+}
+
+Handle ParentLink::get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                            Done<cache::TagPage> done) {
+  return std::make_unique<Question<cache::TagPage>>(
+      parent_, timers_, cache::kRequestTimeout,
+      [this, repository, page](cache::Cache& cache, auto answer) {
+        return cache.get_tags(parent_.origin(), repository, page, std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle ParentLink::get_referrers(const std::string& repository, const oci::Digest& digest,
+                                 const std::string& artifact_type, Done<std::string> done) {
+  return std::make_unique<Question<std::string>>(
+      parent_, timers_, cache::kRequestTimeout,
+      [this, repository, digest, artifact_type](cache::Cache& cache, auto answer) {
+        return cache.get_referrers(parent_.origin(), repository, digest, artifact_type,
+                                   std::move(answer));
+      },
+      std::move(done));
+}
+
+Handle ParentLink::ping(milliseconds deadline, std::function<void(Status)> done) {
+  return std::make_unique<Question<bool>>(
+      parent_, timers_, deadline,
+      [](cache::Cache&, auto answer) -> Handle {
+        answer(true);
+        return nullptr;
+      },
+      [done = std::move(done)](const Result<bool>& answer) {
+        done(answer.ok() ? Status() : Status(answer.error()));
+      });
+}
+
+}  // namespace layby::simulation

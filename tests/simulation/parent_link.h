@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A parent Layby, as a child sees it over the site's network. A parent that crashes breaks off
+// its answers. The deadlines are those of layby/upstream/registry.h.
+
+#ifndef LAYBY_TESTS_SIMULATION_PARENT_LINK_H_
+#define LAYBY_TESTS_SIMULATION_PARENT_LINK_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "layby/cache/upstream.h"
+#include "simulation/box.h"
+
+namespace layby::simulation {
+
+class ParentLink final : public cache::Upstream {
+ public:
+  // `timers` are the child's. References outlive the link.
+  ParentLink(Box& parent, Timers& timers) : parent_(parent), timers_(timers) {}
+
+  Handle head_manifest(const std::string& repository, const oci::Reference& reference,
+                       std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
+  Handle get_manifest(const std::string& repository, const oci::Reference& reference,
+                      Done<cache::ManifestBody> done) override;
+  Handle head_blob(const std::string& repository, const oci::Digest& digest,
+                   Done<cache::BlobHead> done) override;
+  std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
+                                                const oci::Digest& digest, std::uint64_t offset,
+                                                cache::BlobSink& sink) override;
+  Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
+                  Done<cache::TagPage> done) override;
+  Handle get_referrers(const std::string& repository, const oci::Digest& digest,
+                       const std::string& artifact_type, Done<std::string> done) override;
+  Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
+  std::optional<policy::QuotaState> quota() const override { return std::nullopt; }
+
+ private:
+  template <typename T>
+  class Question;
+  class Transfer;
+
+  Handle manifest(const std::string& repository, const oci::Reference& reference, bool head,
+                  std::chrono::milliseconds deadline, Done<cache::ManifestAnswer> done);
+
+  Box& parent_;
+  Timers& timers_;
+};
+
+}  // namespace layby::simulation
+
+#endif  // LAYBY_TESTS_SIMULATION_PARENT_LINK_H_

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The simulation is deterministic, does what it should, and sees broken promises.
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "layby/base/log.h"
+#include "simulation/site.h"
+#include "simulation/world.h"
+
+namespace layby::simulation {
+namespace {
+
+constexpr std::uint64_t kSeeds = 5;
+
+class SimulationTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    log::start("critical");
+    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) outcomes_.push_back(run_site(seed));
+  }
+  void SetUp() override {}
+  void TearDown() override {}
+
+  static std::vector<Outcome> outcomes_;
+};
+
+std::vector<Outcome> SimulationTest::outcomes_;
+
+TEST_F(SimulationTest, TheSameSeedGivesTheSameTrace) {
+  for (const Outcome& once : {outcomes_[2], outcomes_[3]}) {
+    const Outcome again = run_site(once.seed);
+    EXPECT_EQ(once.trace, again.trace) << once.seed;
+    EXPECT_EQ(once.steps, again.steps) << once.seed;
+    EXPECT_EQ(once.questions, again.questions) << once.seed;
+  }
+}
+
+TEST_F(SimulationTest, DifferentSeedsGiveDifferentTraces) {
+  std::set<std::uint64_t> traces;
+  for (const Outcome& outcome : outcomes_) traces.insert(outcome.trace);
+  EXPECT_EQ(traces.size(), kSeeds);
+}
+
+TEST_F(SimulationTest, EveryPromiseIsKept) {
+  for (const Outcome& outcome : outcomes_) {
+    EXPECT_FALSE(outcome.violation.has_value())
+        << "seed " << outcome.seed << ": " << outcome.violation->promise << ": "
+        << outcome.violation->what;
+  }
+}
+
+TEST_F(SimulationTest, MostPullsSucceed) {
+  std::uint64_t pulls = 0;
+  std::uint64_t pulled = 0;
+  for (const Outcome& outcome : outcomes_) {
+    pulls += outcome.pulls;
+    pulled += outcome.pulled;
+  }
+  EXPECT_GT(pulls, 50u);
+  EXPECT_GT(pulled, pulls / 2);
+  EXPECT_LT(pulled, pulls);
+}
+
+// The Invariants see what an actor tells them.
+class InvariantsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {}
+  void TearDown() override {}
+
+  void pass(milliseconds time) {
+    world_.rest_until(world_.steady_now() + time);
+    invariants_.check();
+  }
+  std::uint64_t ask() { return invariants_.asked({0, "a blob", true, {}, kBlobOver, seconds(10)}); }
+  std::string broken() const {
+    return invariants_.violation() ? invariants_.violation()->promise : "";
+  }
+  Result<cache::ManifestAnswer> answer(cache::ManifestSource source) const {
+    cache::ManifestAnswer answer{.digest = *content_.find_tag(name_), .media_type = ""};
+    answer.source = source;
+    answer.age = seconds(0);
+    return answer;
+  }
+
+  World world_;
+  simulator::Random random_{1};
+  Content content_{random_};
+  Adversary adversary_{1, 0, world_.steady_now(), world_.steady_now(), {}};
+  Invariants invariants_{world_, adversary_, content_, {}, {std::nullopt}};
+  const ImageName name_ = content_.names().front();
+};
+
+TEST_F(InvariantsTest, AnAnswerInTimeKeepsThePromise) {
+  const auto question = ask();
+  pass(seconds(10));
+  invariants_.answered(question, {}, true);
+  EXPECT_EQ(broken(), "");
+}
+
+TEST_F(InvariantsTest, ALongFairWaitIsSeen) {
+  const auto question = ask();
+  pass(seconds(11));
+  invariants_.answered(question, {}, true);
+  EXPECT_EQ(broken(), "a fair wait is bounded");
+}
+
+TEST_F(InvariantsTest, AQuestionWithoutAnAnswerIsSeen) {
+  ask();
+  pass(kBlobOver);
+  EXPECT_EQ(broken(), "");
+  pass(milliseconds(1));
+  EXPECT_EQ(broken(), "every asker is answered");
+}
+
+TEST_F(InvariantsTest, ARefusalOfWhatCanBeHadIsSeen) {
+  invariants_.answered(ask(), Error{ErrorCode::kUnavailable, "down"}, true);
+  EXPECT_EQ(broken(), "whoever asks for what can be had gets it");
+}
+
+TEST_F(InvariantsTest, ARefusalOfWhatDoesNotExistKeepsThePromise) {
+  invariants_.answered(ask(), Error{ErrorCode::kNotFound, "no"}, false);
+  EXPECT_EQ(broken(), "");
+}
+
+TEST_F(InvariantsTest, ATagThatMovedLongAgoIsSeen) {
+  const auto old = answer(cache::ManifestSource::kHit);
+  while (content_.find_tag(name_) == old->digest) content_.change(0, world_.steady_now());
+  pass(kFreshFor + kCheckTime);
+  invariants_.tag_answered(0, name_, world_.steady_now(), old, milliseconds(0));
+  EXPECT_EQ(broken(), "");
+  pass(milliseconds(1));
+  invariants_.tag_answered(0, name_, world_.steady_now(), old, milliseconds(0));
+  EXPECT_EQ(broken(), "a tag is no older than promised");
+}
+
+TEST_F(InvariantsTest, AStaleTagWithoutTroubleIsSeen) {
+  invariants_.tag_answered(0, name_, world_.steady_now(), answer(cache::ManifestSource::kStale),
+                           milliseconds(0));
+  EXPECT_EQ(broken(), "a tag is stale only in trouble");
+}
+
+}  // namespace
+}  // namespace layby::simulation

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A request is decided when it is sent, and its answer comes later. A callback may destroy the
+// transfer that calls it.
+
+#include "simulation/uplink.h"
+
+#include <cassert>
+#include <utility>
+
+#include "layby/base/lifetime.h"
+
+namespace layby::simulation {
+namespace {
+
+constexpr milliseconds kTimeOut = cache::kRequestTimeout;
+constexpr milliseconds kStallTimeOut{30'000};
+constexpr std::uint64_t kPullLimit = 150;
+constexpr seconds kPullWindow{6 * 3600};
+
+Error timed_out() { return {ErrorCode::kTimedOut, "it did not answer in time"}; }
+Error not_found(const std::string& what) { return {ErrorCode::kNotFound, what + ": not found"}; }
+
+std::string damaged(std::string bytes) {
+  if (!bytes.empty()) bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  return bytes;
+}
+
+void forget_before(std::deque<SteadyTime>& times, SteadyTime limit) {
+  while (!times.empty() && times.front() <= limit) times.pop_front();
+}
+
+}  // namespace
+
+// A request with one answer.
+class Uplink::Pending final : public Operation {
+ public:
+  Pending(Uplink& uplink, std::string get) : uplink_(uplink), get_(std::move(get)) {
+    ++uplink_.open_;
+    if (!get_.empty()) uplink_.begin_get(get_);
+  }
+  ~Pending() override { over(); }
+  // The request is over; the callback that follows may begin the same request again.
+  void over() {
+    if (std::exchange(over_, true)) return;
+    --uplink_.open_;
+    if (!get_.empty()) uplink_.end_get(get_);
+  }
+  Handle timer;
+
+ private:
+  Uplink& uplink_;
+  const std::string get_;
+  bool over_ = false;
+};
+
+class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSink {
+ public:
+  Transfer(Uplink& uplink, const std::string& repository, const oci::Digest& digest,
+           std::uint64_t offset, cache::BlobSink& sink)
+      : uplink_(uplink), repository_(repository), digest_(digest), offset_(offset), sink_(sink) {
+    ++uplink_.open_;
+    uplink_.begin_get(digest_.str());
+    if (counts_when_queued()) uplink_.note_sent(What::kBlob);
+    uplink_.queue_.push_back(this);
+    uplink_.grant_soon();
+  }
+  ~Transfer() override { release(); }
+
+  void pause() override {
+    paused_ = true;
+    watch();
+    if (flow_) flow_->paused = true;
+    if (sink_.in_background()) lend();
+  }
+  void resume() override {
+    paused_ = false;
+    watch();
+    if (lent_) {
+      lent_ = false;
+      ++uplink_.slots_in_use_;
+    }
+    if (!flow_) return;
+    flow_->paused = false;
+    uplink_.place_.link.go_on();
+  }
+
+  void on_slot() {
+    granted_ = true;
+    ++uplink_.slots_in_use_;
+    if (!counts_when_queued()) uplink_.note_sent(What::kBlob);
+    const auto& internet = uplink_.internet_;
+    fate_ = internet.adversary.fate(uplink_.place_.box, What::kBlob,
+                                    repository_ + "@" + digest_.str(), internet.world.steady_now());
+    const bool late = fate_.silent || fate_.delay >= kTimeOut;
+    timer_ = uplink_.place_.timers.after(late ? kTimeOut : fate_.delay,
+                                         [this, late] { late ? end(timed_out()) : begin(); });
+  }
+
+ private:
+  bool counts_when_queued() const {
+    return uplink_.internet_.invariants.expects(Fault::kQueuedMinute);
+  }
+  void begin() {
+    const Handle over = std::move(timer_);
+    if (fate_.error) return end(*fate_.error);
+    const std::string* bytes = uplink_.internet_.content.find_blob(digest_);
+    if (bytes == nullptr) return end(not_found(digest_.str()));
+    const std::uint64_t first = fate_.no_ranges ? 0 : offset_;
+    if (first > 0 && first >= bytes->size()) return end(Error{ErrorCode::kInvalid, "416"});
+    if (fate_.corrupt) own_ = damaged(*bytes);
+    flow_ = std::make_shared<site_day::Link::Flow>();
+    *flow_ = {this, fate_.corrupt ? &own_ : bytes, static_cast<std::size_t>(first), paused_};
+    const auto watch_life = life_.watch();
+    sink_.on_blob_start({first, fate_.no_ranges ? std::nullopt : std::optional(bytes->size())});
+    if (watch_life.ended()) return;
+    watch();
+    if (fate_.drips) return drip();
+    uplink_.place_.link.add(flow_);
+  }
+
+  void drip() {
+    timer_ = uplink_.place_.timers.after(seconds(1), [this] {
+      const Handle over = std::move(timer_);
+      const auto watch_life = life_.watch();
+      if (!paused_ && flow_->sent < flow_->bytes->size()) {
+        on_blob_bytes(std::string_view(*flow_->bytes).substr(flow_->sent++, 1));
+      }
+      if (watch_life.ended() || ended_) return;
+      flow_->sent == flow_->bytes->size() ? end({}) : drip();
+    });
+  }
+
+  // Restarts the watch for a stall. A pause of our own is no stall.
+  void watch() {
+    watch_.reset();
+    if (paused_ || !flow_ || ended_) return;
+    watch_ = uplink_.place_.timers.after(kStallTimeOut, [this] { end(timed_out()); });
+  }
+
+  void on_blob_start(const cache::BlobStart&) override {}
+  void on_blob_bytes(std::string_view bytes) override {
+    if (stalled_ || ended_) return;
+    const std::size_t before = passed_;
+    passed_ += bytes.size();
+    if (fate_.stall && passed_ > *fate_.stall) {
+      stalled_ = true;
+      return;
+    }
+    watch();
+    const auto watch_life = life_.watch();
+    const bool cut = fate_.cut && passed_ >= *fate_.cut;
+    if (cut) bytes = bytes.substr(0, *fate_.cut > before ? *fate_.cut - before : 0);
+    if (!bytes.empty()) sink_.on_blob_bytes(bytes);
+    if (!watch_life.ended() && cut) end(Error{ErrorCode::kUnavailable, "the transfer was cut"});
+  }
+  void on_blob_end(Status status) override {
+    if (!stalled_) end(std::move(status));
+  }
+
+  void end(Status status) {
+    if (ended_) return;
+    release();
+    sink_.on_blob_end(std::move(status));  // May destroy this.
+  }
+  void lend() {
+    if (!granted_ || lent_ || ended_) return;
+    lent_ = true;
+    --uplink_.slots_in_use_;
+    uplink_.grant_soon();
+  }
+  void release() {
+    if (std::exchange(ended_, true)) return;
+    if (flow_) flow_->sink = nullptr;
+    timer_.reset();
+    watch_.reset();
+    uplink_.queue_.remove(this);
+    if (granted_ && !lent_) --uplink_.slots_in_use_;
+    uplink_.grant_soon();
+    uplink_.end_get(digest_.str());
+    --uplink_.open_;
+  }
+
+  Uplink& uplink_;
+  const std::string repository_;
+  const oci::Digest digest_;
+  const std::uint64_t offset_;
+  cache::BlobSink& sink_;
+  Fate fate_;
+  std::string own_;  // The damaged bytes.
+  std::shared_ptr<site_day::Link::Flow> flow_;
+  std::size_t passed_ = 0;
+  bool paused_ = false;
+  bool granted_ = false;
+  bool lent_ = false;
+  bool stalled_ = false;
+  bool ended_ = false;
+  Handle timer_;
+  Handle watch_;
+  Lifetime life_;
+};
+
+Uplink::Uplink(const Internet& internet, Place place)
+    : internet_(internet), place_(std::move(place)) {}
+
+Uplink::~Uplink() { assert(open_ == 0 && queue_.empty() && slots_in_use_ == 0); }
+
+void Uplink::grant_soon() {
+  if (queue_.empty() || slots_in_use_ >= kTransfers || granting_) return;
+  granting_ = place_.timers.after(milliseconds(0), [this] {
+    const Handle over = std::move(granting_);
+    grant();
+  });
+}
+
+void Uplink::grant() {
+  while (slots_in_use_ < kTransfers && !queue_.empty()) {
+    Transfer* next = queue_.front();
+    queue_.pop_front();
+    next->on_slot();
+  }
+}
+
+void Uplink::note_sent(What what) {
+  if (what == What::kPing || place_.requests_per_minute == 0) return;
+  const SteadyTime now = internet_.world.steady_now();
+  forget_before(sent_, now - minutes(1));
+  sent_.push_back(now);
+  if (sent_.size() <= static_cast<std::size_t>(place_.requests_per_minute)) return;
+  internet_.invariants.broke(place_.box, "the minute is kept",
+                             std::to_string(sent_.size()) + " requests in a minute");
+}
+
+void Uplink::begin_get(const std::string& name) {
+  const std::size_t before = under_way_[name]++;
+  const auto digest = oci::Digest::parse(name);
+  if (before > 0 && digest && before >= place_.fills(*digest)) {
+    internet_.invariants.broke(place_.box, "one GET for one digest", name);
+  }
+  auto& times = gets_[name];
+  const SteadyTime now = internet_.world.steady_now();
+  forget_before(times, now - minutes(10));
+  times.push_back(now);
+  if (times.size() > kMostGetsOfABlob) {
+    internet_.invariants.broke(place_.box, "attempts are bounded",
+                               name + ": " + std::to_string(times.size()) + " GETs");
+  }
+}
+
+void Uplink::end_get(const std::string& name) {
+  const auto at = under_way_.find(name);
+  assert(at != under_way_.end());
+  if (--at->second == 0) under_way_.erase(at);
+}
+
+template <typename T>
+Handle Uplink::ask(What what, const std::string& name, milliseconds deadline,
+                   std::function<Result<T>(const Fate&)> answer, Done<T> done) {
+  note_sent(what);
+  const Fate fate = internet_.adversary.fate(place_.box, what, name, internet_.world.steady_now());
+  const bool is_get = what == What::kManifest && name.find('@') != std::string::npos;
+  auto pending = std::make_unique<Pending>(*this, is_get ? "manifest " + name : "");
+  const bool late = fate.silent || fate.delay >= deadline;
+  pending->timer = place_.timers.after(
+      late ? deadline : fate.delay,
+      [late, fate, pending = pending.get(), answer = std::move(answer), done = std::move(done)] {
+        const auto then = done;  // Destroying `pending` destroys this closure.
+        Result<T> result = late         ? Result<T>(timed_out())
+                           : fate.error ? Result<T>(*fate.error)
+                                        : answer(fate);
+        pending->over();
+        then(std::move(result));
+      });
+  return pending;
+}
+
+const testing::TestManifest* Uplink::find(const std::string& repository,
+                                          const oci::Reference& reference) const {
+  if (const auto* digest = std::get_if<oci::Digest>(&reference)) {
+    return internet_.content.find_manifest(*digest);
+  }
+  const auto digest = internet_.content.find_tag({repository, std::get<oci::Tag>(reference)});
+  return digest ? internet_.content.find_manifest(*digest) : nullptr;
+}
+
+std::uint64_t Uplink::pulls_left() {
+  auto& counted = place_.pulls.counted;
+  forget_before(counted, internet_.world.steady_now() - kPullWindow);
+  return kPullLimit - counted.size();
+}
+
+namespace {
+
+std::string name_of(const std::string& repository, const oci::Reference& reference) {
+  const bool is_digest = std::holds_alternative<oci::Digest>(reference);
+  return repository + (is_digest ? "@" : ":") + oci::to_string(reference);
+}
+
+}  // namespace
+
+Handle Uplink::head_manifest(const std::string& repository, const oci::Reference& reference,
+                             milliseconds deadline, Done<cache::ManifestHead> done) {
+  return ask<cache::ManifestHead>(
+      What::kTag, name_of(repository, reference), std::min(deadline, kTimeOut),
+      [this, repository, reference](const Fate&) -> Result<cache::ManifestHead> {
+        const auto* manifest = find(repository, reference);
+        if (manifest == nullptr) return not_found(repository);
+        return cache::ManifestHead{manifest->digest, manifest->media_type, manifest->bytes.size()};
+      },
+      std::move(done));
+}
+
+Result<cache::ManifestBody> Uplink::pull(const std::string& repository,
+                                         const oci::Reference& reference, const Fate& fate) {
+  const auto* manifest = find(repository, reference);
+  if (manifest == nullptr) return not_found(repository);
+  const std::uint64_t left = pulls_left();
+  if (left > 0) place_.pulls.counted.push_back(internet_.world.steady_now());
+  quota_ = policy::QuotaState{{kPullLimit, kPullWindow},
+                              {pulls_left(), kPullWindow},
+                              "192.0.2.1",
+                              internet_.world.wall_now()};
+  if (left == 0) {
+    internet_.invariants.excuse(place_.box, internet_.world.steady_now() + minutes(20));
+    return Error{ErrorCode::kThrottled, "the pull limit is used up", {}};
+  }
+  return cache::ManifestBody{fate.corrupt ? damaged(manifest->bytes) : manifest->bytes,
+                             manifest->media_type};
+}
+
+Handle Uplink::get_manifest(const std::string& repository, const oci::Reference& reference,
+                            Done<cache::ManifestBody> done) {
+  return ask<cache::ManifestBody>(
+      What::kManifest, name_of(repository, reference), kTimeOut,
+      [this, repository, reference](const Fate& fate) { return pull(repository, reference, fate); },
+      std::move(done));
+}
+
+Handle Uplink::head_blob(const std::string& repository, const oci::Digest& digest,
+                         Done<cache::BlobHead> done) {
+  return ask<cache::BlobHead>(
+      What::kBlobHead, repository + "@" + digest.str(), kTimeOut,
+      [this, digest](const Fate&) -> Result<cache::BlobHead> {
+        const std::string* bytes = internet_.content.find_blob(digest);
+        if (bytes == nullptr) return not_found(digest.str());
+        return cache::BlobHead{bytes->size()};
+      },
+      std::move(done));
+}
+
+std::unique_ptr<cache::BlobTransfer> Uplink::get_blob(const std::string& repository,
+                                                      const oci::Digest& digest,
+                                                      std::uint64_t offset, cache::BlobSink& sink) {
+  return std::make_unique<Transfer>(*this, repository, digest, offset, sink);
+}
+
+Handle Uplink::get_tags(const std::string& repository, const cache::TagPageRequest&,
+                        Done<cache::TagPage> done) {
+  return ask<cache::TagPage>(
+      What::kList, repository, kTimeOut,
+      [](const Fate&) {
+        return cache::TagPage{{"latest", "stable"}, false};
+      },
+      std::move(done));
+}
+
+Handle Uplink::get_referrers(const std::string& repository, const oci::Digest&, const std::string&,
+                             Done<std::string> done) {
+  return ask<std::string>(
+      What::kList, repository, kTimeOut,
+      [repository](const Fate&) -> Result<std::string> { return not_found(repository); },
+      std::move(done));
+}
+
+Handle Uplink::ping(milliseconds deadline, std::function<void(Status)> done) {
+  return ask<bool>(
+      What::kPing, "", deadline, [](const Fate&) { return true; },
+      [done = std::move(done)](const Result<bool>& answer) {
+        done(answer.ok() ? Status() : Status(answer.error()));
+      });
+}
+
+}  // namespace layby::simulation
