@@ -24,13 +24,15 @@ enum class Fault {
   kParentHidesAge,   // A parent's stale answer counts as a fresh confirmation.
   kHungBlob,         // An origin that hung on a blob blocks the blob's next clients.
   kQueuedMinute,     // A blob counts in the minute when it is queued, and not when it is sent.
+  kPoisonedPartial,  // Wrong bytes of an interrupted fill make the next fill of the blob fail.
   kSlowReaders,      // Slow readers of what isn't stored hold all slots.
 };
 
 inline constexpr std::array kKnownFaults{
-    Fault::kReaderlessFills, Fault::kEndlessFills,   Fault::kEndlessRetry, Fault::kEndlessDrip,
-    Fault::kLoudUnknowns,    Fault::kTroubleSpreads, Fault::kLongQuiet,    Fault::kParentHidesAge,
-    Fault::kHungBlob,        Fault::kQueuedMinute,   Fault::kSlowReaders,
+    Fault::kReaderlessFills, Fault::kEndlessFills,    Fault::kEndlessRetry,
+    Fault::kEndlessDrip,     Fault::kLoudUnknowns,    Fault::kTroubleSpreads,
+    Fault::kLongQuiet,       Fault::kParentHidesAge,  Fault::kHungBlob,
+    Fault::kQueuedMinute,    Fault::kPoisonedPartial, Fault::kSlowReaders,
 };
 
 // Which faults a run expects.
