@@ -216,11 +216,13 @@ void Adversary::apply(const Spell& spell, What what, const std::string& name, Fa
     case Trouble::kCdnThrottling:
       if (is_blob && by_chance) {
         fate.error = Error{ErrorCode::kThrottled, "the CDN answered 429", spell.retry_after};
+        fate.error->extent = Extent::kContent;
       }
       return;
     case Trouble::kTokenTrouble:
       if (what != What::kPing && touches(spell, name.substr(0, name.find('@')))) {
         fate.error = failed("the token server failed");
+        fate.error->extent = Extent::kRepository;
       }
       return;
     case Trouble::kHungBlobs:

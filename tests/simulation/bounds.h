@@ -32,7 +32,8 @@ inline constexpr milliseconds kStored = milliseconds(100);
 inline constexpr std::size_t kTransfers = 4;       // Blobs at a time from one registry.
 inline constexpr std::size_t kBlobsOfAClient = 3;  // At a time.
 inline constexpr std::size_t kMostFills = 64;      // Of a box.
-inline constexpr int kMostGetsOfABlob = 40;        // Within ten minutes, from one box.
+// Within ten minutes, from one box: four attempts for each 16th of a blob, see policy/retry.h.
+inline constexpr int kMostGetsOfABlob = 4 * 17;
 inline constexpr milliseconds kLongestQuiet = minutes(10);
 inline constexpr milliseconds kFreshFor = minutes(1);
 // The time on the way of an answer about a tag, with its check.

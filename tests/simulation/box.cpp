@@ -63,6 +63,7 @@ std::vector<cache::Origin> Box::make_origins() {
                            std::unique_ptr<cache::Upstream> upstream) {
     cache::GuardRules rules;
     rules.requests_per_minute = per_minute;
+    rules.probe_first = per_minute == 0;
     auto guard = std::make_unique<cache::Guard>(std::move(name), rules, std::move(upstream),
                                                 timers_, clock_, *events_);
     guards_.push_back(guard.get());
@@ -76,7 +77,8 @@ std::vector<cache::Origin> Box::make_origins() {
       guarded("docker.io", rules_.requests_per_minute, std::move(uplink));
   if (parent_ != nullptr) {
     upstream = std::make_unique<cache::Failover>(
-        guarded("parent", 0, std::make_unique<ParentLink>(*parent_, timers_)), std::move(upstream));
+        guarded("parent", 0, std::make_unique<ParentLink>(*parent_, timers_)), std::move(upstream),
+        clock_, [](const std::string&, const oci::Tag&) { return kFreshFor; });
   }
   std::vector<cache::Origin> origins;
   origins.push_back({"docker.io", {"*"}, std::move(upstream)});

@@ -9,7 +9,7 @@
 namespace layby::simulation {
 namespace {
 
-constexpr std::size_t kMostAtATime = 200;  // The requests that an attack holds open.
+constexpr std::size_t kMostAtATime = 50;  // The requests that an attack holds open.
 
 }  // namespace
 

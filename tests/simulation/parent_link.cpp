@@ -21,6 +21,12 @@ Error over_http(const Error& error) {
   return {ErrorCode::kUnavailable, "the parent: " + error.message};
 }
 
+// The parent's server sends Age, and Warning 110 with a stale answer.
+cache::AnswerAge age_of(const cache::ManifestAnswer& answer) {
+  return {std::max(answer.age.value_or(seconds(0)), seconds(0)),
+          answer.source == cache::ManifestSource::kStale};
+}
+
 Error gone() { return {ErrorCode::kUnavailable, "the parent is gone"}; }
 Error timed_out() { return {ErrorCode::kTimedOut, "the parent did not answer in time"}; }
 
@@ -200,12 +206,12 @@ Handle ParentLink::manifest(const std::string& repository, const oci::Reference&
 
 Handle ParentLink::head_manifest(const std::string& repository, const oci::Reference& reference,
                                  milliseconds deadline, Done<cache::ManifestHead> done) {
-  return manifest(
-      repository, reference, true, std::min(deadline, cache::kRequestTimeout),
-      [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {
-        if (!answer.ok()) return done(answer.error());
-        done(cache::ManifestHead{answer->digest, answer->media_type, answer->size_bytes});
-      });
+  return manifest(repository, reference, true, std::min(deadline, cache::kRequestTimeout),
+                  [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {
+                    if (!answer.ok()) return done(answer.error());
+                    done(cache::ManifestHead{answer->digest, answer->media_type, answer->size_bytes,
+                                             age_of(*answer)});
+                  });
 }
 
 Handle ParentLink::get_manifest(const std::string& repository, const oci::Reference& reference,
@@ -213,7 +219,7 @@ Handle ParentLink::get_manifest(const std::string& repository, const oci::Refere
   return manifest(repository, reference, false, cache::kRequestTimeout,
                   [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {
                     if (!answer.ok()) return done(answer.error());
-                    done(cache::ManifestBody{*answer->bytes, answer->media_type});
+                    done(cache::ManifestBody{*answer->bytes, answer->media_type, age_of(*answer)});
                   });
 }
 
