@@ -13,23 +13,33 @@ namespace layby::cache {
 
 using std::chrono::milliseconds;
 
+Turns::Turn Turns::turn_for(const IpAddress& client, bool is_first_step, Look& look) const {
+  const auto [at, is_new] = look.try_emplace({client, is_first_step});
+  if (is_new) {
+    const SteadyTime now = clock_.steady_now();
+    const bool is_box = client == IpAddress();
+    const auto sent = is_box ? std::numeric_limits<std::size_t>::max() : log_.sent_by(client, now);
+    at->second = {log_.wait_of(client, is_first_step, now), sent, client};
+  }
+  return at->second;
+}
+
 // A request that several clients wait for goes for the client that may go first.
-Turns::Turn Turns::turn_of(const Waiter& waiter) const {
-  const SteadyTime now = clock_.steady_now();
-  Turn best{log_.wait_of({}, waiter.is_first_step_, now), std::numeric_limits<std::size_t>::max(),
-            IpAddress()};
+Turns::Turn Turns::turn_of(const Waiter& waiter, Look& look) const {
   const auto clients = waiter.clients();
-  for (std::size_t i = 0; i < clients.size(); ++i) {
-    const Turn turn{log_.wait_of(clients[i], waiter.is_first_step_, now),
-                    log_.sent_by(clients[i], now), clients[i]};
-    if (i == 0 || std::pair(turn.wait, turn.sent) < std::pair(best.wait, best.sent)) best = turn;
+  if (clients.empty()) return turn_for({}, waiter.is_first_step_, look);
+  Turn best = turn_for(clients.front(), waiter.is_first_step_, look);
+  for (const IpAddress& client : clients) {
+    const Turn turn = turn_for(client, waiter.is_first_step_, look);
+    if (std::pair(turn.wait, turn.sent) < std::pair(best.wait, best.sent)) best = turn;
   }
   return best;
 }
 
 void Turns::join(Waiter& waiter) {
   assert(std::find(line_.begin(), line_.end(), &waiter) == line_.end());
-  const Turn turn = turn_of(waiter);
+  Look look;
+  const Turn turn = turn_of(waiter, look);
   if (turn.wait.count() == 0) return go(waiter, turn.client);
   line_.push_back(&waiter);
   arm();
@@ -51,8 +61,9 @@ void Turns::serve() {
 bool Turns::serve_next() {
   Waiter* next = nullptr;
   Turn best{};
+  Look look;
   for (Waiter* waiter : line_) {
-    const Turn turn = turn_of(*waiter);
+    const Turn turn = turn_of(*waiter, look);
     if (turn.wait.count() > 0 || (next != nullptr && best.sent <= turn.sent)) continue;
     next = waiter;
     best = turn;
@@ -64,8 +75,9 @@ bool Turns::serve_next() {
 }
 
 bool Turns::refuse_next() {
+  Look look;
   for (Waiter* waiter : line_) {
-    const milliseconds wait = turn_of(*waiter).wait;
+    const milliseconds wait = turn_of(*waiter, look).wait;
     if (!is_too_late(*waiter, wait)) continue;
     leave(*waiter);
     waiter->on_no_turn(wait);
@@ -78,8 +90,9 @@ bool Turns::refuse_next() {
 void Turns::arm() {
   timer_.reset();
   std::optional<milliseconds> soonest;
+  Look look;
   for (const Waiter* waiter : line_) {
-    const milliseconds wait = turn_of(*waiter).wait;
+    const milliseconds wait = turn_of(*waiter, look).wait;
     const milliseconds due = is_too_late(*waiter, wait) ? milliseconds(0) : wait;
     soonest = std::min(soonest.value_or(due), due);
   }

@@ -10,6 +10,8 @@
 #define LAYBY_CACHE_TURNS_H_
 
 #include <chrono>
+#include <cstddef>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -75,7 +77,11 @@ class Turns {
   bool refuse_next();
   void go(Waiter& waiter, const IpAddress& client);
   void arm();
-  Turn turn_of(const Waiter& waiter) const;
+  // The turns of clients at one moment, for first steps and others. A hostile client has many
+  // requests in the line, and its requests of the last minute are counted once for all of them.
+  using Look = std::map<std::pair<IpAddress, bool>, Turn>;
+  Turn turn_for(const IpAddress& client, bool is_first_step, Look& look) const;
+  Turn turn_of(const Waiter& waiter, Look& look) const;
   bool is_too_late(const Waiter& waiter, std::chrono::milliseconds wait) const {
     return clock_.steady_now() + wait >= waiter.latest_;
   }
