@@ -140,7 +140,7 @@ TEST_F(SnapshotTest, FillsCarryTheirProgress) {
 }
 
 TEST_F(SnapshotTest, AParentHasItsOwnLink) {
-  snapshot_.upstreams[0].parent = cache::GuardStatus{.link = policy::Breaker::State::kDoubtful};
+  snapshot_.upstreams[0].parent.emplace().link = policy::Breaker::State::kDoubtful;
   const Json upstreams = stats()["upstreams"];
   EXPECT_EQ(upstreams[0]["link"], "up");
   EXPECT_EQ(upstreams[0]["parent_link"], "doubtful");

@@ -39,7 +39,9 @@ class LogQueueTest : public ::testing::Test {
   // next test's pipe.
   void TearDown() override {
     reader_.reset();
-    if (queue_) EXPECT_TRUE(queue_->flush(kLong));
+    if (queue_) {
+      EXPECT_TRUE(queue_->flush(kLong));
+    }
   }
 
   LogQueue& start() {
