@@ -30,14 +30,16 @@ policy::SpaceUse Room::use() const {
 Handle Room::make(std::uint64_t new_bytes, std::function<void(bool)> done) {
   assert(done);
   auto asker = std::make_unique<Droppable<bool>>(std::move(done));
-  return wait({new_bytes, asker->call()}, std::move(asker));
+  Waiter waiter{new_bytes, asker->call()};
+  return wait(std::move(waiter), std::move(asker));
 }
 
 Handle Room::make_beside(const Spare& spare, std::uint64_t new_bytes,
                          std::function<void(bool)> done) {
   assert(done);
   auto asker = std::make_unique<Droppable<bool>>(std::move(done));
-  return wait({new_bytes, asker->call(), spare}, std::move(asker));
+  Waiter waiter{new_bytes, asker->call(), spare};
+  return wait(std::move(waiter), std::move(asker));
 }
 
 Handle Room::wait(Waiter waiter, std::unique_ptr<Droppable<bool>> asker) {

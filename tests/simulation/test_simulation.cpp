@@ -81,10 +81,7 @@ class InvariantsTest : public ::testing::Test {
     return invariants_.violation() ? invariants_.violation()->promise : "";
   }
   Result<cache::ManifestAnswer> answer(cache::ManifestSource source) const {
-    cache::ManifestAnswer answer{.digest = *content_.find_tag(name_), .media_type = ""};
-    answer.source = source;
-    answer.age = seconds(0);
-    return answer;
+    return cache::ManifestAnswer{*content_.find_tag(name_), "", 0, nullptr, source, seconds(0)};
   }
 
   World world_;
