@@ -315,11 +315,11 @@ def show(runs: list[dict[str, Costs]]) -> None:
 def print_profile() -> None:
     times = 1000
     with under_callgrind() as (callgrind, site):
-        for title, ref in (("by digest", site.image.root), ("by tag", "1")):
-            ask = site.manifest(ref)
+        for title, ref, close in (("by digest", site.image.root, False), ("by tag", "1", False), ("on a connection of its own", site.image.root, True)):
+            ask = site.manifest(ref, close=close)
             ask(10)
             dump = read_dump(callgrind.run(site, lambda: ask(times)))
-            print(f"== a keep-alive manifest GET {title}\n{profile(dump, times)}\n")
+            print(f"== a manifest GET {title}\n{profile(dump, times)}\n")
 
 
 def main() -> int:
