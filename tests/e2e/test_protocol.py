@@ -281,7 +281,8 @@ class PullApi(EndToEnd):
     def test_a_query_and_percent_escapes_are_understood(self) -> None:
         escaped = self.path.replace("sha256:", "sha256%3A")
         self.assertEqual(self.layby.get(escaped).body, self.bytes)
-        self.assertEqual(self.layby.get(self.path + "?x=%zz&ns=").body, self.bytes)
+        self.assertEqual(self.layby.get(self.path + "?x=%7a&ns=").body, self.bytes)
+        self.assertEqual(self.layby.get(self.path + "?x=%zz&ns=").status, 400)
 
     # -- tags and referrers
 
