@@ -189,12 +189,12 @@ class LostIndex(Damage):
     def wait_until_rebuilt(self) -> None:
         wait_until(lambda: not self.layby.stats()["scrub"]["rebuilding"], "end of the rebuilding")
 
-    def pull_supervised(self) -> int:
-        """Pulls the image; starts Layby again when the index crashes Layby. Returns the crashes."""
-        for starts in range(3):
+    def pull_supervised(self) -> None:
+        """Pulls the image; starts Layby again when the index crashes Layby."""
+        for _ in range(3):
             try:
                 self.assertEqual(self.pull("app:1"), self.image)
-                return starts
+                return
             except PullFailed:
                 process = self.layby.process
                 assert process
@@ -203,7 +203,7 @@ class LostIndex(Damage):
                 self.wait_until_rebuilt()
         self.fail(f"layby doesn't recover from the damage:\n{self.layby.log()[-2000:]}")
 
-    def test_a_lost_index_is_rebuilt_from_files_and_from_the_origin(self) -> None:
+    def test_a_lost_index_is_rebuilt_from_the_files_alone(self) -> None:
         harms: list[Callable[[Path], Any]] = [wild_pointers, endless_file, Path.unlink, cut_in_half, noise_in_the_middle, garbage,
                                               lambda file: os.truncate(file, 0)]
         for at, harm in enumerate(harms):
@@ -218,11 +218,10 @@ class LostIndex(Damage):
                 self.start_again()
                 self.wait_until_rebuilt()
 
-                starts = self.pull_supervised()
+                self.pull_supervised()
                 self.layby.settle()
                 self.assertEqual(self.hub.requests("cdn"), [])
-                gets = len(self.hub.requests("manifest", "GET"))
-                self.assertIn(gets, range(1, starts + 2))
+                self.assertEqual(self.hub.requests("manifest", "GET"), [])
                 self.assertEqual(damaged.exists(), harm not in (Path.unlink, harms[-1]))
                 self.assertIn("all good", self.verify(0))
 
