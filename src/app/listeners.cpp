@@ -81,7 +81,7 @@ Status Listeners::listen_tls(const Config& config, LoadedIdentity loaded) {
                           named_.certificate_file == config.tls.certificate_file &&
                           named_.key_file == config.tls.key_file;
   const auto identity = same_files ? files_->identity() : loaded.identity;
-  const Status moved = move(tls_, config.tls.listen, [this, &identity](const std::string& address) {
+  Status moved = move(tls_, config.tls.listen, [this, &identity](const std::string& address) {
     auto bound = told(server_.listen_tls(address, identity));
     if (bound.ok()) log::info("layby serves HTTPS on {}", *bound);
     return bound;
