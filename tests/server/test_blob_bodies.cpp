@@ -19,19 +19,22 @@ class BlobBodiesTest : public ServerTest {
   }
 };
 
-// A corked socket delays a tail by 200 ms, and nginx by 44 ms: 20 such delays exceed 800 ms.
+// A corked socket delays every tail by 200 ms, and nginx by 44 ms. On a busy machine an answer may
+// come late for other reasons, so the test looks for one answer that comes sooner.
 class BlobTailsTest : public BlobBodiesTest, public ::testing::WithParamInterface<std::size_t> {};
 
 TEST_P(BlobTailsTest, AreNotHeldBack) {
   GrowingBlob blob(patterned(GetParam()));
   serve(blob);
   const auto client = connect();
-  const auto before = std::chrono::steady_clock::now();
-  for (int i = 0; i < 20; ++i) {
+  auto soonest = std::chrono::steady_clock::duration::max();
+  for (int tries = 100; tries > 0 && soonest >= milliseconds(40); --tries) {
+    const auto before = std::chrono::steady_clock::now();
     client->get("/");
     ASSERT_TRUE(answer_of(*client).body == blob.bytes());
+    soonest = std::min(soonest, std::chrono::steady_clock::now() - before);
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(800));
+  EXPECT_LT(soonest, milliseconds(40));
 }
 
 // A size just above 64 KiB, where nginx stalls; the bytes of one turn, which are sent without a

@@ -107,7 +107,9 @@ class RegistryTest : public ::testing::Test {
     options_.url = http::parse_url(url).value();
     registry_ = std::make_unique<Registry>(options_, *multi_, clock_, counters_);
   }
-  // Makes a server that runs `handler`, and a registry on it.
+  // Makes a server that runs `handler`, and a registry on it. The server's thread may still be in
+  // `handler` when the test's own variables are gone, so what `handler` uses after its last byte
+  // must be its own.
   void serve(TinyHttpServer::Handler handler) {
     server_ = std::make_unique<TinyHttpServer>(std::move(handler));
     connect(server_->url());

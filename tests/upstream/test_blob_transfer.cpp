@@ -238,23 +238,23 @@ TEST_F(BlobTransferTest, CanBePausedBeforeItStarts) {
 }
 
 TEST_F(BlobTransferTest, HoldsBackTheServerWhilePaused) {
-  std::atomic<std::size_t> sent{0};
-  serve([&](const SeenRequest& request, Peer& peer) {
+  const auto sent = std::make_shared<std::atomic<std::size_t>>(0);
+  serve([sent](const SeenRequest& request, Peer& peer) {
     if (request.method == "HEAD") return peer.reply(200);
     constexpr std::size_t kPieces = 1024;
     peer.head(200, {}, kPieces << 16);
     const std::string piece(1 << 16, 'x');
-    for (std::size_t i = 0; i < kPieces && peer.raw(piece); ++i) sent += piece.size();
+    for (std::size_t i = 0; i < kPieces && peer.raw(piece); ++i) *sent += piece.size();
   });
   sink_.then_bytes = [&] { transfer_->pause(); };
   transfer_ = registry_->get_blob(kRepository, digest_, 0, sink_);
   ASSERT_TRUE(turn([&] { return sink_.pieces == 1; }));
   std::size_t last = 1;
-  while (last != sent) {  // Repeats until the kernel's buffers are full.
-    last = sent;
+  while (last != *sent) {  // Repeats until the kernel's buffers are full.
+    last = *sent;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(head_blob().ok());
   }
-  EXPECT_LT(sent, 48u << 20);
+  EXPECT_LT(*sent, 48u << 20);
   EXPECT_EQ(sink_.pieces, 1);
 }
 

@@ -219,10 +219,9 @@ TEST_F(DripTest, GoesOnOnAnotherConnection) {
 TEST_F(DripTest, KeepsABodyAtTheFloor) {
   options_.floor = {1, 100ms};
   options_.stall_timeout = 100ms;
-  std::atomic<int> left{100};
-  serve([&](const SeenRequest&, Peer& peer) {
+  serve([](const SeenRequest&, Peer& peer) {
     peer.head(200, {}, 100);
-    while (left-- > 0 && peer.raw("x")) std::this_thread::sleep_for(4ms);
+    for (int left = 100; left > 0 && peer.raw("x"); --left) std::this_thread::sleep_for(4ms);
   });
   const Status end = get_blob();
   EXPECT_TRUE(end.ok()) << message(end);
