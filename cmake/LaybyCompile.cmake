@@ -11,10 +11,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 add_compile_definitions(_FILE_OFFSET_BITS=64)
 
-# layby_harden(): what a compiler can do so that an overflow or a stale byte ends the program, or
-# does no harm. scripts/check-hardening checks that every file is compiled with it.
+# layby_harden() turns on the compiler's protections: an overflow or an uninitialized variable ends
+# the program, or does no harm. scripts/check-hardening checks that every file is compiled with these
+# protections.
 function(layby_harden)
-  # glibc 2.34 and later know level 3, which also checks buffers whose size is known at run time.
+  # glibc 2.34 and later know level 3, which also checks buffers whose size is known only at run
+  # time.
   set(fortify 2)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12)
     set(fortify 3)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Each key of the configuration reaches a part of the daemon: a changed value changes one of
-// the structures that the daemon hands to its parts. A running daemon finds each change.
+// the structures that the daemon hands to its parts. changed_keys() names each changed key.
 
 #include <gtest/gtest.h>
 

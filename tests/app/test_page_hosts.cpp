@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The names under which the pages are served. This box is layby.example.
+// Tests the host names under which the pages are served. The box of these tests has the host name
+// layby.example.
 
 #include "app/page_hosts.h"
 
@@ -79,7 +80,7 @@ TEST_F(PageHostsTest, HealthTheUnixSocketAndRequestsWithoutAHostPass) {
   EXPECT_FALSE(hosts_.judge(without));
 }
 
-// Answers every request with its own status.
+// Answers every request with one fixed status.
 class Fixed final : public server::Handler {
  public:
   explicit Fixed(int status) : status_(status) {}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Drains and signals, in fake time: what a load balancer sees, and when the daemon ends.
+// Tests drains and signals with a fake clock: when /healthz becomes unhealthy, and when the daemon
+// ends.
 
 #include "app/shutdown.h"
 

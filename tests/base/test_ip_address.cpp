@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Addresses and networks from text and sockets, and the address under which limits count a
-// client.
+// Tests how addresses and networks are read from text and sockets, and by which address the limits
+// count a client.
 
 #include "layby/base/ip_address.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A log whose reader is slow, gone or asleep: no push waits, and what is missing is said.
+// Tests a log whose reader is slow or gone. No push waits for the reader, and the log says how many
+// lines are missing.
 
 #include "base/log_queue.h"
 
@@ -35,8 +36,8 @@ class LogQueueTest : public ::testing::Test {
     reader_.reset(ends[0]);
     writer_.reset(ends[1]);
   }
-  // Without a reader, the thread's writes fail. Waits for the thread, which must not write to the
-  // next test's pipe.
+  // Closes the reader, so that the thread's writes fail. Then waits for the thread, so that the
+  // thread doesn't write to the pipe of the next test.
   void TearDown() override {
     reader_.reset();
     if (queue_) {
@@ -49,7 +50,8 @@ class LogQueueTest : public ::testing::Test {
     return *queue_;
   }
 
-  // Fills the pipe, so that the next write waits for a reader. Returns the bytes in the pipe.
+  // Fills the pipe, so that the next write waits for a reader. Returns the number of bytes in
+  // the pipe.
   std::size_t fill_pipe() {
     ::fcntl(writer_.get(), F_SETFL, O_NONBLOCK);
     const std::string blanks(4096, ' ');
@@ -61,7 +63,7 @@ class LogQueueTest : public ::testing::Test {
     return filled;
   }
 
-  // Reads until `end` was read. Returns all that was read.
+  // Reads until the text contains `end`, or until the pipe ends. Returns the text.
   std::string read_to(const std::string& end) {
     std::string text;
     std::array<char, 4096> buffer{};
@@ -98,7 +100,8 @@ TEST_F(LogQueueTest, MissingLinesAreSaidWhereTheyAreMissing) {
   fill_pipe();
   LogQueue& queue = start();
   for (int i = 0; i < 1000; ++i) queue.push("before " + std::to_string(i) + "\n");
-  // The thread may take lines meanwhile, and then says in two places what is missing.
+  // The thread may take lines between the pushes. Lines are then missing in two places, and each
+  // place has a note.
   std::uint64_t told = 0;
   const std::regex note(R"(Z warn (\d+) lines of the log are missing here)");
   while (told < queue.dropped_lines()) {

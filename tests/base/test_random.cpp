@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Tests the random numbers and their seed.
 
 #include "layby/base/random.h"
 

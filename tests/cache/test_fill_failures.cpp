@@ -12,7 +12,7 @@ namespace {
 class FillFailureTest : public CacheTest {
  protected:
   void SetUp() override {
-    rules_.unknown_for = milliseconds(0);  // A refused blob may be asked for again at once.
+    rules_.unknown_for = milliseconds(0);  // The cache asks again for a refused blob at once.
     CacheTest::SetUp();
   }
   void begin(BlobAsker& asker) {

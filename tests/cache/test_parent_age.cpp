@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers about a tag that come from a parent: how old they are, which of them bring news, and what
-// a client hears. The registry's own answers have no age.
+// Tests a parent's answers about a tag: how old an answer is, when an answer moves the tag, and
+// which age a client sees. The registry's own answers have no age.
 
 #include "cache/freshness_test.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 class ParentAgeTest : public FreshnessTest {
  protected:
-  // Answers the HEAD under way as a parent does.
+  // Answers the HEAD under way as a parent does, with an age.
   void answer_head(const oci::Digest& digest, AnswerAge age) {
     upstream_->answer_manifest_head(
         ManifestHead{digest, std::string(oci::kOciIndex), new_.size(), age});
@@ -37,7 +37,8 @@ TEST_F(ParentAgeTest, ConfirmationIsAsOldAsTheParentsAnswer) {
 }
 
 TEST_F(ParentAgeTest, StalenessDoesNotAddUpOverLevels) {
-  // Each level serves the tag just before fresh_for ends. The last client's tag is never older.
+  // The parent confirmed the tag 59 s ago, and fresh_for is 60 s. So this box checks the tag again
+  // after one second.
   cache_old(seconds(100));
   Asker<ManifestAnswer> asker;
   pull(asker, old_digest_, {seconds(59), false});

@@ -54,7 +54,8 @@ TEST_F(PrefetchHoldTest, PullsGetTheOldImageUntilTheNewOneIsWhole) {
   expect_pull(old_, ManifestSource::kHeld);
   serve();
   EXPECT_EQ(state("3.13"), PrefetchState::kDone);
-  // The confirmation counts from the run's look, a minute ago.
+  // The run asked upstream about the tag a minute ago. So the tag isn't fresh, and the pull checks
+  // the tag.
   expect_pull(new_, ManifestSource::kChecked);
 }
 

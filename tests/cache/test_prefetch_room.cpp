@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The room of a run: content of the list and content that clients used stay, whatever the run has
-// to fetch, and the run says how much room is missing.
+// Tests the room of a prefetch run. A run evicts no content of the list and no content that clients
+// used. If the room is too small, the run says how much room the list and the clients need.
 
 #include <algorithm>
 #include <string>
@@ -16,16 +16,17 @@ using std::chrono::hours;
 
 class PrefetchRoomTest : public PrefetchTest {
  protected:
-  // The config of an image is as large as its layers together, see add_image().
+  // Returns `size` bytes for a layer. add_image() makes the config of an image a little larger than
+  // all its layers together.
   static std::string bytes(std::size_t size, char fill) { return std::string(size, fill); }
 
-  // The cache may hold `bytes`, of which the stored blobs take their part.
+  // Limits the cache to `bytes`. Blobs that are already stored count too.
   void make_room_for(std::uint64_t bytes) {
     rules_.space = {{0, bytes}, {0, 0}};
     CacheTest::SetUp();
     prefetcher().on_ended([this] { ++times_ended_; });
   }
-  // A blob that a client pulled `ago` and that may be evicted.
+  // Adds a blob that may be evicted. A client pulled the blob `ago` before this moment.
   oci::Digest add_used(const std::string& content, hours ago) {
     const oci::Digest digest = store_.add_blob(content);
     store_.set_used(digest, clock_.wall_now() - ago);

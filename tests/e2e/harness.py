@@ -729,7 +729,7 @@ class EndToEnd(unittest.TestCase):
             print(f"\n--- {self.id()}: layby's last lines\n{self.layby.log()[-1500:]}", file=sys.stderr)
 
     def assert_logged(self, text: str) -> None:
-        """Waits for a line of Layby's log, which a thread writes a moment after the event."""
+        """Waits until `text` is in Layby's log. A thread writes each line a moment after the event."""
         wait_until(lambda: text in self.layby.log(), f"'{text}' in the log")
 
     def pull(self, image: str, **options: Any) -> Parts:

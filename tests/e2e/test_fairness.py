@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""One client can't stop the others.
+"""Tests that one client can't stop the others.
 
 Two clients with different addresses share a thin link. Whatever the first client asks for, the
 second client gets its blob in about the time that the blob takes on an idle box.
@@ -35,7 +35,7 @@ class Fairness(EndToEnd):
         return connection
 
     def seconds_of(self, digest: str) -> float:
-        """The time in which the honest client gets a blob."""
+        """Returns how many seconds the honest client waits for a whole blob."""
         started = time.monotonic()
         answer = self.request(HONEST, digest).getresponse()
         self.assertEqual(answer.status, 200)
@@ -78,7 +78,7 @@ class Fairness(EndToEnd):
         self.assertEqual({answer.status for answer in refused}, {503})
         self.assertTrue(all(answer.getheader("Retry-After") for answer in refused))
 
-        # The hostile client keeps an 8th of the slots, so the link is shared too.
+        # The hostile client keeps an eighth of the slots, so its transfers still use a part of the link.
         started = time.monotonic()
         answer = self.request(HONEST, beside).getresponse()
         self.assertEqual(answer.status, 200)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The daemon's life: its start, a changed configuration, a log that nobody reads, its end."""
+"""Tests the daemon's start, changes of its configuration, a log that nobody reads, and the end."""
 from __future__ import annotations
 
 import http.client
@@ -19,7 +19,7 @@ from hub import free_port
 
 class Lifecycle(EndToEnd):
     def launch_with(self, **options: Any) -> subprocess.Popen[bytes]:
-        """Starts Layby anew, with other descriptors than the harness gives it."""
+        """Stops Layby and starts it again. `options` can change stdin, stdout and stderr."""
         self.layby.stop()
         self.layby.config_path.write_text(json.dumps(self.layby.config))
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL,
@@ -108,7 +108,7 @@ class TheConfiguration(Lifecycle):
         self.save_text(json.dumps(merged(self.layby.config, change), indent=2))
 
     def save_text(self, text: str) -> None:
-        """Replaces the file in one step, as an editor saves it."""
+        """Replaces the configuration file in one step, as an editor does."""
         beside = self.layby.config_path.with_suffix(".new")
         beside.write_text(text)
         beside.replace(self.layby.config_path)
@@ -213,7 +213,7 @@ class TheConfiguration(Lifecycle):
     def test_named_pipe_in_the_place_of_the_file_stops_nothing(self) -> None:
         pipe = Path(f"{self.layby.config_path}.pipe")
         os.mkfifo(pipe)
-        # Somebody has written to the pipe, so that its size isn't 0, and nobody closes it.
+        # The pipe holds bytes and has a writer, so a reader of the pipe would wait for ever.
         keeper = os.open(pipe, os.O_RDWR)
         self.addCleanup(os.close, keeper)
         os.write(keeper, b"{}")
@@ -257,7 +257,7 @@ class TheConfiguration(Lifecycle):
 
 class TheStart(Lifecycle):
     def check(self, change: dict[str, Any]) -> None:
-        """Both `config check` and `serve` refuse the configuration with exit code 2."""
+        """Checks that `config check` and `serve` refuse the changed configuration with exit code 2."""
         path = self.layby.home / "wrong.json"
         path.write_text(json.dumps(merged(self.layby.config, change)))
         for command in (("config", "check"), ("serve",)):

@@ -182,7 +182,7 @@ class Limits(EndToEnd):
             with self.subTest(name):
                 self.assertEqual(self.status_of(request), 400)
 
-    # -- ended early
+    # -- connections that end early
 
     def test_a_client_that_ends_its_direction_gets_its_answer_whole(self) -> None:
         for how in ("cold", "warm"):

@@ -206,7 +206,7 @@ class LostUplinks(ParentCase):
 
 
 class Levels(EndToEnd):
-    """`self.layby` is the top of three boxes, each the parent of the next."""
+    """`self.layby` is the top of three boxes. Each box is the parent of the next box."""
 
     FRESH = 2.0
 
@@ -223,7 +223,7 @@ class Levels(EndToEnd):
             self.addCleanup(boxes[-1].close)
         image = make_image(self.hub, "library/app", "1", [1000])
         bottom = boxes[-1]
-        # Each level looks late in the fresh time of the level above.
+        # A box pulls the tag only when the tag in the box above is at least 1 s old.
         for box in boxes:
             self.assertEqual(pull(box.authority, "library/app", "1"), image)
             wait_until(lambda: self.age_at(box) >= 1, "a tag that ages")
@@ -235,7 +235,7 @@ class Levels(EndToEnd):
 
 
 class Loops(EndToEnd):
-    """Boxes whose parents lead back to themselves pull from their registry."""
+    """Boxes whose parents form a loop pull from their registry."""
 
     def fix_port(self) -> None:
         self.layby.config["listen"] = self.layby.authority

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Clients behind HAProxy.
+"""Tests clients behind HAProxy.
 
-Layby learns the address of each client from the PROXY protocol, version 1 and 2, and from
-X-Forwarded-For, and limits the clients one by one. The clients are on 127.0.0.2 and 127.0.0.3,
-HAProxy is on 127.0.0.1.
+Layby learns the address of each client from the PROXY protocol (version 1 and 2) or from
+X-Forwarded-For, and each client has its own limits. HAProxy has the address 127.0.0.1, and each
+client has another address of 127.0.0.0/8.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import unittest
 
 from harness import EndToEnd, Layby, Program, Response, digest_of, exchange, make_image, raw, wait_until
 
-WAYS = {  # How HAProxy names its clients: its mode, and the options of its server.
+WAYS = {  # How HAProxy names its clients: HAProxy's mode, and the options of the line `server`.
     "PROXY protocol, version 1": ("tcp", "send-proxy"),
     "PROXY protocol, version 2": ("tcp", "send-proxy-v2"),
     "X-Forwarded-For": ("http", ""),
@@ -22,7 +22,7 @@ WAYS = {  # How HAProxy names its clients: its mode, and the options of its serv
 
 
 class HaProxy(Program):
-    """HAProxy in front of one Layby, with a port for each way."""
+    """Runs HAProxy in front of one Layby, with one port for each entry of WAYS."""
 
     def __init__(self, layby: Layby) -> None:
         super().__init__("haproxy")

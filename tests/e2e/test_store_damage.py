@@ -190,7 +190,7 @@ class LostIndex(Damage):
         wait_until(lambda: not self.layby.stats()["scrub"]["rebuilding"], "end of the rebuilding")
 
     def pull_supervised(self) -> None:
-        """Pulls the image; starts Layby again when the index crashes Layby."""
+        """Pulls the image. Starts Layby again when the damaged index crashes Layby."""
         for _ in range(3):
             try:
                 self.assertEqual(self.pull("app:1"), self.image)

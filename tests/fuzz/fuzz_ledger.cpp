@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ledger of the index. The input is the file. Each change that is read can be written, and
-// reads back equal; a file of the read changes has no damaged bytes and the same changes.
+// Fuzzes the reader of the ledger. The input is the ledger's file. Each change from the file can be
+// written to a new file. The new file has the same changes and no damaged bytes.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,7 +23,7 @@ store::LedgerReader::Source source_of(std::string_view bytes) {
   };
 }
 
-// The records of all changes in `bytes`.
+// Returns the records of all changes in `bytes`, and sets `skipped_bytes`.
 std::string rewrite(std::string_view bytes, std::uint64_t& skipped_bytes) {
   store::LedgerReader reader(source_of(bytes));
   std::string records;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a proxy says of its client: the header of the PROXY protocol, and X-Forwarded-For. The
-// result of a header doesn't depend on how the bytes are cut, and each wait asks for more bytes.
+// Fuzzes the parsers of the PROXY protocol's header and of X-Forwarded-For. The input is parsed as
+// the header and as the value of X-Forwarded-For. The pieces in which a header arrives don't change
+// its result, and a parser that waits asks for more bytes than it has.
 
 #include "server/proxy_header.h"
 

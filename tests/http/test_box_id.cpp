@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ids of boxes in CDN-Loop (RFC 8586) and Via (RFC 9110 section 7.6.3).
+// Tests the ids of boxes in CDN-Loop (RFC 8586) and Via (RFC 9110 section 7.6.3).
 
 #include "layby/http/box_id.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scope of addresses, and where a registry may send us.
+// Tests the scope of addresses, and which addresses a registry may send us to.
 
 #include "layby/policy/address_scope.h"
 

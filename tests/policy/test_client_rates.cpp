@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate of requests of each client. Time is passed in.
+// Tests the limit on each client's rate of requests. The time is an argument.
 
 #include "layby/policy/client_rates.h"
 
@@ -18,14 +18,14 @@ class ClientRatesTest : public ::testing::Test {
  protected:
   static IpAddress address(const std::string& text) { return parse_ip_address(text).value(); }
 
-  // The requests of `client` that pass at now_, of at most 1000.
+  // Sends 1000 requests of `client` at now_. Returns the number of requests that pass.
   int passing(const std::string& client) {
     int passed = 0;
     for (int i = 0; i < 1000; ++i) passed += rates_.take(address(client), now_) ? 0 : 1;
     return passed;
   }
 
-  ClientRates rates_{60, 10};  // One request a second.
+  ClientRates rates_{60, 10};  // 60 requests a minute, and a burst of 10.
   SteadyTime now_{std::chrono::hours(1)};
 };
 

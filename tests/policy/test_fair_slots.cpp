@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which transfer gets a slot, from which transfer a slot is taken, and who may wait.
+// Tests which transfer gets a slot, which transfer loses its slot, and which transfers may wait.
 
 #include "layby/policy/fair_slots.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How long an upstream or a part of it is left in peace after a 429, with a fake clock.
+// Tests how long an upstream, one repository or one blob is left in peace after a 429. The clock is
+// a fake.
 
 #include "layby/policy/quiet_times.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which transfers are too slow, and the time that counts.
+// Tests when a transfer is too slow. The time in which a transfer is stopped doesn't count.
 
 #include "layby/policy/rate_floor.h"
 

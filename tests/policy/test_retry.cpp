@@ -110,7 +110,7 @@ TEST(RealProgress, IsAtLeastAByte) {
   EXPECT_TRUE(is_real_progress(1, 10));
 }
 
-// The bound that is_real_progress() states.
+// Checks the bound that the comment of is_real_progress() states.
 TEST(RealProgress, HappensAtMostSixteenTimesInASmallBlob) {
   for (std::uint64_t size = 1; size < 1000; ++size) {
     int times = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When freed memory is given back to the system.
+// Tests when freed memory is given back to the system.
 
 #include "layby/policy/spare_memory.h"
 

@@ -83,7 +83,7 @@ class Client final : private event::IoHandler {
     fd_.reset();
   }
 
-  // Ends this direction of the connection; the client goes on reading.
+  // Ends the client's direction of the connection (half-close). The client still reads.
   void end_sending() {
     flush();
     EXPECT_EQ(unsent_bytes(), 0u);
@@ -329,7 +329,7 @@ class ScriptedHandler final : public server::Handler {
 class ServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::signal(SIGPIPE, SIG_IGN);  // As the daemon does.
+    std::signal(SIGPIPE, SIG_IGN);  // The daemon ignores SIGPIPE too.
     handler_.answer = [](const server::Request& request) {
       return text_response("you asked for " + request.path);
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The client in X-Forwarded-For. The proxies are 10.0.0.0/8 and fd00::/8.
+// Tests which client X-Forwarded-For names. The trusted proxies are 10.0.0.0/8 and fd00::/8.
 
 #include "server/forwarded.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients that end their direction of the connection after the request. Such a client gets its
-// answers whole; a client that has closed its socket looks the same at first, and is dropped.
+// Tests clients that end their direction of the connection (half-close) after the request. A client
+// with a half-closed connection gets its whole answer. A client that closes its socket looks the
+// same to the server at first, and is dropped as soon as the server notices the difference.
 
 #include <string>
 
@@ -12,7 +13,7 @@ namespace {
 
 class HalfCloseTest : public ServerTest {
  protected:
-  // A client that has sent a request and ended its direction.
+  // Returns a client that has sent a request and then ended its direction of the connection.
   std::unique_ptr<Client> half_closed(const std::string& path = "/") {
     auto client = connect();
     client->get(path);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Clients behind trusted proxies, and what one client may take: a number of connections and a rate
-// of requests. The proxies are on 127.0.0.1.
+// Tests clients behind trusted proxies, and the limits of one client: a number of connections and a
+// rate of requests. The proxies of these tests have the address 127.0.0.1.
 
 #include <string>
 #include <vector>
@@ -29,7 +29,7 @@ class ProxiesTest : public ServerTest {
   static std::string line(const std::string& client) {
     return "PROXY TCP4 " + client + " 10.0.0.1 51234 5000\r\n";
   }
-  // The status of a request that `client` sends through a proxy with X-Forwarded-For.
+  // Sends a request of `client` through `proxy`, with X-Forwarded-For. Returns the answer's status.
   int status_of(Client& proxy, const std::string& client, const std::string& path = "/") {
     proxy.get(path, "X-Forwarded-For: " + client + "\r\n");
     return answer_of(proxy).status;

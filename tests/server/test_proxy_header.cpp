@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The header of the PROXY protocol, versions 1 and 2.
+// Tests the parser of the PROXY protocol's header, versions 1 and 2.
 
 #include "server/proxy_header.h"
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kStart{"\r\n\r\n\0\r\nQUIT\n", 12};
 
-// A binary header with a correct length.
+// Returns a binary header (version 2) with a correct length.
 std::string binary(char version_command, char family, const std::string& rest) {
   std::string header(kStart);
   header += version_command;
@@ -29,7 +29,8 @@ std::string v4_block() {
 
 class ProxyHeaderTest : public ::testing::Test {
  protected:
-  // The client that a whole header names, as text; "" for none, "?" if the header isn't whole.
+  // Returns the client that a header names, as text. Returns "" if the header names no client, and
+  // "?" if the parser finds no whole header.
   static std::string client(const std::string& bytes) {
     const auto result = parse_proxy_header(bytes + "GET / HTTP/1.1\r\n");
     const auto* header = std::get_if<ProxyHeader>(&result);

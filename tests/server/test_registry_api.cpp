@@ -99,7 +99,7 @@ class RegistryApiTest : public ::testing::Test {
     return ask("HEAD", target, std::move(fields));
   }
 
-  // A client pulls the stored blob.
+  // Pulls the stored blob as the client with the address `client`.
   void pull_blob(const std::string& client, Fields fields = {}) {
     client_ = *parse_ip_address(client);
     EXPECT_LT(get(blob_path(), std::move(fields))->status(), 300);
@@ -125,7 +125,7 @@ class RegistryApiTest : public ::testing::Test {
   const std::string box_ = "layby-00000000000000aa";
   const std::string parent_ = "layby-00000000000000bb";
   const std::string child_ = "layby-00000000000000cc";
-  IpAddress client_;  // Who sends the requests.
+  IpAddress client_;  // The address that sends the requests.
   FakeClock clock_;
   FakeTimers timers_{clock_};
   FakeStore store_{timers_};

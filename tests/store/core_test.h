@@ -25,7 +25,7 @@ namespace layby::testing {
 class CoreTest : public ::testing::Test {
  protected:
   // Each reader locks the index, and a test may open all readers on one thread. ThreadSanitizer
-  // follows at most 64 locks of a thread.
+  // tracks at most 64 locks that one thread holds.
   static constexpr unsigned kMaxReaders = 16;
 
   void SetUp() override {

@@ -438,7 +438,8 @@ TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
   turn_until([&] { return !operator_store().scrub().running; });
   const auto digest = add_blob(blob(1));
   let_time_pass();
-  // A folder in place of the file can't be unlinked, and without a quarantine it can't be moved.
+  // The store can't unlink a folder in the place of the file. The store can't move the folder
+  // either, because a file is in the place of the quarantine.
   std::ofstream(data("quarantine")) << "no folder";
   fs::remove(published_path(digest));
   fs::create_directories(published_path(digest) + "/x");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ledger's file: what is written reads back, damage costs the damaged records only, each
-// failing step leaves a ledger that isn't whole, and the note tells another end of the file.
+// Tests the file of the ledger. Written changes read back, and a damaged byte costs one record. A
+// failed step leaves a ledger that isn't whole. resume() accepts a note only if the file has kept
+// its end since note() made the note.
 
 #include "store/ledger.h"
 
@@ -82,7 +83,7 @@ class LedgerTest : public ::testing::Test {
     return read();
   }
 
-  bool complete_ = false;  // Of the last read().
+  bool complete_ = false;  // Whether the last read() found a complete ledger.
   testing::TempDir folder_;
   Ledger ledger_{folder_.path()};
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store whose index is lost has its tags, manifests, pins and grants again from the ledger, in
-// the state of the last commit. A lost or damaged ledger is written anew from the index.
+// Tests a store that has lost its index. The store restores its tags, manifests, pins and grants
+// from the ledger, in the state of the last commit. A store that has lost its ledger, or whose
+// ledger is damaged, writes the ledger anew from the index.
 
 #include <gtest/gtest.h>
 
@@ -29,7 +30,7 @@ class RestoreTest : public DiskTest {
     harness_.open_again();
     wait_for_rebuild();
   }
-  // An image of one layer.
+  // Adds an image of one layer, with its tag.
   TestManifest add_image(const std::string& tag, unsigned seed) {
     const std::string layer = some_bytes(20'000, seed);
     const std::string config = "config " + std::to_string(seed);
@@ -40,7 +41,7 @@ class RestoreTest : public DiskTest {
     add_tag(tag, image.digest);
     return image;
   }
-  // Whether the tag leads to the whole image.
+  // Whether the tag points to the image, and the whole image is stored.
   bool can_pull(const std::string& tag, const TestManifest& image) {
     const auto found = store().find_tag(key(tag));
     if (!found || found->digest != image.digest) return false;
@@ -208,7 +209,8 @@ TEST_F(RestoreTest, DamageInTheMiddleCostsOneEntry) {
 TEST_F(RestoreTest, AManifestThatIsNotThatOfItsDigestIsLeftOut) {
   const TestManifest image = add_image("t", 1);
   const auto other = oci::Digest::of("other");
-  // The store doesn't compare the digest of a manifest that upstream gave: the cache did.
+  // The cache verifies a manifest's digest before put_manifest(), so the store doesn't verify the
+  // digest.
   std::optional<Status> done;
   store().put_manifest(other, image.stored(), [&](const Status& status) { done = status; });
   turn_until([&] { return done.has_value(); });

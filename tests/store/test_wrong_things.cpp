@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// FIFOs, sockets, symbolic links and folders in the places of the store's files: nothing waits for
-// them, they go to the quarantine, and the next fill puts a file into the place.
+// Tests FIFOs, sockets, symbolic links and folders in the places of the store's files. The store
+// never waits for such a thing, and moves the thing to the quarantine. The next fill puts a file
+// into the place.
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -27,7 +28,8 @@ enum class Thing { kFifo, kSocket, kLink, kDanglingLink, kFolder };
 
 void make_socket(const std::string& path) {
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM, 0));
-  // A socket's path is short, so the socket is made elsewhere and moved.
+  // A socket's address has room for 107 bytes of a path, and `path` may be longer. So the socket is
+  // made at a short path and then moved.
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string near = fs::temp_directory_path() / ("s" + std::to_string(::getpid()));
@@ -64,7 +66,7 @@ class WrongThingsTest : public DiskTest, public ::testing::WithParamInterface<Th
     ASSERT_TRUE(store::is_wrong_thing(path));
   }
   void settle() {
-    // A commit runs after the work that was queued before it.
+    // The commit of this tag runs after all work that was queued earlier.
     put_tag(key("settled"), {digest_, time_});
     turn_until([&] { return !operator_store().scrub().running; });
   }

@@ -122,16 +122,17 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   cache::StoreUsage& reported_usage() { return usage_; }  // The test sets the disk_ fields.
   // The bytes that each call of evict() asked for.
   const std::vector<std::uint64_t>& evictions() const { return evictions_; }
-  // What each call of evict() had to spare.
+  // The content that each call of evict() had to spare.
   const std::vector<cache::Spare>& spares() const { return spares_; }
-  // Sets when the blob was used, for find_used() and evict().
+  // Sets the time of the blob's last use, for find_used() and evict().
   void set_used(const oci::Digest& digest, WallTime at) { used_at_[digest] = at; }
   void add_evictable(const oci::Digest& digest) { evictable_.push_back(digest); }
-  // From now on, partial files count in usage(), and evict() deletes partial files without a
-  // writer, then the blobs that were published after this call, oldest first.
+  // After this call, partial files count in usage(). evict() first deletes partial files without a
+  // writer, and then the blobs that were published after this call, oldest first.
   void live_like_a_disk() { lifelike_ = true; }
-  // The power is cut, after the writers were destroyed. Writes without an answer are lost, and of
-  // each partial file `kept_bytes(size)` bytes stay. The store then works as after a start.
+  // Cuts the power. The caller destroys all writers before the call. Puts without an answer are
+  // lost, and each partial file keeps its first `kept_bytes(size)` bytes. After the call the store
+  // works like a store that has just started.
   void crash(const std::function<std::size_t(std::size_t)>& kept_bytes) {
     if (!writers_.empty()) ADD_FAILURE() << "a writer outlived its daemon";
     alive_ = std::make_shared<bool>(true);
@@ -145,7 +146,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   const std::vector<oci::Digest>& touched() const { return touched_; }
   std::uint64_t released_bytes() const { return released_bytes_; }
   const std::vector<oci::Digest>& first_pulls() const { return first_pulls_; }
-  // The blobs that check_blob() was called for.
+  // The blob of each call of check_blob().
   const std::vector<oci::Digest>& checks() const { return checks_; }
   int verifications() const { return verifications_; }
 

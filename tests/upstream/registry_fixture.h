@@ -72,7 +72,7 @@ class RecordingSink final : public cache::BlobSink {
   bool ended() const { return ends > 0; }
 
   bool background = false;
-  IpAddress client;  // Unless in the background.
+  IpAddress client;  // The client that waits for the blob, unless `background` is set.
   cache::BlobStart start;
   std::string bytes;
   Status end;

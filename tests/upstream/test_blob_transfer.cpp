@@ -402,7 +402,8 @@ TEST_F(BlobTransferTest, KeepsItsSlotWhilePausedForAClient) {
   ASSERT_TRUE(turn([&] { return sink_.ended(); }));
 }
 
-// A server whose blobs have two halves. The second half comes after the gate was opened.
+// The server sends the first half of each blob at once, and the second half after the test has
+// opened the gate.
 class FairSlotsTest : public BlobTransferTest {
  protected:
   void SetUp() override {
@@ -418,7 +419,7 @@ class FairSlotsTest : public BlobTransferTest {
   }
   void TearDown() override {
     gate_.open();
-    server_.reset();  // Its threads use the gate.
+    server_.reset();  // The server's threads use the gate.
   }
   std::unique_ptr<cache::BlobTransfer> get(RecordingSink& sink) {
     return registry_->get_blob(kRepository, digest_, 0, sink);

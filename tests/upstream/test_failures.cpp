@@ -70,7 +70,7 @@ TEST_F(FailuresTest, ReadsRetryAfterAsADate) {
 }
 
 TEST_F(FailuresTest, RetryAfterDateCountsFromTheAnswersOwnDate) {
-  // The registry's clock is two days ahead of this box.
+  // The registry's clock is two days ahead of this box's clock.
   const WallTime there = clock_.wall_now() + std::chrono::hours(48);
   serve_reply(
       429, {{"Date", http::format_date(there)}, {"Retry-After", http::format_date(there + 30s)}});

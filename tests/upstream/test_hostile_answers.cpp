@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers that have no end beside their body, and heads that contradict themselves. A server of
-// these tests sends until its client hangs up, or until it has sent far more than any bound.
+// Tests endless heads, endless trailers, endless bodies of redirects, heads that contradict
+// themselves, and bodies that come too slowly. A server of an endless answer sends until its client
+// hangs up, or until the server has sent far more than any bound.
 
 #include <atomic>
 
@@ -11,12 +12,13 @@
 namespace layby::upstream {
 namespace {
 
-// Far above the bound and the kernel's buffers together.
+// Is far above Layby's bound and the kernel's buffers together.
 constexpr std::size_t kFarTooMuch = 256 << 20;
 
 class HostileAnswersTest : public RegistryTest {
  protected:
-  // Answers every request with `start`, and then with `piece` until the client hangs up.
+  // Answers every request with `start`, and then with `piece` again and again until the client
+  // hangs up.
   void serve_endless(std::string start, std::string piece) {
     while (piece.size() < 16'000) piece += piece;
     serve([this, start = std::move(start), piece = std::move(piece)](const SeenRequest&, Peer& p) {
@@ -27,7 +29,8 @@ class HostileAnswersTest : public RegistryTest {
       p.close();
     });
   }
-  // Expects that a blob and a manifest end with `code` and `reason`, long before kFarTooMuch.
+  // Expects that a request for a blob fails with `code` and `reason` before the server has sent
+  // kFarTooMuch bytes, and that a request for a manifest fails with `code`.
   void expect_cut_off(ErrorCode code, const std::string& reason) {
     cut_off_ = false;
     const Status blob = get_blob();
@@ -83,7 +86,8 @@ TEST_F(HostileAnswersTest, EndsTheEndlessChunkedBodyOfARedirect) {
   expect_cut_off(ErrorCode::kInvalid, "sends too much beside the body");
 }
 
-// A small answer is decoded, so gzip can hide bytes that decode to nothing: empty stored blocks.
+// Layby decodes gzip in a small answer. gzip may have any number of empty stored blocks, which
+// decode to nothing.
 TEST_F(HostileAnswersTest, EndsGzipThatDecodesToNothing) {
   using namespace std::string_literals;
   serve_endless("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + testing::kGzipHeader,
@@ -180,7 +184,7 @@ class DripTest : public RegistryTest {
  protected:
   DripTest() { options_.floor = {1000, 300ms}; }
 
-  // Sends the head of a large blob, and then a byte after each of many short waits.
+  // Sends the head of a large blob, and then one byte every 2 ms.
   void serve_drip() {
     serve([](const SeenRequest& request, Peer& peer) {
       if (request.headers.get("range")) {
@@ -227,7 +231,7 @@ TEST_F(DripTest, KeepsABodyAtTheFloor) {
   EXPECT_TRUE(end.ok()) << message(end);
 }
 
-// The window is at least as long as the operator lets a blob stall.
+// The floor's window is at least stall_timeout, the time for which the operator lets a blob stall.
 TEST_F(DripTest, WaitsAsLongAsABlobMayStall) {
   options_.floor = {1000, 1ms};
   options_.stall_timeout = 10s;

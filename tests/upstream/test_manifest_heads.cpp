@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HEADs of manifests at registries that don't support HEAD.
+// Tests HEAD requests for manifests at registries that don't support HEAD.
 
 #include <algorithm>
 #include <atomic>
@@ -11,7 +11,7 @@
 namespace layby::upstream {
 namespace {
 
-// A registry, or a proxy before it, that doesn't know HEAD.
+// The server plays a registry that doesn't support HEAD, or a proxy in front of such a registry.
 class ManifestHeadsTest : public RegistryTest {
  protected:
   void serve_without_heads(int status) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a registry may send us. Every server of these tests listens on loopback. A registry that
-// is asked through a proxy has no address that Layby knows, so it counts as a registry on the
-// internet, and NO_PROXY lets redirects to loopback go out without the proxy.
+// Tests which addresses a registry may send us to. Every server of these tests listens on loopback.
+// Layby doesn't know the address of a registry that it asks through a proxy, so such a registry
+// counts as a registry on the internet. NO_PROXY exempts loopback from the proxy, so redirects to
+// loopback don't go through the proxy.
 
 #include <atomic>
 #include <cstdlib>
@@ -26,14 +27,15 @@ class ReachTest : public RegistryTest {
   }
   ~ReachTest() override { ::unsetenv("no_proxy"); }
 
-  // A registry on the internet that redirects blobs to `to`, and asks for a token of `realm`.
+  // Connects to a registry that counts as a registry on the internet. The registry redirects blobs
+  // to `to`. If `realm` is given, the registry asks for a token from `realm`.
   void connect_far(std::string to, std::string realm = "") {
     to_ = std::move(to);
     realm_ = std::move(realm);
     options_.proxy = proxy_.url();
     connect("http://registry.invalid");
   }
-  // A registry on loopback that redirects blobs to `to`.
+  // Serves a registry on loopback that redirects every request to `to`.
   void serve_near(const std::string& to) { serve_reply(307, {{"Location", to}}); }
 
   void expect_refused(const Status& status, std::string_view reason) {
@@ -77,7 +79,8 @@ TEST_F(ReachTest, AsksNoTokenServerOnLoopbackForARegistryFarAway) {
   EXPECT_EQ(inside_.accepted(), 0);
 }
 
-// The registry that is asked first leaves an idle connection, which curl would use again.
+// The first registry leaves an idle connection. Without a check, curl would reuse this connection
+// for the redirect of the second registry.
 TEST_F(ReachTest, UsesNoIdleConnectionOfAnotherRegistry) {
   connect(inside_.url());
   ASSERT_TRUE(get_manifest().ok());
@@ -150,7 +153,8 @@ TEST_F(ReachTest, LeavesRequestsThroughAProxyToTheProxy) {
   EXPECT_EQ(proxy_.requests()[1].target, "http://cdn.invalid/blob");
 }
 
-// NO_PROXY exempts the target, and the proxy's port could make the target look like the proxy.
+// NO_PROXY exempts the target from the proxy. The target has the port of the proxy, so Layby could
+// mistake the target for the proxy.
 TEST_F(ReachTest, TakesNoTargetWithTheProxysPortForTheProxy) {
   ::setenv("http_proxy", ("http://proxy.example:" + std::to_string(inside_.port())).c_str(), 1);
   Reach reach({http::parse_url("http://registry.example").value(), "", false}, own_ports_);
