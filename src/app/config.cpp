@@ -114,7 +114,7 @@ void check_tls(const Config& config, Faults& faults) {
   }
 }
 
-// Whether a listener on `one` and a listener on `other` would need the same port of an address.
+// Whether listeners on `one` and `other` would need the same port of the same address.
 bool overlap(const http::HostPort& one, const http::HostPort& other) {
   const auto is_any = [](const std::string& host) {
     return host.empty() || host == "0.0.0.0" || host == "::";

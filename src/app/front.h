@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The handler of all listeners. Requests under /v2 go to the registry's API, all other requests go
-// to the route table, if the page is asked for under a name of this box.
+// The handler of all listeners. Requests under /v2 go to the registry's API. All other requests go
+// to the route table, unless PageHosts refuses the host name in the request.
 
 #ifndef LAYBY_SRC_APP_FRONT_H_
 #define LAYBY_SRC_APP_FRONT_H_
@@ -22,7 +22,7 @@ class Front final : public server::Handler {
   Front(server::Handler& api, server::Handler& pages, PageHosts hosts)
       : api_(api), pages_(pages), hosts_(std::move(hosts)) {}
 
-  // Replaces the configured names of the pages.
+  // Replaces the configured host names of the pages.
   void set_hosts(std::vector<std::string> hosts) { hosts_.set_configured(std::move(hosts)); }
 
   Handle handle(const server::Request& request, Respond respond) override {

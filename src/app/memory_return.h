@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives memory that was freed back to the system, every few seconds if policy::SpareMemory says so.
-// Lives on the loop thread.
+// Asks policy::SpareMemory every few seconds whether to give freed memory back to the system. Lives
+// on the loop thread.
 
 #ifndef LAYBY_SRC_APP_MEMORY_RETURN_H_
 #define LAYBY_SRC_APP_MEMORY_RETURN_H_

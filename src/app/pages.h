@@ -17,7 +17,7 @@ namespace layby::app {
 using TakeSnapshot = std::function<admin::Snapshot()>;
 
 // `routes` must not move and outlives its pages: the front page lists the rows of `routes`.
-// /healthz says 503 while `is_draining` returns true.
+// /healthz answers 503 while `is_draining` returns true.
 void add_page_routes(web::Routes& routes, TakeSnapshot take_snapshot,
                      std::function<bool()> is_draining);
 

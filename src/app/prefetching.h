@@ -36,14 +36,14 @@ class Prefetching {
     event::Workers& workers;
     const Clock& clock;
     events::Events& events;
-    std::uint32_t seed = 0;  // Sets the moment of this box's runs (box_seed()).
+    std::uint32_t seed = 0;  // Decides when this box's runs begin (box_seed()).
   };
   explicit Prefetching(const Context& context);
   ~Prefetching();
 
   // Reads the list's file again, even if the file looks unchanged.
   void reload();
-  // The configuration has changed. Reads the list again, perhaps from another file.
+  // Called after the configuration has changed. Reads the list again, perhaps from another file.
   void reconfigure();
 
   admin::PrefetchStatus status() const;
@@ -74,7 +74,7 @@ class Prefetching {
   bool asked_for_ = false;                       // start() was called: the run ignores the window.
   std::string result_;
   Handle schedule_timer_;
-  std::string path_;                                       // The file of file_.
+  std::string path_;                                       // The file that file_ watches.
   std::optional<WatchedFiles<PrefetchListOutcome>> file_;  // Not set without a path.
 };
 

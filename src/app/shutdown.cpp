@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariant: timer_ is set in every state but kServing, so that the daemon ends whatever the
-// clients do.
+// Invariant: timer_ is set in every state but kServing, so the daemon ends even if clients stay
+// connected.
 
 #include "app/shutdown.h"
 

@@ -20,7 +20,8 @@ namespace {
 constexpr std::chrono::days kWarnBefore{14};
 constexpr std::chrono::hours kWarnEvery{24};
 
-// OpenSSL opens the files by their names, and would wait at a FIFO.
+// OpenSSL opens the files by their names and would wait for ever at a FIFO, so anything other than
+// a regular file is refused first.
 Result<TlsFiles::Identity> load_identity(const server::TlsIdentity::Files& files,
                                          const server::TlsIdentity* before) {
   for (const std::string& file : {files.certificate_file, files.key_file}) {

@@ -83,8 +83,8 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
   return plan;
 }
 
-// A parent's answer may be as old as a tag that this box serves without a check. `rules` may
-// change.
+// A parent's answer may be as old as a cached tag that this box serves without waiting for a check.
+// `rules` may change.
 cache::Failover::AgeLimit age_limit(const cache::Rules& rules) {
   return [&rules](const std::string& repository, const oci::Tag& tag) {
     const auto fresh_for = policy::fresh_for(rules.tag_rules, repository, tag, rules.fresh_for);
@@ -116,7 +116,8 @@ std::vector<cache::Origin> Upstreams::make_origins(std::vector<UpstreamPlan> pla
   return origins;
 }
 
-// The upstream of the last plan that asks for the same, or a new upstream.
+// Keeps the upstream of a former plan that differs only in allow and deny, or not at all. Otherwise
+// makes a new upstream.
 Upstreams::Made Upstreams::remake(UpstreamPlan plan) const {
   for (const Made& before : made_) {
     UpstreamPlan same = before.plan;

@@ -50,16 +50,16 @@ class Upstreams {
     const Clock& clock;
     Counters& counters;
     events::Events& events;
-    const cache::Rules& rules;  // In force; may change.
+    const cache::Rules& rules;  // The rules in force, which may change.
     std::string box;            // The id of this box in requests (http::make_box_id()).
   };
   explicit Upstreams(const Context& context) : context_(context) {}
 
-  // The origins of `plans`. An upstream whose plan the last call had too is the same as before,
-  // with its tokens, its pull limit and what is known of its link.
+  // Makes the origins of `plans`. An upstream whose plan was also in the last call is kept, with
+  // its tokens, its pull limit and the state of its link.
   std::vector<cache::Origin> make_origins(std::vector<UpstreamPlan> plans);
 
-  // The state of each upstream of the last make_origins().
+  // The state of each upstream that the last make_origins() returned.
   std::vector<admin::UpstreamState> states() const;
 
  private:

@@ -69,8 +69,8 @@ Status write_at(int fd, std::string_view data, std::uint64_t offset) {
   return {};
 }
 
-// O_NONBLOCK: without it, open() of a FIFO waits for a writer. For a regular file the flag has no
-// effect.
+// Without O_NONBLOCK, open() of a FIFO would wait for a writer. The flag has no effect on a regular
+// file.
 Result<UniqueFd> open_regular(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return errno_error("open " + path, errno);

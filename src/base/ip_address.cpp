@@ -43,7 +43,7 @@ IpAddress masked(IpAddress address, int prefix_bits) {
   return address;
 }
 
-// Each connection needs the text, and inet_ntop() costs five times as much.
+// Every connection needs its address as text, and inet_ntop() would take five times as long.
 std::string v4_text(const std::uint8_t* octets) {
   std::array<char, INET_ADDRSTRLEN> text{};
   char* end = text.data();

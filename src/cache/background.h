@@ -56,11 +56,11 @@ class Background {
    private:
     Background& background_;
   };
-  // Whether one more fill may go on after its clients have left. Each such fill has a connection
-  // and a file open, so the number of these fills is bounded.
+  // Whether one more fill may go on after its clients have left. Each of these fills keeps a
+  // connection and a file open, so their number is bounded.
   bool has_place() const { return left_ < kMostLeft; }
 
-  // `on_change` is called in a later turn after may_go() may have changed.
+  // When the result of may_go() may have changed, `on_change` is called in a later turn.
   Background(Timers& timers, const Clock& clock, std::function<void()> on_change)
       : timers_(timers), clock_(clock), on_change_(std::move(on_change)) {
     assert(on_change_);
@@ -89,7 +89,7 @@ class Background {
   bool may_go() const { return demands_ == 0 && !pause_; }
 
  private:
-  // As many blobs as a large image has.
+  // A large image has about this many blobs.
   static constexpr int kMostLeft = 32;
 
   void change() {

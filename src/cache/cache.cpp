@@ -2,7 +2,8 @@
 //
 // Finds the origin of a request, and passes the request to Manifests, Fills or upstream.
 //
-// Invariant: an Origin and an Upstream that work may refer to are never destroyed before the cache.
+// Invariant: the cache keeps former origins and upstreams until its own end, because work under way
+// may refer to them.
 
 #include "layby/cache/cache.h"
 
@@ -52,7 +53,7 @@ struct Cache::State {
   const Clock& clock;
   Counters& counters;
   SecondPulls second_pulls;
-  UnknownContent unknown_lists;  // By the repository, or by the subject of the referrers.
+  UnknownContent unknown_lists;  // By repository, or by "repository@digest" for referrers.
   GrantChecks grant_checks;
   Manifests manifests;
   Fills fills;
@@ -73,7 +74,8 @@ struct Cache::State {
     set_origins(std::move(o));
   }
 
-  // Why a list should not be asked for now: upstream refused it a moment ago, or can't be asked.
+  // The reason not to ask upstream for a list now: upstream refused the list a moment ago, or can't
+  // be asked.
   std::optional<Error> why_not_list(const Origin& origin, const std::string& name) {
     if (auto refusal = unknown_lists.find({&origin, name})) {
       count(counters.unknown_served);
@@ -103,7 +105,8 @@ struct Cache::State {
     }
   }
 
-  // Puts `origin` where the origin of its name is, and takes it from `before`.
+  // If `before` has an origin of the same name, takes that origin out and overwrites it with
+  // `origin`. Otherwise makes a new origin.
   std::unique_ptr<Origin> place(Origin origin, std::vector<std::unique_ptr<Origin>>& before) {
     assert(origin.upstream);
     const auto at = std::find_if(before.begin(), before.end(), [&origin](const auto& known) {

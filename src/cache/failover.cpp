@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The registry is asked after any error of the parent. The parent may not serve the
-// repository, may not know the registry, or may be wrong about which content exists. The registry
-// is also asked about a tag that the parent confirmed too long ago, or calls stale. When the
-// registry's why_not() gives a reason, the registry isn't asked and the reason is the answer.
+// The registry is asked after any error of the parent. The parent may not serve the repository, may
+// not know the registry, or may be wrong about which content exists. The registry is also asked
+// about a tag that the parent confirmed too long ago or calls stale. When the registry's why_not()
+// gives a reason, the registry isn't asked and the reason is the answer.
 // Invariants: a caller is answered once; the registry isn't asked after the parent's blob began.
 
 #include "layby/cache/failover.h"
@@ -21,7 +21,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Whether the parent answered. Any answer is final for now, apart from bytes that can't be read.
+// Whether the parent answered, and would soon give the same answer again. Corrupt bytes don't
+// count, because another attempt may bring good bytes.
 bool has_answered(const Error& of_parent) {
   switch (of_parent.code) {
     case ErrorCode::kUnavailable:
@@ -33,9 +34,9 @@ bool has_answered(const Error& of_parent) {
   }
 }
 
-// The error when the parent failed with `of_parent` and the registry can't be asked for `refused`.
-// When the parent has answered, nobody is left to ask, so another attempt is in vain. Otherwise
-// the parent may be back in a moment, and the next attempt needn't wait for the registry.
+// The error when the parent failed with `of_parent`, and `refused` says why the registry isn't
+// asked. If the parent has answered and the registry is out, another attempt soon is in vain.
+// Otherwise the parent may be back in a moment, so the next attempt needn't wait for the registry.
 Error both_failed(const Error& of_parent, Error refused, bool registry_is_out) {
   refused.declined = has_answered(of_parent) && registry_is_out;
   if (!refused.declined) refused.retry_after.reset();
@@ -77,7 +78,7 @@ class Failover::Either final : public Operation {
     Upstream& registry = *owner_.registry_;
     if (auto refused = registry.why_not(question_.ask)) {
       if (old_) return finish(*std::move(old_));
-      // A registry that is only doubtful may be asked about a tag that isn't cached.
+      // A doubtful registry may still be asked about a tag that isn't cached.
       const bool is_out =
           question_.ask != Ask::kTagCheck || registry.why_not(Ask::kUnknownTag).has_value();
       return finish(both_failed(answer.error(), *std::move(refused), is_out));
@@ -86,7 +87,7 @@ class Failover::Either final : public Operation {
                              [this](Result<Answer> last) { on_registry(std::move(last)); });
   }
   void on_registry(Result<Answer> answer) {
-    // An old answer is better than none, but it must not hide the registry's refusal.
+    // The parent's old answer is better than an error, but must not hide the registry's refusal.
     if (!answer.ok() && !is_refusal(answer.error()) && old_) return finish(*std::move(old_));
     finish(std::move(answer));
   }
@@ -106,7 +107,7 @@ class Failover::Either final : public Operation {
   const SteadyTime asked_at_;
   Done<Answer> done_;
   Handle request_;
-  std::optional<Answer> old_;  // The parent's answer about a tag, older than wanted.
+  std::optional<Answer> old_;  // The parent's answer, if the answer is too old.
 };
 
 class Failover::Transfer final : public BlobTransfer, private BlobSink {

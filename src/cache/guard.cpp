@@ -45,14 +45,14 @@ class UnderWay {
 
 }  // namespace
 
-// A request that was sent and has no byte of an answer yet.
+// A request that was sent, but has got no byte of an answer yet.
 class Guard::Unanswered {
  public:
   explicit Unanswered(Guard& guard) : guard_(guard) {}
   Unanswered(const Unanswered&) = delete;
   Unanswered& operator=(const Unanswered&) = delete;
 
-  // Ends the request. The owner hears of `error` a turn later.
+  // Ends the request. The owner gets `error` in the next turn of the loop.
   virtual void give_up(const Error& error) = 0;
 
  protected:
@@ -98,7 +98,7 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
   }
   void on_turn() override {
     assert(!request_);
-    // Another request may have got a 429 for this part during the wait.
+    // During the wait, another request for this repository or content may have got a 429.
     if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
     guard_.on_sent(asked_);
     join();
@@ -112,7 +112,7 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
   void on_no_turn(milliseconds wait) override {
     assert(done_);
     const auto done = std::move(done_);
-    done(guard_.no_turn(wait));  // May destroy this.
+    done(guard_.no_turn(wait));  // May destroy this object.
   }
   void fail_soon(Error error) {
     failing_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
@@ -154,7 +154,7 @@ class Guard::Transfer final : public BlobTransfer,
                               private Turns::Waiter {
  public:
   using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
-  // `resumes`: the blob's first bytes came earlier.
+  // `resumes`: an earlier transfer brought the blob's first bytes.
   Transfer(Guard& guard, Asked asked, bool resumes, Start start, BlobSink& sink)
       : Unanswered(guard),
         Waiter(*guard.turns_, false, guard.clock_.steady_now() + kLongestTurn),
@@ -182,7 +182,7 @@ class Guard::Transfer final : public BlobTransfer,
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
   void on_turn() override {
     assert(!inner_);
-    // Another request may have got a 429 for this part during the wait.
+    // During the wait, another request for this repository or content may have got a 429.
     if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
     guard_.on_sent(asked_);
     join();
@@ -191,14 +191,15 @@ class Guard::Transfer final : public BlobTransfer,
     if (paused_) inner_->pause();
   }
   void on_no_turn(milliseconds wait) override {
-    sink_.on_blob_end(guard_.no_turn(wait));  // May destroy this.
+    sink_.on_blob_end(guard_.no_turn(wait));  // May destroy this object.
   }
   void fail_soon(Error error) {
     failing_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
-      sink_.on_blob_end(error);  // May destroy this.
+      sink_.on_blob_end(error);  // May destroy this object.
     });
   }
-  // A blob that has bytes already is asked for again, as after any other cut.
+  // If an earlier transfer brought the blob's first bytes, `declined` is false, and the fill asks
+  // for the rest, as after any other cut.
   void give_up(const Error& error) override {
     assert(inner_ && !asked_.started);
     leave();

@@ -9,8 +9,8 @@
 
 namespace layby::cache {
 
-// The Retry-After of an error while the link is down or doubtful. Background work waits as long
-// after a parent has declined.
+// The Retry-After of an error while the link is down or doubtful. After a parent has declined,
+// background work waits for the same time.
 inline constexpr std::chrono::seconds kAskAgain{5};
 
 }  // namespace layby::cache

@@ -39,8 +39,8 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   // Calls `done` when the manifest is stored, or with the reason why the manifest isn't stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
 
-  // Adds a tag that is confirmed when the manifest is stored. `looked_at` is when the registry
-  // named this manifest for the tag; nullopt when the fetch itself asks for the tag.
+  // Adds a tag that is confirmed when the manifest is stored. `looked_at` is the time at which the
+  // registry named this manifest for the tag; nullopt when the fetch itself asks for the tag.
   void add_tag(const TagKey& tag, std::optional<WallTime> looked_at) {
     tags_.emplace_back(tag, looked_at);
   }
@@ -55,13 +55,13 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   const Origin& origin_;
   const std::string repository_;
   const oci::Reference reference_;
-  const IpAddress client_;  // The first asker's.
+  const IpAddress client_;  // The client that asked first.
   ManifestFetchState state_ = ManifestFetchState::kNew;
   Handle request_;
   Waiters<Result<ManifestAnswer>> waiters_;
   Waiters<Status> keepers_;
   std::optional<ManifestAnswer> answer_;  // The verified manifest.
-  WallTime came_at_{};                    // When the verified manifest came.
+  WallTime came_at_{};                    // The time at which the verified manifest came.
   std::vector<std::pair<TagKey, std::optional<WallTime>>> tags_;
 };
 

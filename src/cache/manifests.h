@@ -65,11 +65,11 @@ class Manifests {
                                      const oci::Reference& reference) const;
   // The last confirmed digest of a tag.
   std::optional<StoredTag> known(const TagKey& tag) const;
-  // Whether a look at `looked_at` is younger than the last confirmation of the tag. The answer of a
-  // parent may be older than what this box has heard from the registry itself.
+  // Whether an answer from the time `looked_at` is as new as the last confirmation of the tag, or
+  // newer. A parent's answer may be older than the registry's last answer to this box.
   bool is_news(const TagKey& tag, WallTime looked_at) const;
-  // Notes that the registry named `digest` for the tag at `looked_at`. Without effect when this is
-  // no news. The manifest of `digest` is stored already.
+  // Notes that the registry named `digest` for the tag at `looked_at`. Does nothing if is_news() is
+  // false. The manifest of `digest` is stored already.
   void confirm(const TagKey& tag, const oci::Digest& digest, WallTime looked_at);
 
   void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first part of a run: the tags of the images whose patterns need upstream's list of tags, one
-// image after the other. The cached tags take the place of a list that can't be had.
+// The first part of a run fetches upstream's list of tags for each image whose patterns need the
+// list, one image after the other. If upstream's list can't be fetched, the run takes the cached
+// tags instead.
 
 #include <algorithm>
 #include <cassert>
@@ -36,8 +37,8 @@ void PrefetchRun::on_tags(Result<TagPage> page) {
   soon();
   Listing& listing = listings_.front();
   if (page.ok()) {
-    // Stops at a page that ends with the same tag as the page before: the same page would come
-    // again.
+    // A page that ends with the same tag as the previous page is the last page: the next request
+    // would get the same page again.
     const bool more = page->more && !page->tags.empty() &&
                       (listing.tags.empty() || page->tags.back() != listing.tags.back());
     listing.failures = 0;

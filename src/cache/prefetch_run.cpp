@@ -131,7 +131,7 @@ bool PrefetchRun::put_off(const Pause& pause) {
   return true;
 }
 
-// A person waits for a plan.
+// A plan gives up instead of waiting for long, because a person waits for the plan.
 std::optional<Error> PrefetchRun::gives_up(const Upstream& upstream, Ask ask) const {
   if (depth_ == Depth::kWhole) return std::nullopt;
   const Patience patience = upstream.patience(ask);
@@ -229,7 +229,7 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
   }
   job.looked_at = context_.clock.wall_now() - head->age.age;
   job.seen.now = *head->digest;
-  // The answer of a parent may be older than what this box has heard from the registry itself.
+  // A parent's answer may be older than the registry's last answer to this box.
   const auto known = context_.manifests.known(job.seen.tag);
   if (known && !context_.manifests.is_news(job.seen.tag, job.looked_at)) {
     job.looked_at = known->checked_at;
@@ -373,8 +373,8 @@ void PrefetchRun::fail(Job& job, const Error& error) {
   }
 }
 
-// A plan tries nothing again, since a person waits. A 429 doesn't count as a failure of the tag.
-// put_off() makes the job wait as long as upstream asks.
+// A person waits for a plan, so a plan repeats only a throttled request. A 429 doesn't count as a
+// failure of the tag. put_off() makes the job wait as long as upstream asks.
 void PrefetchRun::fail_or_retry(Job& job, const Error& error) {
   const bool throttled = error.code == ErrorCode::kThrottled;
   const bool planned = depth_ != Depth::kWhole && !throttled;

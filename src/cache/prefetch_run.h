@@ -57,8 +57,8 @@ class PrefetchRun {
   };
   using Context = Prefetcher::Context;
 
-  // `on_over` may destroy the run. `list` outlives the run. Content that was used after
-  // `used_since` isn't displaced.
+  // `on_over` may destroy the run. `list` outlives the run. The run displaces no content that was
+  // used after `used_since`.
   PrefetchRun(const Context& context, const PrefetchList& list, Depth depth, WallTime used_since,
               std::function<void()> on_over);
   ~PrefetchRun();
@@ -69,7 +69,7 @@ class PrefetchRun {
   PrefetchReport report() const;
 
  private:
-  // A tag or a list that fails this often in a row is given up until the next run.
+  // After this many failures in a row, the run gives up a tag or a list.
   static constexpr int kMostFailures = 5;
   static constexpr std::chrono::seconds kFirstRetry{5};
 
@@ -85,7 +85,7 @@ class PrefetchRun {
     ListedTag listed;
     Handle request;
     Handle look;           // The request to the store for the image's parts.
-    WallTime looked_at{};  // When the registry named seen.now.
+    WallTime looked_at{};  // The time at which the registry named seen.now.
     std::vector<oci::Digest> missing_manifests;
     std::vector<ImageBlob> missing_blobs;  // The blobs missing when the job was planned.
     bool may_be_index = true;              // Judged by the media type that upstream stated.
@@ -110,7 +110,8 @@ class PrefetchRun {
   // Whether new work must wait; if so, step() runs again after the wait.
   bool put_off(const Upstream& upstream, Ask ask);
   bool put_off(const Pause& pause);
-  // Why a plan doesn't wait until new work may begin; nullopt for a run, and for a short wait.
+  // The reason for a plan to give up instead of waiting for `upstream`. Returns nullopt for a run
+  // that fetches, and for a short wait.
   std::optional<Error> gives_up(const Upstream& upstream, Ask ask) const;
   void step();
 
@@ -171,8 +172,8 @@ class PrefetchRun {
   std::set<oci::Digest> counted_;          // Blobs counted in list_bytes_.
   std::uint64_t list_bytes_ = 0;
   Handle used_look_;                      // The request to the store for the used blobs.
-  std::optional<Store::UsedBlobs> used_;  // Nothing begins before the store has answered.
-  std::uint64_t used_bytes_ = 0;          // Of the blobs in used_ that aren't in counted_.
+  std::optional<Store::UsedBlobs> used_;  // Set when the store has answered. Then work begins.
+  std::uint64_t used_bytes_ = 0;          // The size of the blobs in used_ that aren't in counted_.
   std::uint64_t capacity_bytes_ = 0;
   std::uint64_t pulls_spent_ = 0;
   std::vector<std::string> troubles_;

@@ -42,8 +42,8 @@ class Room {
   // Calls `done` before make() returns or later, with true if `new_bytes` more bytes may be stored.
   // After `done(true)`, the context's reserved_bytes() must include the caller's bytes.
   Handle make(std::uint64_t new_bytes, std::function<void(bool)> done);
-  // The same for content that no client waits for, which displaces nothing that is in `spare`. No
-  // room for such content doesn't mean that the cache is full.
+  // Like make(), for content that no client waits for. The content displaces nothing in `spare`. If
+  // there is no room for the content, full() doesn't change.
   Handle make_beside(const Spare& spare, std::uint64_t new_bytes, std::function<void(bool)> done);
 
   // Whether there was no room at the last request, or when look() last ran.
@@ -58,7 +58,7 @@ class Room {
   struct Waiter {
     std::uint64_t new_bytes = 0;
     Droppable<bool>::Call answer;
-    std::optional<Spare> spare{};  // Of make_beside().
+    std::optional<Spare> spare{};  // Set by make_beside().
   };
 
   void enter(State state);

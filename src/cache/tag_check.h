@@ -50,20 +50,20 @@ class TagCheck {
   // upstream refused the tag.
   void fall_back(const Error& error);
   void settle(const Result<ManifestAnswer>& answer);
-  // The time since the registry named the digest of the HEAD.
+  // The time since the registry answered the HEAD.
   std::chrono::seconds age() const;
 
   Manifests& owner_;
   const Origin& origin_;
   const TagKey tag_;
-  const IpAddress client_;  // The first asker's.
+  const IpAddress client_;  // The client that asked first.
   const std::optional<ManifestAnswer> cached_;
   policy::RetryRules retry_;
   TagCheckState state_ = TagCheckState::kNew;
   bool moved_wanted_ = false;
-  WallTime looked_at_{};  // When the registry gave the answer to the HEAD.
-  bool is_stale_ =
-      false;  // The parent couldn't confirm its answer, and the registry didn't answer.
+  WallTime looked_at_{};  // The time of the registry's answer to the HEAD.
+  // Set when the parent couldn't confirm its answer and the registry didn't answer.
+  bool is_stale_ = false;
   Handle request_;
   Handle fetch_;
   // Upstream's answer to HEAD, while the manifest is being fetched.

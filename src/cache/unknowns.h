@@ -24,7 +24,7 @@ namespace layby::cache {
 template <typename Key>
 class Unknowns {
  public:
-  // `unknown_for` may change. Both outlive the Unknowns.
+  // Both arguments outlive the Unknowns. `unknown_for` may change.
   Unknowns(const std::chrono::milliseconds& unknown_for, const Clock& clock)
       : unknown_for_(unknown_for), clock_(clock) {}
 
@@ -65,7 +65,7 @@ class Unknowns {
   std::map<Key, Noted> errors_;
 };
 
-// The name of content in a repository: "library/debian@sha256:...".
+// The key has an origin, and the name of its content, such as "library/debian@sha256:...".
 struct Origin;
 using UnknownContent = Unknowns<std::pair<const Origin*, std::string>>;
 

@@ -24,7 +24,7 @@ int serve(const std::string& path, const std::string& notices_file) {
   }
   log::start_buffered(config->log_level);
   const Status status = app::serve(*config, path, notices_file);
-  // The log takes the error, because complain() would wait for a stderr that nobody reads.
+  // The error goes to the log, because complain() would wait if nobody reads stderr.
   if (!status) log::error("{}", status.error().message);
   log::flush();
   return status ? kFine : kFailed;

@@ -4,10 +4,11 @@
 // kind; each kind has a limit of running work. A lane runs its work in order without a thread of
 // its own.
 //
-// Invariants: a lane is in the pool's queue, or running, at most once (`scheduled`). A lane
-// with waiting work is always scheduled. Each kind's running work is within the kind's limit, and
-// the limit of long work is below the number of threads. While work may run, a thread is awake to
-// take the work, or all threads are busy. No work is left when the threads have ended.
+// Invariants: a lane is in the pool's queue, or running, at most once (`scheduled`). A lane with
+// waiting work is always scheduled. Each kind's running work is within the kind's limit, and the
+// limit of long work is below the number of threads. If the limit of its kind lets waiting work
+// run, a thread is awake to take the work, or all threads are busy. No work is left when the
+// threads have ended.
 
 #include "layby/event/workers.h"
 

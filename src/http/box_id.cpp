@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A member of either list is words between commas. A box id is a word of its own, so one reader
-// serves both lists.
+// box_ids() can read both CDN-Loop and Via, because a box id is a word of its own in both headers.
 
 #include "layby/http/box_id.h"
 

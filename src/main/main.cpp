@@ -17,8 +17,8 @@
 
 namespace {
 
-// Opens /dev/null on each of the descriptors 0 to 2 that is closed. Otherwise a file or a pipe of
-// the program would get the number of stderr, and the log would be written into it.
+// If stdin, stdout or stderr is closed, opens /dev/null in its place. Otherwise a file of the
+// program could get the number of stderr, and the log would be written into that file.
 void open_standard_descriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;

@@ -26,8 +26,8 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 4> kMediaTypes{kOciIndex, kOciManifest, kDockerManifestList,
                                                       kDockerManifest};
 
-// The most entries in a list of layers or of manifests. Images have at most some hundreds; each
-// entry takes about 1 KB of memory while the manifest is read.
+// The most entries in a list of layers or of manifests. Real lists have at most some hundreds of
+// entries. Each entry takes about 1 KB of memory while the manifest is read.
 constexpr std::size_t kMaxDescriptors = 10'000;
 
 Error bad_field(const std::string& field, const char* why) {

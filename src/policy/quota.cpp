@@ -29,7 +29,7 @@ std::uint64_t less(std::uint64_t from, std::uint64_t amount) {
   return from > amount ? from - amount : 0;
 }
 
-// The time in which one pull comes back.
+// How long a registry takes to give one spent pull back.
 std::chrono::milliseconds renewal(const QuotaState& quota) {
   const std::chrono::milliseconds window =
       quota.limit.window.count() > 0 ? quota.limit.window : kUsualWindow;

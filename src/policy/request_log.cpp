@@ -17,8 +17,8 @@ constexpr std::chrono::minutes kMinute{1};
 
 std::size_t three_quarters(std::size_t whole) { return whole - whole / 4; }
 
-// The requests in a minute that a client may have sent before one more, when the other clients
-// leave `left` requests.
+// Returns a number of requests. A client that has sent fewer requests in the last minute may send
+// one more. The other clients leave `left` requests.
 std::size_t share(std::size_t left, bool is_first_step) {
   const std::size_t all = std::max<std::size_t>(three_quarters(left), 1);
   return is_first_step ? std::max<std::size_t>(three_quarters(all), 1) : all;
@@ -34,7 +34,7 @@ std::chrono::milliseconds RequestLog::wait_below(std::size_t limit, SteadyTime n
                   std::chrono::milliseconds(0));
 }
 
-// Lets the requests grow a minute old, oldest first, until one more request fits in.
+// Waits until enough of the oldest requests are a minute old for one more request to fit.
 std::chrono::milliseconds RequestLog::wait_of(const IpAddress& client, bool is_first_step,
                                               SteadyTime now) const {
   if (client == IpAddress()) return is_first_step ? first_step_wait(now) : wait(now);

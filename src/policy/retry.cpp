@@ -36,7 +36,7 @@ std::chrono::milliseconds doubled(const RetryRules& rules, int attempts_made) {
   return delay;
 }
 
-// Real progress, in bytes and as a part of the blob.
+// An attempt that brings this many bytes, or 1/kProgressPart of the blob, makes real progress.
 constexpr std::uint64_t kProgressBytes = 1 << 20;
 constexpr std::uint64_t kProgressPart = 16;
 

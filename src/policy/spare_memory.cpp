@@ -7,7 +7,7 @@
 namespace layby::policy {
 
 bool SpareMemory::must_return(std::uint64_t free_bytes) {
-  // Free memory that became less was used again, perhaps memory that was given back.
+  // If free memory has shrunk, the part that was given back may be in use again.
   returned_bytes_ = std::min(returned_bytes_, free_bytes);
   if (free_bytes - returned_bytes_ < kWorthwhileBytes) return false;
   returned_bytes_ = free_bytes;

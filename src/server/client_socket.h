@@ -50,12 +50,12 @@ class ClientSocket {
   void reset_on_close(bool on);
 
   // Whether both directions of the connection have ended. A client that has closed its TCP socket
-  // looks like a client that only ended its own direction, until it refuses bytes (RFC 9293,
-  // section 3.10.7.1).
+  // looks like a client that only ended its own direction, until the client refuses bytes (RFC
+  // 9293, section 3.10.7.1).
   bool is_gone() const;
   // Sends an interim answer (RFC 9110, section 15.2.1), which every HTTP/1.1 client ignores. A
-  // client that has closed its socket refuses it, and is_gone() soon says so. The client has been
-  // sent every answer before, and no part of the next answer.
+  // client that has closed its socket refuses the interim answer, and is_gone() soon returns true.
+  // Call this function only when all earlier answers are sent, and no part of the next answer is.
   void ask_whether_gone();
 
   // Closes our direction of the connection; the client may still send.

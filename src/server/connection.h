@@ -49,12 +49,12 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     HeadWriter& head_writer;
     SpareTransaction& spare;
     ClientLimits& clients;
-    int& long_blobs;  // Whole blobs being sent now that take more than one turn.
+    int& long_blobs;  // The number of whole blobs under way that need more than one turn.
     bool draining = false;
   };
 
-  // Has the place of `client`, until the connection closes. Calls `on_closed` once, when the
-  // connection closes. `on_closed` must not destroy the connection.
+  // The connection keeps `place`, the place of `client`, until it closes. Calls `on_closed` once,
+  // when the connection closes. `on_closed` must not destroy the connection.
   Connection(const Context& context, ClientSocket socket, ClientInfo client, ClientPlace place,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
@@ -78,11 +78,14 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     return state_ == ConnectionState::kHandling || state_ == ConnectionState::kSending;
   }
   void read();
-  // The client sends no more. A client that still reads gets its answers whole.
+  // Called when the client will send no more bytes. A client that still reads gets whole answers,
+  // but an endless stream ends.
   void on_client_ended();
-  // Looks again and again, while the handler works, whether a client that sends no more reads.
+  // While the handler works, checks repeatedly whether a client that has stopped sending still
+  // reads.
   void watch_for_leaving();
-  // Looks again and again whether a client that ended its direction in mid-answer still gets bytes.
+  // After the client has stopped sending in mid-answer, checks repeatedly whether the client still
+  // gets bytes.
   void watch_late_end();
   void consume(std::string_view bytes);
   void on_request();
@@ -110,8 +113,8 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
 
   const Context& context_;
   ClientSocket socket_;
-  const ClientInfo client_;  // The client of the connection; a proxy has one for each request.
-  ClientPlace place_;        // A proxy's client has the place during its request.
+  const ClientInfo client_;  // The connection's client, which may be a trusted proxy.
+  ClientPlace place_;        // For a proxy, the place of the present request's client.
   const std::function<void(Connection&)> on_closed_;
   std::unique_ptr<event::IoWatch> watch_;
   std::unique_ptr<event::Alarm> alarm_;
@@ -124,13 +127,13 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   Request* request_ = nullptr;
   Handle handling_;
   bool keep_alive_ = false;
-  bool client_ended_ = false;  // The client has ended its direction of the connection.
+  bool client_ended_ = false;  // The client will send no more bytes.
   Handle late_end_check_;
 
   bool body_wanted_ = false;
   MemorySender memory_;                   // Sends the head and a text body.
-  std::unique_ptr<BlobSender> blob_;      // While a blob is sent.
-  std::unique_ptr<StreamSender> stream_;  // While a streamed body is sent.
+  std::unique_ptr<BlobSender> blob_;      // Set while a blob is sent.
+  std::unique_ptr<StreamSender> stream_;  // Set while a streamed body is sent.
   bool waits_for_socket_ = false;
   std::uint64_t sent_at_last_alarm_ = 0;
   int stalled_checks_ = 0;  // How many checks in a row found that the client took no byte.

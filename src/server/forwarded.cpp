@@ -16,7 +16,7 @@ std::optional<IpAddress> address_of(std::string_view member) {
     if (close == std::string_view::npos) return std::nullopt;
     return parse_ip_address(member.substr(1, close - 1));
   }
-  // An IPv6 address has several colons, an IPv4 address with a port has one.
+  // An IPv6 address has several colons, but an IPv4 address with a port has one.
   const std::size_t colon = member.find(':');
   const bool has_port = colon != std::string_view::npos && colon == member.rfind(':');
   return parse_ip_address(has_port ? member.substr(0, colon) : member);

@@ -39,7 +39,8 @@ void Greeting::on_io(bool, bool) {
   const ProxyHeaderResult result = parse_proxy_header({buffer.data(), size});
   if (const auto* unfinished = std::get_if<ProxyHeaderUnfinished>(&result)) {
     assert(unfinished->least > size);
-    // A socket with too few bytes is readable only at its end.
+    // If fewer bytes than SO_RCVLOWAT wake us, the proxy has closed its direction, and no more
+    // bytes will come.
     if (size < waits_for_bytes_) return give_up();
     return wait_for(unfinished->least);
   }

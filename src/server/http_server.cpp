@@ -3,9 +3,9 @@
 // The table of connections and the limits on their number. A connection above a limit gets the
 // answer 503 and is closed at once, so that the client tries its next mirror.
 //
-// Invariants: every open connection is in `connections`, every socket of a trusted proxy before its
-// first byte is in `greetings`. A closed connection stays in `over` while its own code may still
-// run.
+// Invariants: every open connection is in `connections`. The socket of a trusted proxy is in
+// `greetings` until its first bytes have come. A closed connection stays in `over` while its own
+// code may still run.
 
 #include "layby/server/http_server.h"
 
@@ -89,7 +89,7 @@ struct HttpServer::State {
     admit(std::move(fd), std::move(client), with_tls);
   }
 
-  // Learns from the first bytes who the proxy's client is.
+  // Reads the first bytes of the proxy, which may name the proxy's client.
   void greet(UniqueFd fd, ClientInfo proxy, bool with_tls) {
     auto greeting = std::make_unique<Greeting>(
         context.loop, std::move(fd), limits.request_timeout,
@@ -205,7 +205,7 @@ void HttpServer::stop_listening(const std::string& address) {
 void HttpServer::set_limits(const Limits& limits) {
   state_->limits = limits;
   state_->clients.set_limits(limits);
-  state_->spare = SpareTransaction();  // A spare keeps the header_bytes that it was made with.
+  state_->spare = SpareTransaction();  // The old spare would keep the old header_bytes.
   for (const auto& listener : state_->listeners) listener->set_limits(limits);
 }
 

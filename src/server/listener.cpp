@@ -56,7 +56,7 @@ Result<SocketAddress> to_address(const http::HostPort& at, const std::string& te
   return out;
 }
 
-// nullopt for an address that isn't IP.
+// Returns nullopt for an address that isn't IPv4 or IPv6.
 std::optional<IpAddress> ip_of(const sockaddr_storage& storage) {
   return ip_address_of(reinterpret_cast<const sockaddr&>(storage));
 }

@@ -40,7 +40,7 @@ class Listener final : private event::IoHandler {
 
   // Sets the socket buffers of the connections that are accepted from now on.
   void set_limits(const Limits& limits);
-  // Accepts the clients that have connected, at most as many as may wait.
+  // Accepts the clients that have connected, at most as many as the listen queue holds.
   void accept_waiting();
 
   // The bound address, such as "127.0.0.1:5000", or the Unix socket's path.

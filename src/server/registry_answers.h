@@ -30,7 +30,7 @@ Response blob_answer(const Request& request, const oci::Digest& digest,
 
 // Whether If-None-Match names `digest`.
 bool blob_not_modified(const Request& request, const oci::Digest& digest);
-// The answer to HEAD of a blob that the client may have, or 304.
+// The answer to a HEAD of a blob that the client may have; 304 if blob_not_modified().
 Response blob_head_answer(const Request& request, const oci::Digest& digest,
                           const cache::BlobHead& head);
 

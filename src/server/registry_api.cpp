@@ -54,7 +54,7 @@ class ApiRequest {
   Handle start() {
     const bool reads = request_.method == "GET" || request_.method == "HEAD";
     if (!reads) return answer(pushes_refused());
-    // A broken value would be taken for a missing value, and a missing `ns` for another registry.
+    // A broken `ns` would pass for a missing `ns`, and another registry would be asked.
     if (!http::has_valid_escapes(request_.query)) {
       return answer(error_answer(ApiErrorCode::kNameInvalid,
                                  "the query has a broken escape; write %XX, and never %00"));
@@ -116,8 +116,8 @@ Handle ApiRequest::serve(const oci::ManifestRoute& route) {
 Handle ApiRequest::serve(const oci::BlobRoute& route) {
   const auto at = target(route.repository);
   if (!at) return nullptr;
-  // A condition counts only if the client may have the blob (RFC 9110, section 13.2.1). The answer
-  // 304 needs no bytes of the blob, so the blob isn't fetched.
+  // If-None-Match counts only if the client may have the blob (RFC 9110, section 13.2.1). The
+  // answer 304 needs no bytes of the blob, so the blob isn't fetched.
   if (is_head() || blob_not_modified(request_, route.digest)) {
     return cache_.head_blob(
         *at->origin, at->repository, route.digest,

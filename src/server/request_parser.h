@@ -57,7 +57,8 @@ class RequestParser {
 
   Outcome refuse(int status, std::string text);
   Outcome check();
-  // Reads a target such as "http://host/path" into path and Host; false if the target isn't a URL.
+  // Splits a target such as "http://host/path" into path and Host. Returns false if the target
+  // isn't a URL.
   bool take_absolute_form();
   // Takes the next bytes of the head. Returns whether each line ends in CR LF, is not continued on
   // the next line (obs-fold, RFC 9112 section 5.2), and does not begin with a colon, as a header

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The digest of a check stays at the front of the queue until its blob is good or set aside, so
-// that another add() of the digest does nothing meanwhile.
+// While a blob is checked, its digest stays at the front of the queue, so that add() ignores the
+// digest. The digest of a damaged blob stays there until the blob is set aside.
 
 #include "store/blob_checks.h"
 

@@ -112,7 +112,7 @@ Result<UniqueFd> BlobFiles::open_partial(const oci::Digest& digest) const {
     if (Status cleared = clear_place(data_dir_, path); !cleared) return cleared.error();
     fd = open_regular(path, kFlags);
   }
-  // open_regular() found no partial/ to make the file in.
+  // The folder partial/ is missing.
   if (fd && !*fd) return disk_error("open", path, ENOENT);
   return fd;
 }

@@ -64,15 +64,16 @@ class BlobFiles {
   std::string published_path(const oci::Digest& digest) const;
   std::string partial_path(const oci::Digest& digest) const;
 
-  // An empty UniqueFd when the file is missing; kCorrupt when something else than a regular file is
-  // in its place. Never waits for a peer, as opening a FIFO would.
+  // Opens the file for reading. Returns an empty UniqueFd if the file is missing, and kCorrupt if
+  // something other than a regular file is in its place. Never waits, not even if a FIFO is there.
   Result<UniqueFd> open_published(const oci::Digest& digest) const;
-  // Moves the thing in the place of a published file to quarantine/ if it is no regular file.
+  // If something other than a regular file is in the place of a published file, moves the thing to
+  // quarantine/.
   Status clear_published(const oci::Digest& digest) const;
-  // Opens the file for reading and writing. Creates a missing file, also in the place of something
-  // that is no regular file, which goes to quarantine/.
+  // Opens the file for reading and writing, and creates a missing file. If something other than a
+  // regular file is in its place, the thing goes to quarantine/ first.
   Result<UniqueFd> open_partial(const oci::Digest& digest) const;
-  // Opens the partial file if there is one; otherwise the result is an empty UniqueFd.
+  // Like open_partial(), but returns an empty UniqueFd instead of creating a file.
   Result<UniqueFd> find_partial(const oci::Digest& digest) const;
 
   Status sync_data(int fd, const std::string& path) const;
@@ -86,7 +87,7 @@ class BlobFiles {
   // Makes the name of a published file durable.
   Status sync_published_name(const oci::Digest& digest);
 
-  // Both removals return Ok if the file is missing, and move other things than a regular file to
+  // Both removals return Ok if the file is missing, and move anything other than a regular file to
   // quarantine/.
   Status remove_published(const oci::Digest& digest) const;
   Status remove_partial(const oci::Digest& digest);

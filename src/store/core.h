@@ -39,12 +39,12 @@ class Core {
   // DiskStore::open() sets these two members once.
   std::shared_ptr<CommitQueue> commits;
   bool private_after_rebuild = false;
-  // Whether a rebuild marks the content that it finds as private, since grants are lost.
+  // Whether a rebuild marks the content that it finds as private, because grants are lost.
   bool marks_private() const {
     assert(commits);
     return private_after_rebuild && !commits->index().knows_all_grants();
   }
-  // True during a rebuild without all grants: any content may be private.
+  // True during a rebuild that lacks grants: until its end, any content may be private.
   bool anything_may_be_private() const {
     return marks_private() && commits->index().needs_rebuild();
   }

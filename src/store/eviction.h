@@ -18,7 +18,7 @@ namespace layby::store {
 struct EvictionOrder {
   std::uint64_t bytes = 0;      // Free at least this many bytes, if possible.
   std::set<oci::Digest> spare;  // Blobs that must stay, since they are being read.
-  WallTime used_since;          // Content used later is evicted last, when nothing else is left.
+  WallTime used_since;          // Content that was used after this time is evicted last.
   cache::Spare keep{};          // Content that stays in any case.
 };
 

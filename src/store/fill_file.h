@@ -30,8 +30,8 @@ class FillFile {
   FillFile(BlobFiles& files, oci::Digest digest, std::optional<std::uint64_t> indexed_bytes,
            const std::atomic<bool>& stopped);
 
-  // Called once. Creates no file: a partial file is created for its first byte. On an error of the
-  // disk the blob isn't kept: all the blob's bytes go to memory.
+  // Called once. Creates no file: write() creates the partial file at the first byte. If the disk
+  // fails, the blob isn't kept, and all its bytes go to memory.
   Status open();
   // Appends `bytes` to the file, or to memory after the disk has failed.
   Status write(std::string_view bytes);
@@ -44,7 +44,7 @@ class FillFile {
   // Called after the index has committed the blob. Removes the partial name.
   void settle();
 
-  // The file on the disk; null before the first byte, and when the disk failed before it.
+  // The file on the disk; null before the first byte, and if the disk failed before that byte.
   std::shared_ptr<cache::BlobFile> file() const { return file_; }
   // The bytes that aren't kept on the disk; null while the disk takes all bytes.
   std::shared_ptr<MemoryTail> tail() const { return tail_; }

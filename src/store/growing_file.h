@@ -42,7 +42,7 @@ class MemoryTail {
 
 class GrowingFile final : public cache::BlobFile {
  public:
-  // Both are null before the first byte. Without a disk file the tail begins at byte 0.
+  // `disk` and `tail` are null before the first byte. Without `disk`, the tail begins at byte 0.
   GrowingFile(std::shared_ptr<cache::BlobFile> disk, std::shared_ptr<MemoryTail> tail)
       : disk_(std::move(disk)), tail_(std::move(tail)) {
     assert(disk_ || !tail_ || tail_->first_byte() == 0);
@@ -51,8 +51,8 @@ class GrowingFile final : public cache::BlobFile {
   int fd() const override { return disk_ ? disk_->fd() : -1; }
   cache::BlobPart part_at(std::uint64_t offset) const override;
 
-  // The bytes that were written are in `disk`, unless they are in the tail. A second call with the
-  // same file does nothing.
+  // The written bytes that aren't in the tail are in `disk`. A second call with the same file does
+  // nothing.
   void begin(std::shared_ptr<cache::BlobFile> disk) {
     assert(!disk_ || disk_ == disk);
     disk_ = std::move(disk);

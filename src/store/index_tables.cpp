@@ -243,7 +243,7 @@ Status WriteTxn::put_tag(const cache::TagKey& key, const cache::StoredTag& tag) 
   Result<std::string> at = tag_key(key);
   if (!at) return std::move(at).error();
   const std::string value = encode(TagRecord{tag, key.upstream, key.repository});
-  // A tag that was confirmed again isn't worth a write to the ledger.
+  // A tag with the same digest is not written to the ledger again.
   const Result<std::optional<cache::StoredTag>> before = find_tag(key);
   const bool same = before && before->has_value() && (*before)->digest == tag.digest;
   if (!same) note_change(index_.tables_.tags, false, *at, value);

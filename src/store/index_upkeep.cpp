@@ -29,7 +29,8 @@ constexpr std::size_t kMigrationBatch = 10'000;
 
 }  // namespace
 
-// A thing in the place of data.mdb is no index, so a new index is made.
+// If something other than a regular file is in the place of a file of the index, moves the thing to
+// quarantine/. Without data.mdb, a new index is made.
 Status Index::clear_places() {
   const std::string data_dir = directory_.substr(0, directory_.rfind('/'));
   for (const char* name : {"data.mdb", "lock.mdb", "damaged.mdb", "suspect", "checking"}) {

@@ -73,7 +73,7 @@ struct ScrubNote {
   std::optional<oci::Digest> last;  // Last blob checked; none between passes.
 };
 
-// Sums over all runs of the daemon, as in Counters.
+// The totals of two counters over all runs of the daemon.
 struct ServedTotals {
   std::uint64_t saved_bytes = 0;
   std::uint64_t prefetched_bytes = 0;

@@ -71,7 +71,7 @@ class Removal {
     kDeletingFirst,    // The disk is too full to commit. The chosen files are deleted first.
     kCommittingAgain,  // A commit repeats the step whose files were deleted first.
     kDeleting,         // The files of a committed step are deleted.
-    kClearing,         // Too little may be evicted. The quarantine and idle partials are deleted.
+    kClearing,         // Evictions can't free enough. The quarantine and idle partials are deleted.
     kMeasuring,        // The file system is asked for the free space.
     kEnded,            // `done` was called.
   };

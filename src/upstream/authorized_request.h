@@ -46,8 +46,8 @@ struct RequestSpec {
   bool gzip = false;
   std::uint64_t max_body_bytes = 0;            // 0 for no limit.
   std::chrono::milliseconds deadline{0};       // For the whole request; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // As ExchangeSpec's; 0 for none.
-  policy::RateFloorRules floor{0};             // As ExchangeSpec's.
+  std::chrono::milliseconds stall_timeout{0};  // As in ExchangeSpec; 0 for none.
+  policy::RateFloorRules floor{0};             // As in ExchangeSpec.
   bool rate_limited = false;
   bool small_window = false;
 };

@@ -58,7 +58,7 @@ RequestSpec RegistryBlob::request_spec() const {
   if (offset_ > 0) spec.headers.push_back("Range: bytes=" + std::to_string(offset_) + "-");
   spec.counter = &Counters::upstream_blob_gets;
   spec.stall_timeout = site_.options.stall_timeout;
-  // An operator who lets a blob stall for long wants no shorter window.
+  // The rate is judged over at least stall_timeout, because a blob may stall for so long.
   spec.floor = site_.options.floor;
   spec.floor.window = std::max(spec.floor.window, spec.stall_timeout);
   spec.rate_limited = true;

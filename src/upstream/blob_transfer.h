@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A RegistryBlob transfers a blob to a sink, from an offset on: it waits for a slot, sends the
-// request, pauses while it has no slot, and checks that upstream sends the requested bytes, as many
-// as upstream announced. The signed URL of a redirect serves one request only. Loop thread only.
+// request, pauses while it has no slot, and checks that upstream sends the requested bytes, and as
+// many bytes as upstream announced. The signed URL of a redirect serves one request only. Loop
+// thread only.
 //
 // Invariants: the request starts once, when a slot is first granted; the transfer has its Slot
-// object until its end; no byte reaches the sink between pause() and resume(), or without a slot
-// in use.
+// object until its end; no byte reaches the sink between pause() and resume(), or while the
+// transfer has no slot.
 
 #ifndef LAYBY_UPSTREAM_BLOB_TRANSFER_H_
 #define LAYBY_UPSTREAM_BLOB_TRANSFER_H_
@@ -36,7 +37,7 @@ class RegistryBlob final : public cache::BlobTransfer,
   void on_slot() override;
   void on_slot_taken() override { follow_slot(); }
   policy::SlotClients slot_clients() const override { return sink_.clients(); }
-  // Lets bytes come exactly while the transfer isn't paused and has a slot.
+  // Lets bytes come while the transfer has a slot and isn't paused, and at no other time.
   void follow_slot();
   RequestSpec request_spec() const;
   // Says where the announced bytes begin. `wrong` says why the announced bytes aren't the requested

@@ -162,8 +162,8 @@ Verdict Exchange::on_header_line(std::string_view line) {
   return error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
-// curl has passed on or dropped all raw bytes before `bytes`: it reads no further while it holds
-// back a body that is paused. So the bytes that didn't become a body are overhead.
+// curl has already passed on or dropped all earlier raw bytes, because curl reads nothing more
+// while it holds a paused body. So all earlier bytes that didn't become a body are overhead.
 void Exchange::on_raw(std::string_view bytes) {
   if (!error_ && has_too_much_overhead()) {
     fail(

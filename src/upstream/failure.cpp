@@ -36,8 +36,8 @@ std::string proxy_reason(CURL* easy) {
   return "the proxy answered " + std::to_string(status);
 }
 
-// When the answer was sent, by the clock of the server that sent it. A Retry-After date is meant
-// by the same clock.
+// The time at which the answer was sent, by the clock of its server. The server wrote a Retry-After
+// date by the same clock.
 WallTime sent_at(const Head& head, WallTime now) {
   const auto date = head.headers.get("date");
   return date ? http::parse_date(*date).value_or(now) : now;
@@ -85,7 +85,7 @@ Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::strin
     case CURLE_GOT_NOTHING:
       return failure(subject, ErrorCode::kUnavailable, "closed without an answer", kCheckLink);
     case CURLE_RECV_ERROR:
-      // The text is curl's only sign that the server is at fault, and not the connection.
+      // Only curl's text tells a fault of the server from a fault of the connection.
       if (detail.find("in chunked-encoding") != std::string_view::npos) {
         return failure(subject, ErrorCode::kCorrupt, "the chunks of the answer can't be read");
       }

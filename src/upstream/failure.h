@@ -34,8 +34,8 @@ Error failure(const Subject& subject, ErrorCode code, std::string_view reason,
 // The Error of a transfer that ended with the curl code `code`. `detail` is curl's own text.
 Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::string_view detail);
 
-// Whether a parent's answer says that the parent can't ask its registry: a 503 of Layby itself. A
-// 503 of a proxy before the parent isn't marked as an answer of the API.
+// Whether a parent answers that it can't ask its registry: a 503 with the API's header
+// Docker-Distribution-Api-Version. A 503 of a proxy in front of the parent doesn't have the header.
 bool is_declined(const Head& head);
 
 // The Error of an answer whose status isn't a success. A Retry-After date counts from the answer's

@@ -20,7 +20,7 @@ std::optional<std::uint64_t> Head::content_length() const {
   return value ? parse_number(*value) : std::nullopt;
 }
 
-// RFC 9112, section 6.3: a list of values is a fault, even of the same value in one field.
+// A list of lengths in one field is a fault, even if all are equal (RFC 9112, section 6.3).
 std::string_view Head::length_fault() const {
   std::optional<std::uint64_t> first;
   for (std::size_t i = 0; i < headers.size(); ++i) {

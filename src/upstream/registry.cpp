@@ -33,8 +33,8 @@ bool has_next_page(const http::Headers& headers) {
          links.find("rel=next") != std::string::npos;
 }
 
-// Whether `body` is an index (distribution-spec 1.1, "Listing Referrers"). Clients get the bytes
-// unchanged, so other content must not pass for an index.
+// Checks that `body` is an index (distribution-spec 1.1, "Listing Referrers"). Clients get the
+// bytes unchanged, so other content must not pass for an index.
 Status check_referrers(const std::string& body) {
   const auto index = oci::parse_manifest(body, oci::kOciIndex);
   if (!index.ok()) return index.error();

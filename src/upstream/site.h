@@ -31,8 +31,8 @@ struct Site {
   // pull limit, the last pull limit is forgotten.
   void note_quota(std::uint64_t number, const http::Headers& headers);
 
-  // Remembers the boxes that an answer names in Via (RFC 9110 section 7.6.3). The answer of a
-  // registry names none.
+  // Remembers the boxes that an answer names in Via (RFC 9110 section 7.6.3). A registry's answer
+  // names no boxes.
   void note_boxes(const http::Headers& headers);
   // The header that names this box; "" without an id.
   std::string loop_header() const;
@@ -47,10 +47,10 @@ struct Site {
   std::string host;  // The registry's host, for messages.
   BlobSlots blob_slots;
   Tokens tokens;
-  // Until then a GET replaces each HEAD of a manifest; nullopt if the registry supports HEAD.
+  // Until this time a GET replaces each HEAD of a manifest; nullopt if the registry supports HEAD.
   std::optional<SteadyTime> heads_refused_until;
   std::optional<policy::QuotaState> quota;
-  std::vector<std::string> boxes;  // The boxes that the last answer came through, at most some.
+  std::vector<std::string> boxes;  // The boxes in Via of the last answer, at most kMostBoxes.
   std::uint64_t requests_sent = 0;
   std::uint64_t sent_before_quota = 0;  // requests_sent when `quota` was set.
 };

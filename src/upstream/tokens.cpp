@@ -193,7 +193,7 @@ bool Tokens::may_see_credentials(const http::Url& realm) const {
 
 ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& entry) const {
   const bool with_credentials = may_see_credentials(entry.realm);
-  // The scope of the challenge is not asked for: a token may do no more than this request needs.
+  // The scope in the challenge is ignored: a token must allow no more than this request needs.
   const std::string scope = "repository:" + repository + ":pull";
   ExchangeSpec spec;
   spec.url = entry.realm.origin() + entry.realm.path + "?";
@@ -228,7 +228,7 @@ void Tokens::deliver(const std::string& repository, const Result<oci::Token>& to
   flight->tell("Bearer " + token->value);
 }
 
-// Ends the fetch, because the last waiter has left: cancelled, or after its deadline. Forgets the
+// Ends the fetch after its last waiter was cancelled or reached its deadline. Forgets the
 // challenge, because its token server may never answer.
 void Tokens::drop_flight(const std::string& repository) {
   const auto found = entries_.find(repository);

@@ -7,9 +7,9 @@
 // every request. A token server gets the credentials only if it is of the registry's own site,
 // and only over TLS if the registry has TLS. Loop thread only.
 //
-// A challenge whose token can't be had is forgotten, and the next request asks the registry again
-// without a token: a captive portal's challenge must not outlive the portal. The scope of every
-// token is the pulling of one repository, whatever the challenge names.
+// If the token for a challenge can't be fetched, the challenge is forgotten, and the next request
+// goes to the registry without a token. So a captive portal's challenge doesn't outlive the portal.
+// Every token is for pulls from one repository, whatever scope the challenge names.
 //
 // Invariants: a fetch under way has at least one waiter; an entry with a fetch under way is
 // never dropped; no fetch is under way when the Tokens are destroyed.

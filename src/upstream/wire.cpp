@@ -38,8 +38,8 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* self) noexc
   return verdict == Verdict::kPause ? CURL_WRITEFUNC_PAUSE : size;
 }
 
-// Opens the socket that curl connects to `to`. An address without an IP is a Unix socket, which
-// only the operator can have named, as a proxy.
+// Opens the socket that curl will connect to `to`. An address that isn't IP is a Unix socket. Only
+// the operator can name a Unix socket, as the proxy.
 curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr* to) noexcept {
   auto* wire = static_cast<Wire*>(self);
   const auto address = ip_address_of(to->addr);

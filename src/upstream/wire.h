@@ -26,13 +26,13 @@ enum class Verdict {
 class WireOwner {
  public:
   virtual ~WireOwner() = default;
-  // Whether the transfer may use a socket that leads to `peer`. Asked before a new socket connects,
-  // and before a request goes out on any socket, a socket that was kept idle included.
+  // Whether the transfer may use a socket that leads to `peer`. Called before a new socket
+  // connects, and before a request is sent on any socket, new or reused.
   virtual bool may_use(const SocketAddress& peer) = 0;
   // Takes one header line without the line end. An empty line ends a head.
   virtual Verdict on_header_line(std::string_view line) = 0;
-  // Tells of bytes that came after a head, before curl takes chunks and gzip apart. The bytes of a
-  // redirect's body, of chunk extensions and of trailers are told here alone.
+  // Gets the raw bytes after a head, before curl decodes chunks and gzip. No other function gets
+  // the bytes of a redirect's body, of chunk extensions or of trailers.
   virtual void on_raw(std::string_view bytes) = 0;
   virtual Verdict on_received(std::string_view bytes) = 0;
   // Says that the transfer is over. Never called inside curl.

@@ -57,7 +57,7 @@ struct RateWindowConfig {
 // options also declare the keys' defaults.
 struct Config {
   std::string listen = "0.0.0.0:5000";
-  std::vector<std::string> hosts;  // Names under which the pages are served besides the box's own.
+  std::vector<std::string> hosts;  // Host names of the pages, in addition to the box's own.
   std::string socket = "/run/layby/layby.sock";
   std::string log_level = "info";  // log.level
   std::chrono::milliseconds drain_for{0};
@@ -105,9 +105,9 @@ std::string to_string(const ConfigFault& fault);
 // certificate file that is unreadable or empty is a fault too. Blocks on the disk.
 ConfigOutcome load_config(const std::string& path);
 
-// The faults that `layby serve` would trip over at its start although each key is valid: a key that
-// doesn't fit its certificate, a data_dir that can't be. Blocks on the disk.
-enum class CheckedBy { kDaemon, kAnyone };  // Whether this process has the daemon's user.
+// The faults that would stop `layby serve` at its start although `config` is valid, such as a
+// certificate with the wrong private key, or a data_dir that can't be made. Blocks on the disk.
+enum class CheckedBy { kDaemon, kAnyone };  // The user of this process: the daemon's, or any user.
 std::vector<ConfigFault> check_start(const Config& config, CheckedBy user);
 
 // Returns `config` as JSON, from which parse_config reads the same configuration again. The JSON

@@ -17,8 +17,8 @@ namespace layby::app {
 // an empty path or a missing file, no notices are shown. An error says why the daemon could not
 // start.
 //
-// `config` was read from `config_path`; with an empty path from kConfigPath, if that file exists.
-// The file is read again when it changes and after SIGHUP.
+// `config` was read from `config_path`. An empty `config_path` stands for kConfigPath, if that file
+// exists. The file is read again when it changes and after SIGHUP.
 Status serve(const Config& config, const std::string& config_path,
              const std::string& notices_file = "");
 

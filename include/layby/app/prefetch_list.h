@@ -29,7 +29,7 @@ struct PrefetchImageConfig {
 
 struct PrefetchListConfig {
   std::chrono::milliseconds every{std::chrono::hours(6)};
-  std::string window;  // policy::DayWindow; empty for the whole day.
+  std::string window;  // As policy::DayWindow reads it; empty for the whole day.
   std::chrono::milliseconds splay{std::chrono::minutes(10)};
   std::uint64_t max_rate = 0;  // Bytes a second; 0 for no limit.
   int concurrency = 2;         // The most blobs that are fetched at a time.

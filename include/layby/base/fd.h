@@ -44,8 +44,8 @@ Status write_at(int fd, std::string_view data, std::uint64_t offset);
 // folder, a device.
 Result<UniqueFd> open_regular(const std::string& path);
 
-// Reads a whole regular file of at most `max_bytes`; kInvalid for a larger file, and for what
-// open_regular() refuses.
+// Reads a whole regular file of at most `max_bytes`. Returns kInvalid for a larger file, and for
+// anything other than a regular file.
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes);
 
 // Makes `path` and its missing parents with mode 0750. Succeeds if the directory `path` exists.

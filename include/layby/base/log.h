@@ -23,17 +23,16 @@ using spdlog::warn;
 // "info", "warn" or "error".
 void start(std::string_view level);
 
-// Sends the log to stderr by a buffer of 128 KiB that a thread empties, for the daemon: no log call
-// waits for stderr. While the buffer is full, lines are dropped and counted, and the log says later
-// how many.
+// Sends the daemon's log to stderr through a buffer of 128 KiB, which a thread empties. No log call
+// waits for stderr. While the buffer is full, lines are dropped, and a later line says how many.
 void start_buffered(std::string_view level);
 
-// Waits until the lines of the buffer are written, for at most 1 s. Without a buffer, does nothing.
+// Waits for at most 1 s until the lines in the buffer are written. Does nothing without a buffer.
 void flush();
-// The same in a handler of a fatal signal, for at most 100 ms.
+// Like flush(), for the handler of a fatal signal. Waits for at most 100 ms.
 void flush_in_crash();
 
-// The lines that were dropped since the process started.
+// The number of lines that were dropped since the process started.
 std::uint64_t dropped_lines();
 
 // Returns `text` with control characters and bytes above 0x7e written as \xNN. "..." replaces all

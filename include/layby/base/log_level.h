@@ -9,7 +9,7 @@
 
 namespace layby::log {
 
-// `level` is "debug", "info", "warn" or "error". Any thread may log meanwhile.
+// `level` is "debug", "info", "warn" or "error". Other threads may log during the call.
 void set_level(std::string_view level);
 
 }  // namespace layby::log

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random numbers that spread work over time, such as the wait before a retry. They protect nothing:
-// secrets come from elsewhere. Each thread has a generator of its own.
+// Random numbers that spread work over time, such as the wait before a retry. The numbers are too
+// weak for secrets. Each thread has a generator of its own.
 
 #ifndef LAYBY_BASE_RANDOM_H_
 #define LAYBY_BASE_RANDOM_H_

@@ -30,11 +30,11 @@ enum class ErrorCode {
   kCancelled,    // The caller gave up the result.
 };
 
-// How much of the other side a failure speaks for.
+// The part of an upstream that a failure concerns.
 enum class Extent {
   kUpstream,    // Everything that the upstream serves.
   kRepository,  // One repository: its token server failed.
-  kContent,     // The content asked for: a server that the upstream redirected to failed.
+  kContent,     // One blob or manifest: the target of a redirect failed.
 };
 
 struct Error {
@@ -42,8 +42,8 @@ struct Error {
   std::string message;
   // The wait that the other side asked for, if any.
   std::optional<std::chrono::seconds> retry_after{};
-  // Set when somebody decided not to try, so that another attempt soon would end alike: this box,
-  // or a parent that can't ask its registry.
+  // Set when this box decided not to ask upstream, or a parent can't ask its registry. Another
+  // attempt soon would end in the same way.
   bool declined = false;
   Extent extent = Extent::kUpstream;
 };

@@ -2,7 +2,8 @@
 //
 // Joins two sources of the same content. The parent, such as another Layby, is asked first; the
 // registry is asked for everything that the parent doesn't give, and for a tag that the parent
-// hasn't confirmed lately. So a parent is never worse than none. Lives on the loop thread.
+// hasn't confirmed lately. So all content stays available when the parent fails. Lives on the loop
+// thread.
 
 #ifndef LAYBY_CACHE_FAILOVER_H_
 #define LAYBY_CACHE_FAILOVER_H_
@@ -23,11 +24,11 @@ namespace layby::cache {
 
 class Failover final : public Relay {
  public:
-  // How old a parent's answer about a tag may be while the registry can be asked.
+  // The age up to which a parent's answer about a tag is taken without asking the registry.
   using AgeLimit =
       std::function<std::chrono::milliseconds(const std::string& repository, const oci::Tag& tag)>;
 
-  // `clock` outlives the failover. Without `age_limit`, every age is good.
+  // `clock` outlives the failover. Without `age_limit`, answers of any age are good.
   Failover(std::unique_ptr<Upstream> parent, std::unique_ptr<Upstream> registry, const Clock& clock,
            AgeLimit age_limit = nullptr)
       : parent_(std::move(parent)),

@@ -31,7 +31,7 @@ struct Question {
   std::string repository;
   std::optional<oci::Reference> reference;           // Empty for a list of tags.
   std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
-  IpAddress client{};                                // For whom the question is asked.
+  IpAddress client{};                                // The client that needs the answer.
   // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
   // question without a deadline ignores `deadline`. The answer has the type that the question asks
   // for.
@@ -62,13 +62,13 @@ class Relay : public Upstream {
   virtual Handle relay(Question question, Done<Answer> done) = 0;
 
  private:
-  // Passes a question on that asks for an answer of type T. `put` takes an upstream, the time
-  // that is left, and a Done<T>.
+  // Passes on a question whose answer has the type T. `put` takes an upstream, the time that is
+  // left, and a Done<T>.
   template <typename T, typename Put>
   Handle ask(Ask kind, const std::string& repository, std::optional<oci::Reference> reference,
              std::chrono::milliseconds deadline, Put put, Done<T> done);
 
-  IpAddress next_client_;  // Of on_behalf_of(), for the next question.
+  IpAddress next_client_;  // The client that on_behalf_of() named for the next question.
 };
 
 }  // namespace layby::cache

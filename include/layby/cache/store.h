@@ -142,10 +142,10 @@ struct EvictedSum {
   std::uint64_t manifests = 0;
 };
 
-// Content that an eviction must leave, in addition to pinned content.
+// Content that an eviction must not delete, in addition to pinned content.
 struct Spare {
-  std::vector<oci::Digest> images;     // With their stored parts.
-  std::optional<WallTime> used_since;  // Content that was used or stored later.
+  std::vector<oci::Digest> images;     // The images and their stored parts.
+  std::optional<WallTime> used_since;  // Content that was used or stored after this time.
 };
 
 // Takes the answer of a call that ends later. Runs once, on the loop.
@@ -192,16 +192,16 @@ class Store : public ContentLookup {
   // a while.
   virtual void touch_blob(const oci::Digest& digest) = 0;
   virtual void touch_manifest(const oci::Digest& digest) = 0;
-  // Notes that a client got the manifest when the manifest came into the store. For the order of
-  // eviction this use is counted already; the note says that the image was used.
+  // Notes the first pull of a manifest, which was fetched for this pull. The note sets the time of
+  // the last use, but counts no use, because the storing of the manifest was counted as a use.
   virtual void note_first_pull(const oci::Digest& manifest) = 0;
 
   // Verifies a stored blob in the background, unless the blob was verified a few minutes ago. A
   // damaged blob is taken out of service: its readers are cut off, and the blob is fetched again.
   virtual void check_blob(const oci::Digest& digest) = 0;
 
-  // Frees at least `bytes`, least valuable content first. Frees less when all content left is
-  // pinned or being read. When `done` runs, usage() has fresh disk figures.
+  // Frees at least `bytes`, least valuable content first. Frees less when the remaining content is
+  // pinned, spared or being read. When `done` runs, usage() has fresh disk figures.
   virtual void evict(std::uint64_t bytes, const Spare& spare, Given<EvictedSum> done) = 0;
   void evict(std::uint64_t bytes, Given<EvictedSum> done) { evict(bytes, {}, std::move(done)); }
   // Finds the stored blobs that were used or stored after `since`, with their sizes.

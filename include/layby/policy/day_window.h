@@ -16,8 +16,8 @@ namespace layby::policy {
 
 class DayWindow {
  public:
-  // A kInvalid error's message is the end of a sentence. The caller writes the name of `text`
-  // before the message.
+  // Returns kInvalid for a bad `text`. The error's message has no subject, such as "is not a window
+  // of the day": the caller writes the name of `text` in front.
   static Result<DayWindow> parse(std::string_view text);
 
   // `time_of_day` counts from midnight and is below 24 hours.

@@ -4,9 +4,9 @@
 // Docker Hub blocks an address that sends too many requests of any kind. A token bucket would be
 // less exact: a full bucket lets twice the limit through in its first minute.
 //
-// Clients share the minute. A client may use three quarters of what the others have left of it,
-// so a client that comes later finds a part too. Clients are known by their counted addresses;
-// the box's own requests have no address, and no share.
+// Clients share the requests of a minute. A client may use three quarters of the requests that the
+// other clients have left, so the next client always finds a part. A client is known by its
+// counted_address(). The box's own requests have no address, and may use the whole limit.
 
 #ifndef LAYBY_POLICY_REQUEST_LOG_H_
 #define LAYBY_POLICY_REQUEST_LOG_H_
@@ -39,13 +39,14 @@ class RequestLog {
   std::chrono::milliseconds background_wait(SteadyTime now) const {
     return wait_below((per_minute_ + 1) / 2, now);
   }
-  // Like wait() and first_step_wait(), for a client's request. A client's first steps leave a
-  // quarter of the client's share for the requests that follow.
+  // Like wait(), or first_step_wait() if `is_first_step`, but within the share of `client`. First
+  // steps leave a quarter of the client's share for the requests that follow.
   std::chrono::milliseconds wait_of(const IpAddress& client, bool is_first_step,
                                     SteadyTime now) const;
-  // The requests of `client` in the last minute.
+  // The number of requests of `client` in the last minute.
   std::size_t sent_by(const IpAddress& client, SteadyTime now) const;
-  // Notes that a request for `client` was sent at `now`. From call to call, `now` never goes back.
+  // Notes that a request for `client` was sent at `now`. `now` is never earlier than in the
+  // previous call.
   void note(SteadyTime now, const IpAddress& client = {});
   // Fills the log as if all allowed requests had been sent just now.
   void drain(SteadyTime now);
@@ -61,7 +62,7 @@ class RequestLog {
   static std::size_t allowed_below(std::size_t limit) { return limit < 2 ? 1 : limit - 1; }
 
   std::size_t per_minute_;
-  std::deque<Sent> sent_;  // The last per_minute_ - 1 requests, oldest first.
+  std::deque<Sent> sent_;  // The last requests, at most allowed_below(per_minute_), oldest first.
 };
 
 }  // namespace layby::policy

@@ -18,9 +18,10 @@ namespace layby::policy {
 
 class RunSchedule {
  public:
-  // Without a window, runs may start at any time of day, and the first run is due at once.
-  // `splay` keeps this box apart from others: runs begin `splay` after the window's beginning, or
-  // after half of the window if that is sooner. Without a window, the second run is so much later.
+  // Without a window, runs may start at any time of day, and the first run is due at once. `splay`
+  // spreads the runs of many boxes over time. Runs begin `splay` after the window's beginning, or
+  // in the middle of the window if the middle comes sooner. Without a window, the second run is
+  // later by `splay`.
   RunSchedule(std::chrono::milliseconds every, std::optional<DayWindow> window,
               std::chrono::seconds splay = std::chrono::seconds(0))
       : every_(every), window_(window), splay_(splay) {}
@@ -37,7 +38,7 @@ class RunSchedule {
   bool may_run(std::chrono::seconds time_of_day) const;
 
  private:
-  // The time until a run may begin within the window; 0 when it may begin at `time_of_day`.
+  // The time until a run may begin within the window; 0 when a run may begin at `time_of_day`.
   std::chrono::seconds until_open(std::chrono::seconds time_of_day) const;
 
   std::chrono::milliseconds every_;
@@ -49,7 +50,7 @@ class RunSchedule {
   SteadyTime not_before_{};  // When a failed run may be repeated.
 };
 
-// The part of `splay` for the box with this seed: below `splay`, and 0 for no splay.
+// The part of `splay` for the box with this seed. The part is below `splay`, or 0 if `splay` is 0.
 std::chrono::seconds splay_of(std::chrono::milliseconds splay, std::uint32_t seed);
 
 }  // namespace layby::policy

@@ -29,8 +29,8 @@ namespace layby::policy {
 
 class TagPattern {
  public:
-  // A kInvalid error's message is the end of a sentence. The caller writes the name of `text`
-  // before the message.
+  // Returns kInvalid for a bad `text`. The error's message has no subject, such as "is empty": the
+  // caller writes the name of `text` in front.
   static Result<TagPattern> parse(std::string_view text);
 
   bool matches(std::string_view tag) const;

@@ -29,14 +29,15 @@
 
 namespace layby::server {
 
-// Who sent a request.
-struct ClientInfo {         // Behind a trusted proxy, the client that the proxy named.
+// The sender of a request. If a trusted proxy passed the request on, the sender is the client that
+// the proxy named.
+struct ClientInfo {
   std::string address;      // "10.0.0.7"; "local" over the Unix socket.
   IpAddress ip;             // `address` as a value; no address over the Unix socket.
   bool is_local = false;    // The request came over the Unix socket.
   std::string certificate;  // Subject of a verified client certificate; empty for none.
   std::string user;         // The name that the client proved; empty for none.
-  bool is_proxy = false;    // A trusted proxy that has named no client of its own.
+  bool is_proxy = false;    // The sender is a trusted proxy that has named no client.
 };
 
 struct Request {
@@ -115,11 +116,11 @@ class HttpServer {
   // Listens on a Unix socket with mode 0660. Replaces a stale socket at `path`.
   Status listen_unix(const std::string& path);
 
-  // Stops listening on the bound address or the path `address`. Clients that have connected are
-  // accepted first. Does nothing if the server doesn't listen there.
+  // Stops listening on `address`, a bound address or a path. First accepts the clients that have
+  // connected. Does nothing if the server doesn't listen on `address`.
   void stop_listening(const std::string& address);
-  // Replaces the limits, for open connections too. The limits of numbers, the socket buffers and
-  // new trusted proxies count for new connections.
+  // Replaces the limits, also for open connections. The limits on the number of connections, the
+  // socket buffers and the new trusted proxies apply only to new connections.
   void set_limits(const Limits& limits);
 
   std::uint64_t connections() const;

@@ -18,12 +18,12 @@ struct Limits {
   int max_connections_per_client = 1024;  // Per counted_address().
   int rate_per_client = 0;                // Requests a minute per counted_address(); 0: no limit.
   int burst_per_client = 100;             // Requests that a quiet client may send at once.
-  // Networks, as parse_ip_network() reads them. A proxy in such a network names its client by the
-  // PROXY protocol or X-Forwarded-For, and has no limit of a client.
+  // Networks, as parse_ip_network() reads them. A proxy in these networks names its client by the
+  // PROXY protocol or X-Forwarded-For. The limits for one client don't hold for the proxy itself.
   std::vector<std::string> trusted_proxies;
-  std::uint64_t header_bytes = 16 << 10;  // The most that a request's head may have.
-  // From the first byte of a head to the whole head. A new connection has the same time, with its
-  // TLS handshake, to send the first byte of a head.
+  std::uint64_t header_bytes = 16 << 10;  // The size of the largest head of a request.
+  // The time from the first byte of a head to the last. A new connection has the same time for its
+  // TLS handshake and the first byte of a head.
   std::chrono::milliseconds request_timeout{20'000};
   std::chrono::milliseconds idle_timeout{75'000};  // Between an answer and the next head.
   // How long a client may go without taking a byte.

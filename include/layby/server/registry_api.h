@@ -31,7 +31,8 @@ class RegistryApi final : public Handler {
 
  private:
   // Answers a request of another box. The answer's Via names this box and the boxes that this box
-  // asks. A request that came from one of them would wait for itself, and is refused with 508.
+  // asks. A request that has already passed through one of these boxes would wait for itself, so
+  // the answer is 508.
   Handle answer_box(const Request& request, Respond respond);
   // This box, and the boxes that the answer to `request` would come through.
   std::vector<std::string> path_of(const Request& request) const;

@@ -138,7 +138,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
   const std::unique_ptr<Touches> touches_;
   Handle touch_timer_;
-  const std::unique_ptr<ServedTotals> served_;  // As in the index.
+  const std::unique_ptr<ServedTotals> served_;  // The totals as last written to the index.
   const std::unique_ptr<Removals> removals_;
   const std::unique_ptr<Scrub> scrub_;
   const std::unique_ptr<BlobChecks> checks_;

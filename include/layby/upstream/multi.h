@@ -36,7 +36,7 @@ class Multi {
   // Changes MultiOptions::max_rate. Transfers under way obey the new limit at once.
   void set_max_rate(std::uint64_t bytes_per_second);
 
-  // Names a TCP port on which this process serves. No registry may send us to such a port of this
+  // Names a TCP port on which this process serves. No registry may send us to this port of this
   // machine.
   void add_own_port(std::uint16_t port);
 
