@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine's id is in /etc/machine-id (machine-id(5)). It is confidential, so only 32 bits of
-// its hash are used.
+// The machine's id is in /etc/machine-id (machine-id(5)). The machine's id is confidential, so only
+// 32 bits of a hash are used.
 
 #include "app/box.h"
 
@@ -36,7 +36,7 @@ std::uint32_t box_seed() {
   const std::string text = machine();
   if (text.empty()) return std::random_device()();
   const std::string hash = oci::Digest::of(text).str();
-  // The digest's text is "sha256:" and the digits.
+  // The text of the digest is "sha256:" and the hexadecimal digits.
   return static_cast<std::uint32_t>(std::stoul(hash.substr(hash.find(':') + 1, 8), nullptr, 16));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Slot gives access to a Config that may change, so before and after are copies.
+// The comparison works on copies, because a Slot needs a Config that isn't const.
 
 #include "app/config_change.h"
 
@@ -16,7 +16,7 @@
 namespace layby::app {
 namespace {
 
-// The path of the list that contains the key's object, or of the key itself.
+// The path of the list that contains the key; the path of the key itself outside of lists.
 std::string_view top_of(const Key& key) { return key.path.substr(0, key.path.find("[].")); }
 
 class Comparison {

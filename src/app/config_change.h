@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The difference between two configurations, by the table of keys. Pure.
+// Finds the differences between two configurations with the table of keys. The functions are pure.
 
 #ifndef LAYBY_SRC_APP_CONFIG_CHANGE_H_
 #define LAYBY_SRC_APP_CONFIG_CHANGE_H_
@@ -17,11 +17,12 @@ namespace layby::app {
 // objects is one key.
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 
-// Gives the keys of `after` that need a restart the values of `before`. Returns a fault for each of
-// these keys that differed.
+// Gives the keys of `after` that need a restart the values of `before`. Returns a fault for each
+// key that got another value.
 std::vector<ConfigFault> keep_until_restart(const Config& before, Config& after);
 
-// Gives key `path`, which is outside of lists, the value that `from` has.
+// Gives the key at `path` in `to` the value that the key has in `from`. The key isn't inside a
+// list.
 void keep_value(std::string_view path, const Config& from, Config& to);
 
 }  // namespace layby::app

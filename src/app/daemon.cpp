@@ -134,12 +134,12 @@ class Daemon {
   void on_ending();
   admin::Snapshot snapshot() const;
 
-  Config config_;  // In force. Changed by apply() only.
+  Config config_;  // The configuration in force. Only apply() changes it.
   const std::string config_path_;
-  const FileMark config_mark_ = mark_of(config_path_);  // When the start read the file.
-  bool defaults_ = !config_mark_.there;                 // In force, because there is no file.
+  const FileMark config_mark_ = mark_of(config_path_);  // The mark of the file that the start read.
+  bool defaults_ = !config_mark_.there;  // The defaults are in force, because there is no file.
   const std::string& notices_file_;
-  std::vector<ConfigFault> config_faults_;  // Of the last reading.
+  std::vector<ConfigFault> config_faults_;  // The faults of the last reading.
   const SystemClock clock_;
   const SteadyTime started_at_ = clock_.steady_now();
   Counters counters_;
@@ -240,7 +240,7 @@ Status Daemon::start_server(LoadedIdentity identity) {
   front_ = std::make_unique<Front>(*api_, routes_, PageHosts(config_.hosts));
   const server::HttpServer::Context context{*loop_, *workers_, clock_, counters_};
   server_ = std::make_unique<server::HttpServer>(context, config_.limits, *front_);
-  // No registry may send the daemon to its own listeners.
+  // No registry may send the daemon's requests to the daemon's own listeners.
   listeners_ =
       std::make_unique<Listeners>(*server_, TlsFiles::Context{*loop_, *workers_, clock_},
                                   [this](std::uint16_t port) { multi_->add_own_port(port); });
@@ -262,7 +262,7 @@ void Daemon::set_rates() {
       config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
 }
 
-// Without a file the defaults are in force, until somebody writes the file.
+// If there is no file, the defaults are in force until somebody writes the file.
 void Daemon::watch_config() {
   const auto call = [this](LoadedConfig loaded) { on_config(std::move(loaded)); };
   config_file_ = std::make_unique<WatchedFiles<LoadedConfig>>(
@@ -274,7 +274,8 @@ void Daemon::watch_config() {
                                               };
                                             },
                                         .on_read = call});
-  // The start has read the file. A file that has changed since then is read at the first look.
+  // The start has read the file already. If the file has changed since then, the first look reads
+  // it.
   config_file_->set_read({config_mark_});
   config_file_->look();
 }
@@ -285,7 +286,8 @@ void Daemon::on_config(LoadedConfig loaded) {
   log::error("{}: the last good configuration stays in force", config_path_);
 }
 
-// The parts that keep a reference to config_ are told after config_ has changed.
+// config_ changes before the parts get their new values, because some parts keep a reference to
+// config_.
 void Daemon::apply(LoadedConfig loaded) {
   Config& next = loaded.config;
   std::vector<ConfigFault> faults = keep_until_restart(config_, next);
@@ -335,8 +337,8 @@ void Daemon::watch_signals() {
 
 void Daemon::on_stop_signal() {
   assert(shutdown_ && manager_);  // Signals come only while the loop runs.
-  // Only after a signal: a service manager that hears of the end sends no SIGTERM of its own, which
-  // could shorten a long `layby drain`.
+  // The service manager hears of the end only after a signal, and not after `layby drain`. A
+  // manager that knows of the end sends no SIGTERM, and only a SIGTERM shortens a long drain.
   manager_->stopping(config_.drain_for + config_.shutdown_grace);
   shutdown_->on_signal();
 }
@@ -348,7 +350,7 @@ void Daemon::on_draining(std::chrono::milliseconds left) {
 
 void Daemon::on_ending() {
   assert(server_ && manager_);
-  config_file_.reset();  // A changed address is bound no more.
+  config_file_.reset();  // From here on, no changed address is bound.
   events_.tell(events::Stopping{server_->connections(), config_.shutdown_grace});
   server_->drain([this] { loop_->stop(); });
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An address that overlaps the old one ("0.0.0.0:5000" and "127.0.0.1:5000") can't be bound while
-// the old one is. Then the old one is closed first, and bound again if the new one fails.
+// A new address can't be bound while an overlapping old address is bound ("0.0.0.0:5000" and
+// "127.0.0.1:5000"). Then the old address is closed first, and bound again if the new address can't
+// be bound.
 
 #include "app/listeners.h"
 
@@ -16,7 +17,7 @@
 namespace layby::app {
 namespace {
 
-// Whether both are addresses of one port. False for an empty address and for paths.
+// Whether both addresses have the same port. False for an empty address and for a path.
 bool same_port(const std::string& one, const std::string& other) {
   const auto first = http::parse_host_port(one);
   const auto second = http::parse_host_port(other);
@@ -68,7 +69,8 @@ Status Listeners::move(Place& place, const std::string& wanted, const Open& open
 
 void Listeners::open_again(Place& place, const Open& open) {
   if (open(place.bound).ok()) return;
-  log::error("nobody listens on {} any more, because another program has taken it", place.bound);
+  log::error("layby doesn't listen on {}, because another program has taken the address",
+             place.bound);
   place = {};
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The addresses of the configuration that the server listens on, and the certificate. When an
-// address changes, the new address is bound before the old one is closed, and open connections go
-// on. Lives on the loop thread.
+// The addresses on which the server listens, and the certificate, as the configuration says. When
+// an address changes, the new address is bound before the old address is closed, and open
+// connections stay open. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_LISTENERS_H_
 #define LAYBY_SRC_APP_LISTENERS_H_
@@ -29,10 +29,10 @@ class Listeners {
             std::function<void(std::uint16_t)> on_port)
       : server_(server), context_(context), on_port_(std::move(on_port)) {}
 
-  // Listens on the addresses of `config`. `identity` is the certificate of `config`, with its
-  // files' marks; null without HTTPS. Adds a fault for each address that can't be bound, for which
-  // the earlier address, if any, stays in force. Makes the folder of the Unix socket, which may
-  // wait for the disk.
+  // Listens on the addresses of `config`. `identity` is the certificate of `config`, with the marks
+  // of its files; null without HTTPS. Returns a fault for each address that can't be bound; an
+  // earlier address then stays in force. Makes the folder of the Unix socket, so the call may wait
+  // for the disk.
   std::vector<ConfigFault> listen(const Config& config, LoadedIdentity identity);
 
   // Reads the certificate again, even if its files look unchanged.
@@ -43,13 +43,13 @@ class Listeners {
 
  private:
   struct Place {
-    std::string wanted;  // The address in the configuration that is in force; empty for none.
-    std::string bound;   // The same with its port.
+    std::string wanted;  // The configured address that is in force; empty for none.
+    std::string bound;   // The bound address, with its port.
   };
   using Open = std::function<Result<std::string>(const std::string&)>;
 
   static void open_again(Place& place, const Open& open);
-  // Tells the port of an address that was bound.
+  // If `bound` is an address, passes its port to on_port_. Returns `bound`.
   Result<std::string> told(Result<std::string> bound) const;
   Status move(Place& place, const std::string& wanted, const Open& open);
   Status listen_tls(const Config& config, LoadedIdentity loaded);
@@ -61,7 +61,7 @@ class Listeners {
   Place plain_;
   Place tls_;
   Place socket_;
-  server::TlsIdentity::Files named_;  // The files of files_.
+  server::TlsIdentity::Files named_;  // The file names of files_.
   std::unique_ptr<TlsFiles> files_;   // Null when HTTPS isn't served.
 };
 

@@ -16,8 +16,8 @@
 namespace layby::app {
 namespace {
 
-// The complaint about a folder that can't be made or, by the daemon's user, written; empty for a
-// good folder. Another user's rights say nothing.
+// The complaint about a folder that can't be made or written; empty for a good folder. A lack of
+// permission is a complaint only for the user that runs the daemon.
 std::string check_folder(const std::string& path, CheckedBy user) {
   std::filesystem::path at(path);
   struct stat found {};

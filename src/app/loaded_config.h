@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A configuration with all that the daemon reads from the disk for it: passwords, the certificate.
-// Loading fails for all that the daemon would trip over, so that `layby config check` finds it too.
+// A configuration, with the passwords and the certificate that the configuration names. load_all()
+// finds every fault that would stop the daemon, so that `layby config check` finds the same faults.
 
 #ifndef LAYBY_SRC_APP_LOADED_CONFIG_H_
 #define LAYBY_SRC_APP_LOADED_CONFIG_H_
@@ -15,7 +15,7 @@
 
 namespace layby::app {
 
-// The members after `faults` are complete if there are no faults.
+// If there are no faults, all members are complete.
 struct LoadedConfig {
   Config config;
   std::vector<ConfigFault> faults;
@@ -27,9 +27,9 @@ struct LoadedConfig {
 // Blocks on the disk.
 LoadedConfig load_all(ConfigOutcome outcome, CheckedBy user = CheckedBy::kDaemon);
 
-// Reads the configuration of a running daemon again. A file that is missing or empty is a fault,
-// because somebody is about to write the file, or has removed it by mistake. Only while the
-// `defaults` are in force, a missing file means the defaults. Blocks on the disk.
+// Reads the configuration of a running daemon again. A missing or empty file is a fault, because
+// somebody is about to write the file, or has removed the file by mistake. But if `defaults` says
+// that the defaults are in force, a missing file means the defaults. Blocks on the disk.
 LoadedConfig reload_config(const std::string& path, bool defaults);
 
 }  // namespace layby::app

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Freed memory stays with the process when a byte in use lies after it, because the C library cuts
-// only the end of the heap. malloc_trim(3) also gives back whole pages in the middle. The
-// loop stands still meanwhile: about 1 ms for each MB, measured with 10,000 pieces of 15 KB on a
+// By itself, the C library gives back only the end of the heap, so one byte in use keeps all freed
+// memory before this byte. malloc_trim(3) also gives back whole pages in the middle. During
+// malloc_trim() the loop waits about 1 ms for each MB, measured with 10,000 pieces of 15 KB on a
 // slow machine.
 
 #include "app/memory_return.h"

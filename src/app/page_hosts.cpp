@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Names compare in lower case, without a port and without a dot at the end.
+// Names are compared in lower case, without the port and without a dot at the end.
 
 #include "app/page_hosts.h"
 

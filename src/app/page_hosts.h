@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The names under which the pages are served. A browser asks for a page under the name that its
-// user or a web page gave. If that name is neither this box's nor configured, a foreign web page
-// has made its own name resolve to this box (DNS rebinding), and must not read the pages. The
-// registry's API is served under every name. Lives on the loop thread.
+// The names under which the pages are served. The Host of a request is the name in the URL that a
+// browser opened. If Host is neither a name of this box nor a configured name, a foreign web page
+// may have made its own name resolve to this box (DNS rebinding). Such a web page must not read the
+// pages. The registry's API is served under every name. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_PAGE_HOSTS_H_
 #define LAYBY_SRC_APP_PAGE_HOSTS_H_
@@ -20,16 +20,17 @@ namespace layby::app {
 
 class PageHosts {
  public:
-  // `configured` are more names, in lower case. `own_name` returns the host name of this machine,
-  // which may change at any time.
+  // `configured` has names in addition to the names of this box, in lower case. `own_name` returns
+  // the host name of this machine, which may change at any time.
   explicit PageHosts(std::vector<std::string> configured,
                      std::function<std::string()> own_name = &PageHosts::host_name);
 
   // Replaces the configured names.
   void set_configured(std::vector<std::string> configured);
 
-  // The answer that refuses a request for a page; nullopt lets the request pass. A request over the
-  // Unix socket, for /healthz, or without Host always passes.
+  // The answer that refuses a request for a page; nullopt lets the request pass. A request passes
+  // if its Host is a known name or an IP address. A request over the Unix socket, for /healthz, or
+  // without Host always passes.
   std::optional<server::Response> judge(const server::Request& request) const;
 
   // The host name of this machine (gethostname(2)).

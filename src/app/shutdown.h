@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The end of the daemon. A drain makes /healthz say 503 while everything is still served, so that
-// load balancers send the next requests elsewhere. Then the daemon stops accepting clients, and
-// answers under way may be finished for Config::shutdown_grace. Lives on the loop thread.
+// The end of the daemon. During a drain the daemon serves everything, but /healthz says 503, so
+// that load balancers send the next requests elsewhere. Then the daemon stops accepting clients,
+// and answers under way have Config::shutdown_grace to finish. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_SHUTDOWN_H_
 #define LAYBY_SRC_APP_SHUTDOWN_H_
@@ -19,20 +19,20 @@ namespace layby::app {
 class Shutdown {
  public:
   struct Calls {
-    // The drain lasts until `left` from now. Called again when a signal shortens the drain.
+    // The drain ends after `left`. Called again when the time of the drain changes.
     std::function<void(std::chrono::milliseconds left)> on_draining;
     std::function<void()> on_ending;  // Stops accepting clients.
     std::function<void()> stop;       // Stops the loop.
   };
 
-  // References outlive the Shutdown.
+  // The referenced arguments outlive the Shutdown.
   Shutdown(const Config& config, Timers& timers, const Clock& clock, Calls calls);
 
-  // Begins a drain of Config::drain_for, or shortens the drain under way to that. The second call
-  // stops the loop.
+  // The first call begins a drain of Config::drain_for, or shortens the drain under way to
+  // Config::drain_for. The second call stops the loop.
   void on_signal();
-  // Begins a drain of `wait`, or lets the drain under way last `wait` from now. Does nothing when
-  // clients are no longer accepted.
+  // Begins a drain of `wait`, or makes the drain under way end after `wait`. Does nothing in
+  // kEnding.
   void drain(std::chrono::milliseconds wait);
 
   // Whether load balancers should send their requests elsewhere.
@@ -42,7 +42,7 @@ class Shutdown {
   enum class State {
     kServing,
     kDraining,  // Everything is served; /healthz says 503.
-    kEnding,    // No client is accepted; answers under way are finished.
+    kEnding,    // No client is accepted; answers under way go on.
   };
 
   void enter(State next);
@@ -55,7 +55,7 @@ class Shutdown {
   State state_ = State::kServing;
   bool signalled_ = false;
   SteadyTime drained_at_{};  // The end of the drain, in kDraining.
-  Handle timer_;             // Set unless serving: ends the drain, or stops the loop.
+  Handle timer_;             // Ends the drain, or stops the loop. Null in kServing.
 };
 
 }  // namespace layby::app

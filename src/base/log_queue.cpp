@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariants: `waiting` is within max_bytes. `unwritten_bytes` is the size of `waiting` and of the
-// batch that the thread writes. The thread is never joined, because write(2) to a pipe that nobody
-// reads doesn't return; the thread uses nothing but the state that it owns.
+// Invariants: `waiting` is within max_bytes. `unwritten_bytes` is the size of `waiting` plus the
+// size of the batch that the thread writes. The thread is never joined, because write(2) to a pipe
+// that nobody reads doesn't return. The thread uses only the state, which it owns together with the
+// LogQueue.
 
 #include "base/log_queue.h"
 
@@ -39,13 +40,14 @@ std::string dropped_note(std::uint64_t lines) {
       fmt::gmtime(std::time(nullptr)), lines);
 }
 
-// Writes `text` and waits as long as that takes. Returns what could not be written.
+// Writes `text`, and waits as long as the descriptor takes no bytes. Returns the part that could
+// not be written.
 std::string_view write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(fd, text.data(), text.size());
     if (written >= 0) {
       text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN) {  // Another owner of the pipe made the pipe non-blocking.
+    } else if (errno == EAGAIN) {  // Another process has made the pipe non-blocking.
       pollfd ready{fd, POLLOUT, 0};
       ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
@@ -68,10 +70,11 @@ struct LogQueue::State {
   std::condition_variable wake;
   std::condition_variable written;
   std::string waiting;             // Guarded by mutex.
-  std::uint64_t told_dropped = 0;  // Guarded by mutex. The dropped lines that a note told.
+  std::uint64_t told_dropped = 0;  // Guarded by mutex. The dropped lines in notes so far.
   bool closing = false;            // Guarded by mutex.
 
-  // The next lines to write, with a note where lines are missing; empty at the end.
+  // Waits for lines and returns them, with a note if lines are missing; "" when the LogQueue is
+  // gone.
   std::string take() {
     std::unique_lock lock(mutex);
     wake.wait(lock, [this] { return closing || !waiting.empty(); });
@@ -94,8 +97,8 @@ struct LogQueue::State {
 };
 
 LogQueue::LogQueue(int fd, std::size_t max_bytes) : state_(std::make_shared<State>(fd, max_bytes)) {
-  // The thread starts with all signals blocked: other threads handle the signals, and a write to a
-  // closed pipe returns EPIPE.
+  // The thread starts with all signals blocked. So other threads handle the signals, and a write to
+  // a closed pipe returns EPIPE.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

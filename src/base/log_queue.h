@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A bounded buffer of log lines before a descriptor, which a thread of its own empties. push()
-// never waits for the descriptor, so a pipe that nobody reads stops only that thread. A line that
-// doesn't fit is dropped and counted; when the descriptor takes bytes again, a line of the log says
-// how many lines are missing. Any thread may use a LogQueue.
+// A bounded buffer of log lines, and a thread that writes the lines to a descriptor. push() never
+// waits for the descriptor, so a pipe that nobody reads blocks only this thread. A line that
+// doesn't fit into the buffer is dropped and counted. When the descriptor takes bytes again, a line
+// of the log says how many lines are missing. Any thread may use a LogQueue.
 
 #ifndef LAYBY_SRC_BASE_LOG_QUEUE_H_
 #define LAYBY_SRC_BASE_LOG_QUEUE_H_
@@ -18,10 +18,10 @@ namespace layby::log {
 
 class LogQueue {
  public:
-  // Writes to `fd`, which the LogQueue doesn't own. At most `max_bytes` wait in the buffer, and as
-  // many more are being written.
+  // Writes to `fd`, which the LogQueue doesn't own. The buffer holds at most `max_bytes`. At the
+  // same time the thread may be writing as many bytes again.
   LogQueue(int fd, std::size_t max_bytes);
-  // Doesn't wait. The thread ends when it has written the lines that are left.
+  // The destructor doesn't wait. The thread ends after it has written the remaining lines.
   ~LogQueue();
   LogQueue(const LogQueue&) = delete;
   LogQueue& operator=(const LogQueue&) = delete;
@@ -29,13 +29,15 @@ class LogQueue {
   // `line` ends with a line break.
   void push(std::string_view line);
 
-  // Waits until all lines are written, for at most `longest`. Returns whether they are.
+  // Waits until all lines are written, but at most for `longest`. Returns whether all lines are
+  // written.
   bool flush(std::chrono::milliseconds longest);
 
-  // The same for a signal handler: only calls that are safe there (signal-safety(7)).
+  // Like flush(), for a signal handler: makes only calls that are safe in a handler
+  // (signal-safety(7)).
   void flush_in_crash(std::chrono::milliseconds longest) const;
 
-  // All lines that were dropped so far.
+  // The number of lines that were dropped so far.
   std::uint64_t dropped_lines() const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the guard learns from the outcomes of requests and pings: the state of the link, the quiet
-// times after a 429, and the pull limit. Invariant: at most one ping is under way.
+// Learns from the outcomes of requests and pings: the state of the link, the quiet times after a
+// 429, and the pull limit. Invariant: at most one ping is under way.
 
 #include <algorithm>
 #include <cassert>
@@ -26,7 +26,7 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
   const State before = breaker_.state();
   const SteadyTime now = clock_.steady_now();
   const ErrorCode code = error != nullptr ? error->code : ErrorCode::kNotFound;
-  // The failure of another server, which upstream relies on, says little about upstream.
+  // A token server or a CDN may have failed, which says little about upstream itself.
   const bool elsewhere = error != nullptr && error->extent != Extent::kUpstream;
   const bool only_doubt = asked.started || elsewhere;
   switch (code) {

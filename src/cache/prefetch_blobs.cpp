@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The last part of a run's job: judges whether the image fits, fetches its blobs, and looks whether
-// the image is whole. An image with missing blobs fits if the listed images so far and the content
-// that clients use fit into the cache together.
+// The last part of a job: checks whether the image fits, fetches the missing blobs, and checks
+// whether the image is whole. An image with missing blobs fits if the cache has room for this
+// image, the images that were counted before, and the content that clients used.
 
 #include <algorithm>
 #include <cassert>
@@ -26,7 +26,7 @@ void PrefetchRun::on_used(Result<Store::UsedBlobs> used) {
   soon();
 }
 
-// Counts the image among the listed images, unless it is counted.
+// Adds the blobs of the image to list_bytes_, except blobs that were added before.
 void PrefetchRun::count_listed(const ImageParts& parts) {
   for (const ImageBlob& blob : parts.blobs) {
     if (!counted_.insert(blob.digest).second) continue;
@@ -56,15 +56,15 @@ bool PrefetchRun::make_fit(Job& job, const ImageParts& parts) {
                                         format_bytes(listed) + others + ", and there is room for " +
                                         format_bytes(capacity_bytes_) +
                                         "; raise cache.max_bytes or shorten the list"});
-    // A plan still counts the image, to report how much room the whole list needs.
+    // A plan counts the image anyway, to report how much room the whole list needs.
     if (depth_ == Depth::kWhole) return false;
   }
   count_listed(parts);
   return fits;
 }
 
-// What the run's fills must not displace: the images of the list, as far as the run knows them, and
-// the content that clients used.
+// The content that the fills of the run must not displace: the images of the list, as far as the
+// run knows them, and the content that clients used.
 Spare PrefetchRun::spare() const {
   Spare spare{{}, used_since_};
   for (const JobPtr& job : jobs_) {
@@ -103,7 +103,7 @@ void PrefetchRun::start_blobs() {
   }
 }
 
-// Returns false when list_.concurrency blobs are under way, so no more blobs may begin.
+// Returns false when list_.concurrency blobs are under way, so that no other job begins a blob.
 bool PrefetchRun::start_blobs(Job& job) {
   bool all_there = true;
   for (const ImageBlob& blob : job.missing_blobs) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Notices that one client pulls the whole of one stored blob twice within a few minutes. A client
-// whose copy didn't match its digest does so, and hardly another client does. Addresses count as
-// in limits (counted_address). Bounded: beyond kMost pulls the oldest is forgotten. Lives on the
-// loop thread. Invariant: order_ and pulls_ have the same entries.
+// Notices when one client pulls the whole of one stored blob twice within a few minutes. Hardly any
+// client does this, except a client whose copy didn't match the digest. A client is a
+// counted_address(). At most kMost pulls are remembered; the oldest pull is forgotten first. Lives
+// on the loop thread. Invariant: order_ and pulls_ have the same entries.
 
 #ifndef LAYBY_CACHE_SECOND_PULLS_H_
 #define LAYBY_CACHE_SECOND_PULLS_H_
@@ -26,7 +26,7 @@ class SecondPulls {
   static constexpr std::chrono::minutes kWithin{5};
   static constexpr std::size_t kMost = 4096;
 
-  // Notes a pull. Returns whether the client pulled the same blob within kWithin before.
+  // Notes a pull at `now`. Returns whether `client` pulled the same blob within the last kWithin.
   bool note(const IpAddress& client, const oci::Digest& digest, SteadyTime now) {
     while (!order_.empty() && (order_.front().at + kWithin < now || order_.size() >= kMost)) {
       pulls_.erase(order_.front().pull);

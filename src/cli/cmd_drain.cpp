@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby drain`: ends the daemon after load balancers had time to see that the daemon ends.
+// `layby drain` ends the daemon. Before the end, load balancers have time to send their requests
+// elsewhere.
 
 #include <fmt/format.h>
 

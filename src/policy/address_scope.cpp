@@ -16,7 +16,8 @@ struct Row {
   AddressScope scope;
 };
 
-// Networks that are not public. The first network that contains an address counts.
+// The networks that are not public. The first row whose network contains an address says the scope
+// of the address.
 const std::vector<Row>& rows() {
   const auto row = [](std::string_view network, AddressScope scope) {
     const auto parsed = parse_ip_network(network);
@@ -52,7 +53,7 @@ const std::vector<Row>& rows() {
   return kRows;
 }
 
-// Networks of IPv6 addresses that carry an IPv4 address from byte `at` on.
+// A network of IPv6 addresses that carry an IPv4 address from byte `at` on.
 struct Carrier {
   std::string_view network;
   std::size_t at;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of a client is one point in time, as in the generic cell rate algorithm (ITU-T
-// I.371). Each request moves the point later by one interval. A client whose point is in the past
-// has its whole burst, as a client that was never seen, and can be forgotten.
+// The state of a client is one point in time, as in the generic cell rate algorithm (ITU-T I.371).
+// Each request moves the point to a later time by one interval. A client whose point is in the past
+// has its whole burst, like an unknown client, so the client can be forgotten.
 //
 // Invariant: at most kMostClients are remembered.
 
@@ -14,7 +14,7 @@
 namespace layby::policy {
 namespace {
 
-// A table full of busy clients is searched for idle clients at most this often.
+// The table is searched for idle clients at most this often.
 constexpr std::chrono::seconds kBetweenLooks{1};
 
 }  // namespace
@@ -49,7 +49,8 @@ std::optional<std::chrono::seconds> ClientRates::take(const IpAddress& client, S
   return std::nullopt;
 }
 
-// Looks when the table is full, and each time that a busy box has had a second since the last look.
+// Called for each unknown client. Searches the table only if the last search was at least a second
+// ago.
 void ClientRates::forget_idle(SteadyTime now) {
   if (now - looked_at_ < kBetweenLooks) return;
   looked_at_ = now;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ranks of transfers. A transfer has the rank of the best placed of its clients, so a client that
-// joins a transfer can only hasten it.
+// Each transfer has a rank: the best rank of its clients. So a transfer never waits longer because
+// another client joins.
 
 #include "layby/policy/fair_slots.h"
 
@@ -18,7 +18,8 @@ constexpr std::size_t kLeastMost = 2;
 
 constexpr std::size_t kBackground = std::numeric_limits<std::size_t>::max();
 
-// The slots in use, and the last turn. The smaller rank is served first.
+// The number of slots in use, then the number of the last turn. The transfer with the smallest rank
+// is served first.
 using Rank = std::pair<std::size_t, std::uint64_t>;
 using Counts = std::map<IpAddress, std::size_t>;
 
@@ -44,8 +45,9 @@ Rank rank_of(const SlotClients& clients, const Counts& counts, const SlotUse& us
   return best;
 }
 
-// The slot of the client with the most slots, if these are more than `above`. Among equals the
-// youngest grant, which has come least far.
+// The slot of the client with the most slots, if the client has more than `above` slots. Among
+// several such slots the slot that was granted last, because its transfer probably has the fewest
+// bytes.
 std::optional<std::size_t> youngest_of_largest(const SlotUse& use, const Counts& counts,
                                                std::size_t above, bool or_background) {
   std::optional<std::size_t> found;

@@ -15,16 +15,16 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kFirstQuiet{60};
-constexpr int kMaxDoublings = 4;  // 16 minutes, above kLongestQuiet.
+constexpr int kMaxDoublings = 4;  // 16 times kFirstQuiet is above kLongestQuiet.
 
-// Clients choose the names of repositories and blobs.
+// A bound is needed, because clients choose the names of repositories and blobs.
 constexpr std::size_t kMostParts = 1024;
 
 }  // namespace
 
 seconds QuietTimes::on_throttled(SteadyTime now, bool pulls_only, std::optional<seconds> asked) {
   SteadyTime& until = pulls_only ? pulls_until_ : until_;
-  // Requests that were under way at a 429 may each get a 429 too; all these 429s count as one.
+  // Several requests under way at the same time may all get a 429; these 429s count as one.
   if (until <= now || throttled_in_row_ == 0) ++throttled_in_row_;
   assert(throttled_in_row_ > 0);
   const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxDoublings));

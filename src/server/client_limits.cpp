@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A refusal speaks the language of the request: an error body of the distribution API under /v2,
-// text elsewhere.
+// A refused request under /v2 gets an error body of the distribution API; other requests get text.
 
 #include "server/client_limits.h"
 
@@ -73,7 +72,7 @@ void ClientLimits::name(ClientInfo& client, const IpAddress& address) const {
 
 void ClientLimits::name_forwarded(Request& request) const {
   assert(request.client.is_proxy);
-  name(request.client, request.client.ip);  // The proxy may be trusted no more.
+  name(request.client, request.client.ip);  // New limits may not trust the proxy.
   if (!request.client.is_proxy || request.headers.count("X-Forwarded-For") == 0) return;
   const std::string list = request.headers.joined("X-Forwarded-For");
   name(request.client, forwarded_client(request.client.ip, list, proxies_));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one client may take of the server: a number of connections and a rate of requests. Behind a
-// trusted proxy, the client is the address that the proxy names, and the proxy itself has no limit
-// of a client. Clients are counted by counted_address(). Lives on the loop thread.
+// Limits the connections and the rate of requests of each client. If a trusted proxy names a
+// client, the limits apply to the named client; the proxy itself has no limits. Clients are counted
+// by counted_address(). Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_CLIENT_LIMITS_H_
 #define LAYBY_SERVER_CLIENT_LIMITS_H_
@@ -21,8 +21,8 @@ namespace layby::server {
 
 class ClientLimits;
 
-// One of the connections that a client may have, until the place is destroyed. A place without a
-// client counts nowhere.
+// A ClientPlace counts as one connection of its client until the place is destroyed. A place
+// without a client counts for nobody.
 class ClientPlace {
  public:
   ClientPlace() = default;
@@ -43,25 +43,25 @@ class ClientLimits {
  public:
   ClientLimits(const Limits& limits, const Clock& clock);
 
-  // Replaces the limits. Places that clients have stay theirs, even above a lower limit. A proxy
-  // that is trusted no more counts as a client from its next request on.
+  // Replaces the limits. Clients keep their places, even if the new limit is lower. A proxy that
+  // the new limits don't trust counts as a client from its next request on.
   void set_limits(const Limits& limits);
 
   // Whether `address` belongs to limits.trusted_proxies.
   bool is_proxy(const IpAddress& address) const;
 
-  // Makes `client` the client at `address`.
+  // Sets the fields of `client` to the client at `address`.
   void name(ClientInfo& client, const IpAddress& address) const;
 
-  // A place for one more connection of `client`; nullopt above max_connections_per_client. A local
-  // client and a proxy need no place, and get a place without a client. The places of a
-  // ClientLimits don't outlive it.
+  // A place for one more connection of `client`; nullopt if `client` has max_connections_per_client
+  // places. A local client or a proxy gets a place without a client. The ClientLimits outlives its
+  // places.
   std::optional<ClientPlace> place_for(const ClientInfo& client);
 
-  // Returns the answer that refuses `request` because its client takes too much; nullopt lets the
-  // request pass. For a request of a proxy, request.client becomes the client that
-  // X-Forwarded-For names, and `place` becomes a place of this client, for as long as the request
-  // lasts.
+  // Returns a refusal if the client of `request` is above its limits; nullopt lets the request
+  // pass. If the request comes from a proxy, request.client becomes the client that X-Forwarded-For
+  // names, and `place` becomes a place of the named client. The caller keeps `place` until the
+  // request is answered.
   std::optional<Response> judge(Request& request, ClientPlace& place);
 
   std::size_t clients() const { return places_.size(); }
@@ -76,7 +76,7 @@ class ClientLimits {
   int most_places_ = 0;
   const Clock& clock_;
   std::vector<IpNetwork> proxies_;
-  std::unordered_map<IpAddress, int, HashIpAddress> places_;  // No count is 0.
+  std::unordered_map<IpAddress, int, HashIpAddress> places_;  // Every count is at least 1.
   policy::ClientRates rates_;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finds the client behind trusted proxies in X-Forwarded-For. Each proxy adds the address of its
-// own client at the end of the list, and anybody can write the list's beginning. So only the part
-// of the list counts that trusted proxies have written, from the right.
+// own client at the end of the list, and anybody can write the list's beginning. So the list is
+// read from the right, and only the part that trusted proxies have written counts.
 
 #ifndef LAYBY_SERVER_FORWARDED_H_
 #define LAYBY_SERVER_FORWARDED_H_
@@ -16,9 +16,10 @@ namespace layby::server {
 
 bool is_trusted(const IpAddress& address, const std::vector<IpNetwork>& proxies);
 
-// The right-most address in `list` that is no trusted proxy. Reading stops at a member that is no
-// address. If all read members are trusted proxies, the result is the last of them, and `proxy`
-// itself for none. A member may have a port: "192.0.2.1:5000", "[2001:db8::1]:5000".
+// The right-most address in `list` that is no trusted proxy. `list` is read from the right, up to
+// the first member that is no address. If all these members are trusted proxies, the result is the
+// left-most of them; if there are none, the result is `proxy`. A member may have a port:
+// "192.0.2.1:5000", "[2001:db8::1]:5000".
 IpAddress forwarded_client(const IpAddress& proxy, std::string_view list,
                            const std::vector<IpNetwork>& proxies);
 

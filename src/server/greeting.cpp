@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The bytes are looked at without taking them (MSG_PEEK), because bytes after the header, or all
-// bytes of a client without a header, belong to the Connection or to OpenSSL. The socket is
-// readable only when the bytes can decide more (SO_RCVLOWAT), so half a header doesn't spin the
-// loop.
+// The Greeting looks at the bytes and leaves them in the socket (MSG_PEEK), because all bytes that
+// aren't the header belong to the Connection or to OpenSSL. SO_RCVLOWAT makes the socket readable
+// only when enough bytes for the next step have arrived, so half a header doesn't wake the loop
+// again and again.
 
 #include "server/greeting.h"
 
@@ -39,8 +39,7 @@ void Greeting::on_io(bool, bool) {
   const ProxyHeaderResult result = parse_proxy_header({buffer.data(), size});
   if (const auto* unfinished = std::get_if<ProxyHeaderUnfinished>(&result)) {
     assert(unfinished->least > size);
-    // If fewer bytes than SO_RCVLOWAT wake us, the proxy has closed its direction, and no more
-    // bytes will come.
+    // A socket with fewer bytes than SO_RCVLOWAT is readable only if the connection has ended.
     if (size < waits_for_bytes_) return give_up();
     return wait_for(unfinished->least);
   }
@@ -64,7 +63,7 @@ void Greeting::take(std::size_t bytes) {
   std::array<char, kMostProxyHeaderBytes> header;
   assert(bytes <= header.size());
   [[maybe_unused]] const ssize_t n = ::recv(fd_.get(), header.data(), bytes, 0);
-  assert(n == static_cast<ssize_t>(bytes));  // The bytes were seen a moment ago.
+  assert(n == static_cast<ssize_t>(bytes));  // MSG_PEEK has seen these bytes.
 }
 
 void Greeting::finish(const std::optional<IpAddress>& client) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A socket from a trusted proxy before its first byte: the Greeting waits for the header of the
-// PROXY protocol, or for the first byte of something else, and takes the header off the socket. The
-// socket then goes on to a Connection. Lives on the loop thread.
+// A Greeting has the socket of a new connection from a trusted proxy. The Greeting waits for the
+// header of the PROXY protocol, or for the first byte of something else, and takes the header off
+// the socket. A Connection then gets the socket. Lives on the loop thread.
 
 #ifndef LAYBY_SERVER_GREETING_H_
 #define LAYBY_SERVER_GREETING_H_
@@ -20,14 +20,15 @@ namespace layby::server {
 
 class Greeting final : private event::IoHandler {
  public:
-  // The socket, which is closed when the proxy broke the protocol, ended, or was silent for the
-  // timeout; and the client that the proxy has named, if it has.
+  // Gets the socket, and the client that the proxy has named; nullopt if the proxy has named no
+  // client. `fd` is empty if the proxy broke the protocol, ended the connection, or was silent for
+  // the timeout.
   using OnGreeted =
       std::function<void(Greeting& greeting, UniqueFd fd, const std::optional<IpAddress>& client)>;
 
   // Calls `on_greeted` once, inside start() or later. `on_greeted` must not destroy the Greeting.
   Greeting(event::Loop& loop, UniqueFd fd, std::chrono::milliseconds timeout, OnGreeted on_greeted);
-  // Looks at the bytes that have arrived already. Call start() once.
+  // Begins with the bytes that have arrived already. Call start() once.
   void start();
 
  private:

@@ -17,8 +17,8 @@ namespace layby::server {
 class MemorySender {
  public:
   bool has_begun() const { return sent_bytes_ > 0; }
-  // Goes on where the last call ended; `head` and `text` are the same in each call. With `more`,
-  // the bytes go out together with the bytes of the next ClientSocket::send_file().
+  // Goes on where the last call ended, so each call must get the same `head` and `text`. With
+  // `more`, the bytes go out together with the bytes of the next ClientSocket::send_file().
   SendOutcome send(ClientSocket& socket, std::string_view head, std::string_view text, bool more);
 
  private:

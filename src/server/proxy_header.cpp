@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Version 1 is a line of text, version 2 is binary. The first bytes of the two versions differ from
-// each other and from every request and TLS record, so the first bytes decide.
+// Version 1 is a line of text, version 2 is binary. The two versions begin with different bytes,
+// and no request or TLS record begins with the same bytes. So the first bytes show whether a header
+// comes, and which version.
 
 #include "server/proxy_header.h"
 
@@ -27,14 +28,14 @@ bool is_port(std::string_view text) {
   return port && *port <= 65'535;
 }
 
-// "TCP4 192.0.2.1 192.0.2.2 51234 443", in its parts.
+// Parses a line such as "TCP4 192.0.2.1 192.0.2.2 51234 443".
 ProxyHeaderResult parse_line(std::string_view line, std::size_t header_bytes) {
   std::array<std::string_view, 5> parts;
   for (std::string_view& part : parts) {
     part = line.substr(0, line.find(' '));
     line.remove_prefix(std::min(part.size() + 1, line.size()));
   }
-  // Everything after UNKNOWN is to be ignored.
+  // The protocol says to ignore everything after UNKNOWN.
   if (parts[0] == "UNKNOWN") return ProxyHeader{header_bytes, std::nullopt};
   const auto from = parse_ip_address(parts[1]);
   const auto to = parse_ip_address(parts[2]);
@@ -59,7 +60,7 @@ std::uint8_t byte_at(std::string_view bytes, std::size_t at) {
   return static_cast<std::uint8_t>(bytes[at]);
 }
 
-// The first address of the block of a TCP connection.
+// The first address of `block`, which is the address of the client.
 IpAddress first_address(std::string_view block, bool is_v4) {
   IpAddress address;
   const std::size_t size = is_v4 ? 4 : 16;
@@ -90,7 +91,7 @@ ProxyHeaderResult parse_proxy_header(std::string_view bytes) {
   if (bytes.empty()) return ProxyHeaderUnfinished{1};
   if (bytes.starts_with(kLineStart)) return parse_text(bytes);
   if (bytes.starts_with(kBinaryStart)) return parse_binary(bytes);
-  // "P" begins POST too.
+  // These bytes may also be the beginning of a request, such as the "P" of POST.
   if (kLineStart.starts_with(bytes)) return ProxyHeaderUnfinished{bytes.size() + 1};
   if (kBinaryStart.starts_with(bytes)) return ProxyHeaderUnfinished{kBinaryHead};
   return NoProxyHeader{};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A folder is deleted with its content, and a symbolic link without its target.
+// If a folder is deleted, its content is deleted too. If a symbolic link is deleted, its target
+// stays.
 
 #include "store/aside.h"
 
@@ -26,7 +27,7 @@ namespace {
 
 constexpr std::size_t kMaxQuarantined = 16;
 
-// Uses O_NOATIME for reading, since reading a blob shouldn't write the blob's inode. Only the
+// Uses O_NOATIME for reading, so that the read of a blob doesn't write the blob's inode. Only the
 // file's owner may use O_NOATIME.
 int open_at_once(const char* path, int flags) {
   const int all = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;

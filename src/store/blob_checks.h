@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks single blobs on demand, one after the other and at full speed. A damaged blob is set
-// aside. The queue is bounded: a blob that finds the queue full is left to the scrub. A blob isn't
-// read again within kStaysChecked of its last check, so that clients can't keep the disk busy.
+// aside. When the queue is full, a further blob isn't added, and the scrub checks the blob later. A
+// good blob isn't checked again within kStaysChecked, so that clients can't keep the disk busy.
 // Lives on the loop thread. Invariants: at most one check is under way, and each waiting digest
 // stands in the queue once.
 
@@ -53,7 +53,7 @@ class BlobChecks {
   void on_checked(const CheckedBlob& checked);
 
   const Context context_;
-  std::deque<oci::Digest> waiting_;  // The first is being checked.
+  std::deque<oci::Digest> waiting_;  // The first digest is being checked.
   std::unordered_map<oci::Digest, SteadyTime> checked_;
   std::unique_ptr<BlobCheck> check_;
   std::unique_ptr<BlobCheck> over_;  // Destroyed after its own callback.

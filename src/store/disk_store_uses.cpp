@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Notes the uses of content, tells which content was used, and evicts the content that was used
-// least.
+// Notes the uses of content, finds used content, and evicts the content with the lowest ranks.
 
 #include <algorithm>
 #include <chrono>
@@ -60,7 +59,7 @@ void DiskStore::write_touches() {
       nullptr);
 }
 
-// A note that can't be read counts as zeros.
+// Raises the counters to the totals in the note. A missing or damaged note changes no counter.
 void DiskStore::read_served() {
   const Result<ReadTxn> txn = core_->commits->index().snapshot();
   if (!txn) return;
@@ -88,7 +87,7 @@ void DiskStore::evict(std::uint64_t bytes, const cache::Spare& spare,
   removals_->start(Removal::LowestRanks{bytes, spare}, std::move(done));
 }
 
-// Reads in the commit lane, after the commit of the uses in RAM.
+// The lookup runs in the commit lane, after the commit of the uses that were in RAM.
 Handle DiskStore::find_used(WallTime since, cache::Given<UsedBlobs> done) {
   write_touches();
   auto asker = std::make_unique<Droppable<Result<UsedBlobs>>>(std::move(done));

@@ -144,8 +144,8 @@ class WriteTxn : public Txn {
   Status put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository);
   // Makes the digest private without granting it to any repository.
   Status mark_private(const oci::Digest& digest);
-  // Adds `hits` uses, of which the last was at `used_at`. Without hits, notes that the use at which
-  // the content was stored was a client's. Returns Ok if the content isn't in the index.
+  // Adds `hits` uses; the last of them was at `used_at`. If `hits` is 0, notes that the content was
+  // stored for a client. Returns Ok if the content isn't in the index.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
   // The erasures return Ok if the record is missing. A digest's grants are erased with the last of
   // its entries in blobs, manifests and trash.
@@ -182,7 +182,7 @@ class WriteTxn : public Txn {
   Status put_here(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   void note_change(MDB_dbi table, bool erased, std::string_view key, std::string_view value);
   Status log_changes();
-  // Makes a change of the ledger in a new index, which has no blobs yet.
+  // Makes a change from the ledger. The index is new, and has no blobs yet.
   Status apply(const Change& change);
   Status put_totals();
   Status put_grant_at(const std::string& key);
@@ -201,8 +201,8 @@ class WriteTxn : public Txn {
   TxnPtr own_;
   Totals totals_;
   Totals totals_before_;
-  std::string changes_;          // For the ledger.
-  bool has_new_grants_ = false;  // In changes_.
+  std::string changes_;          // The records for the ledger.
+  bool has_new_grants_ = false;  // Whether changes_ has new grants.
   bool is_logged_ = true;        // False while the changes come from the ledger.
 };
 
@@ -217,9 +217,9 @@ class Index {
                                              unsigned max_readers = kMaxReaders);
   ~Index();
 
-  // Keeps the ledger in `data_dir` from now on. A new index first gets the content of the ledger
-  // of the lost index. Called once, after open(). A failure is logged, and the index works without
-  // a ledger. Blocks.
+  // Begins to keep the ledger in `data_dir`. A new index first gets the content of the ledger that
+  // the lost index kept. Called once, after open(). After a failure, which is logged, the index
+  // works without a ledger. Blocks.
   void keep_ledger(const std::string& data_dir);
   // Writes the ledger anew if it is too long or has lost changes. Called in the commit lane.
   void tend_ledger();
@@ -237,11 +237,12 @@ class Index {
   bool needs_rebuild() const { return needs_rebuild_; }
   void note_rebuilt() { needs_rebuild_ = false; }
 
-  // During a rebuild: whether all grants of the lost index came back.
+  // Whether all grants of the lost index came back from the ledger. The value counts only during a
+  // rebuild.
   bool knows_all_grants() const { return knows_all_grants_; }
 
-  // False only if the table `grants` is empty, which saves a lookup. Grants that aren't written
-  // yet, or were lost with an index, don't count.
+  // False only if the table `grants` is empty; a caller then needs no lookup. Grants that aren't
+  // written yet, or were lost with an index, don't count.
   bool has_grants() const { return has_grants_; }
 
   // The number of times that this process has set the index aside.
@@ -284,7 +285,7 @@ class Index {
   Status check_version(MDB_txn* txn);
   Status migrate(std::uint32_t version);
   Status migrate_from_1();
-  // The functions for the ledger run while nobody else uses the index, or in the commit lane.
+  // The functions for the ledger run before anybody else uses the index, or in the commit lane.
   void restore_ledger();
   Result<bool> resume_ledger();
   Status replay_ledger();

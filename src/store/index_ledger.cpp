@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps the ledger beside the index. The changes of a commit are appended to the ledger before the
-// commit, and the commit notes in `meta` where the ledger ends. An opening that finds the ledger at
-// another end than the note says writes the ledger anew from the index: after a crash between the
-// two, after a power cut that took the ledger's last pages, or after a failed write. A new index
-// has the note `restore` until the ledger's content is in it; until then the ledger isn't written
-// anew.
+// commit, and the commit notes in `meta` where the ledger ends. When the index is opened and the
+// ledger ends elsewhere than noted, the ledger is written anew from the index. The end differs
+// after a crash between appending and commit, after a power cut that lost the last pages of the
+// ledger, and after a failed write. A new index has the note `restore` until the index has the
+// content of the ledger; until then the ledger isn't written anew.
 
 #include <array>
 #include <cassert>
@@ -18,11 +18,12 @@
 namespace layby::store {
 namespace {
 
-// The changes of one transaction while a ledger is read: LMDB keeps changed pages in RAM.
+// The most changes of one transaction while a ledger is read. LMDB keeps the changed pages of a
+// transaction in RAM.
 constexpr std::size_t kReplayBatch = 1000;
 constexpr std::size_t kReplayBatchBytes = 8 << 20;
 
-// Commits before the ledger is tried again after a failure.
+// The number of commits between a failure to write the ledger and the next try.
 constexpr int kPause = 1000;
 
 constexpr std::array kLogged = {LedgerTable::kManifests, LedgerTable::kTags, LedgerTable::kPins,
@@ -44,7 +45,7 @@ MDB_dbi table_of(const Tables& tables, LedgerTable table) {
   return 0;
 }
 
-// Whether key and value are those of an entry that layby would write.
+// Whether layby could have written an entry with this key and value.
 bool is_sound(const Change& change) {
   switch (change.table) {
     case LedgerTable::kManifests: {
@@ -75,8 +76,8 @@ void WriteTxn::note_change(MDB_dbi table, bool erased, std::string_view key,
   }
 }
 
-// A ledger that can't be written must not fail the commit. Without a note, the next opening writes
-// the ledger anew.
+// A failure of the ledger must not fail the commit. The next opening of an index without the note
+// writes the ledger anew.
 Status WriteTxn::log_changes() {
   if (changes_.empty() || !index_.ledger_) return {};
   Ledger& ledger = *index_.ledger_;
@@ -91,7 +92,8 @@ Status WriteTxn::log_changes() {
   return erase_note(Index::kLedgerNote);
 }
 
-// Other than erase_manifest(), keeps the grants: their blobs come back later.
+// Unlike erase_manifest(), apply() keeps the grants, because the blobs of the grants come back
+// later.
 Status WriteTxn::apply(const Change& change) {
   const MDB_dbi table = table_of(index_.tables_, change.table);
   if (change.table == LedgerTable::kGrants && !change.erased) index_.has_grants_ = true;
@@ -134,7 +136,7 @@ void Index::restore_ledger() {
              done.error().message);
 }
 
-// Returns whether the ledger is whole already.
+// Returns true if the ledger is whole and nothing must be done.
 Result<bool> Index::resume_ledger() {
   const Result<ReadTxn> txn = begin_read({});
   if (!txn) return txn.error();
@@ -147,7 +149,8 @@ Result<bool> Index::resume_ledger() {
   return note->has_value() && ledger_->resume(**note);
 }
 
-// An interrupted replay begins again at the next opening: making a change twice does no harm.
+// An interrupted replay begins again at the next opening, because a change that is made twice does
+// no harm.
 Status Index::replay_ledger() {
   std::optional<WriteTxn> batch;
   std::size_t changes = 0;
@@ -202,7 +205,8 @@ Status Index::write_ledger(const ReadTxn& txn) {
   });
 }
 
-// Only the commit lane writes, so nothing changes between the reading and the note.
+// Only the commit lane writes to the index, so the index doesn't change between the read
+// transaction and the note.
 Status Index::rewrite_ledger(std::shared_lock<std::shared_mutex> open) {
   assert(!restoring_);
   const bool locks = open.owns_lock();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tables `usage` and `ranks`, which order all content for the eviction. Stored content has one
-// usage record, and each usage record has one rank, unless records are damaged.
+// Reads and writes the tables `usage` and `ranks`, which order all content for the eviction. Stored
+// content has one usage record, and each usage record has one rank, unless records are damaged.
 
 #include <algorithm>
 #include <chrono>
@@ -36,8 +36,9 @@ Status Txn::each_usage(const std::function<bool(const Content&, const UsageRecor
   });
 }
 
-// Content that is put again keeps its usage. A new usage record replaces a damaged one. The old
-// rank then has no usage record, so eviction erases this rank and evicts nothing.
+// Content that is put again keeps its usage. A damaged usage record is replaced by a new record.
+// The rank of the damaged record then has no usage record, so eviction erases this rank and evicts
+// nothing for it.
 Status WriteTxn::store_usage(const Content& content, std::uint64_t size_bytes, WallTime now) {
   Result<std::optional<UsageRecord>> before = find_usage(content);
   if (!before && before.error().code != ErrorCode::kCorrupt) return std::move(before).error();
@@ -54,7 +55,8 @@ Status WriteTxn::touch(const Content& content, std::uint32_t hits, WallTime used
   UsageRecord usage = **before;
   const std::uint64_t sum = std::uint64_t{usage.hits} + hits;
   usage.hits = static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, UINT32_MAX));
-  // A first pull is noted after the storing, so that used_at differs from the time of the storing.
+  // If hits is 0, used_at rises by at least 1 ms, so that used_at is later than the time of
+  // storing.
   const WallTime least = hits == 0 ? usage.used_at + std::chrono::milliseconds(1) : usage.used_at;
   usage.used_at = std::max(least, used_at);
   return put_usage(content, **before, usage);
@@ -80,8 +82,8 @@ Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
   return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
 }
 
-// A walk of the tree has visited the key. If a search doesn't find the key, the tree is damaged:
-// without an error, eviction would visit the key again for ever.
+// A scan of the tree has visited the key, so a search that doesn't find the key means a damaged
+// tree. Without an error, eviction would visit the key again and again.
 Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
   const std::string key = rank_key(rank, content);
   MDB_val at = to_val(key);

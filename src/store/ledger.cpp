@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A record's head repeats its length inverted, so that damage of the length hardly ever leads to
-// the hashing of megabytes that are no payload.
+// The head of a record has the length twice, the second time with inverted bits. So a damaged
+// length is noticed at once, and hardly ever makes the reader hash megabytes that are no payload.
 
 #include "store/ledger.h"
 
@@ -25,12 +25,12 @@ namespace layby::store {
 namespace {
 
 constexpr std::string_view kFileMark = "laybyLG1";
-// The first bytes of a file that changes were left out of.
+// The first bytes of a file that lacks changes.
 constexpr std::string_view kIncompleteMark = "laybyLG0";
 constexpr std::string_view kRecordMark("\0chg", 4);
 constexpr std::size_t kSumBytes = 16;
 constexpr std::size_t kHeadBytes = 4 + 4 + 4 + kSumBytes;
-constexpr std::size_t kChangeBytes = 1 + 1 + 2;  // Of a payload, before the key.
+constexpr std::size_t kChangeBytes = 1 + 1 + 2;  // The part of a payload before the key.
 constexpr std::size_t kMaxKeyBytes = 511;
 constexpr std::size_t kBlockBytes = 64 << 10;
 
@@ -137,7 +137,7 @@ Result<std::uint64_t> LedgerReader::find_mark(std::uint64_t offset) {
     const auto at = block->find(kRecordMark);
     if (at != std::string::npos) return offset + at;
     if (block->size() < kBlockBytes) return offset + block->size();
-    offset += kBlockBytes - (kRecordMark.size() - 1);  // A mark may cross the blocks' border.
+    offset += kBlockBytes - (kRecordMark.size() - 1);  // A mark may cross the border of two blocks.
   }
 }
 
@@ -155,7 +155,7 @@ Result<std::optional<Change>> LedgerReader::next() {
       offset_ = end_;
       return decode(payload_);
     }
-    // A step of one byte, since the place itself may have a mark.
+    // The search begins one byte later, because this place itself may have a mark.
     const Result<std::string> more = source_(offset_, 1);
     if (!more) return more.error();
     if (more->empty()) return std::optional<Change>();
@@ -221,7 +221,7 @@ Result<bool> Ledger::read(const std::function<Status(const Change&)>& take) cons
   return reader.is_complete();
 }
 
-// The last record of `records` says where the file ends.
+// Notes where the last record of `records` begins in the file. `at` is the place of `records`.
 void Ledger::note_last(std::string_view records, std::uint64_t at) {
   for (std::size_t next = 0; next < records.size();) {
     const auto length = payload_length(records.substr(next));
@@ -241,7 +241,7 @@ Status Ledger::append_at_end(std::string_view records, bool durable) {
     return Error{ErrorCode::kCorrupt, path() + " was changed by another program"};
   }
   if (Status written = write_at(file_.get(), records, size_bytes_); !written) {
-    // Without the part that was written, the file still ends with a whole record.
+    // The cut removes a part of a record, so the file still ends with a whole record.
     [[maybe_unused]] const int cut = ::ftruncate(file_.get(), static_cast<off_t>(info.st_size));
     return written;
   }
@@ -260,8 +260,8 @@ Status Ledger::append(std::string_view records, bool durable) {
   return appended;
 }
 
-// Writes over bytes that the file has, which needs no room on a full disk. On a disk that takes no
-// bytes at all, the present run still knows that the ledger isn't whole.
+// The mark replaces the first bytes of the file, so it needs no room on a full disk. If the mark
+// can't be written either, only this process knows that the ledger isn't whole.
 void Ledger::mark_incomplete() {
   if (!file_) return;
   const Status marked = write_at(file_.get(), kIncompleteMark, 0);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ledger is a file of the changes of the index that the blob files don't contain: manifests,
-// tags, pins and grants. A lost index gets them back from the ledger. FORMAT.md specifies the file.
-// The commit lane uses the ledger, and before the lane the opening of the index; size_bytes() is
-// for any thread. Invariant: while whole() holds, the file's changes, in order, lead to the present
+// The ledger is a file of the changes of manifests, tags, pins and grants. If the index is lost,
+// the new index gets these entries from the ledger. FORMAT.md specifies the file. A Ledger is used
+// while the index is opened, and later only in the commit lane; size_bytes() may be called from any
+// thread. Invariant: while whole() holds, all changes of the file, made in order, give the present
 // tables. Calls may block.
 
 #ifndef LAYBY_STORE_LEDGER_H_
@@ -24,7 +24,7 @@ namespace layby::store {
 
 enum class LedgerTable : char { kManifests = 1, kTags = 2, kPins = 3, kListPins = 4, kGrants = 5 };
 
-// One entry of a table was put or erased. The bytes of key and value are those in the index.
+// One entry of a table was put or erased. Key and value have the same bytes as in the index.
 struct Change {
   LedgerTable table;
   bool erased = false;
@@ -36,21 +36,21 @@ struct Change {
 // The record of a change, with its checksum. The key has at most 511 bytes, as in LMDB.
 std::string encode(const Change& change);
 
-// Reads the changes of a ledger from its front. A damaged record is skipped: reading goes on at the
-// next record whose checksum holds. Needs memory for one record only.
+// Reads the changes of a ledger, oldest first. The reader skips a damaged record, and goes on at
+// the next record whose checksum holds. The reader needs memory for one record only.
 class LedgerReader {
  public:
   static constexpr std::size_t kMaxPayloadBytes = 5 << 20;  // The largest manifest has 4 MiB.
 
-  // Gives up to `size` bytes at `offset`, and fewer at the end of the file only.
+  // Gives `size` bytes at `offset`, or fewer bytes at the end of the file.
   using Source = std::function<Result<std::string>(std::uint64_t offset, std::size_t size)>;
   explicit LedgerReader(Source source) : source_(std::move(source)) {}
 
   // The next change, which is valid until the next call; nullopt at the end of the file.
   Result<std::optional<Change>> next();
-  // The bytes that belong to no sound record so far.
+  // The number of bytes so far that belong to no sound record.
   std::uint64_t skipped_bytes() const { return skipped_bytes_; }
-  // Whether the file says that no change was left out, and no byte was skipped so far.
+  // Whether the file says that it has all changes, and no byte was skipped so far.
   bool is_complete() const { return marked_whole_ && skipped_bytes_ == 0; }
 
  private:
@@ -62,7 +62,7 @@ class LedgerReader {
   std::uint64_t skipped_bytes_ = 0;
   bool marked_whole_ = false;
   std::string payload_;
-  std::uint64_t end_ = 0;  // The end of the record whose payload is in payload_.
+  std::uint64_t end_ = 0;  // Where the record of payload_ ends.
 };
 
 class Ledger {
@@ -71,21 +71,21 @@ class Ledger {
 
   // Opens the file if it is there. The ledger isn't whole before resume() or rewrite().
   Status open();
-  // Makes the ledger whole if the file ends where `note` says, and returns whether it does. Cheap:
-  // looks at the file's size and its last record.
+  // Makes the ledger whole if the file ends where `note` says. Returns whether the file does.
+  // Cheap, because resume() looks only at the size of the file and at the head of the last record.
   bool resume(std::string_view note);
   // Says where the file ends, for resume().
   std::string note() const;
 
-  // Reads all changes, in order, until `take` fails. Returns whether the file is complete, apart
-  // from changes at its end that a power cut took. A missing file has no changes and isn't
-  // complete.
+  // Passes all changes to `take`, in order, until `take` fails. Returns whether the file is
+  // complete; a loss of the last changes in a power cut stays unnoticed. A missing file has no
+  // changes and isn't complete.
   Result<bool> read(const std::function<Status(const Change&)>& take) const;
-  // Appends records, which are durable afterwards if `durable` is set. After a failure the ledger
-  // isn't whole, and the file says so.
+  // Appends records. If `durable` is set, the records are durable on return. After a failure the
+  // ledger isn't whole, and the file has the mark of an incomplete ledger.
   Status append(std::string_view records, bool durable = false);
-  // Writes a new file with the records that `give` passes to its argument, and puts the file
-  // durably in the place of the old file. Then the ledger is whole.
+  // Writes a new file with the records that `give` passes to `write`, and replaces the old file
+  // durably. Then the ledger is whole.
   using Write = std::function<Status(std::string_view record)>;
   Status rewrite(const std::function<Status(const Write& write)>& give);
 

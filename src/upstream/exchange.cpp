@@ -19,11 +19,11 @@
 namespace layby::upstream {
 namespace {
 
-// The most bytes of an exchange that belong to no body: the heads of all its answers, the bodies of
-// redirects, and what curl takes out of a chunked or compressed body.
+// The most overhead of an exchange, which is all bytes that don't become a body: the heads of all
+// answers, the bodies of redirects, and the framing of chunked and compressed bodies.
 constexpr std::uint64_t kMaxOverheadBytes = 64 << 10;
-// The overhead that each byte of a body allows besides: a chunk of a single byte has five bytes
-// around it.
+// The additional overhead that each byte of a body allows. A chunk of a single byte has five bytes
+// around this byte.
 constexpr std::uint64_t kOverheadForAByte = 8;
 constexpr std::uint64_t kLineEndBytes = 2;
 // A window for some 30 Mbit/s at a round trip of 20 ms. The kernel doubles the value for its own
@@ -96,7 +96,7 @@ void Exchange::arm_stall() {
   if (wire_ && spec_.stall_timeout.count() > 0 && blocks_ == 0) stall_->arm(spec_.stall_timeout);
 }
 
-// Real time, like the loop's alarms.
+// Real time, because the loop's alarms use real time.
 SteadyTime Exchange::now() { return SystemClock().steady_now(); }
 
 void Exchange::start_floor() {
@@ -162,20 +162,21 @@ Verdict Exchange::on_header_line(std::string_view line) {
   return error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
-// curl has already passed on or dropped all earlier raw bytes, because curl reads nothing more
-// while it holds a paused body. So all earlier bytes that didn't become a body are overhead.
+// curl has passed on or dropped all raw bytes that came before `bytes`, because curl reads nothing
+// while a pause holds back a part of the body. So all earlier raw bytes that didn't become a body
+// are overhead.
 void Exchange::on_raw(std::string_view bytes) {
   if (!error_ && has_too_much_overhead()) {
     fail(
         failure(subject(), ErrorCode::kInvalid,
                 "sends too much beside the body: chunk extensions, trailers or a redirect's body"));
-    // curl may call neither on_header_line() nor on_received() any more.
+    // The alarm ends the exchange even if curl calls neither on_header_line() nor on_received().
     deadline_->arm(std::chrono::milliseconds(0));
   }
   raw_bytes_ += bytes.size();
 }
 
-// Decoded gzip is longer than its raw bytes, so a difference below zero counts as none.
+// Decoded gzip may be longer than the raw bytes. The framing then counts as 0 bytes.
 bool Exchange::has_too_much_overhead() const {
   const std::uint64_t framing = raw_bytes_ > body_bytes_ ? raw_bytes_ - body_bytes_ : 0;
   return head_bytes_ + framing > kMaxOverheadBytes + kOverheadForAByte * body_bytes_;
@@ -188,7 +189,8 @@ void Exchange::finish_head() {
   head_.status = static_cast<int>(status);
   read_address();
   note_answer();
-  // An interim answer is no progress: a server could send interim answers for ever.
+  // An interim answer doesn't extend the stall timeout, because a server could send interim answers
+  // for ever.
   if (head_.status < 200) return;
   arm_stall();
   if (const std::string_view fault = head_.length_fault(); !fault.empty()) {
@@ -294,8 +296,8 @@ bool Exchange::within_rate(std::size_t bytes) {
   return true;
 }
 
-// The URL of the request that was sent last, or is about to be sent. curl accepts some URLs that
-// parse_url() refuses; such a URL is never the registry's own URL.
+// The URL of the last request that was sent or is about to be sent. nullopt for a URL that curl
+// accepts and parse_url() refuses; such a URL is never the registry's own URL.
 std::optional<http::Url> Exchange::answering_url() const {
   char* text = nullptr;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_EFFECTIVE_URL, &text);
@@ -310,7 +312,7 @@ bool Exchange::may_use(const SocketAddress& peer) {
   return false;
 }
 
-// Tells reach_ where the registry is.
+// Tells reach_ the address that has answered.
 void Exchange::note_answer() {
   const auto url = answering_url();
   char* ip = nullptr;
@@ -334,8 +336,8 @@ Error Exchange::reach_failure() const {
   return failure(subject(), ErrorCode::kInvalid, "the registry " + refused_);
 }
 
-// Whether curl has sent a request. After that, curl needs memory only for the lines of a head, and
-// calls a line of more than 100 KiB a lack of memory.
+// Whether curl has sent a request. After the request, curl reports CURLE_OUT_OF_MEMORY only for a
+// line of a head that is longer than 100 KiB.
 bool Exchange::was_asked() const {
   long bytes = 0;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_REQUEST_SIZE, &bytes);

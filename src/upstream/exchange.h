@@ -5,9 +5,9 @@
 // or unreadable answer is an error. An exchange retries nothing. Destroying the exchange cancels
 // it, and is allowed inside each of its events. Loop thread only.
 //
-// Invariants: wire_ is set until the end; on_end comes once and last; no on_body comes before
-// on_head, nor while blocks_ isn't 0; the stall alarm and the floor's alarm run only while blocks_
-// is 0.
+// Invariants: wire_ is set until the end; on_end comes once and last; on_body comes only after
+// on_head, and only while blocks_ is 0; the stall alarm and the floor's alarm run only while
+// blocks_ is 0.
 
 #ifndef LAYBY_UPSTREAM_EXCHANGE_H_
 #define LAYBY_UPSTREAM_EXCHANGE_H_
@@ -53,8 +53,8 @@ struct ExchangeSpec {
   bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
   std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
-  std::chrono::milliseconds stall_timeout{0};  // Without a byte, pauses excluded; 0 for none.
-  policy::RateFloorRules floor{0};             // For the body; without a floor if not set.
+  std::chrono::milliseconds stall_timeout{0};  // The longest wait for a byte; 0 for no limit.
+  policy::RateFloorRules floor{0};             // For the body; by default no floor.
   bool rate_limited = false;                   // The body waits for turns on the limited link.
   bool small_window = false;  // A small receive buffer, so a pause soon stops the sender.
 };
@@ -137,9 +137,9 @@ class Exchange final : public WireOwner {
   std::optional<policy::RateFloor> floor_;   // Set after the head, if there is a floor.
   std::unique_ptr<RateLimit::Share> share_;  // Null unless rate_limited.
   Head head_;
-  std::uint64_t head_bytes_ = 0;  // Of the heads of all answers, interim answers included.
-  std::uint64_t raw_bytes_ = 0;   // After heads, as they came: chunked and compressed.
-  std::uint64_t body_bytes_ = 0;  // Passed to the owner.
+  std::uint64_t head_bytes_ = 0;  // The bytes of all heads, also of interim answers.
+  std::uint64_t raw_bytes_ = 0;   // The bytes after heads, as they came: chunked, compressed.
+  std::uint64_t body_bytes_ = 0;  // The bytes of the body, decoded.
   std::uint64_t curl_call_ = 0;   // Driver::curl_calls() when bytes last came.
   std::uint64_t call_bytes_ = 0;  // The bytes that came in call curl_call_.
   bool head_done_ = false;

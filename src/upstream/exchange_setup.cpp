@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tells curl what an Exchange is to do: the request, the limits, and TLS.
+// Sets the options of curl for an Exchange: the request, the limits, and TLS.
 
 #include "upstream/exchange.h"
 
@@ -37,14 +37,14 @@ void Exchange::set_up(const Transport& transport) {
 void Exchange::set_up_limits(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_NOSIGNAL, 1L);
-  // Without CURLOPT_QUICK_EXIT, cancelling a transfer whose host name is being resolved blocks the
-  // loop until the resolver's thread ends.
+  // Without CURLOPT_QUICK_EXIT, the loop would wait for the resolver's thread when a transfer is
+  // cancelled during the lookup of its host name.
   wire.set(CURLOPT_QUICK_EXIT, 1L);
   wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
   wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
   // The rate limit counts bytes only after curl has read them from the link, so under a limit curl
-  // keeps its small default buffer. The size can't change during a transfer: a transfer that
-  // began without a limit may be one large buffer ahead of a later limit.
+  // keeps its small default buffer. The size of the buffer can't change during a transfer. So a
+  // transfer that began without a limit may read one large buffer more than a later limit allows.
   const bool limited = share_ && driver_.rate_limit().limited();
   if (spec_.max_body_bytes == 0 && !limited) wire.set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
 }
@@ -52,9 +52,10 @@ void Exchange::set_up_limits(const Transport& transport) {
 void Exchange::set_up_tls(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  // curl takes a file and a directory of CAs. The operator's file replaces the system's bundle
-  // file, and the directory still has the bundle's certificates. Without an operator's file no
-  // directory is set, because curl then parses the bundle once instead of for every connection.
+  // curl takes CA certificates from a file and from a directory. The operator's file replaces the
+  // system's bundle file, so the directory is set, which has the certificates of the bundle too.
+  // Without an operator's file no directory is set; curl then parses the bundle only once, and not
+  // for every connection.
   if (!transport.ca_file.empty()) {
     wire.set(CURLOPT_CAINFO, transport.ca_file);
     wire.set(CURLOPT_CAPATH, "/etc/ssl/certs");

@@ -19,13 +19,13 @@ struct Head {
   int status = 0;
   http::Headers headers;
   std::string host;                  // The host that answered, for messages.
-  bool from_another_origin = false;  // Whether a redirect led to another host, port or scheme.
+  bool from_another_origin = false;  // A redirect led to another host, port or scheme.
 
-  // The body's length on the wire, if Content-Length states it. To be called only on a head
-  // without a length_fault().
+  // The length of the body on the wire; nullopt without a Content-Length. Must not be called on a
+  // head with a length_fault().
   std::optional<std::uint64_t> content_length() const;
-  // Why the values of Content-Length state no length: not numbers, above 2^63 - 1, or not all the
-  // same. "" if they state a length, or if there are none.
+  // Why Content-Length states no length: a value is no number or is above 2^63 - 1, or two values
+  // differ. "" if Content-Length states a length or is missing.
   std::string_view length_fault() const;
   // The Location that curl follows, which is the first Location that isn't empty; "" for none.
   std::string_view location() const;

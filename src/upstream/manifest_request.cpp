@@ -103,7 +103,7 @@ void ManifestHeadRequest::on_get(Result<Answer> answer) {
   assert(done_);
   const auto done = std::move(done_);
   if (!answer.ok()) return done(answer.error());
-  // A registry that answers the GET is reachable, so the refusal of the HEAD was the registry's.
+  // The GET succeeded, so the registry itself has refused the HEAD.
   if (!site_.heads_refused_until || started_at_ >= *site_.heads_refused_until) {
     site_.heads_refused_until = site_.clock.steady_now() + kRemembersRefusedHeads;
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The requests for manifests. A HEAD that the registry doesn't support, which it says by 405 or
-// 501 (RFC 9110, sections 15.5.6 and 15.6.2), is replaced by a GET. The Site remembers such a
-// registry for a day, and not longer, because the refusal may have come from a proxy or a captive
-// portal, and a GET counts against the pull limit. Loop thread only.
+// The requests for manifests. If a registry answers 405 or 501 to a HEAD (RFC 9110, sections 15.5.6
+// and 15.6.2), the registry doesn't support HEAD, and a GET follows. The Site remembers this for a
+// day only, because the refusal may have come from a proxy or a captive portal, and a GET counts
+// against the pull limit. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_MANIFEST_REQUEST_H_
 #define LAYBY_UPSTREAM_MANIFEST_REQUEST_H_
@@ -24,8 +24,8 @@ namespace layby::upstream {
 RequestSpec manifest_spec(Method method, const std::string& repository,
                           const oci::Reference& reference);
 
-// The Content-Type without its parameters if it is the media type of a manifest or an index; else
-// "". A client never gets another type from us, so no browser takes a manifest for a page.
+// The Content-Type without its parameters; "" if it is no media type of a manifest or an index. A
+// client gets no other media types from Layby, so no browser takes a manifest for a page.
 std::string manifest_media_type(const http::Headers& headers);
 
 // The age of a parent's answer about a tag (RFC 9111 section 5.1). Only a parent's age counts: a

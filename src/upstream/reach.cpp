@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// curl doesn't tell whether a socket leads to a proxy, so the port decides. curl's rules for the
-// variables of the environment are in its manual, under "Environment variables" of
-// CURLOPT_PROXY(3).
+// curl doesn't tell whether a socket leads to a proxy, so the port of the socket decides. The
+// section "Environment variables" of CURLOPT_PROXY(3) has curl's rules for the variables of the
+// environment.
 
 #include "upstream/reach.h"
 
@@ -40,7 +40,7 @@ bool is_own_address(const IpAddress& address) {
   return false;
 }
 
-// The value of the first variable of the environment that isn't empty; "" for none.
+// The value of the first of the variables `names` that isn't empty; "" if all are empty.
 std::string first_of_environment(std::initializer_list<const char*> names) {
   for (const char* name : names) {
     const char* value = std::getenv(name);
@@ -92,9 +92,9 @@ bool Reach::may_be_proxy(const http::Url& url, const SocketAddress& peer) const 
   return !proxy.empty() && peer.port == proxy_port(proxy);
 }
 
-// NO_PROXY may exempt a host from the proxy, and a registry may name such a host. So a socket to
-// the port that `url` names counts as a socket to the host of `url`, even if the proxy has the
-// same port, unless there is no NO_PROXY.
+// NO_PROXY may exempt a host from the proxy, and a registry may send our requests to an exempt
+// host. So if NO_PROXY is set, and `url` has the same port as the proxy, the socket counts as a
+// socket to the host of `url`.
 bool Reach::is_proxy(const http::Url& url, const SocketAddress& peer) const {
   return may_be_proxy(url, peer) &&
          (peer.port != url.port || first_of_environment({"no_proxy", "NO_PROXY"}).empty());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Reach says to which addresses a registry may send us, by redirects and by token servers. The
-// address is the address of the socket, so the answer of a name server decides nothing. Requests to
-// the registry's own scheme, host and port may go anywhere, because the operator has named them.
-// Requests through a proxy are the proxy's to judge: only the proxy knows the address.
-// Loop thread only.
+// A Reach decides to which addresses a registry may send our requests, by redirects and by token
+// servers. The address of the socket counts, so a name server can't cheat. A request to the
+// registry's own scheme, host and port may go to any address, because the operator has named the
+// registry. A request through a proxy isn't judged, because only the proxy knows the address. Loop
+// thread only.
 
 #ifndef LAYBY_UPSTREAM_REACH_H_
 #define LAYBY_UPSTREAM_REACH_H_
@@ -20,13 +20,14 @@
 
 namespace layby::upstream {
 
-// Where a socket leads.
+// The address and the port to which a socket leads.
 struct SocketAddress {
   IpAddress address;
   std::uint16_t port = 0;
 };
 
-// The port of the proxy in `text`, as curl reads it: "http://proxy:3128", "proxy", "[::1]:80".
+// The port of the proxy that `text` names, by curl's rules: "http://proxy:3128", "proxy",
+// "[::1]:80".
 std::uint16_t proxy_port(std::string_view text);
 
 class Reach {
@@ -36,12 +37,13 @@ class Reach {
     std::string proxy;  // "" for the proxy of the environment.
     bool allow_private = false;
   };
-  // `own_ports` are the ports on which this process serves, and outlive the Reach.
+  // `own_ports` are the ports on which this process serves. The vector outlives the Reach, and may
+  // change.
   Reach(Settings settings, const std::vector<std::uint16_t>& own_ports);
 
   // Learns that a request for `url` was answered by `peer`.
   void note_answer(const http::Url& url, const SocketAddress& peer);
-  // Why a request for `url` must not go to `peer`, with what to do; "" if the request may.
+  // "" if a request for `url` may go to `peer`; otherwise the reason why not, with advice.
   std::string refusal(const http::Url& url, const SocketAddress& peer) const;
 
  private:
@@ -51,8 +53,8 @@ class Reach {
 
   const Settings settings_;
   const std::vector<std::uint16_t>& own_ports_;
-  // The scope of the address from which the registry itself answered last. Public before the
-  // first answer, and behind a proxy.
+  // The scope of the address from which the registry itself answered last. Public before the first
+  // answer, and if a proxy may have passed on the last answer.
   policy::AddressScope home_ = policy::AddressScope::kPublic;
 };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// IP addresses and networks as values. An IPv4 address is held as the IPv6 address that maps
-// it, ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), so that both families compare alike.
+// IP addresses and networks as values. An IPv4 address is held as its IPv4-mapped IPv6 address,
+// ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), so that the addresses of both families can be
+// compared.
 
 #ifndef LAYBY_BASE_IP_ADDRESS_H_
 #define LAYBY_BASE_IP_ADDRESS_H_
@@ -19,7 +20,7 @@
 namespace layby {
 
 struct IpAddress {
-  std::array<std::uint8_t, 16> bytes{};  // In network order. All zero: no address.
+  std::array<std::uint8_t, 16> bytes{};  // In network order. All zeros mean no address.
 
   bool is_v4() const;
   auto operator<=>(const IpAddress&) const = default;

@@ -90,8 +90,8 @@ class BlobReader : public Operation {
   virtual std::uint64_t readable_bytes() const = 0;
   // Whether the bytes come from a fill that was in flight when the reader was opened.
   virtual bool from_fill() const = 0;
-  // Whether the reader's bytes come without another use of the link to upstream: from the store, or
-  // from a fill that another client began.
+  // Whether the reader's bytes cause no traffic on the link to upstream, because they come from the
+  // store, or from a fill that another client began.
   virtual bool spares_link() const { return !from_fill(); }
   // Sets the reader's only listener, which hears of later changes; null removes the listener.
   virtual void listen(Listener* listener) = 0;
@@ -134,9 +134,9 @@ class Cache {
 
   // Replaces the rules. Work under way goes on by the new rules.
   void set_rules(Rules rules);
-  // Replaces the origins; there is at least one, and names differ. References to an origin stay
-  // valid: an origin keeps its address as long as the cache exists, whether it is still among
-  // `origins` or not. Work under way ends with the upstream with which it began.
+  // Replaces the origins. There is at least one origin, and all names differ. References to an
+  // origin stay valid as long as the cache exists, even if the origin isn't in `origins`. Work
+  // under way keeps the upstream with which the work began.
   void set_origins(std::vector<Origin> origins);
 
   // The origin named `ns`; all names of Docker Hub find the same origin. The first origin when `ns`
@@ -144,9 +144,9 @@ class Cache {
   const Origin* find_origin(std::string_view ns) const;
 
   // A call that takes `done` may call `done` before it returns, and then returns a null handle.
-  // Destroying the handle drops `done`; work shared with other callers goes on.
-  // Errors are the errors of Upstream and Store. `client` is the counted_address() of the client
-  // that asks; no address when the box itself asks. Clients share upstream fairly.
+  // Destroying the handle drops `done`; work shared with other callers goes on. Errors are the
+  // errors of Upstream and Store. `client` is the counted_address() of the asking client, or no
+  // address if the box itself asks. Clients share upstream fairly.
 
   // `head` is set when only the headers are wanted.
   Handle get_manifest(const Origin& origin, const std::string& repository,
@@ -158,7 +158,8 @@ class Cache {
   // The size of a blob, without fetching the blob; no size when upstream states none.
   Handle head_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<BlobHead> done, const IpAddress& client = {});
-  // Upstream's list of tags. The cached tags, if any, when upstream fails without a refusal.
+  // Upstream's list of tags. If upstream fails without a refusal and there are cached tags, the
+  // list has the cached tags.
   Handle get_tags(const Origin& origin, const std::string& repository, const TagPageRequest& page,
                   Done<TagPage> done, const IpAddress& client = {});
   // Upstream's index of referrers; an empty string when upstream answers 404.
@@ -169,8 +170,8 @@ class Cache {
   // Fetches a blob in the background, into the store.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
-  // Tells that `client` begins to read the whole of a stored blob. When the client did so a few
-  // minutes before too, the store verifies the blob.
+  // Notes that `client` begins to read the whole of a stored blob. If the same client read the
+  // whole blob a few minutes earlier, the store verifies the blob.
   void note_whole_pull(const IpAddress& client, const oci::Digest& digest);
 
   Prefetcher& prefetcher();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands before an upstream and keeps to the upstream's limits. The guard sends no more
-// requests in a minute than allowed, apart from pings. The guard remembers a 429 and a failed
-// link, and pings a failed upstream until it answers. Work under way goes on and is retried, but
-// requests without a byte end when a silent upstream is found to be down.
-// Callers ask why_not() or patience() before they begin something new. Lives on the loop thread.
+// Stands before an upstream and keeps to the upstream's limits. The guard sends no more requests in
+// a minute than allowed, apart from pings. The guard remembers a 429 and a failed link, and pings a
+// failed upstream until it answers. Work under way goes on and is retried. When a time-out shows
+// that the upstream is down, requests that have no byte yet end. Callers ask why_not() or
+// patience() before they begin new work. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
 #define LAYBY_CACHE_GUARD_H_
@@ -38,8 +38,9 @@ struct GuardRules {
   // out, and only as doubtful when a request with a shorter deadline times out.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
-  // Pings the upstream at once, and takes its link for doubtful until it answers. A parent's answer
-  // names the boxes that it asks, which shows a loop.
+  // Pings the upstream at once, and takes its link for doubtful until the upstream answers. A
+  // parent's answer names the boxes that the parent asks, so a loop is found before the first
+  // request.
   bool probe_first = false;
 
   bool operator==(const GuardRules&) const = default;
@@ -94,17 +95,18 @@ class Guard final : public Relay {
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
   void on_declined(const Error& error);
-  // Why this very request must not be sent now: its repository or its content is quiet.
+  // Why this request must not be sent now: a quiet time for its repository or its content is under
+  // way. nullopt if the request may be sent.
   std::optional<Error> why_part_not(const Asked& asked) const;
   Error why_open() const;
   // Tells listeners when upstream stated another pull limit or number of remaining pulls.
   void tell_quota();
   void probe_when_due();
   void probe();
-  // Tells listeners of a changed link, and plans the next ping. The breaker was in `before`.
-  // `error` is the failure that changed the link; null after an answer.
+  // Tells listeners of a changed link, and plans the next ping. `before` is the earlier state of
+  // the breaker. `error` is the failure that changed the link; null after an answer.
   void after_change(policy::Breaker::State before, const Error* error);
-  // Ends all requests that have no byte yet, because upstream is silent.
+  // Ends all requests that have no byte yet. Called when upstream is silent.
   void end_unanswered();
   Error no_turn(std::chrono::milliseconds wait) const;
 
@@ -117,9 +119,9 @@ class Guard final : public Relay {
   policy::Breaker breaker_;
   const std::unique_ptr<Turns> turns_;
   policy::QuietTimes quiet_;
-  // The last failure, kept until an answer comes, so that later refusals name the reason.
+  // The last failure; empty after an answer. Refusals name the last failure as their reason.
   std::string last_error_;
-  SteadyTime declined_until_{};  // Upstream is a parent that can't ask its registry.
+  SteadyTime declined_until_{};  // Until then, the parent can't ask its registry.
   std::uint64_t requests_sent_ = 0;
   std::map<std::uint64_t, Unanswered*> unanswered_;  // By the number of the request.
   std::optional<policy::QuotaState> told_quota_;

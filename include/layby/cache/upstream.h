@@ -25,7 +25,7 @@
 
 namespace layby::cache {
 
-// How old an answer about a tag is. A registry's own answer has no age, a parent's may have one.
+// How old an answer about a tag is. Only the answer of a parent may have an age.
 struct AnswerAge {
   std::chrono::seconds age{0};  // Since a registry confirmed the tag.
   // The parent says that the tag is stale (Warning: 110).
@@ -68,13 +68,13 @@ class BlobSink {
   virtual void on_blob_bytes(std::string_view bytes) = 0;
   // `status` is ok when the body had the length that upstream stated.
   virtual void on_blob_end(Status status) = 0;
-  // Whether no client waits for the blob. Few bytes of such a transfer should be on their way.
+  // Whether no client waits for the blob. A transfer in the background should have few bytes on
+  // their way.
   virtual bool in_background() const { return false; }
-  // Whether the transfer, while it is paused, leaves its place to others, because the pause may
-  // last.
+  // Whether a paused transfer gives its slot to other transfers, because the pause may be long.
   virtual bool lends_slot() const { return in_background(); }
-  // The counted addresses of the clients that wait for the blob, each once. The list changes
-  // while the transfer lasts. Transfers of different clients are served by turns.
+  // The counted addresses of the clients that wait for the blob, each once. The list may change
+  // during the transfer. The transfers of different clients take turns.
   virtual std::vector<IpAddress> clients() const { return {}; }
 };
 
@@ -83,8 +83,8 @@ class BlobSink {
 class BlobTransfer : public Operation {
  public:
   // Backpressure: between pause() and resume() no on_blob_bytes() comes, but on_blob_start() and
-  // on_blob_end() may come. pause() and resume() are idempotent. A further pause() says that
-  // lends_slot() may have changed; a further resume() says that clients() may have changed.
+  // on_blob_end() may come. pause() and resume() are idempotent. A repeated pause() says that
+  // lends_slot() may have changed. A repeated resume() says that clients() may have changed.
   virtual void pause() = 0;
   virtual void resume() = 0;
 };
@@ -112,7 +112,7 @@ enum class Ask {
 
 struct Patience {
   std::chrono::milliseconds wait{0};
-  std::string reason;    // For people; empty without a wait: "the pull limit is near".
+  std::string reason;    // For people: "the pull limit is near". Empty without a wait.
   bool is_down = false;  // Upstream doesn't answer, so nobody knows how long the wait will be.
 };
 
@@ -132,9 +132,9 @@ class Upstream {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // The same upstream, whose next call asks for the client with the counted address `client`.
-  // The call must follow at once. An upstream that makes no difference between clients ignores
-  // the address. get_blob() takes the clients from its sink instead.
+  // Says that the next call to this upstream is for the client with the counted address `client`.
+  // The next call must follow at once. Returns this upstream. An upstream that treats all clients
+  // alike ignores the address. get_blob() takes the clients from its sink instead.
   virtual Upstream& on_behalf_of(const IpAddress& /*client*/) { return *this; }
 
   // Costs no pull of Docker Hub. `deadline` covers everything, the fetch of a token included.
@@ -160,7 +160,7 @@ class Upstream {
   // The pull limit in the last answer about a manifest; nullopt if that answer stated no limit, or
   // if no such answer has come.
   virtual std::optional<policy::QuotaState> quota() const = 0;
-  // The ids of the Laybys that answers of this upstream come through, as far as known.
+  // The known ids of the boxes that the answers of this upstream come through.
   virtual std::vector<std::string> boxes() const { return {}; }
   // Why a new request of this kind should not begin now; nullopt when it may begin. Answers at
   // once, without asking upstream. Requests under way go on.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ids by which boxes know each other in CDN-Loop (RFC 8586) of a request and in Via (RFC 9110
-// section 7.6.3) of an answer: "layby-" and 16 hexadecimal digits. An id lives as long as its
-// process. Other members of these lists belong to other proxies, and are passed over.
+// Boxes know each other by ids: "layby-" and 16 hexadecimal digits. The ids stand in CDN-Loop of a
+// request (RFC 8586) and in Via of an answer (RFC 9110 section 7.6.3). Each process makes a new id.
+// Other members of these two lists belong to other proxies, and are skipped.
 
 #ifndef LAYBY_HTTP_BOX_ID_H_
 #define LAYBY_HTTP_BOX_ID_H_
@@ -15,7 +15,7 @@
 
 namespace layby::http {
 
-// At most this many boxes of a list are read. A chain of parents is never longer.
+// The most boxes of a list that are read. No chain of parents has more boxes.
 inline constexpr std::size_t kMostBoxes = 16;
 
 std::string make_box_id(std::uint64_t number);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Shares the slots of an upstream fairly among clients. Clients are known by their counted
-// addresses. A transfer that several clients wait for counts for each of them. A transfer that
-// no client waits for is in the background: it gets a slot that nobody else wants, and gives the
-// slot up for anybody. The functions are pure.
+// Shares the slots of an upstream fairly among clients. A client is a counted address. If several
+// clients wait for a transfer, the transfer counts for each of these clients. If no client waits
+// for a transfer, the transfer is in the background: it gets a slot only when no client wants the
+// slot, and loses the slot to any client. The functions are pure.
 
 #ifndef LAYBY_POLICY_FAIR_SLOTS_H_
 #define LAYBY_POLICY_FAIR_SLOTS_H_
@@ -18,43 +18,48 @@
 
 namespace layby::policy {
 
-// The addresses that wait for one transfer, each once; empty in the background.
+// The addresses of the clients that wait for one transfer, each address once; empty for a transfer
+// in the background.
 using SlotClients = std::vector<IpAddress>;
 
 struct SlotUse {
   std::size_t limit = 1;                     // The number of slots.
   std::vector<SlotClients> in_use;           // One for each slot in use, oldest grant first.
-  std::vector<SlotClients> waiting;          // In the order of asking.
+  std::vector<SlotClients> waiting;          // In the order in which they asked.
   std::map<IpAddress, std::uint64_t> turns;  // The number of each address's last grant.
 };
 
-// The most slots of one client: all while it is the only client, else an 8th, but at least 2.
-// Transfers share the link, so a client with many slots would leave little of it to the others.
+// The most slots that one client may have: all slots for the only client; an 8th of the slots, but
+// at least 2, when there are several clients. Transfers share the link, so a client with many slots
+// would leave little of the link to the other clients.
 std::size_t most_slots_of_client(const SlotUse& use);
 
-// The waiting transfer that gets the next slot. Clients with fewer slots in use come first, and
-// among these the client whose last turn is the longest ago. nullopt when nobody waits, or each
-// waiting client has its most slots.
+// The index of the waiting transfer that gets the next slot. The client with the fewest slots in
+// use comes first. Among clients with equally many slots, the client with the oldest last turn
+// comes first. nullopt when no transfer waits, or when each waiting client has as many slots as it
+// may have.
 std::optional<std::size_t> next_for_slot(const SlotUse& use);
 
-// The slot in use that should be taken for `next`, which waits, when no slot is free. nullopt
-// when each slot belongs to a client with at most one slot more than a client of `next` has. So
-// no slot goes to and fro.
+// The index of the slot in use that should be taken for the waiting transfer `next` when no slot is
+// free. The slot is in the background, or its client has at least two slots more than a client of
+// `next`, so no slot goes back and forth between two clients. nullopt when there is no such slot.
 std::optional<std::size_t> slot_to_take(const SlotUse& use, const SlotClients& next);
-// A slot in use that should be taken from a client with more slots than it may have now.
+// The index of a slot in use that should be taken, because its client has more slots than it may
+// have; nullopt when there is no such client.
 std::optional<std::size_t> slot_to_give_up(const SlotUse& use);
 
 // The transfers whose first byte has not come.
 struct LineUse {
-  std::size_t mine = 0;  // Of the client that asks for one more.
+  std::size_t mine = 0;  // Of the client that asks for one more transfer.
   std::size_t all = 0;   // Of all clients together.
 };
 
-// More waiting transfers than a machine needs that pulls many images at once.
+// The bounds are far above the waiting transfers of a machine that pulls many images at once.
 inline constexpr std::size_t kMostWaitingOfClient = 64;
 inline constexpr std::size_t kMostWaiting = 1024;
 
-// Whether one more transfer may wait. A full line still has a place for each client that has none.
+// Whether one more transfer may wait. Even when kMostWaiting transfers wait, a client without a
+// waiting transfer may add one.
 bool may_join_line(const LineUse& use);
 
 }  // namespace layby::policy

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decides how long an upstream, or a part of it, is left in peace after a 429. A 429 of the
-// upstream itself quiets all requests, or all pulls. A 429 of a token server quiets one
-// repository, and a 429 of a CDN quiets one blob. The caller passes the times in.
+// Decides how long an upstream, or a part of an upstream, is left in peace after a 429. A 429 of
+// the upstream itself stops all requests, or only pulls. A 429 of a token server stops the requests
+// for one repository, and a 429 of a CDN stops the requests for one blob. The clock is an argument.
 
 #ifndef LAYBY_POLICY_QUIET_TIMES_H_
 #define LAYBY_POLICY_QUIET_TIMES_H_
@@ -17,25 +17,25 @@
 
 namespace layby::policy {
 
-// The longest wait after a 429, whatever its Retry-After says. The next request is the probe that
-// finds out whether the upstream still refuses.
+// The longest wait after a 429, even if its Retry-After is longer. The next request finds out
+// whether the upstream still refuses.
 inline constexpr std::chrono::seconds kLongestQuiet{600};
 
 class QuietTimes {
  public:
-  // Upstream answered 429 with the Retry-After `asked`. `pulls_only`: only requests for manifests
-  // wait. Returns the wait.
+  // Upstream answered 429 with the Retry-After `asked`. With `pulls_only`, only requests for
+  // manifests wait. Returns the length of the wait.
   std::chrono::seconds on_throttled(SteadyTime now, bool pulls_only,
                                     std::optional<std::chrono::seconds> asked);
-  // A 429 that is about `content` of `repository` alone, or about the whole repository if `content`
-  // is empty.
+  // A 429 came that concerns only `content` of `repository`, or the whole repository if `content`
+  // is empty. Returns the length of the wait.
   std::chrono::seconds on_part_throttled(SteadyTime now, const std::string& repository,
                                          const std::string& content,
                                          std::optional<std::chrono::seconds> asked);
   // A good answer came, so the next wait without a Retry-After is the shortest again.
   void on_answer() { throttled_in_row_ = 0; }
 
-  // When the quiet time ends; in the past when there is none.
+  // When the quiet time ends; a time in the past if no quiet time is under way.
   SteadyTime until() const { return until_; }
   SteadyTime pulls_until() const { return pulls_until_ > until_ ? pulls_until_ : until_; }
   SteadyTime part_until(const std::string& repository, const std::string& content) const;

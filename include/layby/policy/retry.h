@@ -21,20 +21,20 @@ struct RetryRules {
   bool operator==(const RetryRules&) const = default;
 };
 
-// The wait before the next attempt, after `attempts_made` attempts (1 or more) have failed,
-// the last attempt with `error`. nullopt when no further attempt should be made.
-// The delay doubles from first_delay to max_delay; `jitter` in [0, 1) spreads the wait over
-// the upper half of the delay. A declined error is never worth another attempt. Otherwise only
-// kUnavailable, kTimedOut and kCorrupt are worth another attempt, and kThrottled with a retry_after
-// of at most max_delay. The wait is never shorter than retry_after, up to max_delay.
+// The wait before the next attempt; nullopt when no further attempt should be made. `attempts_made`
+// attempts (1 or more) have failed, the last attempt with `error`. The delay doubles from
+// first_delay to max_delay; `jitter` in [0, 1) spreads the wait over the upper half of the delay. A
+// declined error is never worth another attempt. Other errors are worth another attempt only if
+// they are kUnavailable, kTimedOut, kCorrupt, or kThrottled with a retry_after of at most
+// max_delay. The wait is never shorter than retry_after, up to max_delay.
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter);
 
-// Whether `new_bytes` of a blob are so many that its failed attempts are forgotten: 1 MiB, or more
-// than a 16th of the blob. The bytes are counted over attempts, since the failed attempts were
-// last forgotten. So however often upstream cuts off a blob of S bytes, at most
-// max_attempts * (17 + S / 1 MiB) requests are sent for it. `size_bytes` is nullopt while the
-// size is unknown.
+// Whether a fill has made enough progress to forget its failed attempts: `new_bytes` is at least 1
+// MiB, or more than a 16th of the blob. `new_bytes` counts the bytes of all attempts since the
+// failed attempts were last forgotten. So at most max_attempts * (17 + S / 1 MiB) requests are sent
+// for a blob of S bytes, even if upstream cuts off every transfer. `size_bytes` is nullopt while
+// the size is unknown.
 bool is_real_progress(std::uint64_t new_bytes, std::optional<std::uint64_t> size_bytes);
 
 }  // namespace layby::policy
