@@ -14,9 +14,9 @@ namespace layby::app {
 // the id needs no file, and a registry can't recognize the box after a restart.
 std::string new_box_id();
 
-// A number from the machine's id and host name. The number stays the same across restarts, so that
-// the prefetch runs of a box keep their time of day. If the machine has neither id nor host name,
-// the number is random.
+// A number that is computed from the machine's id and host name. The number stays the same across
+// restarts, so that the prefetch runs of a box keep their time of day. If the machine has neither
+// id nor host name, the number is random.
 std::uint32_t box_seed();
 
 }  // namespace layby::app

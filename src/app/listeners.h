@@ -61,7 +61,7 @@ class Listeners {
   Place plain_;
   Place tls_;
   Place socket_;
-  server::TlsIdentity::Files named_;  // The file names of files_.
+  server::TlsIdentity::Files named_;  // The names of the files that files_ reads.
   std::unique_ptr<TlsFiles> files_;   // Null when HTTPS isn't served.
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The end of the daemon. During a drain the daemon serves everything, but /healthz says 503, so
-// that load balancers send the next requests elsewhere. Then the daemon stops accepting clients,
-// and answers under way have Config::shutdown_grace to finish. Lives on the loop thread.
+// Ends the daemon. During a drain the daemon serves everything, but /healthz says 503, so that load
+// balancers send the next requests elsewhere. Then the daemon stops accepting clients, and answers
+// under way have Config::shutdown_grace to finish. Lives on the loop thread.
 
 #ifndef LAYBY_SRC_APP_SHUTDOWN_H_
 #define LAYBY_SRC_APP_SHUTDOWN_H_

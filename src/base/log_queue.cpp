@@ -40,8 +40,8 @@ std::string dropped_note(std::uint64_t lines) {
       fmt::gmtime(std::time(nullptr)), lines);
 }
 
-// Writes `text`, and waits as long as the descriptor takes no bytes. Returns the part that could
-// not be written.
+// Writes `text`, and waits while the descriptor takes no bytes. Returns the part that could not be
+// written.
 std::string_view write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t written = ::write(fd, text.data(), text.size());

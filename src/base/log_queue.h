@@ -43,7 +43,7 @@ class LogQueue {
  private:
   struct State;
 
-  // The thread owns the state too, because it may still write when the LogQueue is gone.
+  // The thread owns the state too, because the thread may still write when the LogQueue is gone.
   const std::shared_ptr<State> state_;
 };
 

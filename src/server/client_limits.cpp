@@ -55,7 +55,7 @@ void ClientLimits::set_limits(const Limits& limits) {
   proxies_.clear();
   for (const std::string& text : limits.trusted_proxies) {
     const auto network = parse_ip_network(text);
-    assert(network);  // The configuration is checked.
+    assert(network);  // The check of the configuration parses the text too.
     if (network) proxies_.push_back(*network);
   }
 }

@@ -22,7 +22,7 @@ class MemorySender {
   SendOutcome send(ClientSocket& socket, std::string_view head, std::string_view text, bool more);
 
  private:
-  std::uint64_t sent_bytes_ = 0;  // Of the head and the text together.
+  std::uint64_t sent_bytes_ = 0;  // The sent bytes of head and text together.
 };
 
 }  // namespace layby::server

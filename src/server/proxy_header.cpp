@@ -17,7 +17,7 @@ namespace layby::server {
 namespace {
 
 constexpr std::string_view kLineStart = "PROXY ";
-constexpr std::size_t kMostLineBytes = 107;  // Section 2.1, with the line's end.
+constexpr std::size_t kMostLineBytes = 107;  // Section 2.1 counts the line's end too.
 constexpr std::string_view kBinaryStart{"\r\n\r\n\0\r\nQUIT\n", 12};
 constexpr std::size_t kBinaryHead = 16;
 constexpr std::size_t kV4Block = 12;  // Two addresses and two ports.

@@ -47,7 +47,7 @@ Status remove_thing(const std::string& path) {
 }
 
 std::vector<std::string> list_quarantine(const std::string& folder) {
-  std::vector<std::tuple<time_t, long, std::string>> found;  // Sorted by age.
+  std::vector<std::tuple<time_t, long, std::string>> found;  // Time of the last change, and path.
   std::error_code failure;
   std::filesystem::directory_iterator at(folder, failure);
   for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {

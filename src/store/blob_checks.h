@@ -56,7 +56,7 @@ class BlobChecks {
   std::deque<oci::Digest> waiting_;  // The first digest is being checked.
   std::unordered_map<oci::Digest, SteadyTime> checked_;
   std::unique_ptr<BlobCheck> check_;
-  std::unique_ptr<BlobCheck> over_;  // Destroyed after its own callback.
+  std::unique_ptr<BlobCheck> over_;  // The last check, which must outlive its own callback.
   Lifetime life_;
 };
 

@@ -324,7 +324,7 @@ class Index {
   std::uint32_t found_version_ = 0;
   std::unique_ptr<Ledger> ledger_;  // Null before keep_ledger().
   bool restoring_ = false;          // The content of the ledger isn't in the index yet.
-  int ledger_pause_ = 0;            // Calls of tend_ledger() before the next try.
+  int ledger_pause_ = 0;            // The number of calls of tend_ledger() to skip.
   bool checking_ = false;           // Opening must read the index from end to end.
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.

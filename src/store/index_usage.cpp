@@ -83,7 +83,7 @@ Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
 }
 
 // A scan of the tree has visited the key, so a search that doesn't find the key means a damaged
-// tree. Without an error, eviction would visit the key again and again.
+// tree. Eviction needs the error, because it would visit the key again and again.
 Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
   const std::string key = rank_key(rank, content);
   MDB_val at = to_val(key);

@@ -74,7 +74,7 @@ class Ledger {
   // Makes the ledger whole if the file ends where `note` says. Returns whether the file does.
   // Cheap, because resume() looks only at the size of the file and at the head of the last record.
   bool resume(std::string_view note);
-  // Says where the file ends, for resume().
+  // Returns a note that tells resume() where the file ends.
   std::string note() const;
 
   // Passes all changes to `take`, in order, until `take` fails. Returns whether the file is
@@ -110,7 +110,7 @@ class Ledger {
   const std::string data_dir_;
   UniqueFd file_;
   std::atomic<std::uint64_t> size_bytes_ = 0;
-  std::uint64_t base_bytes_ = 0;  // The size after the last rewrite.
+  std::uint64_t base_bytes_ = 0;  // The size of the file after the last rewrite.
   std::uint64_t last_at_ = 0;     // Where the last record begins; 0 when there is none.
   std::string last_head_;         // The head of the last record.
   bool whole_ = false;

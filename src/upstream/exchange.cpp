@@ -162,9 +162,9 @@ Verdict Exchange::on_header_line(std::string_view line) {
   return error_ ? Verdict::kStop : Verdict::kTaken;
 }
 
-// curl has passed on or dropped all raw bytes that came before `bytes`, because curl reads nothing
-// while a pause holds back a part of the body. So all earlier raw bytes that didn't become a body
-// are overhead.
+// When curl reads `bytes`, curl has passed on or dropped all earlier bytes, because curl reads
+// nothing while a pause holds back a part of the body. So all earlier raw bytes that didn't become
+// a body are overhead.
 void Exchange::on_raw(std::string_view bytes) {
   if (!error_ && has_too_much_overhead()) {
     fail(

@@ -24,8 +24,8 @@ struct Head {
   // The length of the body on the wire; nullopt without a Content-Length. Must not be called on a
   // head with a length_fault().
   std::optional<std::uint64_t> content_length() const;
-  // Why Content-Length states no length: a value is no number or is above 2^63 - 1, or two values
-  // differ. "" if Content-Length states a length or is missing.
+  // The reason why Content-Length states no length: a value is no number or is above 2^63 - 1, or
+  // two values differ. "" if Content-Length states a length or is missing.
   std::string_view length_fault() const;
   // The Location that curl follows, which is the first Location that isn't empty; "" for none.
   std::string_view location() const;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The requests for manifests. If a registry answers 405 or 501 to a HEAD (RFC 9110, sections 15.5.6
-// and 15.6.2), the registry doesn't support HEAD, and a GET follows. The Site remembers this for a
-// day only, because the refusal may have come from a proxy or a captive portal, and a GET counts
-// against the pull limit. Loop thread only.
+// and 15.6.2), the registry doesn't support HEAD, and a GET follows. The Site remembers the lack of
+// HEAD for a day only, because the refusal may have come from a proxy or a captive portal, and a
+// GET counts against the pull limit. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_MANIFEST_REQUEST_H_
 #define LAYBY_UPSTREAM_MANIFEST_REQUEST_H_

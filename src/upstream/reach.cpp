@@ -49,7 +49,8 @@ std::string first_of_environment(std::initializer_list<const char*> names) {
   return "";
 }
 
-// curl ignores HTTP_PROXY in capitals, because web servers set it to a header of their clients.
+// curl ignores HTTP_PROXY in capitals, because web servers give CGI programs the header Proxy of a
+// client as HTTP_PROXY.
 std::string proxy_of_environment(const std::string& scheme) {
   return scheme == "https"
              ? first_of_environment({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})

@@ -123,7 +123,7 @@ class Guard final : public Relay {
   std::string last_error_;
   SteadyTime declined_until_{};  // Until then, the parent can't ask its registry.
   std::uint64_t requests_sent_ = 0;
-  std::map<std::uint64_t, Unanswered*> unanswered_;  // By the number of the request.
+  std::map<std::uint64_t, Unanswered*> unanswered_;  // The key is the number of the request.
   std::optional<policy::QuotaState> told_quota_;
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};

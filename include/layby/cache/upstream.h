@@ -27,7 +27,7 @@ namespace layby::cache {
 
 // How old an answer about a tag is. Only the answer of a parent may have an age.
 struct AnswerAge {
-  std::chrono::seconds age{0};  // Since a registry confirmed the tag.
+  std::chrono::seconds age{0};  // The time since a registry confirmed the tag.
   // The parent says that the tag is stale (Warning: 110).
   bool stale = false;
 };

@@ -33,8 +33,7 @@ class ClientRates {
   bool is_on() const { return interval_.count() > 0; }
 
   // If `client` may send a request at `now`, counts the request and returns nullopt. Otherwise
-  // returns how long the client must wait, at least 1 s. `now` is never earlier than in an earlier
-  // call.
+  // returns how long the client must wait, at least 1 s. From call to call, `now` never goes back.
   std::optional<std::chrono::seconds> take(const IpAddress& client, SteadyTime now);
 
   std::size_t remembered() const { return free_at_.size(); }

@@ -35,14 +35,15 @@ struct SlotUse {
 std::size_t most_slots_of_client(const SlotUse& use);
 
 // The index of the waiting transfer that gets the next slot. The client with the fewest slots in
-// use comes first. Among clients with equally many slots, the client with the oldest last turn
-// comes first. nullopt when no transfer waits, or when each waiting client has as many slots as it
-// may have.
+// use comes first. Among clients with equally many slots, the client that has waited longest since
+// its last turn comes first. nullopt when no transfer waits, or when each waiting client has as
+// many slots as it may have.
 std::optional<std::size_t> next_for_slot(const SlotUse& use);
 
-// The index of the slot in use that should be taken for the waiting transfer `next` when no slot is
-// free. The slot is in the background, or its client has at least two slots more than a client of
-// `next`, so no slot goes back and forth between two clients. nullopt when there is no such slot.
+// Finds a slot for the waiting transfer `next` when no slot is free. Returns the index of the slot
+// in use that should be taken; nullopt when no slot should be taken. The taken slot is in the
+// background, or its client has at least two slots more than a client of `next`. So no slot goes
+// back and forth between two clients.
 std::optional<std::size_t> slot_to_take(const SlotUse& use, const SlotClients& next);
 // The index of a slot in use that should be taken, because its client has more slots than it may
 // have; nullopt when there is no such client.
@@ -50,8 +51,8 @@ std::optional<std::size_t> slot_to_give_up(const SlotUse& use);
 
 // The transfers whose first byte has not come.
 struct LineUse {
-  std::size_t mine = 0;  // Of the client that asks for one more transfer.
-  std::size_t all = 0;   // Of all clients together.
+  std::size_t mine = 0;  // The waiting transfers of the client that asks for one more.
+  std::size_t all = 0;   // The waiting transfers of all clients.
 };
 
 // The bounds are far above the waiting transfers of a machine that pulls many images at once.

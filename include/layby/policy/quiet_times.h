@@ -24,11 +24,11 @@ inline constexpr std::chrono::seconds kLongestQuiet{600};
 class QuietTimes {
  public:
   // Upstream answered 429 with the Retry-After `asked`. With `pulls_only`, only requests for
-  // manifests wait. Returns the length of the wait.
+  // manifests wait. Returns the length of the quiet time.
   std::chrono::seconds on_throttled(SteadyTime now, bool pulls_only,
                                     std::optional<std::chrono::seconds> asked);
   // A 429 came that concerns only `content` of `repository`, or the whole repository if `content`
-  // is empty. Returns the length of the wait.
+  // is empty. Returns the length of the quiet time.
   std::chrono::seconds on_part_throttled(SteadyTime now, const std::string& repository,
                                          const std::string& content,
                                          std::optional<std::chrono::seconds> asked);
@@ -43,8 +43,8 @@ class QuietTimes {
  private:
   void make_room(SteadyTime now);
 
-  SteadyTime until_{};        // For all requests.
-  SteadyTime pulls_until_{};  // For requests for manifests.
+  SteadyTime until_{};        // The end of the quiet time for all requests.
+  SteadyTime pulls_until_{};  // The end of the quiet time for manifests.
   int throttled_in_row_ = 0;
   std::map<std::pair<std::string, std::string>, SteadyTime> parts_;  // By repository and content.
 };

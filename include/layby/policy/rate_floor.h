@@ -48,7 +48,7 @@ class RateFloor {
   std::chrono::nanoseconds passed(SteadyTime now) const;
 
   RateFloorRules rules_;
-  std::uint64_t bytes_ = 0;                  // In this window.
+  std::uint64_t bytes_ = 0;                  // The bytes of this window.
   std::chrono::nanoseconds before_stop_{0};  // The time of this window before stop().
   std::optional<SteadyTime> running_since_;  // nullopt while stopped.
 };
