@@ -68,9 +68,10 @@ Status Listeners::move(Place& place, const std::string& wanted, const Open& open
 }
 
 void Listeners::open_again(Place& place, const Open& open) {
-  if (open(place.bound).ok()) return;
-  log::error("layby doesn't listen on {}, because another program has taken the address",
-             place.bound);
+  const auto bound = open(place.bound);
+  if (bound.ok()) return;
+  log::error("layby doesn't listen on {}, where it listened before the configuration changed: {}",
+             place.bound, bound.error().message);
   place = {};
 }
 

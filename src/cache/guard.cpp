@@ -278,7 +278,7 @@ std::optional<Error> Guard::why_part_not(const Asked& asked) const {
   if (quiet <= now) return std::nullopt;
   return Error{ErrorCode::kThrottled,
                name_ + ": " + asked.repository + " " + asked.content +
-                   ": a server that it relies on asked to wait (429)",
+                   ": the server that has this content or its token answered 429",
                until(quiet, now)};
 }
 
