@@ -115,7 +115,7 @@ update_lists() {
 
 # unpack_packages ARCHITECTURE FOLDER PACKAGE...: unpacks the PACKAGEs into FOLDER/root, and records
 # their versions in FOLDER/versions. Doesn't run or install the packages. Fetches packages again
-# only when Debian has other versions. Needs the lists of update_lists.
+# only when Debian has other versions. Call update_lists first.
 unpack_packages() {
   local architecture=$1 folder=$2 deb
   shift 2

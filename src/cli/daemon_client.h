@@ -4,8 +4,8 @@
 //
 // ask_daemon() and tell_daemon() return the answer's body. Errors: kUnavailable when no daemon
 // answers at `socket`, kTimedOut after `patience`, kInvalid when another program answers. When the
-// daemon refuses, the error has the daemon's own sentence: kNotFound (404), kDenied (other 4xx),
-// kIo (5xx).
+// daemon refuses, the error's message is the daemon's own sentence, and its code is kNotFound for
+// 404, kDenied for other 4xx, kIo for 5xx.
 
 #ifndef LAYBY_SRC_CLI_DAEMON_CLIENT_H_
 #define LAYBY_SRC_CLI_DAEMON_CLIENT_H_

@@ -13,9 +13,9 @@
 
 namespace layby::cli {
 
-// `images` is the body of GET /images; kInvalid for any other text. `pattern` selects names: with a
-// '*' (any characters) the pattern must match the whole name, without a '*' the name must contain
-// the pattern.
+// `images` is the body of GET /images; kInvalid for any other text. `pattern` selects names. A
+// pattern with a '*' (any characters) must match the whole name. A pattern without a '*' must occur
+// in the name.
 Result<std::string> image_list(std::string_view images, std::string_view pattern,
                                const Screen& screen);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each image takes its own connection. Each line is flushed: the next line may take minutes.
+// Each image's request has its own connection. Each line is flushed, because the next line may come
+// only after minutes.
 
 #include "cli/image_requests.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An image in a state that this version doesn't know counts as at work, and the state's name is
-// shown. Waiting for such an image can't last forever, because "result" alone tells that a run has
-// ended.
+// An image in a state that this version doesn't know counts as kAtWork, and the state's name is
+// shown. No command waits forever for such an image, because the end of a run is read from "result"
+// alone.
 
 #include "cli/prefetch_look.h"
 

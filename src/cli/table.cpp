@@ -64,7 +64,7 @@ class Table {
     return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
   }
 
-  // Drops the last column that can be missed. Returns false when no column can be missed.
+  // Drops the last column with can_be_missed. Returns false when there is no such column.
   bool drop_one() {
     for (std::size_t i = columns_.size(); i-- > 0;) {
       if (!columns_[i].can_be_missed) continue;

@@ -75,9 +75,8 @@ class EventIoWatch final : public IoWatch {
   bool reading_ = false;
 };
 
-// A deadline moves with every request and is hardly ever reached. So moving a deadline to a later
-// time costs no work on libevent's heap: the timer fires early and is set again for the time that
-// is left.
+// A deadline moves with every request and is hardly ever reached. So a later deadline costs no work
+// on libevent's heap: the timer fires early and is set again for the time that is left.
 class EventAlarm final : public Alarm {
  public:
   EventAlarm(event_base* base, std::function<void()> on_alarm) : on_alarm_(std::move(on_alarm)) {

@@ -6,8 +6,8 @@
 //
 // Invariants: a lane is in the pool's queue, or running, at most once (`scheduled`). A lane with
 // waiting work is always scheduled. Each kind's running work is within the kind's limit, and the
-// limit of long work is below the number of threads. If the limit of its kind lets waiting work
-// run, a thread is awake to take the work, or all threads are busy. No work is left when the
+// limit of long work is below the number of threads. If waiting work may run within the limit of
+// its kind, a thread is awake to take the work, or all threads are busy. No work is left when the
 // threads have ended.
 
 #include "layby/event/workers.h"
@@ -80,8 +80,8 @@ struct Workers::Pool {
     ++kind.running;
     assert(kind.running <= kind.limit);
     assert(short_work.running + long_work.running <= thread_count);
-    // Wakes a thread for the next work, because the thread that submit() woke for that work may
-    // have gone back to sleep at a limit.
+    // Wakes a thread for the next work. submit() has woken a thread for the next work too, but that
+    // thread may have found the kind at its limit and gone back to sleep.
     if (next() != nullptr) ready.notify_one();
     lock.unlock();
     work();

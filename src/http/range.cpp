@@ -17,8 +17,8 @@
 namespace layby::http {
 namespace {
 
-// Parses a position with any number of digits. A position from 2^64 on gives the largest number,
-// since both positions are beyond every body.
+// Parses a position with any number of digits. A position of 2^64 or more becomes the largest
+// number, which is also beyond the end of every body.
 std::uint64_t parse_saturated(std::string_view digits) {
   return parse_number(digits).value_or(std::numeric_limits<std::uint64_t>::max());
 }

@@ -2,7 +2,7 @@
 //
 // Parses URLs (RFC 3986) strictly: only the forms that a registry or a CDN sends. Invariants: a
 // parsed Url is printable ASCII, so a Url can't bring a line break into a request; the host is a
-// name or an address that every reader takes for the same host.
+// name or an address that every program reads as the same host.
 
 #include "layby/http/url.h"
 

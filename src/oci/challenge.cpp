@@ -39,7 +39,8 @@ class Scanner {
     rest_.remove_prefix(1);
     return true;
   }
-  // Takes a token, or a token68 without its padding; empty if the next character is in neither.
+  // Takes a token, or a token68 without its padding. Returns "" if neither can contain the next
+  // character.
   std::string_view word() {
     constexpr std::string_view kWord =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~/";

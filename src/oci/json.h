@@ -23,8 +23,8 @@ std::optional<nlohmann::json> parse_json(std::string_view text);
 // missing or null. Null counts as missing, since clients written in Go read null in this way.
 const nlohmann::json* member(const nlohmann::json& object, const char* key);
 
-// Each returns the value of one type: as_string() a string, as_unsigned() a whole number that is
-// not negative. For any other value they return nullopt.
+// as_string() returns the value of a string, as_unsigned() the value of a whole number that is not
+// negative. Both functions return nullopt for any other value.
 std::optional<std::string> as_string(const nlohmann::json& value);
 std::optional<std::uint64_t> as_unsigned(const nlohmann::json& value);
 

@@ -52,8 +52,8 @@ bool is_lower_case_host(std::string_view text) {
          (colon == text.size() || is_port(text.substr(colon + 1)));
 }
 
-// A loose check, which is enough before the search for an upstream of this name. `text` is not
-// empty.
+// This loose check is enough, because the host is then looked up among the names of the upstreams.
+// `text` is not empty.
 bool is_host(std::string_view text) {
   assert(!text.empty());
   const auto is_part = [](char c) { return is_tag_start(c) && c != '_'; };

@@ -16,7 +16,7 @@ struct Row {
   AddressScope scope;
 };
 
-// The networks that are not public. The first row whose network contains an address says the scope
+// The networks that are not public. The first row whose network contains an address gives the scope
 // of the address.
 const std::vector<Row>& rows() {
   const auto row = [](std::string_view network, AddressScope scope) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The first probe is due at once after the first failure. Before the next pull comes, the probe
-// shows whether the link failed or only the request.
+// The first probe is due at once after the first failure. So Layby knows before the next pull
+// whether the link failed or only the request.
 //
 // Invariant: failed_probes_ is 0 in kClosed.
 

@@ -14,7 +14,7 @@
 namespace layby::policy {
 namespace {
 
-// The table is searched for idle clients at most this often.
+// The shortest time between two searches of the table for idle clients.
 constexpr std::chrono::seconds kBetweenLooks{1};
 
 }  // namespace

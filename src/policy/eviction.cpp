@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ranks are multiples of the worth of one use of a large blob. Sums saturate: a clock at the
-// end of its range only stops the ageing of objects.
+// Ranks are integers in which kUnit stands for one use of a large blob. Sums saturate instead of
+// wrapping around. So if the clock reaches the end of its range, objects only stop ageing.
 
 #include "layby/policy/eviction.h"
 

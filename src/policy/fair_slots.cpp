@@ -18,8 +18,8 @@ constexpr std::size_t kLeastMost = 2;
 
 constexpr std::size_t kBackground = std::numeric_limits<std::size_t>::max();
 
-// The number of slots in use, then the number of the last turn. The transfer with the smallest rank
-// is served first.
+// The number of slots that a client uses, then the number of the client's last turn. The transfer
+// with the smallest rank is served first.
 using Rank = std::pair<std::size_t, std::uint64_t>;
 using Counts = std::map<IpAddress, std::size_t>;
 
@@ -45,9 +45,9 @@ Rank rank_of(const SlotClients& clients, const Counts& counts, const SlotUse& us
   return best;
 }
 
-// The slot of the client with the most slots, if the client has more than `above` slots. Among
-// several such slots the slot that was granted last, because its transfer probably has the fewest
-// bytes.
+// Returns the slot of the client with the most slots, if the client has more than `above` slots.
+// Among several such slots, returns the slot that was granted last, because its transfer probably
+// has the fewest bytes.
 std::optional<std::size_t> youngest_of_largest(const SlotUse& use, const Counts& counts,
                                                std::size_t above, bool or_background) {
   std::optional<std::size_t> found;

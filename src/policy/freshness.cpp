@@ -45,7 +45,8 @@ bool is_fresh(const TagLook& look, WallTime now) { return is_younger(look, now, 
 TagServing tag_serving(const TagLook& look, WallTime now) {
   if (is_fresh(look, now)) return TagServing::kAsKnown;
   if (!look.may_ask) return TagServing::kAsStale;
-  // The client of a refused tag gets the refusal, even if the cached image is usable.
+  // If upstream refused the tag a moment ago, the tag is checked first, so that the client gets the
+  // refusal even if the cached image is still usable.
   if (look.refused) return TagServing::kCheckFirst;
   // Bounded, because fresh_for may be kForever and the sum would overflow.
   const auto more = std::min(look.stale_while_revalidate, kForever - look.fresh_for);

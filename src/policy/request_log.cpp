@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A new request may be sent if the last minute, the new request included, then has fewer requests
-// than the limit. So the request that is `limit - 1` requests earlier must be a minute old.
+// A new request may be sent if the last minute then has fewer requests than the limit, counting the
+// new request too. So the request that is `limit - 1` requests earlier must be a minute old.
 //
 // Invariant: the times in sent_ ascend.
 
@@ -17,8 +17,8 @@ constexpr std::chrono::minutes kMinute{1};
 
 std::size_t three_quarters(std::size_t whole) { return whole - whole / 4; }
 
-// Returns a number of requests. A client that has sent fewer requests in the last minute may send
-// one more. The other clients leave `left` requests.
+// Returns how many requests one client may send in a minute, if the other clients leave `left`
+// requests. A first step must leave a quarter of these requests.
 std::size_t share(std::size_t left, bool is_first_step) {
   const std::size_t all = std::max<std::size_t>(three_quarters(left), 1);
   return is_first_step ? std::max<std::size_t>(three_quarters(all), 1) : all;

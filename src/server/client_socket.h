@@ -55,7 +55,7 @@ class ClientSocket {
   bool is_gone() const;
   // Sends an interim answer (RFC 9110, section 15.2.1), which every HTTP/1.1 client ignores. A
   // client that has closed its socket refuses the interim answer, and is_gone() soon returns true.
-  // Call this function only when all earlier answers are sent, and no part of the next answer is.
+  // Call this function only after all earlier answers were sent and before the next answer begins.
   void ask_whether_gone();
 
   // Closes our direction of the connection; the client may still send.

@@ -29,8 +29,8 @@ namespace layby::server {
 namespace {
 
 // One question to the kernel covers up to kProbeBytes. One read by a helper covers up to
-// kReadInBytes. If the caller wants to send more bytes than that, the question or the read covers
-// all of them.
+// kReadInBytes. If the caller wants to send more bytes, the question or the read covers all these
+// bytes.
 constexpr std::uint64_t kProbeBytes = 1 << 20;
 constexpr std::uint64_t kReadInBytes = 2 << 20;
 constexpr std::size_t kScratchBytes = 128 << 10;

@@ -225,7 +225,7 @@ void Listener::accept(int most) {
       watch_->want(false, false);
       pause_ = loop_.after(kPauseWithoutDescriptors, [this] { watch_->want(true, false); });
     }
-    // For any other error, no client waits any more, or the waiting client has gone.
+    // Any other error means that no client waits, or that the waiting client has gone.
     return;
   }
 }

@@ -22,8 +22,8 @@
 namespace layby::server {
 
 // The client at `peer`, the address that accept(2) gave. Only a client of a Unix socket is
-// local. Returns nullopt for a client of a TCP listener whose address isn't IP: such a client
-// is unknown and must not be let in.
+// local. Returns nullopt if the address of a TCP client isn't IP: such a client is unknown and must
+// not be let in.
 std::optional<ClientInfo> client_at(const sockaddr_storage& peer, bool on_unix_socket);
 
 class Listener final : private event::IoHandler {

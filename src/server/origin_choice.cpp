@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A registry that the client names in the query or in the path must be an upstream;
-// otherwise the content of one registry would be served under the name of another. The Host
-// field counts only when it is the name of an upstream, because it is mostly the name of
-// this machine.
+// otherwise the content of one registry would be served under another registry's name. The Host
+// field counts only when it is the name of an upstream, because it is mostly the name of this
+// machine.
 
 #include "server/origin_choice.h"
 

@@ -19,8 +19,8 @@ namespace layby::server {
 // (TLVs), which are skipped.
 inline constexpr std::size_t kMostProxyHeaderBytes = 4096;
 
-// The bytes may be the beginning of a header. Call again with at least `least` bytes, which is more
-// than the bytes of this call.
+// The bytes may be the beginning of a header. Call again with at least `least` bytes. `least` is
+// above the number of bytes of this call.
 struct ProxyHeaderUnfinished {
   std::size_t least = 0;
 };

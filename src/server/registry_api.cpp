@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Turns a request into a use case of the cache. A serve() for each kind of route starts the use
-// case, and registry_answers turns the result into the answer.
+// Turns a request into a use case of the cache. Each kind of route has its own serve(), which
+// starts the use case. registry_answers turns the result into the answer.
 
 #include "layby/server/registry_api.h"
 
@@ -54,7 +54,7 @@ class ApiRequest {
   Handle start() {
     const bool reads = request_.method == "GET" || request_.method == "HEAD";
     if (!reads) return answer(pushes_refused());
-    // A broken `ns` would pass for a missing `ns`, and another registry would be asked.
+    // A broken `ns` would be read as a missing `ns`, and another registry would be asked.
     if (!http::has_valid_escapes(request_.query)) {
       return answer(error_answer(ApiErrorCode::kNameInvalid,
                                  "the query has a broken escape; write %XX, and never %00"));

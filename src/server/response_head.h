@@ -32,7 +32,7 @@ class HeadWriter {
  private:
   const Clock& clock_;
   std::int64_t second_ = -1;
-  std::string lines_of_second_;  // The lines that all heads of a second share.
+  std::string lines_of_second_;  // The lines that all heads of the same second share.
 };
 
 }  // namespace layby::server

@@ -12,7 +12,7 @@ namespace layby::server {
 
 enum class SendOutcome {
   kOut,             // All bytes have been sent.
-  kWaitsForSocket,  // The socket or the turn's budget is full. Go on when the socket is writable.
+  kWaitsForSocket,  // The socket is full, or the turn's budget is spent. Go on when writable.
   kWaitsForBytes,   // The next bytes are missing. The source of the bytes says when to go on.
   kBroken,          // The answer can't be finished. Close the connection.
 };

@@ -96,7 +96,8 @@ bool StreamSender::fill() {
 }
 
 void StreamSender::ask() {
-  // When the source has given all announced bytes, the tail has room for one byte too many.
+  // When the data fills the buffer, the source still gets room for one byte, in the place of the
+  // tail. So a body that is longer than announced is noticed.
   const std::size_t room = std::max<std::size_t>(kDataBytes - data_bytes_, 1);
   enter(StreamState::kAsking);
   told_ = false;

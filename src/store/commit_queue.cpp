@@ -48,8 +48,7 @@ void CommitQueue::run() {
   }
   for (Entry& entry : batch) {
     if (entry.result.ok() && entry.committed) entry.committed();
-    // Cleared now, so that the lanes and files that the callbacks own are released before the
-    // loop's next turn.
+    // The callbacks own lanes and files, which are released here, before the loop's next turn.
     entry.write = nullptr;
     entry.committed = nullptr;
   }

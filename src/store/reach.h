@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finds the content of an image: the index, the manifests of its platforms, their configs and
-// layers. Manifests that aren't stored are left out with all below them. Most of these functions
-// parse manifests, so only helper threads call them.
+// layers. A manifest that isn't stored is left out with everything below it. Most of these
+// functions parse manifests, so only helper threads call them.
 
 #ifndef LAYBY_STORE_REACH_H_
 #define LAYBY_STORE_REACH_H_

@@ -90,8 +90,8 @@ Error damaged(const char* what, std::string_view value) {
                                    std::to_string(value.size()) + " bytes)"};
 }
 
-// Converts eight digits of 0 to 9 and a to f to four bytes at once. Each byte of `word` holds one
-// digit. In a letter, the lowest four bits are 1 to 6 and bit 6 is set; bit 6 adds 9.
+// Converts eight hexadecimal digits in lower case to four bytes at once. Each byte of `word` holds
+// one digit. In a letter, the lowest four bits are 1 to 6 and bit 6 is set; bit 6 adds 9.
 std::uint32_t four_bytes(const char* digits) {
   static_assert(std::endian::native == std::endian::little);
   std::uint64_t word = 0;

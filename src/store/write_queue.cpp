@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// push() copies bytes while the mutex is locked: a copy is much shorter than a write to the disk,
-// and only the taker may wait for the mutex.
+// push() copies bytes while it holds the mutex. Only the taker may wait for the mutex meanwhile,
+// and a copy takes much less time than a write to the disk.
 
 #include "store/write_queue.h"
 

@@ -14,8 +14,8 @@
 namespace layby::upstream {
 namespace {
 
-// The clients that have a turn behind them are forgotten when they are more than twice as many
-// as the clients with a transfer, but not before there are this many.
+// The turns of clients without a transfer are forgotten when at least kManyTurns turns, plus two
+// for each transfer, are remembered.
 constexpr std::size_t kManyTurns = 64;
 
 }  // namespace

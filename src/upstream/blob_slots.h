@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BlobSlots limits how many blobs come from one registry at a time. Each blob needs a slot, and
-// slots are shared fairly among clients (policy/fair_slots.h): a client that has none gets one,
-// if need be by taking a slot from the client that has most. A slot that is taken or lent comes
-// back by waiting in the line again. Small requests need no slot, so a tag check never waits for
-// a layer. Loop thread only.
+// slots are shared fairly among clients (policy/fair_slots.h). If no slot is free for a client
+// without a slot, the client with the most slots loses a slot. A transfer whose slot was taken or
+// lent must wait in the line again. Small requests need no slot, so a tag check never waits for a
+// layer. Loop thread only.
 //
 // Invariants: a Slot is in line_ exactly in kWaiting, and in used_ exactly in kInUse; used_ never
 // exceeds the limit; all Slots are destroyed before the BlobSlots.
@@ -48,8 +48,8 @@ class BlobSlots {
     Slot& operator=(const Slot&) = delete;
     ~Slot();
 
-    // Leaves the slot or the place in the line to others until take_back(), which waits in the
-    // line again. Both calls are idempotent.
+    // lend() gives up the slot, or the place in the line. take_back() joins the line again. Both
+    // calls are idempotent.
     void lend();
     void take_back();
     bool in_use() const { return state_ == State::kInUse; }
@@ -83,7 +83,7 @@ class BlobSlots {
   bool grant_next();
   void take(std::size_t used);
   policy::SlotUse use() const;
-  // Remembers the turn of `clients`, and forgets clients that have no transfer any more.
+  // Remembers the turn of `clients`, and sometimes forgets the turns of clients without a transfer.
   void note_turn(const policy::SlotClients& clients);
 
   const std::size_t limit_;

@@ -337,7 +337,7 @@ Error Exchange::reach_failure() const {
 }
 
 // Whether curl has sent a request. After the request, curl reports CURLE_OUT_OF_MEMORY only for a
-// line of a head that is longer than 100 KiB.
+// header line of more than 100 KiB.
 bool Exchange::was_asked() const {
   long bytes = 0;
   curl_easy_getinfo(wire_->easy.get(), CURLINFO_REQUEST_SIZE, &bytes);

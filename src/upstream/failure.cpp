@@ -85,7 +85,7 @@ Error curl_failure(const Subject& subject, CURLcode code, CURL* easy, std::strin
     case CURLE_GOT_NOTHING:
       return failure(subject, ErrorCode::kUnavailable, "closed without an answer", kCheckLink);
     case CURLE_RECV_ERROR:
-      // Only curl's text tells a fault of the server from a fault of the connection.
+      // Only curl's text distinguishes a fault of the server from a fault of the connection.
       if (detail.find("in chunked-encoding") != std::string_view::npos) {
         return failure(subject, ErrorCode::kCorrupt, "the chunks of the answer can't be read");
       }

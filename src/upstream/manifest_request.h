@@ -25,7 +25,7 @@ RequestSpec manifest_spec(Method method, const std::string& repository,
                           const oci::Reference& reference);
 
 // The Content-Type without its parameters; "" if it is no media type of a manifest or an index. A
-// client gets no other media types from Layby, so no browser takes a manifest for a page.
+// client gets no other media types from Layby, so no browser shows a manifest as a page.
 std::string manifest_media_type(const http::Headers& headers);
 
 // The age of a parent's answer about a tag (RFC 9111 section 5.1). Only a parent's age counts: a

@@ -35,8 +35,8 @@ class RateLimit {
     ~Share();
 
     // Whether a piece of `bytes` may be taken now. If not, `on_turn` is called at a later turn of
-    // the loop: the piece is then paid for, and the caller must call take() again. take() must not
-    // be called between `false` and `on_turn`. `on_turn` must not destroy the Share.
+    // the loop. The limit has then counted the piece, and the caller must call take() again. take()
+    // must not be called between `false` and `on_turn`. `on_turn` must not destroy the Share.
     bool take(std::uint64_t bytes);
 
    private:

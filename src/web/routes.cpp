@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client that may not use a route gets the answer for a path without the route, so the client
-// doesn't learn that the route exists.
+// A client that may not use a route gets the same answer as if the route didn't exist, so the
+// client doesn't learn of the route.
 
 #include "layby/web/routes.h"
 

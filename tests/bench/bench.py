@@ -44,7 +44,7 @@ from table import Table
 
 PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
                                           cold_disk, shaped_miss, small_box, more_cores)}
-DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # take less than ten minutes
+DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # together under ten minutes
 FOLDER = ROOT / "build/bench"
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layby with a small and with a large index, measured in turns.
 
-make_index makes two data_dirs, one with a hundredth of the other's blobs. Measured for each:
+make_index makes two data_dirs, one with a hundredth of the other's blobs. The figures of each:
 the time from exec to the first 200 of /healthz, with the index in the page cache and
 with the index dropped from it (posix_fadvise, checked by mincore); memory at that
 moment and after the lookups; HEADs of stored blobs, one after another on one connection,
@@ -38,7 +38,7 @@ RESULT = ROOT / "build/bench/scale.json"
 MIB = 1 << 20
 PAGE = mmap.PAGESIZE
 FILES = 10_000  # blobs that have a file
-COLD_LOOKUPS = 200  # few enough that most need pages that no earlier lookup read
+COLD_LOOKUPS = 200  # few, so that most lookups need pages that no earlier lookup read
 FIGURES = [("start, index cached", "ms"), ("start, index on the disk", "ms"),
            ("RSS at ready", "MB"), ("PSS at ready", "MB"), ("anonymous memory at ready", "MB"),
            ("RSS after the lookups", "MB"), ("PSS after the lookups", "MB"),

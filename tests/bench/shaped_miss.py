@@ -9,7 +9,7 @@
   stand-in for Docker Hub for each blob and manifest, and the times of the clients.
 - A cached manifest, once a millisecond, during a miss from an origin on loopback: once with
   all SHA-256 instructions of the processor, and once with its SHA and AVX instructions hidden
-  from OpenSSL, as on a small ARM board. Compared with nginx's proxy_cache,
+  from OpenSSL, as on a small ARM board. The comparison is with nginx's proxy_cache,
   which hashes nothing.
 """
 from __future__ import annotations

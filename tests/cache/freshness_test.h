@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fixture of the tests of fresh and stale tags: library/debian:bookworm with an old and a
-// new manifest. The requests a minute have no limit, so that a request waits only for the reason
-// under test.
+// new manifest. The number of requests per minute has no limit, so that a request waits only for
+// the reason under test.
 
 #ifndef LAYBY_TESTS_CACHE_FRESHNESS_TEST_H_
 #define LAYBY_TESTS_CACHE_FRESHNESS_TEST_H_
@@ -21,7 +21,7 @@ class FreshnessTest : public CacheTest {
     CacheTest::SetUp();
   }
 
-  // Stores `old_`, under a tag that was checked `ago`.
+  // Stores `old_` under a tag that was checked `ago` before now.
   void cache_old(milliseconds ago) {
     store_.add_manifest(old_, std::string(oci::kOciIndex));
     store_.add_tag(key_, {old_digest_, clock_.wall_now() - ago});

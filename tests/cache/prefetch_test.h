@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The fixture of the prefetch tests: the images of library/python in a registry, the answers
-// of that registry, and a prefetch list. A failed request isn't retried, and the requests a
-// minute have no limit, so the guard never causes a wait.
+// of that registry, and a prefetch list. A failed request isn't retried, and the number of requests
+// per minute has no limit, so the guard never causes a wait.
 
 #ifndef LAYBY_TESTS_CACHE_PREFETCH_TEST_H_
 #define LAYBY_TESTS_CACHE_PREFETCH_TEST_H_
@@ -47,7 +47,7 @@ class PrefetchTest : public CacheTest {
     blobs_[oci::Digest::of(bytes).str()] = bytes;
     return oci::Digest::of(bytes);
   }
-  // An image of one platform; its config is made of the layers.
+  // Adds an image of one platform. The bytes of its config are made from the layers.
   oci::Digest add_image(const std::vector<std::string>& layers) {
     std::string config = "config of";
     std::string list;

@@ -41,7 +41,7 @@ class CacheEventsTest : public CacheTest {
     asker.handle = cache_->get_tags(hub(), "library/debian", {}, asker.done());
     upstream_->only_pending()->answer_tags(TagPage{});
   }
-  // Caches a manifest under debian:bookworm, a tag that was checked `ago`.
+  // Caches a manifest under the tag debian:bookworm, which was checked `ago` before now.
   oci::Digest cache_tag(milliseconds ago) {
     const std::string manifest = R"({"schemaVersion":2,"manifests":[]})";
     const oci::Digest digest = store_.add_manifest(manifest, std::string(oci::kOciIndex));

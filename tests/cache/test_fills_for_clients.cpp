@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fills serve the clients that wait for them. A fill that every client left ends or goes to the
-// background, a fill that waits for slow readers lends its slot, no client may have too many
-// fills that wait, and a refusal is remembered.
+// Fills serve the clients that wait for them. After its last client has left, a fill ends or goes
+// to the background. A fill that waits for slow readers lends its slot. No client may have too many
+// waiting fills. A refusal is remembered.
 
 #include "cache/cache_test.h"
 #include "layby/policy/fair_slots.h"
@@ -35,7 +35,7 @@ class FillsForClientsTest : public CacheTest {
   const oci::Digest digest_ = oci::Digest::of(blob_);
 };
 
-// -- fills that every client left
+// -- fills without clients
 
 TEST_F(FillsForClientsTest, FillWithoutAByteEndsWithItsLastOpener) {
   BlobAsker first, second;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The guard's judgement of failures: when a link is doubtful, when a link is down, which
-// requests a link that is down refuses, and how pings find out that the link is back. The guard
-// never stops a request that has begun.
+// The guard's judgement of failures: when a link is doubtful, when a link is down, which requests
+// the guard then refuses, and how pings find out that the link is back. The guard never stops a
+// request that has begun.
 
 #include "cache/guard_test.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags in use are checked before they get stale, while no client waits, and checks find moved
-// tags. A tag is fresh for a minute, and kept fresh for ten minutes after its last use.
+// Tags in use are checked before they get stale, while no client waits. A check notices that a tag
+// has moved. Here a tag is fresh for a minute, and is kept fresh for ten minutes after its last
+// use.
 
 #include "cache/freshness_test.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a run waits: clients come first, the run keeps to its rate, and a run ends on an order to
-// end. Also failures, throttling, a pull limit that is near, and a link that is down.
+// When a run waits or ends: clients come first, the run keeps to its rate, and an order stops the
+// run. Also tests failures, throttling, a pull limit that is nearly used up, and a link that is
+// down.
 
 #include "cache/prefetch_test.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Room: which requests are admitted, how many bytes are evicted for them, and how Room reacts
-// when other programs fill the disk. Here the cache may take 1,000 bytes and must leave 100 free.
+// when other programs fill the disk. Here the cache may take 1,000 bytes and must leave 100 bytes
+// free on the disk.
 
 #include "cache/room.h"
 

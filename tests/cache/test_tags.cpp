@@ -17,7 +17,7 @@ class TagsTest : public CacheTest {
     first_check_ = clock_.wall_now();
   }
 
-  // Stores `old_`, under a tag that was checked `ago`.
+  // Stores `old_` under a tag that was checked `ago` before now.
   void cache_old(std::chrono::seconds ago) {
     store_.add_manifest(old_, std::string(oci::kOciIndex));
     store_.add_tag(key_, {old_digest_, clock_.wall_now() - ago});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How clients share the requests of a minute: each has its part, and a free turn is given to the
+// How clients share the requests of a minute: each client has its part, and a free turn goes to the
 // client with the fewest requests.
 
 #include <deque>

@@ -132,7 +132,7 @@ class Site:
     def cold_fill(self, clients: list[Client]) -> None:
         for client in clients:
             client.ask(1)
-        self.layby.settle()  # sends requests too, but no more for more clients
+        self.layby.settle()  # also sends requests, but their number doesn't depend on `clients`
 
 
 def blob_path(image: Parts) -> str:
@@ -141,10 +141,10 @@ def blob_path(image: Parts) -> str:
 
 # -- what is measured, and how
 
-# For each scenario: the number of requests or blobs, the number of parts of each (a blob's MiB),
-# and the slack of a comparison, as a part of the ceiling and as a number of system calls.
+# A scenario has four numbers: its requests or blobs; the parts of each (the MiB of a blob); and the
+# slack of a comparison, first as a part of the ceiling, then as a number of system calls.
 SMALL = (100, 1, 0.0, 0.05)
-CLOSING = (100, 1, 0.0, 4.5)  # slack: a request comes with its connection, or later
+CLOSING = (100, 1, 0.0, 4.5)  # slack, because a request may come after its connection
 WARM = (4, BLOB_MIB, 0.4, 2.0)
 COLD = (2, BLOB_MIB, 0.6, 3.0)  # pieces have 85 to 150 KB, depending on how the origin is scheduled
 SCENARIOS = {
@@ -284,7 +284,8 @@ def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:
 def is_compared(scenario: str, name: str) -> bool:
     if name == "instructions":
         return os.uname().machine == "x86_64" and not scenario.startswith("cold")
-    # The way a stream is split moves calls from one name to another, so only their sum counts.
+    # A stream may be split differently in each run, which moves system calls from one name to
+    # another. So only the sum of all system calls is compared.
     return SCENARIOS[scenario] in (SMALL, CLOSING) or name in ("allocations", "system calls")
 
 

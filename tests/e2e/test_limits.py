@@ -105,7 +105,7 @@ class Limits(EndToEnd):
         got, started = 0, time.monotonic()
         while piece := connection.recv(128 << 10):
             got += len(piece)
-            due = got / 1_200_000  # 1.2 MB/s: in total longer than stall_timeout
+            due = got / 1_200_000  # 1.2 MB/s, so the body takes longer than stall_timeout
             wait_until(lambda: time.monotonic() - started >= due, "turn of a slow reader", 10)
         self.assertGreater(got, 8_000_000)
 

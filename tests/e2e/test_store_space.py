@@ -12,7 +12,8 @@ from disks import MIB, Disk, SlowReader, Watch, size_at_a_moment
 from harness import (Dockerd, EndToEnd, Parts, Pulls, digest_of, fetch, make_image, parts_of, pull,
                      wait_until)
 
-# Layby counts the index as of the last commit, so the open transaction needs slack.
+# Layby counts the bytes that the index had after the last commit, so the open transaction needs
+# slack.
 INDEX_SLACK = MIB
 MEGABYTE = 1_000_000
 

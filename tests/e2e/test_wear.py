@@ -4,7 +4,7 @@
 
 Writes wear out the card of an edge box, so every byte from upstream may be written once
 and other writes must be few. `write_bytes` of /proc/PID/io counts the pages that a process made
-dirty, also of the index and the log, but not the journal of a file system. The test reads the
+dirty, including the index and the log, but not the journal of a file system. The test reads the
 count after the daemon has ended and before it is reaped, so the daemon's last writes count too.
 """
 from __future__ import annotations

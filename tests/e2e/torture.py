@@ -44,7 +44,7 @@ from harness import ACCEPT, ROOT, Layby, digest_of, merged, remove_tree, wait_un
 from torture_clients import (BIG, KIB, MIB, REFUSALS, Client, Evidence, Image, Origin,
                              Refused)
 
-GENERATION_BYTES = 256 * MIB  # of images, before a new data_dir begins
+GENERATION_BYTES = 256 * MIB  # after images of so many bytes, a new data_dir begins
 LONGEST_LIFE = 2.0  # seconds from ready to the kill
 SMALL_CACHE = 40 * MIB  # twice the largest blob
 
@@ -69,7 +69,7 @@ class Outcome:
     checked: int = 0       # GETs of published blobs with the origin down
     bodies: int = 0        # complete bodies that clients got
     interrupted: int = 0   # big blobs that took more than one request upstream
-    costs: list[float] = field(default_factory=list)  # bytes sent for each blob, by its size
+    costs: list[float] = field(default_factory=list)  # for each blob, bytes sent / size
     generations: int = 0
     evicted_bytes: int = 0  # by the last daemon of each folder
 
@@ -93,7 +93,8 @@ class Generation:
 
     def __init__(self, dice: random.Random, outcome: Outcome) -> None:
         self.dice, self.outcome = dice, outcome
-        # Makes the choices whose number depends on timing, because they would shift `dice`.
+        # `luck` draws the choices whose number depends on timing. Drawn from `dice`, these choices
+        # would change all later draws from `dice`.
         self.luck = random.Random(dice.getrandbits(64))
         self.origin = Origin(dice)
         self.hub = self.origin.hub

@@ -96,7 +96,7 @@ class Evidence:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.bodies = 0
-        self.published: set[str] = set()  # blobs that the store has for good
+        self.published: set[str] = set()  # blobs whose publishing has ended
         self.roots: set[tuple[str, str]] = set()  # repository and digest of complete manifests
         self.wrong: list[str] = []
 
@@ -189,7 +189,7 @@ class Client:
             self.note_published(digest)
 
     def note_published(self, digest: str) -> None:
-        """Asks until the complete blob has no fill any more, so until the blob is published.
+        """Asks until the fill of the complete blob has ended, so until the blob is published.
         Then a kill can come right after publishing."""
         for _ in range(100):
             fills = {fill["digest"] for fill in self.ask("/stats").json()["fills"]}

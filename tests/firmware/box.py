@@ -36,7 +36,8 @@ SLOT_AT = {"A": 97 * MIB, "B": 161 * MIB}
 HOST, CDN = (f"198.{net}.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}" for net in (18, 19))
 BOOT_SECONDS = 150
 EMULATION = ["-accel", "tcg,thread=multi"]
-# For each board: QEMU with a machine, its UEFI, and the UEFI's variables.
+# Each board has the QEMU command of its machine, the file of its UEFI, and the file of the UEFI's
+# variables.
 MACHINES = {
     "qemu-x86_64": (["qemu-system-x86_64", "-M", "q35", "-cpu", "max", *EMULATION],
                     "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),

@@ -20,7 +20,7 @@ from harness import Hub, Program, fetch, make_image, pull, wait_until  # noqa: E
 from hub import free_port  # noqa: E402
 
 UNIT = "lib/systemd/system/layby.service"
-MAX_EXPOSURE = 1.1  # Of at most 10. The network that a cache needs is 0.9 of it.
+MAX_EXPOSURE = 1.1  # systemd's scale ends at 10. A cache needs the network, which adds 0.9.
 # Files that may stay after a removal: dpkg's records, and the files that list the users.
 BOOKS = re.compile(r"(var/lib/(dpkg|systemd)|var/log|var/cache|run|dev|root)(/|$)|"
                    r"etc/(passwd|group|shadow|gshadow)-?$|etc/\.pwd\.lock$|etc/subuid|etc/subgid")

@@ -18,8 +18,8 @@ class RateBucketTest : public ::testing::Test {
   void SetUp() override {}
   void TearDown() override {}
 
-  // Sends pieces whenever the bucket allows, from `from` on, for `length`. Asks the bucket every
-  // `step`, and returns the bytes that got through.
+  // Sends pieces whenever the bucket allows, from the time `from` until `length` has passed. Asks
+  // the bucket once in each `step`. Returns the number of bytes that were sent.
   static std::uint64_t gets_through(RateBucket& bucket, SteadyTime from,
                                     std::chrono::milliseconds length,
                                     std::chrono::milliseconds step, std::uint64_t piece) {

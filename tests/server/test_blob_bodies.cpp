@@ -19,8 +19,9 @@ class BlobBodiesTest : public ServerTest {
   }
 };
 
-// A corked socket delays every tail by 200 ms, and nginx by 44 ms. On a busy machine an answer may
-// come late for other reasons, so the test looks for one answer that comes sooner.
+// If the socket stays corked, the last bytes of a blob come 200 ms late; with nginx they come 44 ms
+// late. On a busy machine an answer may come late for other reasons, so the test looks for one
+// answer that comes sooner.
 class BlobTailsTest : public BlobBodiesTest, public ::testing::WithParamInterface<std::size_t> {};
 
 TEST_P(BlobTailsTest, AreNotHeldBack) {

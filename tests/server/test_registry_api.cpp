@@ -114,7 +114,7 @@ class RegistryApiTest : public ::testing::Test {
     }
   }
 
-  // Stores a tag that was checked upstream `age` ago.
+  // Stores a tag that upstream confirmed `age` before now.
   void keep_tag(const std::string& tag, seconds age) {
     store_.add_tag({"docker.io", "library/debian", tag}, {digest_, clock_.wall_now() - age});
   }

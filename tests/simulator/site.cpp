@@ -14,8 +14,8 @@ constexpr double kMedianBaseBytes = 30e6;
 constexpr double kBaseSigma = 0.7;
 constexpr double kLeastLayerBytes = 1e3;
 constexpr double kMostLayerBytes = 300e6;
-// The probability that a tag shares its next own layer with the previous tag, if both tags share
-// all layers below.
+// The probability that a tag shares a layer above the base with the previous tag, if both tags
+// share all layers below this layer.
 constexpr double kSharedInRepository = 0.4;
 
 }  // namespace

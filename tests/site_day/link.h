@@ -47,7 +47,7 @@ class Link {
   const double bytes_per_second_;
   std::vector<std::shared_ptr<Flow>> flows_;  // The first flow sends next.
   Handle sending_;
-  double owed_ms_ = 0;  // The rest that whole milliseconds leave out.
+  double owed_ms_ = 0;  // The part of a millisecond that time_for() hasn't counted yet.
   std::uint64_t sent_bytes_ = 0;
 };
 

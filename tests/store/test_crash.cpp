@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kills a process that writes to the store, at moments given by its progress. Afterwards every
-// blob that the process reported as published is stored and whole, every blob in the index is
-// whole, and a half-written blob is resumed.
+// The tests kill a process that writes blobs to the store, after it has reported a given number of
+// written pieces. Then every blob that the process reported as published is stored and whole, every
+// blob in the index is whole, and the next fill resumes a half-written blob.
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The behaviour of a store on a disk beyond the contract: restarts, files that other programs
-// changed, two stores on one folder, old litter.
+// changed, two stores on one folder, and old files in partial/.
 
 #include "layby/store/disk_store.h"
 

@@ -434,7 +434,8 @@ TEST_F(EvictionTest, TrashOfAnEarlierRunIsDeletedAtStart) {
 }
 
 TEST_F(EvictionTest, AFileThatCannotBeDeletedStaysTrash) {
-  // Otherwise the rebuild of the new index may find the evicted blob's file.
+  // Waits for the end of the rebuild of the new index, because the rebuild could find the evicted
+  // blob's file.
   turn_until([&] { return !operator_store().scrub().running; });
   const auto digest = add_blob(blob(1));
   let_time_pass();

@@ -245,7 +245,9 @@ TEST_F(FillFileTest, ABlobPassesThroughWhenThePartialFolderIsMissing) {
 TEST_F(FillFileTest, AFailedWriteKeepsTheBytesThatFitted) {
   {
     const FileSizeLimit limit(60'000);
-    expect_error(all_steps(), ErrorCode::kIo, partial_);  // Memory files are limited too.
+    // RLIMIT_FSIZE also limits the memfd of the tail, so the later bytes can't go to memory and the
+    // write fails.
+    expect_error(all_steps(), ErrorCode::kIo, partial_);
   }
   EXPECT_TRUE(content(partial_) == bytes_.substr(0, 60'000));
   expect_published_by_another_try();

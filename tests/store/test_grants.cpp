@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Grants for private content: no step of storing, evicting, crashing or recovering makes
-// private content open, and grants are erased with their content.
+// Grants for private content: no step of storing, evicting, crashing or recovering makes private
+// content public, and grants are erased with their content.
 
 #include <gtest/gtest.h>
 

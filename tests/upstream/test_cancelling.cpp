@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cancels a request in each of its states, inside callbacks too. After the cancelling no callback
-// comes, the connection closes, and other requests go on. The tests are meant for
-// sanitizer builds.
+// Cancels a request in each of its states, inside callbacks too. After the cancellation no callback
+// comes, the connection closes, and other requests go on. The tests are meant for sanitizer builds.
 
 #include <atomic>
 

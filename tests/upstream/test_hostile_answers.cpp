@@ -12,7 +12,7 @@
 namespace layby::upstream {
 namespace {
 
-// Is far above Layby's bound and the kernel's buffers together.
+// This is far more than Layby's bound and the kernel's buffers together.
 constexpr std::size_t kFarTooMuch = 256 << 20;
 
 class HostileAnswersTest : public RegistryTest {
