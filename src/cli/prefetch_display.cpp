@@ -2,8 +2,8 @@
 //
 // The lines don't jump: images have the order of the list, and the width of the name column comes
 // from the longest name in the list. On a small screen, failed images are left out first, then
-// images at work, then the sums from top to bottom. So the last line, the reason for a wait, is
-// left out last. Invariant: one row of the screen stays free for the cursor.
+// images at work, then the sums from top to bottom. So the reason for a wait, in the bottom line,
+// is left out last. Invariant: one row of the screen stays free for the cursor.
 
 #include "cli/prefetch_display.h"
 

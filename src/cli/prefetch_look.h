@@ -28,7 +28,7 @@ struct PrefetchImage {
 
   std::string name;
   State state = State::kWaiting;
-  std::string doing;  // "fetching": words for a person.
+  std::string doing;  // Words for a person, such as "fetching".
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
   std::string error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A table for people. On a narrow terminal, the last optional columns are left out, and then long
-// cells lose their middle. In a file or a pipe the table stays whole. Pure.
+// A table for people. On a narrow terminal, the last optional columns are left out, and then the
+// middle of long cells is cut out. In a file or a pipe the table stays whole. Pure.
 
 #ifndef LAYBY_SRC_CLI_TABLE_H_
 #define LAYBY_SRC_CLI_TABLE_H_

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Formats and parses IMF-fixdate (RFC 9110 section 5.6.7) with the calendar of <chrono>, since
-// strftime depends on the locale. format_date() turns each date that parse_date() accepts back into
-// the same bytes.
+// strftime depends on the locale. If parse_date() accepts a text, format_date() turns the parsed
+// date into the same text.
 
 #include "layby/http/date.h"
 

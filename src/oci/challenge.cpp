@@ -21,8 +21,8 @@ namespace layby::oci {
 namespace {
 
 constexpr std::chrono::seconds kShortestLife{60};
-// A longer life counts as a day: a longer life would save only one request a day, and a sum with an
-// unbounded life could overflow.
+// A token that lives longer than a day counts as living for a day: a longer life would save only
+// one request a day, and a sum with an unbounded life could overflow.
 constexpr std::chrono::seconds kLongestLife{86400};
 
 // Takes the parts of a header value from the front of rest_.

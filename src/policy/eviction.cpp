@@ -17,9 +17,9 @@ constexpr auto kMost = std::numeric_limits<std::uint64_t>::max();
 // The worth of one use of a large blob.
 constexpr std::uint64_t kUnit = 1024;
 
-// An upstream request costs more than the bytes of its answer. This is the additional cost,
-// expressed in bytes. It stands for the round trips and, for a manifest, for one pull. Because of
-// this cost, small objects rank high.
+// Besides the bytes of its answer, an upstream request costs round trips and, for a manifest, one
+// pull. kRequestBytes is this additional cost, expressed in bytes. Because of the additional cost,
+// small objects rank high.
 constexpr std::uint64_t kRequestBytes = 1 << 20;
 
 // Uses beyond this number don't count, so that a formerly popular object can still age.

@@ -18,8 +18,8 @@ constexpr std::size_t kLeastMost = 2;
 
 constexpr std::size_t kBackground = std::numeric_limits<std::size_t>::max();
 
-// The number of slots that a client uses, then the number of the client's last turn. The transfer
-// with the smallest rank is served first.
+// A client's rank is the number of slots that the client uses, then the number of its last turn.
+// The transfer with the smallest rank is served first.
 using Rank = std::pair<std::size_t, std::uint64_t>;
 using Counts = std::map<IpAddress, std::size_t>;
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The state of the bucket is one point in time, as in the generic cell rate algorithm (ITU-T
-// I.371). Each byte moves the point to a later time, by the time that the byte takes at the set
-// rate.
+// I.371). Each byte moves the point forward by the time that the byte takes at the set rate.
 //
 // Invariants: the rate is above 0; idle time counts as savings only up to kSaved.
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // To a registry a tag is only a name. In a range, a tag counts as a version when the tag looks
-// like the tags of official images: perhaps "v", numbers with dots, then perhaps "-variant".
+// like the tags of official images: an optional "v", numbers with dots, and an optional "-variant".
 //
 // Invariant: every version in a range has 1 to precision_ numbers.
 

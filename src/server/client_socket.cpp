@@ -74,8 +74,8 @@ bool ClientSocket::is_gone() const {
 
 void ClientSocket::ask_whether_gone() {
   int unsent = 0;
-  // A client that is gone refuses unsent bytes as it would refuse the interim answer. Without
-  // unsent bytes, the interim answer fits whole into the send buffer.
+  // If some bytes are unsent, a client that is gone will refuse these bytes, so no interim answer
+  // is needed. If no bytes are unsent, the interim answer fits whole into the send buffer.
   if (::ioctl(fd_.get(), SIOCOUTQ, &unsent) != 0 || unsent > 0) return;
   [[maybe_unused]] const ssize_t n = send("HTTP/1.1 100 Continue\r\n\r\n", {}, false);
 }

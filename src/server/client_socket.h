@@ -37,7 +37,7 @@ class ClientSocket {
   // The number of bytes that send() and send_file() have taken so far.
   std::uint64_t sent_bytes() const { return sent_bytes_; }
 
-  // Whether this process encrypts the sent bytes. False without TLS and with kTLS.
+  // Whether this process encrypts the sent bytes. False without TLS, and false with kTLS.
   bool encrypts() const { return tls_ && !tls_->by_kernel(); }
 
   // While the cork is on, the kernel sends only full segments, and a shorter segment after 200 ms

@@ -98,7 +98,7 @@ bool ColdRead::warm(int fd, std::uint64_t offset, std::uint64_t length, std::uin
   assert(!reading_ && length <= available);
   if (length == 0 || (offset >= warm_from_ && offset + length <= warm_until_)) return true;
   const std::uint64_t window = std::max(length, std::min(available, kProbeBytes));
-  // Bytes after cold bytes are mostly cold too. If not, the helper is done at once.
+  // Bytes after cold bytes are mostly cold too. If the bytes are warm, the helper is done at once.
   if (was_cold_ || !is_warm(fd, offset, window)) {
     was_cold_ = true;
     read_in(fd, offset, std::max(window, kReadInBytes));

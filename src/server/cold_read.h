@@ -23,9 +23,9 @@ class ColdRead {
   ColdRead(const HttpServer::Context& context, std::function<void()> on_warm);
 
   // Whether bytes [offset, offset + length) of `fd` can be sent now. If not, a helper reads the
-  // bytes into the page cache, and on_warm follows. The file has `available` bytes from `offset`
-  // on, at least `length`: warm() looks further ahead than `length`, to ask the kernel less often.
-  // Must not be called while reading() is true.
+  // bytes into the page cache, and on_warm follows. `available` is the number of bytes that the
+  // file has from `offset` on, at least `length`. warm() looks further ahead than `length`, to ask
+  // the kernel less often. Must not be called while reading() is true.
   bool warm(int fd, std::uint64_t offset, std::uint64_t length, std::uint64_t available);
   // Whether a helper is reading bytes into the page cache now; on_warm follows.
   bool reading() const { return reading_; }

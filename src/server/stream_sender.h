@@ -70,8 +70,8 @@ class StreamSender final : private BodySource::Listener {
   void ask();
   void fail(const Error& error);
   // Whether the source has given all announced bytes, but has not yet said that the body is whole.
-  // The bytes in the buffer wait until then: if the source gave one more byte, a client that has
-  // all announced bytes would take a wrong answer for a whole answer.
+  // Until then the bytes stay in the buffer. If they went out and the source then gave one more
+  // byte, the client would already have a wrong answer that looks whole.
   bool is_held() const;
   void frame();
   void take_off(std::size_t sent_bytes);

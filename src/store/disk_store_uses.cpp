@@ -59,7 +59,8 @@ void DiskStore::write_touches() {
       nullptr);
 }
 
-// Raises the counters to the totals in the note. A missing or damaged note changes no counter.
+// Raises the counters to the totals in the index's note `served`. A missing or damaged note changes
+// no counter.
 void DiskStore::read_served() {
   const Result<ReadTxn> txn = core_->commits->index().snapshot();
   if (!txn) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The loop thread locks the mutex too, so no thread waits for the disk while the mutex is locked.
+// The loop thread locks the mutex too, so no thread may wait for the disk while it holds the mutex.
 
 #include "store/grants.h"
 

@@ -39,7 +39,7 @@ inline std::string_view to_view(const MDB_val& value) {
 
 // The Error for a return code other than MDB_SUCCESS, with advice. `what` names the failed action.
 // `path` is the folder of the index. LMDB reports a short write as EIO; the free space in `path`
-// then tells a full disk from a broken disk.
+// then shows whether the disk is full or broken.
 Error lmdb_error(const std::string& what, const std::string& path, int code);
 
 }  // namespace layby::store

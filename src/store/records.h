@@ -20,7 +20,7 @@
 namespace layby::store {
 
 inline constexpr std::uint32_t kFormatVersion = 3;
-// The oldest version that opening an index converts to the present version.
+// The oldest version of an index that is converted to the present version when the index is opened.
 inline constexpr std::uint32_t kOldestVersion = 1;
 inline constexpr std::size_t kMaxKeyBytes = 511;  // LMDB's limit in its default build.
 

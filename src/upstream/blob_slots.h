@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // BlobSlots limits how many blobs come from one registry at a time. Each blob needs a slot, and
-// slots are shared fairly among clients (policy/fair_slots.h). If no slot is free for a client
-// without a slot, the client with the most slots loses a slot. A transfer whose slot was taken or
-// lent must wait in the line again. Small requests need no slot, so a tag check never waits for a
-// layer. Loop thread only.
+// slots are shared fairly among clients (policy/fair_slots.h). When no slot is free, a client
+// without a slot takes a slot from the client with the most slots, if that client has at least two
+// slots. A transfer whose slot was taken or lent must wait in the line again. Small requests need
+// no slot, so a tag check never waits for a layer. Loop thread only.
 //
 // Invariants: a Slot is in line_ exactly in kWaiting, and in used_ exactly in kInUse; used_ never
 // exceeds the limit; all Slots are destroyed before the BlobSlots.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// curl_multi_socket_action as curl's manual says: curl's socket callback sets the watches, and
-// curl's timer callback sets the alarm. Each ready socket or alarm calls curl once, then carries
-// out the starts and releases that waited for curl to return, then calls on_finished of the
-// owners of finished transfers.
+// Uses curl_multi_socket_action as curl's manual describes: curl's socket callback sets the
+// watches, and curl's timer callback sets the alarm. When a socket is ready or the alarm fires, the
+// Driver calls curl once. Then the Driver carries out the starts and releases that waited for curl
+// to return, and calls on_finished of the owners of finished transfers.
 
 #include "upstream/driver.h"
 
@@ -142,8 +142,8 @@ void Driver::unpause_all() {
       const InsideCurl inside(*this);
       code = curl_easy_pause(wire->easy.get(), CURLPAUSE_CONT);
     }
-    // curl_easy_pause offers the paused bytes again. Only the result of curl_easy_pause reports an
-    // error with these bytes: such an error doesn't end the transfer by itself.
+    // curl_easy_pause offers the paused bytes again. If these bytes cause an error, only the result
+    // of curl_easy_pause reports the error: the error doesn't end the transfer by itself.
     if (code != CURLE_OK && wire->owner != nullptr) wire->owner->on_finished(code);
     settle();
   }

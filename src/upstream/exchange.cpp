@@ -325,8 +325,8 @@ void Exchange::note_answer() {
 
 void Exchange::on_finished(CURLcode code) {
   if (error_) return end(*std::exchange(error_, std::nullopt));
-  // curl reports success for a redirect to nowhere without a body. on_received() catches a redirect
-  // to nowhere that has a body.
+  // If a redirect has no target and no body, curl reports success. If a redirect without a target
+  // has a body, on_received() catches the redirect.
   if (code == CURLE_OK && !head_done_) code = CURLE_WEIRD_SERVER_REPLY;
   if (code != CURLE_OK) return end(error_of(code));
   end({});

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Shares take turns by pieces; curl's pieces have 16 KiB. When there are several Shares, every
-// piece goes through the queue, even if the limit has room for the piece. Otherwise, after a late
-// alarm, the Share that curl calls first would take all the bytes that the limit has saved up.
+// Shares take turns, with one piece in each turn. A piece from curl has 16 KiB. When there are
+// several Shares, every piece goes through the queue, even if the limit has room for the piece.
+// Otherwise, after a late alarm, the Share that curl calls first would take all the bytes that the
+// limit has saved up.
 
 #include "upstream/rate_limit.h"
 

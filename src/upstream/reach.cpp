@@ -49,8 +49,8 @@ std::string first_of_environment(std::initializer_list<const char*> names) {
   return "";
 }
 
-// curl ignores HTTP_PROXY in capitals, because web servers give CGI programs the header Proxy of a
-// client as HTTP_PROXY.
+// curl ignores HTTP_PROXY in capitals, because a web server puts its client's header "Proxy" into
+// the variable HTTP_PROXY of a CGI program.
 std::string proxy_of_environment(const std::string& scheme) {
   return scheme == "https"
              ? first_of_environment({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})

@@ -53,8 +53,8 @@ class Reach {
 
   const Settings settings_;
   const std::vector<std::uint16_t>& own_ports_;
-  // The scope of the address from which the registry itself answered last. Public before the first
-  // answer, and if a proxy may have passed on the last answer.
+  // The scope of the address from which the registry itself answered last. The scope is kPublic
+  // before the first answer, and after an answer that a proxy may have passed on.
   policy::AddressScope home_ = policy::AddressScope::kPublic;
 };
 

@@ -4,7 +4,7 @@
 // the registry answers 401 with a challenge. A Bearer challenge leads to a token for the
 // request's repository: concurrent requests share one fetch, and later requests reuse the token
 // until shortly before it expires. A Basic challenge sends the credentials to the registry with
-// every request. A token server gets the credentials only if it is of the registry's own site,
+// every request. A token server gets the credentials only if it belongs to the registry's own site,
 // and only over TLS if the registry has TLS. Loop thread only.
 //
 // If the token for a challenge can't be fetched, the challenge is forgotten, and the next request

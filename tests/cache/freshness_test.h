@@ -56,7 +56,7 @@ class FreshnessTest : public CacheTest {
     upstream_->answer_manifest(ManifestBody{bytes, std::string(oci::kOciIndex)});
     timers_.run();
   }
-  // Ends a request for the tags of another repository with `error`.
+  // Asks for the tags of another repository, and lets the request fail with `error`.
   void fail_list(const Error& error) {
     Asker<TagPage> asker;
     asker.handle = cache_->get_tags(hub(), "library/busybox", {}, asker.done());

@@ -59,7 +59,7 @@ class PrefetchTest : public CacheTest {
                         R"("config":)" + descriptor("config", add_blob(config), config.size()) +
                             R"(,"layers":[)" + list + "]");
   }
-  // A child of an index: "linux/amd64" and its manifest.
+  // A child of an index: a platform such as "linux/amd64", and the platform's manifest.
   using Child = std::pair<std::string, oci::Digest>;
   oci::Digest add_index(const std::vector<Child>& children) {
     std::string list;

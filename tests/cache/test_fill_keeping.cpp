@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Whether a fill's bytes go to the disk: when the fill asks Room, and how the fill goes on after
-// an order to stop keeping its blob. The test owns the fill and the Room. The cache may take
-// 1,000 bytes; the blob has ten.
+// an order to stop keeping its blob. The test owns the fill and the Room. The cache may take 1,000
+// bytes; the blob has ten bytes.
 
 #include <gtest/gtest.h>
 

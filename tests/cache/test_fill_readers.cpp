@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The readers of a fill: which news each reader gets, and the calls that a reader may make while
-// readers are being told. The test plays the fill.
+// The readers of a fill: which callbacks each reader gets, and the calls that a reader may make
+// inside a callback. The test plays the fill.
 
 #include "cache/fill_readers.h"
 
@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t kSizeBytes = 10;
 
-// One client with its reader and the news that the reader got.
+// One client with its reader and the callbacks that the reader got.
 class Client final : private BlobReader::Listener {
  public:
   std::unique_ptr<BlobReader> reader;

@@ -264,7 +264,7 @@ def measure_all() -> dict[str, Costs]:
             for scenario, costs in measured.items()}
 
 
-# -- what is said about it
+# -- the comparison and its report
 
 
 def bounds(scenario: str, name: str, ceiling: float) -> tuple[float, float]:

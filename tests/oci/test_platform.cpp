@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Platforms as text, both ways.
+// Tests how platforms are read from text and written as text.
 
 #include "layby/oci/platform.h"
 

@@ -37,7 +37,7 @@ inline std::optional<std::string> unchunked(std::string_view text) {
   }
 }
 
-// Makes sources that follow this script. Mostly only one source exists at a time.
+// Makes sources that follow this script. Usually only one source exists at a time.
 class ScriptedStream {
  public:
   explicit ScriptedStream(std::string bytes = "") : bytes_(std::move(bytes)) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A connection on a socket pair, whose events the test reports itself. However the loop reports
-// events, the connection must take up requests in their order.
+// A connection on a socket pair. The test itself, not the loop, reports the socket's events to the
+// connection. However the loop reports events, the connection must take up requests in their order.
 
 #include "server/connection.h"
 

@@ -29,7 +29,7 @@ class StreamBodiesTest : public ServerTest {
   bool receives_body(const Client& client, const std::string& body) {
     return turn_until([&] { return client.has_head() && body_of(client) == body; });
   }
-  // The decoded chunks of the next and only answer.
+  // The decoded chunks of the next answer, after which no other answer comes.
   std::string unchunked_body(Client& client) {
     std::optional<std::string> body;
     EXPECT_TRUE(turn_until([&] {

@@ -34,7 +34,7 @@ class Site {
   // Lets a random machine pull. The machine is sometimes emptied before the pull.
   void pull(std::size_t image);
   void pull(std::size_t image, std::size_t machine);
-  // Lets a machine pull that exists for this pull only.
+  // Lets a new machine pull. The machine exists only for this pull.
   void pull_once(std::size_t image);
 
   // Builds the tag's image again: manifest, config and the layers above the base.

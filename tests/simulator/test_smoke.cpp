@@ -134,8 +134,8 @@ TEST_F(SimulatorTest, LaybySavesMoreRequestsThanLruWhereImagesStay) {
 }
 
 TEST_F(SimulatorTest, LruKeepsTheObjectsUsedLast) {
-  // Two of the three objects fit. After 0 1 0 2 the cache holds 0 and 2, so the GET
-  // of 0 is a hit and the GET of 1 is a miss.
+  // Two of the three objects fit. After the GETs of 0, 1, 0 and 2, the cache holds 0 and 2. So the
+  // next GET, of 0, is a hit, and the GET of 1 is a miss.
   const Trace trace = gets({10, 10, 10}, {0, 1, 0, 2, 0, 1});
   EXPECT_EQ(run("LRU", trace, 20).hits, 2u);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Docker Hub's limit and distance. The hub counts each manifest that it sends, and allows 100
-// in any six hours. Answers about manifests state how many pulls are left; without a
-// pull left, the hub answers 429. Every request takes a round trip; blobs also use the link.
-// Time is simulated.
+// Simulates Docker Hub's pull limit and its round trip time. The hub counts each manifest that it
+// sends, and allows 100 in any six hours. Answers about manifests state how many pulls are left;
+// without a pull left, the hub answers 429. Every request takes a round trip; blobs also use the
+// link. Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_HUB_H_
 #define LAYBY_TESTS_SITE_DAY_HUB_H_

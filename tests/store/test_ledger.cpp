@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests the file of the ledger. Written changes read back, and a damaged byte costs one record. A
-// failed step leaves a ledger that isn't whole. resume() accepts a note only if the file has kept
-// its end since note() made the note.
+// Tests the file of the ledger. Every written change can be read again, and a damaged byte costs
+// one record. A failed step leaves a ledger that isn't whole. resume() accepts a note only if the
+// end of the file is unchanged since note() made the note.
 
 #include "store/ledger.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A certification authority that is made for each test, and server certificates that the
-// authority signs. The keys are elliptic, because generating such keys takes no time.
+// authority signs. The keys are elliptic-curve keys, because making such a key takes no time.
 
 #ifndef LAYBY_TESTS_UPSTREAM_TEST_CERTIFICATES_H_
 #define LAYBY_TESTS_UPSTREAM_TEST_CERTIFICATES_H_

@@ -171,7 +171,7 @@ TEST_F(RedirectsTest, FollowsNoLocationWithAUserInIt) {
   EXPECT_TRUE(cdn_.requests().empty());
 }
 
-// curl takes a Location that is a vertical tab for an empty Location.
+// To curl, a Location that consists of a vertical tab is empty.
 TEST_F(RedirectsTest, IsCorruptWhenTheLocationIsEmpty) {
   for (const char* to : {"", " \t", "\v"}) {
     sink_ = {};
