@@ -18,8 +18,8 @@ bool is_trusted(const IpAddress& address, const std::vector<IpNetwork>& proxies)
 
 // The right-most address in `list` that is no trusted proxy. `list` is read from the right, up to
 // the first member that is no address. If all these members are trusted proxies, the result is the
-// left-most of them. If `list` has no such members, the result is `proxy`. A member may have a
-// port: "192.0.2.1:5000", "[2001:db8::1]:5000".
+// left-most of them. If `list` is empty or its last member is no address, the result is `proxy`. A
+// member may have a port: "192.0.2.1:5000", "[2001:db8::1]:5000".
 IpAddress forwarded_client(const IpAddress& proxy, std::string_view list,
                            const std::vector<IpNetwork>& proxies);
 

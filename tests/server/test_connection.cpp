@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A connection on a socket pair. The test itself, not the loop, reports the socket's events to the
-// connection. However the loop reports events, the connection must take up requests in their order.
+// Tests a connection on a socket pair. The test itself, not the loop, reports the socket's events
+// to the connection. However the loop reports events, the connection must take up requests in their
+// order.
 
 #include "server/connection.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A disk that fails on demand, for the store and for LMDB. An executable that includes this
-// header in its one source file calls the functions below instead of libc's. The functions fail
-// for files whose path contains a given part. Usable from any thread.
+// A disk that fails on demand, for the store and for LMDB. If an executable's only source file
+// includes this header, the executable calls the functions below instead of libc's functions. The
+// functions fail for files whose path contains a given part. Usable from any thread.
 
 #ifndef LAYBY_TESTS_STORE_DISK_FAULTS_H_
 #define LAYBY_TESTS_STORE_DISK_FAULTS_H_
