@@ -41,7 +41,7 @@ Result<std::string> event_list(std::string_view events, const Screen& screen) {
   }
   if (rows.empty()) return std::string("No events are recorded yet.\n");
   return table({{.heading = "TIME"},
-                {.heading = "KIND", .can_be_missed = true},
+                {.heading = "KIND", .is_optional = true},
                 {.heading = "TEXT", .least = kLeastText}},
                std::move(rows), screen);
 }

@@ -82,11 +82,11 @@ std::string image_table(std::vector<Row> rows, const Screen& screen) {
   constexpr std::size_t kLeastPlatforms = 9;
   std::sort(rows.begin(), rows.end());
   return table({{.heading = "IMAGE", .least = kLeastName},
-                {.heading = "PLATFORMS", .least = kLeastPlatforms, .can_be_missed = true},
+                {.heading = "PLATFORMS", .least = kLeastPlatforms, .is_optional = true},
                 {.heading = "SIZE", .is_number = true},
-                {.heading = "SHARED", .is_number = true, .can_be_missed = true},
-                {.heading = "USED", .is_number = true, .can_be_missed = true},
-                {.heading = "CHECKED", .is_number = true, .can_be_missed = true},
+                {.heading = "SHARED", .is_number = true, .is_optional = true},
+                {.heading = "USED", .is_number = true, .is_optional = true},
+                {.heading = "CHECKED", .is_number = true, .is_optional = true},
                 {.heading = "NOTES"}},
                std::move(rows), screen);
 }

@@ -64,10 +64,10 @@ class Table {
     return std::accumulate(widths.begin(), widths.end(), kGap * (widths.size() - 1));
   }
 
-  // Drops the last column with can_be_missed. Returns false when there is no such column.
+  // Drops the last column with is_optional. Returns false when there is no such column.
   bool drop_one() {
     for (std::size_t i = columns_.size(); i-- > 0;) {
-      if (!columns_[i].can_be_missed) continue;
+      if (!columns_[i].is_optional) continue;
       const auto at = static_cast<std::ptrdiff_t>(i);
       columns_.erase(columns_.begin() + at);
       widths_.erase(widths_.begin() + at);

@@ -18,7 +18,7 @@ struct Column {
   std::string heading;
   std::size_t least = 0;  // Cells may be cut to this many characters; 0: cells stay whole.
   bool is_number = false;
-  bool can_be_missed = false;
+  bool is_optional = false;
 };
 
 // Each row has a cell for each column. Cells are printable ASCII, so that a byte takes one

@@ -17,7 +17,7 @@ class TableTest : public ::testing::Test {
   static std::string drawn(bool is_terminal, int columns) {
     return table({{.heading = "NAME", .least = 9},
                   {.heading = "SIZE", .is_number = true},
-                  {.heading = "AGE", .is_number = true, .can_be_missed = true},
+                  {.heading = "AGE", .is_number = true, .is_optional = true},
                   {.heading = "NOTE"}},
                  {{"abcdefghijklmno", "1 B", "3 h", "x"}, {"b", "20 B", "2 d", ""}},
                  {is_terminal, columns});
