@@ -45,8 +45,8 @@ if(LAYBY_STATIC)
   add_compile_options(-Os)
   # The program still loads at a random address, because Debian's compilers and archives are
   # position-independent. Its relocations are packed to save space. The linker warns of each
-  # function that may load a library at run time, such as getaddrinfo; src/main/main.cpp keeps
-  # these functions from loading one.
+  # function that may load a library at run time, such as getaddrinfo; src/main/main.cpp keeps these
+  # functions from loading a library.
   add_link_options(-static-pie -s)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_link_options(-Wl,-z,pack-relative-relocs)
@@ -64,7 +64,7 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 
 if(LAYBY_SANITIZE)
-  # Asserts run wherever sanitizers do: both look for our own mistakes.
+  # Builds with sanitizers also run the asserts, because both look for our own mistakes.
   string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
   add_compile_options(-fsanitize=${LAYBY_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LAYBY_SANITIZE})

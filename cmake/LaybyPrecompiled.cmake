@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # LAYBY_PRECOMPILE parses the common headers once for all modules and once for all tests,
-# which saves a fifth of a build with sanitizers. A precompiled header hides a missing
-# include, so the other builds do without one, and scripts/check-headers takes only such a build.
+# which saves a fifth of a build with sanitizers. A precompiled header hides a missing include. So
+# the other builds have no precompiled headers, and scripts/check-headers accepts only a build
+# without precompiled headers.
 
 option(LAYBY_PRECOMPILE "Parse the common headers only once (clang)" OFF)
 

@@ -26,8 +26,8 @@ make_slot() {
     "$verified" "$verified" | awk '/^Root hash:/ { print $3 }')
   truncate -s %4096 "$verified"
   hash_blocks=$(($(stat -c %s "$verified") / 4096 - data_blocks))
-  # The first sector in slot.cfg always has six digits, so the number of the first sector doesn't
-  # change the front's size.
+  # slot.cfg writes the number of the first sector with six digits, so that the front has the same
+  # size with every number.
   make_front() {
     sed -e "s|@ROOT@|$1,$data_blocks,$hash_blocks,$root_hash,$salt|" -e "s|@CMDLINE@|$cmdline|" \
       "$firmware/grub/slot.cfg.in" >"$tree/slot.cfg"

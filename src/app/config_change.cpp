@@ -16,7 +16,7 @@
 namespace layby::app {
 namespace {
 
-// The path of the list that contains the key; the path of the key itself outside of lists.
+// The path of the list that contains the key, or the key's own path if no list contains the key.
 std::string_view top_of(const Key& key) { return key.path.substr(0, key.path.find("[].")); }
 
 class Comparison {

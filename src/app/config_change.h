@@ -17,12 +17,11 @@ namespace layby::app {
 // objects is one key.
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 
-// Gives the keys of `after` that need a restart the values of `before`. Returns a fault for each
-// key that got another value.
+// Takes back the changes that need a restart: sets their keys in `after` to the values in `before`.
+// Returns a fault for each of these keys.
 std::vector<ConfigFault> keep_until_restart(const Config& before, Config& after);
 
-// Gives the key at `path` in `to` the value that the key has in `from`. The key isn't inside a
-// list.
+// Sets the key at `path` in `to` to the value of this key in `from`. The key isn't inside a list.
 void keep_value(std::string_view path, const Config& from, Config& to);
 
 }  // namespace layby::app

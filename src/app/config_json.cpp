@@ -143,8 +143,8 @@ class TreeBuilder final : public nlohmann::json_sax<Json> {
     return parent.items.emplace_back();
   }
 
-  // The line on which the event's text ends. The last character is left out of the count: to find
-  // the end of a number, the parser reads one character more.
+  // The line on which the event's text ends. The last character isn't counted, because the parser
+  // reads one more character to find the end of a number.
   int line() {
     assert(counted_ <= reached_);
     for (; counted_ + 1 < reached_; ++counted_) line_ += *counted_ == '\n' ? 1 : 0;

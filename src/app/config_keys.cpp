@@ -19,8 +19,9 @@ constexpr bool kOptional = false;
 constexpr bool kAtStart = true;
 constexpr Range kWait{10, kHour};  // A timeout for one step of an exchange.
 
-// LAYBY_AT gives access to a member of Config. LAYBY_OF gives access to a member of object s.item
-// in a list of Config. LAYBY_LIST gives access to such a list.
+// LAYBY_AT(member) gives access to `member` of Config. LAYBY_OF(objects, member) gives access to
+// `member` of the element with index s.item in Config's list `objects`. LAYBY_LIST(objects) gives
+// access to the list itself.
 #define LAYBY_AT(member) \
   [](Slot s) -> auto& { return s.config.member; }
 #define LAYBY_OF(objects, member) \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Guesses which key an unknown key was meant to be. Pure.
+// Guesses which key the writer of an unknown key meant. Pure.
 
 #ifndef LAYBY_SRC_APP_CONFIG_NEAREST_H_
 #define LAYBY_SRC_APP_CONFIG_NEAREST_H_

@@ -203,8 +203,8 @@ std::string bytes_text(std::uint64_t bytes) {
   return std::to_string(bytes);
 }
 
-// Uses the largest unit of which the duration is a multiple, but not a single unit: a minute is
-// "60s", not "1m".
+// Uses the largest unit that gives a whole number above 1: a minute is "60s", not "1m". Only a
+// second has the number 1.
 std::string duration_text(milliseconds duration) {
   if (duration == policy::kForever) return "forever";
   constexpr std::array<Unit, 4> kUnits{

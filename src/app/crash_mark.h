@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A damaged index can crash the process at each start. Therefore a process that crashes leaves a
-// mark, and with a mark the next process checks the index first.
+// mark. The next process finds the mark and checks the index first.
 
 #ifndef LAYBY_SRC_APP_CRASH_MARK_H_
 #define LAYBY_SRC_APP_CRASH_MARK_H_

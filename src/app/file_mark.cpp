@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Making a mark takes one call of stat(2).
+// A mark needs one call of stat(2).
 
 #include "app/file_mark.h"
 

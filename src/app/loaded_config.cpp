@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every check runs, so that all faults are found at once.
+// If the configuration was parsed without faults, all further checks run, so that all their faults
+// are found at once.
 
 #include "app/loaded_config.h"
 

@@ -11,7 +11,8 @@ constexpr std::uint64_t kMinute = 60'000;
 constexpr std::uint64_t kYear = 365 * 24 * 60 * kMinute;
 constexpr Range kAny{};
 
-// LAYBY_AT gives access to a member of the list, LAYBY_OF to a member of image s.item.
+// LAYBY_AT(member) gives access to `member` of the prefetch list. LAYBY_OF(member) gives access to
+// `member` of the image with index s.item.
 #define LAYBY_AT(member) \
   [](Slot s) -> auto& { return s.list.member; }
 #define LAYBY_OF(member) \

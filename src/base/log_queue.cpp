@@ -70,7 +70,7 @@ struct LogQueue::State {
   std::condition_variable wake;
   std::condition_variable written;
   std::string waiting;             // Guarded by mutex.
-  std::uint64_t told_dropped = 0;  // Guarded by mutex. The dropped lines in notes so far.
+  std::uint64_t told_dropped = 0;  // Guarded by mutex. Dropped lines that notes reported.
   bool closing = false;            // Guarded by mutex.
 
   // Waits for lines and returns them, with a note if lines are missing; "" when the LogQueue is

@@ -18,8 +18,8 @@ namespace layby::log {
 
 class LogQueue {
  public:
-  // Writes to `fd`, which the LogQueue doesn't own. The buffer holds at most `max_bytes`. At the
-  // same time the thread may be writing as many bytes again.
+  // Writes to `fd`, which the LogQueue doesn't own. The buffer holds at most `max_bytes`. The batch
+  // that the thread writes may have as many bytes again.
   LogQueue(int fd, std::size_t max_bytes);
   // The destructor doesn't wait. The thread ends after it has written the remaining lines.
   ~LogQueue();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of error codes, and the only conversion of errno to an ErrorCode. Only an errno that
-// changes the daemon's next step has an ErrorCode of its own: ENOSPC ends the storing, and ENOENT
-// is an answer. Every other errno is kIo.
+// changes the daemon's next step has an ErrorCode of its own: after ENOSPC the blob isn't stored,
+// and ENOENT means that a file doesn't exist. Every other errno is kIo.
 
 #include "layby/base/result.h"
 

@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// More checks than manifests, because a check is small and costs no pull.
+// More checks than fetches of manifests run at a time, because a check is small and costs no pull.
 constexpr int kChecksAtATime = 4;
 constexpr int kManifestsAtATime = 2;
 
@@ -251,7 +251,7 @@ void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
     const Handle over = std::move(job.look);
     soon();
     if (parts) return (this->*then)(job, *parts);
-    // Without these parts, only an estimate is missing.
+    // If these parts can't be read, only an estimate is missing.
     if (then == &PrefetchRun::on_before) return;
     fail(job, parts.error());
   };
@@ -309,7 +309,7 @@ void PrefetchRun::start_manifests() {
 }
 
 // Another job or a client may have fetched the job's next manifest, or another job may be fetching
-// the manifest now. So no manifest costs two pulls.
+// the manifest now. The job then fetches nothing, so that no manifest costs two pulls.
 bool PrefetchRun::is_had_or_coming(Job& job) {
   assert(job.seen.state == PrefetchState::kManifests && !job.missing_manifests.empty());
   const oci::Digest& digest = job.missing_manifests.front();

@@ -6,8 +6,8 @@
 // after every answer and every wait. DESIGN.md has the states. Lives on the loop thread.
 //
 // Invariants: a job has a request in kChecking and kManifests only, and always in
-// kChecking; a job in kManifests misses a manifest; a blob has at most one flight, however
-// many jobs need the blob; nothing begins after over_ is set.
+// kChecking; a job in kManifests lacks at least one manifest; a blob has at most one flight,
+// however many jobs need the blob; nothing begins after over_ is set.
 
 #ifndef LAYBY_CACHE_PREFETCH_RUN_H_
 #define LAYBY_CACHE_PREFETCH_RUN_H_
@@ -29,7 +29,7 @@
 
 namespace layby::cache {
 
-// What the list wants for one tag: the wishes of all matching entries, joined.
+// What the list wants for one tag: the union of all entries that match the tag.
 struct ListedTag {
   PlatformChoice choice;
   bool pin = false;

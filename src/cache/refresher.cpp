@@ -11,14 +11,14 @@
 namespace layby::cache {
 namespace {
 
-// Tag names come from clients, so the number of remembered tags is bounded. Any other tag is
-// checked only when the tag is pulled.
+// Tag names come from clients, so the number of remembered tags is bounded. A tag above this number
+// is checked only when it is pulled.
 constexpr std::size_t kMostTags = 4096;
 
 // Background checks treat a fresh_for below kShortest as kShortest, to spare upstream.
 constexpr std::chrono::milliseconds kShortest{10'000};
 
-// A tag is checked again when between kEarliest and kLatest of its fresh_for has passed.
+// A tag is checked again after a random part of its fresh_for, between kEarliest and kLatest.
 constexpr double kEarliest = 0.75;
 constexpr double kLatest = 0.95;
 

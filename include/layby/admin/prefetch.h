@@ -26,7 +26,7 @@ struct ListFault {
 struct PrefetchStatus {
   std::string list;           // The list's file; empty for none.
   std::string state = "off";  // "off", "idle", "running", "waiting"
-  std::string reason;         // Why no run works now; empty if nothing keeps a run from working.
+  std::string reason;         // Why no run can begin or go on now; empty if a run can.
   std::uint64_t run = 0;      // Number of the present or last run; 0: no run yet.
   std::string result;         // How the last run ended: "done", "failed", "stopped".
   std::optional<std::chrono::seconds> next_run;

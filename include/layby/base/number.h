@@ -12,7 +12,7 @@
 
 namespace layby {
 
-// The number in `text`; nullopt unless is_digits(text), or when the number is above 2^64 - 1.
+// The number in `text`; nullopt if `text` isn't all digits, or if the number is above 2^64 - 1.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
 // Returns whether `text` has only decimal digits, and at least one.

@@ -42,7 +42,7 @@ struct Error {
   std::string message;
   // The wait that the other side asked for, if any.
   std::optional<std::chrono::seconds> retry_after{};
-  // Set when this box decided not to ask upstream, or a parent can't ask its registry. Another
+  // Set when this box decided not to ask upstream, or when a parent can't ask its registry. Another
   // attempt soon would end in the same way.
   bool declined = false;
   Extent extent = Extent::kUpstream;

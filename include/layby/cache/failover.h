@@ -24,7 +24,8 @@ namespace layby::cache {
 
 class Failover final : public Relay {
  public:
-  // The age up to which a parent's answer about a tag is taken without asking the registry.
+  // A parent's answer about a tag suffices if the answer has at most this age. Otherwise the
+  // registry is asked too.
   using AgeLimit =
       std::function<std::chrono::milliseconds(const std::string& repository, const oci::Tag& tag)>;
 
@@ -41,8 +42,8 @@ class Failover final : public Relay {
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
-  // The registry's pull limit. The parent has no part in it, since content from the parent costs
-  // this box no pull.
+  // The registry's pull limit. The parent's limit doesn't count, because content from the parent
+  // costs this box no pull.
   std::optional<policy::QuotaState> quota() const override;
   std::vector<std::string> boxes() const override;
   // Set only when neither the parent nor the registry can be asked now.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A relay is an Upstream that passes requests on to other upstreams. Each request, apart from
-// get_blob() and ping(), is turned into a Question, so a relay has one path for all questions. To
-// add a kind of question, one changes Upstream, the registry and this class, but no class derived
-// from Relay. Lives on the loop thread.
+// get_blob() and ping(), is turned into a Question, so a relay has one path for all questions. A
+// new kind of question changes Upstream, the registry and this class, but no class derived from
+// Relay. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_RELAY_H_
 #define LAYBY_CACHE_RELAY_H_
@@ -23,7 +23,7 @@ namespace layby::cache {
 // A good answer to any question.
 using Answer = std::variant<ManifestHead, ManifestBody, BlobHead, TagPage, std::string>;
 
-// The deadline of a question whose caller states none.
+// The deadline of a question whose caller sets no deadline.
 inline constexpr std::chrono::milliseconds kNoDeadline = std::chrono::milliseconds::max();
 
 struct Question {
@@ -32,9 +32,9 @@ struct Question {
   std::optional<oci::Reference> reference;           // Empty for a list of tags.
   std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
   IpAddress client{};                                // The client that needs the answer.
-  // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
-  // question without a deadline ignores `deadline`. The answer has the type that the question asks
-  // for.
+  // Asks `upstream`. May be called any number of times. The argument `deadline` is the time that is
+  // left. A question without a deadline ignores the argument. The answer has the type that the
+  // question asks for.
   std::function<Handle(Upstream& upstream, std::chrono::milliseconds deadline,
                        Upstream::Done<Answer> done)>
       put;

@@ -23,7 +23,8 @@ struct Rules {
   std::vector<policy::FreshnessRule> tag_rules;  // These rules take precedence over fresh_for.
   // For this long after fresh_for, a tag is served at once while upstream is asked about it.
   std::chrono::milliseconds stale_while_revalidate{0};
-  // Tags pulled within this time are checked in the background when due; 0 for no such checks.
+  // A tag that was pulled within this time is checked in the background before it gets stale; 0 for
+  // no background checks.
   std::chrono::milliseconds keep_fresh{600'000};
   std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
   // The deadline of a pull's check of a cached tag.
@@ -36,7 +37,7 @@ struct Rules {
   policy::SpaceRules space;
   // When a fill has this many bytes in RAM on their way to the disk, upstream is paused.
   std::uint64_t max_queued_bytes = 1 << 20;
-  // How far the bytes in RAM of an unkept blob may be ahead of the blob's slowest reader.
+  // How many bytes of an unkept blob RAM may hold for the blob's slowest reader.
   std::uint64_t max_unkept_bytes = 4 << 20;
 
   bool operator==(const Rules&) const = default;

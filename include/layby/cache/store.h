@@ -85,9 +85,9 @@ struct StoredTag {
 class BlobWriterEvents {
  public:
   virtual ~BlobWriterEvents() = default;
-  // The file is open, and has `kept_bytes` of an earlier, interrupted fill, all hashed. `whole`
-  // says that the kept bytes are the whole blob, so that only finish() remains to be called. This
-  // is the first call, and comes once.
+  // The file is open. The file has `kept_bytes` bytes of an earlier, interrupted fill, and these
+  // bytes are hashed. `whole` says that these bytes are the whole blob, so that only finish()
+  // remains to be called. This call comes first, and only once.
   virtual void on_writer_ready(std::uint64_t kept_bytes, bool whole) = 0;
   // The blob's first `total_bytes` bytes are in the file and hashed.
   virtual void on_written(std::uint64_t total_bytes) = 0;

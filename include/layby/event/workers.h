@@ -47,8 +47,9 @@ class Workers {
   // A lane of short work, and a lane of long work.
   Lane make_lane();
   Lane make_long_lane();
-  // Queue a piece of short or long work. The oldest work begins first, except that work of a kind
-  // at its limit is passed over. So both kinds get threads. May be called on any thread.
+  // Queue a piece of short or long work. The oldest work begins first, but a kind of work that
+  // already has as many threads as it may have is passed over. So both kinds get threads. May be
+  // called on any thread.
   void submit(std::function<void()> work);
   void submit_long(std::function<void()> work);
 

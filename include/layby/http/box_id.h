@@ -15,7 +15,7 @@
 
 namespace layby::http {
 
-// The most boxes of a list that are read. No chain of parents has more boxes.
+// The most ids that are read from a list. No chain of parents has more boxes.
 inline constexpr std::size_t kMostBoxes = 16;
 
 std::string make_box_id(std::uint64_t number);

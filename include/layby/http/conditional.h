@@ -15,8 +15,8 @@ namespace layby::http {
 // registry clients send no quotes.
 bool none_match_hits(std::string_view value, std::string_view etag);
 
-// Whether `If-Range: value` matches `etag`; only then is Range honoured. The comparison is strong,
-// and a date never matches.
+// Whether `If-Range: value` matches `etag`. If not, Range is ignored. The comparison is strong, and
+// a date never matches.
 bool if_range_holds(std::string_view value, std::string_view etag);
 
 }  // namespace layby::http

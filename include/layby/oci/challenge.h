@@ -41,9 +41,9 @@ struct Token {
 Result<Token> parse_token(std::string_view json);
 
 // Whether credentials for `registry_host` may be sent to `realm_host`: both are the same host, or
-// are names in the same registrable domain. A registrable domain is the last two labels of a name.
-// It is the last three labels if the name ends in "co", "com", "org", "net", "ac" or "gov" and a
-// two-letter country. Two IP addresses must be equal.
+// are names in the same registrable domain. The registrable domain of a name that ends in a
+// two-letter country after "co", "com", "org", "net", "ac" or "gov" is the last three labels. The
+// registrable domain of any other name is the last two labels. Two IP addresses must be equal.
 bool same_site(std::string_view registry_host, std::string_view realm_host);
 
 }  // namespace layby::oci

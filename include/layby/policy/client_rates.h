@@ -43,7 +43,7 @@ class ClientRates {
 
   std::chrono::nanoseconds interval_{0};  // The time between two requests; 0 for no limit.
   std::chrono::nanoseconds saved_{0};     // The time that a whole burst saves.
-  // The time from which on the client has its whole burst, often a time in the past.
+  // When each client has its whole burst again; often a time in the past.
   std::unordered_map<IpAddress, SteadyTime, HashIpAddress> free_at_;
   SteadyTime looked_at_;  // The last call of forget_idle().
 };

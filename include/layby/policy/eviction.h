@@ -5,8 +5,8 @@
 // objects by rank, and finds the lowest rank without looking at the other objects.
 // The algorithm is Greedy-Dual in fixed point (Cao and Irani, 1997; Arlitt and others, 1999).
 // The cache's clock is the highest rank evicted so far, and a use lifts an object above the
-// clock. As the clock rises, unused objects come to have the lowest ranks. docs/eviction.md has
-// the simulation that chose the figures. The functions are pure.
+// clock. Since the clock rises, objects that stay unused end up with the lowest ranks.
+// docs/eviction.md has the simulation that chose the figures. The functions are pure.
 
 #ifndef LAYBY_POLICY_EVICTION_H_
 #define LAYBY_POLICY_EVICTION_H_

@@ -41,21 +41,21 @@ std::size_t most_slots_of_client(const SlotUse& use);
 std::optional<std::size_t> next_for_slot(const SlotUse& use);
 
 // Finds a slot for the waiting transfer `next` when no slot is free. Returns the index of the slot
-// in use that should be taken; nullopt when no slot should be taken. The taken slot is in the
-// background, or its client has at least two slots more than a client of `next`. So no slot goes
-// back and forth between two clients.
+// in use that should be taken; nullopt when no slot should be taken. The transfer that loses its
+// slot is in the background, or its client has at least two slots more than a client of `next`. So
+// no slot goes back and forth between two clients.
 std::optional<std::size_t> slot_to_take(const SlotUse& use, const SlotClients& next);
 // The index of a slot in use that should be taken, because its client has more slots than it may
 // have; nullopt when there is no such client.
 std::optional<std::size_t> slot_to_give_up(const SlotUse& use);
 
-// The transfers whose first byte has not come.
+// How many transfers wait for their first byte.
 struct LineUse {
   std::size_t mine = 0;  // The waiting transfers of the client that asks for one more.
   std::size_t all = 0;   // The waiting transfers of all clients.
 };
 
-// The bounds are far above the waiting transfers of a machine that pulls many images at once.
+// A machine that pulls many images at once has far fewer waiting transfers than these bounds allow.
 inline constexpr std::size_t kMostWaitingOfClient = 64;
 inline constexpr std::size_t kMostWaiting = 1024;
 

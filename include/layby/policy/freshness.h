@@ -47,7 +47,8 @@ enum class TagServing {
   kCheckFirst,       // Check the tag, and serve the outcome or upstream's refusal.
 };
 
-// Whether upstream was last asked about the tag less than look.fresh_for ago.
+// Whether the cached image was last confirmed (for a held tag: upstream was last asked) less than
+// look.fresh_for ago.
 bool is_fresh(const TagLook& look, WallTime now);
 
 TagServing tag_serving(const TagLook& look, WallTime now);

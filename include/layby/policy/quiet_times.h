@@ -32,7 +32,7 @@ class QuietTimes {
   std::chrono::seconds on_part_throttled(SteadyTime now, const std::string& repository,
                                          const std::string& content,
                                          std::optional<std::chrono::seconds> asked);
-  // A good answer came, so the next wait without a Retry-After is the shortest again.
+  // A good answer came, so the wait after the next 429 without a Retry-After is the shortest again.
   void on_answer() { throttled_in_row_ = 0; }
 
   // When the quiet time ends; a time in the past if no quiet time is under way.

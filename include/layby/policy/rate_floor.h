@@ -37,8 +37,8 @@ class RateFloor {
   void count(std::uint64_t bytes) { bytes_ += bytes; }
   std::uint64_t counted_bytes() const { return bytes_; }
 
-  // The time until the window ends; zero or less at its end. Call left() and fails() only while the
-  // floor isn't stopped.
+  // The time until the window ends; zero or less when the window has ended. Call left() and fails()
+  // only while the floor isn't stopped.
   std::chrono::nanoseconds left(SteadyTime now) const;
   // Whether the window has ended with too few bytes. If the window has ended with enough bytes, the
   // next window begins.

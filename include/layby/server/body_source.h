@@ -38,7 +38,7 @@ class BodySource {
     virtual void on_more() = 0;
   };
 
-  // Ends the work for the body, even before the body is whole, if the client has gone. The
+  // Ends the work for the body. The body may be unfinished, because clients may leave early. The
   // destructor must not call the listener.
   virtual ~BodySource() = default;
   // Called once, before the first read(). `listener` outlives the source.

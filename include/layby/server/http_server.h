@@ -58,10 +58,11 @@ struct BlobBody {
 };
 
 // A body that is made while it goes out. With a `length`, the source must give exactly `length`
-// bytes; if the source fails or gives another number, the answer ends short. Without a `length`,
-// an HTTP/1.1 client gets the body in chunks, and an HTTP/1.0 client gets a body that ends with
-// the connection. The server first calls the source a turn after `respond`. The server destroys
-// the source when the body is out or the client has gone, never inside a call of the source.
+// bytes; if the source fails or gives another number, the answer is cut short. Without a `length`,
+// an HTTP/1.1 client gets the body in chunks, and an HTTP/1.0 client gets a body that ends with the
+// connection. The server's first call of the source comes one turn of the loop after `respond`. The
+// server destroys the source when the body is out or the client has gone, never inside a call of
+// the source.
 struct StreamBody {
   std::unique_ptr<BodySource> source;   // Not null.
   std::optional<std::uint64_t> length;  // The length of the whole body, if known.
@@ -119,8 +120,8 @@ class HttpServer {
   // Stops listening on `address`, a bound address or a path. First accepts the clients that have
   // connected. Does nothing if the server doesn't listen on `address`.
   void stop_listening(const std::string& address);
-  // Replaces the limits, also for open connections. The limits on the number of connections, the
-  // socket buffers and the new trusted proxies apply only to new connections.
+  // Replaces the limits, also for open connections. Three changes apply only to new connections:
+  // the numbers of connections, the socket buffers and the trusted proxies.
   void set_limits(const Limits& limits);
 
   std::uint64_t connections() const;
