@@ -40,8 +40,8 @@ Response json_answer(int status, const Json& body) {
   return web::json_answer(status, body.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-// Waits for the answer to a request. The server destroys the Later when the client has gone; a
-// later answer is dropped.
+// Waits for the answer to a request. The server destroys this object when the client has gone. An
+// answer that comes after the destruction is dropped.
 using Later = Droppable<Result<Response>>;
 
 std::unique_ptr<Later> answer_later(const Request& request, Respond respond) {

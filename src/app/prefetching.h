@@ -52,7 +52,7 @@ class Prefetching {
   Result<std::uint64_t> start();
   void stop();
   // Calls `done` with the plan of a run, in the JSON of admin::plan_json. If no run can begin,
-  // `done` gets the error that start() would return, before plan() returns.
+  // calls `done` before plan() returns, with the error that start() would return.
   Handle plan(bool sizes, std::function<void(Result<std::string>)> done);
 
  private:

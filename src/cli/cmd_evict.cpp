@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `layby evict`: removes images by name, or the least valuable blobs by size.
+// `layby evict`: removes the named images, or the least valuable blobs until the given size is
+// free.
 
 #include <fmt/format.h>
 

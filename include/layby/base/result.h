@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Result<T> holds a value or an Error; Status is a Result without a value. Result resembles
-// std::expected (C++23). Absence is std::optional, never an Error. An Error's message says what
-// failed, on what, and what to do about it.
+// std::expected (C++23). A value that may be absent is a std::optional; absence is never an Error.
+// An Error's message says what failed, on what, and what to do about it.
 
 #ifndef LAYBY_BASE_RESULT_H_
 #define LAYBY_BASE_RESULT_H_

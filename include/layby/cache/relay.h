@@ -20,7 +20,7 @@
 
 namespace layby::cache {
 
-// A good answer to any question.
+// A good answer to a question. The type depends on the question.
 using Answer = std::variant<ManifestHead, ManifestBody, BlobHead, TagPage, std::string>;
 
 // The deadline of a question whose caller sets no deadline.

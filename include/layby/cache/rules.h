@@ -27,7 +27,7 @@ struct Rules {
   // no background checks.
   std::chrono::milliseconds keep_fresh{600'000};
   std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
-  // The deadline of a pull's check of a cached tag.
+  // The deadline for the check of a cached tag during a pull.
   std::chrono::milliseconds revalidate_timeout{2'000};
   // The deadline of any other HEAD of a manifest.
   std::chrono::milliseconds request_timeout = kRequestTimeout;

@@ -73,7 +73,7 @@ struct RepositoryKey {
 enum class GrantState {
   kPublic,   // Public content, which was never granted.
   kGranted,  // Private content that this repository has.
-  kUnknown,  // Private content. Upstream must say whether this repository has it.
+  kUnknown,  // Private content. Upstream must say whether this repository has the content.
 };
 
 struct StoredTag {
@@ -155,8 +155,8 @@ using Given = std::function<void(Result<T>)>;
 class Store : public ContentLookup {
  public:
   virtual std::optional<StoredBlob> open_blob(const oci::Digest& digest) = 0;
-  // Finds which parts of the image `root`, a manifest or an index, are stored. A helper thread
-  // reads one snapshot of the index, and the reading doesn't count as a use. An error means
+  // Finds which parts of an image are stored. `root` is the image's manifest or index. A helper
+  // thread reads one snapshot of the index, and the reading doesn't count as a use. An error means
   // that the index can't be read.
   virtual Handle find_parts(const oci::Digest& root, const PlatformChoice& choice,
                             std::function<void(Result<ImageParts>)> done) = 0;
@@ -207,8 +207,8 @@ class Store : public ContentLookup {
   // Finds the stored blobs that were used or stored after `since`, with their sizes.
   using UsedBlobs = std::map<oci::Digest, std::uint64_t>;
   virtual Handle find_used(WallTime since, Given<UsedBlobs> done) = 0;
-  // Replaces all pins of the prefetch list. A pin of the list protects an image like a pin by
-  // hand, and neither kind changes the other. Setting the same pins again costs no write.
+  // Replaces all pins of the prefetch list. A pin of the list protects an image like a pin by hand.
+  // The two kinds of pins don't change each other. Setting the same pins again costs no write.
   virtual void set_list_pins(std::vector<TagKey> keys, Done done) = 0;
 };
 

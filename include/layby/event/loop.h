@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one event loop of the daemon, over libevent's core: readiness of descriptors, timers,
-// signals, and calls posted from other threads. Threads other than the loop's may call only post().
-// No libevent handle leaves this module.
+// The one event loop of the daemon, over libevent's core: timers, signals, the readiness of
+// descriptors, and calls posted from other threads. Threads other than the loop's may call only
+// post(). No libevent handle leaves this module.
 
 #ifndef LAYBY_EVENT_LOOP_H_
 #define LAYBY_EVENT_LOOP_H_

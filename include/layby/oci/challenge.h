@@ -36,14 +36,14 @@ struct Token {
 };
 
 // Reads a token server's JSON: `token` or `access_token`, and `expires_in`. If `expires_in` is
-// missing or below 60 seconds, it counts as 60 seconds; above a day, it counts as a day. Returns
-// kInvalid if the JSON has no token that is valid in a header.
+// missing or below 60 seconds, it counts as 60 seconds; if it is above a day, it counts as a day.
+// Returns kInvalid if the JSON has no token that is valid in a header.
 Result<Token> parse_token(std::string_view json);
 
 // Whether credentials for `registry_host` may be sent to `realm_host`: both are the same host, or
-// are names in the same registrable domain. The registrable domain of a name that ends in a
-// two-letter country after "co", "com", "org", "net", "ac" or "gov" is the last three labels. The
-// registrable domain of any other name is the last two labels. Two IP addresses must be equal.
+// are names in the same registrable domain. If a name ends in "co", "com", "org", "net", "ac" or
+// "gov" and a two-letter country, its last three labels are its registrable domain. Otherwise, its
+// last two labels are its registrable domain. Two IP addresses must be equal.
 bool same_site(std::string_view registry_host, std::string_view realm_host);
 
 }  // namespace layby::oci

@@ -38,7 +38,7 @@ bool is_qualified_repository(std::string_view name);
 // Whether `tag` matches [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}.
 bool is_tag(std::string_view tag);
 
-// Whether `registry` is "docker.io", the name of Docker Hub for clients, or a host of Docker Hub.
+// Whether `registry` names Docker Hub: by "docker.io", as clients do, or by a host of Docker Hub.
 bool is_docker_hub(std::string_view registry);
 
 // The full name on Docker Hub: "library/debian" for "debian". A name with a slash is unchanged.

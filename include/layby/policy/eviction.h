@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decides which objects leave the cache when room is needed, and how many bytes. The rank of an
-// object is computed at each use and stays the same between uses. So the store can order its
-// objects by rank, and finds the lowest rank without looking at the other objects.
-// The algorithm is Greedy-Dual in fixed point (Cao and Irani, 1997; Arlitt and others, 1999).
-// The cache's clock is the highest rank evicted so far, and a use lifts an object above the
-// clock. Since the clock rises, objects that stay unused end up with the lowest ranks.
-// docs/eviction.md has the simulation that chose the figures. The functions are pure.
+// Decides which objects are evicted when room is needed, and how many bytes must be evicted. The
+// rank of an object is computed at each use and stays the same between uses. So the store can order
+// its objects by rank, and finds the lowest rank without looking at the other objects. The
+// algorithm is Greedy-Dual in fixed point (Cao and Irani, 1997; Arlitt and others, 1999). The
+// cache's clock is the highest rank evicted so far, and a use lifts an object above the clock.
+// Since the clock rises, objects that stay unused end up with the lowest ranks. docs/eviction.md
+// has the simulation that chose the figures. The functions are pure.
 
 #ifndef LAYBY_POLICY_EVICTION_H_
 #define LAYBY_POLICY_EVICTION_H_

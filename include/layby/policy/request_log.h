@@ -5,7 +5,7 @@
 // less exact: a full bucket lets twice the limit through in its first minute.
 //
 // Clients share the requests of a minute. A client may use three quarters of the requests that the
-// other clients have left, so the next client always finds a part. A client is known by its
+// other clients have left, so some requests are left for the next client. A client is known by its
 // counted_address(). The box's own requests have no address, and may use the whole limit.
 
 #ifndef LAYBY_POLICY_REQUEST_LOG_H_

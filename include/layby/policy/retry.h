@@ -26,7 +26,7 @@ struct RetryRules {
 // first_delay to max_delay; `jitter` in [0, 1) spreads the wait over the upper half of the delay. A
 // declined error is never worth another attempt. Other errors are worth another attempt only if
 // they are kUnavailable, kTimedOut, kCorrupt, or kThrottled with a retry_after of at most
-// max_delay. The wait is never shorter than retry_after, up to max_delay.
+// max_delay. The wait is at least retry_after, or at least max_delay if retry_after is longer.
 std::optional<std::chrono::milliseconds> next_retry(const RetryRules& rules, int attempts_made,
                                                     const Error& error, double jitter);
 

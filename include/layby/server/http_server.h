@@ -117,8 +117,8 @@ class HttpServer {
   // Listens on a Unix socket with mode 0660. Replaces a stale socket at `path`.
   Status listen_unix(const std::string& path);
 
-  // Stops listening on `address`, a bound address or a path. First accepts the clients that have
-  // connected. Does nothing if the server doesn't listen on `address`.
+  // Stops listening on `address`, a bound address or a path. First accepts the connections that
+  // wait in the kernel's queue. Does nothing if the server doesn't listen on `address`.
   void stop_listening(const std::string& address);
   // Replaces the limits, also for open connections. Three changes apply only to new connections:
   // the numbers of connections, the socket buffers and the trusted proxies.
