@@ -40,7 +40,7 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 
 if(LAYBY_STATIC)
-  # No other program shares the pages of a static program, so small size goes before speed.
+  # No other program shares the pages of a static program, so a small size matters more than speed.
   # The kernel moves the bytes of a pull and OpenSSL hashes them; -Os affects neither.
   add_compile_options(-Os)
   # The program still loads at a random address, because Debian's compilers and archives are

@@ -6,8 +6,8 @@
 // of the verified device. If a block differs from the build, reading the block fails. The part
 // begins at FIRST_SECTOR (a sector has 512 bytes). DATA_BLOCKS blocks of data come first, then
 // HASH_BLOCKS blocks of the hash tree (a block has 4096 bytes). ROOT_HASH is the SHA-256 at the top
-// of the hash tree, computed with SALT (both hexadecimal). Runs in the initramfs as root. If the
-// kernel refuses, prints why and exits with 1.
+// of the hash tree, and SALT is the salt of the tree; both are hexadecimal. Runs in the initramfs
+// as root. If the kernel refuses, prints why and exits with 1.
 //
 // The tables of the devices are described in linear.rst and verity.rst in the kernel's
 // Documentation/admin-guide/device-mapper.

@@ -31,8 +31,8 @@ class Shutdown {
   // The first call begins a drain of Config::drain_for, or shortens the drain under way to
   // Config::drain_for. The second call stops the loop.
   void on_signal();
-  // Begins a drain of `wait`, or makes the drain under way end after `wait`. Does nothing in
-  // kEnding.
+  // Begins a drain of `wait`, or changes the end of the drain under way to `wait` from now. Does
+  // nothing in kEnding.
   void drain(std::chrono::milliseconds wait);
 
   // Whether load balancers should send their requests elsewhere.

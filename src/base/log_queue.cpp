@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Invariants: `waiting` is within max_bytes. `unwritten_bytes` is the size of `waiting` plus the
+// Invariants: `waiting` has at most max_bytes. `unwritten_bytes` is the size of `waiting` plus the
 // size of the batch that the thread writes. The thread is never joined, because write(2) to a pipe
 // that nobody reads doesn't return. The thread uses only the state, which it owns together with the
 // LogQueue.

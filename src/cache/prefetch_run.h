@@ -5,9 +5,9 @@
 // moves when all these parts are stored. step() begins the requests and fetches, and runs again
 // after every answer and every wait. DESIGN.md has the states. Lives on the loop thread.
 //
-// Invariants: a job has a request in kChecking and kManifests only, and always in
-// kChecking; a job in kManifests lacks at least one manifest; a blob has at most one flight,
-// however many jobs need the blob; nothing begins after over_ is set.
+// Invariants: a job in kChecking has a request, a job in kManifests may have a request, and any
+// other job has none; a job in kManifests lacks at least one manifest; a blob has at most one
+// flight, however many jobs need the blob; nothing begins after over_ is set.
 
 #ifndef LAYBY_CACHE_PREFETCH_RUN_H_
 #define LAYBY_CACHE_PREFETCH_RUN_H_

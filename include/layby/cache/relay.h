@@ -30,7 +30,7 @@ struct Question {
   Ask ask = Ask::kList;
   std::string repository;
   std::optional<oci::Reference> reference;           // Empty for a list of tags.
-  std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
+  std::chrono::milliseconds deadline = kNoDeadline;  // Includes all waits.
   IpAddress client{};                                // The client that needs the answer.
   // Asks `upstream`. May be called any number of times. The argument `deadline` is the time that is
   // left. A question without a deadline ignores the argument. The answer has the type that the

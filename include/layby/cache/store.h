@@ -135,7 +135,7 @@ struct StoreUsage {
   std::uint64_t disk_total_bytes = 0;
 };
 
-// The sum of an eviction.
+// The total of the content that an eviction deleted.
 struct EvictedSum {
   std::uint64_t blobs = 0;
   std::uint64_t blob_bytes = 0;

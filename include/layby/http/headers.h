@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Header fields in the order of their arrival (RFC 9110 section 5). Names compare without case. A
-// request or an answer has few header fields, so a linear search is faster than a map, and one text
-// for all fields is faster than two strings for each field.
+// Header fields in the order of their arrival (RFC 9110 section 5). Upper and lower case make no
+// difference in names. A request or an answer has few header fields, so a linear search is faster
+// than a map, and one text for all fields is faster than two strings for each field.
 
 #ifndef LAYBY_HTTP_HEADERS_H_
 #define LAYBY_HTTP_HEADERS_H_

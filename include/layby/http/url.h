@@ -30,9 +30,9 @@ struct Url {
 // Returns kInvalid for any other scheme, and for userinfo, a fragment, an empty host or a bad port.
 Result<Url> parse_url(std::string_view text);
 
-// A listen address: "host:port", "[v6]:port" or ":port" for any address.
+// A listen address: "host:port", "[v6]:port", or ":port" for all addresses of the machine.
 struct HostPort {
-  std::string host;  // numeric address, "" for any
+  std::string host;  // numeric address, "" for all addresses
   std::uint16_t port = 0;
   bool operator==(const HostPort&) const = default;
 };

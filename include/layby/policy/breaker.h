@@ -31,8 +31,8 @@ class Breaker {
 
   // A readable answer with a status below 500 came, or a probe was answered.
   void on_answer();
-  // A request failed before its answer began: connection refused or reset, no such name, or an
-  // answer with a 5xx status. A time-out doesn't count here.
+  // A request got no usable answer: the connection was refused or reset, the host name is unknown,
+  // or the answer has a 5xx status. A time-out doesn't count here.
   void on_failure(SteadyTime now);
   // A request got no answer within a short deadline, or its body stopped in the middle.
   void on_doubt(SteadyTime now);

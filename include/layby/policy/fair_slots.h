@@ -26,7 +26,7 @@ struct SlotUse {
   std::size_t limit = 1;                     // The number of slots.
   std::vector<SlotClients> in_use;           // One for each slot in use, oldest grant first.
   std::vector<SlotClients> waiting;          // In the order in which they asked.
-  std::map<IpAddress, std::uint64_t> turns;  // The number of each address's last grant.
+  std::map<IpAddress, std::uint64_t> turns;  // The serial number of each address's last grant.
 };
 
 // The most slots that one client may have: all slots for the only client; an 8th of the slots, but
