@@ -19,12 +19,12 @@ namespace layby::server {
 // (TLVs), which are skipped.
 inline constexpr std::size_t kMostProxyHeaderBytes = 4096;
 
-// The bytes may be the beginning of a header. Call again with at least `least` bytes. `least` is
-// above the number of bytes of this call.
+// The bytes that have arrived may be the beginning of a header. Call parse_proxy_header() again
+// when at least `least` bytes have arrived; `least` is above the number of the present bytes.
 struct ProxyHeaderUnfinished {
   std::size_t least = 0;
 };
-// The connection has no header. The bytes come from the client.
+// The connection has no header. Its first bytes come from the client.
 struct NoProxyHeader {};
 // The header is whole and has `bytes` bytes.
 struct ProxyHeader {
