@@ -2,8 +2,8 @@
 //
 // SHA-256 and SHA-512 over OpenSSL 3's EVP. Each algorithm is fetched once for the process: an
 // implicit fetch (EVP_sha256) in each hash would cost more than hashing a small manifest. A failing
-// hash (no memory, no provider) ends the process, since no content may be served or stored
-// unverified. Invariant: context_ is set until finish_hex() or a move.
+// hash (no memory, no provider) ends the process, since unverified content must not be served or
+// stored. Invariant: context_ is set until finish_hex() or a move.
 
 #include "layby/base/sha.h"
 

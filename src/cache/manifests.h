@@ -100,7 +100,7 @@ class Manifests {
   // somebody wants the new manifest of a tag that moved.
   std::shared_ptr<TagCheck> check(const Origin& origin, const TagKey& tag, bool fetch_moved,
                                   const IpAddress& client);
-  // Begins a check that nobody waits for, unless upstream should not be asked now.
+  // Begins a check that nobody waits for, if upstream may be asked now.
   void check_in_background(const Origin& origin, const TagKey& tag);
   std::chrono::milliseconds fresh_for(const TagKey& tag) const;
   // How a cached tag is served. The caller sets the times in `look`. serving() sets may_ask and

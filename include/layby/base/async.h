@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The interface of asynchronous work, for code that knows no loop and no socket. Starting work
-// returns a Handle, whose destructor cancels the work. A callback on the loop thread brings the
-// result. Unless a declaration says otherwise, a callback never runs inside the call that started
-// it, and the handle may be destroyed inside its last callback.
+// The interface of asynchronous work, for code that knows no loop and no socket. A call that starts
+// work returns a Handle, whose destructor cancels the work. A callback on the loop thread brings
+// the result. Unless a declaration says otherwise, a callback never runs inside the call that
+// started it, and the handle may be destroyed inside its last callback.
 
 #ifndef LAYBY_BASE_ASYNC_H_
 #define LAYBY_BASE_ASYNC_H_

@@ -104,8 +104,8 @@ class BlobWriterEvents {
   virtual void on_writer_error(Error error) = 0;
 };
 
-// Writes one blob. Destroying the writer ends the writing; a later writer of the same digest
-// goes on after the bytes on the disk. The last callback may destroy the writer.
+// Writes one blob. The writer's destructor ends the writing; a later writer of the same digest goes
+// on after the bytes on the disk. The last callback may destroy the writer.
 class BlobWriter : public Operation {
  public:
   // The growing file; valid after on_writer_ready().
@@ -130,7 +130,7 @@ struct StoreUsage {
   std::uint64_t manifest_bytes = 0;
   std::uint64_t tags = 0;
   std::uint64_t partial_bytes = 0;  // The bytes of partial files, in flight or left over.
-  std::uint64_t index_bytes = 0;    // The index's file, manifests included.
+  std::uint64_t index_bytes = 0;    // The index's file, which has the manifests.
   std::uint64_t disk_free_bytes = 0;
   std::uint64_t disk_total_bytes = 0;
 };

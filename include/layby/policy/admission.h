@@ -35,8 +35,8 @@ struct SpaceUse {
   std::uint64_t disk_total_bytes = 0;  // 0 while unknown: everything is admitted.
 };
 
-// Whether both limits of `rules` still hold after `new_bytes` more bytes are stored. Reaching a
-// limit exactly is allowed.
+// Whether both limits of `rules` still hold after `new_bytes` more bytes are stored. A limit may be
+// reached exactly.
 bool has_room(const SpaceRules& rules, const SpaceUse& use, std::uint64_t new_bytes);
 
 // The most bytes that the cache can store under both limits of `rules`. Means nothing while

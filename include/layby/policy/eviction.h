@@ -17,8 +17,8 @@
 
 namespace layby::policy {
 
-// The rank of an object at its use number `hits`, when the cache's clock is `clock`. Storing the
-// object counts as its first use. The object with the lowest rank is evicted first.
+// The rank of an object at its use number `hits`, when the cache's clock is `clock`. The first use
+// is the storing of the object. The object with the lowest rank is evicted first.
 std::uint64_t rank(std::uint64_t clock, std::uint32_t hits, std::uint64_t size_bytes);
 
 // The clock after an object of rank `victim_rank` was evicted. The clock never goes back.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Patterns of repository names say which repositories an upstream serves. A '*' in a pattern
-// means any characters, '/' included ("library/*", "*", "acme/tool").
+// Patterns of repository names say which repositories an upstream serves. A '*' in a pattern means
+// any characters, also '/' ("library/*", "*", "acme/tool").
 
 #ifndef LAYBY_POLICY_REPOSITORY_FILTER_H_
 #define LAYBY_POLICY_REPOSITORY_FILTER_H_

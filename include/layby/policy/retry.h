@@ -14,7 +14,7 @@
 namespace layby::policy {
 
 struct RetryRules {
-  int max_attempts = 4;  // The first attempt included.
+  int max_attempts = 4;  // Includes the first attempt.
   std::chrono::milliseconds first_delay{200};
   std::chrono::milliseconds max_delay{5000};
 

@@ -43,8 +43,8 @@ class BodySource {
   virtual ~BodySource() = default;
   // Called once, before the first read(). `listener` outlives the source.
   virtual void listen(Listener& listener) = 0;
-  // Writes the next bytes of the body into `into`, which has room for at least 1 byte. read()
-  // must not wait for a disk or a peer, and is not called again after BodyEnd or an Error.
+  // Puts the next bytes of the body in `into`, which has room for at least 1 byte. read() must not
+  // wait for a disk or a peer, and is not called again after BodyEnd or an Error.
   virtual BodyRead read(std::span<char> into) = 0;
 };
 

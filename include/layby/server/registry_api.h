@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The pull half of the distribution API (OCI distribution-spec 1.1; Docker Registry
-// HTTP API v2) over the cache: a RegistryApi turns routes into calls of the cache, and results
-// into answers with status, headers and error body. Before any look-up, the API refuses a
+// HTTP API v2) over the cache. A RegistryApi turns routes into calls of the cache, and turns the
+// results into answers with status, headers and error body. Before any look-up, the API refuses a
 // repository that the configuration doesn't allow. The API never answers 401, because a client
-// would then send its Docker Hub password, and never 429, because containerd would then repeat
-// its request instead of trying its next host. (The server answers 429 to a client above
+// would then send its Docker Hub password. The API never answers 429, because containerd would then
+// repeat the request instead of trying its next host. (The server answers 429 to a client above
 // limits.rate_per_client, before the API sees the request.)
 
 #ifndef LAYBY_SERVER_REGISTRY_API_H_
