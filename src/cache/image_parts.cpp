@@ -96,4 +96,12 @@ ImageParts image_parts(ContentLookup& content, const oci::Digest& root,
   return parts;
 }
 
+Handle ask_whole(Store& store, const oci::Digest& root, const PlatformChoice& choice,
+                 std::function<void(Result<bool>)> done) {
+  return store.find_parts(root, choice, [done = std::move(done)](const Result<ImageParts>& parts) {
+    if (!parts.ok()) return done(parts.error());
+    done(parts->whole());
+  });
+}
+
 }  // namespace layby::cache

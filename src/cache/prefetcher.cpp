@@ -21,6 +21,36 @@ namespace {
 // Before the first run, a run displaces nothing that was used within this time.
 constexpr std::chrono::hours kUsedLately{24};
 
+// Asks the store whether the old image of a moved tag is whole, and then whether the new image is.
+// The tag is held if only the old image is whole. An index that can't be read holds no tag.
+class HoldQuestion final : public Operation {
+ public:
+  HoldQuestion(Store& store, const TagMove& move, PlatformChoice choice,
+               std::function<void(bool)> done)
+      : store_(store), to_(move.to), choice_(std::move(choice)), done_(std::move(done)) {
+    question_ = ask_whole(store_, move.from, choice_,
+                          [this](const Result<bool>& whole) { on_old(whole.ok() && *whole); });
+  }
+
+ private:
+  void on_old(bool is_whole) {
+    if (!is_whole) return answer(false);
+    question_ = ask_whole(store_, to_, choice_,
+                          [this](const Result<bool>& whole) { answer(whole.ok() && !*whole); });
+  }
+  void answer(bool holds) {
+    assert(done_);
+    const auto done = std::move(done_);
+    done(holds);  // May destroy this.
+  }
+
+  Store& store_;
+  const oci::Digest to_;
+  const PlatformChoice choice_;
+  std::function<void(bool)> done_;
+  Handle question_;
+};
+
 }  // namespace
 
 // A plan that somebody waits for.
@@ -71,7 +101,9 @@ class Prefetcher::Plan final : public Operation {
 };
 
 Prefetcher::Prefetcher(const Context& context) : context_(std::make_unique<Context>(context)) {
-  context_->manifests.set_holder([this](const TagMove& move) { return holds(move); });
+  context_->manifests.set_holder([this](const TagMove& move, std::function<void(bool)> done) {
+    return ask_hold(move, std::move(done));
+  });
 }
 
 Prefetcher::~Prefetcher() {
@@ -140,14 +172,14 @@ void Prefetcher::on_run_over() {
   if (on_ended_) on_ended_();
 }
 
-bool Prefetcher::holds(const TagMove& move) {
-  const auto listed = find_listed(list_, move.tag);
-  if (!listed) return false;
+Handle Prefetcher::ask_hold(const TagMove& move, std::function<void(bool)> done) {
+  auto listed = find_listed(list_, move.tag);
+  if (!listed) return nullptr;
   if (on_moved_) on_moved_();
   const auto since = context_->clock.wall_now() - move.seen_at;
-  if (since >= list_.hold) return false;
-  return image_parts(context_->store, move.from, listed->choice).whole() &&
-         !image_parts(context_->store, move.to, listed->choice).whole();
+  if (since >= list_.hold) return nullptr;
+  return std::make_unique<HoldQuestion>(context_->store, move, std::move(listed->choice),
+                                        std::move(done));
 }
 
 }  // namespace layby::cache

@@ -21,6 +21,8 @@ namespace {
     case State::kNew:
       return next == State::kAsking;
     case State::kAsking:
+      return next != State::kNew && next != State::kAsking;
+    case State::kMoved:
       return next == State::kFetching || next == State::kOver;
     case State::kFetching:
       return next == State::kOver;
@@ -45,6 +47,7 @@ TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag, const IpA
 void TagCheck::enter(TagCheckState next) {
   assert(may_follow(state_, next));
   assert(!head_answer_ || !cached_);
+  assert((hold_ != nullptr) == (next == TagCheckState::kMoved));
   state_ = next;
 }
 
@@ -63,7 +66,7 @@ void TagCheck::start() {
 }
 
 Handle TagCheck::wait(bool head, Manifests::Done done) {
-  assert(state_ == TagCheckState::kAsking || state_ == TagCheckState::kFetching);
+  assert(state_ != TagCheckState::kNew && state_ != TagCheckState::kOver);
   if (!head) return waiters_.add(std::move(done));
   if (!head_answer_) return head_waiters_.add(std::move(done));
   done(*head_answer_);
@@ -84,12 +87,34 @@ void TagCheck::on_head(const Result<ManifestHead>& head) {
 }
 
 void TagCheck::on_digest(const ManifestHead& head) {
-  if (cached_ && *head.digest != cached_->digest) {
-    if (owner_.tag_moves_.hold(tag_, cached_->digest, *head.digest)) {
-      return settle_cached(ManifestSource::kHeld);
-    }
-    if (!moved_wanted_) return settle_cached(ManifestSource::kHit);
-  }
+  if (!cached_ || *head.digest == cached_->digest) return follow(head);
+  const auto& context = owner_.context_;
+  hold_ = owner_.tag_moves_.ask_hold(tag_, cached_->digest, *head.digest,
+                                     [this, head](bool holds) { on_hold_known(head, holds); });
+  if (!hold_) return on_moved(head);
+  enter(TagCheckState::kMoved);
+  // The old image is served while the disk is too busy to answer.
+  hold_patience_ = context.timers.after(context.rules.revalidate_timeout,
+                                        [this, head] { on_hold_known(head, true); });
+}
+
+void TagCheck::on_hold_known(const ManifestHead& head, bool holds) {
+  assert(state_ == TagCheckState::kMoved);
+  hold_.reset();
+  hold_patience_.reset();
+  // A run may have moved the tag in the meantime.
+  const auto known = owner_.known(tag_);
+  if (!holds || !known || known->digest != cached_->digest) return on_moved(head);
+  owner_.tag_moves_.hold(tag_);
+  settle_cached(ManifestSource::kHeld);
+}
+
+void TagCheck::on_moved(const ManifestHead& head) {
+  if (!moved_wanted_) return settle_cached(ManifestSource::kHit);
+  follow(head);
+}
+
+void TagCheck::follow(const ManifestHead& head) {
   const auto source = is_stale_ ? ManifestSource::kStale : ManifestSource::kChecked;
   if (auto answer = owner_.stored(*head.digest, source)) {
     answer->age = age();

@@ -4,8 +4,8 @@
 // the manifest isn't stored yet. The check of a cached tag has a shorter deadline than the check of
 // an unknown tag. When upstream fails without a refusal, the check of a cached tag answers with the
 // cached manifest. Invariants: a check is settled once, and leaves its table before its waiters
-// hear; fetch_ is not set before kFetching; HEAD requests are answered early only when nothing is
-// cached. DESIGN.md has the states.
+// hear; hold_ is set exactly in kMoved; fetch_ is not set before kFetching; HEAD requests are
+// answered early only when nothing is cached. DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
 #define LAYBY_CACHE_TAG_CHECK_H_
@@ -21,6 +21,7 @@ namespace layby::cache {
 enum class TagCheckState {
   kNew,       // Upstream wasn't asked yet.
   kAsking,    // A HEAD is under way, or is tried again after a failure. Askers wait.
+  kMoved,     // The tag moved, and its hold is being asked about. Askers wait.
   kFetching,  // The manifest is being fetched. HEAD requests may have their answer.
   kOver,      // The check is settled. The table forgets the check.
 };
@@ -42,6 +43,12 @@ class TagCheck {
   void enter(TagCheckState next);
   void on_head(const Result<ManifestHead>& head);
   void on_digest(const ManifestHead& head);
+  // `holds`: the tag keeps its old image until the new image is whole.
+  void on_hold_known(const ManifestHead& head, bool holds);
+  // The tag isn't held.
+  void on_moved(const ManifestHead& head);
+  // Settles with the manifest that upstream named, from the store or after a fetch.
+  void follow(const ManifestHead& head);
   // Settles with the cached manifest as the answer, marked with `source`.
   void settle_cached(ManifestSource source);
   void fetch(const oci::Reference& reference);
@@ -65,6 +72,8 @@ class TagCheck {
   // Set when the parent couldn't confirm its answer and the registry didn't answer.
   bool is_stale_ = false;
   Handle request_;
+  Handle hold_;           // The question whether the tag is held.
+  Handle hold_patience_;  // The timer that ends the wait for the answer.
   Handle fetch_;
   // Upstream's answer to HEAD, while the manifest is being fetched.
   std::optional<ManifestAnswer> head_answer_;

@@ -39,12 +39,13 @@ const TagMove& TagMoves::note(const TagKey& tag, const oci::Digest& from, const 
   return moves_.back();
 }
 
-bool TagMoves::hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to) {
+Handle TagMoves::ask_hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,
+                          std::function<void(bool)> done) {
   const TagMove move = note(tag, from, to);
-  if (!holder_ || !holder_(move)) return false;
-  held_[tag] = clock_.wall_now();
-  return true;
+  return holder_ ? holder_(move, std::move(done)) : nullptr;
 }
+
+void TagMoves::hold(const TagKey& tag) { held_[tag] = clock_.wall_now(); }
 
 void TagMoves::release(const TagKey& tag, const oci::Digest& now) {
   held_.erase(tag);

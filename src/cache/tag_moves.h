@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/clock.h"
 #include "layby/base/counters.h"
 #include "layby/cache/cache.h"
@@ -24,8 +25,9 @@ namespace layby::cache {
 
 class TagMoves {
  public:
-  // Whether a tag should keep its old image for now.
-  using Holder = std::function<bool(const TagMove&)>;
+  // Asks whether a tag should keep its old image for now. Null, without an answer, when the tag
+  // should not; otherwise the answer comes later. A question may outlive the holder.
+  using Holder = std::function<Handle(const TagMove&, std::function<void(bool)> done)>;
 
   TagMoves(const Clock& clock, Counters& counters, events::Events& events)
       : clock_(clock), counters_(counters), events_(events) {}
@@ -34,8 +36,11 @@ class TagMoves {
 
   // Notes that the tag moved upstream. Noting the tag's last move again changes nothing.
   const TagMove& note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
-  // Notes the move, and says whether the tag keeps its old image for now.
-  bool hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
+  // Notes the move, and asks the holder. Null, without an answer, when the tag isn't held.
+  Handle ask_hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,
+                  std::function<void(bool)> done);
+  // The tag, which was just checked upstream, keeps its old image for now.
+  void hold(const TagKey& tag);
   // Ends the hold of the tag, which names `now` both here and upstream.
   void release(const TagKey& tag, const oci::Digest& now);
   // When a held tag was last checked upstream; nullopt when the tag isn't held.

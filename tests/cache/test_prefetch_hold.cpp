@@ -29,6 +29,18 @@ class PrefetchHoldTest : public PrefetchTest {
     EXPECT_EQ(asker.value().digest, digest);
     EXPECT_EQ(asker.value().source, source);
   }
+  // Pulls the tag up to the question whether the tag is held, which the store doesn't answer.
+  void pull_and_wait(Asker<ManifestAnswer>& asker) {
+    store_.hold(Step::kFindParts);
+    pull(asker, tag_);
+    serve(UpstreamKind::kManifestHead);
+    EXPECT_FALSE(asker.answered());
+  }
+  void expect_held(const Asker<ManifestAnswer>& asker) const {
+    ASSERT_TRUE(asker.ok());
+    EXPECT_EQ(asker.value().digest, old_);
+    EXPECT_EQ(asker.value().source, ManifestSource::kHeld);
+  }
   // Pulls the tag, and expects a fetch of the new manifest.
   void expect_new_one_fetched() {
     const std::size_t pulls = upstream_->count(UpstreamKind::kManifestGet);
@@ -142,6 +154,117 @@ TEST_F(PrefetchHoldTest, HoldEndsWithTheList) {
   expect_pull(old_, ManifestSource::kHeld);
   set_list({});
   clock_.advance(seconds(60));
+  expect_new_one_fetched();
+}
+
+TEST_F(PrefetchHoldTest, UnlistedTagCostsNoQuestion) {
+  set_list({image({"3.12"})});
+  const int before = store_.parts_asked();
+  Asker<ManifestAnswer> asker;
+  pull(asker, tag_);
+  answer(*upstream_->only_pending());
+  EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestGet);
+  EXPECT_EQ(store_.parts_asked(), before);
+}
+
+TEST_F(PrefetchHoldTest, PullWaitsForTheStoresAnswer) {
+  Asker<ManifestAnswer> asker;
+  pull_and_wait(asker);
+  store_.release(Step::kFindParts);
+  timers_.run();
+  expect_held(asker);
+}
+
+TEST_F(PrefetchHoldTest, PullsOfAMovedTagShareTheQuestion) {
+  const int before = store_.parts_asked();
+  Asker<ManifestAnswer> first, second;
+  pull_and_wait(first);
+  pull_and_wait(second);
+  store_.release(Step::kFindParts);
+  timers_.run();
+  expect_held(first);
+  expect_held(second);
+  EXPECT_EQ(store_.parts_asked(), before + 2);  // The old image and the new image.
+  EXPECT_EQ(times_moved_, 1);
+}
+
+TEST_F(PrefetchHoldTest, PullDuringTheQuestionGetsTheOldImageAsBefore) {
+  rules_.stale_while_revalidate = seconds(3'600);
+  cache_->set_rules(rules_);
+  store_.hold(Step::kFindParts);
+  Asker<ManifestAnswer> first, during;
+  pull(first, tag_);
+  serve(UpstreamKind::kManifestHead);
+  pull(during, tag_);
+  ASSERT_TRUE(during.ok());
+  EXPECT_EQ(during.value().digest, old_);
+  EXPECT_EQ(during.value().source, ManifestSource::kHit);
+}
+
+TEST_F(PrefetchHoldTest, QuestionGoesOnWhenItsAskerHasLeft) {
+  Asker<ManifestAnswer> asker;
+  pull_and_wait(asker);
+  asker.handle.reset();
+  store_.release(Step::kFindParts);
+  timers_.run();
+  EXPECT_FALSE(asker.answered());
+  const std::size_t before = upstream_->requests().size();
+  expect_pull(old_, ManifestSource::kHeld);
+  EXPECT_EQ(upstream_->requests().size(), before);
+}
+
+TEST_F(PrefetchHoldTest, QuestionEndsWithTheCache) {
+  Asker<ManifestAnswer> asker;
+  pull_and_wait(asker);
+  asker.handle.reset();
+  cache_.reset();
+  store_.release(Step::kFindParts);
+  timers_.run();
+  EXPECT_FALSE(asker.answered());
+}
+
+TEST_F(PrefetchHoldTest, ListMayChangeDuringTheQuestion) {
+  Asker<ManifestAnswer> asker;
+  pull_and_wait(asker);
+  set_list({});
+  store_.release(Step::kFindParts);
+  timers_.run();
+  expect_held(asker);
+  clock_.advance(seconds(60));
+  expect_new_one_fetched();
+}
+
+TEST_F(PrefetchHoldTest, TagThatMovesHereDuringTheQuestionIsNotHeld) {
+  set_list({image({"3.12"})});
+  store_.hold(Step::kPutManifest);
+  expect_new_one_fetched();
+  set_list({image({"3.13"})});
+  Asker<ManifestAnswer> asker;
+  pull_and_wait(asker);
+  store_.release(Step::kPutManifest);
+  timers_.run();
+  EXPECT_EQ(store_.find_tag(key(tag_))->digest, new_);
+  EXPECT_FALSE(asker.answered());
+  store_.release(Step::kFindParts);
+  timers_.run();
+  ASSERT_TRUE(asker.ok());
+  EXPECT_EQ(asker.value().digest, new_);
+  EXPECT_EQ(asker.value().source, ManifestSource::kChecked);
+}
+
+TEST_F(PrefetchHoldTest, BusyDiskHoldsTheTag) {
+  Asker<ManifestAnswer> asker;
+  pull_and_wait(asker);
+  timers_.advance(rules_.revalidate_timeout - milliseconds(1));
+  EXPECT_FALSE(asker.answered());
+  timers_.advance(milliseconds(1));
+  expect_held(asker);
+  store_.release(Step::kFindParts);
+  timers_.run();
+}
+
+TEST_F(PrefetchHoldTest, IndexThatCannotBeReadHoldsNoTag) {
+  store_.fail(Step::kFindParts, {ErrorCode::kIo, "the index can't be read"});
   expect_new_one_fetched();
 }
 

@@ -59,7 +59,8 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     kPutTag,
     kListPins,
     kEvict,
-    kFindUsed
+    kFindUsed,
+    kFindParts
   };
 
   FakeStore() = default;
@@ -82,6 +83,8 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     held_.erase(step);
     for (Writer* writer : writers_) writer->kick();
     kick_puts();
+    if (step != Step::kFindParts) return;
+    for (auto& answer : std::exchange(held_parts_, {})) later(std::move(answer));
   }
 
   // Adds a blob that the store has from the start.
@@ -118,6 +121,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     return found->second->bytes();
   }
   int writers_made() const { return writers_made_; }
+  int parts_asked() const { return parts_asked_; }  // The calls of find_parts().
   std::size_t open_writers() const { return writers_.size(); }
   cache::StoreUsage& reported_usage() { return usage_; }  // The test sets the disk_ fields.
   // The bytes that each call of evict() asked for.
@@ -170,8 +174,13 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
 
   Handle find_parts(const oci::Digest& root, const cache::PlatformChoice& choice,
                     std::function<void(Result<cache::ImageParts>)> done) override {
+    ++parts_asked_;
     auto asker = std::make_unique<Droppable<Result<cache::ImageParts>>>(std::move(done));
-    later([parts = cache::image_parts(*this, root, choice), give = asker->call()] { give(parts); });
+    Result<cache::ImageParts> parts = cache::image_parts(*this, root, choice);
+    if (auto error = take_failure(Step::kFindParts)) parts = *std::move(error);
+    std::function<void()> answer = [parts, give = asker->call()] { give(parts); };
+    const bool is_held = held_.contains(Step::kFindParts);
+    is_held ? held_parts_.push_back(std::move(answer)) : later(std::move(answer));
     return asker;
   }
   std::optional<cache::StoredTag> find_tag(const cache::TagKey& key) override {
@@ -540,12 +549,14 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   std::map<cache::TagKey, cache::StoredTag> tags_;
   std::map<oci::Digest, std::set<cache::RepositoryKey>> grants_;
   std::deque<Put> puts_;
+  std::vector<std::function<void()>> held_parts_;  // Answers of find_parts().
   std::map<Step, Failure> failures_;
   std::set<Step> held_;
   std::set<cache::TagKey> pins_;
   std::set<cache::TagKey> list_pins_;
   std::set<Writer*> writers_;
   int writers_made_ = 0;
+  int parts_asked_ = 0;
   int verifications_ = 0;
   cache::Catalog catalog_;
   std::vector<std::uint64_t> evictions_;

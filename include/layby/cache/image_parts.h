@@ -2,21 +2,25 @@
 //
 // Lists the parts of an image that its stored manifests name: the missing manifests, and all blobs,
 // stored or missing. An image is whole when no part is missing. Store::find_parts() finds the parts
-// off the loop.
+// off the loop, and ask_whole() asks off the loop whether an image is whole.
 
 #ifndef LAYBY_CACHE_IMAGE_PARTS_H_
 #define LAYBY_CACHE_IMAGE_PARTS_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "layby/base/async.h"
+#include "layby/base/result.h"
 #include "layby/oci/digest.h"
 #include "layby/oci/platform.h"
 
 namespace layby::cache {
 
+class Store;            // layby/cache/store.h
 struct StoredManifest;  // layby/cache/store.h
 
 // Finds stored content by digest.
@@ -56,6 +60,12 @@ struct ImageParts {
 // about 0.1 ms each.
 ImageParts image_parts(ContentLookup& content, const oci::Digest& root,
                        const PlatformChoice& choice);
+
+// Asks whether the image `root`, a manifest or an index, is whole. A helper thread reads the
+// answer, and `done` runs on the loop. An error means that the index can't be read. `store`
+// outlives the question.
+Handle ask_whole(Store& store, const oci::Digest& root, const PlatformChoice& choice,
+                 std::function<void(Result<bool>)> done);
 
 }  // namespace layby::cache
 

@@ -133,8 +133,9 @@ class Prefetcher {
   // stop_plans() calls no callback, so the list may be replaced before the plans' answers.
   void stop_plans();
   void answer_stopped_plans();
-  // Whether a tag keeps its old image until a run has fetched the new one.
-  bool holds(const TagMove& move);
+  // Asks whether a tag keeps its old image until a run has fetched the new image. Null, without an
+  // answer, when the list alone says that the tag doesn't. The question may outlive this.
+  Handle ask_hold(const TagMove& move, std::function<void(bool)> done);
   void on_run_over();
   // A run displaces no content that was used after this time.
   WallTime used_since() const;
