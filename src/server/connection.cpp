@@ -33,28 +33,8 @@ constexpr std::chrono::milliseconds kLeavingCheck{100};
 // A client that ends its direction in mid-answer is taken for gone when its answer then waits for
 // bytes of a fill or a disk for so long. Bytes that go out are refused by a closed socket.
 constexpr std::chrono::seconds kLateEndPatience{5};
-// The number of checks for a stall within stall_timeout.
-constexpr int kStallChecks = 4;
 
 using Framing = StreamSender::Framing;
-
-[[maybe_unused]] constexpr bool may_follow(ConnectionState from, ConnectionState to) {
-  using State = ConnectionState;
-  switch (to) {
-    case State::kIdle:
-    case State::kLingering:
-      return from == State::kSending;
-    case State::kReading:
-      return from == State::kIdle;
-    case State::kHandling:
-      return from == State::kReading;
-    case State::kSending:
-      return from == State::kReading || from == State::kHandling;
-    case State::kClosed:
-      return from != State::kClosed;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -378,18 +358,12 @@ void Connection::on_alarm() {
     assert(client_ended_);
     return request_->http_minor > 0 ? alarm_->arm(kLeavingCheck) : close();
   }
-  if (state_ == ConnectionState::kSending) {
-    // The client is at fault only when the socket takes no byte.
-    const bool moving = !waits_for_socket_ || socket_.sent_bytes() != sent_at_last_alarm_;
-    sent_at_last_alarm_ = socket_.sent_bytes();
-    stalled_checks_ = moving ? 0 : stalled_checks_ + 1;
-    if (stalled_checks_ < kStallChecks) return arm_stall_check();
-  }
   if (state_ == ConnectionState::kReading) {
     count(context_.server.counters.connections_timed_out);
     return refuse({408, "the request's head did not come in time"});
   }
   if (state_ == ConnectionState::kSending) {
+    if (!stall_.look(waits_for_socket_, socket_.sent_bytes())) return arm_stall_check();
     log::info("{}: closing the connection: the client took no byte for {} s", client_.address,
               context_.limits.stall_timeout.count() / 1000);
     count(context_.server.counters.connections_timed_out);
@@ -397,7 +371,9 @@ void Connection::on_alarm() {
   close();
 }
 
-void Connection::arm_stall_check() { alarm_->arm(context_.limits.stall_timeout / kStallChecks); }
+void Connection::arm_stall_check() {
+  alarm_->arm(StallCheck::time_to_next(context_.limits.stall_timeout));
+}
 
 void Connection::enter(ConnectionState state) {
   assert(may_follow(state_, state));
@@ -408,8 +384,7 @@ void Connection::enter(ConnectionState state) {
     case ConnectionState::kReading:
       return alarm_->arm(context_.limits.request_timeout);
     case ConnectionState::kSending:
-      sent_at_last_alarm_ = socket_.sent_bytes();
-      stalled_checks_ = 0;
+      stall_.begin(socket_.sent_bytes());
       return arm_stall_check();
     case ConnectionState::kLingering:
       return alarm_->arm(kLingerTimeout);

@@ -19,24 +19,16 @@
 #include "server/blob_sender.h"
 #include "server/client_limits.h"
 #include "server/client_socket.h"
+#include "server/connection_state.h"
 #include "server/memory_sender.h"
 #include "server/request_parser.h"
 #include "server/response_head.h"
 #include "server/send_outcome.h"
+#include "server/stall_check.h"
 #include "server/stream_sender.h"
 #include "server/transaction.h"
 
 namespace layby::server {
-
-enum class ConnectionState {
-  kIdle,       // Between requests; no byte of the next request has been read.
-  kReading,    // A part of a head has been read.
-  kHandling,   // The handler works on the answer.
-  kSending,    // The answer goes out.
-  kLingering,  // Our end is closed. The client's bytes are read and thrown away, because unread
-               // bytes would cause a reset that may take the answer from the client.
-  kClosed,     // The socket is closed. The owner destroys the connection.
-};
 
 class Connection final : public event::IoHandler, private cache::BlobReader::Listener {
  public:
@@ -135,8 +127,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   std::unique_ptr<BlobSender> blob_;      // Set while a blob is sent.
   std::unique_ptr<StreamSender> stream_;  // Set while a streamed body is sent.
   bool waits_for_socket_ = false;
-  std::uint64_t sent_at_last_alarm_ = 0;
-  int stalled_checks_ = 0;  // How many checks in a row found that the client took no byte.
+  StallCheck stall_;  // In kSending.
 };
 
 }  // namespace layby::server
