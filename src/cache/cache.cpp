@@ -2,8 +2,8 @@
 //
 // Finds the origin of a request, and passes the request to Manifests, Fills or upstream.
 //
-// Invariant: the cache keeps former origins and upstreams until its own end, because work under way
-// may refer to them.
+// Invariants: the cache keeps former origins until its own end, because work under way may refer to
+// them; the upstream of each origin is a CurrentUpstream.
 
 #include "layby/cache/cache.h"
 
@@ -12,6 +12,7 @@
 #include <iterator>
 #include <utility>
 
+#include "cache/current_upstream.h"
 #include "cache/fills.h"
 #include "cache/grant_checks.h"
 #include "cache/manifests.h"
@@ -44,12 +45,18 @@ bool Origin::keeps_private(const std::string& repository) const {
 }
 
 struct Cache::State {
+  // An origin at the address that it has as long as the cache exists.
+  struct Place {
+    Origin origin;  // Its upstream is `upstream`.
+    std::shared_ptr<CurrentUpstream> upstream;
+  };
+
   Rules rules;
-  std::vector<std::unique_ptr<Origin>> origins;
-  std::vector<std::unique_ptr<Origin>> removed;     // Former origins.
-  std::vector<std::shared_ptr<Upstream>> replaced;  // Former upstreams.
   Store& store;
   Timers& timers;
+  Graveyard former_upstreams;
+  std::vector<std::unique_ptr<Place>> origins;
+  std::vector<std::unique_ptr<Place>> removed;  // Former origins.
   const Clock& clock;
   Counters& counters;
   SecondPulls second_pulls;
@@ -64,6 +71,7 @@ struct Cache::State {
       : rules(std::move(r)),
         store(s),
         timers(t),
+        former_upstreams(t),
         clock(now),
         counters(c),
         unknown_lists(rules.unknown_for, now),
@@ -100,22 +108,30 @@ struct Cache::State {
     std::move(removed.begin(), removed.end(), std::back_inserter(before));
     removed.clear();
     for (Origin& origin : next) origins.push_back(place(std::move(origin), before));
-    for (auto& origin : before) {
-      if (origin) removed.push_back(std::move(origin));
+    for (auto& place : before) {
+      if (!place) continue;
+      place->upstream->replace(nullptr);
+      removed.push_back(std::move(place));
     }
   }
 
-  // If `before` has an origin of the same name, takes that origin out and overwrites it with
-  // `origin`. Otherwise makes a new origin.
-  std::unique_ptr<Origin> place(Origin origin, std::vector<std::unique_ptr<Origin>>& before) {
+  // If `before` has an origin of the same name, takes the place of that origin out and fills the
+  // place with `origin`. Otherwise makes a new place.
+  std::unique_ptr<Place> place(Origin origin, std::vector<std::unique_ptr<Place>>& before) {
     assert(origin.upstream);
     const auto at = std::find_if(before.begin(), before.end(), [&origin](const auto& known) {
-      return known && known->name == origin.name;
+      return known && known->origin.name == origin.name;
     });
-    if (at == before.end()) return std::make_unique<Origin>(std::move(origin));
-    if ((*at)->upstream != origin.upstream) replaced.push_back((*at)->upstream);
-    **at = std::move(origin);
-    return std::move(*at);
+    auto place = at == before.end() ? new_place(origin.name) : std::move(*at);
+    const auto upstream = std::exchange(origin.upstream, place->upstream);
+    // The caller may have found the upstream in this very origin.
+    if (upstream != place->upstream) place->upstream->replace(upstream);
+    place->origin = std::move(origin);
+    return place;
+  }
+  std::unique_ptr<Place> new_place(const std::string& name) {
+    return std::make_unique<Place>(
+        Place{{}, std::make_shared<CurrentUpstream>(name, former_upstreams, timers)});
   }
 };
 
@@ -132,12 +148,13 @@ void Cache::set_origins(std::vector<Origin> origins) { state_->set_origins(std::
 
 const Origin* Cache::find_origin(std::string_view ns) const {
   const auto& origins = state_->origins;
-  if (ns.empty()) return origins.front().get();
+  if (ns.empty()) return &origins.front()->origin;
   const bool is_hub = oci::is_docker_hub(ns);
-  const auto at = std::find_if(origins.begin(), origins.end(), [ns, is_hub](const auto& origin) {
-    return origin->name == ns || (is_hub && oci::is_docker_hub(origin->name));
+  const auto at = std::find_if(origins.begin(), origins.end(), [ns, is_hub](const auto& place) {
+    const std::string& name = place->origin.name;
+    return name == ns || (is_hub && oci::is_docker_hub(name));
   });
-  return at == origins.end() ? nullptr : at->get();
+  return at == origins.end() ? nullptr : &(*at)->origin;
 }
 
 Handle Cache::get_manifest(const Origin& origin, const std::string& repository,
@@ -211,7 +228,7 @@ bool Cache::full() const { return state_->fills.full(); }
 
 std::vector<const Origin*> Cache::origins() const {
   std::vector<const Origin*> all;
-  for (const auto& origin : state_->origins) all.push_back(origin.get());
+  for (const auto& place : state_->origins) all.push_back(&place->origin);
   return all;
 }
 

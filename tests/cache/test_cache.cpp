@@ -22,6 +22,13 @@ class FaceTest : public CacheTest {
   void get_tags(Asker<TagPage>& asker, const TagPageRequest& page) {
     asker.handle = cache_->get_tags(hub(), "library/debian", page, asker.done());
   }
+  // Makes `name` the only origin.
+  void set_origin(const char* name, std::shared_ptr<Upstream> upstream) {
+    std::vector<Origin> next;
+    next.push_back({name, {"*"}, std::move(upstream)});
+    cache_->set_origins(std::move(next));
+  }
+  void set_hub(std::shared_ptr<Upstream> upstream) { set_origin("docker.io", std::move(upstream)); }
   // Asks for a page of tags, fails the request upstream, and returns the client's page.
   TagPage cached_page(const TagPageRequest& page) {
     Asker<TagPage> asker;
@@ -93,6 +100,75 @@ TEST_F(FaceTest, ARemovedOriginComesBackInItsPlace) {
   cache_->set_origins(with("quay.io"));
   cache_->set_origins(with("docker.io"));
   EXPECT_EQ(cache_->find_origin("docker.io"), hub);
+}
+
+TEST_F(FaceTest, AFormerUpstreamIsDestroyedATurnAfterItsLastRequest) {
+  auto upstream = std::make_shared<testing::FakeUpstream>();
+  const std::weak_ptr<testing::FakeUpstream> former = upstream;
+  set_hub(upstream);
+  Asker<TagPage> first, second;
+  get_tags(first, {});
+  get_tags(second, {});
+  const auto pending = upstream->pending();
+  upstream.reset();
+  set_hub(std::make_shared<testing::FakeUpstream>());
+  timers_.run();
+  first.handle.reset();
+  timers_.run();
+  EXPECT_FALSE(former.expired());
+  second.then = [&] { second.handle.reset(); };
+  pending[1]->answer_tags(TagPage{{"b"}, false});
+  EXPECT_FALSE(former.expired());
+  timers_.run();
+  EXPECT_TRUE(former.expired());
+  EXPECT_EQ(second.value().tags, Tags{"b"});
+}
+
+TEST_F(FaceTest, ABlobKeepsItsUpstreamToItsEnd) {
+  const std::string bytes = "a layer";
+  auto upstream = std::make_shared<testing::FakeUpstream>();
+  const std::weak_ptr<testing::FakeUpstream> former = upstream;
+  set_hub(upstream);
+  BlobAsker asker;
+  open(asker, oci::Digest::of(bytes));
+  timers_.run();
+  const auto transfer = upstream->only_pending();
+  upstream.reset();
+  set_hub(std::make_shared<testing::FakeUpstream>());
+  timers_.run();
+  EXPECT_FALSE(former.expired());
+  transfer->start(0, bytes.size());
+  transfer->send(bytes);
+  transfer->end({});
+  timers_.run();
+  EXPECT_TRUE(asker.whole());
+  EXPECT_TRUE(former.expired());
+}
+
+TEST_F(FaceTest, RequestsOfARemovedOriginFail) {
+  const Origin& gone = hub();
+  set_origin("quay.io", std::make_shared<testing::FakeUpstream>());
+  Asker<TagPage> asker;
+  asker.handle = cache_->get_tags(gone, "library/debian", {}, asker.done());
+  timers_.run();
+  EXPECT_EQ(asker.error(), ErrorCode::kUnavailable);
+}
+
+TEST_F(FaceTest, ABlobThatIsCutAfterTheRemovalOfItsOriginFails) {
+  const std::string bytes = "a layer";
+  auto upstream = std::make_shared<testing::FakeUpstream>();
+  set_hub(upstream);
+  BlobAsker asker;
+  open(asker, oci::Digest::of(bytes));
+  timers_.run();
+  const auto transfer = upstream->only_pending();
+  transfer->start(0, bytes.size());
+  set_origin("quay.io", std::make_shared<testing::FakeUpstream>());
+  transfer->end(Error{ErrorCode::kUnavailable, "cut"});
+  timers_.advance(rules_.retry.max_delay);
+  ASSERT_TRUE(asker.failure());
+  EXPECT_EQ(asker.failure()->code, ErrorCode::kUnavailable);
+  EXPECT_EQ(upstream->requests().size(), 1u);
 }
 
 TEST_F(FaceTest, TagsComeFromUpstream) {

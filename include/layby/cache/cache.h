@@ -135,8 +135,9 @@ class Cache {
   // Replaces the rules. Work under way goes on by the new rules.
   void set_rules(Rules rules);
   // Replaces the origins. There is at least one origin, and all names differ. References to an
-  // origin stay valid as long as the cache exists, even if the origin isn't in `origins`. Work
-  // under way keeps the upstream with which the work began.
+  // origin stay valid as long as the cache exists, even if the origin isn't in `origins`. A request
+  // keeps the upstream to which the request was sent. A former upstream is destroyed after its last
+  // request. A request to an origin that isn't in `origins` fails.
   void set_origins(std::vector<Origin> origins);
 
   // The origin named `ns`; all names of Docker Hub find the same origin. The first origin when `ns`
