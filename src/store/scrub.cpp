@@ -58,6 +58,27 @@ Result<std::vector<oci::Digest>> list_blobs(Core& core, const std::optional<oci:
   return digests;
 }
 
+struct ShelfFiles {
+  std::vector<oci::Digest> unknown;  // The files of a shelf that the index doesn't know.
+  int next_shelf = 0;
+};
+
+// Reads the first shelf with files, from `shelf` on. An index without blobs has 512 empty shelves,
+// and one step for each shelf would take long.
+ShelfFiles list_files(Core& core, int shelf) {
+  std::vector<oci::Digest> files;
+  while (files.empty() && shelf < 2 * BlobFiles::kShelves) {
+    const ShaKind kind = shelf < BlobFiles::kShelves ? ShaKind::kSha256 : ShaKind::kSha512;
+    files = core.files.list_shelf(kind, shelf++ % BlobFiles::kShelves);
+  }
+  Result<ReadTxn> txn = core.commits->index().snapshot();
+  std::erase_if(files, [&txn](const oci::Digest& digest) {
+    const auto known = txn ? txn->find_blob(digest) : std::optional<BlobRecord>();
+    return known && known->has_value();
+  });
+  return {std::move(files), shelf};
+}
+
 }  // namespace
 
 Scrub::Scrub(const ScrubOptions& options, Context context)
@@ -188,18 +209,10 @@ void Scrub::next() {
 void Scrub::refill_from_files() {
   assert(ahead_.empty() && shelf_ <= 2 * BlobFiles::kShelves);
   if (shelf_ == 2 * BlobFiles::kShelves) return end_files();
-  const auto list = [shelf = shelf_++](Core& core) {
-    const ShaKind kind = shelf < BlobFiles::kShelves ? ShaKind::kSha256 : ShaKind::kSha512;
-    std::vector<oci::Digest> unknown;
-    Result<ReadTxn> txn = core.commits->index().snapshot();
-    for (oci::Digest& digest : core.files.list_shelf(kind, shelf % BlobFiles::kShelves)) {
-      const auto known = txn ? txn->find_blob(digest) : std::optional<BlobRecord>();
-      if (!known || !known->has_value()) unknown.push_back(std::move(digest));
-    }
-    return unknown;
-  };
-  ask_helper(list, [this](const std::vector<oci::Digest>& digests) {
-    ahead_.assign(digests.begin(), digests.end());
+  const auto list = [shelf = shelf_](Core& core) { return list_files(core, shelf); };
+  ask_helper(list, [this](const ShelfFiles& files) {
+    shelf_ = files.next_shelf;
+    ahead_.assign(files.unknown.begin(), files.unknown.end());
     next();
   });
 }
