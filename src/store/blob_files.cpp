@@ -20,6 +20,7 @@
 #include "layby/base/log.h"
 #include "store/aside.h"
 #include "store/disk_error.h"
+#include "store/folder_sync.h"
 
 namespace layby::store {
 namespace {
@@ -188,10 +189,7 @@ bool BlobFiles::is_durable(const std::string& shelf) {
 }
 
 Status BlobFiles::sync_directory(const std::string& path) const {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return disk_error("open directory", path, errno);
-  if (calls_.sync_directory(fd.get()) == 0) return {};
-  return disk_error("sync directory", path, errno);
+  return sync_folder(path, calls_.sync_directory);
 }
 
 Status BlobFiles::remove_published(const oci::Digest& digest) const {

@@ -18,6 +18,7 @@
 
 #include "layby/base/log.h"
 #include "store/disk_error.h"
+#include "store/folder_sync.h"
 
 namespace layby::store {
 namespace {
@@ -88,6 +89,9 @@ Status Index::open_now() {
   if (Status opened = open_env(0); !opened) return opened;
   if (Status whole = check_whole(); !whole) return whole;
   if (Status tables = open_tables(0); !tables) return tables;
+  if (needs_rebuild_) {  // The name data.mdb may be new, and LMDB syncs no names.
+    if (Status synced = sync_folder(directory_); !synced) return synced;
+  }
   if (Status sound = end_checking(); !sound) return sound;
   return migrate(found_version_);
 }
