@@ -18,6 +18,7 @@
 #include "layby/base/log.h"
 #include "store/aside.h"
 #include "store/disk_error.h"
+#include "store/folder_sync.h"
 #include "store/index.h"
 
 namespace layby::store {
@@ -58,7 +59,8 @@ Status Index::end_checking() {
   if (Status sound = check_sound(); !sound) return sound;
   ::unlink(path("checking").c_str());
   checking_ = false;
-  return {};
+  // A power cut that brings the name back would cost the whole index.
+  return sync_folder(directory_);
 }
 
 // Reads every page that is in use, including the pages of LMDB's own two tables. LMDB aborts
