@@ -20,6 +20,7 @@
 #include "layby/base/sha.h"
 #include "store/aside.h"
 #include "store/disk_error.h"
+#include "store/folder_sync.h"
 
 namespace layby::store {
 namespace {
@@ -190,13 +191,18 @@ std::string Ledger::note() const {
   return note + last_head_;
 }
 
+LedgerReader::Source Ledger::source() const {
+  return
+      [this](std::uint64_t offset, std::size_t size) { return read_at(file_.get(), offset, size); };
+}
+
 bool Ledger::resume(std::string_view note) {
   constexpr std::size_t kIntegerBytes = 24;
   if (!file_ || note.size() < kIntegerBytes || integer_at(note, 0, 8) != size_bytes_) return false;
   const std::uint64_t last_at = integer_at(note, 16, 8);
   const std::string_view head = note.substr(kIntegerBytes);
   const Result<std::string> found = read_at(file_.get(), last_at, head.size());
-  if (!found || *found != head) return false;
+  if (!found || *found != head || !is_sound_from(integer_at(note, 8, 8))) return false;
   base_bytes_ = integer_at(note, 8, 8);
   last_at_ = last_at;
   last_head_ = head;
@@ -204,11 +210,20 @@ bool Ledger::resume(std::string_view note) {
   return true;
 }
 
+// A power cut may take any bytes that were written and not synced, and the file was synced when it
+// had `base` bytes.
+bool Ledger::is_sound_from(std::uint64_t base) const {
+  LedgerReader reader(source(), base);
+  for (;;) {
+    const Result<std::optional<Change>> change = reader.next();
+    if (!change) return false;
+    if (!change->has_value()) return reader.skipped_bytes() == 0;
+  }
+}
+
 Result<bool> Ledger::read(const std::function<Status(const Change&)>& take) const {
   if (!file_) return false;
-  LedgerReader reader([this](std::uint64_t offset, std::size_t size) {
-    return read_at(file_.get(), offset, size);
-  });
+  LedgerReader reader(source());
   for (;;) {
     const Result<std::optional<Change>> change = reader.next();
     if (!change) return change.error();
@@ -307,8 +322,8 @@ Status Ledger::rewrite(const std::function<Status(const Write& write)>& give) {
     return written;
   }
   if (std::rename(fresh.c_str(), path().c_str()) != 0) return disk_error("rename", fresh, errno);
-  const UniqueFd parent(::open(folder().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent || ::fsync(parent.get()) != 0) return disk_error("sync directory", folder(), errno);
+  if (Status synced = sync_folder(folder()); !synced) return synced;
+  if (Status synced = sync_folder(data_dir_); !synced) return synced;  // The folder may be new.
   whole_ = true;
   return {};
 }

@@ -44,7 +44,9 @@ class LedgerReader {
 
   // Gives `size` bytes at `offset`, or fewer bytes at the end of the file.
   using Source = std::function<Result<std::string>(std::uint64_t offset, std::size_t size)>;
-  explicit LedgerReader(Source source) : source_(std::move(source)) {}
+  // `offset` is 0, or the offset of a record.
+  explicit LedgerReader(Source source, std::uint64_t offset = 0)
+      : source_(std::move(source)), offset_(offset) {}
 
   // The next change, which is valid until the next call; nullopt at the end of the file.
   Result<std::optional<Change>> next();
@@ -58,7 +60,7 @@ class LedgerReader {
   Result<std::uint64_t> find_mark(std::uint64_t offset);
 
   const Source source_;
-  std::uint64_t offset_ = 0;
+  std::uint64_t offset_;
   std::uint64_t skipped_bytes_ = 0;
   bool marked_whole_ = false;
   std::string payload_;
@@ -71,8 +73,8 @@ class Ledger {
 
   // Opens the file if it is there. The ledger isn't whole before resume() or rewrite().
   Status open();
-  // Makes the ledger whole if the file ends where `note` says. Returns whether the file does.
-  // Cheap, because resume() looks only at the size of the file and at the head of the last record.
+  // Makes the ledger whole if the file ends where `note` says and has lost none of the records
+  // after its last rewrite, and returns whether this is so. Reads these records.
   bool resume(std::string_view note);
   // Returns a note that tells resume() where the file ends.
   std::string note() const;
@@ -102,6 +104,8 @@ class Ledger {
  private:
   std::string folder() const { return data_dir_ + "/ledger"; }
   std::string path() const { return folder() + "/changes"; }
+  LedgerReader::Source source() const;
+  bool is_sound_from(std::uint64_t base) const;
   Status append_at_end(std::string_view records, bool durable);
   void mark_incomplete();
   Status write_new(const std::string& path, const std::function<Status(const Write&)>& give);

@@ -130,6 +130,24 @@ TEST_F(LedgerTest, ANoteFindsALastRecordThatAPowerCutZeroed) {
   EXPECT_FALSE(ledger_.resume(ledger_.note()));
 }
 
+TEST_F(LedgerTest, ANoteFindsAnEarlierRecordThatAPowerCutZeroed) {
+  ASSERT_TRUE(rewrite().ok());
+  const std::size_t at = content().size();
+  const std::size_t size = encode(kChanges[1].change()).size();
+  ASSERT_TRUE(ledger_.append(encode(kChanges[1].change())).ok());
+  ASSERT_TRUE(ledger_.append(encode(kChanges[2].change())).ok());
+  read_bytes(content().replace(at, size, size, '\0'));
+  EXPECT_FALSE(ledger_.resume(ledger_.note()));
+}
+
+TEST_F(LedgerTest, ANoteFindsALastRecordWhoseEndAPowerCutZeroed) {
+  ASSERT_TRUE(rewrite().ok());
+  ASSERT_TRUE(ledger_.append(encode(kChanges[2].change())).ok());
+  const std::string bytes = content();
+  read_bytes(bytes.substr(0, bytes.size() - 100) + std::string(100, '\0'));
+  EXPECT_FALSE(ledger_.resume(ledger_.note()));
+}
+
 TEST_F(LedgerTest, AnEmptyLedgerResumes) {
   ASSERT_TRUE(ledger_.rewrite([](const Ledger::Write&) { return Status(); }).ok());
   const std::string note = ledger_.note();
