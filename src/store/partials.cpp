@@ -26,9 +26,10 @@ bool is_indexed(Core& core, const oci::Digest& digest) {
 
 // Settles a file with a partial and a published name. A fill leaves such a file if it is killed
 // between linking the file and removing the partial name. If the index knows the blob, removes the
-// partial name, else the published name. Returns whether the partial file is gone.
+// partial name, else the published name. A rebuild finds the published name, so an index that was
+// made anew counts as knowing the blob. Returns whether the partial file is gone.
 bool settle_linked(Core& core, const oci::Digest& digest) {
-  const bool known = is_indexed(core, digest);
+  const bool known = core.commits->index().needs_rebuild() || is_indexed(core, digest);
   const Status removed =
       known ? core.files.remove_partial(digest) : core.files.remove_published(digest);
   if (!removed) log::warn("{}", removed.error().message);
