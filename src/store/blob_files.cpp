@@ -197,14 +197,14 @@ Status BlobFiles::remove_published(const oci::Digest& digest) const {
   return remove_file(published_path(digest));
 }
 
-Status BlobFiles::sync_shelves(const std::vector<oci::Digest>& digests) const {
+Status BlobFiles::sync_removals(const std::vector<oci::Digest>& digests) const {
   std::set<std::string> shelves;
   for (const oci::Digest& digest : digests) shelves.insert(shelf_path(digest));
   for (const std::string& shelf : shelves) {
     if (::access(shelf.c_str(), F_OK) != 0) continue;  // A missing shelf needs no sync.
     if (Status synced = sync_directory(shelf); !synced) return synced;
   }
-  return {};
+  return sync_directory(data_dir_ + "/partial");
 }
 
 Status BlobFiles::remove_partial(const oci::Digest& digest) {

@@ -91,8 +91,8 @@ class BlobFiles {
   // quarantine/.
   Status remove_published(const oci::Digest& digest) const;
   Status remove_partial(const oci::Digest& digest);
-  // Makes the deletion of published files durable.
-  Status sync_shelves(const std::vector<oci::Digest>& digests) const;
+  // Makes the deletion of both names of published files durable.
+  Status sync_removals(const std::vector<oci::Digest>& digests) const;
   // Does nothing if somebody wrote to the file at `before` or later. If `indexed` is false, the
   // file's published name, if any, is removed too.
   Status remove_partial_older_than(const oci::Digest& digest, WallTime before, bool indexed);

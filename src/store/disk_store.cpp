@@ -167,9 +167,9 @@ void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_b
                         : S_ISREG(info.st_mode) ? "has a wrong size"
                                                 : "is no regular file";
     log::warn("{} {}; layby fetches the blob again when a client asks for it", path, fault);
-    if (Status removed = core->files.remove_published(digest); !removed) {
-      log::error("{}", removed.error().message);
-    }
+    Status removed = core->files.remove_published(digest);
+    if (removed.ok()) removed = core->files.sync_removals({digest});
+    if (!removed) log::error("{}", removed.error().message);
     core->commits->add(
         [lane, digest](WriteTxn& txn) {
           const Status gone = txn.erase_blob(digest);

@@ -44,7 +44,7 @@ void forget_trash(const std::shared_ptr<Core>& core, event::Workers& workers, Di
   held.reserve(digests.size());
   for (const oci::Digest& digest : digests) held.push_back(lanes.get(digest));
   workers.submit_long([core, digests = std::move(digests), held = std::move(held)] {
-    if (Status synced = core->files.sync_shelves(digests); !synced) {
+    if (Status synced = core->files.sync_removals(digests); !synced) {
       return log::error("{}", synced.error().message);
     }
     core->commits->add([digests, held](WriteTxn& txn) { return erase_notes(txn, digests, held); },
