@@ -38,16 +38,17 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   // The loop thread calls these five functions.
   void open() { submit(&Jobs::run_open); }
   void append(std::string_view bytes) {
-    if (queue_.push(bytes)) submit(&Jobs::run_write);
+    if (queue_.push(bytes)) submit_after_grants(&Jobs::run_write);
   }
   void finish(WallTime now) {
-    submit([now](Jobs& self) { self.run_finish(now); });
+    submit_after_grants([now](Jobs& self) { self.run_finish(now); });
   }
   void stop_keeping() { keep_ = false; }
   void stop() { stopped_ = true; }
 
  private:
   void submit(std::function<void(Jobs&)> job);
+  void submit_after_grants(std::function<void(Jobs&)> job);
   void run_open();
   void run_write();
   void run_finish(WallTime now);
@@ -79,6 +80,17 @@ void DiskBlobWriter::Jobs::submit(std::function<void(Jobs&)> job) {
   lane_->lane.submit([self = shared_from_this(), job = std::move(job)] {
     if (!self->failed_ && !self->stopped_) job(*self);
   });
+}
+
+// The bytes of a private blob reach the disk after their grants. Otherwise a power cut could leave
+// a partial file that counts as public. Commits run in order, so an empty commit ends after the
+// grants. When the index can't be written, the grants are valid while the process runs.
+void DiskBlobWriter::Jobs::submit_after_grants(std::function<void(Jobs&)> job) {
+  if (lane_->grants_under_way == 0) return submit(std::move(job));
+  core_->commits->add([](WriteTxn&) { return Status(); },
+                      [self = shared_from_this(), job = std::move(job)](const Status&) {
+                        if (!self->watch_.ended()) self->submit(job);
+                      });
 }
 
 DiskBlobWriter::Jobs::~Jobs() {

@@ -26,6 +26,7 @@ struct DigestLane {
   std::atomic<int> partial_users = 0;
   std::atomic<int> published_users = 0;
   Grants grants;
+  int grants_under_way = 0;  // Not committed yet. Used on the loop thread only.
 };
 
 class DigestLanes {

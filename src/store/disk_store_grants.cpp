@@ -4,6 +4,7 @@
 // grant() on: the digest's lane stores the grant until the index has committed it, and
 // grant_state() looks at the lane first. A failed lookup gives kUnknown.
 
+#include <cassert>
 #include <utility>
 
 #include "layby/store/disk_store.h"
@@ -44,8 +45,11 @@ cache::GrantState DiskStore::indexed_grant_state(const oci::Digest& digest,
 void DiskStore::grant(const oci::Digest& digest, const cache::RepositoryKey& repository) {
   const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
   lane->grants.add(repository);
+  ++lane->grants_under_way;
   core_->commits->add([lane, digest](WriteTxn& txn) { return lane->grants.put(txn, digest); },
                       while_alive([this, lane, digest](const Status& status) {
+                        --lane->grants_under_way;
+                        assert(lane->grants_under_way >= 0);
                         if (status.ok()) {
                           unwritten_grants_.erase(digest);
                         } else {
