@@ -127,8 +127,10 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
     paused_ = false;
     inner_->resume();
   }
+  bool hedge() override { return inner_->hedge(); }
 
  private:
+  void on_blob_asked() override { sink_.on_blob_asked(); }
   void on_blob_start(const BlobStart& start) override {
     registry_ = nullptr;
     sink_.on_blob_start(start);

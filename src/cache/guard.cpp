@@ -177,6 +177,11 @@ class Guard::Transfer final : public BlobTransfer,
     paused_ = false;
     if (inner_) inner_->resume();
   }
+  // A hedge counts in the minute, and doesn't wait for a turn.
+  bool hedge() override {
+    if (!inner_ || asked_.started || guard_.why_part_not(asked_)) return false;
+    return take_free_turn() && inner_->hedge();
+  }
 
  private:
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
@@ -208,6 +213,7 @@ class Guard::Transfer final : public BlobTransfer,
     again.declined = !resumes_;
     fail_soon(std::move(again));
   }
+  void on_blob_asked() override { sink_.on_blob_asked(); }
   void on_blob_start(const BlobStart& start) override {
     assert(!asked_.started);
     leave();

@@ -45,6 +45,15 @@ void Turns::join(Waiter& waiter) {
   arm();
 }
 
+bool Turns::take_free(const Waiter& waiter) {
+  assert(std::find(line_.begin(), line_.end(), &waiter) == line_.end());
+  Look look;
+  const Turn turn = turn_of(waiter, look);
+  if (turn.wait.count() > 0) return false;
+  log_.note(clock_.steady_now(), turn.client);
+  return true;
+}
+
 void Turns::go(Waiter& waiter, const IpAddress& client) {
   log_.note(clock_.steady_now(), client);
   waiter.on_turn();

@@ -38,6 +38,8 @@ class Turns {
 
     // Calls on_turn() before it returns, or on_turn() or on_no_turn() later.
     void take_turn() { turns_.join(*this); }
+    // Takes a further turn if one is free at once; false if not. The caller has had its turn.
+    bool take_free_turn() { return turns_.take_free(*this); }
 
    private:
     friend class Turns;
@@ -71,6 +73,7 @@ class Turns {
   };
 
   void join(Waiter& waiter);
+  bool take_free(const Waiter& waiter);
   void leave(Waiter& waiter) { std::erase(line_, &waiter); }
   void serve();
   bool serve_next();

@@ -100,6 +100,7 @@ ExchangeSpec AuthorizedRequest::exchange_spec() const {
   spec.floor = spec_.floor;
   spec.rate_limited = spec_.rate_limited;
   spec.small_window = spec_.small_window;
+  spec.fresh_connection = spec_.fresh_connection;
   return spec;
 }
 

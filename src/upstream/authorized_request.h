@@ -50,6 +50,7 @@ struct RequestSpec {
   policy::RateFloorRules floor{0};             // As in ExchangeSpec.
   bool rate_limited = false;
   bool small_window = false;
+  bool fresh_connection = false;  // As ExchangeSpec's.
 };
 
 class AuthorizedRequest final : public ExchangeEvents {

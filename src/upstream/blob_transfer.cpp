@@ -13,6 +13,35 @@
 #include "upstream/failure.h"
 
 namespace layby::upstream {
+namespace {
+
+// The requests of one transfer that are under way.
+constexpr std::size_t kMostTries = 2;
+
+}  // namespace
+
+// One request for the blob.
+class RegistryBlob::Try final : private ExchangeEvents {
+ public:
+  Try(RegistryBlob& blob, RequestSpec spec)
+      : blob_(blob),
+        is_hedge_(spec.fresh_connection),
+        request_(blob.site_, std::move(spec), *this) {}
+
+  bool is_hedge() const { return is_hedge_; }
+  void pause() { request_.pause(); }
+  void resume() { request_.resume(); }
+  void fail(std::string_view reason) { request_.fail(ErrorCode::kCorrupt, reason); }
+
+ private:
+  void on_head(const Head& head) override { blob_.on_head(*this, head); }
+  void on_body(std::string_view bytes) override { blob_.on_body(bytes); }
+  void on_end(Status status) override { blob_.on_end(*this, std::move(status)); }
+
+  RegistryBlob& blob_;
+  const bool is_hedge_;
+  AuthorizedRequest request_;
+};
 
 RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
                            std::uint64_t offset, cache::BlobSink& sink)
@@ -22,6 +51,8 @@ RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci:
       offset_(offset),
       sink_(sink),
       slot_(site.blob_slots.ask(*this)) {}
+
+RegistryBlob::~RegistryBlob() = default;
 
 void RegistryBlob::pause() {
   paused_ = true;
@@ -37,16 +68,29 @@ void RegistryBlob::resume() {
 
 void RegistryBlob::on_slot() {
   assert(slot_ && slot_->in_use());
-  if (!request_) {
-    ExchangeEvents& events = *this;
-    request_ = std::make_unique<AuthorizedRequest>(site_, request_spec(), events);
-  }
+  const bool is_first = tries_.empty();
+  if (is_first) send(false);
   follow_slot();
+  if (is_first) sink_.on_blob_asked();
+}
+
+bool RegistryBlob::hedge() {
+  if (tries_.empty() || began_ || paused_ || !slot_ || !slot_->in_use()) return false;
+  if (tries_.size() == kMostTries) tries_.erase(tries_.begin());
+  send(true);
+  return true;
+}
+
+void RegistryBlob::send(bool is_hedge) {
+  assert(!began_ && tries_.size() < kMostTries);
+  RequestSpec spec = request_spec();
+  spec.fresh_connection = is_hedge;
+  tries_.push_back(std::make_unique<Try>(*this, std::move(spec)));
 }
 
 void RegistryBlob::follow_slot() {
-  if (!request_ || !slot_) return;
-  paused_ || !slot_->in_use() ? request_->pause() : request_->resume();
+  if (!slot_) return;
+  for (const auto& one : tries_) paused_ || !slot_->in_use() ? one->pause() : one->resume();
 }
 
 RequestSpec RegistryBlob::request_spec() const {
@@ -80,28 +124,39 @@ RegistryBlob::Plan RegistryBlob::plan_of(const Head& head) const {
   return {{offset_, range->size_bytes}, ""};
 }
 
-void RegistryBlob::on_head(const Head& head) {
-  const Plan plan = plan_of(head);
-  if (!plan.wrong.empty()) return request_->fail(ErrorCode::kCorrupt, plan.wrong);
+void RegistryBlob::on_head(Try& by, const Head& head) {
+  assert(!began_);
+  Plan plan = plan_of(head);
+  if (!plan.wrong.empty()) return by.fail(plan.wrong);
+  began_ = true;
+  std::erase_if(tries_, [&by](const auto& one) { return one.get() != &by; });
+  assert(tries_.size() == 1);  // Only `by` is left.
   size_bytes_ = plan.start.size_bytes;
   position_ = plan.start.offset;
+  plan.start.by_hedge = by.is_hedge();
   sink_.on_blob_start(plan.start);
 }
 
 void RegistryBlob::on_body(std::string_view bytes) {
-  assert(!paused_ && slot_ && slot_->in_use());
+  assert(began_ && !paused_ && slot_ && slot_->in_use());
   position_ += bytes.size();
   sink_.on_blob_bytes(bytes);
 }
 
-void RegistryBlob::on_end(Status status) {
+void RegistryBlob::on_end(Try& by, Status status) {
   assert(slot_);
+  if (tries_.size() > 1 && !status.ok() && !cache::is_refusal(status.error())) {
+    // Another request may still be answered.
+    std::erase_if(tries_, [&by](const auto& one) { return one.get() == &by; });
+    return;
+  }
   if (status.ok() && size_bytes_ && position_ != *size_bytes_) {
     status = failure({site_.host, "GET " + repository_ + " blob " + digest_.str()},
                      ErrorCode::kUnavailable,
                      "ended after " + std::to_string(position_) + " of " +
                          std::to_string(*size_bytes_) + " bytes");
   }
+  tries_.clear();
   slot_.reset();
   sink_.on_blob_end(std::move(status));  // May destroy this transfer.
 }

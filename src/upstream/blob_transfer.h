@@ -2,12 +2,12 @@
 //
 // A RegistryBlob transfers a blob to a sink, from an offset on: it waits for a slot, sends the
 // request, pauses while it has no slot, and checks that upstream sends the requested bytes, and as
-// many bytes as upstream announced. The signed URL of a redirect serves one request only. Loop
-// thread only.
+// many bytes as upstream announced. A hedge is a further request in the same slot; the first answer
+// counts. The signed URL of a redirect serves one request only. Loop thread only.
 //
-// Invariants: the request starts once, when a slot is first granted; the transfer has its Slot
-// object until its end; no byte reaches the sink between pause() and resume(), or while the
-// transfer has no slot.
+// Invariants: the first request starts once, when a slot is first granted; at most two requests are
+// under way, and only one after the blob began; the transfer has its Slot object until its end; no
+// byte reaches the sink between pause() and resume(), or while the transfer has no slot.
 
 #ifndef LAYBY_UPSTREAM_BLOB_TRANSFER_H_
 #define LAYBY_UPSTREAM_BLOB_TRANSFER_H_
@@ -17,28 +17,32 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "layby/cache/upstream.h"
 #include "upstream/authorized_request.h"
 
 namespace layby::upstream {
 
-class RegistryBlob final : public cache::BlobTransfer,
-                           private ExchangeEvents,
-                           private BlobSlots::Holder {
+class RegistryBlob final : public cache::BlobTransfer, private BlobSlots::Holder {
  public:
   RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
                std::uint64_t offset, cache::BlobSink& sink);
+  ~RegistryBlob() override;
 
   void pause() override;
   void resume() override;
+  bool hedge() override;
 
  private:
+  class Try;
+
   void on_slot() override;
   void on_slot_taken() override { follow_slot(); }
   policy::SlotClients slot_clients() const override { return sink_.clients(); }
   // Lets bytes come while the transfer has a slot and isn't paused, and at no other time.
   void follow_slot();
+  void send(bool is_hedge);
   RequestSpec request_spec() const;
   // Says where the announced bytes begin. `wrong` says why the announced bytes aren't the requested
   // bytes; "" if they are.
@@ -48,9 +52,9 @@ class RegistryBlob final : public cache::BlobTransfer,
   };
   Plan plan_of(const Head& head) const;
 
-  void on_head(const Head& head) override;
-  void on_body(std::string_view bytes) override;
-  void on_end(Status status) override;
+  void on_head(Try& by, const Head& head);
+  void on_body(std::string_view bytes);
+  void on_end(Try& by, Status status);
 
   Site& site_;
   const std::string repository_;
@@ -60,7 +64,8 @@ class RegistryBlob final : public cache::BlobTransfer,
   std::optional<std::uint64_t> size_bytes_;  // The size of the whole blob, if stated.
   std::uint64_t position_ = 0;               // The offset of the next byte in the blob.
   bool paused_ = false;
-  std::unique_ptr<AuthorizedRequest> request_;
+  bool began_ = false;                       // The sink has on_blob_start().
+  std::vector<std::unique_ptr<Try>> tries_;  // The requests under way, oldest first.
   std::unique_ptr<BlobSlots::Slot> slot_;
 };
 

@@ -56,7 +56,8 @@ struct ExchangeSpec {
   std::chrono::milliseconds stall_timeout{0};  // The longest wait for a byte; 0 for no limit.
   policy::RateFloorRules floor{0};             // For the body; by default no floor.
   bool rate_limited = false;                   // The body waits for turns on the limited link.
-  bool small_window = false;  // A small receive buffer, so a pause soon stops the sender.
+  bool small_window = false;      // A small receive buffer, so a pause soon stops the sender.
+  bool fresh_connection = false;  // Use no connection of an earlier request.
 };
 
 struct Subject;
@@ -97,6 +98,7 @@ class Exchange final : public WireOwner {
   void set_up(const Transport& transport);
   void set_up_limits(const Transport& transport);
   void set_up_tls(const Transport& transport);
+  void make_fresh();
   void arm_stall();
   static SteadyTime now();
   void start_floor();

@@ -9,6 +9,8 @@ namespace {
 
 constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
+// In seconds, the shortest time that curl knows.
+constexpr long kFreshAge = 1;
 
 }  // namespace
 
@@ -30,8 +32,17 @@ void Exchange::set_up(const Transport& transport) {
   wire.set(CURLOPT_PROTOCOLS_STR, "http,https");
   wire.set(CURLOPT_REDIR_PROTOCOLS_STR, spec_.url.starts_with("https:") ? "https" : "http,https");
   if (!transport.proxy.empty()) wire.set(CURLOPT_PROXY, transport.proxy);
+  if (spec_.fresh_connection) make_fresh();
   set_up_limits(transport);
   set_up_tls(transport);
+}
+
+// CURLOPT_FRESH_CONNECT says nothing about the target of a redirect. There, HTTP/1.1 keeps a
+// request off the connection of a request that hangs, and the age keeps it off connections that
+// have been idle for long, and may be dead. curl closes such connections.
+void Exchange::make_fresh() {
+  wire_->set(CURLOPT_FRESH_CONNECT, 1L);
+  wire_->set(CURLOPT_MAXAGE_CONN, kFreshAge);
 }
 
 void Exchange::set_up_limits(const Transport& transport) {

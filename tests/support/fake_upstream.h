@@ -11,6 +11,8 @@
 //   blob->start(0, 5);
 //   blob->send("hello");
 //   blob->end({});
+//
+// A hedge is a request too. The first start() of a blob's requests cancels its other requests.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_
 #define LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_
@@ -61,6 +63,8 @@ class UpstreamRequest {
   bool pending() const { return !ended_ && !cancelled_; }
   bool paused() const { return paused_; }
   bool started() const { return started_; }
+  bool was_sent() const { return sent_; }
+  bool is_hedge() const { return is_hedge_; }
   bool lends_slot() const { return sink_->lends_slot(); }  // kBlobGet
   std::vector<IpAddress> clients() const { return sink_->clients(); }
 
@@ -87,10 +91,18 @@ class UpstreamRequest {
   }
 
   // The next functions answer a kBlobGet, piece by piece.
+  // The request leaves for upstream, after its wait for a slot. A test that needs no hedges may
+  // leave out this call.
+  void note_sent() {
+    if (!may_call("send")) return;
+    sent_ = true;
+    sink_->on_blob_asked();
+  }
   void start(std::uint64_t first, std::optional<std::uint64_t> size_bytes) {
     if (!may_call("start")) return;
     started_ = true;
-    sink_->on_blob_start({first, size_bytes});
+    if (const auto race = race_.lock()) race->leave_only(*this);
+    sink_->on_blob_start({first, size_bytes, is_hedge_});
   }
   void send(std::string_view bytes) {
     if (!may_call("send")) return;
@@ -102,6 +114,10 @@ class UpstreamRequest {
   void end(Status status) {
     if (!may_call("end")) return;
     ended_ = true;
+    const auto race = race_.lock();
+    const bool is_final = started_ || status.ok() || cache::is_refusal(status.error());
+    if (race && !is_final && race->goes_on()) return;
+    if (race) race->leave_only(*this);
     sink_->on_blob_end(std::move(status));
   }
 
@@ -110,6 +126,21 @@ class UpstreamRequest {
 
   template <typename T>
   using Done = cache::Upstream::Done<T>;
+
+  // The requests for one blob: the first request and its hedges, in order.
+  struct Race {
+    std::vector<std::shared_ptr<UpstreamRequest>> requests;
+
+    void leave_only(const UpstreamRequest& winner) {
+      for (const auto& request : requests) {
+        if (request.get() != &winner && request->pending()) request->cancelled_ = true;
+      }
+    }
+    bool goes_on() const {
+      return std::any_of(requests.begin(), requests.end(),
+                         [](const auto& request) { return request->pending(); });
+    }
+  };
 
   bool may_call(const char* what) const {
     if (!pending()) ADD_FAILURE() << what << " on a request that has ended or was cancelled";
@@ -141,6 +172,9 @@ class UpstreamRequest {
                std::function<void(Status)>>
       done_;
   cache::BlobSink* sink_ = nullptr;
+  std::weak_ptr<Race> race_;
+  bool is_hedge_ = false;
+  bool sent_ = false;
   bool started_ = false;
   bool paused_ = false;
   bool ended_ = false;
@@ -173,6 +207,8 @@ class FakeUpstream final : public cache::Upstream {
   // pending() has no pings, so that only tests about pings need to know when pings come.
   const std::vector<RequestPtr>& pings() const { return pings_; }
 
+  // Whether hedge() refuses, as when no slot is in use.
+  void refuse_hedges(bool refuses) { refuses_hedges_ = refuses; }
   // Sets the answer of boxes().
   void set_boxes(std::vector<std::string> boxes) { boxes_ = std::move(boxes); }
   // Sets the answer of quota().
@@ -219,7 +255,7 @@ class FakeUpstream final : public cache::Upstream {
     auto request = add(UpstreamKind::kBlobGet, repository, digest.str());
     request->offset = offset;
     request->sink_ = &sink;
-    return std::make_unique<Transfer>(request);
+    return std::make_unique<Transfer>(*this, request);
   }
   Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
                   Done<cache::TagPage> done) override {
@@ -262,13 +298,50 @@ class FakeUpstream final : public cache::Upstream {
 
   class Transfer final : public cache::BlobTransfer {
    public:
-    explicit Transfer(RequestPtr request) : request_(std::move(request)) {}
-    ~Transfer() override { cancel(*request_); }
-    void pause() override { request_->paused_ = true; }
-    void resume() override { request_->paused_ = false; }
+    Transfer(FakeUpstream& upstream, const RequestPtr& request) : upstream_(upstream) {
+      join(request);
+    }
+    ~Transfer() override {
+      for (const RequestPtr& request : race_->requests) cancel(*request);
+    }
+    void pause() override {
+      for (const RequestPtr& request : race_->requests) request->paused_ = true;
+    }
+    void resume() override {
+      for (const RequestPtr& request : race_->requests) request->paused_ = false;
+    }
+    bool hedge() override {
+      const UpstreamRequest& first = *race_->requests.front();
+      if (upstream_.refuses_hedges_ || !first.sent_ || first.paused_ || !may_hedge()) return false;
+      auto request = upstream_.add(first.kind, first.repository, first.reference);
+      request->offset = first.offset;
+      request->sink_ = first.sink_;
+      request->is_hedge_ = true;
+      end_oldest_of_two();
+      join(request);
+      return true;
+    }
 
    private:
-    RequestPtr request_;
+    void join(const RequestPtr& request) {
+      request->race_ = race_;
+      race_->requests.push_back(request);
+    }
+    bool may_hedge() const {
+      const auto& all = race_->requests;
+      return race_->goes_on() && std::none_of(all.begin(), all.end(), [](const auto& request) {
+               return request->started();
+             });
+    }
+    void end_oldest_of_two() {
+      const auto& all = race_->requests;
+      const auto is_pending = [](const RequestPtr& request) { return request->pending(); };
+      if (std::count_if(all.begin(), all.end(), is_pending) < 2) return;
+      (*std::find_if(all.begin(), all.end(), is_pending))->cancelled_ = true;
+    }
+
+    FakeUpstream& upstream_;
+    const std::shared_ptr<UpstreamRequest::Race> race_ = std::make_shared<UpstreamRequest::Race>();
   };
 
   RequestPtr first() const {
@@ -291,6 +364,7 @@ class FakeUpstream final : public cache::Upstream {
   std::vector<RequestPtr> pings_;
   std::optional<policy::QuotaState> quota_;
   std::vector<std::string> boxes_;
+  bool refuses_hedges_ = false;
 };
 
 }  // namespace layby::testing

@@ -52,6 +52,10 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
  protected:
   class Sink final : public cache::BlobSink {
    public:
+    void on_blob_asked() override {
+      ++asks;
+      if (on_asked) on_asked();
+    }
     void on_blob_start(const cache::BlobStart& at) override {
       ++starts;
       start = at;
@@ -67,14 +71,16 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
       end = std::move(status);
       if (on_end) on_end();
     }
-    int calls() const { return starts + pieces + ends; }
+    int calls() const { return asks + starts + pieces + ends; }
 
     cache::BlobStart start;
     std::string bytes;
     Status end;
+    int asks = 0;
     int starts = 0;
     int pieces = 0;
     int ends = 0;
+    std::function<void()> on_asked;
     std::function<void()> on_start;
     std::function<void()> on_bytes;
     std::function<void()> on_end;
@@ -259,6 +265,35 @@ TEST_P(UpstreamContract, ATransferMayGoInsideAnyCallToItsSink) {
     settle();
     EXPECT_EQ(sink.calls(), calls);
   }
+}
+
+TEST_P(UpstreamContract, TellsOnceThatABlobWasAskedFor) {
+  int starts_before = -1;
+  sink_.on_asked = [&] { starts_before = sink_.starts; };
+  start_blob();
+  ASSERT_TRUE(turn_until([&] { return sink_.ends == 1; }));
+  EXPECT_EQ(sink_.asks, 1);
+  EXPECT_EQ(starts_before, 0);
+}
+
+TEST_P(UpstreamContract, TheBlobComesOnceFromTwoRequests) {
+  bool hedged = false;
+  sink_.on_asked = [&] { hedged = transfer_->hedge(); };
+  start_blob();
+  ASSERT_TRUE(turn_until([&] { return sink_.ends == 1; }));
+  EXPECT_TRUE(hedged);
+  EXPECT_EQ(sink_.starts, 1);
+  EXPECT_EQ(sink_.bytes, content().blob);
+}
+
+TEST_P(UpstreamContract, HedgesOnlyWhatWasAskedForAndHasNotBegun) {
+  start_blob();
+  EXPECT_FALSE(transfer_->hedge());
+  bool hedged = true;
+  sink_.on_start = [&] { hedged = transfer_->hedge(); };
+  ASSERT_TRUE(turn_until([&] { return sink_.ends == 1; }));
+  EXPECT_FALSE(hedged);
+  EXPECT_EQ(sink_.bytes, content().blob);
 }
 
 }  // namespace layby::testing

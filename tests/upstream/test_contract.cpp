@@ -54,6 +54,7 @@ class FakeRig final : public UpstreamRig {
     }
   }
   void step_blob(UpstreamRequest& request) {
+    if (!request.was_sent() && !request.is_hedge()) return request.note_sent();
     if (!request.started()) {
       sent_[&request] = request.offset;
       return request.start(request.offset, content.blob.size());

@@ -56,6 +56,7 @@ struct BlobStart {
   // The offset of the first byte that comes: as requested, or 0.
   std::uint64_t offset = 0;
   std::optional<std::uint64_t> size_bytes;  // The size of the whole blob, if stated.
+  bool by_hedge = false;                    // A request of BlobTransfer::hedge() brings the blob.
 };
 
 // Takes a blob as it comes: on_blob_start() once, on_blob_bytes() any number of times,
@@ -63,6 +64,9 @@ struct BlobStart {
 class BlobSink {
  public:
   virtual ~BlobSink() = default;
+  // The request was sent: it waits neither for a slot nor for a turn. Comes at most once for each
+  // upstream that is asked, before on_blob_start(). Must not destroy the transfer.
+  virtual void on_blob_asked() {}
   virtual void on_blob_start(const BlobStart& start) = 0;
   // `bytes` is valid during the call only. The sink may call pause() inside this call.
   virtual void on_blob_bytes(std::string_view bytes) = 0;
@@ -87,6 +91,12 @@ class BlobTransfer : public Operation {
   // lends_slot() may have changed. A repeated resume() says that clients() may have changed.
   virtual void pause() = 0;
   virtual void resume() = 0;
+  // Sends a hedge: a second request for the same bytes, over a new connection. The request that is
+  // answered first brings the blob, and the others end. A failure of one request is no end while
+  // another request may still be answered, unless the failure is a refusal. At most two requests
+  // are under way: a further hedge ends the oldest request. Returns false, and sends nothing, when
+  // no request was sent before, when the blob has begun, or when the limits allow no request.
+  virtual bool hedge() { return false; }
 };
 
 // One page of a tag list.
