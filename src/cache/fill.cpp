@@ -24,6 +24,8 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       digest_(std::move(digest)),
       on_over_(std::move(on_over)),
       attempts_(context.rules.retry, context.timers, context.counters),
+      hedge_(context.hedges[&origin], context.timers, context.clock, context.counters,
+             [this] { return send_hedge(); }),
       readers_(*this),
       clients_([this] { on_client_left(); }) {}
 
@@ -62,6 +64,7 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress
   };
   if (std::exchange(background_, false)) come_to_the_fore();
   if (transfer_ && wait_ == Wait::kNone) transfer_->resume();  // It has one client more.
+  hedge_.on_newcomer();
   if (!may_announce()) return openers_.add(std::move(give));
   give(Status());
   return nullptr;
@@ -86,6 +89,7 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
 void Fill::ask() {
   assert(is_downloading() && !transfer_);
   wait_ = Wait::kNone;
+  hedge_.stop();
   enter(FillState::kAsking);
   began_in_background_ = background_;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
@@ -95,6 +99,7 @@ void Fill::ask() {
 void Fill::on_blob_start(const BlobStart& start) {
   if (state_ == FillState::kOver) return;
   assert(state_ == FillState::kAsking);
+  hedge_.on_answer(start.by_hedge);
   if (start.size_bytes && size_bytes_ && *start.size_bytes != *size_bytes_) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream changed the blob's size from " +
                                           std::to_string(*size_bytes_) + " to " +
@@ -187,6 +192,7 @@ void Fill::on_blob_end(Status status) {
   if (state_ == FillState::kOver) return;
   assert(state_ == FillState::kAsking || state_ == FillState::kStreaming);
   transfer_.reset();
+  hedge_.stop();
   const bool whole = size_bytes_ ? appended_bytes_ == *size_bytes_ : status.ok();
   if (whole) return verify();
   const Error error =
@@ -280,6 +286,7 @@ void Fill::end(const Status& status) {
   // All work ends before anyone is told, because a callback below may begin the next fill of this
   // blob. The next fill's writer must be the only writer of the blob's file.
   attempts_.cancel();
+  hedge_.stop();
   room_.reset();
   following_.reset();
   leaving_.reset();

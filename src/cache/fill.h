@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@
 #include "cache/attempts.h"
 #include "cache/background.h"
 #include "cache/fill_clients.h"
+#include "cache/fill_hedge.h"
 #include "cache/fill_readers.h"
 #include "cache/fill_state.h"
 #include "cache/grant_checks.h"
@@ -44,12 +46,14 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
     const Rules& rules;
     Store& store;
     Timers& timers;
+    const Clock& clock;
     Counters& counters;
     Room& room;
     Background& background;
     GrantChecks& grant_checks;
     UnknownContent& unknown;
     events::Events& events;
+    std::map<const Origin*, policy::Hedge>& hedges;
     // What a fill in the background must not displace.
     std::function<std::optional<Spare>()> spare{};
   };
@@ -101,6 +105,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void stop_keeping();
 
  private:
+  void on_blob_asked() override { hedge_.on_asked(); }
   void on_blob_start(const BlobStart& start) override;
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
@@ -116,6 +121,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void on_writer_error(Error error) override;
 
   void ask();
+  bool send_hedge();
   void note_progress(std::uint64_t bytes);
   void come_to_the_fore();
   void enter(FillState state);
@@ -161,6 +167,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::unique_ptr<BlobWriter> writer_;
   std::unique_ptr<BlobTransfer> transfer_;
   Attempts attempts_;
+  FillHedge hedge_;
   Wait wait_ = Wait::kNone;
   bool beside_ = false;                       // The request for room displaces nothing in use.
   Handle room_;                               // The request for room under way.

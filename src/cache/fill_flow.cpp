@@ -84,6 +84,10 @@ void Fill::update_flow() {
   next == Wait::kNone ? transfer_->resume() : transfer_->pause();
 }
 
+bool Fill::send_hedge() {
+  return !background_ && wait_ == Wait::kNone && transfer_ && transfer_->hedge();
+}
+
 // An opener will read from byte 0, so an opener counts as a reader at 0.
 std::uint64_t Fill::slowest_reader() const {
   if (openers_.any()) return 0;

@@ -60,12 +60,14 @@ Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& cloc
       context_{rules,
                store,
                timers,
+               clock,
                counters,
                room_,
                background_,
                grant_checks,
                unknown_,
                events,
+               hedges_,
                [this]() -> std::optional<Spare> {
                  return sparing_ ? std::optional(sparing_()) : std::nullopt;
                }},

@@ -9,6 +9,7 @@
 #define LAYBY_CACHE_FILLS_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,6 +86,7 @@ class Fills {
   Background background_;
   Sparing sparing_;
   UnknownContent unknown_;
+  std::map<const Origin*, policy::Hedge> hedges_;  // Of each origin whose blobs were asked for.
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
   // Unkept fills that have released bytes. No new reader can join such a fill.

@@ -63,8 +63,9 @@ class FillKeepingTest : public ::testing::Test {
   Background background_{timers_, clock_, [this] { fill_->update_flow(); }};
   GrantChecks grant_checks_{rules_, store_, timers_, counters_};
   UnknownContent unknown_{rules_.unknown_for, clock_};
-  const Fill::Context context_{rules_,      store_,        timers_,  counters_, room_,
-                               background_, grant_checks_, unknown_, events_};
+  std::map<const Origin*, policy::Hedge> hedges_;
+  const Fill::Context context_{rules_,      store_,        timers_,  clock_,  counters_, room_,
+                               background_, grant_checks_, unknown_, events_, hedges_};
   Origin origin_{"docker.io", {"*"}, nullptr};
   testing::FakeUpstream* upstream_ = nullptr;  // origin_ owns it.
   std::unique_ptr<Fill> fill_;

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from harness import (ACCEPT, EndToEnd, PullFailed, Pulls, Response, digest_of, fetch,
-                     make_image)
+                     make_image, wait_until)
 
 MIB = 1 << 20
 PROMPT = 8.0  # seconds: the timeouts below, a retry, and a loaded machine
@@ -317,6 +317,71 @@ class SpentPullLimit(EndToEnd):
         self.assertIn(got.status, (404, 503))
         for n in (0, 1):
             self.assertEqual(self.pull(f"app:{n}"), images[n])
+
+
+class HungBlobs(EndToEnd):
+    """An origin hangs on some requests for a blob. The timeouts are the defaults: 30 s."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.image = make_image(self.hub, "library/app", "1", [3 * MIB, 1000])
+        self.digest = max(self.image.blobs, key=lambda d: self.image.blobs[d])
+        self.path = f"/v2/library/app/blobs/{self.digest}"
+
+    def assert_whole(self, got: Response) -> None:
+        self.assertEqual((got.status, got.short), (200, False), got.body[:200])
+        self.assertEqual(digest_of(got.body), self.digest)
+
+    def hedges(self) -> tuple[int, int]:
+        counters = self.layby.stats()["counters"]
+        return counters["hedges_sent"], counters["hedges_won"]
+
+    def test_a_blob_comes_within_seconds_when_one_request_hangs(self) -> None:
+        for port, kind in (("cdn", "cdn"), ("hub", "blob")):
+            with self.subTest(port):
+                image = make_image(self.hub, "library/app", port, [MIB])
+                digest = max(image.blobs, key=lambda d: image.blobs[d])
+                before = self.hedges()
+                self.hub.fault("hang", digest, port=port, times=1)
+                started = time.monotonic()
+                got = self.layby.get(f"/v2/library/app/blobs/{digest}")
+                took = time.monotonic() - started
+                self.assertEqual((got.status, got.short, digest_of(got.body)), (200, False, digest))
+                self.assertGreater(took, 1.9)
+                self.assertLess(took, 4)
+                self.assertEqual(len(self.hub.requests(kind, path=digest)), 2)
+                self.assertEqual(self.hedges(), (before[0] + 1, before[1] + 1))
+                self.hub.clear_faults()
+
+    def test_a_pull_goes_on_when_one_request_for_each_blob_hangs(self) -> None:
+        for digest in self.image.blobs:
+            self.hub.fault("hang", digest, port="cdn", times=1)
+        started = time.monotonic()
+        self.assertEqual(self.pull("app:1"), self.image)
+        self.assertLess(time.monotonic() - started, 3 * len(self.image.blobs))
+
+    def test_a_newcomer_brings_a_request_after_two_have_hung(self) -> None:
+        self.hub.fault("hang", self.digest, port="cdn", times=2)
+        pulls = Pulls()
+        started = time.monotonic()
+        came = 0
+
+        def is_asked_thrice() -> bool:
+            """A client comes each second."""
+            nonlocal came
+            if time.monotonic() - started >= came:
+                pulls.start(fetch, self.layby.authority, self.path)
+                came += 1
+            return len(self.hub.requests("cdn", path=self.digest)) == 3
+
+        wait_until(is_asked_thrice, "a third request", 16)
+        for got in pulls.join(4):
+            self.assert_whole(got)
+        self.assertEqual(self.hedges(), (2, 1))
+
+    def test_prompt_origins_get_no_request_twice(self) -> None:
+        self.pull("app:1")
+        self.assertEqual(self.hedges(), (0, 0))
 
 
 class SilentOrigins(FaultCase):

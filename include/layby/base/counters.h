@@ -47,6 +47,9 @@ namespace layby {
   X(upstream_failures, "requests", "Upstream requests that failed (no answer, 429 or 5xx).")     \
   X(upstream_retries, "requests", "Upstream requests made again after a failure.")               \
   X(upstream_throttled, "requests", "429 answers from upstream.")                                \
+  X(hedges_sent, "requests",                                                                     \
+    "Second requests for a blob whose first byte was late, included in the blob GETs.")          \
+  X(hedges_won, "requests", "Second requests that were answered before the first request.")      \
   X(fills_started, "fills", "Blob downloads started.")                                           \
   X(fills_published, "fills", "Blob downloads that were completed, verified and stored.")        \
   X(fills_resumed, "fills", "Blob downloads that continued by Range after an interruption.")     \
