@@ -15,6 +15,13 @@
 #include "layby/policy/retry.h"
 
 namespace layby::cache {
+namespace {
+
+// Bytes that come within seconds. When no more bytes than these are missing, readers can wait for
+// the digest.
+constexpr std::uint64_t kSoonThere = 4 << 20;
+
+}  // namespace
 
 Fill::Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
            std::function<void(const Fill&)> on_over)
@@ -76,8 +83,9 @@ FillStatus Fill::status() const {
 }
 
 void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
-  assert(state_ == FillState::kOpening && !size_bytes_);
+  assert(state_ == FillState::kOpening && (!size_bytes_ || began_again_));
   appended_bytes_ = written_bytes_ = kept_bytes;
+  readers_.go_on_in(writer_->file());
   if (kept_bytes > 0) {
     count(context_.counters.fills_resumed);
     context_.events.tell(events::FillResumed{subject(), kept_bytes, whole});
@@ -90,6 +98,7 @@ void Fill::ask() {
   assert(is_downloading() && !transfer_);
   wait_ = Wait::kNone;
   hedge_.stop();
+  if (appended_bytes_ > 0) continued_ = true;
   enter(FillState::kAsking);
   began_in_background_ = background_;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
@@ -115,13 +124,21 @@ void Fill::on_blob_start(const BlobStart& start) {
     return verify();
   }
   context_.grant_checks.note_granted(origin_, repository_, digest_);
-  if (start.size_bytes) size_bytes_ = start.size_bytes;
+  if (start.size_bytes) note_size(*start.size_bytes);
   skip_bytes_ = appended_bytes_ - start.offset;
   enter(FillState::kStreaming);
   ask_for_room();
   if (state_ == FillState::kOver) return;  // There was no room.
   update_flow();
   announce();
+}
+
+// The first readers come after this call. An earlier transfer may have left wrong bytes, for which
+// readers would have to end.
+void Fill::note_size(std::uint64_t size_bytes) {
+  if (size_bytes_) return;
+  size_bytes_ = size_bytes;
+  held_back_ = continued_ && !is_unkept() && size_bytes - appended_bytes_ <= kSoonThere;
 }
 
 // A blob of unknown size is admitted when there is any room at all. A fill asks once, and the
@@ -227,7 +244,7 @@ void Fill::on_written(std::uint64_t total_bytes) {
                                                "say how large it is; free some space"});
   }
   update_flow();
-  readers_.tell();
+  if (!held_back_) readers_.tell();
 }
 
 // Present readers go on, and new readers may come. The keepers hear of `reason` at the fill's end.
@@ -235,6 +252,7 @@ void Fill::on_unkept(const Error& reason) {
   if (state_ == FillState::kOver) return;
   assert(!verified());
   room_.reset();
+  held_back_ = false;  // The bytes in memory move on with the readers.
   enter(Keeping::kUnkept);
   unkept_reason_ = reason;
   count(context_.counters.fills_unkept);
@@ -261,12 +279,36 @@ void Fill::on_published() {
 void Fill::on_writer_error(Error error) {
   if (state_ == FillState::kOver) return;
   if (error.code == ErrorCode::kCorrupt) count(context_.counters.digest_mismatches);
-  if (!verified()) return fail(error);
+  if (!verified()) {
+    const bool corrupt = error.code == ErrorCode::kCorrupt;
+    return corrupt && may_begin_again() ? begin_again(error) : fail(error);
+  }
   // Readers have the whole, verified blob in an open file. Only the keepers hear of `error`.
   context_.events.tell(events::NotStored{subject(), error});
   count(context_.counters.fills_failed);
   unkept_reason_ = error;
   end(Status());
+}
+
+bool Fill::may_begin_again() const {
+  const bool waits = openers_.any() || has_keepers() || (held_back_ && readers_.any());
+  return waits && continued_ && !began_again_ && can_be_joined() && keeping_ <= Keeping::kAdmitted;
+}
+
+// The writer has deleted the wrong bytes. Whoever has had none of them waits on.
+void Fill::begin_again(const Error& error) {
+  assert(state_ == FillState::kVerifying && !transfer_ && released_bytes_ == 0);
+  const bool readers_stay = std::exchange(held_back_, false) && readers_.any();
+  const std::uint64_t readable = readers_stay ? 0 : readable_bytes();
+  began_again_ = true;
+  continued_ = got_bytes_ = false;
+  appended_bytes_ = written_bytes_ = skip_bytes_ = progress_bytes_ = 0;
+  if (!readers_stay) size_bytes_.reset();
+  context_.events.tell(events::FillRetried{subject(), error, 0});
+  enter(FillState::kOpening);
+  writer_.reset();
+  writer_ = context_.store.write_blob(digest_, *this);
+  if (!readers_stay) readers_.dismiss(error, readable);
 }
 
 void Fill::cancel() { end(Error{ErrorCode::kCancelled, name() + ": stopped"}); }
@@ -300,7 +342,7 @@ void Fill::end(const Status& status) {
 }
 
 bool Fill::may_announce() const {
-  if (!size_bytes_ || state_ == FillState::kOver) return false;
+  if (!size_bytes_ || state_ == FillState::kOver || state_ == FillState::kOpening) return false;
   return verified() || *size_bytes_ > 0;
 }
 
@@ -311,6 +353,7 @@ void Fill::announce() {
 std::uint64_t Fill::readable_bytes() const {
   if (!size_bytes_) return 0;
   if (verified()) return *size_bytes_;
+  if (held_back_) return 0;
   return *size_bytes_ == 0 ? 0 : std::min(written_bytes_, *size_bytes_ - 1);
 }
 

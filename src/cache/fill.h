@@ -12,6 +12,7 @@
 //   doesn't wait for slow readers.
 // - left_ is set only in the background, and only while the fill is downloading.
 // - room_ is set in Keeping::kAsking only.
+// - A fill begins again at byte 0 at most once, and never after bytes left memory.
 // - A fill ends once, and all its work ends with it.
 
 #ifndef LAYBY_CACHE_FILL_H_
@@ -145,6 +146,10 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void follow_readers();
   std::uint64_t slowest_reader() const;
   void verify();
+  void note_size(std::uint64_t size_bytes);
+  // Whether the fill may fetch the blob from byte 0, after its bytes didn't match the digest.
+  bool may_begin_again() const;
+  void begin_again(const Error& error);
   void fail(const Error& error);
   void end(const Status& status);
   // Whether openers may have a reader. The openers of an empty blob wait for the digest, because
@@ -179,6 +184,9 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::uint64_t skip_bytes_ = 0;              // Bytes that upstream sends again.
   std::uint64_t progress_bytes_ = 0;          // Bytes since the attempts were counted anew.
   bool got_bytes_ = false;                    // Upstream sent bytes that were missing.
+  bool continued_ = false;                    // The bytes come from several transfers.
+  bool held_back_ = false;                    // Readers get no byte before the digest matches.
+  bool began_again_ = false;                  // See begin_again().
   bool background_ = true;                    // No client waits for the fill.
   bool began_in_background_ = true;           // The transfer did, and so has a small window.
   bool kept_to_end_ = false;                  // See keep_to_end().

@@ -42,6 +42,10 @@ class FillReaders::Reader final : public BlobReader {
   void listen(Listener* listener) override { listener_ = listener; }
 
   std::uint64_t position() const { return position_; }
+  void go_on_in(std::shared_ptr<BlobFile> file) {
+    assert(file);
+    file_ = std::move(file);
+  }
   void on_progress() {
     if (listener_ != nullptr) listener_->on_readable();
   }
@@ -99,6 +103,10 @@ void FillReaders::for_each(Call call) {
   if (!outermost) return;
   telling_ = false;
   std::erase(readers_, nullptr);
+}
+
+void FillReaders::go_on_in(const std::shared_ptr<BlobFile>& file) {
+  for_each([&](Reader* reader) { reader->go_on_in(file); });
 }
 
 void FillReaders::tell() {

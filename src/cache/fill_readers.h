@@ -52,6 +52,8 @@ class FillReaders {
   // The position of the slowest reader, in bytes of the blob; empty without readers.
   std::optional<std::uint64_t> slowest() const;
 
+  // The bytes will be in `file` instead. No reader has had a byte to read.
+  void go_on_in(const std::shared_ptr<BlobFile>& file);
   // Tells readers that more bytes are readable. Does nothing while readers are being told.
   void tell();
   // Detaches all readers: no more bytes will come, and `readable_bytes` stay readable. Readers

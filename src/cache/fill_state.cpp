@@ -9,7 +9,7 @@ namespace layby::cache {
 bool may_follow(FillState from, FillState to) {
   switch (to) {
     case FillState::kOpening:
-      return false;
+      return from == FillState::kVerifying;
     case FillState::kAsking:
       return from == FillState::kOpening || from == FillState::kWaiting ||
              from == FillState::kStreaming;
