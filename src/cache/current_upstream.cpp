@@ -50,6 +50,7 @@ class CurrentUpstream::Transfer final : public BlobTransfer {
   }
   void pause() override { transfer_->pause(); }
   void resume() override { transfer_->resume(); }
+  bool hedge() override { return transfer_->hedge(); }
 
  private:
   const Stay stay_;  // Ends after the transfer.
