@@ -30,6 +30,13 @@ class RestoreTest : public DiskTest {
     harness_.open_again();
     wait_for_rebuild();
   }
+  void damage_ledger_at(const std::string& bytes) {
+    const auto at = content(ledger()).find(bytes);
+    ASSERT_NE(at, std::string::npos);
+    std::fstream(ledger(), std::ios::binary | std::ios::in | std::ios::out)
+        .seekp(static_cast<std::streamoff>(at))
+        .put('!');
+  }
   // Adds an image of one layer, with its tag.
   TestManifest add_image(const std::string& tag, unsigned seed) {
     const std::string layer = some_bytes(20'000, seed);
@@ -189,17 +196,22 @@ TEST_F(RestoreTest, ALedgerThatIsRemovedAtWorkIsWrittenAnewWithTheNextCommits) {
   EXPECT_TRUE(can_pull("t2", image));
 }
 
-TEST_F(RestoreTest, DamageInTheMiddleCostsOneEntry) {
+TEST_F(RestoreTest, DamageInTheMiddleIsMendedByTheNextStart) {
   const TestManifest one = add_image("one", 1);
   const TestManifest two = add_image("two", 2);
-  const std::string bytes = content(ledger());
-  const auto at = bytes.find(one.bytes);
-  ASSERT_NE(at, std::string::npos);
   harness_.close();
-  std::fstream(ledger(), std::ios::binary | std::ios::in | std::ios::out)
-      .seekp(static_cast<std::streamoff>(at))
-      .put('!');
+  damage_ledger_at(one.bytes);
   harness_.open_again();
+  lose_index();
+  EXPECT_TRUE(can_pull("one", one));
+  EXPECT_TRUE(can_pull("two", two));
+}
+
+TEST_F(RestoreTest, DamageInTheMiddleCostsOneEntryWhenTheIndexIsLostToo) {
+  const TestManifest one = add_image("one", 1);
+  const TestManifest two = add_image("two", 2);
+  harness_.close();
+  damage_ledger_at(one.bytes);
   lose_index();
   EXPECT_FALSE(has(one));
   EXPECT_TRUE(store().find_tag(key("one")));
