@@ -25,11 +25,21 @@ constexpr std::uint64_t kSaveEveryBytes = 1 << 30;
 constexpr std::chrono::seconds kBusyWait{1};
 constexpr std::uint64_t kBusyBytesPerSecond = 1 << 20;
 
-// Marks the digests of all partial files as private in an index that was made anew.
-Status mark_partials_private(const Core& core, WriteTxn& txn) {
+// Marks all partial files and manifests as private in an index that was made anew. The manifests
+// came back from a ledger that may have lost their grants.
+Status mark_rest_private(const Core& core, WriteTxn& txn) {
   if (!core.marks_private()) return {};
-  for (const PartialFile& partial : core.files.list_partials(WallTime())) {
-    if (Status marked = txn.mark_private(partial.digest); !marked) return marked;
+  std::vector<oci::Digest> rest;
+  for (PartialFile& partial : core.files.list_partials(WallTime())) {
+    rest.push_back(std::move(partial.digest));
+  }
+  const Status read = txn.each_manifest([&rest](const oci::Digest& digest, const ManifestRecord&) {
+    rest.push_back(digest);
+    return true;
+  });
+  if (!read) return read;
+  for (const oci::Digest& digest : rest) {
+    if (Status marked = txn.mark_private(digest); !marked) return marked;
   }
   return {};
 }
@@ -300,7 +310,7 @@ void Scrub::end_files() {
   context_.core->commits->add(
       [core = context_.core, generation = generation_](WriteTxn& txn) -> Status {
         if (core->commits->index().generation() != generation) return {};
-        if (Status marked = mark_partials_private(*core, txn); !marked) return marked;
+        if (Status marked = mark_rest_private(*core, txn); !marked) return marked;
         if (Status erased = txn.erase_note(Index::kGrantsNote); !erased) return erased;
         return txn.erase_note(Index::kRebuildNote);
       },
