@@ -5,6 +5,7 @@
 
 #include "store/crash_replayer.h"
 
+#include <algorithm>
 #include <cassert>
 #include <filesystem>
 #include <functional>
@@ -150,20 +151,21 @@ std::string CrashReplayer::broken_without_index(DiskImage image, std::size_t end
   return broken.empty() ? "" : "without an index: " + broken;
 }
 
-// The number of operations after which the ledger's file was last synced under its name. Content
-// that was acknowledged before is in the file.
+// The number of operations after which the ledger was last made durable: its bytes, or its name
+// after it was written anew. Content that was acknowledged before is in the file.
 std::size_t CrashReplayer::ledger_synced_at(std::size_t end) const {
   const auto& names = scenario_.recording.before.names;
   int file = names.contains("ledger/changes") ? names.at("ledger/changes") : -1;
-  std::map<int, std::size_t> synced_at;
+  std::size_t renamed_at = 0;
   std::size_t durable = 0;
   for (std::size_t i = 0; i < end; ++i) {
     const DiskOp& op = scenario_.recording.ops[i];
-    if (op.kind == Kind::kRename && op.name == "ledger/changes") file = op.file;
-    if (op.kind == Kind::kSyncFile) synced_at[op.file] = i;
-    const bool is_named = op.kind == Kind::kSyncFolder && op.name.empty();
-    const bool is_synced = op.kind == Kind::kSyncFile && op.file == file;
-    if (file >= 0 && (is_named || is_synced)) durable = synced_at[file];
+    if (op.kind == Kind::kRename && op.name == "ledger/changes") {
+      file = op.file;
+      renamed_at = i;
+    }
+    if (op.kind == Kind::kSyncFolder && op.name.empty()) durable = std::max(durable, renamed_at);
+    if (op.kind == Kind::kSyncFile && op.file == file) durable = i;
   }
   return durable;
 }
