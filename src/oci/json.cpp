@@ -6,6 +6,7 @@
 
 #include "oci/json.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace layby::oci {
@@ -43,6 +44,25 @@ bool is_modest(std::string_view text) {
 }
 
 }  // namespace
+
+std::size_t longest_list(std::string_view text) {
+  int depth = 0;
+  bool in_list = false;
+  std::size_t items = 0;
+  std::size_t most = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') i = end_of_string(text, i + 1);
+    if (c == ']' || c == '}') --depth;
+    if ((c == '[' || c == '{') && ++depth == 2) {
+      in_list = c == '[';
+      items = 1;
+    }
+    if (c == ',' && depth == 2 && in_list) ++items;
+    most = std::max(most, items);
+  }
+  return most;
+}
 
 std::optional<nlohmann::json> parse_json(std::string_view text) {
   if (!is_modest(text)) return std::nullopt;

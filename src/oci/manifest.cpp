@@ -108,7 +108,7 @@ Result<std::vector<Descriptor>> read_descriptors(const json& object, const char*
   const json* list = member(object, key);
   if (list == nullptr) return descriptors;
   if (!list->is_array()) return bad_field(key, "must be a list");
-  if (list->size() > kMaxDescriptors) return bad_field(key, "has more than 10,000 entries");
+  assert(list->size() <= kMaxDescriptors);
   for (const json& element : *list) {
     const std::string field = std::string(key) + '[' + std::to_string(descriptors.size()) + ']';
     Result<Descriptor> descriptor = read_descriptor(element, field);
@@ -198,6 +198,9 @@ bool is_index(std::string_view media_type) {
 Result<Manifest> parse_manifest(std::string_view text, std::string_view content_type) {
   if (text.size() > kMaxManifestBytes) {
     return Error{ErrorCode::kInvalid, "manifest: larger than 4 MiB"};
+  }
+  if (longest_list(text) > kMaxDescriptors) {
+    return Error{ErrorCode::kInvalid, "manifest: a list has more than 10,000 entries"};
   }
   const std::optional<json> object = parse_json(text);
   if (!object || !object->is_object()) {

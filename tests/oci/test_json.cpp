@@ -59,6 +59,12 @@ TEST_F(JsonTest, SiblingsDoNotCountAsDepth) {
   EXPECT_TRUE(parse_json(list + "[]]"));
 }
 
+TEST_F(JsonTest, TheLongestListIsAMemberOfTheOutermostObject) {
+  EXPECT_EQ(longest_list(R"({"a":[1,2],"b":["x,y",[1,2,3,4],{"c":[1,2,3,4],"d":0}]})"), 3u);
+  EXPECT_EQ(longest_list(R"({"a":{"b":1,"c":2,"d":3},"e":[1,2],"f":{"g":1,"h":2,"i":3}})"), 2u);
+  EXPECT_EQ(longest_list(R"({"a":1,"b":2})"), 0u);
+}
+
 TEST_F(JsonTest, BrokenTextIsRefused) { EXPECT_FALSE(parse_json("{\"a\":")); }
 
 TEST_F(JsonTest, InvalidUtf8IsRefused) { EXPECT_FALSE(parse_json("\"\xff\"")); }

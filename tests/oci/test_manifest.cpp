@@ -64,7 +64,7 @@ TEST_F(ManifestTest, AListHasAtMostTenThousandEntries) {
     return text + "]}";
   };
   EXPECT_EQ(refusal(image(10'000)), "accepted");
-  EXPECT_EQ(refusal(image(10'001)), "manifest: \"layers\" has more than 10,000 entries");
+  EXPECT_EQ(refusal(image(10'001)), "manifest: a list has more than 10,000 entries");
 }
 
 TEST_F(ManifestTest, ImageNamesItsLayers) {
