@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "event/libevent_memory.h"
 #include "event/libevent_ptr.h"
 #include "layby/base/fd.h"
 
@@ -207,6 +208,7 @@ struct Loop::State {
 };
 
 Result<std::unique_ptr<Loop>> Loop::create() {
+  keep_small_memory_apart();
   auto state = std::make_unique<State>();
   state->base.reset(event_base_new());
   if (!state->base) return Error{ErrorCode::kIo, "the kernel gave no event queue"};
