@@ -205,7 +205,6 @@ void HttpServer::stop_listening(const std::string& address) {
 void HttpServer::set_limits(const Limits& limits) {
   state_->limits = limits;
   state_->clients.set_limits(limits);
-  state_->spare = SpareTransaction();  // The old spare would keep the old header_bytes.
   for (const auto& listener : state_->listeners) listener->set_limits(limits);
 }
 

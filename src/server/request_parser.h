@@ -41,6 +41,7 @@ class RequestParser {
   // The request is whole after kComplete, until reset().
   Request& request() { return request_; }
   const Refusal& refusal() const { return refusal_; }
+  std::uint64_t max_head_bytes() const { return max_head_bytes_; }
   // The number of bytes fed since the last reset(), including bytes that came after the head in
   // the same call of feed().
   std::uint64_t head_bytes() const { return head_bytes_; }

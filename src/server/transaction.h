@@ -29,6 +29,7 @@ struct Transaction {
 class SpareTransaction {
  public:
   std::unique_ptr<Transaction> take(std::uint64_t max_head_bytes) {
+    if (spare_ && spare_->parser.max_head_bytes() != max_head_bytes) spare_.reset();
     return spare_ ? std::move(spare_) : std::make_unique<Transaction>(max_head_bytes);
   }
 

@@ -147,6 +147,13 @@ TEST(RequestParserTest, CountsTheBytesOfAHead) {
   EXPECT_EQ(parser.head_bytes(), 27U);
 }
 
+TEST(SpareTransactionTest, IsDroppedUnderAnotherLimit) {
+  SpareTransaction spare;
+  spare.give_back(spare.take(1024));
+  EXPECT_EQ(spare.take(2048)->parser.max_head_bytes(), 2048u);
+  EXPECT_FALSE(spare.has_one());
+}
+
 TEST(SpareExchangeTest, KeepsAnExchangeOnlyAfterASmallHead) {
   SpareTransaction spare;
   for (const std::size_t path_bytes :
