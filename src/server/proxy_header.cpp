@@ -91,9 +91,11 @@ ProxyHeaderResult parse_proxy_header(std::string_view bytes) {
   if (bytes.empty()) return ProxyHeaderUnfinished{1};
   if (bytes.starts_with(kLineStart)) return parse_text(bytes);
   if (bytes.starts_with(kBinaryStart)) return parse_binary(bytes);
-  // These bytes may also be the beginning of a request, such as the "P" of POST.
-  if (kLineStart.starts_with(bytes)) return ProxyHeaderUnfinished{bytes.size() + 1};
-  if (kBinaryStart.starts_with(bytes)) return ProxyHeaderUnfinished{kBinaryHead};
+  // These bytes may also begin a request: POST begins with "P", and a line end may stand before a
+  // request (RFC 9112, section 2.2).
+  if (kLineStart.starts_with(bytes) || kBinaryStart.starts_with(bytes)) {
+    return ProxyHeaderUnfinished{bytes.size() + 1};
+  }
   return NoProxyHeader{};
 }
 

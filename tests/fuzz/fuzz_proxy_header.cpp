@@ -25,13 +25,16 @@ void check_header(std::string_view bytes) {
     require(header->bytes <= bytes.size(), "a header ends in the bytes");
     require(header->bytes <= kMostProxyHeaderBytes, "a header keeps to the limit");
   }
+  std::size_t least = 0;
   for (std::size_t size = 0; size < std::min<std::size_t>(bytes.size(), 600); ++size) {
     const ProxyHeaderResult part = parse_proxy_header(bytes.substr(0, size));
     if (const auto* unfinished = std::get_if<ProxyHeaderUnfinished>(&part)) {
       require(unfinished->least > size, "a wait is for more bytes");
       require(unfinished->least <= kMostProxyHeaderBytes, "a wait keeps to the limit");
+      least = unfinished->least;
       continue;
     }
+    require(size >= least, "a wait is for no more bytes than decide");
     require(part.index() == whole.index(), "cuts do not change the result");
     const auto* header = std::get_if<ProxyHeader>(&part);
     if (header == nullptr) continue;

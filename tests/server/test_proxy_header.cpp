@@ -90,6 +90,19 @@ TEST_F(ProxyHeaderTest, EachByteOfAHeaderIsWaitedFor) {
   }
 }
 
+TEST_F(ProxyHeaderTest, WaitsForOneByteWhileTheNextByteCanBeTheClients) {
+  for (const std::string_view start : {std::string_view("PROXY "), kStart}) {
+    for (std::size_t size = 1; size < start.size(); ++size) {
+      const auto result = parse_proxy_header(start.substr(0, size));
+      const auto* unfinished = std::get_if<ProxyHeaderUnfinished>(&result);
+      ASSERT_NE(unfinished, nullptr) << size;
+      EXPECT_EQ(unfinished->least, size + 1);
+      const std::string other = std::string(start.substr(0, size)) + "x";
+      EXPECT_TRUE(std::holds_alternative<NoProxyHeader>(parse_proxy_header(other))) << size;
+    }
+  }
+}
+
 TEST_F(ProxyHeaderTest, RefusesAWrongLine) {
   for (const char* line :
        {"PROXY TCP4 192.0.2.1 10.0.0.1 51234\r\n", "PROXY TCP4 192.0.2.1 10.0.0.1 1 2 3\r\n",
