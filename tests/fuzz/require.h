@@ -44,6 +44,11 @@ inline std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+// Whether the line of options has the option `letter`.
+inline bool has_option(std::string_view options, char letter) {
+  return options.find(letter) != std::string_view::npos;
+}
+
 }  // namespace layby::fuzz
 
 #endif  // LAYBY_TESTS_FUZZ_REQUIRE_H_
