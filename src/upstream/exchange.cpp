@@ -47,6 +47,7 @@ Exchange::Exchange(Driver& driver, Counters& counters, const Transport& transpor
       deadline_(driver.loop().alarm([this] { on_deadline(); })),
       stall_(driver.loop().alarm([this] { on_stall(); })),
       floor_alarm_(driver.loop().alarm([this] { on_floor(); })) {
+  assert(!spec_.gzip || (spec_.max_body_bytes > 0 && !spec_.rate_limited));
   head_.host = spec_.host_label;
   if (spec_.rate_limited) {
     share_ = driver_.rate_limit().share([this] { unblock(kOverRate); });
@@ -67,7 +68,10 @@ Exchange::~Exchange() {
   if (wire_) driver_.release(std::move(wire_));
 }
 
-void Exchange::pause() { block(kPaused); }
+void Exchange::pause() {
+  assert(!spec_.gzip);
+  block(kPaused);
+}
 
 void Exchange::resume() { unblock(kPaused); }
 
@@ -261,7 +265,9 @@ Verdict Exchange::on_received(std::string_view bytes) {
     curl_paused_ = true;
     return Verdict::kPause;
   }
-  if (took_enough(bytes.size())) {
+  // While curl holds back decoded bytes, it decodes the rest of its buffer into memory, up to a
+  // thousand times the buffer's size. So gzip isn't held back; max_body_bytes limits it.
+  if (!spec_.gzip && took_enough(bytes.size())) {
     driver_.unpause_soon(*wire_);
     return Verdict::kPause;
   }

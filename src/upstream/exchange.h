@@ -51,6 +51,7 @@ struct ExchangeSpec {
   std::vector<std::string> headers;       // "Name: value". curl drops Authorization on redirects
                                           // to another host, port or scheme.
   bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
+                                          // Needs a max_body_bytes, and takes no pause.
   std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // The longest wait for a byte; 0 for no limit.

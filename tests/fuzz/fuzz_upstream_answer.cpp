@@ -4,7 +4,7 @@
 // input has options:
 //
 //   H     the request is a HEAD
-//   z     gzip is offered
+//   z     gzip is offered; the body is limited to 2 MiB, and p and l are ignored
 //   k, K  the body is limited to 4 KiB, or 64 KiB
 //   w     the window is small
 //   l     the exchange has a share of the rate limit, and a floor
@@ -214,7 +214,7 @@ class Owner final : public ExchangeEvents {
     require(spec_.max_body_bytes == 0 || body_bytes_ <= spec_.max_body_bytes,
             "a body keeps to its limit");
     require(!length() || body_bytes_ <= *length(), "a body keeps to its Content-Length");
-    if (has('p')) {
+    if (has('p') && !spec_.gzip) {
       paused_ = true;
       exchange_->pause();
     }
@@ -255,10 +255,11 @@ ExchangeSpec spec_of(std::string_view options, const std::string& url) {
   spec.host_label = "upstream.test";
   spec.request_label = "GET fuzz";
   spec.gzip = has_option(options, 'z');
+  if (spec.gzip) spec.max_body_bytes = 2 << 20;
   if (has_option(options, 'K')) spec.max_body_bytes = 64 << 10;
   if (has_option(options, 'k')) spec.max_body_bytes = 4 << 10;
   spec.small_window = has_option(options, 'w');
-  spec.rate_limited = has_option(options, 'l');
+  spec.rate_limited = has_option(options, 'l') && !spec.gzip;
   if (spec.rate_limited) spec.floor = policy::RateFloorRules();
   return spec;
 }
