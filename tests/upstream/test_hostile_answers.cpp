@@ -17,6 +17,9 @@ constexpr std::size_t kFarTooMuch = 256 << 20;
 
 class HostileAnswersTest : public RegistryTest {
  protected:
+  // Ends the server's threads, which use cut_off_.
+  void TearDown() override { server_.reset(); }
+
   // Answers every request with `start`, and then with `piece` again and again until the client
   // hangs up.
   void serve_endless(std::string start, std::string piece) {
