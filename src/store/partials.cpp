@@ -6,11 +6,13 @@
 
 #include "store/partials.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <utility>
 
 #include "layby/base/log.h"
+#include "store/trash.h"
 
 namespace layby::store {
 namespace {
@@ -46,9 +48,16 @@ void delete_if_old(Core& core, const DigestLane& lane, const oci::Digest& digest
 }  // namespace
 
 std::vector<oci::Digest> settle_partials(Core& core, WallTime before) {
+  const std::vector<oci::Digest> trash = read_trash(core);
   std::vector<oci::Digest> old;
   for (const PartialFile& partial : core.files.list_partials(before)) {
     core.files.partial_bytes() += partial.size_bytes;
+    // The grants of the blob go with its note of trash, so a private partial file must go before.
+    if (std::find(trash.begin(), trash.end(), partial.digest) != trash.end()) {
+      const Status removed = core.files.remove_partial(partial.digest);
+      if (!removed) log::warn("{}", removed.error().message);
+      continue;
+    }
     if (partial.linked && settle_linked(core, partial.digest)) continue;
     if (partial.written_at < before) old.push_back(partial.digest);
   }

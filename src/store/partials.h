@@ -16,9 +16,9 @@
 
 namespace layby::store {
 
-// Settles each file with a name in partial/ and in blobs/, and counts the bytes of the partial
-// files that remain. Returns the partial files that were last written before `before`. Blocks, so
-// it is for start-up only.
+// Deletes the partial files of blobs in the trash. Settles each file with a name in partial/ and in
+// blobs/, and counts the bytes of the partial files that remain. Returns the partial files that
+// were last written before `before`. Blocks, so it is for start-up only.
 std::vector<oci::Digest> settle_partials(Core& core, WallTime before);
 
 // Returns the partial files that were last written before `before`. Blocks.
