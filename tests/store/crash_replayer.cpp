@@ -124,7 +124,8 @@ bool CrashReplayer::try_loss(const CrashPoint& point, const Loss& loss) {
   ++cuts_;
   const DiskImage image = point.image(loss);
   std::string broken = this->broken(image, point.end());
-  if (broken.empty() && scenario_.is_ledger_durable && hash_of(image) % 4 == 0) {
+  const std::size_t losses = scenario_.index_losses;
+  if (broken.empty() && losses > 0 && hash_of(image) % losses == 0) {
     broken = broken_without_index(image, point.end());
   }
   if (broken.empty()) return true;

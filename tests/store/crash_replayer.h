@@ -24,8 +24,10 @@ struct Scenario {
   Recording recording;
   Claims claims;
   KnownContent known;
-  bool is_damaged = false;        // A published file is damaged before the recording.
-  bool is_ledger_durable = true;  // All content from before the recording is in the ledger.
+  bool is_damaged = false;  // A published file is damaged before the recording.
+  // One of so many disks is also looked at without its index; 0 for none, if content from before
+  // the recording may be missing in the ledger.
+  std::size_t index_losses = 4;
 };
 
 class CrashReplayer {
