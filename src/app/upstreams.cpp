@@ -34,7 +34,6 @@ Result<upstream::RegistryOptions> common_options(const UpstreamConfig& from, con
   options.name = from.name;
   options.url = std::move(*url);
   options.request_timeout = config.rules.request_timeout;
-  options.max_blob_transfers = static_cast<std::size_t>(from.max_downloads);
   options.user_agent = fmt::format("layby/{}", version());
   return options;
 }
@@ -73,6 +72,7 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
   plan.deny = from.deny;
   plan.is_private = !from.username.empty();
   plan.guard.requests_per_minute = from.requests_per_minute;
+  plan.guard.max_blob_transfers = static_cast<std::size_t>(from.max_downloads);
   plan.guard.reserve = config.quota_reserve;
   plan.guard.request_timeout = config.rules.request_timeout;
   plan.registry = std::move(*registry);

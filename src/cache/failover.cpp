@@ -181,6 +181,11 @@ std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
       sink);
 }
 
+void Failover::on_more_askers() {
+  parent_->on_more_askers();
+  registry_->on_more_askers();
+}
+
 Handle Failover::ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) {
   return registry_->ping(deadline, std::move(done));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Each request takes three steps. The request waits until requests_per_minute allows it, then it is
-// sent, and its outcome is noted before the caller hears of the outcome. Invariants: a request is
+// sent, and its outcome is noted before the caller hears of the outcome. A request doesn't wait
+// while the breaker is open. Invariants: a request is
 // sent at most once and answered at most once; at most one probe is under way (a caller's ping
 // isn't a probe); pulls_under_way_ is the number of manifest requests under way.
 
@@ -11,6 +12,8 @@
 #include <cassert>
 #include <utility>
 
+#include "cache/blob_slots.h"
+#include "cache/guard_request.h"
 #include "cache/guard_times.h"
 #include "cache/turns.h"
 #include "layby/base/bytes.h"
@@ -21,9 +24,6 @@ namespace {
 using State = policy::Breaker::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// The longest that a request waits for its turn within the limit of the minute.
-constexpr seconds kLongestTurn{30};
 
 seconds until(SteadyTime then, SteadyTime now) {
   return std::max(std::chrono::ceil<seconds>(then - now), seconds(0));
@@ -45,40 +45,11 @@ class UnderWay {
 
 }  // namespace
 
-// A request that was sent, but has got no byte of an answer yet.
-class Guard::Unanswered {
- public:
-  explicit Unanswered(Guard& guard) : guard_(guard) {}
-  Unanswered(const Unanswered&) = delete;
-  Unanswered& operator=(const Unanswered&) = delete;
-
-  // Ends the request. The owner gets `error` in the next turn of the loop.
-  virtual void give_up(const Error& error) = 0;
-
- protected:
-  ~Unanswered() { leave(); }
-  void join() {
-    assert(number_ == 0);
-    number_ = ++guard_.requests_sent_;
-    guard_.unanswered_.emplace(number_, this);
-  }
-  void leave() {
-    guard_.unanswered_.erase(number_);
-    number_ = 0;
-  }
-
-  Guard& guard_;
-
- private:
-  std::uint64_t number_ = 0;  // 0 while the request isn't in unanswered_.
-};
-
 class Guard::Passing final : public Operation, private Unanswered, private Turns::Waiter {
  public:
   Passing(Guard& guard, Question question, Done<Answer> done)
       : Unanswered(guard),
-        Waiter(*guard.turns_, question.ask == Ask::kTagCheck,
-               guard.clock_.steady_now() + std::min<milliseconds>(question.deadline, kLongestTurn)),
+        Waiter(*guard.turns_, question.ask == Ask::kTagCheck),
         question_(std::move(question)),
         asked_{question_.ask, question_.repository,
                question_.reference ? oci::to_string(*question_.reference) : "",
@@ -88,42 +59,48 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
 
   void start() {
     if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
-    take_turn();
+    take_turn(asked_at_ + std::min<milliseconds>(question_.deadline, kLongestTurn));
+    if (is_in_line() && guard_.is_open()) give_up(guard_.no_wait());
   }
 
  private:
   std::vector<IpAddress> clients() const override {
-    if (question_.client == IpAddress()) return {};
-    return {question_.client};
+    return question_.askers ? *question_.askers : std::vector<IpAddress>();
   }
-  void on_turn() override {
+  bool on_turn() override {
     assert(!request_);
-    // During the wait, another request for this repository or content may have got a 429.
-    if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
+    // Another request may have got a 429 for this part during the wait.
+    if (auto error = guard_.why_part_not(asked_)) {
+      fail_soon(*std::move(error));
+      return false;
+    }
     guard_.on_sent(asked_);
-    join();
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
     // The wait for the turn is part of the deadline.
     const auto waited = guard_.clock_.steady_now() - asked_at_;
     request_ =
         question_.put(*guard_.inner_, question_.deadline - std::chrono::ceil<milliseconds>(waited),
                       [this](Result<Answer> answer) { on_answer(std::move(answer)); });
+    return true;
   }
   void on_no_turn(milliseconds wait) override {
+    leave();
     assert(done_);
     const auto done = std::move(done_);
     done(guard_.no_turn(wait));  // May destroy this object.
   }
   void fail_soon(Error error) {
+    leave();
     failing_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
       assert(done_);
       const auto done = std::move(done_);
       done(error);
     });
   }
+  bool was_sent() const override { return request_ != nullptr; }
   void give_up(const Error& error) override {
-    assert(request_ && done_);
-    leave();
+    assert(done_);
+    leave_line();
     request_.reset();
     under_way_.reset();
     fail_soon(error);
@@ -146,102 +123,6 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
   Handle request_;
 };
 
-// A blob request that may have to wait for its turn. A failure before the blob's first byte says
-// more about the link than a later failure.
-class Guard::Transfer final : public BlobTransfer,
-                              private BlobSink,
-                              private Unanswered,
-                              private Turns::Waiter {
- public:
-  using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
-  // `resumes`: an earlier transfer brought the blob's first bytes.
-  Transfer(Guard& guard, Asked asked, bool resumes, Start start, BlobSink& sink)
-      : Unanswered(guard),
-        Waiter(*guard.turns_, false, guard.clock_.steady_now() + kLongestTurn),
-        resumes_(resumes),
-        start_(std::move(start)),
-        sink_(sink),
-        asked_(std::move(asked)) {
-    if (auto error = guard_.why_part_not(asked_)) {
-      fail_soon(*std::move(error));
-    } else {
-      take_turn();
-    }
-  }
-
-  void pause() override {
-    paused_ = true;
-    if (inner_) inner_->pause();
-  }
-  void resume() override {
-    paused_ = false;
-    if (inner_) inner_->resume();
-  }
-  // A hedge counts in the minute, and doesn't wait for a turn.
-  bool hedge() override {
-    if (!inner_ || asked_.started || guard_.why_part_not(asked_)) return false;
-    return take_free_turn() && inner_->hedge();
-  }
-
- private:
-  std::vector<IpAddress> clients() const override { return sink_.clients(); }
-  void on_turn() override {
-    assert(!inner_);
-    // During the wait, another request for this repository or content may have got a 429.
-    if (auto error = guard_.why_part_not(asked_)) return fail_soon(*std::move(error));
-    guard_.on_sent(asked_);
-    join();
-    inner_ = start_(*this);
-    assert(inner_);
-    if (paused_) inner_->pause();
-  }
-  void on_no_turn(milliseconds wait) override {
-    sink_.on_blob_end(guard_.no_turn(wait));  // May destroy this object.
-  }
-  void fail_soon(Error error) {
-    failing_ = guard_.timers_.after(milliseconds(0), [this, error = std::move(error)] {
-      sink_.on_blob_end(error);  // May destroy this object.
-    });
-  }
-  // If an earlier transfer brought the blob's first bytes, `declined` is false, and the fill asks
-  // for the rest, as after any other cut.
-  void give_up(const Error& error) override {
-    assert(inner_ && !asked_.started);
-    leave();
-    inner_.reset();
-    Error again = error;
-    again.declined = !resumes_;
-    fail_soon(std::move(again));
-  }
-  void on_blob_asked() override { sink_.on_blob_asked(); }
-  void on_blob_start(const BlobStart& start) override {
-    assert(!asked_.started);
-    leave();
-    asked_.started = true;
-    guard_.on_ended(asked_, nullptr);
-    sink_.on_blob_start(start);
-  }
-  void on_blob_bytes(std::string_view bytes) override {
-    assert(asked_.started);
-    sink_.on_blob_bytes(bytes);
-  }
-  bool in_background() const override { return sink_.in_background(); }
-  bool lends_slot() const override { return sink_.lends_slot(); }
-  void on_blob_end(Status status) override {
-    leave();
-    if (!status.ok()) guard_.on_ended(asked_, &status.error());
-    sink_.on_blob_end(std::move(status));  // May destroy this.
-  }
-
-  const bool resumes_;
-  const Start start_;
-  BlobSink& sink_;
-  Asked asked_;
-  bool paused_ = false;
-  Handle failing_;
-  std::unique_ptr<BlobTransfer> inner_;
-};
-
 Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner, Timers& timers,
              const Clock& clock, events::Events& events)
     : name_(std::move(name)),
@@ -250,7 +131,8 @@ Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner
       timers_(timers),
       clock_(clock),
       events_(events),
-      turns_(std::make_unique<Turns>(rules.requests_per_minute, timers, clock)) {
+      turns_(std::make_unique<Turns>(rules.requests_per_minute, timers, clock)),
+      slots_(std::make_unique<BlobSlots>(timers, rules.max_blob_transfers)) {
   if (!rules_.probe_first) return;
   breaker_.on_doubt(clock_.steady_now());
   last_error_ = "it was not asked yet";
@@ -294,16 +176,7 @@ Handle Guard::relay(Question question, Done<Answer> done) {
   return passing;
 }
 
-std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
-                                              const oci::Digest& digest, std::uint64_t offset,
-                                              BlobSink& sink) {
-  return std::make_unique<Transfer>(
-      *this, Asked{Ask::kBlob, repository, digest.str()}, offset > 0,
-      [this, repository, digest, offset](BlobSink& into) {
-        return inner_->get_blob(repository, digest, offset, into);
-      },
-      sink);
-}
+void Guard::on_more_askers() { turns_->look_again(); }
 
 Handle Guard::ping(milliseconds deadline, std::function<void(Status)> done) {
   return inner_->ping(deadline, std::move(done));
@@ -363,13 +236,21 @@ Patience Guard::patience(Ask ask) const {
                               : "the pull limit of " + name_ + " is near"};
 }
 
-void Guard::end_unanswered() {
-  const Error error = why_open();
-  while (!unanswered_.empty()) {
-    [[maybe_unused]] const std::size_t before = unanswered_.size();
-    unanswered_.begin()->second->give_up(error);
-    assert(unanswered_.size() < before);
+// The requests are counted before the first ends, because its owner may begin the next request.
+void Guard::end_unanswered(bool is_silent) {
+  std::vector<Unanswered*> ending;
+  for (const auto& [number, request] : unanswered_) {
+    if (is_silent || !request->was_sent()) ending.push_back(request);
   }
+  const Error error = is_silent ? why_open() : no_wait();
+  for (Unanswered* request : ending) request->give_up(error);
+}
+
+Error Guard::no_wait() const {
+  Error error = why_open();
+  error.declined = false;
+  error.retry_after.reset();
+  return error;
 }
 
 }  // namespace layby::cache

@@ -102,7 +102,7 @@ void Guard::after_change(State before, const Error* error) {
   if (now == State::kClosed && before == State::kOpen) {
     events_.tell(events::LinkChanged{name_, events::Link::kUp});
   }
-  if (opens && error != nullptr && error->code == ErrorCode::kTimedOut) end_unanswered();
+  if (opens) end_unanswered(error != nullptr && error->code == ErrorCode::kTimedOut);
   if (now == State::kClosed) {
     probe_timer_.reset();
     return;

@@ -13,6 +13,9 @@ namespace layby::cache {
 // background work waits for the same time.
 inline constexpr std::chrono::seconds kAskAgain{5};
 
+// The longest that a request waits for its turn within the limit of the minute.
+inline constexpr std::chrono::seconds kLongestTurn{30};
+
 }  // namespace layby::cache
 
 #endif  // LAYBY_CACHE_GUARD_TIMES_H_

@@ -57,12 +57,11 @@ Result<ManifestAnswer> verify(ManifestBody body, const oci::Reference& reference
 }  // namespace
 
 ManifestFetch::ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
-                             oci::Reference reference, const IpAddress& client)
+                             oci::Reference reference)
     : owner_(owner),
       origin_(origin),
       repository_(std::move(repository)),
-      reference_(std::move(reference)),
-      client_(client) {}
+      reference_(std::move(reference)) {}
 
 void ManifestFetch::enter(ManifestFetchState next) {
   assert(may_follow(state_, next));
@@ -71,17 +70,24 @@ void ManifestFetch::enter(ManifestFetchState next) {
   state_ = next;
 }
 
+void ManifestFetch::join(const IpAddress& client) {
+  if (askers_.join(client) && state_ == ManifestFetchState::kAsking) {
+    origin_.upstream->on_more_askers();
+  }
+}
+
 void ManifestFetch::start() {
   enter(ManifestFetchState::kAsking);
   const auto& context = owner_.context_;
   request_ = with_retries<ManifestAnswer>(
       context.rules.retry, context.timers, context.counters,
       [this](Manifests::Done done) {
-        return origin_.upstream->on_behalf_of(client_).get_manifest(
-            repository_, reference_, [this, done = std::move(done)](Result<ManifestBody> body) {
-              done(body.ok() ? verify(std::move(*body), reference_, owner_.context_.counters)
-                             : Result<ManifestAnswer>(body.error()));
-            });
+        return origin_.upstream->on_behalf_of(askers_.shared())
+            .get_manifest(
+                repository_, reference_, [this, done = std::move(done)](Result<ManifestBody> body) {
+                  done(body.ok() ? verify(std::move(*body), reference_, owner_.context_.counters)
+                                 : Result<ManifestAnswer>(body.error()));
+                });
       },
       [this](Result<ManifestAnswer> answer) { on_body(std::move(answer)); });
 }

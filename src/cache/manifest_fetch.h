@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/asker_list.h"
 #include "cache/manifests.h"
 #include "cache/waiters.h"
 
@@ -28,7 +29,9 @@ enum class ManifestFetchState {
 class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
  public:
   ManifestFetch(Manifests& owner, const Origin& origin, std::string repository,
-                oci::Reference reference, const IpAddress& client);
+                oci::Reference reference);
+  // The request goes for `client` too. Called for each asker.
+  void join(const IpAddress& client);
   // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
 
@@ -55,7 +58,7 @@ class ManifestFetch : public std::enable_shared_from_this<ManifestFetch> {
   const Origin& origin_;
   const std::string repository_;
   const oci::Reference reference_;
-  const IpAddress client_;  // The client that asked first.
+  AskerList askers_;
   ManifestFetchState state_ = ManifestFetchState::kNew;
   Handle request_;
   Waiters<Result<ManifestAnswer>> waiters_;

@@ -102,7 +102,7 @@ Handle Manifests::granted(const Origin& origin, const std::string& repository,
   auto refused = unknown(key);
   if (!refused) refused = why_not_fetch(origin, repository, digest);
   if (refused) return give(subject, *std::move(refused), done);
-  return fetch(origin, repository, digest, client)
+  return fetch(origin, repository, digest, {client})
       ->wait([this, &origin, repository, digest, first,
               done = std::move(done)](const Result<ManifestAnswer>& answer) {
         note_answer(subject_of(origin, repository, digest), answer, first);
@@ -169,9 +169,10 @@ std::shared_ptr<TagCheck> Manifests::check(const Origin& origin, const TagKey& t
                                            bool fetch_moved, const IpAddress& client) {
   auto& check = checks_[key_of(origin, tag.repository, tag.tag)];
   const bool first = !check;
-  if (first) check = std::make_shared<TagCheck>(*this, origin, tag, client);
+  if (first) check = std::make_shared<TagCheck>(*this, origin, tag);
   // start() calls no waiter before it returns, so the check stays in the table.
   auto started = check;
+  started->join(client);
   if (fetch_moved) started->want_moved();
   if (first) started->start();
   assert(checks_.contains(key_of(origin, tag.repository, tag.tag)));
@@ -186,12 +187,12 @@ void Manifests::check_in_background(const Origin& origin, const TagKey& tag) {
 
 std::shared_ptr<ManifestFetch> Manifests::fetch(const Origin& origin, const std::string& repository,
                                                 const oci::Reference& reference,
-                                                const IpAddress& client) {
+                                                const std::vector<IpAddress>& clients) {
   auto& fetch = fetches_[key_of(origin, repository, reference)];
-  if (!fetch) {
-    fetch = std::make_shared<ManifestFetch>(*this, origin, repository, reference, client);
-    fetch->start();
-  }
+  const bool first = !fetch;
+  if (first) fetch = std::make_shared<ManifestFetch>(*this, origin, repository, reference);
+  for (const IpAddress& client : clients) fetch->join(client);
+  if (first) fetch->start();
   return fetch;
 }
 

@@ -55,10 +55,10 @@ class Manifests {
   // The calls below are for a prefetch. A prefetch fetches manifests without moving the tag, and
   // moves the tag when the whole image is stored.
 
-  // The fetch of `reference` in flight. Begins a fetch if none is in flight.
+  // The fetch of `reference` in flight, for `clients` too. Begins a fetch if none is in flight.
   std::shared_ptr<ManifestFetch> fetch(const Origin& origin, const std::string& repository,
                                        const oci::Reference& reference,
-                                       const IpAddress& client = {});
+                                       const std::vector<IpAddress>& clients = {IpAddress()});
   // Why a fetch of `reference` should not begin now; nullopt when the fetch may begin or is in
   // flight.
   std::optional<Error> why_not_fetch(const Origin& origin, const std::string& repository,

@@ -34,11 +34,10 @@ namespace {
 
 }  // namespace
 
-TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag, const IpAddress& client)
+TagCheck::TagCheck(Manifests& owner, const Origin& origin, TagKey tag)
     : owner_(owner),
       origin_(origin),
       tag_(std::move(tag)),
-      client_(client),
       cached_(owner.cached(tag_)),
       retry_(owner.context_.rules.retry) {
   if (cached_) retry_.max_attempts = 1;
@@ -51,6 +50,12 @@ void TagCheck::enter(TagCheckState next) {
   state_ = next;
 }
 
+void TagCheck::join(const IpAddress& client) {
+  if (!askers_.join(client)) return;
+  if (state_ == TagCheckState::kAsking) origin_.upstream->on_more_askers();
+  if (const auto fetch = fetched_.lock()) fetch->join(client);
+}
+
 void TagCheck::start() {
   enter(TagCheckState::kAsking);
   const auto& context = owner_.context_;
@@ -59,8 +64,8 @@ void TagCheck::start() {
   request_ = with_retries<ManifestHead>(
       retry_, context.timers, context.counters,
       [this, deadline](auto done) {
-        return origin_.upstream->on_behalf_of(client_).head_manifest(tag_.repository, tag_.tag,
-                                                                     deadline, std::move(done));
+        return origin_.upstream->on_behalf_of(askers_.shared())
+            .head_manifest(tag_.repository, tag_.tag, deadline, std::move(done));
       },
       [this](const Result<ManifestHead>& head) { on_head(head); });
 }
@@ -145,7 +150,8 @@ void TagCheck::fetch(const oci::Reference& reference) {
   const auto refused = owner_.why_not_fetch(origin_, tag_.repository, reference);
   if (refused) return fall_back(*refused);
   enter(TagCheckState::kFetching);
-  const auto fetch = owner_.fetch(origin_, tag_.repository, reference, client_);
+  const auto fetch = owner_.fetch(origin_, tag_.repository, reference, askers_.clients());
+  fetched_ = fetch;
   const bool by_digest = std::holds_alternative<oci::Digest>(reference);
   fetch->add_tag(tag_, by_digest ? std::optional(looked_at_) : std::nullopt);
   fetch_ = fetch->wait([this](const Result<ManifestAnswer>& answer) { on_fetched(answer); });

@@ -11,8 +11,10 @@
 #define LAYBY_CACHE_TAG_CHECK_H_
 
 #include <chrono>
+#include <memory>
 #include <optional>
 
+#include "cache/asker_list.h"
 #include "cache/manifests.h"
 #include "cache/waiters.h"
 
@@ -28,7 +30,9 @@ enum class TagCheckState {
 
 class TagCheck {
  public:
-  TagCheck(Manifests& owner, const Origin& origin, TagKey tag, const IpAddress& client);
+  TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
+  // The request goes for `client` too. Called for each asker.
+  void join(const IpAddress& client);
   // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
 
@@ -63,7 +67,7 @@ class TagCheck {
   Manifests& owner_;
   const Origin& origin_;
   const TagKey tag_;
-  const IpAddress client_;  // The client that asked first.
+  AskerList askers_;
   const std::optional<ManifestAnswer> cached_;
   policy::RetryRules retry_;
   TagCheckState state_ = TagCheckState::kNew;
@@ -75,6 +79,7 @@ class TagCheck {
   Handle hold_;           // The question whether the tag is held.
   Handle hold_patience_;  // The timer that ends the wait for the answer.
   Handle fetch_;
+  std::weak_ptr<ManifestFetch> fetched_;  // The fetch that the check waits for.
   // Upstream's answer to HEAD, while the manifest is being fetched.
   std::optional<ManifestAnswer> head_answer_;
   Waiters<Result<ManifestAnswer>> head_waiters_;

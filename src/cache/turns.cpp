@@ -37,7 +37,7 @@ Turns::Turn Turns::turn_of(const Waiter& waiter, Look& look) const {
 }
 
 void Turns::join(Waiter& waiter) {
-  assert(std::find(line_.begin(), line_.end(), &waiter) == line_.end());
+  assert(!has(waiter));
   Look look;
   const Turn turn = turn_of(waiter, look);
   if (turn.wait.count() == 0) return go(waiter, turn.client);
@@ -46,7 +46,7 @@ void Turns::join(Waiter& waiter) {
 }
 
 bool Turns::take_free(const Waiter& waiter) {
-  assert(std::find(line_.begin(), line_.end(), &waiter) == line_.end());
+  assert(!has(waiter));
   Look look;
   const Turn turn = turn_of(waiter, look);
   if (turn.wait.count() > 0) return false;
@@ -55,8 +55,12 @@ bool Turns::take_free(const Waiter& waiter) {
 }
 
 void Turns::go(Waiter& waiter, const IpAddress& client) {
-  log_.note(clock_.steady_now(), client);
-  waiter.on_turn();
+  if (waiter.on_turn()) log_.note(clock_.steady_now(), client);
+}
+
+void Turns::drain() {
+  log_.drain(clock_.steady_now());
+  arm();
 }
 
 void Turns::serve() {

@@ -9,6 +9,7 @@
 #ifndef LAYBY_CACHE_TURNS_H_
 #define LAYBY_CACHE_TURNS_H_
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -31,13 +32,17 @@ class Turns {
     Waiter& operator=(const Waiter&) = delete;
 
    protected:
-    // The request isn't sent at `latest` or later.
-    Waiter(Turns& turns, bool is_first_step, SteadyTime latest)
-        : turns_(turns), is_first_step_(is_first_step), latest_(latest) {}
-    ~Waiter() { turns_.leave(*this); }
+    Waiter(Turns& turns, bool is_first_step) : turns_(turns), is_first_step_(is_first_step) {}
+    ~Waiter() { leave_line(); }
 
-    // Calls on_turn() before it returns, or on_turn() or on_no_turn() later.
-    void take_turn() { turns_.join(*this); }
+    // Calls on_turn() before it returns, or on_turn() or on_no_turn() later. The request isn't
+    // sent at `latest` or later. To be called only outside the line.
+    void take_turn(SteadyTime latest) {
+      latest_ = latest;
+      turns_.join(*this);
+    }
+    bool is_in_line() const { return turns_.has(*this); }
+    void leave_line() { turns_.leave(*this); }
     // Takes a further turn if one is free at once; false if not. The caller has had its turn.
     bool take_free_turn() { return turns_.take_free(*this); }
 
@@ -45,14 +50,14 @@ class Turns {
     friend class Turns;
     // The clients that wait for the request; none for the box's own request.
     virtual std::vector<IpAddress> clients() const = 0;
-    // The request goes now, and is counted.
-    virtual void on_turn() = 0;
+    // The request may go now. Returns whether it goes, and is counted.
+    virtual bool on_turn() = 0;
     // The turn would come after `wait`, which is too late. May destroy the waiter.
     virtual void on_no_turn(std::chrono::milliseconds wait) = 0;
 
     Turns& turns_;
     const bool is_first_step_;
-    const SteadyTime latest_;
+    SteadyTime latest_{};
   };
 
   Turns(int per_minute, Timers& timers, const Clock& clock)
@@ -62,7 +67,9 @@ class Turns {
     return log_.background_wait(clock_.steady_now());
   }
   // No further turn in this minute.
-  void drain() { log_.drain(clock_.steady_now()); }
+  void drain();
+  // To be called when the clients of a waiter may have become more.
+  void look_again() { arm(); }
 
  private:
   // When a waiter may go, and for which of its clients.
@@ -74,6 +81,9 @@ class Turns {
 
   void join(Waiter& waiter);
   bool take_free(const Waiter& waiter);
+  bool has(const Waiter& waiter) const {
+    return std::find(line_.begin(), line_.end(), &waiter) != line_.end();
+  }
   void leave(Waiter& waiter) { std::erase(line_, &waiter); }
   void serve();
   bool serve_next();

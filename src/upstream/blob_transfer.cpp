@@ -45,37 +45,26 @@ class RegistryBlob::Try final : private ExchangeEvents {
 
 RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
                            std::uint64_t offset, cache::BlobSink& sink)
-    : site_(site),
-      repository_(repository),
-      digest_(digest),
-      offset_(offset),
-      sink_(sink),
-      slot_(site.blob_slots.ask(*this)) {}
+    : site_(site), repository_(repository), digest_(digest), offset_(offset), sink_(sink) {
+  send(false);
+}
+
+RegistryBlob::~RegistryBlob() = default;
 
 RegistryBlob::~RegistryBlob() = default;
 
 void RegistryBlob::pause() {
   paused_ = true;
-  if (slot_ && sink_.lends_slot()) slot_->lend();
-  follow_slot();
+  for (const auto& request : tries_) request->pause();
 }
 
 void RegistryBlob::resume() {
   paused_ = false;
-  if (slot_) slot_->take_back();
-  follow_slot();
-}
-
-void RegistryBlob::on_slot() {
-  assert(slot_ && slot_->in_use());
-  const bool is_first = tries_.empty();
-  if (is_first) send(false);
-  follow_slot();
-  if (is_first) sink_.on_blob_asked();
+  for (const auto& request : tries_) request->resume();
 }
 
 bool RegistryBlob::hedge() {
-  if (tries_.empty() || began_ || paused_ || !slot_ || !slot_->in_use()) return false;
+  if (tries_.empty() || began_ || paused_) return false;
   if (tries_.size() == kMostTries) tries_.erase(tries_.begin());
   send(true);
   return true;
@@ -86,11 +75,6 @@ void RegistryBlob::send(bool is_hedge) {
   RequestSpec spec = request_spec();
   spec.fresh_connection = is_hedge;
   tries_.push_back(std::make_unique<Try>(*this, std::move(spec)));
-}
-
-void RegistryBlob::follow_slot() {
-  if (!slot_) return;
-  for (const auto& one : tries_) paused_ || !slot_->in_use() ? one->pause() : one->resume();
 }
 
 RequestSpec RegistryBlob::request_spec() const {
@@ -138,13 +122,12 @@ void RegistryBlob::on_head(Try& by, const Head& head) {
 }
 
 void RegistryBlob::on_body(std::string_view bytes) {
-  assert(began_ && !paused_ && slot_ && slot_->in_use());
+  assert(began_ && !paused_);
   position_ += bytes.size();
   sink_.on_blob_bytes(bytes);
 }
 
 void RegistryBlob::on_end(Try& by, Status status) {
-  assert(slot_);
   if (tries_.size() > 1 && !status.ok() && !cache::is_refusal(status.error())) {
     // Another request may still be answered.
     std::erase_if(tries_, [&by](const auto& one) { return one.get() == &by; });
@@ -157,7 +140,6 @@ void RegistryBlob::on_end(Try& by, Status status) {
                          std::to_string(*size_bytes_) + " bytes");
   }
   tries_.clear();
-  slot_.reset();
   sink_.on_blob_end(std::move(status));  // May destroy this transfer.
 }
 

@@ -24,7 +24,7 @@
 
 namespace layby::upstream {
 
-class RegistryBlob final : public cache::BlobTransfer, private BlobSlots::Holder {
+class RegistryBlob final : public cache::BlobTransfer {
  public:
   RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
                std::uint64_t offset, cache::BlobSink& sink);
@@ -37,11 +37,6 @@ class RegistryBlob final : public cache::BlobTransfer, private BlobSlots::Holder
  private:
   class Try;
 
-  void on_slot() override;
-  void on_slot_taken() override { follow_slot(); }
-  policy::SlotClients slot_clients() const override { return sink_.clients(); }
-  // Lets bytes come while the transfer has a slot and isn't paused, and at no other time.
-  void follow_slot();
   void send(bool is_hedge);
   RequestSpec request_spec() const;
   // Says where the announced bytes begin. `wrong` says why the announced bytes aren't the requested
@@ -66,7 +61,6 @@ class RegistryBlob final : public cache::BlobTransfer, private BlobSlots::Holder
   bool paused_ = false;
   bool began_ = false;                       // The sink has on_blob_start().
   std::vector<std::unique_ptr<Try>> tries_;  // The requests under way, oldest first.
-  std::unique_ptr<BlobSlots::Slot> slot_;
 };
 
 }  // namespace layby::upstream

@@ -32,7 +32,6 @@ Site::Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counte
       counters(given_counters),
       base(base_of(options.url)),
       host(host_label(options.url)),
-      blob_slots(driver.loop(), options.max_blob_transfers),
       tokens({options.url, {options.username, options.password}, options.request_timeout}, driver,
              transport, clock, counters) {}
 

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "layby/upstream/registry.h"
-#include "upstream/blob_slots.h"
 #include "upstream/driver.h"
 #include "upstream/exchange.h"
 #include "upstream/reach.h"
@@ -45,7 +44,6 @@ struct Site {
   Counters& counters;
   std::string base;  // "https://registry-1.docker.io/v2/"
   std::string host;  // The registry's host, for messages.
-  BlobSlots blob_slots;
   Tokens tokens;
   // Until this time a GET replaces each HEAD of a manifest; nullopt if the registry supports HEAD.
   std::optional<SteadyTime> heads_refused_until;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cache/cache_test.h"
 
@@ -20,6 +21,8 @@ class BlobTaker final : public BlobSink {
   bool started = false;
   std::string bytes;
   std::optional<Status> ended;
+  std::vector<IpAddress> waiting;  // The clients that wait for the blob.
+  bool background = false;
   std::unique_ptr<BlobTransfer> transfer;
 
   ErrorCode error() const {
@@ -33,6 +36,8 @@ class BlobTaker final : public BlobSink {
     EXPECT_FALSE(ended) << "ended twice";
     ended = std::move(status);
   }
+  std::vector<IpAddress> clients() const override { return waiting; }
+  bool in_background() const override { return background; }
 };
 
 class GuardTest : public ::testing::Test {

@@ -258,6 +258,19 @@ TEST_F(FillHedgesTest, HedgeDoesNotExceedTheMinute) {
   EXPECT_EQ(counters_.hedges_sent, 0u);
 }
 
+TEST_F(FillHedgesTest, HedgeNeedsNoSecondSlot) {
+  guard_rules_.max_blob_transfers = 1;
+  make_cache();
+  BlobAsker asker, waiting;
+  ask(asker);
+  open(waiting, oci::Digest::of("waiting"));
+  timers_.advance(seconds(2));
+  EXPECT_EQ(requests(), 2u);
+  EXPECT_TRUE(newest()->is_hedge());
+  answer(newest());
+  EXPECT_EQ(requests(), 3u) << "the slot is free for the next blob";
+}
+
 TEST_F(FillHedgesTest, HedgeThatWasNotSentCostsNothing) {
   upstream_->refuse_hedges(true);
   std::vector<BlobAsker> askers(5);

@@ -351,6 +351,100 @@ TEST_F(GuardLimitsTest, RequestsThrottledTogetherDoNotDoubleTheBackoff) {
   EXPECT_EQ(quiet(), seconds(60));
 }
 
+TEST_F(GuardLimitsTest, RequestThatA429OfItsPartStopsSpendsNoTurn) {
+  allow(2);
+  answer_list();
+  clock_.advance(seconds(10));
+  BlobTaker first, same;
+  open(first);
+  clock_.advance(seconds(35));
+  open(same);
+  Asker<TagPage> other;
+  list(other);
+  Error error = throttled(seconds(90));
+  error.extent = Extent::kContent;
+  inner_->only_pending()->fail(error);
+  timers_.advance(seconds(15));
+  EXPECT_EQ(same.error(), ErrorCode::kThrottled);
+  EXPECT_EQ(inner_->only_pending()->kind, testing::UpstreamKind::kTags);
+}
+
+TEST_F(GuardLimitsTest, A429TellsTheLineAtOnce) {
+  allow(1);
+  Asker<TagPage> under_way, waiting;
+  list(under_way);
+  clock_.advance(seconds(35));
+  list(waiting);
+  inner_->only_pending()->fail(throttled());
+  timers_.run();
+  EXPECT_EQ(waiting.error(), ErrorCode::kThrottled);
+}
+
+// -- a link that fails during the wait
+
+TEST_F(GuardLimitsTest, TimeOutEndsTheRequestsInTheLine) {
+  allow(1);
+  Asker<TagPage> under_way, waiting;
+  BlobTaker blob;
+  list(under_way);
+  clock_.advance(seconds(35));
+  list(waiting);
+  open(blob);
+  inner_->only_pending()->fail(ErrorCode::kTimedOut);
+  timers_.run();
+  EXPECT_EQ(link(), Link::kOpen);
+  EXPECT_EQ(waiting.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(blob.error(), ErrorCode::kUnavailable);
+  timers_.advance(seconds(60));
+  EXPECT_EQ(inner_->requests().size(), 1u);
+}
+
+TEST_F(GuardLimitsTest, FailuresEndTheRequestsInTheLineAndNoOthers) {
+  allow(4);
+  Asker<TagPage> under_way[4];
+  for (auto& asker : under_way) list(asker);
+  clock_.advance(seconds(35));
+  std::optional<Error> error;
+  const Handle waiting = guard_->get_tags("library/debian", {}, [&](const Result<TagPage>& page) {
+    if (!page.ok()) error = page.error();
+  });
+  for (int i = 0; i < 3; ++i) inner_->fail(Error{ErrorCode::kUnavailable, "fake upstream"});
+  timers_.run();
+  EXPECT_EQ(link(), Link::kOpen);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, ErrorCode::kUnavailable);
+  EXPECT_FALSE(error->declined) << "the caller may try again, as after any other cut";
+  EXPECT_FALSE(under_way[3].answered());
+}
+
+TEST_F(GuardLimitsTest, NoRequestWaitsForItsTurnWhileTheLinkIsDown) {
+  allow(1);
+  fail_list(ErrorCode::kTimedOut);
+  clock_.advance(seconds(35));
+  Asker<TagPage> asker;
+  BlobTaker blob;
+  list(asker);
+  open(blob);
+  timers_.run();
+  EXPECT_EQ(asker.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(blob.error(), ErrorCode::kUnavailable);
+}
+
+TEST_F(GuardLimitsTest, TimeOutEndsABlobThatWaitsForItsSlot) {
+  rules_.max_blob_transfers = 1;
+  make_guard();
+  BlobTaker first, second;
+  open(first);
+  open(second);
+  inner_->only_pending()->start(0, 3);
+  Asker<TagPage> asker;
+  list(asker);
+  inner_->pending().back()->fail(ErrorCode::kTimedOut);
+  timers_.run();
+  EXPECT_EQ(second.error(), ErrorCode::kUnavailable);
+  EXPECT_FALSE(first.ended) << "it has bytes";
+}
+
 // -- the pull limit's reserve
 
 TEST_F(GuardLimitsTest, BackgroundDoesNotWaitFarFromTheReserve) {

@@ -93,5 +93,71 @@ TEST_F(TurnsTest, ShareComesBackAfterAMinute) {
   EXPECT_EQ(flood(kAnna, 100), 30u);
 }
 
+TEST_F(TurnsTest, RequestGoesForAClientThatJoinedIt) {
+  flood(kAnna, 30);
+  clock_.advance(seconds(45));
+  const auto askers = std::make_shared<std::vector<IpAddress>>(1, kAnna);
+  Asker<ManifestHead> check;
+  check.handle =
+      guard_->on_behalf_of(askers).head_manifest("library/debian", tag_, seconds(20), check.done());
+  ASSERT_EQ(inner_->requests().size(), 30u);
+  askers->push_back(kBen);
+  guard_->on_more_askers();
+  timers_.run();
+  EXPECT_EQ(inner_->requests().size(), 31u);
+}
+
+TEST_F(TurnsTest, BlobGoesForAClientThatJoinedIt) {
+  flood(kAnna, 30);
+  clock_.advance(seconds(45));
+  BlobTaker taker;
+  taker.waiting = {kAnna};
+  open(taker);
+  ASSERT_EQ(inner_->requests().size(), 30u);
+  taker.waiting.push_back(kBen);
+  taker.transfer->resume();
+  timers_.run();
+  EXPECT_EQ(inner_->requests().size(), 31u);
+}
+
+// Two clients ask for the same.
+class JoinedTurnsTest : public CacheTest {
+ protected:
+  void SetUp() override {
+    guard_rules_.requests_per_minute = 41;
+    CacheTest::SetUp();
+    for (int i = 0; i < 30; ++i) {
+      cache_->get_tags(
+          hub(), "library/debian", {}, [](const auto&) {}, kAnna);
+    }
+    clock_.advance(seconds(45));
+  }
+  void ask(Asker<ManifestAnswer>& asker, const oci::Reference& reference, const IpAddress& client) {
+    asker.handle =
+        cache_->get_manifest(hub(), "library/debian", reference, false, asker.done(), client);
+    timers_.run();
+  }
+
+  static inline const IpAddress kAnna = *parse_ip_address("10.0.0.1");
+  static inline const IpAddress kBen = *parse_ip_address("10.0.0.2");
+};
+
+TEST_F(JoinedTurnsTest, CheckOfATagGoesForWhoJoinsIt) {
+  Asker<ManifestAnswer> anna, ben;
+  ask(anna, oci::Tag("bookworm"), kAnna);
+  ASSERT_EQ(upstream_->count(testing::UpstreamKind::kManifestHead), 0u);
+  ask(ben, oci::Tag("bookworm"), kBen);
+  EXPECT_EQ(upstream_->count(testing::UpstreamKind::kManifestHead), 1u);
+}
+
+TEST_F(JoinedTurnsTest, ManifestIsFetchedForWhoJoins) {
+  const auto digest = oci::Digest::of("a manifest");
+  Asker<ManifestAnswer> anna, ben;
+  ask(anna, digest, kAnna);
+  ASSERT_EQ(upstream_->count(testing::UpstreamKind::kManifestGet), 0u);
+  ask(ben, digest, kBen);
+  EXPECT_EQ(upstream_->count(testing::UpstreamKind::kManifestGet), 1u);
+}
+
 }  // namespace
 }  // namespace layby::cache

@@ -28,7 +28,7 @@ enum class Trouble {
   kLate,           // Answers come late.
   kCuts,           // A blob's transfer ends early.
   kByteCuts,       // A blob's transfer ends after each byte.
-  kDrip,           // A blob comes at a byte a second.
+  kDrip,           // A blob comes more slowly than the floor of the rate.
   kCorruption,     // A byte of a blob or a manifest is another byte.
   kStalls,         // A blob's transfer stops in the middle.
   kNoRanges,       // Every transfer begins at byte 0, and states no size.

@@ -9,6 +9,7 @@
 
 #include "layby/cache/failover.h"
 #include "layby/cache/prefetch.h"
+#include "simulation/addresses.h"
 #include "simulation/parent_link.h"
 
 namespace layby::simulation {
@@ -63,6 +64,7 @@ std::vector<cache::Origin> Box::make_origins() {
                            std::unique_ptr<cache::Upstream> upstream) {
     cache::GuardRules rules;
     rules.requests_per_minute = per_minute;
+    rules.max_blob_transfers = kTransfers;
     rules.probe_first = per_minute == 0;
     auto guard = std::make_unique<cache::Guard>(std::move(name), rules, std::move(upstream),
                                                 timers_, clock_, *events_);
@@ -77,8 +79,10 @@ std::vector<cache::Origin> Box::make_origins() {
       guarded("docker.io", rules_.requests_per_minute, std::move(uplink));
   if (parent_ != nullptr) {
     upstream = std::make_unique<cache::Failover>(
-        guarded("parent", 0, std::make_unique<ParentLink>(*parent_, timers_)), std::move(upstream),
-        clock_, [](const std::string&, const oci::Tag&) { return kFreshFor; });
+        guarded(
+            "parent", 0,
+            std::make_unique<ParentLink>(*parent_, box_address(rules_.number), timers_, clock_)),
+        std::move(upstream), clock_, [](const std::string&, const oci::Tag&) { return kFreshFor; });
   }
   std::vector<cache::Origin> origins;
   origins.push_back({"docker.io", {"*"}, std::move(upstream)});

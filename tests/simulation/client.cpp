@@ -96,8 +96,9 @@ class BoxSource::Blob final : public Operation, private cache::BlobReader::Liste
       return;
     }
     crash_ = box_.on_crash([this] { lose(); });
-    asking_ = box_.cache().open_blob(box_.origin(), repository, digest,
-                                     [this](auto opened) { on_opened(std::move(opened)); });
+    asking_ = box_.cache().open_blob(
+        box_.origin(), repository, digest, [this](auto opened) { on_opened(std::move(opened)); },
+        source.client_);
   }
   ~Blob() override { internet_.invariants.left(question_); }
 
@@ -171,7 +172,7 @@ Handle BoxSource::head(const std::string& repository, const std::string& tag,
       exists,
       [this, repository, tag](cache::Cache& cache, auto answer) {
         return cache.get_manifest(box_.origin(), repository, oci::Reference(tag), true,
-                                  std::move(answer));
+                                  std::move(answer), client_);
       },
       judge,
       [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {
@@ -197,7 +198,8 @@ Handle BoxSource::get_manifest(const std::string& repository, const oci::Digest&
             stored ? kStored : kFairManifest},
       manifest != nullptr,
       [this, repository, digest](cache::Cache& cache, auto answer) {
-        return cache.get_manifest(box_.origin(), repository, digest, false, std::move(answer));
+        return cache.get_manifest(box_.origin(), repository, digest, false, std::move(answer),
+                                  client_);
       },
       judge,
       [done = std::move(done)](const Result<cache::ManifestAnswer>& answer) {

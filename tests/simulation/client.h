@@ -20,9 +20,11 @@ class BoxSource final : public site_day::Source {
  public:
   // `addresses` clients share the slowest link on the way, which has `bytes_per_second`.
   // References outlive the source.
-  BoxSource(const Internet& internet, Box& box, std::size_t addresses, double bytes_per_second)
+  BoxSource(const Internet& internet, Box& box, const IpAddress& client, std::size_t addresses,
+            double bytes_per_second)
       : internet_(internet),
         box_(box),
+        client_(client),
         addresses_(addresses),
         bytes_per_second_(bytes_per_second) {}
 
@@ -40,6 +42,7 @@ class BoxSource final : public site_day::Source {
 
   const Internet& internet_;
   Box& box_;
+  const IpAddress client_;
   const std::size_t addresses_;
   const double bytes_per_second_;
 };

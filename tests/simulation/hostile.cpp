@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "simulation/addresses.h"
 #include "simulation/reading.h"
 
 namespace layby::simulation {
@@ -22,11 +23,14 @@ class Hostile::Reader final : public Operation {
     crash_ = box.on_crash([this] { leave(); });
     timer_ = leaves_after.count() > 0 ? world_.after(leaves_after, [this] { leave(); })
                                       : world_.after(seconds(8), [this] { take(); });
-    asking_ = box.cache().open_blob(box.origin(), kLooseRepository, digest, [this](auto opened) {
-      if (!opened.ok()) return;
-      reader_ = std::move(*opened);
-      reader_->consumed(0);
-    });
+    asking_ = box.cache().open_blob(
+        box.origin(), kLooseRepository, digest,
+        [this](auto opened) {
+          if (!opened.ok()) return;
+          reader_ = std::move(*opened);
+          reader_->consumed(0);
+        },
+        hostile_address(box.number()));
   }
 
  private:
@@ -89,23 +93,26 @@ void Hostile::open(const oci::Digest& digest, milliseconds leaves_after,
 }
 
 void Hostile::ask_for_unknown() {
+  const IpAddress address = hostile_address(box_.number());
   for (int i = 0; i < 20; ++i) {
     const auto digest = oci::Digest::of(std::to_string(random_.between(0, UINT32_MAX)));
     if (i % 2 == 0) {
       open(digest, seconds(20), 0);
       continue;
     }
-    asking_.push_back(box_.cache().get_manifest(box_.origin(), kLooseRepository, digest, false,
-                                                [](const auto&) {}));
+    asking_.push_back(box_.cache().get_manifest(
+        box_.origin(), kLooseRepository, digest, false, [](const auto&) {}, address));
   }
 }
 
 void Hostile::ask_for_tags() {
+  const IpAddress address = hostile_address(box_.number());
   for (int i = 0; i < 20; ++i) {
     const std::string tag = "v" + std::to_string(random_.between(0, 1'000'000));
-    asking_.push_back(box_.cache().get_manifest(box_.origin(), kLooseRepository,
-                                                oci::Reference(tag), true, [](const auto&) {}));
-    asking_.push_back(box_.cache().get_tags(box_.origin(), "site/" + tag, {}, [](const auto&) {}));
+    asking_.push_back(box_.cache().get_manifest(
+        box_.origin(), kLooseRepository, oci::Reference(tag), true, [](const auto&) {}, address));
+    asking_.push_back(box_.cache().get_tags(
+        box_.origin(), "site/" + tag, {}, [](const auto&) {}, address));
   }
 }
 

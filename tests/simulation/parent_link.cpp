@@ -10,6 +10,7 @@
 
 #include "layby/base/lifetime.h"
 #include "simulation/reading.h"
+#include "simulation/transfer_watch.h"
 
 namespace layby::simulation {
 namespace {
@@ -91,18 +92,19 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
         repository_(std::move(repository)),
         digest_(digest),
         offset_(offset),
-        sink_(sink) {
-    watch();
+        sink_(sink),
+        watch_(link.timers_, link.clock_, [this] { end(timed_out()); }) {
+    watch_.begin();
     going_ = link_.timers_.after(kOverTheLan, [this] { arrive(); });
   }
 
   void pause() override {
     paused_ = true;
-    watch_.reset();
+    watch_.pause();
   }
   void resume() override {
     paused_ = false;
-    watch();
+    watch_.resume();
     go_on_soon();
   }
 
@@ -112,14 +114,16 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
     Box& parent = link_.parent_;
     if (!parent.up()) return end(gone());
     crash_ = parent.on_crash([this] { lose(gone()); });
-    asking_ = parent.cache().open_blob(parent.origin(), repository_, digest_,
-                                       [this](Result<std::unique_ptr<cache::BlobReader>> opened) {
-                                         if (!opened.ok()) return lose(over_http(opened.error()));
-                                         reader_ = std::move(*opened);
-                                         reader_->consumed(offset_);
-                                         reader_->listen(this);
-                                         go_on_soon();
-                                       });
+    asking_ = parent.cache().open_blob(
+        parent.origin(), repository_, digest_,
+        [this](Result<std::unique_ptr<cache::BlobReader>> opened) {
+          if (!opened.ok()) return lose(over_http(opened.error()));
+          reader_ = std::move(*opened);
+          reader_->consumed(offset_);
+          reader_->listen(this);
+          go_on_soon();
+        },
+        link_.address_);
   }
   // Ends the transfer at a later turn, because the parent is in the middle of its own work.
   void lose(Error error) {
@@ -145,6 +149,7 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
     const auto life = life_.watch();
     if (reader_ && !started_) {
       started_ = true;
+      watch_.begin_body();
       if (offset_ > 0 && offset_ >= reader_->size_bytes()) {
         return end(Error{ErrorCode::kInvalid, "416"});
       }
@@ -154,8 +159,8 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
     if (paused_) return;
     const bool was_lost = lost_.has_value();
     if (reader_ && reader_->readable_bytes() > offset_) {
-      watch();
       const std::string bytes = read(*reader_, offset_);
+      watch_.count(bytes.size());
       offset_ += bytes.size();
       reader_->consumed(offset_);
       sink_.on_blob_bytes(bytes);
@@ -164,14 +169,9 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
     if (reader_ && offset_ == reader_->size_bytes()) return end({});
     if (was_lost && !paused_) end(*lost_);
   }
-  void watch() {
-    watch_.reset();
-    if (paused_) return;
-    watch_ = link_.timers_.after(cache::kRequestTimeout, [this] { end(timed_out()); });
-  }
   void end(Status status) {
     going_.reset();
-    watch_.reset();
+    watch_.end();
     crash_.reset();
     asking_.reset();
     reader_.reset();
@@ -187,7 +187,7 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
   bool started_ = false;
   std::optional<Error> lost_;
   Handle going_;
-  Handle watch_;
+  TransferWatch watch_;
   Handle crash_;
   Handle asking_;
   std::unique_ptr<cache::BlobReader> reader_;
@@ -199,7 +199,8 @@ Handle ParentLink::manifest(const std::string& repository, const oci::Reference&
   return std::make_unique<Question<cache::ManifestAnswer>>(
       parent_, timers_, deadline,
       [this, repository, reference, head](cache::Cache& cache, auto answer) {
-        return cache.get_manifest(parent_.origin(), repository, reference, head, std::move(answer));
+        return cache.get_manifest(parent_.origin(), repository, reference, head, std::move(answer),
+                                  address_);
       },
       std::move(done));
 }
@@ -228,7 +229,7 @@ Handle ParentLink::head_blob(const std::string& repository, const oci::Digest& d
   return std::make_unique<Question<cache::BlobHead>>(
       parent_, timers_, cache::kRequestTimeout,
       [this, repository, digest](cache::Cache& cache, auto answer) {
-        return cache.head_blob(parent_.origin(), repository, digest, std::move(answer));
+        return cache.head_blob(parent_.origin(), repository, digest, std::move(answer), address_);
       },
       std::move(done));
 }
@@ -245,7 +246,7 @@ Handle ParentLink::get_tags(const std::string& repository, const cache::TagPageR
   return std::make_unique<Question<cache::TagPage>>(
       parent_, timers_, cache::kRequestTimeout,
       [this, repository, page](cache::Cache& cache, auto answer) {
-        return cache.get_tags(parent_.origin(), repository, page, std::move(answer));
+        return cache.get_tags(parent_.origin(), repository, page, std::move(answer), address_);
       },
       std::move(done));
 }
@@ -256,7 +257,7 @@ Handle ParentLink::get_referrers(const std::string& repository, const oci::Diges
       parent_, timers_, cache::kRequestTimeout,
       [this, repository, digest, artifact_type](cache::Cache& cache, auto answer) {
         return cache.get_referrers(parent_.origin(), repository, digest, artifact_type,
-                                   std::move(answer));
+                                   std::move(answer), address_);
       },
       std::move(done));
 }

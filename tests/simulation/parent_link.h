@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A parent Layby, as a child sees it over the site's network. A parent that crashes breaks off
-// its answers. The deadlines are those of layby/upstream/registry.h.
+// its answers. The deadlines and the floor of the rate are those of layby/upstream/registry.h.
 
 #ifndef LAYBY_TESTS_SIMULATION_PARENT_LINK_H_
 #define LAYBY_TESTS_SIMULATION_PARENT_LINK_H_
@@ -17,8 +17,9 @@ namespace layby::simulation {
 
 class ParentLink final : public cache::Upstream {
  public:
-  // `timers` are the child's. References outlive the link.
-  ParentLink(Box& parent, Timers& timers) : parent_(parent), timers_(timers) {}
+  // `address` and `timers` are the child's. References outlive the link.
+  ParentLink(Box& parent, const IpAddress& address, Timers& timers, const Clock& clock)
+      : parent_(parent), address_(address), timers_(timers), clock_(clock) {}
 
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
@@ -45,7 +46,9 @@ class ParentLink final : public cache::Upstream {
                   std::chrono::milliseconds deadline, Done<cache::ManifestAnswer> done);
 
   Box& parent_;
+  const IpAddress address_;
   Timers& timers_;
+  const Clock& clock_;
 };
 
 }  // namespace layby::simulation

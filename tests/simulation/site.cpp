@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "layby/base/random.h"
+#include "simulation/addresses.h"
 #include "simulation/client.h"
 #include "simulation/hostile.h"
 
@@ -121,8 +122,9 @@ class Site {
     Customer& customer = *customers_.back();
     // The machines and the lists of all boxes may share one link, and a hostile client too.
     const std::size_t addresses = plan_.machines * plan_.boxes + plan_.boxes + 1;
-    customer.source = std::make_unique<BoxSource>(internet_, *boxes_[box], addresses,
-                                                  plan_.bytes_per_second / site_day::kBytesPerByte);
+    customer.source = std::make_unique<BoxSource>(
+        internet_, *boxes_[box], machine_address(box, customers_.size()), addresses,
+        plan_.bytes_per_second / site_day::kBytesPerByte);
     pull_later(customer);
   }
 

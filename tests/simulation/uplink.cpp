@@ -9,12 +9,13 @@
 #include <utility>
 
 #include "layby/base/lifetime.h"
+#include "simulation/transfer_watch.h"
 
 namespace layby::simulation {
 namespace {
 
 constexpr milliseconds kTimeOut = cache::kRequestTimeout;
-constexpr milliseconds kStallTimeOut{30'000};
+constexpr seconds kBetweenDrops{10};
 constexpr std::uint64_t kPullLimit = 150;
 constexpr seconds kPullWindow{6 * 3600};
 
@@ -58,49 +59,36 @@ class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSi
  public:
   Transfer(Uplink& uplink, const std::string& repository, const oci::Digest& digest,
            std::uint64_t offset, cache::BlobSink& sink)
-      : uplink_(uplink), repository_(repository), digest_(digest), offset_(offset), sink_(sink) {
+      : uplink_(uplink),
+        digest_(digest),
+        offset_(offset),
+        sink_(sink),
+        watch_(uplink.place_.timers, uplink.internet_.world, [this] { end(timed_out()); }) {
     ++uplink_.open_;
     uplink_.begin_get(digest_.str());
-    if (counts_when_queued()) uplink_.note_sent(What::kBlob);
-    uplink_.queue_.push_back(this);
-    uplink_.grant_soon();
+    uplink_.note_sent(What::kBlob);
+    const auto& internet = uplink_.internet_;
+    fate_ = internet.adversary.fate(uplink_.place_.box, What::kBlob,
+                                    repository + "@" + digest_.str(), internet.world.steady_now());
+    watch_.begin();
+    if (!fate_.silent) timer_ = uplink_.place_.timers.after(fate_.delay, [this] { begin(); });
   }
   ~Transfer() override { release(); }
 
   void pause() override {
     paused_ = true;
-    watch();
+    watch_.pause();
     if (flow_) flow_->paused = true;
-    if (sink_.in_background()) lend();
   }
   void resume() override {
     paused_ = false;
-    watch();
-    if (lent_) {
-      lent_ = false;
-      ++uplink_.slots_in_use_;
-    }
+    watch_.resume();
     if (!flow_) return;
     flow_->paused = false;
     uplink_.place_.link.go_on();
   }
 
-  void on_slot() {
-    granted_ = true;
-    ++uplink_.slots_in_use_;
-    if (!counts_when_queued()) uplink_.note_sent(What::kBlob);
-    const auto& internet = uplink_.internet_;
-    fate_ = internet.adversary.fate(uplink_.place_.box, What::kBlob,
-                                    repository_ + "@" + digest_.str(), internet.world.steady_now());
-    const bool late = fate_.silent || fate_.delay >= kTimeOut;
-    timer_ = uplink_.place_.timers.after(late ? kTimeOut : fate_.delay,
-                                         [this, late] { late ? end(timed_out()) : begin(); });
-  }
-
  private:
-  bool counts_when_queued() const {
-    return uplink_.internet_.invariants.expects(Fault::kQueuedMinute);
-  }
   void begin() {
     const Handle over = std::move(timer_);
     if (fate_.error) return end(*fate_.error);
@@ -111,31 +99,25 @@ class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSi
     if (fate_.corrupt) own_ = damaged(*bytes);
     flow_ = std::make_shared<site_day::Link::Flow>();
     *flow_ = {this, fate_.corrupt ? &own_ : bytes, static_cast<std::size_t>(first), paused_};
-    const auto watch_life = life_.watch();
+    watch_.begin_body();
+    const auto life = life_.watch();
     sink_.on_blob_start({first, fate_.no_ranges ? std::nullopt : std::optional(bytes->size())});
-    if (watch_life.ended()) return;
-    watch();
+    if (life.ended() || ended_) return;
     if (fate_.drips) return drip();
     uplink_.place_.link.add(flow_);
   }
 
+  // Slower than the floor of the rate.
   void drip() {
-    timer_ = uplink_.place_.timers.after(seconds(1), [this] {
+    timer_ = uplink_.place_.timers.after(kBetweenDrops, [this] {
       const Handle over = std::move(timer_);
-      const auto watch_life = life_.watch();
+      const auto life = life_.watch();
       if (!paused_ && flow_->sent < flow_->bytes->size()) {
         on_blob_bytes(std::string_view(*flow_->bytes).substr(flow_->sent++, 1));
       }
-      if (watch_life.ended() || ended_) return;
+      if (life.ended() || ended_) return;
       flow_->sent == flow_->bytes->size() ? end({}) : drip();
     });
-  }
-
-  // Restarts the watch for a stall. A pause of our own is no stall.
-  void watch() {
-    watch_.reset();
-    if (paused_ || !flow_ || ended_) return;
-    watch_ = uplink_.place_.timers.after(kStallTimeOut, [this] { end(timed_out()); });
   }
 
   void on_blob_start(const cache::BlobStart&) override {}
@@ -147,12 +129,12 @@ class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSi
       stalled_ = true;
       return;
     }
-    watch();
-    const auto watch_life = life_.watch();
+    watch_.count(bytes.size());
+    const auto life = life_.watch();
     const bool cut = fate_.cut && passed_ >= *fate_.cut;
     if (cut) bytes = bytes.substr(0, *fate_.cut > before ? *fate_.cut - before : 0);
     if (!bytes.empty()) sink_.on_blob_bytes(bytes);
-    if (!watch_life.ended() && cut) end(Error{ErrorCode::kUnavailable, "the transfer was cut"});
+    if (!life.ended() && cut) end(Error{ErrorCode::kUnavailable, "the transfer was cut"});
   }
   void on_blob_end(Status status) override {
     if (!stalled_) end(std::move(status));
@@ -163,26 +145,16 @@ class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSi
     release();
     sink_.on_blob_end(std::move(status));  // May destroy this.
   }
-  void lend() {
-    if (!granted_ || lent_ || ended_) return;
-    lent_ = true;
-    --uplink_.slots_in_use_;
-    uplink_.grant_soon();
-  }
   void release() {
     if (std::exchange(ended_, true)) return;
     if (flow_) flow_->sink = nullptr;
     timer_.reset();
-    watch_.reset();
-    uplink_.queue_.remove(this);
-    if (granted_ && !lent_) --uplink_.slots_in_use_;
-    uplink_.grant_soon();
+    watch_.end();
     uplink_.end_get(digest_.str());
     --uplink_.open_;
   }
 
   Uplink& uplink_;
-  const std::string repository_;
   const oci::Digest digest_;
   const std::uint64_t offset_;
   cache::BlobSink& sink_;
@@ -191,35 +163,17 @@ class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSi
   std::shared_ptr<site_day::Link::Flow> flow_;
   std::size_t passed_ = 0;
   bool paused_ = false;
-  bool granted_ = false;
-  bool lent_ = false;
   bool stalled_ = false;
   bool ended_ = false;
   Handle timer_;
-  Handle watch_;
+  TransferWatch watch_;
   Lifetime life_;
 };
 
 Uplink::Uplink(const Internet& internet, Place place)
     : internet_(internet), place_(std::move(place)) {}
 
-Uplink::~Uplink() { assert(open_ == 0 && queue_.empty() && slots_in_use_ == 0); }
-
-void Uplink::grant_soon() {
-  if (queue_.empty() || slots_in_use_ >= kTransfers || granting_) return;
-  granting_ = place_.timers.after(milliseconds(0), [this] {
-    const Handle over = std::move(granting_);
-    grant();
-  });
-}
-
-void Uplink::grant() {
-  while (slots_in_use_ < kTransfers && !queue_.empty()) {
-    Transfer* next = queue_.front();
-    queue_.pop_front();
-    next->on_slot();
-  }
-}
+Uplink::~Uplink() { assert(open_ == 0); }
 
 void Uplink::note_sent(What what) {
   if (what == What::kPing || place_.requests_per_minute == 0) return;

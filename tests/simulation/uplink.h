@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A registry with its CDN and its token server, as one box sees them, over the box's link. The
-// adversary decides the fate of each request; deadlines, the limit of blobs at a time and the
-// lending of slots are those of layby/upstream/registry.h. The uplink also counts what it is asked,
-// for the promises about the registry. It lives as long as one life of its box.
+// adversary decides the fate of each request; deadlines and the floor of the rate are those of
+// layby/upstream/registry.h. The uplink also counts what it is asked, for the promises about the
+// registry. It lives as long as one life of its box.
 
 #ifndef LAYBY_TESTS_SIMULATION_UPLINK_H_
 #define LAYBY_TESTS_SIMULATION_UPLINK_H_
 
 #include <deque>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -74,7 +73,6 @@ class Uplink final : public cache::Upstream {
  private:
   class Pending;
   class Transfer;
-  friend class Transfer;
 
   template <typename T>
   Handle ask(What what, const std::string& name, milliseconds deadline,
@@ -87,8 +85,6 @@ class Uplink final : public cache::Upstream {
   Result<cache::ManifestBody> pull(const std::string& repository, const oci::Reference& reference,
                                    const Fate& fate);
   std::uint64_t pulls_left();
-  void grant_soon();
-  void grant();
 
   const Internet internet_;
   const Place place_;
@@ -97,9 +93,6 @@ class Uplink final : public cache::Upstream {
   std::map<std::string, std::deque<SteadyTime>> gets_;  // Of each blob, in the last ten minutes.
   std::map<std::string, std::size_t> under_way_;        // GETs by digest.
   std::size_t open_ = 0;
-  std::size_t slots_in_use_ = 0;
-  std::list<Transfer*> queue_;
-  Handle granting_;
 };
 
 }  // namespace layby::simulation

@@ -65,14 +65,10 @@ class RecordingSink final : public cache::BlobSink {
   }
 
   bool in_background() const override { return background; }
-  std::vector<IpAddress> clients() const override {
-    return background ? std::vector<IpAddress>() : std::vector<IpAddress>{client};
-  }
 
   bool ended() const { return ends > 0; }
 
   bool background = false;
-  IpAddress client;  // The client that waits for the blob, unless `background` is set.
   cache::BlobStart start;
   std::string bytes;
   Status end;

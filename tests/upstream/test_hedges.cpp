@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hedges of a blob's transfer: a second request over a new connection, in the slot of the first
-// request. The servers hang on the blobs' first requests.
+// Hedges of a blob's transfer: a second request over a new connection. The servers hang on the
+// blobs' first requests.
 
 #include <atomic>
 
@@ -128,18 +128,6 @@ TEST_F(HedgesTest, UsesNoConnectionThatWasIdleForLongAtTheTargetOfARedirect) {
   ASSERT_TRUE(ends());
   EXPECT_EQ(sink_.bytes, "content");
   EXPECT_EQ(cdn.accepted(), 2);
-}
-
-TEST_F(HedgesTest, NeedsNoSecondSlot) {
-  options_.max_blob_transfers = 1;
-  serve_hanging(1);
-  start();
-  RecordingSink waiting;
-  const auto next = registry_->get_blob(kRepository, digest_, 0, waiting);
-  ASSERT_TRUE(transfer_->hedge());
-  ASSERT_TRUE(ends());
-  EXPECT_EQ(sink_.bytes, "content");
-  ASSERT_TRUE(turn([&] { return waiting.ended(); })) << "the slot is free again";
 }
 
 TEST_F(HedgesTest, FirstRequestMayFailWhileTheHedgeIsUnderWay) {

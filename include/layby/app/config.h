@@ -43,7 +43,7 @@ struct UpstreamConfig {
   std::string parent_ca_file;
   bool allow_private_redirects = false;
   // Blobs that are downloaded at the same time.
-  int max_downloads = static_cast<int>(upstream::RegistryOptions{}.max_blob_transfers);
+  int max_downloads = static_cast<int>(cache::GuardRules{}.max_blob_transfers);
   int requests_per_minute = cache::GuardRules{}.requests_per_minute;  // 0 for no limit.
 };
 

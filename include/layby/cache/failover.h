@@ -41,6 +41,7 @@ class Failover final : public Relay {
   // failure goes to the caller, who asks again for the missing bytes.
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
+  void on_more_askers() override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   // The registry's pull limit. The parent's limit doesn't count, because content from the parent
   // costs this box no pull.

@@ -10,6 +10,7 @@
 #define LAYBY_CACHE_GUARD_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -29,11 +30,14 @@
 
 namespace layby::cache {
 
+class BlobSlots;
 class Turns;
 
 struct GuardRules {
   int requests_per_minute = 300;  // 0 for no limit. Pings don't count.
-  policy::QuotaReserve reserve;   // The part of the pull limit for people.
+  // Further blobs wait in a line. A small request never waits for a blob.
+  std::size_t max_blob_transfers = 32;
+  policy::QuotaReserve reserve;  // The part of the pull limit for people.
   // The upstream counts as down when a request with a deadline of request_timeout or more times
   // out, and only as doubtful when a request with a shorter deadline times out.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
@@ -67,6 +71,7 @@ class Guard final : public Relay {
 
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
+  void on_more_askers() override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
   std::vector<std::string> boxes() const override { return inner_->boxes(); }
@@ -91,6 +96,8 @@ class Guard final : public Relay {
   // too late.
   Handle relay(Question question, Done<Answer> done) override;
   void on_sent(const Asked& asked);
+  // Whether a request would wait in vain for its slot or its turn.
+  bool is_open() const { return breaker_.state() == policy::Breaker::State::kOpen; }
   // `error` is null for a good answer.
   void on_ended(const Asked& asked, const Error* error);
   void on_throttled(const Asked& asked, const Error& error);
@@ -106,8 +113,11 @@ class Guard final : public Relay {
   // Tells listeners of a changed link, and plans the next ping. `before` is the earlier state of
   // the breaker. `error` is the failure that changed the link; null after an answer.
   void after_change(policy::Breaker::State before, const Error* error);
-  // Ends all requests that have no byte yet. Called when upstream is silent.
-  void end_unanswered();
+  // Ends the requests that wait for a slot or a turn. If upstream is silent, also ends the requests
+  // that were sent and have no byte yet.
+  void end_unanswered(bool is_silent);
+  // Why a request of a caller, who may try again, isn't sent while upstream is down.
+  Error no_wait() const;
   Error no_turn(std::chrono::milliseconds wait) const;
 
   const std::string name_;
@@ -118,12 +128,13 @@ class Guard final : public Relay {
   events::Events& events_;
   policy::Breaker breaker_;
   const std::unique_ptr<Turns> turns_;
+  const std::unique_ptr<BlobSlots> slots_;
   policy::QuietTimes quiet_;
   // The last failure; empty after an answer. Refusals name the last failure as their reason.
   std::string last_error_;
-  SteadyTime declined_until_{};  // Until then, the parent can't ask its registry.
-  std::uint64_t requests_sent_ = 0;
-  std::map<std::uint64_t, Unanswered*> unanswered_;  // The key is the number of the request.
+  SteadyTime declined_until_{};  // Upstream is a parent that can't ask its registry.
+  std::uint64_t requests_made_ = 0;
+  std::map<std::uint64_t, Unanswered*> unanswered_;  // By the number of the request.
   std::optional<policy::QuotaState> told_quota_;
   std::uint64_t pulls_under_way_ = 0;
   SteadyTime last_pull_{};

@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "layby/base/async.h"
@@ -30,11 +31,11 @@ struct Question {
   Ask ask = Ask::kList;
   std::string repository;
   std::optional<oci::Reference> reference;           // Empty for a list of tags.
-  std::chrono::milliseconds deadline = kNoDeadline;  // Includes all waits.
-  IpAddress client{};                                // The client that needs the answer.
-  // Asks `upstream`. May be called any number of times. The argument `deadline` is the time that is
-  // left. A question without a deadline ignores the argument. The answer has the type that the
-  // question asks for.
+  std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
+  Askers askers{};                                   // For whom; null for the box itself.
+  // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
+  // question without a deadline ignores `deadline`. The answer has the type that the question asks
+  // for.
   std::function<Handle(Upstream& upstream, std::chrono::milliseconds deadline,
                        Upstream::Done<Answer> done)>
       put;
@@ -42,8 +43,9 @@ struct Question {
 
 class Relay : public Upstream {
  public:
-  Relay& on_behalf_of(const IpAddress& client) final {
-    next_client_ = client;
+  using Upstream::on_behalf_of;
+  Relay& on_behalf_of(Askers askers) final {
+    next_askers_ = std::move(askers);
     return *this;
   }
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
@@ -68,7 +70,7 @@ class Relay : public Upstream {
   Handle ask(Ask kind, const std::string& repository, std::optional<oci::Reference> reference,
              std::chrono::milliseconds deadline, Put put, Done<T> done);
 
-  IpAddress next_client_;  // The client that on_behalf_of() named for the next question.
+  Askers next_askers_;  // Of on_behalf_of(), for the next question.
 };
 
 }  // namespace layby::cache

@@ -126,6 +126,10 @@ struct Patience {
   bool is_down = false;  // Upstream doesn't answer, so nobody knows how long the wait will be.
 };
 
+// The clients that wait for one request, by their counted addresses; no address stands for the box
+// itself. More may join while the request waits.
+using Askers = std::shared_ptr<const std::vector<IpAddress>>;
+
 // Whether upstream refused the request. A cached copy must not hide a refusal.
 inline bool is_refusal(const Error& error) {
   return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
@@ -142,10 +146,15 @@ class Upstream {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // Says that the next call to this upstream is for the client with the counted address `client`.
-  // The next call must follow at once. Returns this upstream. An upstream that treats all clients
-  // alike ignores the address. get_blob() takes the clients from its sink instead.
-  virtual Upstream& on_behalf_of(const IpAddress& /*client*/) { return *this; }
+  // The same upstream, whose next call asks for `askers`. The call must follow at once. An upstream
+  // that makes no difference between clients ignores the askers. get_blob() takes the clients from
+  // its sink instead.
+  virtual Upstream& on_behalf_of(Askers /*askers*/) { return *this; }
+  Upstream& on_behalf_of(const IpAddress& client) {
+    return on_behalf_of(std::make_shared<const std::vector<IpAddress>>(1, client));
+  }
+  // The askers of a request that may wait have become more.
+  virtual void on_more_askers() {}
 
   // Costs no pull of Docker Hub. `deadline` covers everything, the fetch of a token included.
   virtual Handle head_manifest(const std::string& repository, const oci::Reference& reference,

@@ -48,7 +48,6 @@ struct RegistryOptions {
   policy::RateFloorRules floor{};                    // For the body of a blob.
   // For a whole small request, including the fetch of its token.
   std::chrono::milliseconds request_timeout = cache::kRequestTimeout;
-  std::size_t max_blob_transfers = 32;  // Further transfers wait in a queue.
   std::string user_agent = "layby";
 
   bool is_parent() const { return !ns.empty(); }

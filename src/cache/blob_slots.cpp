@@ -3,7 +3,7 @@
 // Slots are granted at a later turn of the loop, because a slot may be given back inside a
 // callback of the previous transfer.
 
-#include "upstream/blob_slots.h"
+#include "cache/blob_slots.h"
 
 #include <algorithm>
 #include <cassert>
@@ -11,7 +11,7 @@
 #include <iterator>
 #include <set>
 
-namespace layby::upstream {
+namespace layby::cache {
 namespace {
 
 // The turns of clients without a transfer are forgotten when at least kManyTurns turns, plus two
@@ -55,21 +55,32 @@ void BlobSlots::Slot::take_back() {
   slots_.wake();
 }
 
-BlobSlots::BlobSlots(event::Loop& loop, std::size_t limit)
-    : limit_(std::max<std::size_t>(limit, 1)), soon_(loop.alarm([this] { grant(); })) {}
+void BlobSlots::Slot::hurry() {
+  if (state_ != State::kWaiting || slots_.line_.size() > 1) return;
+  const policy::SlotUse now = slots_.use();
+  if (now.in_use.size() >= now.limit || !policy::next_for_slot(now)) return;
+  slots_.grant(0, now);
+}
+
+BlobSlots::BlobSlots(Timers& timers, std::size_t limit)
+    : timers_(timers), limit_(std::max<std::size_t>(limit, 1)) {}
 
 BlobSlots::~BlobSlots() { assert(used_.empty() && line_.empty()); }
 
 void BlobSlots::wake() {
-  if (!line_.empty()) soon_->arm(std::chrono::milliseconds(0));
+  if (line_.empty() || soon_) return;
+  soon_ = timers_.after(std::chrono::milliseconds(0), [this] {
+    const Handle over = std::move(soon_);
+    serve();
+  });
 }
 
-void BlobSlots::grant() {
-  while (grant_next()) {
+void BlobSlots::serve() {
+  while (serve_next()) {
   }
 }
 
-bool BlobSlots::grant_next() {
+bool BlobSlots::serve_next() {
   const policy::SlotUse now = use();
   if (const auto surplus = policy::slot_to_give_up(now)) {
     take(*surplus);
@@ -77,16 +88,20 @@ bool BlobSlots::grant_next() {
   }
   const auto next = policy::next_for_slot(now);
   if (!next) return false;
-  Slot& slot = *line_[*next];
   if (used_.size() >= limit_) {
     const auto taken = policy::slot_to_take(now, now.waiting[*next]);
     if (!taken) return false;
     take(*taken);
   }
-  note_turn(now.waiting[*next]);
+  grant(*next, now);
+  return true;
+}
+
+void BlobSlots::grant(std::size_t waiting, const policy::SlotUse& now) {
+  Slot& slot = *line_[waiting];
+  note_turn(now.waiting[waiting]);
   slot.enter(Slot::State::kInUse);
   slot.holder_.on_slot();  // May destroy the slot.
-  return true;
 }
 
 void BlobSlots::take(std::size_t used) {
@@ -116,4 +131,4 @@ void BlobSlots::note_turn(const policy::SlotClients& clients) {
   std::erase_if(turns_, [&](const auto& turn) { return !present.contains(turn.first); });
 }
 
-}  // namespace layby::upstream
+}  // namespace layby::cache

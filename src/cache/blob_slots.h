@@ -9,8 +9,8 @@
 // Invariants: a Slot is in line_ exactly in kWaiting, and in used_ exactly in kInUse; used_ never
 // exceeds the limit; all Slots are destroyed before the BlobSlots.
 
-#ifndef LAYBY_UPSTREAM_BLOB_SLOTS_H_
-#define LAYBY_UPSTREAM_BLOB_SLOTS_H_
+#ifndef LAYBY_CACHE_BLOB_SLOTS_H_
+#define LAYBY_CACHE_BLOB_SLOTS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -18,18 +18,19 @@
 #include <memory>
 #include <vector>
 
+#include "layby/base/async.h"
 #include "layby/base/ip_address.h"
-#include "layby/event/loop.h"
 #include "layby/policy/fair_slots.h"
 
-namespace layby::upstream {
+namespace layby::cache {
 
 class BlobSlots {
  public:
   // The transfer that a slot belongs to.
   class Holder {
    public:
-    // The slot may be used from now on. Comes at a later turn of the loop. May destroy the slot.
+    // The slot may be used from now on. Comes at a later turn of the loop, or inside
+    // Slot::hurry(). May destroy the slot.
     virtual void on_slot() = 0;
     // The slot was taken for another client, and waits in the line. Must not destroy a slot.
     virtual void on_slot_taken() = 0;
@@ -48,8 +49,11 @@ class BlobSlots {
     Slot& operator=(const Slot&) = delete;
     ~Slot();
 
-    // lend() gives up the slot, or the place in the line. take_back() joins the line again. Both
-    // calls are idempotent.
+    // Grants the slot at once when a slot is free and nobody else waits. Otherwise the slot is
+    // granted at a later turn of the loop.
+    void hurry();
+    // Leaves the slot or the place in the line to others until take_back(), which waits in the
+    // line again. Both calls are idempotent.
     void lend();
     void take_back();
     bool in_use() const { return state_ == State::kInUse; }
@@ -68,7 +72,7 @@ class BlobSlots {
     State state_ = State::kWaiting;
   };
 
-  BlobSlots(event::Loop& loop, std::size_t limit);
+  BlobSlots(Timers& timers, std::size_t limit);
   ~BlobSlots();
   BlobSlots(const BlobSlots&) = delete;
   BlobSlots& operator=(const BlobSlots&) = delete;
@@ -79,21 +83,23 @@ class BlobSlots {
   void wake();
 
  private:
-  void grant();
-  bool grant_next();
+  void serve();
+  bool serve_next();
+  void grant(std::size_t waiting, const policy::SlotUse& now);
   void take(std::size_t used);
   policy::SlotUse use() const;
   // Remembers the turn of `clients`, and sometimes forgets the turns of clients without a transfer.
   void note_turn(const policy::SlotClients& clients);
 
+  Timers& timers_;
   const std::size_t limit_;
   std::vector<Slot*> line_;  // In the order of asking.
   std::vector<Slot*> used_;  // In the order of the grants.
   std::map<IpAddress, std::uint64_t> turns_;
   std::uint64_t turns_made_ = 0;
-  std::unique_ptr<event::Alarm> soon_;
+  Handle soon_;  // The timer of the next serve().
 };
 
-}  // namespace layby::upstream
+}  // namespace layby::cache
 
-#endif  // LAYBY_UPSTREAM_BLOB_SLOTS_H_
+#endif  // LAYBY_CACHE_BLOB_SLOTS_H_

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A blob that passes a guard. The blob waits for a slot, then for its turn within the limit of the
+// minute, and is then sent. So a blob counts in the minute in which it is sent. A slot that is
+// taken or lent ends the wait for the turn, and pauses a blob that was sent.
+//
+// Invariants: the blob waits for a turn only while it has a slot in use; the blob is sent at most
+// once; no byte comes without a slot in use.
+
+#include <cassert>
+#include <utility>
+
+#include "cache/blob_slots.h"
+#include "cache/guard_request.h"
+#include "cache/guard_times.h"
+#include "cache/turns.h"
+#include "layby/cache/guard.h"
+
+namespace layby::cache {
+
+// A failure before the blob's first byte says more about the link than a later failure.
+class Guard::Transfer final : public BlobTransfer,
+                              private BlobSink,
+                              private Unanswered,
+                              private Turns::Waiter,
+                              private BlobSlots::Holder {
+ public:
+  using Start = std::function<std::unique_ptr<BlobTransfer>(BlobSink&)>;
+  // `resumes`: the blob's first bytes came earlier.
+  Transfer(Guard& guard, Asked asked, bool resumes, Start start, BlobSink& sink)
+      : Unanswered(guard),
+        Waiter(*guard.turns_, false),
+        resumes_(resumes),
+        start_(std::move(start)),
+        sink_(sink),
+        asked_(std::move(asked)) {
+    auto error = guard_.why_part_not(asked_);
+    error ? fail_soon(*std::move(error)) : ask_for_slot();
+    if (slot_ && !inner_ && guard_.is_open()) give_up(guard_.no_wait());
+  }
+
+  void pause() override {
+    paused_ = true;
+    if (slot_ && sink_.lends_slot()) slot_->lend();
+    follow_slot();
+  }
+  void resume() override {
+    paused_ = false;
+    if (slot_) slot_->take_back();
+    follow_slot();
+    if (is_in_line()) guard_.on_more_askers();
+  }
+  // A hedge uses the slot of its blob, counts in the minute, and doesn't wait for a turn.
+  bool hedge() override {
+    if (!inner_ || asked_.started || !slot_ || !slot_->in_use()) return false;
+    return !guard_.why_part_not(asked_) && take_free_turn() && inner_->hedge();
+  }
+
+ private:
+  // A blob in the background may pause at once, and then it isn't sent.
+  void ask_for_slot() {
+    slot_ = guard_.slots_->ask(*this);
+    if (!sink_.in_background()) slot_->hurry();
+  }
+  void on_slot() override { follow_slot(); }
+  void on_slot_taken() override { follow_slot(); }
+  policy::SlotClients slot_clients() const override { return sink_.clients(); }
+  void follow_slot() {
+    if (!slot_) return;
+    const bool has_slot = slot_->in_use();
+    if (inner_) {
+      paused_ || !has_slot ? inner_->pause() : inner_->resume();
+    } else if (!has_slot) {
+      leave_line();
+    } else if (!is_in_line()) {
+      take_turn(guard_.clock_.steady_now() + kLongestTurn);
+    }
+  }
+
+  std::vector<IpAddress> clients() const override { return sink_.clients(); }
+  bool on_turn() override {
+    assert(!inner_ && slot_ && slot_->in_use());
+    // Another request may have got a 429 for this part during the wait.
+    if (auto error = guard_.why_part_not(asked_)) {
+      fail_soon(*std::move(error));
+      return false;
+    }
+    guard_.on_sent(asked_);
+    inner_ = start_(*this);
+    assert(inner_);
+    if (paused_) inner_->pause();
+    sink_.on_blob_asked();
+    return true;
+  }
+  void on_no_turn(std::chrono::milliseconds wait) override {
+    leave();
+    slot_.reset();
+    sink_.on_blob_end(guard_.no_turn(wait));  // May destroy this.
+  }
+  void fail_soon(Error error) {
+    leave();
+    slot_.reset();
+    failing_ = guard_.timers_.after(std::chrono::milliseconds(0), [this, error = std::move(error)] {
+      sink_.on_blob_end(error);
+    });  // May destroy this.
+  }
+  // A blob that has bytes already is asked for again, as after any other cut.
+  bool was_sent() const override { return inner_ != nullptr; }
+  void give_up(const Error& error) override {
+    assert(!asked_.started);
+    leave_line();
+    inner_.reset();
+    Error again = error;
+    if (resumes_) again.declined = false;
+    fail_soon(std::move(again));
+  }
+  void on_blob_start(const BlobStart& start) override {
+    assert(!asked_.started);
+    leave();
+    asked_.started = true;
+    guard_.on_ended(asked_, nullptr);
+    sink_.on_blob_start(start);
+  }
+  void on_blob_bytes(std::string_view bytes) override {
+    assert(asked_.started && slot_ && slot_->in_use());
+    sink_.on_blob_bytes(bytes);
+  }
+  bool in_background() const override { return sink_.in_background(); }
+  bool lends_slot() const override { return sink_.lends_slot(); }
+  void on_blob_end(Status status) override {
+    leave();
+    slot_.reset();
+    if (!status.ok()) guard_.on_ended(asked_, &status.error());
+    sink_.on_blob_end(std::move(status));  // May destroy this.
+  }
+
+  const bool resumes_;
+  const Start start_;
+  BlobSink& sink_;
+  Asked asked_;
+  bool paused_ = false;
+  Handle failing_;
+  std::unique_ptr<BlobTransfer> inner_;
+  std::unique_ptr<BlobSlots::Slot> slot_;
+};
+
+std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
+                                              const oci::Digest& digest, std::uint64_t offset,
+                                              BlobSink& sink) {
+  return std::make_unique<Transfer>(
+      *this, Asked{Ask::kBlob, repository, digest.str()}, offset > 0,
+      [this, repository, digest, offset](BlobSink& into) {
+        return inner_->get_blob(repository, digest, offset, into);
+      },
+      sink);
+}
+
+}  // namespace layby::cache
