@@ -11,9 +11,6 @@ namespace {
 
 constexpr milliseconds kRoundTrip{40};
 
-// While its fault is known, an assault is an excuse until its fills are over.
-constexpr std::chrono::hours kAfterAssault{1};
-
 milliseconds drawn(simulator::Random& random, milliseconds median, double sigma,
                    milliseconds most) {
   const double ms = random.log_normal(static_cast<double>(median.count()), sigma);
@@ -25,17 +22,6 @@ bool touches(const Spell& spell, const std::string& name) {
   std::uint64_t hash = spell.which;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return static_cast<double>(hash >> 11) * 0x1p-53 < spell.share;
-}
-
-bool is_known(Trouble trouble, const Expected& expected) {
-  switch (trouble) {
-    case Trouble::kByteCuts:
-      return expected(Fault::kEndlessRetry);
-    case Trouble::kDrip:
-      return expected(Fault::kEndlessDrip);
-    default:
-      return false;
-  }
 }
 
 // Whether the trouble is only about the bytes of blobs.
@@ -58,23 +44,10 @@ milliseconds aftermath(const Spell& spell, const Expected& expected) {
   if (spell.what == Trouble::kThrottling || spell.what == Trouble::kCdnThrottling) {
     // Without Retry-After, a guard is quiet for up to 16 minutes.
     const milliseconds quiet = spell.retry_after.value_or(minutes(16));
-    return kRecovery + (expected(Fault::kLongQuiet) ? quiet : std::min(quiet, kLongestQuiet));
+    return kRecovery + std::min(quiet, kLongestQuiet);
   }
   const bool is_hedged = spell.what == Trouble::kHungBlobs && !expected(Fault::kHungBlob);
   return is_hedged ? kHedged : kRecovery;
-}
-
-Fault fault_of(Attack attack) {
-  switch (attack) {
-    case Attack::kLeaving:
-      return Fault::kReaderlessFills;
-    case Attack::kSlow:
-      return Fault::kSlowReaders;
-    case Attack::kUnknown:
-    case Attack::kTags:
-      return Fault::kLoudUnknowns;
-  }
-  return Fault::kLoudUnknowns;
 }
 
 Error failed(const char* what) { return {ErrorCode::kUnavailable, what}; }
@@ -111,10 +84,6 @@ Adversary::Adversary(std::uint64_t seed, std::size_t boxes, SteadyTime from, Ste
                    [](const Event& a, const Event& b) { return a.at < b.at; });
 }
 
-milliseconds Adversary::shortened(milliseconds quiet) const {
-  return expected_(Fault::kLongQuiet) ? std::min(quiet, kLongestQuiet) : quiet;
-}
-
 void Adversary::draw_spells(std::size_t box, SteadyTime from, SteadyTime to) {
   // Some boxes have a quiet life, and some have a trouble most of the time.
   const milliseconds between = minutes(random_.between(20, 360));
@@ -130,8 +99,8 @@ void Adversary::draw_spells(std::size_t box, SteadyTime from, SteadyTime to) {
     spell.share = random_.happens(0.3) ? 1 : 0.1 + 0.8 * random_.share();
     spell.which = random_.between(0, UINT32_MAX);
     const milliseconds quiet = drawn(random_, seconds(20), 2, std::chrono::hours(24));
-    if (random_.happens(0.7)) spell.retry_after = std::chrono::floor<seconds>(shortened(quiet));
-    if (!is_known(spell.what, expected_)) spells_.push_back(spell);
+    if (random_.happens(0.7)) spell.retry_after = std::chrono::floor<seconds>(quiet);
+    spells_.push_back(spell);
     if (random_.happens(0.7)) at = spell.to;
   }
 }
@@ -231,20 +200,25 @@ void Adversary::apply(const Spell& spell, What what, const std::string& name, Fa
   }
 }
 
+std::string Adversary::attacks(SteadyTime from, SteadyTime to) const {
+  std::string all;
+  for (const Assault& assault : assaults_) {
+    if (assault.from > to || assault.to < from) continue;
+    all += (all.empty() ? "" : ", ") + std::string(to_string(assault.what));
+  }
+  return all;
+}
+
 bool Adversary::calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const {
   const bool spelled = std::any_of(spells_.begin(), spells_.end(), [&](const Spell& spell) {
-    if (!blob && is_of_blobs(spell.what) && !expected_(Fault::kTroubleSpreads)) return false;
+    if (!blob && is_of_blobs(spell.what)) return false;
     return spell.box == box && spell.from <= to && from <= spell.to + aftermath(spell, expected_);
   });
   const bool mishap = std::any_of(mishaps_.begin(), mishaps_.end(), [&](const Event& event) {
     if (event.what == Mishap::kClockJump || event.what == Mishap::kReload) return false;
     return event.box == box && event.at <= to && from <= event.at + event.by + kRecovery;
   });
-  // An assault on a child reaches the parent, and so the other children.
-  const bool assaulted = std::any_of(assaults_.begin(), assaults_.end(), [&](const Assault& a) {
-    return a.from <= to && from <= a.to + kAfterAssault && expected_(fault_of(a.what));
-  });
-  return !spelled && !mishap && !assaulted;
+  return !spelled && !mishap;
 }
 
 }  // namespace layby::simulation

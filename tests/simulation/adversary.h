@@ -102,13 +102,14 @@ class Adversary {
   const std::vector<Event>& mishaps() const { return mishaps_; }
   const std::vector<Spell>& spells() const { return spells_; }
   const std::vector<Assault>& assaults() const { return assaults_; }
-  // Whether `box` had neither a spell nor a mishap between the times. A jump of the clock and a
-  // reload are no excuse. An assault is an excuse while its fault is known.
+  // The attacks that ran at any time between the times: "tags, leaving".
+  std::string attacks(SteadyTime from, SteadyTime to) const;
+  // Whether `box` had neither a spell nor a mishap between the times. A jump of the clock, a reload
+  // and an assault are no excuse.
   // The aftermath of a spell counts as the spell. `blob`: a blob was asked for.
   bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
 
  private:
-  std::chrono::milliseconds shortened(std::chrono::milliseconds quiet) const;
   void draw_spells(std::size_t box, SteadyTime from, SteadyTime to);
   void draw_mishaps(std::size_t box, SteadyTime from, SteadyTime to);
   void draw_assaults(std::size_t box, SteadyTime from, SteadyTime to);

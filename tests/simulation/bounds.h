@@ -25,15 +25,16 @@ inline constexpr milliseconds kAnswered = minutes(10);
 // The whole blob, or an error.
 inline constexpr milliseconds kBlobOver = minutes(30);
 
-inline constexpr milliseconds kFairManifest = seconds(5);
+inline constexpr milliseconds kFairManifest = seconds(2);
 inline constexpr milliseconds kStored = milliseconds(100);
 
 // The limits that the simulated site sets.
-inline constexpr std::size_t kTransfers = 4;       // Blobs at a time from one registry.
-inline constexpr std::size_t kBlobsOfAClient = 3;  // At a time.
-inline constexpr std::size_t kMostFills = 64;      // Of a box.
-// Within ten minutes, from one box: four attempts for each 16th of a blob, see policy/retry.h.
-inline constexpr int kMostGetsOfABlob = 4 * 17;
+inline constexpr std::size_t kTransfers = 4;   // Blobs at a time from one registry.
+inline constexpr std::size_t kMostFills = 64;  // Of a box.
+// Within kAttemptsWindow, from one box, for each time that somebody asks for the blob: four
+// attempts for each 16th of a blob, see policy/retry.h.
+inline constexpr std::size_t kMostGetsOfABlob = 4 * 17;
+inline constexpr milliseconds kAttemptsWindow = minutes(10);
 inline constexpr milliseconds kLongestQuiet = minutes(10);
 inline constexpr milliseconds kFreshFor = minutes(1);
 // The time on the way of an answer about a tag, with its check.
@@ -44,12 +45,12 @@ inline constexpr milliseconds kRecovery = minutes(3);
 inline constexpr milliseconds kHedged = seconds(12);
 
 // A blob of `bytes`, when `addresses` share a link of `bytes_per_second` (of the simulation's
-// bytes): each address may have its blobs before this blob, and the transfers share the link.
+// bytes): each address may have a blob before this blob, and the transfers share the link.
 constexpr milliseconds fair_blob(std::size_t bytes, std::size_t addresses,
                                  double bytes_per_second) {
-  const auto before = static_cast<double>(addresses * kBlobsOfAClient * kLargestBlob);
+  const auto before = static_cast<double>(addresses * kLargestBlob);
   const auto own = static_cast<double>(kTransfers * bytes);
-  return seconds(10) +
+  return seconds(5) +
          milliseconds(static_cast<std::int64_t>((before + own) / bytes_per_second * 1000));
 }
 

@@ -73,7 +73,8 @@ std::vector<cache::Origin> Box::make_origins() {
   };
   auto uplink = std::make_unique<Uplink>(
       internet_, Uplink::Place{rules_.number, timers_, link_, pulls_, rules_.requests_per_minute,
-                               [this](const oci::Digest& digest) { return fills_of(digest); }});
+                               [this](const oci::Digest& digest) { return fills_of(digest); },
+                               [this](const oci::Digest& digest) { return wants_of(digest); }});
   uplink_ = uplink.get();
   std::unique_ptr<cache::Upstream> upstream =
       guarded("docker.io", rules_.requests_per_minute, std::move(uplink));
@@ -179,6 +180,18 @@ std::size_t Box::fills_of(const oci::Digest& digest) const {
                     [&name](const cache::FillStatus& fill) { return fill.digest == name; }));
 }
 
+void Box::note_want(const oci::Digest& digest) {
+  wants_[digest].push_back(internet_.world.steady_now());
+}
+
+std::size_t Box::wants_of(const oci::Digest& digest) {
+  auto& wants = wants_[digest];
+  while (!wants.empty() && wants.front() < internet_.world.steady_now() - 2 * kAttemptsWindow) {
+    wants.pop_front();
+  }
+  return std::max<std::size_t>(wants.size() + listed_.size(), 1);
+}
+
 void Box::stop() {
   listed_.clear();
   prefetching_.reset();
@@ -189,7 +202,7 @@ void Box::check() {
   if (!up()) return;
   Invariants& invariants = internet_.invariants;
   const std::size_t fills = cache_->fills().size();
-  if (fills > kMostFills && !invariants.expects(Fault::kEndlessFills)) {
+  if (fills > kMostFills) {
     invariants.broke(number(), "queues are bounded", std::to_string(fills) + " fills");
   }
   const cache::StoreUsage usage = store_.usage();
@@ -199,7 +212,7 @@ void Box::check() {
                          std::to_string(rules_.max_bytes) + " bytes");
   }
   for (const cache::Guard* guard : guards_) {
-    if (guard->status().throttled_for > kLongestQuiet && !invariants.expects(Fault::kLongQuiet)) {
+    if (guard->status().throttled_for > kLongestQuiet) {
       invariants.broke(number(), "a quiet time is at most ten minutes",
                        std::to_string(guard->status().throttled_for.count()) + " s");
     }

@@ -8,6 +8,7 @@
 #define LAYBY_TESTS_SIMULATION_BOX_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -45,6 +46,9 @@ class Box {
   const testing::FakeStore& store() const { return store_; }
   JumpingClock& clock() { return clock_; }
 
+  // Somebody asks for the blob.
+  void note_want(const oci::Digest& digest);
+
   // Calls `then` at the crash that ends the present life, unless the handle was destroyed.
   // `then` drops what belongs to the life: its readers and handles.
   Handle on_crash(std::function<void()> then);
@@ -73,6 +77,8 @@ class Box {
   void prefetch_again(milliseconds wait);
   std::vector<cache::Origin> make_origins();
   std::size_t fills_of(const oci::Digest& digest) const;
+  // How often somebody asked for the blob lately. Each listed image may ask too.
+  std::size_t wants_of(const oci::Digest& digest);
 
   const Internet& internet_;
   const BoxRules rules_;
@@ -83,6 +89,7 @@ class Box {
   PullWindow pulls_;
   testing::FakeStore store_;
   std::vector<ImageName> listed_;
+  std::map<oci::Digest, std::deque<SteadyTime>> wants_;
   std::map<std::uint64_t, std::function<void()>> on_crash_;
   std::uint64_t ears_ = 0;
   Handle back_;        // The timer of the next life.

@@ -96,6 +96,7 @@ class BoxSource::Blob final : public Operation, private cache::BlobReader::Liste
       return;
     }
     crash_ = box_.on_crash([this] { lose(); });
+    box_.note_want(digest);
     asking_ = box_.cache().open_blob(
         box_.origin(), repository, digest, [this](auto opened) { on_opened(std::move(opened)); },
         source.client_);

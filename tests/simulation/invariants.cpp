@@ -3,7 +3,6 @@
 #include "simulation/invariants.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace layby::simulation {
@@ -20,6 +19,21 @@ milliseconds between(SteadyTime from, SteadyTime to) {
 }
 
 }  // namespace
+
+void WorstWaits::add(FairWait wait) {
+  const auto part =
+      static_cast<double>(wait.wait.count()) / static_cast<double>(wait.bound.count());
+  most_of_bound_ = std::max(most_of_bound_, part);
+  const auto at = std::find_if(longest_.begin(), longest_.end(),
+                               [&](const FairWait& other) { return other.wait < wait.wait; });
+  longest_.insert(at, std::move(wait));
+  if (longest_.size() > kWorstKept) longest_.pop_back();
+}
+
+void WorstWaits::add(const WorstWaits& others) {
+  for (const FairWait& wait : others.longest()) add(wait);
+  most_of_bound_ = std::max(most_of_bound_, others.most_of_bound());
+}
 
 void Invariants::broke(std::size_t box, std::string promise, std::string what) {
   if (violation_) return;
@@ -55,8 +69,8 @@ void Invariants::answered(std::uint64_t question, const Status& status, bool exi
                  asked.what + ": " + status.error().message);
   }
   const milliseconds waited = between(asked.at, now);
-  worst_.emplace(waited, asked.what);
-  if (worst_.size() > kWorstKept) worst_.erase(std::prev(worst_.end()));
+  (asked.blob ? worst_.blobs : worst_.small)
+      .add({waited, asked.fair, asked.what, asked.blob, adversary_.attacks(asked.at, now)});
   if (waited <= asked.fair) return;
   broke(asked.box, "a fair wait is bounded",
         asked.what + " took " + text(waited) + ", bound " + text(asked.fair));
@@ -77,7 +91,6 @@ void Invariants::check() {
 void Invariants::tag_answered(std::size_t box, const ImageName& name, SteadyTime asked_at,
                               const Result<cache::ManifestAnswer>& answer, milliseconds jumped) {
   using cache::ManifestSource;
-  if (has_parent(box) && expected_(Fault::kParentHidesAge)) return;
   if (!answer.ok() && answer.error().code != ErrorCode::kNotFound) return;
   const SteadyTime now = world_.steady_now();
   const std::string full = name.repository + ":" + name.tag;

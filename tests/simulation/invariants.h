@@ -38,6 +38,33 @@ struct Asked {
   milliseconds fair{0};   // Without trouble.
 };
 
+// A wait that had an answer, without trouble.
+struct FairWait {
+  milliseconds wait{0};
+  milliseconds bound{0};
+  std::string what;
+  bool blob = false;
+  std::string attack;  // That ran meanwhile; empty without.
+};
+// The ten longest waits of one kind, longest first.
+class WorstWaits {
+ public:
+  void add(FairWait wait);
+  void add(const WorstWaits& others);
+  const std::vector<FairWait>& longest() const { return longest_; }
+  // The largest part of its bound that a wait took.
+  double most_of_bound() const { return most_of_bound_; }
+
+ private:
+  std::vector<FairWait> longest_;
+  double most_of_bound_ = 0;
+};
+// The waits for tags and manifests, and for blobs.
+struct Worst {
+  WorstWaits small;
+  WorstWaits blobs;
+};
+
 class Invariants {
  public:
   // `parents` has the parent of each box, if any. References outlive the Invariants.
@@ -63,8 +90,6 @@ class Invariants {
 
   void broke(std::size_t box, std::string promise, std::string what);
   const std::optional<Violation>& violation() const { return violation_; }
-  bool expects(Fault fault) const { return expected_(fault); }
-  bool has_parent(std::size_t box) const { return parents_[box].has_value(); }
   // Whether the box and its parent had no trouble between the times.
   bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
 
@@ -74,8 +99,8 @@ class Invariants {
   std::uint64_t questions() const { return asked_; }
   std::uint64_t good() const { return good_; }
   std::size_t open() const { return open_.size(); }
-  // The longest waits without trouble, longest first, and what was asked.
-  const std::multimap<milliseconds, std::string, std::greater<>>& worst() const { return worst_; }
+  // The longest waits without trouble.
+  const Worst& worst() const { return worst_; }
 
  private:
   World& world_;
@@ -87,7 +112,7 @@ class Invariants {
   std::map<std::pair<SteadyTime, std::uint64_t>, std::uint64_t> due_;
   std::uint64_t asked_ = 0;
   std::uint64_t good_ = 0;
-  std::multimap<milliseconds, std::string, std::greater<>> worst_;
+  Worst worst_;
   std::map<std::size_t, SteadyTime> excused_;
   std::optional<Violation> violation_;
 };

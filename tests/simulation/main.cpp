@@ -60,9 +60,6 @@ Options parse(int argc, char** argv) {
 void print(const Outcome& outcome, const Options& options) {
   if (options.verbose) {
     std::printf("%s", describe_site(outcome.seed, options.expected).c_str());
-    for (const auto& [wait, what] : outcome.worst) {
-      std::printf("%8.1f s  %s\n", static_cast<double>(wait.count()) / 1000, what.c_str());
-    }
     std::printf("seed %llu: %.1f h, %llu steps, %llu of %llu pulls, trace %016llx\n",
                 static_cast<unsigned long long>(outcome.seed),
                 static_cast<double>(outcome.simulated.count()) / 3.6e6,
@@ -81,6 +78,16 @@ void print(const Outcome& outcome, const Options& options) {
   std::fflush(stdout);
 }
 
+void print(const char* kind, const WorstWaits& waits) {
+  std::printf("the longest fair waits for %s, at most %.0f %% of the bound:\n", kind,
+              waits.most_of_bound() * 100);
+  for (const FairWait& wait : waits.longest()) {
+    std::printf("%8.1f s, bound %.1f s, %s: %s\n", static_cast<double>(wait.wait.count()) / 1000,
+                static_cast<double>(wait.bound.count()) / 1000,
+                wait.attack.empty() ? "no attack" : wait.attack.c_str(), wait.what.c_str());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -90,14 +97,19 @@ int main(int argc, char** argv) {
   std::uint64_t failed = 0;
   std::uint64_t run = 0;
   double hours = 0;
+  Worst worst;
   for (; run < options.seeds; ++run) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
     if (options.minutes > 0 && spent.count() >= options.minutes * 60) break;
     const Outcome outcome = run_site(options.first + run, options.expected);
     hours += static_cast<double>(outcome.simulated.count()) / 3.6e6;
     failed += outcome.violation ? 1 : 0;
+    worst.small.add(outcome.worst.small);
+    worst.blobs.add(outcome.worst.blobs);
     print(outcome, options);
   }
+  print("tags and manifests", worst.small);
+  print("blobs", worst.blobs);
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
   std::printf("%llu seeds, %.0f simulated days, %.0f s: %llu broke a promise\n",
               static_cast<unsigned long long>(run), hours / 24, spent.count(),

@@ -68,7 +68,7 @@ class ParentLink::Question final : public Operation {
                             [this, result = std::move(result)] { answer(Result<T>(result)); });
   }
   void answer(Result<T> result) {
-    deadline_.reset();
+    for (Handle* rest : {&deadline_, &going_, &crash_, &asking_, &coming_}) rest->reset();
     const auto done = std::move(done_);
     done(std::move(result));  // May destroy this.
   }
@@ -114,6 +114,7 @@ class ParentLink::Transfer final : public cache::BlobTransfer, private cache::Bl
     Box& parent = link_.parent_;
     if (!parent.up()) return end(gone());
     crash_ = parent.on_crash([this] { lose(gone()); });
+    parent.note_want(digest_);
     asking_ = parent.cache().open_blob(
         parent.origin(), repository_, digest_,
         [this](Result<std::unique_ptr<cache::BlobReader>> opened) {

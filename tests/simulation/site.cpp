@@ -87,7 +87,7 @@ class Site {
     outcome.pulled = pulled_;
     outcome.questions = invariants_.questions();
     outcome.good = invariants_.good();
-    outcome.worst.assign(invariants_.worst().begin(), invariants_.worst().end());
+    outcome.worst = invariants_.worst();
     return outcome;
   }
 

@@ -10,8 +10,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "simulation/invariants.h"
 
@@ -27,8 +25,7 @@ struct Outcome {
   std::uint64_t pulled = 0;  // The pulls that succeeded.
   std::uint64_t questions = 0;
   std::uint64_t good = 0;  // The questions with a good answer.
-  // The longest waits without trouble, longest first.
-  std::vector<std::pair<milliseconds, std::string>> worst;
+  Worst worst;             // The longest waits without trouble.
 };
 
 Outcome run_site(std::uint64_t seed, Expected expected = {});

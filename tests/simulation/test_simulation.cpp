@@ -10,6 +10,7 @@
 
 #include "layby/base/log.h"
 #include "simulation/site.h"
+#include "simulation/transfer_watch.h"
 #include "simulation/world.h"
 
 namespace layby::simulation {
@@ -139,6 +140,67 @@ TEST_F(InvariantsTest, AStaleTagWithoutTroubleIsSeen) {
   invariants_.tag_answered(0, name_, world_.steady_now(), answer(cache::ManifestSource::kStale),
                            milliseconds(0));
   EXPECT_EQ(broken(), "a tag is stale only in trouble");
+}
+
+// A transfer that is watched, and gets bytes at a pace.
+class TransferWatchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    watch_.begin();
+    watch_.begin_body();
+  }
+  void TearDown() override {}
+
+  void pass(milliseconds time) {
+    const SteadyTime end = world_.steady_now() + time;
+    while (world_.step(end)) {
+    }
+    world_.rest_until(end);
+  }
+  void get_a_byte_every(milliseconds time, int times) {
+    for (int i = 0; i < times; ++i) {
+      pass(time);
+      watch_.count(1);
+    }
+  }
+
+  World world_;
+  int too_slow_ = 0;
+  TransferWatch watch_{world_, world_, [this] { ++too_slow_; }};
+};
+
+TEST_F(TransferWatchTest, TransferWithoutAByteStalls) {
+  pass(seconds(30) - milliseconds(1));
+  EXPECT_EQ(too_slow_, 0);
+  pass(milliseconds(1));
+  EXPECT_EQ(too_slow_, 1);
+}
+
+TEST_F(TransferWatchTest, TransferThatDripsIsBelowTheFloor) {
+  get_a_byte_every(seconds(10), 5);
+  EXPECT_EQ(too_slow_, 0);
+  pass(seconds(10));
+  EXPECT_EQ(too_slow_, 1);
+}
+
+TEST_F(TransferWatchTest, TransferAtTheFloorGoesOn) {
+  get_a_byte_every(seconds(7), 60);
+  EXPECT_EQ(too_slow_, 0);
+}
+
+TEST_F(TransferWatchTest, PausedTransferIsNotTooSlow) {
+  watch_.pause();
+  pass(minutes(10));
+  EXPECT_EQ(too_slow_, 0);
+}
+
+TEST(WorstWaitsTest, TheTenLongestAreKept) {
+  WorstWaits waits;
+  for (int i = 1; i <= 12; ++i) waits.add({seconds(i), seconds(24), "a blob", true, ""});
+  ASSERT_EQ(waits.longest().size(), 10u);
+  EXPECT_EQ(waits.longest().front().wait, seconds(12));
+  EXPECT_EQ(waits.longest().back().wait, seconds(3));
+  EXPECT_EQ(waits.most_of_bound(), 0.5);
 }
 
 }  // namespace

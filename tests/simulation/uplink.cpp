@@ -193,9 +193,9 @@ void Uplink::begin_get(const std::string& name) {
   }
   auto& times = gets_[name];
   const SteadyTime now = internet_.world.steady_now();
-  forget_before(times, now - minutes(10));
+  forget_before(times, now - kAttemptsWindow);
   times.push_back(now);
-  if (times.size() > kMostGetsOfABlob) {
+  if (times.size() > kMostGetsOfABlob * (digest ? place_.wants(*digest) : 1)) {
     internet_.invariants.broke(place_.box, "attempts are bounded",
                                name + ": " + std::to_string(times.size()) + " GETs");
   }

@@ -47,6 +47,8 @@ class Uplink final : public cache::Upstream {
     int requests_per_minute = 0;
     // How many fills of a digest the box has.
     std::function<std::size_t(const oci::Digest&)> fills;
+    // How often somebody asked the box for a digest lately.
+    std::function<std::size_t(const oci::Digest&)> wants;
   };
   Uplink(const Internet& internet, Place place);
   ~Uplink() override;
