@@ -66,6 +66,7 @@ class CurrentUpstream::NoTransfer final : public BlobTransfer {
         })) {}
   void pause() override {}
   void resume() override {}
+  bool hedge() override { return false; }
 
  private:
   const Handle failing_;

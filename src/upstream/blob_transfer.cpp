@@ -51,8 +51,6 @@ RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci:
 
 RegistryBlob::~RegistryBlob() = default;
 
-RegistryBlob::~RegistryBlob() = default;
-
 void RegistryBlob::pause() {
   paused_ = true;
   for (const auto& request : tries_) request->pause();

@@ -40,14 +40,13 @@ bool is_of_blobs(Trouble trouble) {
 }
 
 // How long after the spell a wait is no fair wait yet.
-milliseconds aftermath(const Spell& spell, const Expected& expected) {
+milliseconds aftermath(const Spell& spell) {
   if (spell.what == Trouble::kThrottling || spell.what == Trouble::kCdnThrottling) {
     // Without Retry-After, a guard is quiet for up to 16 minutes.
     const milliseconds quiet = spell.retry_after.value_or(minutes(16));
     return kRecovery + std::min(quiet, kLongestQuiet);
   }
-  const bool is_hedged = spell.what == Trouble::kHungBlobs && !expected(Fault::kHungBlob);
-  return is_hedged ? kHedged : kRecovery;
+  return spell.what == Trouble::kHungBlobs ? kHedged : kRecovery;
 }
 
 Error failed(const char* what) { return {ErrorCode::kUnavailable, what}; }
@@ -72,9 +71,8 @@ const char* to_string(Attack attack) {
   return kNames[static_cast<int>(attack)];
 }
 
-Adversary::Adversary(std::uint64_t seed, std::size_t boxes, SteadyTime from, SteadyTime to,
-                     Expected expected)
-    : random_(seed), expected_(expected) {
+Adversary::Adversary(std::uint64_t seed, std::size_t boxes, SteadyTime from, SteadyTime to)
+    : random_(seed) {
   for (std::size_t box = 0; box < boxes; ++box) {
     draw_spells(box, from, to);
     draw_mishaps(box, from, to);
@@ -212,7 +210,7 @@ std::string Adversary::attacks(SteadyTime from, SteadyTime to) const {
 bool Adversary::calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const {
   const bool spelled = std::any_of(spells_.begin(), spells_.end(), [&](const Spell& spell) {
     if (!blob && is_of_blobs(spell.what)) return false;
-    return spell.box == box && spell.from <= to && from <= spell.to + aftermath(spell, expected_);
+    return spell.box == box && spell.from <= to && from <= spell.to + aftermath(spell);
   });
   const bool mishap = std::any_of(mishaps_.begin(), mishaps_.end(), [&](const Event& event) {
     if (event.what == Mishap::kClockJump || event.what == Mishap::kReload) return false;

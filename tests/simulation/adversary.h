@@ -94,8 +94,7 @@ struct Event {
 class Adversary {
  public:
   // Draws the troubles of `boxes` from `from` to `to`.
-  Adversary(std::uint64_t seed, std::size_t boxes, SteadyTime from, SteadyTime to,
-            Expected expected);
+  Adversary(std::uint64_t seed, std::size_t boxes, SteadyTime from, SteadyTime to);
 
   // `name` is the repository, and for blobs also the digest.
   Fate fate(std::size_t box, What what, const std::string& name, SteadyTime now);
@@ -116,7 +115,6 @@ class Adversary {
   void apply(const Spell& spell, What what, const std::string& name, Fate& fate);
 
   simulator::Random random_;
-  const Expected expected_;
   std::vector<Spell> spells_;
   std::vector<Event> mishaps_;
   std::vector<Assault> assaults_;

@@ -13,11 +13,10 @@
 namespace layby::simulation {
 
 enum class Fault {
-  kHungBlob,         // An origin that hung on a blob blocks the blob's next clients.
   kPoisonedPartial,  // Wrong bytes of an interrupted fill make the next fill of the blob fail.
 };
 
-inline constexpr std::array kKnownFaults{Fault::kHungBlob, Fault::kPoisonedPartial};
+inline constexpr std::array kKnownFaults{Fault::kPoisonedPartial};
 
 // Which faults a run expects.
 struct Expected {

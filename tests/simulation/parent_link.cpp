@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layby/base/lifetime.h"
+#include "simulation/raced_transfer.h"
 #include "simulation/reading.h"
 #include "simulation/transfer_watch.h"
 
@@ -84,7 +85,7 @@ class ParentLink::Question final : public Operation {
   Lifetime life_;
 };
 
-class ParentLink::Transfer final : public cache::BlobTransfer, private cache::BlobReader::Listener {
+class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader::Listener {
  public:
   Transfer(ParentLink& link, std::string repository, const oci::Digest& digest,
            std::uint64_t offset, cache::BlobSink& sink)
@@ -239,7 +240,11 @@ std::unique_ptr<cache::BlobTransfer> ParentLink::get_blob(const std::string& rep
                                                           const oci::Digest& digest,
                                                           std::uint64_t offset,
                                                           cache::BlobSink& sink) {
-  return std::make_unique<Transfer>(*this, repository, digest, offset, sink);
+  return std::make_unique<RacedTransfer>(
+      [this, repository, digest, offset](cache::BlobSink& into) {
+        return std::make_unique<Transfer>(*this, repository, digest, offset, into);
+      },
+      sink);
 }
 
 Handle ParentLink::get_tags(const std::string& repository, const cache::TagPageRequest& page,

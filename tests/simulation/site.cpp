@@ -58,7 +58,7 @@ class Site {
         content_(random_),
         start_(world_.steady_now()),
         end_(start_ + plan_.time),
-        adversary_(seed ^ 0x9e3779b97f4a7c15, plan_.boxes, start_ + minutes(10), end_, expected),
+        adversary_(seed ^ 0x9e3779b97f4a7c15, plan_.boxes, start_ + minutes(10), end_),
         invariants_(world_, adversary_, content_, expected, parents()),
         internet_{world_, content_, adversary_, invariants_} {
     for (std::size_t number = 0; number < plan_.boxes; ++number) add_box(number);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layby/base/lifetime.h"
+#include "simulation/raced_transfer.h"
 #include "simulation/transfer_watch.h"
 
 namespace layby::simulation {
@@ -55,7 +56,7 @@ class Uplink::Pending final : public Operation {
   bool over_ = false;
 };
 
-class Uplink::Transfer final : public cache::BlobTransfer, private cache::BlobSink {
+class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
  public:
   Transfer(Uplink& uplink, const std::string& repository, const oci::Digest& digest,
            std::uint64_t offset, cache::BlobSink& sink)
@@ -188,7 +189,8 @@ void Uplink::note_sent(What what) {
 void Uplink::begin_get(const std::string& name) {
   const std::size_t before = under_way_[name]++;
   const auto digest = oci::Digest::parse(name);
-  if (before > 0 && digest && before >= place_.fills(*digest)) {
+  // Each fill may have a hedge under way too.
+  if (before > 0 && digest && before >= 2 * place_.fills(*digest)) {
     internet_.invariants.broke(place_.box, "one GET for one digest", name);
   }
   auto& times = gets_[name];
@@ -305,7 +307,11 @@ Handle Uplink::head_blob(const std::string& repository, const oci::Digest& diges
 std::unique_ptr<cache::BlobTransfer> Uplink::get_blob(const std::string& repository,
                                                       const oci::Digest& digest,
                                                       std::uint64_t offset, cache::BlobSink& sink) {
-  return std::make_unique<Transfer>(*this, repository, digest, offset, sink);
+  return std::make_unique<RacedTransfer>(
+      [this, repository, digest, offset](cache::BlobSink& into) {
+        return std::make_unique<Transfer>(*this, repository, digest, offset, into);
+      },
+      sink);
 }
 
 Handle Uplink::get_tags(const std::string& repository, const cache::TagPageRequest&,

@@ -32,6 +32,7 @@ class Hub::Transfer final : public cache::BlobTransfer {
     flow_->paused = false;
     link_.go_on();
   }
+  bool hedge() override { return false; }  // The hub of a day hangs on no request.
 
  private:
   void begin() {

@@ -96,7 +96,7 @@ class BlobTransfer : public Operation {
   // another request may still be answered, unless the failure is a refusal. At most two requests
   // are under way: a further hedge ends the oldest request. Returns false, and sends nothing, when
   // no request was sent before, when the blob has begun, or when the limits allow no request.
-  virtual bool hedge() { return false; }
+  virtual bool hedge() = 0;
 };
 
 // One page of a tag list.
