@@ -33,7 +33,7 @@ Status mark_rest_private(const Core& core, WriteTxn& txn) {
   for (PartialFile& partial : core.files.list_partials(WallTime())) {
     rest.push_back(std::move(partial.digest));
   }
-  const Status read = txn.each_manifest([&rest](const oci::Digest& digest, const ManifestRecord&) {
+  Status read = txn.each_manifest([&rest](const oci::Digest& digest, const ManifestRecord&) {
     rest.push_back(digest);
     return true;
   });

@@ -16,7 +16,6 @@
 
 #include "layby/base/clock.h"
 #include "layby/base/result.h"
-#include "simulation/known_faults.h"
 #include "simulator/random.h"
 
 namespace layby::simulation {

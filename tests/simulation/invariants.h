@@ -17,6 +17,7 @@
 #include "simulation/adversary.h"
 #include "simulation/bounds.h"
 #include "simulation/content.h"
+#include "simulation/known_faults.h"
 #include "simulation/world.h"
 
 namespace layby::simulation {
