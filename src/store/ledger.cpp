@@ -13,7 +13,6 @@
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 #include "layby/base/log.h"
@@ -279,10 +278,9 @@ Status Ledger::append(std::string_view records, bool durable) {
 // can't be written either, only this process knows that the ledger isn't whole.
 void Ledger::mark_incomplete() {
   if (!file_) return;
-  const Status marked = write_at(file_.get(), kIncompleteMark, 0);
-  if (!marked || ::fdatasync(file_.get()) != 0) {
-    log::error("{} can't be marked as incomplete: {}", path(), std::strerror(errno));
-  }
+  Status marked = write_at(file_.get(), kIncompleteMark, 0);
+  if (marked.ok() && ::fdatasync(file_.get()) != 0) marked = disk_error("sync", path(), errno);
+  if (!marked) log::error("{} can't be marked as incomplete: {}", path(), marked.error().message);
 }
 
 Status Ledger::write_new(const std::string& path, const std::function<Status(const Write&)>& give) {
