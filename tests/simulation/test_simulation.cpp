@@ -88,7 +88,7 @@ class InvariantsTest : public ::testing::Test {
   World world_;
   simulator::Random random_{1};
   Content content_{random_};
-  Adversary adversary_{1, 0, world_.steady_now(), world_.steady_now(), {}};
+  Adversary adversary_{1, 0, world_.steady_now(), world_.steady_now()};
   Invariants invariants_{world_, adversary_, content_, {}, {std::nullopt}};
   const ImageName name_ = content_.names().front();
 };
