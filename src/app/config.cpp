@@ -134,7 +134,7 @@ void check_listeners(const Config& config, Faults& faults) {
 
 void check_readable(const std::string& path, const std::string& file, std::uint64_t max_bytes,
                     Faults& faults) {
-  if (!file.starts_with('/')) return;  // No file is named, or the fault has been reported.
+  if (!file.starts_with('/')) return;  // The key is empty, or its fault is known.
   const Result<std::string> content = read_file(file, max_bytes);
   if (!content) {
     faults.push_back({path, content.error().message +

@@ -94,6 +94,10 @@ Handle CurrentUpstream::relay(Question question, Done<Answer> done) {
                        [done = std::move(done), error = removed()] { done(error); });
 }
 
+void CurrentUpstream::on_more_askers() {
+  if (upstream_) upstream_->on_more_askers();
+}
+
 std::unique_ptr<BlobTransfer> CurrentUpstream::get_blob(const std::string& repository,
                                                         const oci::Digest& digest,
                                                         std::uint64_t offset, BlobSink& sink) {

@@ -5,8 +5,8 @@
 // its last request has ended, a turn later, because a request may end inside a callback of its
 // upstream. After the removal every request fails. Lives on the loop thread, as long as the origin.
 //
-// Invariant: an upstream that is replaced or removed lives exactly as long as its requests, and a
-// turn more.
+// Invariant: an upstream that was replaced or removed is destroyed one turn of the loop after the
+// end of its last request, and never earlier.
 
 #ifndef LAYBY_CACHE_CURRENT_UPSTREAM_H_
 #define LAYBY_CACHE_CURRENT_UPSTREAM_H_
@@ -33,6 +33,7 @@ class CurrentUpstream final : public Relay {
   // Sends new requests to `next`. Null removes the upstream.
   void replace(std::shared_ptr<Upstream> next);
 
+  void on_more_askers() override;
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          std::uint64_t offset, BlobSink& sink) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;

@@ -55,7 +55,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
     UnknownContent& unknown;
     events::Events& events;
     std::map<const Origin*, policy::Hedge>& hedges;
-    // What a fill in the background must not displace.
+    // The stored content that must not be evicted to make room for a fill in the background.
     std::function<std::optional<Spare>()> spare{};
   };
 
@@ -179,10 +179,10 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::uint64_t released_bytes_ = 0;          // Bytes of an unkept blob that left memory.
   Handle following_;                          // The timer that will call follow_readers().
   std::optional<std::uint64_t> size_bytes_;   // Stated by upstream, or counted at the end.
-  std::uint64_t appended_bytes_ = 0;          // Bytes that the writer got, kept bytes included.
+  std::uint64_t appended_bytes_ = 0;          // Bytes of the writer, with those of earlier fills.
   std::uint64_t written_bytes_ = 0;           // Bytes in the writer's file and hashed.
   std::uint64_t skip_bytes_ = 0;              // Bytes that upstream sends again.
-  std::uint64_t progress_bytes_ = 0;          // Bytes since the attempts were counted anew.
+  std::uint64_t progress_bytes_ = 0;          // Bytes since the failed attempts were last reset.
   bool got_bytes_ = false;                    // Upstream sent bytes that were missing.
   bool continued_ = false;                    // The bytes come from several transfers.
   bool held_back_ = false;                    // Readers get no byte before the digest matches.

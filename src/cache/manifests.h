@@ -68,8 +68,8 @@ class Manifests {
   // Whether an answer from the time `looked_at` is as new as the last confirmation of the tag, or
   // newer. A parent's answer may be older than the registry's last answer to this box.
   bool is_news(const TagKey& tag, WallTime looked_at) const;
-  // Notes that the registry named `digest` for the tag at `looked_at`. Does nothing if is_news() is
-  // false. The manifest of `digest` is stored already.
+  // Records that the tag pointed to `digest` when the registry was asked, at the time `looked_at`.
+  // Does nothing if is_news() is false. The manifest of `digest` is stored already.
   void confirm(const TagKey& tag, const oci::Digest& digest, WallTime looked_at);
 
   void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }

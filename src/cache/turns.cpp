@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Only time lets a waiter go, so one timer serves the whole line.
+// A waiter leaves the line by itself only because time has passed: its turn comes,
+// or would come too late. So one timer is enough for the whole line.
 
 #include "cache/turns.h"
 

@@ -13,9 +13,9 @@
 
 namespace layby::cli {
 
-// `images` is the body of GET /images; kInvalid for any other text. `pattern` selects names. A
-// pattern with a '*' (any characters) must match the whole name. A pattern without a '*' must occur
-// in the name.
+// `images` is the body of GET /images. Returns kInvalid if `images` is no JSON object. `pattern`
+// selects names. A pattern with a '*' (any characters) must match the whole name. A pattern without
+// a '*' must occur in the name.
 Result<std::string> image_list(std::string_view images, std::string_view pattern,
                                const Screen& screen);
 

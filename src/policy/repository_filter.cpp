@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // After a mismatch the search goes back only to the last '*', which suffices because '*' is the
-// only wildcard. So the time is at most the product of the two lengths.
+// only wildcard. So the number of steps is at most
+// the length of the pattern times the length of the name.
 
 #include "layby/policy/repository_filter.h"
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A RegistryBlob transfers a blob to a sink, from an offset on: it waits for a slot, sends the
-// request, pauses while it has no slot, and checks that upstream sends the requested bytes, and as
-// many bytes as upstream announced. A hedge is a further request in the same slot; the first answer
-// counts. The signed URL of a redirect serves one request only. Loop thread only.
+// A RegistryBlob transfers a blob to a sink, from an offset on. It checks that upstream sends the
+// requested bytes, and as many bytes as upstream announced. A hedge is a further request for the
+// same bytes; the first answer counts. The signed URL of a redirect serves one request only. Loop
+// thread only.
 //
-// Invariants: the first request starts once, when a slot is first granted; at most two requests are
-// under way, and only one after the blob began; the transfer has its Slot object until its end; no
-// byte reaches the sink between pause() and resume(), or while the transfer has no slot.
+// Invariants: at most two requests are under way, and only one after the blob has begun; no byte
+// reaches the sink between pause() and resume().
 
 #ifndef LAYBY_UPSTREAM_BLOB_TRANSFER_H_
 #define LAYBY_UPSTREAM_BLOB_TRANSFER_H_

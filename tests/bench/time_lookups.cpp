@@ -39,7 +39,7 @@ std::vector<oci::Digest> draw(std::uint64_t from, std::uint64_t count, std::size
   return digests;
 }
 
-// Returns whether every lookup found its blob; without `there`, whether no lookup found its blob.
+// If `there` is true, returns whether every blob was found; if it is false, whether no blob was.
 bool time_lookups(store::DiskStore& store, const std::vector<oci::Digest>& digests, bool there) {
   std::vector<std::int64_t> taken;
   taken.reserve(digests.size());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Listed tags that moved. Pulls get the old image while it is whole, until a run has the whole
-// new image. If the old image isn't whole, or `hold` has passed, pulls get the new image.
+// Listed tags that moved. If the old image is stored as a whole, pulls get the old image until a
+// prefetch run has stored the whole new image. If the old image isn't whole, or `hold` has passed,
+// pulls get the new image.
 
 #include "cache/prefetch_test.h"
 

@@ -23,6 +23,10 @@ class PlainRelay final : public Relay {
     return inner.ping(deadline, std::move(done));
   }
   std::optional<policy::QuotaState> quota() const override { return inner.quota(); }
+  void on_more_askers() override { inner.on_more_askers(); }
+  std::vector<std::string> boxes() const override { return inner.boxes(); }
+  std::optional<Error> why_not(Ask ask) override { return inner.why_not(ask); }
+  Patience patience(Ask ask) const override { return inner.patience(ask); }
 
   testing::FakeUpstream inner;
   std::vector<Ask> asked;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A Layby in front of the registry: the real cache with its guard and its prefetcher, over a
-// store in memory. The rules have the configuration's defaults, except for the choices that a
-// day compares. The store begins empty. Time is simulated.
+// store in memory. The rules have the configuration's defaults, except for the rules
+// that day.cpp compares. The store begins empty. Time is simulated.
 
 #ifndef LAYBY_TESTS_SITE_DAY_LAYBY_SITE_H_
 #define LAYBY_TESTS_SITE_DAY_LAYBY_SITE_H_

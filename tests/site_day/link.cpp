@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inside any of its calls, a sink may end its flow or begin other flows.
+// When the link calls a sink, the sink may end its flow or add other flows before it returns.
 
 #include "site_day/link.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pulls of one working day of a site. 40 machines keep the images they pulled; ten are
-// emptied before each pull, like build machines. The same seed makes the same day.
+// The pulls of one working day of a site with 50 machines. 40 of the machines keep the images they
+// pulled. The other ten are like build machines: each is emptied before each of its pulls. The same
+// seed makes the same day.
 
 #ifndef LAYBY_TESTS_SITE_DAY_TRACE_H_
 #define LAYBY_TESTS_SITE_DAY_TRACE_H_

@@ -231,7 +231,8 @@ TEST_P(CrashReplay, ALedgerThatIsWrittenAnew) {
   replay();
 }
 
-// A crash that was no power cut left the file `suspect`.
+// An earlier crash of the process has left a file named `suspect`, so the next start reads the
+// whole index.
 TEST_P(CrashReplay, ACheckOfTheWholeIndex) {
   open();
   pull("one", 1);

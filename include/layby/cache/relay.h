@@ -58,6 +58,11 @@ class Relay : public Upstream {
                   Done<TagPage> done) final;
   Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                        const std::string& artifact_type, Done<std::string> done) final;
+  // A relay has no defaults: what it forgot to pass on would be lost without a trace.
+  void on_more_askers() override = 0;
+  std::vector<std::string> boxes() const override = 0;
+  std::optional<Error> why_not(Ask ask) override = 0;
+  Patience patience(Ask ask) const override = 0;
 
  protected:
   // Passes `question` on, and calls `done` with an answer of the type that the question asks for.
