@@ -308,6 +308,7 @@ void Fill::begin_again(const Error& error) {
   enter(FillState::kOpening);
   writer_.reset();
   writer_ = context_.store.write_blob(digest_, *this);
+  on_client_left();  // The last client may have left during the check of the digest.
   if (!readers_stay) readers_.dismiss(error, readable);
 }
 

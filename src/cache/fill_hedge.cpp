@@ -22,7 +22,8 @@ void FillHedge::on_asked() {
 void FillHedge::on_newcomer() {
   if (!asked_at_) return;
   const auto patience = sent_ == 0 ? policy_.delay() : Hedge::kMostDelay;
-  if (clock_.steady_now() - newest_at_ >= patience) send(Hedge::For::kNewcomer);
+  const bool is_due = clock_.steady_now() - newest_at_ >= patience;
+  if (is_due && !send(Hedge::For::kNewcomer) && sent_ < Hedge::kMost) arm();
 }
 
 void FillHedge::on_answer(bool by_hedge) {

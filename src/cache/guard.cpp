@@ -78,9 +78,10 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
     // The wait for the turn is part of the deadline.
     const auto waited = guard_.clock_.steady_now() - asked_at_;
-    request_ =
-        question_.put(*guard_.inner_, question_.deadline - std::chrono::ceil<milliseconds>(waited),
-                      [this](Result<Answer> answer) { on_answer(std::move(answer)); });
+    const auto left = question_.deadline - std::chrono::ceil<milliseconds>(waited);
+    // No time at all would mean no deadline.
+    request_ = question_.put(*guard_.inner_, std::max(left, milliseconds(1)),
+                             [this](Result<Answer> answer) { on_answer(std::move(answer)); });
     return true;
   }
   void on_no_turn(milliseconds wait) override {

@@ -50,9 +50,11 @@ class Guard::Transfer final : public BlobTransfer,
     follow_slot();
     if (is_in_line()) guard_.on_more_askers();
   }
-  // A hedge uses the slot of its blob, counts in the minute, and doesn't wait for a turn.
+  // A hedge uses the slot of its blob, counts in the minute, and doesn't wait for a turn. An
+  // upstream that is down or asked for quiet gets none.
   bool hedge() override {
     if (!inner_ || asked_.started || !slot_ || !slot_->in_use()) return false;
+    if (guard_.is_open() || guard_.quiet_.until() > guard_.clock_.steady_now()) return false;
     return !guard_.why_part_not(asked_) && take_free_turn() && inner_->hedge();
   }
 
@@ -104,8 +106,8 @@ class Guard::Transfer final : public BlobTransfer,
       sink_.on_blob_end(error);
     });  // May destroy this.
   }
-  // A blob that has bytes already is asked for again, as after any other cut.
   bool was_sent() const override { return inner_ != nullptr; }
+  // A blob that has bytes already is asked for again, as after any other cut.
   void give_up(const Error& error) override {
     assert(!asked_.started);
     leave_line();

@@ -64,6 +64,15 @@ void Turns::drain() {
   arm();
 }
 
+// Many clients may join in one turn of the loop.
+void Turns::look_again() {
+  if (line_.empty() || look_) return;
+  look_ = timers_.after(milliseconds(0), [this] {
+    look_.reset();
+    serve();
+  });
+}
+
 void Turns::serve() {
   while (serve_next()) {
   }
@@ -78,7 +87,8 @@ bool Turns::serve_next() {
   Look look;
   for (Waiter* waiter : line_) {
     const Turn turn = turn_of(*waiter, look);
-    if (turn.wait.count() > 0 || (next != nullptr && best.sent <= turn.sent)) continue;
+    if (turn.wait.count() > 0 || is_too_late(*waiter, turn.wait)) continue;
+    if (next != nullptr && best.sent <= turn.sent) continue;
     next = waiter;
     best = turn;
   }

@@ -69,7 +69,7 @@ class Turns {
   // No further turn in this minute.
   void drain();
   // To be called when the clients of a waiter may have become more.
-  void look_again() { arm(); }
+  void look_again();
 
  private:
   // When a waiter may go, and for which of its clients.
@@ -104,6 +104,7 @@ class Turns {
   policy::RequestLog log_;
   std::vector<Waiter*> line_;  // In the order of asking.
   Handle timer_;               // The next serve().
+  Handle look_;                // The serve() of look_again().
 };
 
 }  // namespace layby::cache

@@ -116,7 +116,7 @@ Status Index::recover() {
   close();
   const Error reason{ErrorCode::kCorrupt, "the index " + directory_ + " is damaged"};
   Status opened = damaged ? make_anew(reason) : open_or_set_aside();
-  if (opened.ok() && ledger_) restore_ledger();
+  if (opened.ok() && ledger_) restore_ledger(false);
   if (opened.ok()) return opened;
   if (Status readable = open_read_only(); !readable) close();
   unwritable_ = opened.error();

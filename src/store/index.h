@@ -286,8 +286,8 @@ class Index {
   Status migrate(std::uint32_t version);
   Status migrate_from_1();
   // The functions for the ledger run before anybody else uses the index, or in the commit lane.
-  void restore_ledger();
-  Result<bool> resume_ledger();
+  void restore_ledger(bool after_start);
+  Result<bool> resume_ledger(bool after_start);
   Status replay_ledger();
   Status rewrite_ledger(std::shared_lock<std::shared_mutex> open);
   Status write_ledger(const ReadTxn& txn);

@@ -115,14 +115,14 @@ Status WriteTxn::apply(const Change& change) {
 void Index::keep_ledger(const std::string& data_dir) {
   assert(!ledger_);
   ledger_ = std::make_unique<Ledger>(data_dir);
-  restore_ledger();
+  restore_ledger(true);
 }
 
-void Index::restore_ledger() {
+void Index::restore_ledger(bool after_start) {
   ledger_pause_ = 0;
   Status done = ledger_->open();
   if (done.ok()) {
-    const Result<bool> resumed = resume_ledger();
+    const Result<bool> resumed = resume_ledger(after_start);
     if (!resumed) {
       done = resumed.error();
     } else if (!*resumed) {
@@ -137,7 +137,7 @@ void Index::restore_ledger() {
 }
 
 // Returns true if the ledger is whole and nothing must be done.
-Result<bool> Index::resume_ledger() {
+Result<bool> Index::resume_ledger(bool after_start) {
   const Result<ReadTxn> txn = begin_read({});
   if (!txn) return txn.error();
   const auto restore = txn->find_note(kRestoreNote);
@@ -146,7 +146,7 @@ Result<bool> Index::resume_ledger() {
   if (restoring_) return false;
   const auto note = txn->find_note(kLedgerNote);
   if (!note) return note.error();
-  return note->has_value() && ledger_->resume(**note);
+  return note->has_value() && ledger_->resume(**note, after_start);
 }
 
 // An interrupted replay begins again at the next opening, because a change that is made twice does

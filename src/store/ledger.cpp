@@ -195,13 +195,14 @@ LedgerReader::Source Ledger::source() const {
       [this](std::uint64_t offset, std::size_t size) { return read_at(file_.get(), offset, size); };
 }
 
-bool Ledger::resume(std::string_view note) {
+bool Ledger::resume(std::string_view note, bool after_start) {
   constexpr std::size_t kIntegerBytes = 24;
   if (!file_ || note.size() < kIntegerBytes || integer_at(note, 0, 8) != size_bytes_) return false;
   const std::uint64_t last_at = integer_at(note, 16, 8);
   const std::string_view head = note.substr(kIntegerBytes);
   const Result<std::string> found = read_at(file_.get(), last_at, head.size());
-  if (!found || *found != head || !is_sound_from(integer_at(note, 8, 8))) return false;
+  if (!found || *found != head) return false;
+  if (after_start && !is_sound_from(integer_at(note, 8, 8))) return false;
   base_bytes_ = integer_at(note, 8, 8);
   last_at_ = last_at;
   last_head_ = head;

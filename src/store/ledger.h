@@ -73,9 +73,10 @@ class Ledger {
 
   // Opens the file if it is there. The ledger isn't whole before resume() or rewrite().
   Status open();
-  // Makes the ledger whole if the file ends where `note` says and has lost none of the records
-  // after its last rewrite, and returns whether this is so. Reads these records.
-  bool resume(std::string_view note);
+  // Makes the ledger whole if the file ends where `note` says, and returns whether the file does.
+  // After a start, a power cut may have taken records after the last rewrite. So `after_start`
+  // reads these records too, and a file that has lost a record isn't whole.
+  bool resume(std::string_view note, bool after_start = true);
   // Returns a note that tells resume() where the file ends.
   std::string note() const;
 

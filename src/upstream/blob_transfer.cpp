@@ -126,7 +126,7 @@ void RegistryBlob::on_body(std::string_view bytes) {
 }
 
 void RegistryBlob::on_end(Try& by, Status status) {
-  if (tries_.size() > 1 && !status.ok() && !cache::is_refusal(status.error())) {
+  if (tries_.size() > 1 && !status.ok() && !cache::ends_hedges(status.error())) {
     // Another request may still be answered.
     std::erase_if(tries_, [&by](const auto& one) { return one.get() == &by; });
     return;

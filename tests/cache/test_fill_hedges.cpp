@@ -169,6 +169,29 @@ TEST_F(FillHedgesTest, NewcomerGetsAHedgeWhenTheFirstHedgeHangsToo) {
   EXPECT_EQ(asker.read(), blob_);
 }
 
+TEST_F(FillHedgesTest, NewcomersHedgeIsTriedAgain) {
+  BlobAsker asker, newcomer;
+  ask(asker);
+  timers_.advance(seconds(12));
+  ASSERT_EQ(requests(), 2u);
+  upstream_->refuse_hedges(true);
+  open(newcomer, digest_);
+  ASSERT_EQ(requests(), 2u);
+  upstream_->refuse_hedges(false);
+  timers_.advance(seconds(2));
+  EXPECT_EQ(requests(), 3u);
+}
+
+TEST_F(FillHedgesTest, QuietUpstreamGetsNoHedge) {
+  BlobAsker asker;
+  ask(asker);
+  Asker<TagPage> list;
+  list.handle = cache_->get_tags(hub(), "library/debian", {}, list.done());
+  upstream_->requests().back()->fail({ErrorCode::kThrottled, "429", seconds(30)});
+  timers_.advance(seconds(10));
+  EXPECT_EQ(requests(), 1u);
+}
+
 TEST_F(FillHedgesTest, NewcomersOfOneMomentGetOneHedge) {
   BlobAsker asker, newcomers[5];
   ask(asker);

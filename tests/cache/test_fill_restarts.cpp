@@ -106,6 +106,18 @@ TEST_F(FillRestartsTest, PrefetchGoesOnWhenAReaderEnds) {
   EXPECT_TRUE(store_.has_blob(long_digest_));
 }
 
+TEST_F(FillRestartsTest, GoesToTheBackgroundWhenTheLastReaderHadWrongBytes) {
+  cache_->fetch_blob(hub(), "library/debian", long_digest_);
+  BlobAsker asker;
+  take_up(asker, "abcd", long_digest_);
+  send_all(long_blob_.substr(4), 4, long_blob_.size());
+  ASSERT_TRUE(asker.failure());
+  asker = {};
+  timers_.run();
+  ASSERT_EQ(cache_->fills().size(), 1u);
+  EXPECT_TRUE(cache_->fills().front().background);
+}
+
 TEST_F(FillRestartsTest, ReaderThatEndedMayAskAgainAtOnce) {
   cache_->fetch_blob(hub(), "library/debian", long_digest_);
   BlobAsker asker, again;

@@ -120,6 +120,20 @@ TEST_F(TurnsTest, BlobGoesForAClientThatJoinedIt) {
   EXPECT_EQ(inner_->requests().size(), 31u);
 }
 
+// The loop may serve the line later than the turn was due.
+TEST_F(TurnsTest, RequestIsNotSentAfterItsDeadline) {
+  flood({}, 40);
+  clock_.advance(seconds(41));
+  Asker<ManifestHead> check;
+  check_for(check, kBen);  // Its turn comes 1 s before its deadline.
+  ASSERT_EQ(inner_->requests().size(), 40u);
+  clock_.advance(seconds(21));
+  timers_.run();
+  EXPECT_EQ(inner_->requests().size(), 40u);
+  ASSERT_TRUE(check.answered());
+  EXPECT_EQ(check.error(), ErrorCode::kThrottled);
+}
+
 // Two clients ask for the same.
 class JoinedTurnsTest : public CacheTest {
  protected:

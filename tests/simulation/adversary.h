@@ -102,6 +102,8 @@ class Adversary {
   const std::vector<Assault>& assaults() const { return assaults_; }
   // The attacks that ran at any time between the times: "tags, leaving".
   std::string attacks(SteadyTime from, SteadyTime to) const;
+  // Whether a client attacked `box` between the times, or up to a minute before.
+  bool assaulted(std::size_t box, SteadyTime from, SteadyTime to) const;
   // Whether `box` had neither a spell nor a mishap between the times. A jump of the clock, a reload
   // and an assault are no excuse.
   // The aftermath of a spell counts as the spell. `blob`: a blob was asked for.

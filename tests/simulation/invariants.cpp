@@ -44,7 +44,9 @@ bool Invariants::calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to
   const auto excused = excused_.find(box);
   if (excused != excused_.end() && excused->second >= from) return false;
   if (!adversary_.calm(box, blob, from, to)) return false;
-  return !parents_[box] || adversary_.calm(*parents_[box], blob, from, to);
+  if (!parents_[box]) return true;
+  if (expected_(Fault::kChildShare) && adversary_.assaulted(box, from, to)) return false;
+  return adversary_.calm(*parents_[box], blob, from, to);
 }
 
 std::uint64_t Invariants::asked(Asked question) {

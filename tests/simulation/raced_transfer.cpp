@@ -35,7 +35,7 @@ class RacedTransfer::Runner final : private cache::BlobSink {
   }
   void on_blob_end(Status status) override {
     const bool others = race_.runners_.size() > 1;
-    if (others && !status.ok() && !cache::is_refusal(status.error())) {
+    if (others && !status.ok() && !cache::ends_hedges(status.error())) {
       std::erase_if(race_.runners_, [this](const auto& one) { return one.get() == this; });
       return;
     }

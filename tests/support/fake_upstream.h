@@ -115,7 +115,7 @@ class UpstreamRequest {
     if (!may_call("end")) return;
     ended_ = true;
     const auto race = race_.lock();
-    const bool is_final = started_ || status.ok() || cache::is_refusal(status.error());
+    const bool is_final = started_ || status.ok() || cache::ends_hedges(status.error());
     if (race && !is_final && race->goes_on()) return;
     if (race) race->leave_only(*this);
     sink_->on_blob_end(std::move(status));

@@ -189,6 +189,18 @@ TEST_F(HedgesTest, RefusalOfTheHedgeIsTheAnswer) {
   EXPECT_EQ(sink_.end.error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(HedgesTest, TooManyRequestsEndTheRequestThatHangsToo) {
+  serve([&](const SeenRequest&, Peer& peer) {
+    if (gets_++ == 0) return peer.hang();
+    peer.reply(429, {{"Retry-After", "7"}});
+  });
+  start();
+  ASSERT_TRUE(transfer_->hedge());
+  ASSERT_TRUE(ends());
+  EXPECT_EQ(sink_.end.error().code, ErrorCode::kThrottled);
+  EXPECT_EQ(sink_.end.error().retry_after, 7s);
+}
+
 TEST_F(HedgesTest, FurtherHedgeEndsTheOldestRequest) {
   serve_hanging(2);
   start();

@@ -93,9 +93,9 @@ class BlobTransfer : public Operation {
   virtual void resume() = 0;
   // Sends a hedge: a second request for the same bytes, over a new connection. The request that is
   // answered first brings the blob, and the others end. A failure of one request is no end while
-  // another request may still be answered, unless the failure is a refusal. At most two requests
-  // are under way: a further hedge ends the oldest request. Returns false, and sends nothing, when
-  // no request was sent before, when the blob has begun, or when the limits allow no request.
+  // another request may still be answered, unless ends_hedges(). At most two requests are under
+  // way: a further hedge ends the oldest request. Returns false, and sends nothing, when no request
+  // was sent before, when the blob has begun, or when the limits allow no request.
   virtual bool hedge() = 0;
 };
 
@@ -133,6 +133,11 @@ using Askers = std::shared_ptr<const std::vector<IpAddress>>;
 // Whether upstream refused the request. A cached copy must not hide a refusal.
 inline bool is_refusal(const Error& error) {
   return error.code == ErrorCode::kNotFound || error.code == ErrorCode::kDenied;
+}
+
+// Whether the failure of one request for a blob ends the other requests for the same bytes too.
+inline bool ends_hedges(const Error& error) {
+  return is_refusal(error) || error.code == ErrorCode::kThrottled;
 }
 
 // Errors: kNotFound (404), kDenied (401 after a renewed token, 403), kThrottled (429,
