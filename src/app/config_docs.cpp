@@ -98,7 +98,7 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// ", 10ms to 1h"; empty if every value is valid.
+// The key's range, such as ", 10ms to 1h". Empty if every value is valid.
 std::string range_text(const Key& key) {
   const auto text = [&](std::uint64_t value) {
     if (key.kind == Kind::kDuration || key.kind == Kind::kLifetime) {

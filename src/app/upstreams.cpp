@@ -84,7 +84,7 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
 }
 
 // A parent's answer may be as old as a cached tag that this box serves without waiting for a check.
-// `rules` may change.
+// The answer follows later changes of `rules`.
 cache::Failover::AgeLimit age_limit(const cache::Rules& rules) {
   return [&rules](const std::string& repository, const oci::Tag& tag) {
     const auto fresh_for = policy::fresh_for(rules.tag_rules, repository, tag, rules.fresh_for);

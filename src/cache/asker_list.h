@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The clients that wait for one shared request. Whoever joins counts for the request's turn from
-// then on. Invariant: each address is listed once. Lives on the loop thread.
+// The clients that wait for one shared request. A client that joins counts for the request's turn
+// from then on. Invariant: each address is listed once. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_ASKER_LIST_H_
 #define LAYBY_CACHE_ASKER_LIST_H_

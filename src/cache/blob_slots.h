@@ -6,8 +6,8 @@
 // slots. A transfer whose slot was taken or lent must wait in the line again. Small requests need
 // no slot, so a tag check never waits for a layer. Loop thread only.
 //
-// Invariants: a Slot is in line_ exactly in kWaiting, and in used_ exactly in kInUse; used_ never
-// exceeds the limit; all Slots are destroyed before the BlobSlots.
+// Invariants: line_ has the Slots in kWaiting, and no others; used_ has the Slots in kInUse, and no
+// others; used_ never exceeds the limit; all Slots are destroyed before the BlobSlots.
 
 #ifndef LAYBY_CACHE_BLOB_SLOTS_H_
 #define LAYBY_CACHE_BLOB_SLOTS_H_
@@ -52,7 +52,7 @@ class BlobSlots {
     // Grants the slot at once when a slot is free and nobody else waits. Otherwise the slot is
     // granted at a later turn of the loop.
     void hurry();
-    // Leaves the slot or the place in the line to others until take_back(), which waits in the
+    // lend() leaves the slot, or the place in the line, to other transfers. take_back() joins the
     // line again. Both calls are idempotent.
     void lend();
     void take_back();

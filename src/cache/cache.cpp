@@ -45,9 +45,9 @@ bool Origin::keeps_private(const std::string& repository) const {
 }
 
 struct Cache::State {
-  // An origin at the address that it has as long as the cache exists.
+  // An origin. Its address stays the same as long as the cache exists.
   struct Place {
-    Origin origin;  // Its upstream is `upstream`.
+    Origin origin;  // origin.upstream is `upstream`, the next member.
     std::shared_ptr<CurrentUpstream> upstream;
   };
 
@@ -91,7 +91,7 @@ struct Cache::State {
     }
     return origin.upstream->why_not(Ask::kList);
   }
-  // Wraps `done` to remember a refusal of the list.
+  // Wraps `done`, so that upstream's refusal of the list is remembered.
   template <typename T>
   Done<T> noted(const Origin& origin, const std::string& name, Done<T> done) {
     return [this, &origin, name, done = std::move(done)](Result<T> answer) {
@@ -115,8 +115,8 @@ struct Cache::State {
     }
   }
 
-  // If `before` has an origin of the same name, takes the place of that origin out and fills the
-  // place with `origin`. Otherwise makes a new place.
+  // Puts `origin` into a place. If `before` has a place for an origin of the same name, that place
+  // moves from `before` to the caller. Otherwise the place is new.
   std::unique_ptr<Place> place(Origin origin, std::vector<std::unique_ptr<Place>>& before) {
     assert(origin.upstream);
     const auto at = std::find_if(before.begin(), before.end(), [&origin](const auto& known) {
@@ -124,7 +124,7 @@ struct Cache::State {
     });
     auto place = at == before.end() ? new_place(origin.name) : std::move(*at);
     const auto upstream = std::exchange(origin.upstream, place->upstream);
-    // The caller may have found the upstream in this very origin.
+    // The caller may have copied the origin from origins(), and its upstream with it.
     if (upstream != place->upstream) place->upstream->replace(upstream);
     place->origin = std::move(origin);
     return place;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Each request holds its upstream. The last of them gives a former upstream to the graveyard.
+// Each request keeps its upstream alive. When the last request of a former upstream ends, the
+// request gives the upstream to the graveyard.
 
 #include "cache/current_upstream.h"
 
@@ -13,7 +14,7 @@ namespace layby::cache {
 
 using std::chrono::milliseconds;
 
-// The hold of a request on its upstream.
+// Keeps the upstream of a request alive until the request ends.
 class CurrentUpstream::Stay {
  public:
   Stay(Graveyard& former, std::shared_ptr<Upstream> upstream)
@@ -57,7 +58,7 @@ class CurrentUpstream::Transfer final : public BlobTransfer {
   const std::unique_ptr<BlobTransfer> transfer_;
 };
 
-// The transfer of an upstream that was removed. It fails a turn later.
+// A transfer that was asked for after the removal of the upstream. The transfer fails a turn later.
 class CurrentUpstream::NoTransfer final : public BlobTransfer {
  public:
   NoTransfer(Timers& timers, Error error, BlobSink& sink)
@@ -129,7 +130,7 @@ Patience CurrentUpstream::patience(Ask ask) const {
   return {kAskAgain, removed().message, true};
 }
 
-// Another attempt is in vain.
+// `declined` says that another attempt is in vain.
 Error CurrentUpstream::removed() const {
   Error error{ErrorCode::kUnavailable, name_ + ": it was removed from the configuration"};
   error.declined = true;

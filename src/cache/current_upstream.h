@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The upstream of an origin. A new configuration may replace the upstream, or remove it. A request
-// goes to the upstream in force, and ends with that upstream. A former upstream is destroyed when
-// its last request has ended, a turn later, because a request may end inside a callback of its
-// upstream. After the removal every request fails. Lives on the loop thread, as long as the origin.
+// goes to the upstream in force, and stays with that upstream until the request ends. A former
+// upstream is destroyed a turn after its last request has ended, because a request may end inside a
+// callback of its upstream. After the removal every new request fails. Lives on the loop thread, as
+// long as the origin.
 //
 // Invariant: an upstream that was replaced or removed is destroyed one turn of the loop after the
 // end of its last request, and never earlier.
@@ -49,7 +50,8 @@ class CurrentUpstream final : public Relay {
   class NoTransfer;
 
   Handle relay(Question question, Done<Answer> done) override;
-  // Keeps the upstream in force as long as `request`.
+  // Returns a handle for `request`. The handle keeps the request's upstream alive until the request
+  // ends.
   Handle staying(Handle request);
   Error removed() const;
 

@@ -3,7 +3,8 @@
 // The registry is asked after any error of the parent. The parent may not serve the repository, may
 // not know the registry, or may be wrong about which content exists. The registry is also asked
 // about a tag that the parent confirmed too long ago or calls stale. When the registry's why_not()
-// gives a reason, the registry isn't asked and the reason is the answer.
+// gives a reason, the registry isn't asked. The answer is then the parent's old answer, or the
+// reason as an error.
 // Invariants: a caller is answered once; the registry isn't asked after the parent's blob began.
 
 #include "layby/cache/failover.h"
@@ -34,9 +35,10 @@ bool has_answered(const Error& of_parent) {
   }
 }
 
-// The error when the parent failed with `of_parent`, and `refused` says why the registry isn't
-// asked. If the parent has answered and the registry is out, another attempt soon is in vain.
-// Otherwise the parent may be back in a moment, so the next attempt needn't wait for the registry.
+// The error when the parent failed with `of_parent`, and the registry isn't asked because of
+// `refused`. If the parent has answered and the registry is out of reach, another attempt soon is
+// in vain. Otherwise the parent may be back in a moment, so the next attempt needn't wait for the
+// registry.
 Error both_failed(const Error& of_parent, Error refused, bool registry_is_out) {
   refused.declined = has_answered(of_parent) && registry_is_out;
   if (!refused.declined) refused.retry_after.reset();

@@ -17,8 +17,8 @@
 namespace layby::cache {
 namespace {
 
-// Bytes that come within seconds. When no more bytes than these are missing, readers can wait for
-// the digest.
+// This many bytes come within seconds. When no more bytes are missing, readers can wait for the
+// digest.
 constexpr std::uint64_t kSoonThere = 4 << 20;
 
 }  // namespace
@@ -70,7 +70,7 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress
     done(readers_.add(writer_->file(), *size_bytes_, stay));
   };
   if (std::exchange(background_, false)) come_to_the_fore();
-  if (transfer_ && wait_ == Wait::kNone) transfer_->resume();  // It has one client more.
+  if (transfer_ && wait_ == Wait::kNone) transfer_->resume();  // clients() may have changed.
   hedge_.on_newcomer();
   if (!may_announce()) return openers_.add(std::move(give));
   give(Status());
@@ -102,7 +102,7 @@ void Fill::ask() {
   enter(FillState::kAsking);
   began_in_background_ = background_;
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
-  if (background_) update_flow();  // Waits if clients need the link.
+  if (background_) update_flow();  // The transfer waits if clients need the link.
 }
 
 void Fill::on_blob_start(const BlobStart& start) {
@@ -133,8 +133,8 @@ void Fill::on_blob_start(const BlobStart& start) {
   announce();
 }
 
-// The first readers come after this call. An earlier transfer may have left wrong bytes, for which
-// readers would have to end.
+// No reader exists before the size is known, so all bytes can still be held back. An earlier
+// transfer may have left wrong bytes, and a reader that got wrong bytes would have to fail.
 void Fill::note_size(std::uint64_t size_bytes) {
   if (size_bytes_) return;
   size_bytes_ = size_bytes;
@@ -247,12 +247,13 @@ void Fill::on_written(std::uint64_t total_bytes) {
   if (!held_back_) readers_.tell();
 }
 
-// Present readers go on, and new readers may come. The keepers hear of `reason` at the fill's end.
+// Present readers go on, and new readers may come. Callers of wait_stored() get `reason` at the
+// fill's end.
 void Fill::on_unkept(const Error& reason) {
   if (state_ == FillState::kOver) return;
   assert(!verified());
   room_.reset();
-  held_back_ = false;  // The bytes in memory move on with the readers.
+  held_back_ = false;  // Memory has room for a part of the blob only, so readers must read on.
   enter(Keeping::kUnkept);
   unkept_reason_ = reason;
   count(context_.counters.fills_unkept);
@@ -283,7 +284,8 @@ void Fill::on_writer_error(Error error) {
     const bool corrupt = error.code == ErrorCode::kCorrupt;
     return corrupt && may_begin_again() ? begin_again(error) : fail(error);
   }
-  // Readers have the whole, verified blob in an open file. Only the keepers hear of `error`.
+  // Readers have the whole, verified blob in an open file. Only callers of wait_stored() get
+  // `error`.
   context_.events.tell(events::NotStored{subject(), error});
   count(context_.counters.fills_failed);
   unkept_reason_ = error;
@@ -295,7 +297,7 @@ bool Fill::may_begin_again() const {
   return waits && continued_ && !began_again_ && can_be_joined() && keeping_ <= Keeping::kAdmitted;
 }
 
-// The writer has deleted the wrong bytes. Whoever has had none of them waits on.
+// The writer has deleted the wrong bytes. Askers, and readers that got no byte, wait on.
 void Fill::begin_again(const Error& error) {
   assert(state_ == FillState::kVerifying && !transfer_ && released_bytes_ == 0);
   const bool readers_stay = std::exchange(held_back_, false) && readers_.any();
@@ -335,7 +337,8 @@ void Fill::end(const Status& status) {
   leaving_.reset();
   transfer_.reset();
   writer_.reset();
-  // The table forgets the fill before readers hear, because a client may ask again at once.
+  // The table forgets the fill before readers hear of its end, because a client may ask again at
+  // once.
   on_over_(*this);
   openers_.settle(status);
   keepers_.settle(unkept_reason_ ? Status(*unkept_reason_) : status);

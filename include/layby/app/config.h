@@ -27,7 +27,7 @@ namespace layby::app {
 // `layby serve` reads this file if --config names no other file and this file exists.
 inline constexpr const char* kConfigPath = "/etc/layby/layby.json";
 
-// A configuration is a page or two long. A larger file was named by mistake.
+// A configuration is a page or two long. A larger file was probably named by mistake.
 inline constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 
 struct UpstreamConfig {
@@ -39,10 +39,10 @@ struct UpstreamConfig {
   std::string ca_file;
   std::string proxy;
   std::vector<std::string> deny;  // `deny` wins over `allow`.
-  std::string parent;             // The address of another Layby, asked first.
+  std::string parent;             // The address of another Layby, which is asked first.
   std::string parent_ca_file;
   bool allow_private_redirects = false;
-  // Blobs that are downloaded at the same time.
+  // The most blobs that are downloaded at the same time.
   int max_downloads = static_cast<int>(cache::GuardRules{}.max_blob_transfers);
   int requests_per_minute = cache::GuardRules{}.requests_per_minute;  // 0 for no limit.
 };
@@ -107,7 +107,7 @@ ConfigOutcome load_config(const std::string& path);
 
 // The faults that would stop `layby serve` at its start although `config` is valid, such as a
 // certificate with the wrong private key, or a data_dir that can't be made. Blocks on the disk.
-enum class CheckedBy { kDaemon, kAnyone };  // The user of this process: the daemon's, or any user.
+enum class CheckedBy { kDaemon, kAnyone };  // The process's user: the daemon's user, or any user.
 std::vector<ConfigFault> check_start(const Config& config, CheckedBy user);
 
 // Returns `config` as JSON, from which parse_config reads the same configuration again. The JSON

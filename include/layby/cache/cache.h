@@ -106,7 +106,7 @@ struct FillStatus {
   std::optional<std::uint64_t> size_bytes;
   int readers = 0;
   bool kept = true;         // The blob will be stored.
-  bool background = false;  // No client has opened the blob.
+  bool background = false;  // No client waits for the blob.
 };
 
 // A tag that moved to another image.
@@ -140,14 +140,14 @@ class Cache {
   // request. A request to an origin that isn't in `origins` fails.
   void set_origins(std::vector<Origin> origins);
 
-  // The origin named `ns`; all names of Docker Hub find the same origin. The first origin when `ns`
-  // is empty; null when no origin has the name.
+  // Finds the origin whose name is `ns`. All names of Docker Hub find the same origin. An empty
+  // `ns` finds the first origin. Returns null when no origin has the name.
   const Origin* find_origin(std::string_view ns) const;
 
   // A call that takes `done` may call `done` before it returns, and then returns a null handle.
-  // Destroying the handle drops `done`; work shared with other callers goes on. Errors are the
-  // errors of Upstream and Store. `client` is the counted_address() of the asking client, or no
-  // address if the box itself asks. Clients share upstream fairly.
+  // When the handle is destroyed, `done` is dropped, and work that is shared with other callers
+  // goes on. Errors are the errors of Upstream and Store. `client` is the counted_address() of the
+  // asking client, or no address if the box itself asks. Clients share upstream fairly.
 
   // `head` is set when only the headers are wanted.
   Handle get_manifest(const Origin& origin, const std::string& repository,
@@ -156,14 +156,16 @@ class Cache {
   // Answers as soon as the blob's size is known.
   Handle open_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<std::unique_ptr<BlobReader>> done, const IpAddress& client = {});
-  // The size of a blob, without fetching the blob; no size when upstream states none.
+  // Asks for the size of a blob without fetching the blob. The answer has no size when upstream
+  // states no size.
   Handle head_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                    Done<BlobHead> done, const IpAddress& client = {});
   // Upstream's list of tags. If upstream fails without a refusal and there are cached tags, the
   // list has the cached tags.
   Handle get_tags(const Origin& origin, const std::string& repository, const TagPageRequest& page,
                   Done<TagPage> done, const IpAddress& client = {});
-  // Upstream's index of referrers; an empty string when upstream answers 404.
+  // Asks for upstream's index of referrers. The answer is an empty string when upstream answers
+  // 404.
   Handle get_referrers(const Origin& origin, const std::string& repository,
                        const oci::Digest& digest, const std::string& artifact_type,
                        Done<std::string> done, const IpAddress& client = {});

@@ -37,12 +37,12 @@ struct GuardRules {
   int requests_per_minute = 300;  // 0 for no limit. Pings don't count.
   // Further blobs wait in a line. A small request never waits for a blob.
   std::size_t max_blob_transfers = 32;
-  policy::QuotaReserve reserve;  // The part of the pull limit for people.
-  // The upstream counts as down when a request with a deadline of request_timeout or more times
-  // out, and only as doubtful when a request with a shorter deadline times out.
+  policy::QuotaReserve reserve;  // The part of the pull limit that is left for people.
+  // When a request times out, the upstream counts as down if the request's deadline was at least
+  // request_timeout. If the deadline was shorter, the upstream counts only as doubtful.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   std::chrono::milliseconds probe_timeout{5'000};
-  // Pings the upstream at once, and takes its link for doubtful until the upstream answers. A
+  // Pings the upstream at once, and treats its link as doubtful until the upstream answers. A
   // parent's answer names the boxes that the parent asks, so a loop is found before the first
   // request.
   bool probe_first = false;
@@ -87,13 +87,13 @@ class Guard final : public Relay {
     std::string repository{};
     std::string content{};  // The tag or digest; empty for a list of tags.
     bool quick = false;     // The deadline was shorter than request_timeout.
-    bool started = false;   // The blob's answer had begun.
+    bool started = false;   // The answer with the blob had begun.
   };
 
   class Passing;
 
-  // Sends the question when requests_per_minute allows. Fails the question when its turn would come
-  // too late.
+  // Sends the question as soon as requests_per_minute allows another request. Fails the question if
+  // its turn would come too late.
   Handle relay(Question question, Done<Answer> done) override;
   void on_sent(const Asked& asked);
   // Whether a request would wait in vain for its slot or its turn.
@@ -106,7 +106,7 @@ class Guard final : public Relay {
   // way. nullopt if the request may be sent.
   std::optional<Error> why_part_not(const Asked& asked) const;
   Error why_open() const;
-  // Tells listeners when upstream stated another pull limit or number of remaining pulls.
+  // Tells listeners when upstream stated another pull limit, or another number of remaining pulls.
   void tell_quota();
   void probe_when_due();
   void probe();
@@ -116,7 +116,7 @@ class Guard final : public Relay {
   // Ends the requests that wait for a slot or a turn. If upstream is silent, also ends the requests
   // that were sent and have no byte yet.
   void end_unanswered(bool is_silent);
-  // Why a request of a caller, who may try again, isn't sent while upstream is down.
+  // The error of a request that isn't sent because upstream is down. The caller may try again.
   Error no_wait() const;
   Error no_turn(std::chrono::milliseconds wait) const;
 
@@ -132,7 +132,7 @@ class Guard final : public Relay {
   policy::QuietTimes quiet_;
   // The last failure; empty after an answer. Refusals name the last failure as their reason.
   std::string last_error_;
-  SteadyTime declined_until_{};  // Upstream is a parent that can't ask its registry.
+  SteadyTime declined_until_{};  // Until then, a parent can't ask its registry.
   std::uint64_t requests_made_ = 0;
   std::map<std::uint64_t, Unanswered*> unanswered_;  // By the number of the request.
   std::optional<policy::QuotaState> told_quota_;

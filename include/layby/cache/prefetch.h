@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fetches the images of a list before anyone asks for them. A run fetches the list's images. A
-// plan says what a run would cost. Runs give way to clients and leave the reserve of the pull
-// limit alone. Lives on the loop thread. src/cache/DESIGN.md has the states.
+// Fetches the images of a list before anyone asks for them. A run fetches the list's images. A plan
+// says what a run would cost. Runs give way to clients and don't use the reserve of the pull limit.
+// Lives on the loop thread. src/cache/DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_PREFETCH_H_
 #define LAYBY_CACHE_PREFETCH_H_
@@ -66,7 +66,8 @@ struct PrefetchTag {
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_done = 0;
   std::uint64_t image_bytes = 0;  // The bytes of all the image's blobs, cached blobs included.
-  // The image's missing manifests; each costs a pull. An estimate until the index is stored.
+  // How many manifests of the image are missing; each costs a pull. An estimate until the index is
+  // stored.
   std::uint64_t pulls = 0;
   // The size of the cached old image: an estimate of the new image's size, while the new size
   // isn't known.
@@ -133,11 +134,12 @@ class Prefetcher {
   // stop_plans() calls no callback, so the list may be replaced before the plans' answers.
   void stop_plans();
   void answer_stopped_plans();
-  // Asks whether a tag keeps its old image until a run has fetched the new image. Null, without an
-  // answer, when the list alone says that the tag doesn't. The question may outlive this.
+  // Asks whether a tag keeps its old image until a run has fetched the new image. Returns null, and
+  // never calls `done`, if the list alone shows that the tag doesn't keep the old image. The
+  // question may outlive the prefetcher.
   Handle ask_hold(const TagMove& move, std::function<void(bool)> done);
   void on_run_over();
-  // A run displaces no content that was used after this time.
+  // A run evicts no content that was used after this time.
   WallTime used_since() const;
 
   const std::unique_ptr<const Context> context_;

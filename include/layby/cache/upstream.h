@@ -64,20 +64,20 @@ struct BlobStart {
 class BlobSink {
  public:
   virtual ~BlobSink() = default;
-  // The request was sent: it waits neither for a slot nor for a turn. Comes at most once for each
-  // upstream that is asked, before on_blob_start(). Must not destroy the transfer.
+  // The request was sent, after its waits for a slot and a turn. The call comes at most once for
+  // each upstream that is asked, before on_blob_start(). The call must not destroy the transfer.
   virtual void on_blob_asked() {}
   virtual void on_blob_start(const BlobStart& start) = 0;
   // `bytes` is valid during the call only. The sink may call pause() inside this call.
   virtual void on_blob_bytes(std::string_view bytes) = 0;
   // `status` is ok when the body had the length that upstream stated.
   virtual void on_blob_end(Status status) = 0;
-  // Whether no client waits for the blob. A transfer in the background should have few bytes on
-  // their way.
+  // Whether no client waits for the blob. A transfer in the background should have few bytes on the
+  // way.
   virtual bool in_background() const { return false; }
   // Whether a paused transfer gives its slot to other transfers, because the pause may be long.
   virtual bool lends_slot() const { return in_background(); }
-  // The counted addresses of the clients that wait for the blob, each once. The list may change
+  // The clients that wait for the blob, each with its counted_address() once. The list may change
   // during the transfer. The transfers of different clients take turns.
   virtual std::vector<IpAddress> clients() const { return {}; }
 };
@@ -92,10 +92,11 @@ class BlobTransfer : public Operation {
   virtual void pause() = 0;
   virtual void resume() = 0;
   // Sends a hedge: a second request for the same bytes, over a new connection. The request that is
-  // answered first brings the blob, and the others end. A failure of one request is no end while
-  // another request may still be answered, unless ends_hedges(). At most two requests are under
-  // way: a further hedge ends the oldest request. Returns false, and sends nothing, when no request
-  // was sent before, when the blob has begun, or when the limits allow no request.
+  // answered first brings the blob, and the others end. When one request fails, the transfer goes
+  // on if another request may still be answered, unless ends_hedges() says that the error ends all
+  // requests. At most two requests are under way: a further hedge ends the oldest request. Returns
+  // false, and sends nothing, when no request was sent before, when the blob has begun, or when the
+  // limits allow no request.
   virtual bool hedge() = 0;
 };
 
@@ -126,8 +127,8 @@ struct Patience {
   bool is_down = false;  // Upstream doesn't answer, so nobody knows how long the wait will be.
 };
 
-// The clients that wait for one request, by their counted addresses; no address stands for the box
-// itself. More may join while the request waits.
+// The clients that wait for one request, each with its counted_address(). An address of zeros
+// stands for the box itself. More clients may join while the request waits.
 using Askers = std::shared_ptr<const std::vector<IpAddress>>;
 
 // Whether upstream refused the request. A cached copy must not hide a refusal.
@@ -141,9 +142,9 @@ inline bool ends_hedges(const Error& error) {
 }
 
 // Errors: kNotFound (404), kDenied (401 after a renewed token, 403), kThrottled (429,
-// retry_after as stated), kUnavailable (5xx, no connection, cut off), kTimedOut,
-// kCorrupt (an answer that can't be read), kInvalid (any other 4xx). Messages name the
-// URL's host, what was asked for and why it failed.
+// retry_after as stated), kUnavailable (5xx, no connection, cut off), kTimedOut, kCorrupt (an
+// answer that can't be read), kInvalid (any other 4xx). Messages name the URL's host, what was
+// asked for and why the request failed.
 class Upstream {
  public:
   virtual ~Upstream() = default;
@@ -151,14 +152,14 @@ class Upstream {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // The same upstream, whose next call asks for `askers`. The call must follow at once. An upstream
-  // that makes no difference between clients ignores the askers. get_blob() takes the clients from
-  // its sink instead.
+  // Returns this upstream, and notes that its next request is made on behalf of `askers`. The
+  // request must follow at once. An upstream that treats all clients alike ignores the askers.
+  // get_blob() takes the clients from its sink instead.
   virtual Upstream& on_behalf_of(Askers /*askers*/) { return *this; }
   Upstream& on_behalf_of(const IpAddress& client) {
     return on_behalf_of(std::make_shared<const std::vector<IpAddress>>(1, client));
   }
-  // The askers of a request that may wait have become more.
+  // More clients have joined the askers of a request that may still wait for its turn.
   virtual void on_more_askers() {}
 
   // Costs no pull of Docker Hub. `deadline` covers everything, the fetch of a token included.
@@ -175,7 +176,8 @@ class Upstream {
                                                  BlobSink& sink) = 0;
   virtual Handle get_tags(const std::string& repository, const TagPageRequest& page,
                           Done<TagPage> done) = 0;
-  // The referrers index as upstream sent it; kNotFound when upstream has no referrers API.
+  // Fetches the index of referrers as upstream sends it. The error is kNotFound when upstream has
+  // no referrers API.
   virtual Handle get_referrers(const std::string& repository, const oci::Digest& digest,
                                const std::string& artifact_type, Done<std::string> done) = 0;
   // Whether upstream answers within `deadline`. Any HTTP status below 500 is an answer.
@@ -184,7 +186,7 @@ class Upstream {
   // The pull limit in the last answer about a manifest; nullopt if that answer stated no limit, or
   // if no such answer has come.
   virtual std::optional<policy::QuotaState> quota() const = 0;
-  // The known ids of the boxes that the answers of this upstream come through.
+  // The known ids of the boxes through which the answers of this upstream come.
   virtual std::vector<std::string> boxes() const { return {}; }
   // Why a new request of this kind should not begin now; nullopt when it may begin. Answers at
   // once, without asking upstream. Requests under way go on.

@@ -2,9 +2,10 @@
 //
 // Decides when a second request for the same bytes, a hedge, may go out while the first request
 // gets no answer. A hedge goes out when the first byte is later than usual, and the hedges keep to
-// a budget. One object knows one upstream. The clock is an argument.
+// a budget. There is one object for each upstream. The clock is an argument.
 //
-// Invariants: 0 <= parts_ <= the budget's most; the budget pays for each hedge before it is sent.
+// Invariants: 0 <= parts_ <= 1250, which is 25 hedges; a hedge is taken out of the budget before
+// the hedge is sent.
 
 #ifndef LAYBY_POLICY_HEDGE_H_
 #define LAYBY_POLICY_HEDGE_H_
@@ -23,7 +24,7 @@ class Hedge {
   // The bounds of delay().
   static constexpr std::chrono::milliseconds kLeastDelay{2'000};
   static constexpr std::chrono::milliseconds kMostDelay{10'000};
-  // The hedges of one request.
+  // The most hedges of one request.
   static constexpr int kMost = 3;
 
   // Who waits for the answer.
@@ -32,7 +33,7 @@ class Hedge {
     kNewcomer,  // A client that came when the answer was late already.
   };
 
-  // A request was sent that isn't a hedge.
+  // A request other than a hedge was sent.
   void on_request();
   // A first byte came `took` after its request.
   void on_first_byte(std::chrono::milliseconds took);
@@ -40,18 +41,19 @@ class Hedge {
   // last 100 first bytes came.
   std::chrono::milliseconds delay() const;
 
-  // Takes a hedge out of the budget; false if the budget has none for `who`. The budget has five
-  // hedges at first. Each fiftieth request adds a hedge, up to 25. Below five, every twelve seconds
-  // add a hedge. The last two hedges of the budget are for newcomers.
+  // Takes a hedge out of the budget. Returns false if the budget has no hedge for `who`. The budget
+  // has five hedges at first. Each fiftieth request adds a hedge, up to 25. While the budget has
+  // fewer than five hedges, time adds a hedge every twelve seconds. Only newcomers may take the
+  // last two hedges of the budget.
   bool take(For who, SteadyTime now);
-  // The hedge that was taken last wasn't sent.
+  // Puts the hedge that was taken last back into the budget, because the hedge wasn't sent.
   void give_back();
 
  private:
   void refill(SteadyTime now);
 
-  std::vector<std::chrono::milliseconds> times_;  // The last first bytes; a ring when it is full.
-  std::size_t oldest_ = 0;                        // In times_, when it is full.
+  std::vector<std::chrono::milliseconds> times_;  // How long the last 100 first bytes took; a ring.
+  std::size_t oldest_ = 0;                        // The index of the oldest time in a full ring.
   std::int64_t parts_ = 250;                      // The budget, in fiftieths of a hedge.
   SteadyTime refilled_at_{};
 };
