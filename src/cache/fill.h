@@ -8,8 +8,7 @@
 // Invariants:
 // - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_ (if known).
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
-// - demand_ is set exactly while a fill that a client waits for is downloading, and the fill
-//   doesn't wait for slow readers.
+// - demand_ is set exactly when the fill downloads for a client and doesn't wait for slow readers.
 // - left_ is set only in the background, and only while the fill is downloading.
 // - room_ is set in Keeping::kAsking only.
 // - A fill begins again at byte 0 at most once, and never after bytes left memory.
@@ -68,12 +67,12 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   // to the background again when the last client has left.
   void start();
 
-  // Gives a reader as soon as the size is known; for an empty blob, after the digest matches.
-  // `client` is the counted address of the client that opens the fill.
+  // Gives a reader as soon as the size is known. For an empty blob, gives the reader after the
+  // digest matches. `client` is the counted address of the client that opens the fill.
   Handle open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress& client);
-  // Calls `done` when the blob is stored, or with the reason why the blob isn't stored.
+  // Calls `done` with Ok when the blob is stored, or with an error if the blob can't be stored.
   Handle wait_stored(std::function<void(Status)> done) { return keepers_.add(std::move(done)); }
-  // Whether the blob was wanted for a fetch that is over, and nobody else wants the blob.
+  // Whether the fetch that wanted the blob is over, and nobody else wants the blob.
   bool is_abandoned() const { return background_ && !left_ && !has_keepers(); }
   // Whether the first byte from upstream has not come.
   bool awaits_first_byte() const { return is_downloading() && !got_bytes_; }
@@ -100,9 +99,10 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   // The bytes that the disk still has to take; 0 unless Room has admitted the fill and the size
   // is known.
   std::uint64_t reserved_bytes() const;
-  // Whether a new reader can still have all bytes.
+  // Whether a new reader can still get all bytes.
   bool can_be_joined() const { return released_bytes_ == 0; }
-  // Stops storing: later bytes pass through memory. If no bytes follow, the blob is stored.
+  // Lets all later bytes pass through memory, so that the blob will not be stored. A blob whose
+  // bytes are all written already is stored nevertheless.
   void stop_keeping();
 
  private:
@@ -132,9 +132,9 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void on_room(bool room);
   // Why the transfer is paused.
   enum class Wait {
-    kNone,   // It is not paused.
-    kShort,  // For the disk or for room.
-    kLong,   // For slow readers, or in the background for clients or the rate.
+    kNone,   // The transfer isn't paused.
+    kShort,  // The transfer waits for the disk or for room.
+    kLong,   // The transfer waits for slow readers, or in the background for clients or the rate.
   };
   Wait wait() const;
   // Whether bytes from upstream are still to come.
@@ -147,7 +147,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::uint64_t slowest_reader() const;
   void verify();
   void note_size(std::uint64_t size_bytes);
-  // Whether the fill may fetch the blob from byte 0, after its bytes didn't match the digest.
+  // Whether the fill may fetch the blob again from byte 0, because the bytes didn't match the
+  // digest.
   bool may_begin_again() const;
   void begin_again(const Error& error);
   void fail(const Error& error);
@@ -179,8 +180,8 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   std::uint64_t released_bytes_ = 0;          // Bytes of an unkept blob that left memory.
   Handle following_;                          // The timer that will call follow_readers().
   std::optional<std::uint64_t> size_bytes_;   // Stated by upstream, or counted at the end.
-  std::uint64_t appended_bytes_ = 0;          // Bytes of the writer, with those of earlier fills.
-  std::uint64_t written_bytes_ = 0;           // Bytes in the writer's file and hashed.
+  std::uint64_t appended_bytes_ = 0;          // Bytes given to the writer, in earlier fills too.
+  std::uint64_t written_bytes_ = 0;           // Hashed bytes in the writer's file.
   std::uint64_t skip_bytes_ = 0;              // Bytes that upstream sends again.
   std::uint64_t progress_bytes_ = 0;          // Bytes since the failed attempts were last reset.
   bool got_bytes_ = false;                    // Upstream sent bytes that were missing.
@@ -188,16 +189,16 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   bool held_back_ = false;                    // Readers get no byte before the digest matches.
   bool began_again_ = false;                  // See begin_again().
   bool background_ = true;                    // No client waits for the fill.
-  bool began_in_background_ = true;           // The transfer did, and so has a small window.
+  bool began_in_background_ = true;           // The transfer has the background's small window.
   bool kept_to_end_ = false;                  // See keep_to_end().
   std::optional<Background::Demand> demand_;  // Clients wait for the fill's bytes.
   std::optional<Background::Left> left_;      // The clients left, and the fill goes on.
-  Handle leaving_;                            // The timer of the due go_to_the_background().
+  Handle leaving_;                            // The timer that will call go_to_the_background().
   std::optional<Error> unkept_reason_;
   Waiters<Status> openers_;  // Callers of open() that wait for a reader.
   Waiters<Status> keepers_;  // Callers of wait_stored().
   FillReaders readers_;
-  FillClients clients_;  // Of the openers and the readers.
+  FillClients clients_;  // The clients of the openers and readers.
 };
 
 }  // namespace layby::cache

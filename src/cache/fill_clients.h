@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The clients that wait for one fill's bytes: those without a reader yet, and those that read. A
-// client stays as long as its Stay, which may outlive the fill. Lives on the loop thread.
-// Invariant: an address is listed exactly while one of its Stays lives.
+// The clients that wait for one fill's bytes: clients that wait for a reader, and clients that
+// read. A Stay may outlive the fill. Lives on the loop thread. Invariant: an address is listed
+// exactly while one of its Stays lives.
 
 #ifndef LAYBY_CACHE_FILL_CLIENTS_H_
 #define LAYBY_CACHE_FILL_CLIENTS_H_
@@ -25,7 +25,7 @@ class FillClients {
   };
 
  public:
-  // One client's wait, shared by all that act for this wait.
+  // One wait of one client. All objects that serve this wait share the Stay.
   class Stay {
    public:
     Stay(std::shared_ptr<List> list, const IpAddress& client)
@@ -57,8 +57,8 @@ class FillClients {
     const IpAddress client_;
   };
 
-  // Calls `on_left` when the last Stay of an address ends. The call comes inside a client's own
-  // call, so `on_left` must not touch readers before it returns.
+  // Calls `on_left` when the last Stay of an address ends. A reader may be in its destructor then,
+  // so `on_left` must not touch readers.
   explicit FillClients(std::function<void()> on_left) { list_->on_left = std::move(on_left); }
   FillClients(const FillClients&) = delete;
   FillClients& operator=(const FillClients&) = delete;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For whom a fill works, and when its transfer pauses: clients come and leave, readers are slow,
-// the background gives way. A fill without readers, or without a client and without a byte, ends.
+// Decides for whom a fill works, and when its transfer pauses. An unkept fill ends when its last
+// reader has left. A kept fill that nobody waits for ends if it got no byte, or if the background
+// has no place for it.
 
 #include <algorithm>
 #include <cassert>
@@ -41,7 +42,7 @@ void Fill::come_to_the_fore() {
   update_flow();
 }
 
-// A client may leave inside a call by the fill, so the fill follows in a later turn.
+// A client may leave inside a call by the fill, so the fill reacts in a later turn.
 void Fill::on_client_left() {
   if (state_ == FillState::kOver || leaving_ || clients_.any()) return;
   leaving_ = context_.timers.after(std::chrono::milliseconds(0), [this] {
@@ -50,7 +51,7 @@ void Fill::on_client_left() {
   });
 }
 
-// Without a byte, nothing was paid for that a later client could use.
+// A fill that got no byte is cancelled, because it has nothing that a later client could use.
 void Fill::go_to_the_background() {
   assert(state_ != FillState::kOver);
   if (clients_.any() || background_ || !is_downloading()) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A hedge that can't be sent when it is due is tried again after another delay. A newcomer's hedge
-// comes no sooner than kMostDelay after the hedge before it, so that a blob on which upstream hangs
-// for long is asked for a few times only.
+// comes at least kMostDelay after an earlier hedge, so that upstream gets only a few requests for a
+// blob on which it hangs.
 
 #include "cache/fill_hedge.h"
 

@@ -2,8 +2,9 @@
 //
 // Sends a hedge when the first byte of a fill's transfer is late: a second request over a new
 // connection. An upstream may hang on one request, and answer the next request at once. The first
-// hedge goes out after policy::Hedge::delay(). Each further hedge needs a newcomer, who would else
-// wait for a request that got no byte for long. Lives on the loop thread.
+// hedge goes out after policy::Hedge::delay(). Each further hedge is sent for a newcomer: a client
+// that opens the fill later. Without this hedge, the newcomer would wait for a request that hangs.
+// Lives on the loop thread.
 //
 // Invariants: due_ is set only while asked_at_ is set; sent_ <= policy::Hedge::kMost.
 
@@ -22,7 +23,7 @@ namespace layby::cache {
 
 class FillHedge {
  public:
-  // `send` sends a hedge, and returns whether it was sent. `send` brings no callback. The
+  // `send` sends a hedge, and returns whether it was sent. No callback comes inside `send`. The
   // referenced objects outlive this object.
   FillHedge(policy::Hedge& policy, Timers& timers, const Clock& clock, Counters& counters,
             std::function<bool()> send)
@@ -32,13 +33,13 @@ class FillHedge {
         counters_(counters),
         send_(std::move(send)) {}
 
-  // The transfer's first request was sent. A later call begins anew.
+  // The transfer's first request was sent. Each call begins anew, with no hedge sent.
   void on_asked();
   // One more client waits for the first byte.
   void on_newcomer();
   // The answer of a hedge or of the first request began.
   void on_answer(bool by_hedge);
-  // No answer is awaited any more.
+  // Ends the wait for an answer.
   void stop();
 
  private:

@@ -93,7 +93,7 @@ std::optional<std::uint64_t> FillReaders::slowest() const {
   return slowest;
 }
 
-// `call` may add readers and so move the places, so each place is looked up anew.
+// `call` may add readers, which moves the places in memory. So each place is looked up anew.
 template <typename Call>
 void FillReaders::for_each(Call call) {
   const bool outermost = !std::exchange(telling_, true);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The readers of one fill. Knows how far the slowest reader is, and tells the readers of new
-// bytes and of the end. A reader shares the file, so the reader can go on after the fill is over.
-// A reader that is being told may leave, remove readers and add readers. Lives on the loop thread.
+// The readers of one fill. Knows how far the slowest reader is, and tells the readers of new bytes
+// and of the end. A reader shares the file, so the reader can go on after the fill is over. A
+// reader that hears of bytes may leave, remove readers and add readers. Lives on the loop thread.
 //
 // Invariants:
 // - Each living reader has one place in readers_ until dismiss() takes it out.
@@ -28,8 +28,8 @@ class FillReaders {
   class Source {
    public:
     virtual std::uint64_t readable_bytes() const = 0;
-    // A reader consumed bytes or left. The call comes inside a reader's own call, so the source
-    // must not tell or dismiss readers before on_consumed() returns.
+    // A reader consumed bytes or left. A reader calls on_consumed() inside its own functions, so
+    // the source must not tell or dismiss readers before on_consumed() returns.
     virtual void on_consumed() = 0;
 
    protected:
@@ -39,11 +39,11 @@ class FillReaders {
   explicit FillReaders(Source& source) : source_(source) {}
   FillReaders(const FillReaders&) = delete;
   FillReaders& operator=(const FillReaders&) = delete;
-  // Before the destructor, all readers have left or were dismissed.
+  // All readers must have left or been dismissed before the destructor runs.
   ~FillReaders();
 
-  // Adds a reader of the growing `file` of a blob of `size_bytes`. A destroyed reader leaves.
-  // The reader holds its client's `stay`.
+  // Adds a reader of the growing `file`, for a blob of `size_bytes`. A reader leaves when it is
+  // destroyed. The reader keeps `stay`, the Stay of its client.
   std::unique_ptr<BlobReader> add(std::shared_ptr<BlobFile> file, std::uint64_t size_bytes,
                                   std::shared_ptr<FillClients::Stay> stay = nullptr);
 
@@ -52,12 +52,12 @@ class FillReaders {
   // The position of the slowest reader, in bytes of the blob; empty without readers.
   std::optional<std::uint64_t> slowest() const;
 
-  // The bytes will be in `file` instead. No reader has had a byte to read.
+  // Lets the readers go on in another file. Called before any reader has had a byte to read.
   void go_on_in(const std::shared_ptr<BlobFile>& file);
   // Tells readers that more bytes are readable. Does nothing while readers are being told.
   void tell();
-  // Detaches all readers: no more bytes will come, and `readable_bytes` stay readable. Readers
-  // hear of a `status` that isn't ok.
+  // Detaches all readers: no more bytes will come, and the first `readable_bytes` bytes stay
+  // readable. If `status` is an error, the readers hear of it.
   void dismiss(const Status& status, std::uint64_t readable_bytes);
 
  private:

@@ -16,7 +16,7 @@
 namespace layby::cache {
 namespace {
 
-// The Retry-After for a client with too many downloads that wait.
+// The Retry-After for a client that has too many waiting downloads.
 constexpr std::chrono::seconds kLineIsFull{5};
 
 class StoredReader final : public BlobReader {

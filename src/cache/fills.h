@@ -33,9 +33,9 @@ class Fills {
   Handle head(const Origin& origin, const std::string& repository, const oci::Digest& digest,
               Cache::Done<BlobHead> done, const IpAddress& client);
 
-  // Fetches a blob that isn't stored, in the background. Calls `done` when the blob is stored,
-  // or with the reason why the blob isn't stored. Destroying the handle ends the fill, unless
-  // somebody else wants the blob.
+  // Fetches a blob that isn't stored, in the background. Calls `done` with Ok when the blob is
+  // stored, or with an error if the blob can't be stored. Destroying the handle ends the fill,
+  // unless somebody else wants the blob.
   Handle fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest,
                std::function<void(Status)> done);
   // Fetches a blob that isn't stored, in the background. The fill runs to its end.
@@ -45,7 +45,7 @@ class Fills {
   // Bytes a second for all background fills together; 0 for no limit.
   void set_background_rate(std::uint64_t max_rate) { background_.set_max_rate(max_rate); }
 
-  // Until the next call, fills in the background displace nothing that `spare` names.
+  // Fills in the background displace nothing that `spare` names. A further call replaces `spare`.
   using Sparing = std::function<Spare()>;
   void spare_for_background(Sparing spare) { sparing_ = std::move(spare); }
 
@@ -86,10 +86,10 @@ class Fills {
   Background background_;
   Sparing sparing_;
   UnknownContent unknown_;
-  std::map<const Origin*, policy::Hedge> hedges_;  // Of each origin whose blobs were asked for.
+  std::map<const Origin*, policy::Hedge> hedges_;  // One for each origin that was asked for a blob.
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
-  // Unkept fills that have released bytes. No new reader can join such a fill.
+  // Unkept fills that have released bytes, so that no new reader can join.
   std::vector<std::unique_ptr<Fill>> passing_;
   Graveyard over_;
 };

@@ -2,9 +2,9 @@
 //
 // Each request takes three steps. The request waits until requests_per_minute allows it, then it is
 // sent, and its outcome is noted before the caller hears of the outcome. A request doesn't wait
-// while the breaker is open. Invariants: a request is
-// sent at most once and answered at most once; at most one probe is under way (a caller's ping
-// isn't a probe); pulls_under_way_ is the number of manifest requests under way.
+// while the breaker is open. Invariants: a request is sent at most once and answered at most once;
+// at most one probe is under way (a caller's ping isn't a probe); pulls_under_way_ is the number of
+// manifest requests under way.
 
 #include "layby/cache/guard.h"
 
@@ -69,17 +69,17 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
   }
   bool on_turn() override {
     assert(!request_);
-    // Another request may have got a 429 for this part during the wait.
+    // During the wait, another request may have got a 429 for this content or its token.
     if (auto error = guard_.why_part_not(asked_)) {
       fail_soon(*std::move(error));
       return false;
     }
     guard_.on_sent(asked_);
     if (asked_.ask == Ask::kManifest) under_way_.emplace(guard_.pulls_under_way_);
-    // The wait for the turn is part of the deadline.
+    // The deadline includes the wait for the turn.
     const auto waited = guard_.clock_.steady_now() - asked_at_;
     const auto left = question_.deadline - std::chrono::ceil<milliseconds>(waited);
-    // No time at all would mean no deadline.
+    // A deadline of 0 would mean no deadline.
     request_ = question_.put(*guard_.inner_, std::max(left, milliseconds(1)),
                              [this](Result<Answer> answer) { on_answer(std::move(answer)); });
     return true;
@@ -237,7 +237,7 @@ Patience Guard::patience(Ask ask) const {
                               : "the pull limit of " + name_ + " is near"};
 }
 
-// The requests are counted before the first ends, because its owner may begin the next request.
+// The requests are collected first, because give_up() takes a request out of unanswered_.
 void Guard::end_unanswered(bool is_silent) {
   std::vector<Unanswered*> ending;
   for (const auto& [number, request] : unanswered_) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A blob that passes a guard. The blob waits for a slot, then for its turn within the limit of the
-// minute, and is then sent. So a blob counts in the minute in which it is sent. A slot that is
-// taken or lent ends the wait for the turn, and pauses a blob that was sent.
+// minute, and is then sent. So a blob counts in the minute in which it is sent. When a blob's slot
+// is taken or lent, a blob that waits for its turn leaves the line, and a blob that was sent
+// pauses.
 //
 // Invariants: the blob waits for a turn only while it has a slot in use; the blob is sent at most
 // once; no byte comes without a slot in use.
@@ -50,8 +51,8 @@ class Guard::Transfer final : public BlobTransfer,
     follow_slot();
     if (is_in_line()) guard_.on_more_askers();
   }
-  // A hedge uses the slot of its blob, counts in the minute, and doesn't wait for a turn. An
-  // upstream that is down or asked for quiet gets none.
+  // A hedge uses the slot of its blob, counts in the minute, and doesn't wait for a turn. No hedge
+  // goes to an upstream that is down or has asked for quiet.
   bool hedge() override {
     if (!inner_ || asked_.started || !slot_ || !slot_->in_use()) return false;
     if (guard_.is_open() || guard_.quiet_.until() > guard_.clock_.steady_now()) return false;
@@ -59,7 +60,7 @@ class Guard::Transfer final : public BlobTransfer,
   }
 
  private:
-  // A blob in the background may pause at once, and then it isn't sent.
+  // A blob in the background may pause at once. The blob is then sent only after it resumes.
   void ask_for_slot() {
     slot_ = guard_.slots_->ask(*this);
     if (!sink_.in_background()) slot_->hurry();
@@ -82,7 +83,7 @@ class Guard::Transfer final : public BlobTransfer,
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
   bool on_turn() override {
     assert(!inner_ && slot_ && slot_->in_use());
-    // Another request may have got a 429 for this part during the wait.
+    // During the wait, another request may have got a 429 for this content or its token.
     if (auto error = guard_.why_part_not(asked_)) {
       fail_soon(*std::move(error));
       return false;
@@ -107,7 +108,7 @@ class Guard::Transfer final : public BlobTransfer,
     });  // May destroy this.
   }
   bool was_sent() const override { return inner_ != nullptr; }
-  // A blob that has bytes already is asked for again, as after any other cut.
+  // A blob whose first bytes came earlier is asked for again, as after any other broken transfer.
   void give_up(const Error& error) override {
     assert(!asked_.started);
     leave_line();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part that all requests of a guard share: until its first byte, a request can be given up.
+// The part that all requests of a guard share: a request can be given up until the first byte of
+// its answer comes.
 
 #ifndef LAYBY_CACHE_GUARD_REQUEST_H_
 #define LAYBY_CACHE_GUARD_REQUEST_H_

@@ -18,7 +18,7 @@ namespace layby::cache {
 
 namespace {
 
-// Before the first run, a run displaces nothing that was used within this time.
+// The first run of a process displaces nothing that was used in this time before the run.
 constexpr std::chrono::hours kUsedLately{24};
 
 // Asks the store whether the old image of a moved tag is whole, and then whether the new image is.
@@ -145,7 +145,8 @@ std::uint64_t Prefetcher::start() {
   return number_;
 }
 
-// After a step of the clock to an earlier time, all content that was used later counts as used.
+// If the clock was set back, last_ended_ may lie in the future, so the present time is returned
+// instead.
 WallTime Prefetcher::used_since() const {
   const WallTime now = context_->clock.wall_now();
   return last_ended_ ? std::min(*last_ended_, now) : now - kUsedLately;

@@ -181,7 +181,7 @@ void TagCheck::fall_back(const Error& error) {
 }
 
 void TagCheck::settle(const Result<ManifestAnswer>& answer) {
-  // The check leaves the table before the answers, because a waiter may ask again at once.
+  // The check leaves the table before it answers, because a waiter may ask again at once.
   enter(TagCheckState::kOver);
   owner_.forget(Manifests::key_of(origin_, tag_.repository, tag_.tag), *this);
   head_waiters_.settle(answer);

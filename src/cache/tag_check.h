@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Asks upstream once, for all waiters, which digest a tag has. Sends a HEAD, and a GET only if
-// the manifest isn't stored yet. The check of a cached tag has a shorter deadline than the check of
-// an unknown tag. When upstream fails without a refusal, the check of a cached tag answers with the
-// cached manifest. Invariants: a check is settled once, and leaves its table before its waiters
-// hear; hold_ is set exactly in kMoved; fetch_ is not set before kFetching; HEAD requests are
+// Asks upstream once, for all waiters, which digest a tag has. Sends a HEAD, and a GET only if the
+// manifest isn't stored yet. The check of a cached tag has a shorter deadline than the check of an
+// unknown tag. When upstream fails without a refusal, the check of a cached tag answers with the
+// cached manifest. Invariants: a check is settled once, and leaves its table before its waiters get
+// the answer; hold_ is set exactly in kMoved; fetch_ is not set before kFetching; HEAD requests are
 // answered early only when nothing is cached. DESIGN.md has the states.
 
 #ifndef LAYBY_CACHE_TAG_CHECK_H_
@@ -23,15 +23,15 @@ namespace layby::cache {
 enum class TagCheckState {
   kNew,       // Upstream wasn't asked yet.
   kAsking,    // A HEAD is under way, or is tried again after a failure. Askers wait.
-  kMoved,     // The tag moved, and its hold is being asked about. Askers wait.
-  kFetching,  // The manifest is being fetched. HEAD requests may have their answer.
+  kMoved,     // The tag moved. It isn't known yet whether the tag is held. Askers wait.
+  kFetching,  // The manifest is being fetched. HEAD requests may have been answered.
   kOver,      // The check is settled. The table forgets the check.
 };
 
 class TagCheck {
  public:
   TagCheck(Manifests& owner, const Origin& origin, TagKey tag);
-  // The request goes for `client` too. Called for each asker.
+  // The request to upstream is made for `client` too. Called for each asker.
   void join(const IpAddress& client);
   // Asks upstream. Called once. Calls no waiter before it returns.
   void start();
@@ -40,7 +40,7 @@ class TagCheck {
   // costs no pull.
   void want_moved() { moved_wanted_ = true; }
 
-  // With `head`, upstream's answer to HEAD is enough while the manifest is being fetched.
+  // If `head` is set, the waiter may get upstream's answer to HEAD before the manifest is fetched.
   Handle wait(bool head, Manifests::Done done);
 
  private:
@@ -51,14 +51,14 @@ class TagCheck {
   void on_hold_known(const ManifestHead& head, bool holds);
   // The tag isn't held.
   void on_moved(const ManifestHead& head);
-  // Settles with the manifest that upstream named, from the store or after a fetch.
+  // Settles the check with the manifest that upstream named, from the store or after a fetch.
   void follow(const ManifestHead& head);
-  // Settles with the cached manifest as the answer, marked with `source`.
+  // Settles the check with the cached manifest as the answer, marked with `source`.
   void settle_cached(ManifestSource source);
   void fetch(const oci::Reference& reference);
   void on_fetched(const Result<ManifestAnswer>& answer);
-  // Settles with the cached manifest as the answer, or with `error` when nothing is cached or
-  // upstream refused the tag.
+  // Settles the check with the cached manifest as the answer, or with `error` when nothing is
+  // cached or upstream refused the tag.
   void fall_back(const Error& error);
   void settle(const Result<ManifestAnswer>& answer);
   // The time since the registry answered the HEAD.
@@ -73,7 +73,7 @@ class TagCheck {
   TagCheckState state_ = TagCheckState::kNew;
   bool moved_wanted_ = false;
   WallTime looked_at_{};  // The time of the registry's answer to the HEAD.
-  // Set when the parent couldn't confirm its answer and the registry didn't answer.
+  // Set when a parent answered that the tag is stale, and the registry didn't answer.
   bool is_stale_ = false;
   Handle request_;
   Handle hold_;           // The question whether the tag is held.

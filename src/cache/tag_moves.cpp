@@ -49,7 +49,7 @@ void TagMoves::hold(const TagKey& tag) { held_[tag] = clock_.wall_now(); }
 
 void TagMoves::release(const TagKey& tag, const oci::Digest& now) {
   held_.erase(tag);
-  // When the tag moved back before the new image was cached here, moving back is noted too.
+  // When the tag moved back before the new image was cached here, the move back is noted too.
   const TagMove* move = last(tag);
   if (move != nullptr && move->to != now) note(tag, oci::Digest(move->to), now);
 }

@@ -25,8 +25,8 @@ namespace layby::cache {
 
 class TagMoves {
  public:
-  // Asks whether a tag should keep its old image for now. Null, without an answer, when the tag
-  // should not; otherwise the answer comes later. A question may outlive the holder.
+  // Asks whether a tag should keep its old image for now. Returns null and gives no answer if the
+  // tag isn't held. Otherwise the answer comes later. A question may outlive the holder.
   using Holder = std::function<Handle(const TagMove&, std::function<void(bool)> done)>;
 
   TagMoves(const Clock& clock, Counters& counters, events::Events& events)
@@ -34,14 +34,15 @@ class TagMoves {
 
   void set_holder(Holder holder) { holder_ = std::move(holder); }
 
-  // Notes that the tag moved upstream. Noting the tag's last move again changes nothing.
+  // Notes that the tag moved upstream. If this is the tag's last noted move already, nothing
+  // changes.
   const TagMove& note(const TagKey& tag, const oci::Digest& from, const oci::Digest& to);
-  // Notes the move, and asks the holder. Null, without an answer, when the tag isn't held.
+  // Notes the move, and asks the holder. Returns null and gives no answer if the tag isn't held.
   Handle ask_hold(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,
                   std::function<void(bool)> done);
   // The tag, which was just checked upstream, keeps its old image for now.
   void hold(const TagKey& tag);
-  // Ends the hold of the tag, which names `now` both here and upstream.
+  // Ends the hold of the tag. The tag points to the digest `now`, both here and upstream.
   void release(const TagKey& tag, const oci::Digest& now);
   // When a held tag was last checked upstream; nullopt when the tag isn't held.
   std::optional<WallTime> held_since_look(const TagKey& tag) const;

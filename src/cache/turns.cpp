@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A waiter leaves the line by itself only because time has passed: its turn comes,
-// or would come too late. So one timer is enough for the whole line.
+// Time alone decides when a waiter's turn comes, and when the turn would come too late. So one
+// timer is enough for the whole line.
 
 #include "cache/turns.h"
 
@@ -25,7 +25,7 @@ Turns::Turn Turns::turn_for(const IpAddress& client, bool is_first_step, Look& l
   return at->second;
 }
 
-// A request that several clients wait for goes for the client that may go first.
+// A request that several clients wait for counts for the client whose turn comes first.
 Turns::Turn Turns::turn_of(const Waiter& waiter, Look& look) const {
   const auto clients = waiter.clients();
   if (clients.empty()) return turn_for({}, waiter.is_first_step_, look);
@@ -64,7 +64,7 @@ void Turns::drain() {
   arm();
 }
 
-// Many clients may join in one turn of the loop.
+// Many clients may join in one turn of the loop, so the line is served once, in the next turn.
 void Turns::look_again() {
   if (line_.empty() || look_) return;
   look_ = timers_.after(milliseconds(0), [this] {
@@ -110,7 +110,7 @@ bool Turns::refuse_next() {
   return false;
 }
 
-// The line is served when the first waiter may go, or hears that its turn comes too late.
+// The timer serves the line when the first waiter may go, or at once if a turn would come too late.
 void Turns::arm() {
   timer_.reset();
   std::optional<milliseconds> soonest;

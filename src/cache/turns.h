@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The line of requests that wait for their turn within the limit of the minute. When a request
-// may go, the client with the fewest requests in the last minute comes first, and the box's own
-// requests come last. A request whose turn would come too late hears so at once. Lives on the
-// loop thread. Invariants: no waiter in the line could go, apart from the time between a turn
-// that became free and the timer that serves the line; each waiter hears once.
+// The line of requests that wait for their turn within the limit of the minute. When a request may
+// go, the client with the fewest requests in the last minute comes first, and the box's own
+// requests come last. A request whose turn would come too late hears so at once. Lives on the loop
+// thread. Invariants: right after the line is served, no waiter in the line may go; each waiter is
+// called once.
 
 #ifndef LAYBY_CACHE_TURNS_H_
 #define LAYBY_CACHE_TURNS_H_
@@ -25,7 +25,7 @@ namespace layby::cache {
 
 class Turns {
  public:
-  // A request that needs a turn. The destructor leaves the line.
+  // A request that needs a turn. A destroyed waiter leaves the line.
   class Waiter {
    public:
     Waiter(const Waiter&) = delete;
@@ -35,22 +35,22 @@ class Turns {
     Waiter(Turns& turns, bool is_first_step) : turns_(turns), is_first_step_(is_first_step) {}
     ~Waiter() { leave_line(); }
 
-    // Calls on_turn() before it returns, or on_turn() or on_no_turn() later. The request isn't
-    // sent at `latest` or later. To be called only outside the line.
+    // Calls on_turn() at once if a turn is free, else on_turn() or on_no_turn() later. The request
+    // isn't sent at the time `latest` or later. Called only while the waiter isn't in the line.
     void take_turn(SteadyTime latest) {
       latest_ = latest;
       turns_.join(*this);
     }
     bool is_in_line() const { return turns_.has(*this); }
     void leave_line() { turns_.leave(*this); }
-    // Takes a further turn if one is free at once; false if not. The caller has had its turn.
+    // Takes a further turn if a turn is free, and returns whether it did. Called after on_turn().
     bool take_free_turn() { return turns_.take_free(*this); }
 
    private:
     friend class Turns;
     // The clients that wait for the request; none for the box's own request.
     virtual std::vector<IpAddress> clients() const = 0;
-    // The request may go now. Returns whether it goes, and is counted.
+    // The request may go now. Returns whether the request is sent. Only a sent request counts.
     virtual bool on_turn() = 0;
     // The turn would come after `wait`, which is too late. May destroy the waiter.
     virtual void on_no_turn(std::chrono::milliseconds wait) = 0;
@@ -66,9 +66,9 @@ class Turns {
   std::chrono::milliseconds background_wait() const {
     return log_.background_wait(clock_.steady_now());
   }
-  // No further turn in this minute.
+  // Uses up all turns of this minute.
   void drain();
-  // To be called when the clients of a waiter may have become more.
+  // Called when a waiter may have got more clients.
   void look_again();
 
  private:
@@ -90,8 +90,9 @@ class Turns {
   bool refuse_next();
   void go(Waiter& waiter, const IpAddress& client);
   void arm();
-  // The turns of clients at one moment, for first steps and others. A hostile client has many
-  // requests in the line, and its requests of the last minute are counted once for all of them.
+  // The turns of clients at one moment; the bool says whether the request is a first step. A
+  // hostile client may have many requests in the line, so a Look counts the requests that the
+  // client has sent only once.
   using Look = std::map<std::pair<IpAddress, bool>, Turn>;
   Turn turn_for(const IpAddress& client, bool is_first_step, Look& look) const;
   Turn turn_of(const Waiter& waiter, Look& look) const;

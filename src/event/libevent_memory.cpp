@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libevent 2.1 makes all its small pieces for the life of a base or of the process, so a small
-// piece that is released is lost. When the memory for small pieces is used up, small pieces come
-// from the heap.
+// libevent 2.1 keeps each small piece as long as a base or the process lives, so the memory of a
+// released small piece isn't used again. When the memory for small pieces is used up, small pieces
+// come from the heap.
 
 #include "event/libevent_memory.h"
 
@@ -54,7 +54,8 @@ void* reallocate(void* piece, std::size_t size) {
   const std::size_t room = room_after(piece);
   if (room == 0) return std::realloc(piece, size);
   void* const moved = std::malloc(size);
-  // The length of the piece isn't known. The bytes after the piece do no harm.
+  // The length of the piece isn't known, so bytes after the piece may be copied too. They do no
+  // harm.
   if (moved != nullptr) std::memcpy(moved, piece, std::min({size, room, kMostSmallBytes}));
   return moved;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Memory for libevent. libevent makes a small entry for each descriptor number that it watches, and
-// keeps the entry as long as its base. Between the objects of connections, each entry would keep a
-// page of the heap in the process after a flood of connections: 40 MB after 10,000 connections. So
-// small pieces have memory of their own, which is never reused and never given back.
-// May be called on any thread.
+// keeps the entry as long as its base. On the heap, the entries would lie between the objects of
+// connections. After a flood of connections, each entry would then keep a page in the process: 40
+// MB after 10,000 connections. So small pieces have memory of their own, which is never reused and
+// never given back. May be called on any thread.
 
 #ifndef LAYBY_EVENT_LIBEVENT_MEMORY_H_
 #define LAYBY_EVENT_LIBEVENT_MEMORY_H_

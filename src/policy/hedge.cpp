@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A part of the budget is a fiftieth of a hedge, so each request adds one part: 2%.
+// The budget is counted in parts. A hedge costs 50 parts. Each request adds one part, which is 2%
+// of a hedge.
 
 #include "layby/policy/hedge.h"
 
@@ -10,14 +11,14 @@
 namespace layby::policy {
 namespace {
 
-constexpr std::int64_t kParts = 50;         // Of one hedge.
-constexpr std::int64_t kFree = 5 * kParts;  // Time alone adds no part above this.
+constexpr std::int64_t kParts = 50;         // The parts that a hedge costs.
+constexpr std::int64_t kFree = 5 * kParts;  // Time adds parts only up to here.
 constexpr std::int64_t kMostSaved = 25 * kParts;
 constexpr std::int64_t kForNewcomers = 2 * kParts;
 constexpr std::chrono::milliseconds kPartEvery{12'000 / kParts};
 
 constexpr std::size_t kTimes = 100;
-// Fewer times than these say little about what is usual.
+// Fewer measured times say little about the usual time.
 constexpr std::size_t kEnoughTimes = 20;
 constexpr std::size_t kUsualPercent = 95;
 constexpr int kFactor = 2;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The connection's transitions. send() sends until the answer is out, the socket is full, the
-// next bytes are missing, or the turn's budget is spent; its SendOutcome says which.
+// The connection's transitions. send() sends until the answer is out, the socket is full, the next
+// bytes are missing, or the turn's budget is spent. The SendOutcome of send_answer() says how to go
+// on.
 //
-// Invariants: a transaction exists in kReading, kHandling and kSending, never in kIdle.
-// `unread_` is empty whenever bytes are read for a head, so requests keep their order.
-// Nothing is sent beyond the head and Content-Length. If the end of the connection marks the end
-// of a body, closing in mid-body resets the connection. A closed connection has no watch, and
-// gets no call from the handler, the reader, the source of a stream or the disk.
+// Invariants: a transaction exists in kReading, kHandling and kSending, never in kIdle. `unread_`
+// is empty whenever bytes are read for a head, so requests keep their order. Nothing is sent beyond
+// the head and Content-Length. If the end of the connection marks the end of a body, a close in
+// mid-body resets the connection. A closed connection has no watch, and gets no call from the
+// handler, the reader, the source of a stream or the disk.
 
 #include "server/connection.h"
 
@@ -27,11 +28,12 @@ namespace {
 // The most that one read takes. Reading stops when this many bytes wait in unread_.
 constexpr std::size_t kReadBytes = 16 << 10;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
-// How often a client that has ended its direction is looked at while the handler works. A client of
-// HTTP/1.0 is taken for gone after this time.
+// How often a client that has stopped sending is checked while the handler works. A client of
+// HTTP/1.0 counts as gone after this time.
 constexpr std::chrono::milliseconds kLeavingCheck{100};
-// A client that ends its direction in mid-answer is taken for gone when its answer then waits for
-// bytes of a fill or a disk for so long. Bytes that go out are refused by a closed socket.
+// If a client stops sending in mid-answer, and its answer then waits this long for bytes of a fill
+// or a disk, the client counts as gone. While bytes go out, a closed socket refuses them, and so
+// shows that the client is gone.
 constexpr std::chrono::seconds kLateEndPatience{5};
 
 using Framing = StreamSender::Framing;
@@ -53,7 +55,7 @@ Connection::Connection(const Context& context, ClientSocket socket, ClientInfo c
 
 Connection::~Connection() = default;
 
-// Mostly the first request has arrived already. A connection that is answered and closed inside
+// The first request has usually arrived already. A connection that is answered and closed inside
 // start() is never watched.
 void Connection::start() {
   assert(state_ == ConnectionState::kIdle && transaction_ == nullptr);
@@ -80,9 +82,11 @@ void Connection::on_io(bool readable, bool writable) {
 // While a request is handled or answered, a readable socket means that the client has gone
 // or sends its next request in advance. The next request waits in unread_.
 void Connection::read() {
-  // Bytes in unread_ come first; after want_io(), next_in_advance() takes them up.
+  // Bytes in unread_ come first. After want_io(), the loop calls next_in_advance(), which takes
+  // them.
   if (takes_heads() && !unread_.empty()) return;
-  // Not zeroed, although the compiler zeroes other variables: most reads fill only a little of it.
+  // The buffer isn't zeroed, although the compiler zeroes other variables, because most reads fill
+  // only a small part of the buffer.
   __attribute__((uninitialized)) std::array<char, kReadBytes> buffer;
   const ssize_t n = socket_.read(buffer.data(), buffer.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -106,7 +110,7 @@ void Connection::read() {
   }
 }
 
-// The end of an endless stream is the client's leaving.
+// An endless stream ends when its client stops sending.
 void Connection::on_client_ended() {
   client_ended_ = true;
   const auto* body = transaction_ ? std::get_if<StreamBody>(&transaction_->response.body) : nullptr;
@@ -296,7 +300,7 @@ SendOutcome Connection::send_memory() {
 
 void Connection::on_response_sent() {
   assert(state_ == ConnectionState::kSending && !waits_for_socket_);
-  // Closing a socket with unread bytes resets the connection; see DESIGN.md on lingering.
+  // A socket that is closed with unread bytes resets the connection; see DESIGN.md on lingering.
   const bool linger_first = !request_ || request_->has_body || !unread_.empty();
   blob_.reset();
   stream_.reset();

@@ -45,8 +45,8 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     bool draining = false;
   };
 
-  // The connection keeps `place`, the place of `client`, until it closes. Calls `on_closed` once,
-  // when the connection closes. `on_closed` must not destroy the connection.
+  // Keeps `place`, which counts as a connection of `client`, until the connection closes. Calls
+  // `on_closed` once, at the close. `on_closed` must not destroy the connection.
   Connection(const Context& context, ClientSocket socket, ClientInfo client, ClientPlace place,
              std::function<void(Connection&)> on_closed);
   ~Connection() override;
@@ -115,7 +115,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   // Set from the first byte of a head to the last byte of its answer.
   std::unique_ptr<Transaction> transaction_;
   std::string unread_;  // Bytes after the head of the present request.
-  // In transaction_; null before the head is whole, or if the head is refused.
+  // Points into transaction_. Null before the head is whole, or if the head is refused.
   Request* request_ = nullptr;
   Handle handling_;
   bool keep_alive_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// llhttp pauses when the head is whole, so llhttp never sees a body. The Connection answers a
-// request with a body and then closes.
+// llhttp pauses when the head is whole, so llhttp never sees a body. After a request that has a
+// body, the Connection answers and closes.
 //
 // Invariants: no byte is fed between a whole head and reset(). head_bytes_ never exceeds
 // max_head_bytes_.

@@ -61,9 +61,10 @@ class RequestParser {
   // Splits a target such as "http://host/path" into path and Host. Returns false if the target
   // isn't a URL.
   bool take_absolute_form();
-  // Takes the next bytes of the head. Returns whether each line ends in CR LF, is not continued on
-  // the next line (obs-fold, RFC 9112 section 5.2), and does not begin with a colon, as a header
-  // without a name does. llhttp accepts some lines that break these rules.
+  // Takes the next bytes of the head. Returns whether the bytes keep three rules: each line ends in
+  // CR LF, is not continued on the next line (obs-fold, RFC 9112 section 5.2), and does not begin
+  // with a colon (a header without a name). Some lines that break these rules are accepted by
+  // llhttp.
   bool has_strict_lines(std::string_view bytes);
   void end_header();
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Finds a client that takes no byte of its answer for stall_timeout. Only a full socket is the
-// client's fault, so an answer that waits for something else doesn't stall. Lives on the loop
-// thread.
+// client's fault, so an answer that waits for something else doesn't count as stalled. Lives on the
+// loop thread.
 
 #ifndef LAYBY_SERVER_STALL_CHECK_H_
 #define LAYBY_SERVER_STALL_CHECK_H_
@@ -18,12 +18,12 @@ class StallCheck {
     return stall_timeout / kLooks;
   }
 
-  // An answer begins, when the socket has taken `sent_bytes`.
+  // Begins the check of an answer. The socket has taken `sent_bytes` bytes before the answer.
   void begin(std::uint64_t sent_bytes) {
     sent_bytes_ = sent_bytes;
     still_looks_ = 0;
   }
-  // Looks once; true when the client has taken no byte in the last kLooks looks.
+  // Looks once. Returns true when the client has taken no byte in the last kLooks looks.
   // `waits_for_socket`: the answer waits for room in the socket.
   bool look(bool waits_for_socket, std::uint64_t sent_bytes) {
     const bool moving = !waits_for_socket || sent_bytes != sent_bytes_;
@@ -33,7 +33,7 @@ class StallCheck {
   }
 
  private:
-  // The looks within stall_timeout.
+  // The number of looks within stall_timeout.
   static constexpr int kLooks = 4;
 
   std::uint64_t sent_bytes_ = 0;  // At the last look.

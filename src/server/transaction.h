@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A transaction is the state of a request from the first byte of its head to the last byte of its
-// answer. One used transaction is kept for the next request of any client, because allocating
-// and freeing a transaction's parts would take a tenth of a small answer's instructions.
+// answer. One used transaction is kept for the next request of any client, because it would take a
+// tenth of a small answer's instructions to allocate and free a transaction's parts.
 
 #ifndef LAYBY_SERVER_TRANSACTION_H_
 #define LAYBY_SERVER_TRANSACTION_H_
@@ -33,8 +33,8 @@ class SpareTransaction {
     return spare_ ? std::move(spare_) : std::make_unique<Transaction>(max_head_bytes);
   }
 
-  // Destroys the request and the response. Keeps the transaction's memory for the next request,
-  // except after a large head, because a large head makes the transaction large for ever.
+  // Destroys the request and the response. Keeps the transaction's memory for the next request.
+  // After a large head the memory is freed, because it would never shrink.
   void give_back(std::unique_ptr<Transaction> transaction) {
     assert(transaction != nullptr);
     const bool small = transaction->parser.head_bytes() <= kMostHeadBytes;
