@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// POSIX calls, with their failures as Errors. A file's name is durable after a sync of its
-// directory, and a directory's name after a sync of its parent.
+// Makes POSIX calls, and translates their failures into Errors. A file's name is durable after a
+// sync of its directory, and a directory's name after a sync of its parent.
 
 #include "store/blob_files.h"
 
@@ -213,7 +213,8 @@ Status BlobFiles::remove_partial(const oci::Digest& digest) {
   const auto info = look_at(path);
   if (Status gone = remove_file(path); !gone) return gone;
   if (!info) return {};
-  // The difference stops at 0: a file that another program put into partial/ was never added.
+  // The sum doesn't fall below 0. A file that another program put into partial/ was never added to
+  // the sum.
   const auto size = static_cast<std::uint64_t>(info->st_size);
   std::uint64_t sum = partial_bytes_;
   while (!partial_bytes_.compare_exchange_weak(sum, sum - std::min(sum, size))) {

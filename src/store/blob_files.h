@@ -80,8 +80,8 @@ class BlobFiles {
   // Gives the partial file its published name as a second name. The name is durable when Ok is
   // returned.
   Status publish(const oci::Digest& digest);
-  // Moves a published file to quarantine/, after deleting the oldest files in quarantine/, so that
-  // 16 files remain at most. Does nothing when the published file has an inode other than `inode`,
+  // Moves a published file to quarantine/. Deletes the oldest files in quarantine/ first, so that
+  // at most 16 files remain. Does nothing when the published file has an inode other than `inode`,
   // or is missing.
   Status quarantine(const oci::Digest& digest, std::uint64_t inode) const;
   // Makes the name of a published file durable.
@@ -93,12 +93,12 @@ class BlobFiles {
   Status remove_partial(const oci::Digest& digest);
   // Makes the deletion of both names of published files durable.
   Status sync_removals(const std::vector<oci::Digest>& digests) const;
-  // Does nothing if somebody wrote to the file at `before` or later. If `indexed` is false, the
-  // file's published name, if any, is removed too.
+  // Does nothing if somebody wrote to the file at the time `before` or later. If `indexed` is
+  // false, removes the file's published name too, if there is one.
   Status remove_partial_older_than(const oci::Digest& digest, WallTime before, bool indexed);
 
-  // Returns all partial files. Deletes the other files in partial/ that were last written before
-  // `before`, and moves things that are no regular files to quarantine/.
+  // Returns all partial files. Deletes the other files in partial/ that were last written earlier
+  // than `before`, and moves things that are no regular files to quarantine/.
   std::vector<PartialFile> list_partials(WallTime before) const;
   // Returns the digests of the files in one shelf, a folder in blobs/<algorithm>/. `number` (0 to
   // kShelves - 1) is the first byte of the shelf's digests.
@@ -107,7 +107,7 @@ class BlobFiles {
   // Deletes everything in quarantine/.
   void clear_quarantine() const;
 
-  // The bytes of all partial files. Writers add the bytes that they write; removing a partial name
+  // The bytes of all partial files. Writers add the bytes that they write; remove_partial()
   // subtracts the file's size.
   std::atomic<std::uint64_t>& partial_bytes() { return partial_bytes_; }
 

@@ -150,8 +150,9 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
   return cache::StoredBlob{std::move(file), record->size_bytes};
 }
 
-// The work runs in the digest's lane, so that it can't interfere with a writer that publishes. The
-// work checks the file again, since a writer may have published the blob after the lookup.
+// The file is removed in the digest's lane, so that no writer publishes the blob at the same time.
+// In the lane, the file is checked again, since a writer may have published the blob after the
+// lookup.
 void DiskStore::drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes) {
   const std::shared_ptr<DigestLane> lane = lanes_->get(digest);
   lane->lane.submit([core = core_, lane, digest, expected_bytes] {
@@ -281,7 +282,8 @@ void DiskStore::move_away(const oci::Digest& digest, std::uint64_t inode,
         if (Status moved = core->files.quarantine(digest, inode); !moved) {
           log::error("{}", moved.error().message);
         }
-        // Moved, not copied: the objects that `then` holds must be destroyed on the loop thread.
+        // `then` is moved, so that its objects are destroyed on the loop thread, not on this
+        // thread.
         core->loop.post(std::move(then));
       });
 }
@@ -343,7 +345,8 @@ void DiskStore::list_images(cache::Given<cache::Catalog> done) {
         Result<ReadTxn> txn = index.snapshot();
         auto catalog =
             txn ? read_catalog(*txn, index.counts(), touches) : Result<cache::Catalog>(txn.error());
-        // Moved, not copied: the objects that `done` holds must be destroyed on the loop thread.
+        // `done` is moved, so that its objects are destroyed on the loop thread, not on this
+        // thread.
         core->loop.post([catalog = std::move(catalog), done = std::move(done)]() mutable {
           done(std::move(catalog));
         });

@@ -13,7 +13,7 @@ namespace layby::store {
 
 // Makes the names in the folder `path` durable. Blocks.
 Status sync_folder(const std::string& path);
-// The same with another call than fsync.
+// The same, with `sync` instead of fsync().
 Status sync_folder(const std::string& path, int (*sync)(int fd));
 
 }  // namespace layby::store

@@ -161,7 +161,7 @@ Status Index::open_env(unsigned flags) {
     if (code == ENOMEM && can_map(map_bytes_)) code = MDB_CORRUPTED;
     return error("open the index", code);
   }
-  // The reader slots of a killed process would keep LMDB from ever reusing its pages.
+  // The reader slots of a killed process would keep LMDB from ever reusing old pages.
   if (const int code = mdb_reader_check(env, nullptr)) return error("check the index", code);
   return {};
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The index offers typed transactions over LMDB. Readers see the last commit, and wait only while a
-// damaged index is opened again. Index::read() is for the loop thread, one transaction at a time,
-// within one lookup. Index::snapshot() is for any thread. A transaction that stays open keeps LMDB
-// from reusing old pages. WriteTxns belong to the commit lane, one at a time. A WriteTxn is begun,
-// committed and destroyed on one thread, and isn't used after commit().
+// damaged index is opened again. Index::read() is for single lookups on the loop thread, with one
+// transaction at a time. Index::snapshot() is for any thread. A transaction that stays open keeps
+// LMDB from reusing old pages. WriteTxns belong to the commit lane, one at a time. A WriteTxn is
+// begun, committed and destroyed on one thread, and isn't used after commit().
 
 #ifndef LAYBY_STORE_INDEX_H_
 #define LAYBY_STORE_INDEX_H_
@@ -74,7 +74,7 @@ class Txn {
                                              std::string_view repository) const;
 
   // The each_ functions visit the entries in the order of their keys until `visit` returns false.
-  // They skip damaged records.
+  // The each_ functions skip damaged records.
   Status each_tag(
       const std::function<bool(const cache::TagKey&, const cache::StoredTag&)>& visit) const;
   Status each_pin(const std::function<bool(const cache::TagKey&)>& visit) const;
@@ -82,7 +82,7 @@ class Txn {
   Status each_ranked(const std::function<bool(const Ranked&)>& visit) const;
   Status each_usage(const std::function<bool(const Content&, const UsageRecord&)>& visit) const;
   Status each_trash(const std::function<bool(const oci::Digest&)>& visit) const;
-  // If `after` is given, the visits begin with the first key after `after`.
+  // If `after` is given, the visits begin with the first digest greater than `after`.
   Status each_blob(const std::optional<oci::Digest>& after,
                    const std::function<bool(const oci::Digest&, const BlobRecord&)>& visit) const;
   Status each_manifest(
@@ -103,7 +103,7 @@ class Txn {
   Result<bool> is_in_pins(MDB_dbi table, const cache::TagKey& key) const;
 
   Index& index_;
-  std::shared_lock<std::shared_mutex> open_;  // Locks the index against being closed.
+  std::shared_lock<std::shared_mutex> open_;  // Keeps the index from being closed.
   MDB_txn* txn_;
 };
 
@@ -125,8 +125,8 @@ class ReadTxn : public Txn {
   TxnPtr own_;
 };
 
-// Destroying an uncommitted WriteTxn aborts it. If a put or an erasure fails, the caller must not
-// commit.
+// An uncommitted WriteTxn is aborted when it is destroyed. If a put or an erasure fails, the caller
+// must not commit.
 class WriteTxn : public Txn {
  public:
   WriteTxn(WriteTxn&&) noexcept = default;
@@ -144,11 +144,11 @@ class WriteTxn : public Txn {
   Status put_grant(const oci::Digest& digest, const cache::RepositoryKey& repository);
   // Makes the digest private without granting it to any repository.
   Status mark_private(const oci::Digest& digest);
-  // Adds `hits` uses; the last of them was at `used_at`. If `hits` is 0, notes that the content was
-  // stored for a client. Returns Ok if the content isn't in the index.
+  // Adds `hits` uses, the last of which was at the time `used_at`. If `hits` is 0, notes that the
+  // content was stored for a client. Does nothing and returns Ok if the content isn't in the index.
   Status touch(const Content& content, std::uint32_t hits, WallTime used_at);
-  // The erasures return Ok if the record is missing. A digest's grants are erased with the last of
-  // its entries in blobs, manifests and trash.
+  // The erasures return Ok if the record is missing. When the last entry of a digest in blobs,
+  // manifests and trash is erased, the grants of the digest are erased too.
   Status erase_blob(const oci::Digest& digest);
   Status erase_manifest(const oci::Digest& digest);
   Status erase_tag(const cache::TagKey& key);
@@ -182,7 +182,7 @@ class WriteTxn : public Txn {
   Status put_here(MDB_dbi table, std::string_view key, std::string_view value, const char* what);
   void note_change(MDB_dbi table, bool erased, std::string_view key, std::string_view value);
   Status log_changes();
-  // Makes a change from the ledger. The index is new, and has no blobs yet.
+  // Applies a change from the ledger to a new index, which has no blobs yet.
   Status apply(const Change& change);
   Status put_totals();
   Status put_grant_at(const std::string& key);
@@ -210,9 +210,9 @@ class Index {
  public:
   static constexpr unsigned kMaxReaders = 126;  // LMDB's own default.
 
-  // Opens or makes the index in `directory`, which exists. Converts an index of an older version to
-  // the present version. Sets a damaged index aside as damaged.mdb. At most `max_readers` read
-  // transactions are open at a time. Blocks.
+  // Opens or makes the index in the existing folder `directory`. Converts an index of an older
+  // version to the present version. Sets a damaged index aside as damaged.mdb. At most
+  // `max_readers` read transactions are open at a time. Blocks.
   static Result<std::unique_ptr<Index>> open(const std::string& directory, std::uint64_t map_bytes,
                                              unsigned max_readers = kMaxReaders);
   ~Index();
@@ -241,8 +241,8 @@ class Index {
   // rebuild.
   bool knows_all_grants() const { return knows_all_grants_; }
 
-  // False only if the table `grants` is empty; a caller then needs no lookup. Grants that aren't
-  // written yet, or were lost with an index, don't count.
+  // If false, the table `grants` is empty, and a caller needs no lookup. Grants that aren't written
+  // yet, or were lost with an index, don't count.
   bool has_grants() const { return has_grants_; }
 
   // The number of times that this process has set the index aside.
@@ -295,8 +295,8 @@ class Index {
   Status end_checking();
   Status clear_places();
   Status check_sound();
-  // These two functions do the work of snapshot() and write(). During opening, `open` is empty,
-  // since the opener excludes all users already.
+  // begin_read() and begin_write() do the work of snapshot() and write(). While the index is being
+  // opened, `open` holds no lock, since nobody else can use the index.
   Result<ReadTxn> begin_read(std::shared_lock<std::shared_mutex> open);
   Result<WriteTxn> begin_write(std::shared_lock<std::shared_mutex> open);
   Result<TxnPtr> begin(unsigned flags);
@@ -310,7 +310,7 @@ class Index {
   const std::string directory_;
   const std::uint64_t map_bytes_;
   const unsigned max_readers_;
-  std::shared_mutex open_mutex_;  // Shared by transactions; exclusive while env_ is replaced.
+  std::shared_mutex open_mutex_;  // Locked shared by transactions, and exclusively to replace env_.
   EnvPtr env_;
   std::optional<Error> unwritable_;  // Why the last recovery couldn't open the index for writing.
   Tables tables_;
@@ -320,12 +320,12 @@ class Index {
   std::atomic<int> generation_ = 0;
   std::atomic<bool> needs_rebuild_ = false;
   std::atomic<bool> knows_all_grants_ = false;
-  std::atomic<bool> has_grants_ = true;  // Once true, stays true until reopening.
+  std::atomic<bool> has_grants_ = true;  // Once true, stays true until the index is opened again.
   std::uint32_t found_version_ = 0;
   std::unique_ptr<Ledger> ledger_;  // Null before keep_ledger().
   bool restoring_ = false;          // The content of the ledger isn't in the index yet.
   int ledger_pause_ = 0;            // The number of calls of tend_ledger() to skip.
-  bool checking_ = false;           // Opening must read the index from end to end.
+  bool checking_ = false;           // The whole index must be read while it is opened.
   mutable std::mutex mutex_;
   Counts counts_;  // Guarded by mutex_.
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The table `grants` says which repositories may serve private content. A digest with at least one
-// entry in `grants` is private. These entries stay while the digest has an entry in blobs,
-// manifests or trash.
+// entry in `grants` is private. A digest keeps its entries in `grants` while it has an entry in
+// blobs, manifests or trash.
 
 #include <utility>
 #include <vector>

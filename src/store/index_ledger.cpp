@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps the ledger beside the index. The changes of a commit are appended to the ledger before the
-// commit, and the commit notes in `meta` where the ledger ends. When the index is opened and the
-// ledger ends elsewhere than noted, the ledger is written anew from the index. The end differs
-// after a crash between appending and commit, after a power cut that lost the last pages of the
-// ledger, and after a failed write. A new index has the note `restore` until the index has the
-// content of the ledger; until then the ledger isn't written anew.
+// commit, and the commit notes in `meta` where the ledger ends. If the ledger doesn't end at the
+// noted place when the index is opened, the ledger is written anew from the index. The ledger ends
+// elsewhere after a crash between appending and commit, after a power cut that lost the last pages
+// of the ledger, and after a failed write. A new index has the note `restore` until the index has
+// the content of the ledger; until then the ledger isn't written anew.
 
 #include <array>
 #include <cassert>
@@ -18,8 +18,8 @@
 namespace layby::store {
 namespace {
 
-// The most changes of one transaction while a ledger is read. LMDB keeps the changed pages of a
-// transaction in RAM.
+// The most changes that one transaction makes while a ledger is read. LMDB keeps the changed pages
+// of a transaction in RAM.
 constexpr std::size_t kReplayBatch = 1000;
 constexpr std::size_t kReplayBatchBytes = 8 << 20;
 
@@ -76,8 +76,8 @@ void WriteTxn::note_change(MDB_dbi table, bool erased, std::string_view key,
   }
 }
 
-// A failure of the ledger must not fail the commit. The next opening of an index without the note
-// writes the ledger anew.
+// A failure of the ledger must not fail the commit. If the commit has erased the note of the
+// ledger, the next opening of the index writes the ledger anew.
 Status WriteTxn::log_changes() {
   if (changes_.empty() || !index_.ledger_) return {};
   Ledger& ledger = *index_.ledger_;
@@ -149,8 +149,8 @@ Result<bool> Index::resume_ledger(bool after_start) {
   return note->has_value() && ledger_->resume(**note, after_start);
 }
 
-// An interrupted replay begins again at the next opening, because a change that is made twice does
-// no harm.
+// After an interruption, the replay begins again at the next opening. A change that is made twice
+// does no harm.
 Status Index::replay_ledger() {
   std::optional<WriteTxn> batch;
   std::size_t changes = 0;

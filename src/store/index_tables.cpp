@@ -2,7 +2,7 @@
 //
 // The reads and writes of the transactions in each table. Invariants of every commit, unless
 // records are damaged: stored content has one usage record, each usage record has one rank, and the
-// totals are the sums.
+// totals are the sums over all entries.
 
 #include <algorithm>
 #include <cassert>
@@ -192,8 +192,8 @@ Status WriteTxn::erase(MDB_dbi table, std::string_view key, const char* what) {
   return code == 0 || code == MDB_NOTFOUND ? Status() : Status(index_.error(what, code));
 }
 
-// Subtracts the blob of `key` from the totals. The size of a damaged record is unknown, so
-// the totals stay too high by that size until a rebuild.
+// Subtracts the blob of `key` from the totals. The size of a blob with a damaged record is unknown,
+// so the totals stay too high by this size until a rebuild.
 Status WriteTxn::subtract_blob(std::string_view key) {
   auto value = index_.get(txn_, index_.tables_.blobs, key);
   if (!value) return std::move(value).error();
@@ -261,7 +261,8 @@ Status WriteTxn::put_pin_in(MDB_dbi table, const cache::TagKey& key, WallTime si
              "write a pin to the index");
 }
 
-// Only changes are written, so setting the same list again writes nothing to the disk.
+// Only changes are written, so a list that is set again without a change writes nothing to the
+// disk.
 Status WriteTxn::set_list_pins(const std::vector<cache::TagKey>& keys, WallTime since) {
   const std::set<cache::TagKey> wanted(keys.begin(), keys.end());
   std::set<cache::TagKey> there;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The checks and conversions of an index before its first use. An index of an older version is
-// converted to the present version. After a crash, the whole index is read before it is converted:
+// converted to the present version. After a crash, the whole index is read before it is converted.
 // LMDB has no checksums, so a damaged page causes an error or a crash only when the page is read. A
 // handler of fatal signals leaves the file `suspect` (suspicion_path in layby/store/disk_store.h).
-// The file is renamed to `checking` while the index is read, and a start that finds `checking`
-// knows that the reading crashed too.
+// A start renames `suspect` to `checking` and reads the index. A start that finds `checking` knows
+// that the reading crashed too.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ constexpr std::size_t kMigrationBatch = 10'000;
 }  // namespace
 
 // If something other than a regular file is in the place of a file of the index, moves the thing to
-// quarantine/. Without data.mdb, a new index is made.
+// quarantine/. If data.mdb is missing, a new index is made.
 Status Index::clear_places() {
   const std::string data_dir = directory_.substr(0, directory_.rfind('/'));
   for (const char* name : {"data.mdb", "lock.mdb", "damaged.mdb", "suspect", "checking"}) {
@@ -59,7 +59,7 @@ Status Index::end_checking() {
   if (Status sound = check_sound(); !sound) return sound;
   ::unlink(path("checking").c_str());
   checking_ = false;
-  // A power cut that brings the name back would cost the whole index.
+  // If a power cut brought the name `checking` back, the next start would drop the whole index.
   return sync_folder(directory_);
 }
 
@@ -106,8 +106,8 @@ Status Index::migrate(std::uint32_t version) {
 }
 
 // An index of version 1 has no usage and no ranks, so content counts as last used when it was
-// stored. An interrupted conversion begins again at the next start; converting an entry twice does
-// no harm.
+// stored. An interrupted conversion begins again at the next start; an entry that is converted
+// twice does no harm.
 Status Index::migrate_from_1() {
   std::vector<std::pair<Content, UsageRecord>> found;
   {

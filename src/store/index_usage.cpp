@@ -82,8 +82,8 @@ Status WriteTxn::erase_rank(std::uint64_t rank, const Content& content) {
   return erase(index_.tables_.ranks, rank_key(rank, content), "erase a rank from the index");
 }
 
-// A scan of the tree has visited the key, so a search that doesn't find the key means a damaged
-// tree. Eviction needs the error, because it would visit the key again and again.
+// A scan of the tree has visited the key, so if a search doesn't find the key, the tree is damaged.
+// Without the error, eviction would visit the key again and again.
 Status WriteTxn::take_rank(std::uint64_t rank, const Content& content) {
   const std::string key = rank_key(rank, content);
   MDB_val at = to_val(key);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The head of a record has the length twice, the second time with inverted bits. So a damaged
-// length is noticed at once, and hardly ever makes the reader hash megabytes that are no payload.
+// The head of a record has the length twice, the second time with inverted bits. So the reader
+// nearly always notices a damaged length before it hashes megabytes that are no payload.
 
 #include "store/ledger.h"
 
@@ -55,7 +55,7 @@ std::string sum_of(std::string_view payload) {
   return sha.finish_hex().substr(0, kSumBytes);
 }
 
-// The length of the payload that `head` announces; nullopt for bytes that are no head.
+// The length of the payload that `head` announces; nullopt if `head` isn't the head of a record.
 std::optional<std::size_t> payload_length(std::string_view head) {
   if (head.size() < kHeadBytes || !head.starts_with(kRecordMark)) return std::nullopt;
   const std::uint64_t length = integer_at(head, 4, 4);
@@ -155,7 +155,7 @@ Result<std::optional<Change>> LedgerReader::next() {
       offset_ = end_;
       return decode(payload_);
     }
-    // The search begins one byte later, because this place itself may have a mark.
+    // The search begins one byte later, because the damaged record may begin with a mark.
     const Result<std::string> more = source_(offset_, 1);
     if (!more) return more.error();
     if (more->empty()) return std::optional<Change>();
@@ -210,8 +210,8 @@ bool Ledger::resume(std::string_view note, bool after_start) {
   return true;
 }
 
-// A power cut may take any bytes that were written and not synced, and the file was synced when it
-// had `base` bytes.
+// A power cut may damage any bytes that were written after the last sync. The file was synced when
+// it had `base` bytes, so the check begins there.
 bool Ledger::is_sound_from(std::uint64_t base) const {
   LedgerReader reader(source(), base);
   for (;;) {
@@ -236,7 +236,8 @@ Result<bool> Ledger::read(const std::function<Status(const Change&)>& take) cons
   return reader.is_complete();
 }
 
-// Notes where the last record of `records` begins in the file. `at` is the place of `records`.
+// Notes where the last record of `records` begins in the file. `at` is the place of `records` in
+// the file.
 void Ledger::note_last(std::string_view records, std::uint64_t at) {
   for (std::size_t next = 0; next < records.size();) {
     const auto length = payload_length(records.substr(next));
@@ -256,7 +257,7 @@ Status Ledger::append_at_end(std::string_view records, bool durable) {
     return Error{ErrorCode::kCorrupt, path() + " was changed by another program"};
   }
   if (Status written = write_at(file_.get(), records, size_bytes_); !written) {
-    // The cut removes a part of a record, so the file still ends with a whole record.
+    // The file is cut to its old length, so that it still ends with a whole record.
     [[maybe_unused]] const int cut = ::ftruncate(file_.get(), static_cast<off_t>(info.st_size));
     return written;
   }

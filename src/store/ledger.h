@@ -3,8 +3,8 @@
 // The ledger is a file of the changes of manifests, tags, pins and grants. If the index is lost,
 // the new index gets these entries from the ledger. FORMAT.md specifies the file. A Ledger is used
 // while the index is opened, and later only in the commit lane; size_bytes() may be called from any
-// thread. Invariant: while whole() holds, all changes of the file, made in order, give the present
-// tables. Calls may block.
+// thread. Invariant: while whole() is true, the changes in the file, made in order, give the
+// present tables. Calls may block.
 
 #ifndef LAYBY_STORE_LEDGER_H_
 #define LAYBY_STORE_LEDGER_H_
@@ -73,16 +73,16 @@ class Ledger {
 
   // Opens the file if it is there. The ledger isn't whole before resume() or rewrite().
   Status open();
-  // Makes the ledger whole if the file ends where `note` says, and returns whether the file does.
-  // After a start, a power cut may have taken records after the last rewrite. So `after_start`
-  // reads these records too, and a file that has lost a record isn't whole.
+  // Returns whether the ledger is whole: the file ends where `note` says. Before the start, a power
+  // cut may have damaged the records after the last rewrite. So with `after_start`, resume() reads
+  // these records too, and a file with a damaged record isn't whole.
   bool resume(std::string_view note, bool after_start = true);
   // Returns a note that tells resume() where the file ends.
   std::string note() const;
 
   // Passes all changes to `take`, in order, until `take` fails. Returns whether the file is
-  // complete; a loss of the last changes in a power cut stays unnoticed. A missing file has no
-  // changes and isn't complete.
+  // complete. A file that lost its last changes in a power cut still counts as complete. A missing
+  // file has no changes and isn't complete.
   Result<bool> read(const std::function<Status(const Change&)>& take) const;
   // Appends records. If `durable` is set, the records are durable on return. After a failure the
   // ledger isn't whole, and the file has the mark of an incomplete ledger.

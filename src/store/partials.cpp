@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// There are few partial files: one for each fill that is or was under way. Deleting a large file
-// may take long, so a helper thread deletes the file in its digest's lane, in order with the work
-// of a writer that resumes the file.
+// There are few partial files: one for each fill that is or was under way. A large file may take
+// long to delete, so a helper thread deletes the file. The helper thread works in the digest's
+// lane, so that no writer resumes the file at the same time.
 
 #include "store/partials.h"
 
@@ -26,10 +26,10 @@ bool is_indexed(Core& core, const oci::Digest& digest) {
   return !record || record->has_value();
 }
 
-// Settles a file with a partial and a published name. A fill leaves such a file if it is killed
-// between linking the file and removing the partial name. If the index knows the blob, removes the
-// partial name, else the published name. A rebuild finds the published name, so an index that was
-// made anew counts as knowing the blob. Returns whether the partial file is gone.
+// Settles a file with a partial and a published name. A process that is killed after it links the
+// file and before it removes the partial name leaves such a file. Removes the partial name if the
+// index knows the blob, or else the published name. A rebuild finds the published name, so an index
+// that was made anew counts as knowing the blob. Returns whether the partial file is gone.
 bool settle_linked(Core& core, const oci::Digest& digest) {
   const bool known = core.commits->index().needs_rebuild() || is_indexed(core, digest);
   const Status removed =
@@ -52,7 +52,8 @@ std::vector<oci::Digest> settle_partials(Core& core, WallTime before) {
   std::vector<oci::Digest> old;
   for (const PartialFile& partial : core.files.list_partials(before)) {
     core.files.partial_bytes() += partial.size_bytes;
-    // The grants of the blob go with its note of trash, so a private partial file must go before.
+    // When the blob's entry in the trash is erased, its grants are erased too. So a private partial
+    // file must be deleted before.
     if (std::find(trash.begin(), trash.end(), partial.digest) != trash.end()) {
       const Status removed = core.files.remove_partial(partial.digest);
       if (!removed) log::warn("{}", removed.error().message);
@@ -82,7 +83,8 @@ void delete_old_partials(const std::shared_ptr<Core>& core, DigestLanes& lanes,
     const std::shared_ptr<DigestLane> lane = lanes.get(digest);
     lane->lane.submit([core, lane, digest, before, left, all_done = all_done]() mutable {
       delete_if_old(*core, *lane, digest, before);
-      // Moved, not copied: the objects that `then` holds must be destroyed on the loop thread.
+      // `all_done` is moved, so that its objects are destroyed on the loop thread, not on this
+      // thread.
       core->loop.post([left, all_done = std::move(all_done)] {
         assert(*left > 0);
         if (--*left == 0) (*all_done)();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A walk checks one blob at a time. Beginning another walk cancels the step that is under way. An
-// open cursor would keep LMDB from reusing old pages, so a short transaction reads up to 256
-// digests ahead.
+// A walk checks one blob at a time. When another walk begins, the step that is under way is
+// cancelled. An open cursor would keep LMDB from reusing old pages, so a short transaction reads up
+// to 256 digests ahead.
 
 #include "store/scrub.h"
 
@@ -55,7 +55,7 @@ Result<std::optional<ScrubNote>> read_note(Core& core) {
   return decoded ? std::optional(*decoded) : std::optional<ScrubNote>();
 }
 
-// The next blobs of the index after `after`; empty at the end of the index.
+// Up to kAhead digests of the index that follow `after`; empty at the end of the index.
 Result<std::vector<oci::Digest>> list_blobs(Core& core, const std::optional<oci::Digest>& after) {
   std::vector<oci::Digest> digests;
   Result<ReadTxn> txn = core.commits->index().snapshot();
@@ -69,12 +69,12 @@ Result<std::vector<oci::Digest>> list_blobs(Core& core, const std::optional<oci:
 }
 
 struct ShelfFiles {
-  std::vector<oci::Digest> unknown;  // The files of a shelf that the index doesn't know.
+  std::vector<oci::Digest> unknown;  // Files in the shelf that aren't in the index.
   int next_shelf = 0;
 };
 
-// Reads the first shelf with files, from `shelf` on. An index without blobs has 512 empty shelves,
-// and one step for each shelf would take long.
+// Reads the first shelf with files, beginning at `shelf`. A store without blobs has 512 empty
+// shelves, and one step for each shelf would take long.
 ShelfFiles list_files(Core& core, int shelf) {
   std::vector<oci::Digest> files;
   while (files.empty() && shelf < 2 * BlobFiles::kShelves) {
@@ -303,8 +303,8 @@ void Scrub::fail_pass(const Error& error) {
   timer_ = context_.core->loop.after(options_.retry_after, [this] { begin_pass(); });
 }
 
-// When the commits of all found blobs are queued, one last commit ends the walk of the files. It
-// erases the note for a rebuild, unless the index was set aside meanwhile.
+// The commits of all found blobs are queued already, so one last commit ends the walk of the files.
+// The last commit erases the note for a rebuild, unless the index was set aside meanwhile.
 void Scrub::end_files() {
   enter(State::kFilesDone);
   context_.core->commits->add(
