@@ -212,7 +212,8 @@ std::optional<Error> Failover::why_not(Ask ask) {
   return registry_->why_not(ask);
 }
 
-// The parent's patience comes first: content from the parent costs this box no pull.
+// If the parent can be asked without a wait, the registry's wait doesn't count: content from the
+// parent costs this box no pull.
 Patience Failover::patience(Ask ask) const {
   Patience of_parent = parent_->patience(ask);
   if (of_parent.wait.count() == 0) return of_parent;

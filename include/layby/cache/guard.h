@@ -3,8 +3,8 @@
 // Stands before an upstream and keeps to the upstream's limits. The guard sends no more requests in
 // a minute than allowed, apart from pings. The guard remembers a 429 and a failed link, and pings a
 // failed upstream until it answers. Work under way goes on and is retried. When a time-out shows
-// that the upstream is down, requests that have no byte yet end. Callers ask why_not() or
-// patience() before they begin new work. Lives on the loop thread.
+// that the upstream is down, the guard ends all requests that have no byte yet. Callers ask
+// why_not() or patience() before they begin new work. Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_GUARD_H_
 #define LAYBY_CACHE_GUARD_H_

@@ -131,7 +131,7 @@ class Prefetcher {
  private:
   class Plan;
 
-  // stop_plans() calls no callback, so the list may be replaced before the plans' answers.
+  // stop_plans() calls no callback, so the list may be replaced before the plans are answered.
   void stop_plans();
   void answer_stopped_plans();
   // Asks whether a tag keeps its old image until a run has fetched the new image. Returns null, and

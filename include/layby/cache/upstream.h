@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One registry as the cache sees it: requests with a result. The implementation handles
-// tokens, redirects, proxies and TLS, and renews a refused token once. The caller retries
-// after a failure. Lives on the loop thread.
+// The interface through which the cache asks one registry. The implementation handles tokens,
+// redirects, proxies and TLS, and renews a refused token once. The caller retries after a failure.
+// Lives on the loop thread.
 
 #ifndef LAYBY_CACHE_UPSTREAM_H_
 #define LAYBY_CACHE_UPSTREAM_H_
