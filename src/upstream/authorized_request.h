@@ -50,7 +50,7 @@ struct RequestSpec {
   policy::RateFloorRules floor{0};             // As in ExchangeSpec.
   bool rate_limited = false;
   bool small_window = false;
-  bool fresh_connection = false;  // As ExchangeSpec's.
+  bool fresh_connection = false;  // As in ExchangeSpec.
 };
 
 class AuthorizedRequest final : public ExchangeEvents {

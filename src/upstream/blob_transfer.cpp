@@ -15,7 +15,7 @@
 namespace layby::upstream {
 namespace {
 
-// The requests of one transfer that are under way.
+// The limit of requests that one transfer has under way.
 constexpr std::size_t kMostTries = 2;
 
 }  // namespace

@@ -2,8 +2,8 @@
 //
 // A RegistryBlob transfers a blob to a sink, from an offset on. It checks that upstream sends the
 // requested bytes, and as many bytes as upstream announced. A hedge is a further request for the
-// same bytes; the first answer counts. The signed URL of a redirect serves one request only. Loop
-// thread only.
+// same bytes; the first answer counts. A hedge asks the registry again, because the signed URL of a
+// redirect serves only one request. Loop thread only.
 //
 // Invariants: at most two requests are under way, and only one after the blob has begun; no byte
 // reaches the sink between pause() and resume().
@@ -58,7 +58,7 @@ class RegistryBlob final : public cache::BlobTransfer {
   std::optional<std::uint64_t> size_bytes_;  // The size of the whole blob, if stated.
   std::uint64_t position_ = 0;               // The offset of the next byte in the blob.
   bool paused_ = false;
-  bool began_ = false;                       // The sink has on_blob_start().
+  bool began_ = false;                       // on_blob_start() was called.
   std::vector<std::unique_ptr<Try>> tries_;  // The requests under way, oldest first.
 };
 

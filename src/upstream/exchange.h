@@ -51,7 +51,7 @@ struct ExchangeSpec {
   std::vector<std::string> headers;       // "Name: value". curl drops Authorization on redirects
                                           // to another host, port or scheme.
   bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
-                                          // Needs a max_body_bytes, and takes no pause.
+                                          // Requires max_body_bytes, and forbids pause().
   std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // The longest wait for a byte; 0 for no limit.
@@ -146,7 +146,7 @@ class Exchange final : public WireOwner {
   std::uint64_t curl_call_ = 0;   // Driver::curl_calls() when bytes last came.
   std::uint64_t call_bytes_ = 0;  // The bytes that came in call curl_call_.
   bool head_done_ = false;
-  std::string refused_;  // The last refusal of reach_; "" for none.
+  std::string refused_;  // Why reach_ refused an address last; "" for none.
   bool failure_counted_ = false;
   unsigned blocks_ = 0;  // A set of Block.
   bool curl_paused_ = false;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
-// In seconds, the shortest time that curl knows.
+// In seconds; curl allows no shorter age.
 constexpr long kFreshAge = 1;
 
 }  // namespace
@@ -37,9 +37,10 @@ void Exchange::set_up(const Transport& transport) {
   set_up_tls(transport);
 }
 
-// CURLOPT_FRESH_CONNECT says nothing about the target of a redirect. There, HTTP/1.1 keeps a
-// request off the connection of a request that hangs, and the age keeps it off connections that
-// have been idle for long, and may be dead. curl closes such connections.
+// CURLOPT_FRESH_CONNECT doesn't apply to the target of a redirect. At the target, the request can't
+// share the connection of a request that hangs, because an HTTP/1.1 connection carries one request
+// at a time. CURLOPT_MAXAGE_CONN makes curl close connections that have been idle for longer than
+// kFreshAge, and may be dead.
 void Exchange::make_fresh() {
   wire_->set(CURLOPT_FRESH_CONNECT, 1L);
   wire_->set(CURLOPT_MAXAGE_CONN, kFreshAge);

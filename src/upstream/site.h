@@ -30,8 +30,8 @@ struct Site {
   // pull limit, the last pull limit is forgotten.
   void note_quota(std::uint64_t number, const http::Headers& headers);
 
-  // Remembers the boxes that an answer names in Via (RFC 9110 section 7.6.3). A registry's answer
-  // names no boxes.
+  // Remembers the boxes that an answer names in Via (RFC 9110 section 7.6.3). Only the answers of a
+  // Layby name boxes.
   void note_boxes(const http::Headers& headers);
   // The header that names this box; "" without an id.
   std::string loop_header() const;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The upstreams over a reload of the configuration. An upstream whose plan changed ends with its
-// last request, and its guard's pings end with it. The registries are real, on a server that the
-// test plays; the guards' timers are the test's.
+// The upstreams across a reload of the configuration. An upstream whose plan changed lives until
+// its last request ends. The guard of this upstream then sends no more pings. The registries are
+// real, and talk to a server of the test. The guards have fake timers.
 
 #include "app/upstreams.h"
 
@@ -59,7 +59,7 @@ class UpstreamsTest : public ::testing::Test {
     options.url = http::parse_url(server_.url()).value();
     return options;
   }
-  // Makes the upstream of `next` the upstream in force, and gives a watch on it.
+  // Makes the upstream of `next` the only upstream of the cache, and returns a weak pointer to it.
   std::weak_ptr<cache::Upstream> apply(UpstreamPlan next) {
     std::vector<UpstreamPlan> plans;
     plans.push_back(std::move(next));
@@ -75,7 +75,7 @@ class UpstreamsTest : public ::testing::Test {
     return made;
   }
 
-  // Asks for the tags, and leaves inside the answer, as the server does.
+  // Asks for the tags, and destroys the handle inside the callback, as the server does.
   void ask() {
     asked_ = cache_->get_tags(*cache_->find_origin(""), "library/debian", {},
                               [this](const Result<cache::TagPage>& page) {
@@ -170,7 +170,7 @@ TEST_F(UpstreamsTest, TheGuardOfAReplacedUpstreamPingsNoMore) {
     ask();
     ASSERT_TRUE(turn_until([this] { return tags_.has_value(); }));
   }
-  EXPECT_LE(pings(), 4u);  // The fourth may have been under way.
+  EXPECT_LE(pings(), 4u);  // The fourth ping may have been under way.
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ class GuardTest : public ::testing::Test {
   }
 
   Link link() const { return guard_->status().link; }
-  // kNotRefused when the guard allows `ask`.
+  // Returns the code of the guard's refusal, or kNotRefused when the guard allows `ask`.
   ErrorCode refused(Ask ask) {
     const auto refusal = guard_->why_not(ask);
     return refusal ? refusal->code : ErrorCode::kIo;

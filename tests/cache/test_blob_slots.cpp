@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How blobs share the slots of an upstream: a blob is sent when it has a slot, pauses while its
-// slot is taken or lent, and counts in the minute in which it is sent.
+// How blobs share the slots of an upstream. The request for a blob is sent when the blob has a
+// slot, and counts in the minute in which it is sent. The transfer pauses while its slot is taken
+// or lent.
 
 #include <deque>
 
@@ -30,7 +31,7 @@ class BlobSlotsTest : public GuardTest {
     timers_.run();
     return taker;
   }
-  // The request of the blob that was sent as number `index`.
+  // The request that was sent as number `index`, counted from 0.
   testing::UpstreamRequest& sent(std::size_t index) { return *inner_->requests().at(index); }
   std::size_t count_sent() {
     timers_.run();
@@ -141,7 +142,7 @@ TEST_F(BlobSlotsTest, BlobsOfOneClientAreSentInTheirOrder) {
 }
 
 TEST_F(BlobSlotsTest, WaitForASlotDoesNotCountInTheMinute) {
-  rules_.requests_per_minute = 3;  // 2 requests in any minute.
+  rules_.requests_per_minute = 3;  // The guard sends 2 requests in any minute.
   allow(1);
   for (int i = 0; i < 3; ++i) open_for({});
   ASSERT_EQ(count_sent(), 1u);
@@ -156,7 +157,7 @@ TEST_F(BlobSlotsTest, WaitForASlotDoesNotCountInTheMinute) {
 }
 
 TEST_F(BlobSlotsTest, SlotTakenDuringTheWaitForATurnEndsTheWait) {
-  rules_.requests_per_minute = 9;  // 8 requests in any minute, and 6 of one client.
+  rules_.requests_per_minute = 9;  // 8 requests in any minute, at most 6 of one client.
   allow(2);
   for (std::size_t i = 0; i < 6; ++i) {
     open_for({kAnna});

@@ -12,7 +12,7 @@ namespace {
 class FillFailureTest : public CacheTest {
  protected:
   void SetUp() override {
-    rules_.unknown_for = milliseconds(0);  // The cache asks again for a refused blob at once.
+    rules_.unknown_for = milliseconds(0);  // The cache doesn't remember refusals.
     CacheTest::SetUp();
   }
   void begin(BlobAsker& asker) {
@@ -33,7 +33,7 @@ class FillFailureTest : public CacheTest {
   void cut_for_good() {
     for (int i = 0; i < rules_.retry.max_attempts; ++i) cut();
   }
-  // Opens a blob with the partial file `kept` of an earlier fill, and lets the fill ask upstream.
+  // Opens a blob of which an earlier fill left the bytes `kept`, and lets the fill ask upstream.
   void take_up(BlobAsker& asker, const std::string& kept) {
     store_.add_partial(digest_, kept);
     open(asker, digest_);

@@ -31,7 +31,7 @@ class FillHedgesTest : public CacheTest {
     request->end({});
     timers_.run();
   }
-  // Lets `count` blobs come, each `late` after its request.
+  // Fetches `count` other blobs. Upstream answers each request after the time `late`.
   void answer_others(int count, milliseconds late) {
     for (int i = 0; i < count; ++i) {
       BlobAsker asker;

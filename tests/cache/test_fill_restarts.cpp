@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Wrong bytes of an interrupted transfer: the fill after it finds out at the digest, and begins
-// again at byte 0, once. Whoever has had no wrong byte waits on.
+// An interrupted transfer may leave wrong bytes in the partial file. The next fill notices them
+// when it checks the digest, and begins again at byte 0, but only once. A reader that got no wrong
+// byte goes on waiting; every other reader fails.
 
 #include "cache/cache_test.h"
 
@@ -10,14 +11,14 @@ namespace {
 
 class FillRestartsTest : public CacheTest {
  protected:
-  // Opens a blob with the partial file `kept` of an earlier fill, and lets the fill ask upstream.
+  // Opens a blob of which an earlier fill left the bytes `kept`, and lets the fill ask upstream.
   void take_up(BlobAsker& asker, const std::string& kept, const oci::Digest& digest) {
     store_.add_partial(digest, kept);
     open(asker, digest);
     timers_.run();
   }
   void take_up(BlobAsker& asker, const std::string& kept) { take_up(asker, kept, digest_); }
-  // The fill has begun again, and the whole blob comes.
+  // Expects that the fill began again at byte 0, and sends the whole blob.
   void expect_whole_from_the_start() {
     EXPECT_EQ(store_.partial(digest_).value_or(""), "") << "the wrong bytes are gone";
     EXPECT_EQ(transfer()->offset, 0u);
@@ -27,7 +28,7 @@ class FillRestartsTest : public CacheTest {
 
   const std::string blob_ = "0123456789";
   const oci::Digest digest_ = oci::Digest::of(blob_);
-  // More bytes than readers wait for.
+  // So long that readers don't wait for the whole blob.
   const std::string long_blob_ = "0123" + std::string((4 << 20) + 1, 'x');
   const oci::Digest long_digest_ = oci::Digest::of(long_blob_);
 };
@@ -76,7 +77,7 @@ TEST_F(FillRestartsTest, ReaderDoesNotWaitWhenMuchIsMissing) {
   transfer()->start(4, long_blob_.size());
   timers_.run();
   EXPECT_EQ(asker.read(), "0123");
-  // A cut when little is missing takes nothing back.
+  // After a cut, readers keep all bytes that they could read, also when little is missing.
   transfer()->send(std::string(100, 'x'));
   timers_.run();
   transfer()->fail(ErrorCode::kUnavailable);

@@ -30,7 +30,7 @@ class PrefetchHoldTest : public PrefetchTest {
     EXPECT_EQ(asker.value().digest, digest);
     EXPECT_EQ(asker.value().source, source);
   }
-  // Pulls the tag up to the question whether the tag is held, which the store doesn't answer.
+  // Pulls the tag. The pull waits, because the store doesn't answer find_parts().
   void pull_and_wait(Asker<ManifestAnswer>& asker) {
     store_.hold(Step::kFindParts);
     pull(asker, tag_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libevent's small pieces are apart from the heap, and other pieces are on the heap.
+// libevent's small pieces have memory of their own; all other pieces are on the heap.
 
 #include "event/libevent_memory.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the server owes a client for the bytes that it has sent, and the check of the bytes that
-// came back. An answer is framed by RFC 9112, section 6.3.
+// What the server owes a client for the client's bytes, and the check of the bytes that came back.
+// An answer is framed by RFC 9112, section 6.3.
 
 #ifndef LAYBY_TESTS_FUZZ_ANSWERS_H_
 #define LAYBY_TESTS_FUZZ_ANSWERS_H_
@@ -25,11 +25,11 @@ namespace layby::fuzz {
 // An answer that the server owes.
 struct Debt {
   std::optional<Order> order;  // None for a head that can't be read.
-  int status = 0;              // Of the refusal of such a head.
+  int status = 0;              // The status of the refusal of a wrong head.
   bool to_head = false;
   int http_minor = 1;
   bool keeps_alive = false;  // A later request on the connection gets an answer.
-  bool is_due = true;        // A wrong head may be refused as late as at its end.
+  bool is_due = true;        // False if the server may wait for the end of a wrong head.
 
   bool ends_with_connection() const {
     return order && order->is_stream() && !order->has_length() && http_minor == 0 && !to_head;
@@ -105,7 +105,7 @@ class AnswerCheck {
   bool is_cut() const { return cut_; }
   bool is_paid() const { return !cut_ && (whole_ == debts_.size() || !debts_[whole_].is_due); }
   bool has_interim() const { return has_interim_; }
-  // The debt that has no whole answer.
+  // The first debt that has no whole answer.
   const Debt& next() const { return debts_[whole_]; }
 
  private:
@@ -164,7 +164,7 @@ class AnswerCheck {
             "the length is that of the order");
   }
 
-  // Takes the body off text_; false if it isn't whole.
+  // Takes the body off text_; false if the body isn't whole.
   bool take_body(const http::Headers& headers, const Debt& debt, bool ended) {
     if (headers.count("Transfer-Encoding") > 0) return take_chunks(debt);
     const auto value = headers.get("Content-Length");

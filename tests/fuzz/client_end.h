@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pair of connected sockets, and the client's end of it for the target `connection`. Nothing
-// blocks: bytes that find no room wait in the client.
+// A pair of connected sockets, and the client at one end, for the fuzz target `connection`. No call
+// blocks: bytes that don't fit into the socket wait in the client.
 
 #ifndef LAYBY_TESTS_FUZZ_CLIENT_END_H_
 #define LAYBY_TESTS_FUZZ_CLIENT_END_H_
@@ -70,7 +70,7 @@ class LoopbackListener {
   std::uint16_t port_ = 0;
 };
 
-// Each pair has another client's address, because a closed connection keeps its port for a minute.
+// Each pair has a new client address, because a closed connection keeps its port for a minute.
 
 inline SocketPair tcp_pair() {
   static const LoopbackListener listener;
@@ -98,7 +98,7 @@ class ClientEnd {
     if (!ends_) unsent_ += bytes;
     flush();
   }
-  // Ends this direction when all bytes are sent.
+  // Ends the client's direction when all bytes are sent.
   void end_sending() {
     ends_ = true;
     flush();

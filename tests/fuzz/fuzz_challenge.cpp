@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Challenges, token answers and sites. The whole input is read as a WWW-Authenticate value
-// and as a token server's answer; its first two lines are also read as two hosts.
+// Challenges, token answers and sites. The whole input is read as a WWW-Authenticate value and as a
+// token server's answer. The first two lines of the input are also read as two hosts.
 
 #include <algorithm>
 #include <chrono>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client's connection, from its first byte to its end. The first line of the input has options:
-// 't' for a TCP socket instead of a Unix socket, 'g' for a TCP socket of a trusted proxy, which is
-// greeted first, 's' for small buffers of a Unix socket. A script follows (script.h): its bytes go
-// to the server, and its operations are
+// 't' for a TCP socket instead of a Unix socket, 'g' for a TCP socket of a trusted proxy, which a
+// Greeting reads first, 's' for small buffers of a Unix socket. A script follows (script.h): its
+// bytes go to the server, and its operations are
 //
 //   t     the loop turns
 //   r, R  the client reads at most 1 KiB, or 64 KiB
@@ -84,7 +84,7 @@ class Session {
     if (first) accept();
   }
 
-  // Lets everything finish, and checks what has come.
+  // Lets every answer finish, and checks the bytes that the client got.
   void check() {
     shop_.finish();
     const Debts debts = owed();
@@ -196,7 +196,7 @@ class Session {
       answers.run(client_->received(), false);
     }
     require(answers.is_paid() || client_->has_ended(), "the answers come within some turns");
-    // Bytes that are too much would come soon.
+    // Surplus bytes would come within a few turns.
     for (int i = 0; i < 3; ++i) step();
   }
 
@@ -205,7 +205,7 @@ class Session {
     const Debt& next = answers.next();
     if (next.may_break()) return true;
     if (shared_.draining && !answers.is_cut()) return true;
-    // A close of a TCP socket with unread bytes resets the connection.
+    // A TCP socket that the server closes with unread bytes resets the connection.
     if (tcp_ && (debts.has_rest || shared_.draining)) return true;
     if (!client_->has_half_closed() || !next.order) return false;
     // An endless body can't be whole, and a client of HTTP/1.0 is dropped after a while.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Firmware files. The first line of the input has options; the rest is the file. With the option
-// 'h', the target puts the right size and hash into the file's head, and then with 's' the right
-// signature of a fixed key; so that the fuzzer gets beyond the signature. With 'c', the target then
-// changes one bit. A file is accepted exactly if the fixed key has signed its head, and the head
-// tells the hash of its contents. The accepted contents are written to a slot.
+// Firmware files. The first line of the input has options; the rest is the file. Three options
+// change the file, in this order: 'h' puts the right size and hash into the head, 's' signs the
+// head with a fixed key, 'c' changes one bit. So the fuzzer gets past the check of the signature. A
+// file must be accepted if the fixed key has signed its head and the head states the hash of its
+// contents, and must be refused otherwise. Accepted contents are written to a slot.
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -99,8 +99,8 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
-// The begin and the end of the line in `text` that begins with `name`, with its line feed; both are
-// the end of `text` without such a line.
+// Where the line of `text` that begins with `name` begins and ends. The line feed belongs to the
+// line. Without such a line, both are the end of `text`.
 struct Line {
   std::size_t begin = 0;
   std::size_t end = 0;

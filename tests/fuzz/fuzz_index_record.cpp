@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keys and values of the index. The whole input is read as each kind of key and value: what is
-// accepted encodes to the same bytes, and a refusal is kCorrupt. Records and keys that are made of
-// the input read back. The first three lines of the input are also the names of a tag, whose keys
-// must be found by their prefixes.
+// The keys and values of the index. The whole input is read as each kind of key and value. If the
+// input is accepted, the decoded value encodes to the same bytes. If not, the error is kCorrupt.
+// Records and keys are also made from numbers of the input, and must read back the same. The first
+// three lines of the input also name a tag, whose keys must be found by their prefixes.
 
 #include <chrono>
 #include <limits>
@@ -101,7 +101,7 @@ WallTime time_of(std::uint64_t number) {
   return WallTime(std::chrono::milliseconds(number % (std::uint64_t{1} << 43)));
 }
 
-// `written` are the bytes of a record that was made of values.
+// `written` is an encoded record, and `decoded` is what was read from it.
 void check_written(const std::string& written, const auto& decoded) {
   require(decoded.ok() && bytes_of(encode(*decoded)) == written, "what is written reads back");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Paths, references, names, platforms and patterns. The first line is a path, a name, a
-// reference and a platform; the second line is a pattern. An accepted value must obey its
+// Paths, references, names, platforms and patterns. The first line is read as a path, as a name, as
+// a reference and as a platform. The second line is a pattern. An accepted value must obey its
 // grammar and read back the same.
 
 #include <string>

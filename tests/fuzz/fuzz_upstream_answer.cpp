@@ -20,7 +20,7 @@
 //   c, r    the upstream closes or resets the connection; the rest answers the next request
 //   1 to 9  the bytes before the operation come again and again, 4 to 2^18 times in all
 //
-// An answer with a Location always goes through the proxy, so that no redirect leaves this machine.
+// If an answer has a Location, requests go through the proxy, so no redirect leaves this machine.
 // An exchange ends once, within some turns of the script's end, and takes no more bytes and memory
 // than the bounds of src/upstream/DESIGN.md.
 
@@ -51,7 +51,7 @@ using namespace layby::upstream;
 
 constexpr std::size_t kMostScriptBytes = 512 << 10;
 constexpr std::size_t kPieceBytes = 4 << 10;
-// A peer that waits for a request for so many turns gives up, and closes the connection.
+// After so many turns without a request, the peer gives up and closes the connection.
 constexpr int kPatienceTurns = 400;
 
 // The bounds of an answer, as src/upstream/DESIGN.md states them.
@@ -233,7 +233,7 @@ class Owner final : public ExchangeEvents {
   bool is_bodiless() const {
     return spec_.method == Method::kHead || head_->status == 204 || head_->status == 304;
   }
-  // The length of the body that on_body() gets, if the head tells it.
+  // The length of the body that on_body() gets, if the head states the length.
   std::optional<std::uint64_t> length() const {
     return spec_.gzip ? std::nullopt : head_->content_length();
   }
@@ -271,7 +271,7 @@ std::uint64_t most_bytes(const ExchangeSpec& spec, std::uint64_t body_bytes) {
          (1 + kRedirects) * (buffer_bytes + kPieceBytes);
 }
 
-// A port whose clients are gone is taken again only after a minute.
+// Closed connections keep their ports for a minute, so kMostUses limits the inputs of one listener.
 const LoopbackListener& listener() {
   constexpr int kMostUses = 5000;
   static std::unique_ptr<LoopbackListener> present;
@@ -290,7 +290,7 @@ void run(std::string_view options, const std::vector<Answer>& answers) {
   const auto multi = *Multi::create(*loop);
   Reach reach({http::parse_url(url).value(), proxied ? address : "", false},
               multi->driver().own_ports());
-  // No certificate is ever right, so a redirect to https ends there.
+  // Without CA certificates every server is refused, so a redirect to https ends the exchange.
   const Transport transport{reach, "/dev/null", proxied ? address : "", "layby/fuzz",
                             std::chrono::seconds(60)};
   const ExchangeSpec spec = spec_of(options, url);

@@ -56,7 +56,7 @@ void check_dates(std::string_view text, std::uint64_t number) {
   require(!wait || (wait->count() >= 0 && *wait <= std::chrono::hours(24 * 365)),
           "a wait has bounds");
   const auto again = http::parse_date(http::format_date(now));
-  // The clock's first and last year are incomplete, so dates in them are refused.
+  // WallTime's first and last year are incomplete, so dates in these years are refused.
   require(!again || *again == std::chrono::floor<std::chrono::seconds>(now),
           "a formatted time reads back");
 }

@@ -36,7 +36,7 @@ class HeapPeak {
     peak_ = used_.load();
     begun_ = peak_;
   }
-  // The most bytes that the heap held at a time since the construction, beyond what it held then.
+  // The most bytes by which the heap has grown since the construction.
   static std::uint64_t bytes() { return static_cast<std::uint64_t>(peak_ - begun_); }
 
  private:

@@ -2,7 +2,7 @@
 //
 // The input of a target that plays one side of a socket. The first line has options, a letter for
 // each. The rest is a script: bytes to write, and operations between them. An operation is '~' and
-// a letter; "~~" stands for the byte '~'.
+// a character; "~~" stands for the byte '~'.
 
 #ifndef LAYBY_TESTS_FUZZ_SCRIPT_H_
 #define LAYBY_TESTS_FUZZ_SCRIPT_H_
@@ -38,8 +38,8 @@ inline void turn(event::Loop& loop) {
   loop.run();
 }
 
-// Bounds the turns of the loop while the target waits for an event. The kernel may be slow, so a
-// wait lasts at least some seconds.
+// Bounds the turns of the loop while the target waits for an event. The kernel may be slow, so the
+// target gives up after five seconds at the earliest.
 class Patience {
  public:
   bool is_left() {

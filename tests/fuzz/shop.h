@@ -3,7 +3,8 @@
 // The handler of the target `connection`. A request's path orders the answer: a letter for the kind
 // of body, and the size of the body, as in "/b4000". With the query "w" the answer waits until the
 // script calls answer(). Bodies that come piece by piece go on when the script calls more(). After
-// finish() nothing waits any more. One connection uses a shop, so at most one body goes out.
+// finish() no answer and no body waits. A shop has one connection, so at most one body goes out at
+// a time.
 
 #ifndef LAYBY_TESTS_FUZZ_SHOP_H_
 #define LAYBY_TESTS_FUZZ_SHOP_H_
@@ -59,7 +60,7 @@ struct Order {
   bool grows() const { return kind == 'g' || kind == 'f'; }
   bool is_stream() const { return std::string_view("lsxyz").find(kind) != std::string_view::npos; }
   bool has_length() const { return kind != 's' && kind != 'x'; }
-  // The body may end early. If the body has bytes, it must end early.
+  // The server may cut the answer off. If the body has bytes, the server must cut the answer off.
   bool is_broken() const { return std::string_view("fxyz").find(kind) != std::string_view::npos; }
   int status() const { return kind == 'e' ? 404 : kind == 'n' ? 304 : kind == 'r' ? 206 : 200; }
   std::uint64_t first() const { return kind == 'r' ? size / 2 : 0; }
@@ -138,7 +139,7 @@ class Shop final : public server::Handler {
     const Order order_;
   };
 
-  // A blob of odd size tells its listener of bytes inside listen().
+  // A blob whose size is odd calls its listener inside listen().
   class Blob final : public cache::BlobReader, private Body {
    public:
     Blob(Shop& shop, const Order& order)
@@ -182,8 +183,8 @@ class Shop final : public server::Handler {
     Listener* listener_ = nullptr;
   };
 
-  // Gives two pieces, then waits for more(). A byte beyond the length is a piece of its own. A
-  // stream of odd size once tells its listener of bytes inside read().
+  // Gives two pieces, then waits for more(). The byte beyond the stated length is a piece of its
+  // own. A stream whose size is odd calls its listener once inside read().
   class Source final : public server::BodySource, private Body {
    public:
     using Body::Body;

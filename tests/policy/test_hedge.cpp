@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// When a second request may go out, and how many of them.
+// Tests when hedges may be sent, and how many.
 
 #include "layby/policy/hedge.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The addresses of those who ask a box.
+// The addresses of the clients of a box.
 
 #ifndef LAYBY_TESTS_SIMULATION_ADDRESSES_H_
 #define LAYBY_TESTS_SIMULATION_ADDRESSES_H_
@@ -27,7 +27,7 @@ inline IpAddress machine_address(std::size_t box, std::size_t machine) {
   return address_in(box, 10 + machine);
 }
 inline IpAddress hostile_address(std::size_t box) { return address_in(box, 2); }
-// Of a child box, for its parent.
+// The address of a child box, as its parent sees it.
 inline IpAddress box_address(std::size_t box) { return address_in(box, 1); }
 
 }  // namespace layby::simulation

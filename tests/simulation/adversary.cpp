@@ -39,7 +39,7 @@ bool is_of_blobs(Trouble trouble) {
   }
 }
 
-// How long after the spell a wait is no fair wait yet.
+// The time after the end of a spell in which no wait counts as fair.
 milliseconds aftermath(const Spell& spell) {
   if (spell.what == Trouble::kThrottling || spell.what == Trouble::kCdnThrottling) {
     // Without Retry-After, a guard is quiet for up to 16 minutes.

@@ -28,7 +28,7 @@ enum class Trouble {
   kCuts,           // A blob's transfer ends early.
   kByteCuts,       // A blob's transfer ends after each byte.
   kDrip,           // A blob comes more slowly than the floor of the rate.
-  kCorruption,     // A byte of a blob or a manifest is another byte.
+  kCorruption,     // A byte of a blob or a manifest is changed.
   kStalls,         // A blob's transfer stops in the middle.
   kNoRanges,       // Every transfer begins at byte 0, and states no size.
   kThrottling,     // The registry says 429.
@@ -47,7 +47,7 @@ struct Spell {
   std::size_t box = 0;
   SteadyTime from;
   SteadyTime to;
-  double share = 1;         // Of the requests, or of the names, that the trouble touches.
+  double share = 1;         // The share of the requests or names that the trouble touches.
   std::uint64_t which = 0;  // Chooses the names.
   std::optional<std::chrono::seconds> retry_after;
 };
@@ -80,19 +80,19 @@ struct Assault {
   SteadyTime to;
 };
 
-// What happens to a box at a time.
+// What may happen to a box at one moment.
 enum class Mishap { kCrash, kClockJump, kDiskError, kFullDisk, kReload };
 const char* to_string(Mishap mishap);
 struct Event {
   SteadyTime at;
   std::size_t box = 0;
   Mishap what = Mishap::kCrash;
-  std::chrono::milliseconds by{0};  // Of a jump, or how long the box or the disk is away.
+  std::chrono::milliseconds by{0};  // The size of a jump, or how long the box or the disk is away.
 };
 
 class Adversary {
  public:
-  // Draws the troubles of `boxes` from `from` to `to`.
+  // Draws all that goes wrong with `boxes` boxes between `from` and `to`.
   Adversary(std::uint64_t seed, std::size_t boxes, SteadyTime from, SteadyTime to);
 
   // `name` is the repository, and for blobs also the digest.
@@ -100,13 +100,13 @@ class Adversary {
   const std::vector<Event>& mishaps() const { return mishaps_; }
   const std::vector<Spell>& spells() const { return spells_; }
   const std::vector<Assault>& assaults() const { return assaults_; }
-  // The attacks that ran at any time between the times: "tags, leaving".
+  // The attacks that ran at any time between `from` and `to`: "tags, leaving".
   std::string attacks(SteadyTime from, SteadyTime to) const;
-  // Whether a client attacked `box` between the times, or up to a minute before.
+  // Whether a client attacked `box` between `from` and `to`, or up to a minute before `from`.
   bool assaulted(std::size_t box, SteadyTime from, SteadyTime to) const;
-  // Whether `box` had neither a spell nor a mishap between the times. A jump of the clock, a reload
-  // and an assault are no excuse.
-  // The aftermath of a spell counts as the spell. `blob`: a blob was asked for.
+  // Whether `box` had neither a spell nor a mishap between `from` and `to`. The aftermath of a
+  // spell belongs to the spell. Jumps of the clock, reloads and assaults don't count. Spells that
+  // affect only blobs count only if `blob` says that a blob was asked for.
   bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
 
  private:

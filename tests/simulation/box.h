@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A box of the site: the real cache with its guards, its failover and its prefetcher. A crash ends
-// its life at any moment; the next life finds what the store had published. The store, the link
-// and the clock outlive each life.
+// A box of the site: the real cache with its guards, its failover and its prefetcher. A crash may
+// end the box's life at any moment; the next life finds what the store had published. The store,
+// the link and the clock outlive each life.
 
 #ifndef LAYBY_TESTS_SIMULATION_BOX_H_
 #define LAYBY_TESTS_SIMULATION_BOX_H_
@@ -49,16 +49,17 @@ class Box {
   // Somebody asks for the blob.
   void note_want(const oci::Digest& digest);
 
-  // Calls `then` at the crash that ends the present life, unless the handle was destroyed.
-  // `then` drops what belongs to the life: its readers and handles.
+  // Calls `then` at the crash that ends the present life, unless the handle was destroyed. `then`
+  // must destroy all readers and handles of this life.
   Handle on_crash(std::function<void()> then);
-  // Power is cut; `random` decides which unsynced bytes survive. The box comes back `later`.
+  // Cuts the power; `random` decides which unsynced bytes survive. The next life begins after the
+  // time `later`.
   void crash(simulator::Random& random, milliseconds later);
-  // Within `time`, the disk refuses some tries of a step.
+  // Lets the disk refuse some tries of one step, for `time` at most.
   void fail_disk(simulator::Random& random, milliseconds time);
-  // The disk is full of other files for `time`.
+  // Fills the disk with other files for the time `time`.
   void fill_disk(milliseconds time);
-  // The prefetch list is read anew.
+  // Draws a new prefetch list.
   void reload(simulator::Random& random);
 
   // No further prefetch begins.
@@ -66,7 +67,7 @@ class Box {
 
   // Checks the promises of the box.
   void check();
-  // Whether no work is left: no fill, no writer, no request. Says what is left.
+  // The work that is left: fills, writers, requests. nullopt if no work is left.
   std::optional<std::string> busy() const;
 
  private:
@@ -77,7 +78,7 @@ class Box {
   void prefetch_again(milliseconds wait);
   std::vector<cache::Origin> make_origins();
   std::size_t fills_of(const oci::Digest& digest) const;
-  // How often somebody asked for the blob lately. Each listed image may ask too.
+  // How often the blob was asked for lately. Each listed image counts as a request too.
   std::size_t wants_of(const oci::Digest& digest);
 
   const Internet& internet_;

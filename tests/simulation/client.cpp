@@ -15,7 +15,8 @@ constexpr milliseconds kAcrossTheRoom{1};
 
 Error gone() { return {ErrorCode::kUnavailable, "the box is gone"}; }
 
-// This site's sizes don't let a link's packet take no time, so a fair wait has a second of play.
+// A packet takes noticeable time on the simulated links, so the bound of a fair wait for a blob has
+// an extra second.
 constexpr milliseconds kPlay = seconds(1);
 
 }  // namespace
@@ -25,7 +26,7 @@ template <typename T>
 class BoxSource::Request final : public Operation {
  public:
   using Ask = std::function<Handle(cache::Cache&, cache::Cache::Done<T>)>;
-  // `judge` sees the cache's own answer, before the client hears of it.
+  // `judge` gets the cache's answer before the client gets the answer.
   Request(const Internet& internet, Box& box, Asked asked, bool exists, const Ask& ask,
           std::function<void(const Result<T>&)> judge, std::function<void(Result<T>)> done)
       : internet_(internet),
@@ -73,8 +74,7 @@ class BoxSource::Request final : public Operation {
   Handle asking_;
 };
 
-// Reads a blob to its end, as fast as it comes. `opening` and `reading` are the numbers of the
-// client's two questions: the answer's head, and the whole blob.
+// Reads a blob to its end, as fast as its bytes come.
 class BoxSource::Blob final : public Operation, private cache::BlobReader::Listener {
  public:
   Blob(BoxSource& source, const std::string& repository, const oci::Digest& digest,
@@ -111,7 +111,7 @@ class BoxSource::Blob final : public Operation, private cache::BlobReader::Liste
     reader_->listen(this);
     on_readable();
   }
-  // on_readable() may come inside a fill's work, and the reader may be read at once.
+  // on_readable() may come inside a fill's work, and may read the reader at once.
   void on_readable() override {
     if (coming_) return;
     const std::string more = read(*reader_, at_);
@@ -148,7 +148,7 @@ class BoxSource::Blob final : public Operation, private cache::BlobReader::Liste
   const Internet& internet_;
   Box& box_;
   const oci::Digest digest_;
-  const std::string* const bytes_;  // The registry's; null if it has no such blob.
+  const std::string* const bytes_;  // The registry's bytes; null if the registry lacks the blob.
   std::function<void(Status)> done_;
   std::uint64_t question_ = 0;
   std::uint64_t at_ = 0;

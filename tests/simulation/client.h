@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An honest client's way to a box: each request is a promise that the Invariants watch, and every
-// byte is compared with the registry's. A crash of the box breaks off the requests under way. The
-// way between client and box takes a millisecond.
+// An honest client of a box. The Invariants watch each request of the client, and every byte is
+// compared with the registry's byte. A crash of the box breaks off the requests under way. An
+// answer takes a millisecond from the box to the client.
 
 #ifndef LAYBY_TESTS_SIMULATION_CLIENT_H_
 #define LAYBY_TESTS_SIMULATION_CLIENT_H_

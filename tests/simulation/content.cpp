@@ -30,7 +30,7 @@ Content::Content(simulator::Random& random) : random_(random) {
 std::string Content::make_layer(double median) {
   const double drawn = random_.log_normal(median, 1);
   std::string bytes(std::min(static_cast<std::size_t>(drawn), kLargestBlob), '\0');
-  // An empty layer is rare, and every other layer is long enough to differ.
+  // Empty layers are rare. Every other layer is so long that no two layers are equal.
   bytes.resize(random_.happens(0.02) ? 0 : std::max<std::size_t>(bytes.size(), 16));
   for (std::size_t i = 0; i < bytes.size(); i += 4) {
     const std::size_t word = random_.between(0, UINT32_MAX);

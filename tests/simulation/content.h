@@ -2,7 +2,7 @@
 //
 // The content of the simulated registry: tags that move, vanish and come back, images that share
 // layers, and loose blobs that no image has. The history of each tag says when a digest was the
-// right answer. The same seed makes the same content. One byte represents a thousand, see
+// right answer. The same seed makes the same content. One byte stands for a thousand bytes, see
 // site_day/images.h.
 
 #ifndef LAYBY_TESTS_SIMULATION_CONTENT_H_
@@ -35,12 +35,14 @@ class Content {
   // Blobs that only hostile clients ask for.
   const std::vector<oci::Digest>& loose() const { return loose_; }
 
-  // A change of a tag at `now`: a new image, or none, or the last image again.
+  // Changes a tag at `now`. The tag gets a new image, or vanishes, or comes back with its last
+  // image.
   void change(std::size_t name, SteadyTime now);
 
   // nullopt when the tag doesn't exist now.
   std::optional<oci::Digest> find_tag(const ImageName& name) const;
-  // Whether the tag named `digest` (nullopt: didn't exist) at any time between `from` and `to`.
+  // Whether the tag pointed to `digest` at any time between `from` and `to`. If `digest` is
+  // nullopt: whether the tag was missing at any of these times.
   bool named(const ImageName& name, const std::optional<oci::Digest>& digest, SteadyTime from,
              SteadyTime to) const;
   const testing::TestManifest* find_manifest(const oci::Digest& digest) const;

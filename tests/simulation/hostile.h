@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A hostile client: one address that does what the protocol allows, and as much of it as it can.
-// Nobody waits for its answers.
+// A hostile client: one address that loads the box in ways that the protocol allows. No promise is
+// checked for a hostile client.
 
 #ifndef LAYBY_TESTS_SIMULATION_HOSTILE_H_
 #define LAYBY_TESTS_SIMULATION_HOSTILE_H_
@@ -17,7 +17,7 @@ namespace layby::simulation {
 
 class Hostile {
  public:
-  // Goes on until it is destroyed. References outlive the client.
+  // The client attacks until it is destroyed. References outlive the client.
   Hostile(const Internet& internet, Box& box, Attack attack, simulator::Random& random);
   ~Hostile();
 

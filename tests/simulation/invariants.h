@@ -35,17 +35,17 @@ struct Asked {
   std::string what;
   bool blob = false;
   SteadyTime at{};
-  milliseconds bound{0};  // In any weather.
+  milliseconds bound{0};  // With or without trouble.
   milliseconds fair{0};   // Without trouble.
 };
 
-// A wait that had an answer, without trouble.
+// A wait that ended with an answer, and had no trouble.
 struct FairWait {
   milliseconds wait{0};
   milliseconds bound{0};
   std::string what;
   bool blob = false;
-  std::string attack;  // That ran meanwhile; empty without.
+  std::string attack;  // The attack that ran meanwhile; empty if none ran.
 };
 // The ten longest waits of one kind, longest first.
 class WorstWaits {
@@ -53,7 +53,7 @@ class WorstWaits {
   void add(FairWait wait);
   void add(const WorstWaits& others);
   const std::vector<FairWait>& longest() const { return longest_; }
-  // The largest part of its bound that a wait took.
+  // The largest share of its bound that any wait used.
   double most_of_bound() const { return most_of_bound_; }
 
  private:
@@ -82,19 +82,19 @@ class Invariants {
   // The answer, good or bad; `exists` says that the registry has what was asked for.
   void answered(std::uint64_t question, const Status& status, bool exists);
   void left(std::uint64_t question) { open_.erase(question); }
-  // A tag was answered; `jumped` are the jumps of the box's clock.
+  // A box answered a request for a tag. `jumped` is the sum of the jumps of the box's clock.
   void tag_answered(std::size_t box, const ImageName& name, SteadyTime asked_at,
                     const Result<cache::ManifestAnswer>& answer, milliseconds jumped);
 
-  // After each step: whether a wait is longer than its bound.
+  // Checks that no wait is longer than its bound. Called after each step.
   void check();
 
   void broke(std::size_t box, std::string promise, std::string what);
   const std::optional<Violation>& violation() const { return violation_; }
-  // Whether the box and its parent had no trouble between the times.
+  // Whether the box and its parent had no trouble between `from` and `to`.
   bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
 
-  // The registry's pull limit is used up: what a box asks for can't be had until `until`.
+  // The registry's pull limit is used up, so no wait of `box` counts as fair until `until`.
   void excuse(std::size_t box, SteadyTime until) { excused_[box] = until; }
 
   std::uint64_t questions() const { return asked_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The faults that the simulation still allows. A known fault switches off the promise that it
+// The faults of Layby that the simulation allows. A known fault switches off the promise that it
 // breaks. The list is empty when Layby keeps every promise here. `scripts/simulate --strict`
 // ignores the list.
 

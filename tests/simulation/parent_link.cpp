@@ -34,7 +34,8 @@ Error timed_out() { return {ErrorCode::kTimedOut, "the parent did not answer in 
 
 }  // namespace
 
-// One request with one answer: the answer, the deadline and the parent's crash race.
+// One request, which ends with the answer, at the deadline, or at a crash of the parent, whichever
+// comes first.
 template <typename T>
 class ParentLink::Question final : public Operation {
  public:
@@ -62,7 +63,8 @@ class ParentLink::Question final : public Operation {
     });
     if (!life.ended()) asking_ = std::move(asking);
   }
-  // The parent may answer inside the call, and inside the crash.
+  // Answers at a later turn, because the parent may be inside the call that asks, or inside its
+  // crash.
   void answer_soon(Result<T> result) {
     crash_.reset();
     coming_ = timers_.after(kOverTheLan,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Runner passes on what its request brings. The winner ends all other runners.
+// A Runner passes on what its request brings. The first runner that starts the blob ends all other
+// runners.
 
 #include "simulation/raced_transfer.h"
 

@@ -155,7 +155,7 @@ class Site {
     world_.note(name.repository + ":" + name.tag + " " +
                 (status.ok() ? "ok" : status.error().message));
     pull_later(customer);
-    // The pull is inside its own callback.
+    // The pull can't be destroyed inside its own callback.
     over_.push_back(std::move(customer.pull));
     world_.defer([this] { over_.pop_front(); });
   }

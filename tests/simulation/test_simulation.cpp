@@ -67,7 +67,7 @@ TEST_F(SimulationTest, MostPullsSucceed) {
   EXPECT_LT(pulled, pulls);
 }
 
-// The Invariants see what an actor tells them.
+// Tests the Invariants alone. The test reports what actors would report.
 class InvariantsTest : public ::testing::Test {
  protected:
   void SetUp() override {}
@@ -142,7 +142,7 @@ TEST_F(InvariantsTest, AStaleTagWithoutTroubleIsSeen) {
   EXPECT_EQ(broken(), "a tag is stale only in trouble");
 }
 
-// A transfer that is watched, and gets bytes at a pace.
+// A watched transfer, to which the test gives bytes at a pace.
 class TransferWatchTest : public ::testing::Test {
  protected:
   void SetUp() override {

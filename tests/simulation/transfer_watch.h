@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ends a transfer that stalls, or that is slower than the floor of the rate, as
-// layby/upstream/registry.h does. A pause of our own is no stall.
+// Ends a transfer that stalls, or that is slower than the floor of the rate, by the limits of
+// layby/upstream/registry.h. The time of a pause doesn't count.
 
 #ifndef LAYBY_TESTS_SIMULATION_TRANSFER_WATCH_H_
 #define LAYBY_TESTS_SIMULATION_TRANSFER_WATCH_H_
@@ -19,7 +19,8 @@ namespace layby::simulation {
 
 class TransferWatch {
  public:
-  // Calls `on_too_slow` at most once; it may destroy the watch. References outlive the watch.
+  // Calls `on_too_slow` at most once. The callback may destroy the watch. References outlive the
+  // watch.
   TransferWatch(Timers& timers, const Clock& clock, std::function<void()> on_too_slow)
       : timers_(timers), clock_(clock), on_too_slow_(std::move(on_too_slow)) {}
 

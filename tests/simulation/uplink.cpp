@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A request is decided when it is sent, and its answer comes later. A callback may destroy the
-// transfer that calls it.
+// The adversary decides the fate of a request when the request is sent; the answer comes later. A
+// callback may destroy the transfer that calls it.
 
 #include "simulation/uplink.h"
 
@@ -108,7 +108,7 @@ class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
     uplink_.place_.link.add(flow_);
   }
 
-  // Slower than the floor of the rate.
+  // Sends single bytes, more slowly than the floor of the rate.
   void drip() {
     timer_ = uplink_.place_.timers.after(kBetweenDrops, [this] {
       const Handle over = std::move(timer_);
@@ -220,7 +220,7 @@ Handle Uplink::ask(What what, const std::string& name, milliseconds deadline,
   pending->timer = place_.timers.after(
       late ? deadline : fate.delay,
       [late, fate, pending = pending.get(), answer = std::move(answer), done = std::move(done)] {
-        const auto then = done;  // Destroying `pending` destroys this closure.
+        const auto then = done;  // This closure is destroyed with `pending`.
         Result<T> result = late         ? Result<T>(timed_out())
                            : fate.error ? Result<T>(*fate.error)
                                         : answer(fate);

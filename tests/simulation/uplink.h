@@ -2,8 +2,8 @@
 //
 // A registry with its CDN and its token server, as one box sees them, over the box's link. The
 // adversary decides the fate of each request; deadlines and the floor of the rate are those of
-// layby/upstream/registry.h. The uplink also counts what it is asked, for the promises about the
-// registry. It lives as long as one life of its box.
+// layby/upstream/registry.h. The uplink also counts its requests, for the promises about the
+// registry. An uplink lives as long as one life of its box.
 
 #ifndef LAYBY_TESTS_SIMULATION_UPLINK_H_
 #define LAYBY_TESTS_SIMULATION_UPLINK_H_
@@ -24,7 +24,7 @@
 
 namespace layby::simulation {
 
-// What all boxes share. References outlive whatever gets the Internet.
+// What all boxes share. Each of the four outlives every object that gets an Internet.
 struct Internet {
   World& world;
   Content& content;
@@ -91,8 +91,8 @@ class Uplink final : public cache::Upstream {
   const Internet internet_;
   const Place place_;
   std::optional<policy::QuotaState> quota_;
-  std::deque<SteadyTime> sent_;                         // Of the last minute.
-  std::map<std::string, std::deque<SteadyTime>> gets_;  // Of each blob, in the last ten minutes.
+  std::deque<SteadyTime> sent_;                         // The times of the last minute's requests.
+  std::map<std::string, std::deque<SteadyTime>> gets_;  // The times of each blob's latest GETs.
   std::map<std::string, std::size_t> under_way_;        // GETs by digest.
   std::size_t open_ = 0;
 };

@@ -34,7 +34,7 @@ class World final : public Timers, public Clock {
 
   // Runs the next call and moves the time to it; false when no call is due by `end`.
   bool step(SteadyTime end);
-  // Moves the time to `end`. No call may be due before.
+  // Moves the time to `end`. No call may be due before `end`.
   void rest_until(SteadyTime end);
   // How many calls still wait.
   std::size_t waiting() const { return calls_.size(); }

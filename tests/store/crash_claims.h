@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a store said about its content while it was recorded, and what the store must therefore say
+// What a store said about its content during the recording, and what the store must therefore say
 // after a power cut: the last acknowledged value, or a later value that was under way.
 
 #ifndef LAYBY_TESTS_STORE_CRASH_CLAIMS_H_
@@ -19,10 +19,11 @@ namespace layby::testing {
 // The value of content that the store doesn't have.
 inline const std::string kGone = "gone";
 
-// The values of all names, as a store gives them: "tag t" is a digest, for example.
+// The values of all names, as a store gives them. For example, the value of "tag t" is a digest.
 using Values = std::map<std::string, std::string>;
 
-// `begun` and `acknowledged` are numbers of operations on the disk.
+// `begun` and `acknowledged` count the disk operations before the change began, and before the
+// change was acknowledged.
 struct Claim {
   std::string value;
   std::size_t begun = 0;
@@ -45,9 +46,9 @@ class Claims {
     return names;
   }
 
-  // The first value that breaks a promise, in words; empty if there is none. A claim holds that was
-  // acknowledged at `durable` operations; the power was cut after `end` operations. A value that
-  // `may_be` allows is fine too.
+  // Describes the first value that breaks a promise; empty if no value does. The power was cut
+  // after `end` operations. A claim must hold if it was acknowledged within the first `durable`
+  // operations. A value that `may_be` allows is right too.
   using MayBe = std::function<bool(const std::string& name, const std::string& value)>;
   std::string broken(const Values& found, std::size_t durable, std::size_t end,
                      const MayBe& may_be = nullptr) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a store has on a disk doesn't depend on the moment of the cut, but the claims do. So one
-// look at a disk serves all moments that may leave this disk.
+// Power cuts at several moments may leave equal disks. A store finds the same content on equal
+// disks, so a store is opened on only one of these disks. The claims depend on the moment of the
+// cut, and are checked for each cut.
 
 #include "store/crash_replayer.h"
 
@@ -153,7 +154,7 @@ std::string CrashReplayer::broken_without_index(DiskImage image, std::size_t end
 }
 
 // The number of operations after which the ledger was last made durable: its bytes, or its name
-// after it was written anew. Content that was acknowledged before is in the file.
+// after it was written anew. Content that was acknowledged before this sync is in the ledger.
 std::size_t CrashReplayer::ledger_synced_at(std::size_t end) const {
   const auto& names = scenario_.recording.before.names;
   int file = names.contains("ledger/changes") ? names.at("ledger/changes") : -1;
@@ -197,7 +198,7 @@ CrashReplayer::Sight CrashReplayer::look_now(const DiskImage& image, std::size_t
   return sight;
 }
 
-// A partial file is as private as its blob, and the next fill goes on with the file or heals it.
+// A partial file is as private as its blob, and the next fill continues or repairs the file.
 std::string CrashReplayer::look_at_partials(CrashStore& store, bool refill) const {
   for (const oci::Digest& digest : store.partials()) {
     const bool is_private = scenario_.known.private_digests.contains(digest);

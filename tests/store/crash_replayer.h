@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opens a store on the disks that power cuts may leave, and compares what the store has with the
-// claims. Equal disks are looked at once. The draws are those of a fixed seed.
+// claims. A store is opened only once on equal disks. The draws have a fixed seed.
 
 #ifndef LAYBY_TESTS_STORE_CRASH_REPLAYER_H_
 #define LAYBY_TESTS_STORE_CRASH_REPLAYER_H_
@@ -25,8 +25,8 @@ struct Scenario {
   Claims claims;
   KnownContent known;
   bool is_damaged = false;  // A published file is damaged before the recording.
-  // One of so many disks is also looked at without its index; 0 for none, if content from before
-  // the recording may be missing in the ledger.
+  // Of this many disks, one is also looked at without its index. 0 turns this off, for a ledger
+  // that may lack content from before the recording.
   std::size_t index_losses = 4;
 };
 
@@ -38,8 +38,8 @@ class CrashReplayer {
   // Replays each crash point, with all or none of the loose operations, and `draws` other losses.
   // Returns the first broken promise in words; empty if there is none.
   std::string run(std::size_t draws);
-  // The same, with all and none of the loose operations at each crash point, and each loose
-  // operation lost alone, kept alone and torn.
+  // Like run(), but with more crash points. Each crash point is replayed with all and with none of
+  // the loose operations, and with each loose operation lost alone, kept alone and torn.
   std::string run_long(std::size_t draws);
 
   std::size_t cuts() const { return cuts_; }

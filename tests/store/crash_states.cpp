@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An image is made by applying the operations in order, without the lost ones.
+// An image is made by applying the operations in order, without the lost operations.
 
 #include "store/crash_states.h"
 
@@ -18,7 +18,7 @@ struct Later {
   std::set<int> files;
   std::set<std::size_t> writes;
   std::set<std::string> folders;
-  bool names = false;  // In order, a later name is durable.
+  bool names = false;  // With kInOrder: a later name is durable, so all earlier names are.
 
   void add(const DiskOp& op) {
     if (op.kind == Kind::kSyncFile) files.insert(op.file);
@@ -74,7 +74,7 @@ bool CrashPoint::is_loose_name(std::size_t which) const {
   return recording_.ops[loose_[which]].is_name();
 }
 
-// In order, a lost name loses all later names.
+// With kInOrder, all names after a lost name are lost too.
 void CrashPoint::put_in_order(Loss& loss) const {
   if (order_ == NameOrder::kAny) return;
   bool lost = false;
@@ -110,7 +110,7 @@ std::optional<Loss> CrashPoint::torn(std::size_t which, std::size_t sector, bool
 
 Loss CrashPoint::random(std::mt19937& random) const {
   Loss loss = this->loss(true);
-  const std::size_t odds = 1 + below(random, 9);  // Of ten operations, how many are lost.
+  const std::size_t odds = 1 + below(random, 9);  // How many of ten operations are lost.
   for (std::size_t i = 0; i < loose_.size(); ++i) loss.kept[i] = below(random, 10) >= odds;
   if (!loose_.empty()) {
     const std::size_t sector = below(random, 2) == 0 ? 512 : 4096;

@@ -35,7 +35,7 @@ struct Torn {
 struct Loss {
   std::vector<bool> kept;
   std::optional<Torn> torn = {};
-  // The file has the size that a lost write gave it, and zeros instead of the bytes.
+  // Whether a lost write still makes its file longer, with zeros instead of the bytes.
   bool zeros = false;
 };
 
@@ -47,9 +47,11 @@ class CrashPoint {
   std::size_t end() const { return end_; }
   std::size_t loose() const { return loose_.size(); }
   Loss loss(bool kept) const { return {std::vector<bool>(loose_.size(), kept)}; }
-  // Only the operation `which` is lost or kept, with the names that the order adds.
+  // Only the loose operation `which` is lost, or only this operation is kept. With kInOrder, all
+  // names after a lost name are lost too, and all names before a kept name are kept too.
   Loss only(std::size_t which, bool kept) const;
-  // All is kept, but the write `which` is torn at a sector; nullopt if it has no such place.
+  // Everything is kept, but the write `which` is torn at the border of a sector; nullopt if the
+  // write has no such border.
   std::optional<Loss> torn(std::size_t which, std::size_t sector, bool front,
                            std::mt19937& random) const;
   Loss random(std::mt19937& random) const;
@@ -70,8 +72,8 @@ class CrashPoint {
   DiskImage base_;                  // Before the first loose operation.
 };
 
-// Both ends, the point before each sync, and every `step`-th point between. `after_too` adds the
-// point after each sync.
+// The first and the last point, the point before each sync, and every `step`-th point. `after_too`
+// adds the point after each sync.
 std::vector<std::size_t> crash_points(const Recording& recording, std::size_t step, bool after_too);
 
 }  // namespace layby::testing

@@ -155,7 +155,8 @@ bool CrashStore::write_part(const std::string& bytes, std::size_t size) {
   return turn_until([&] { return log.written >= *log.kept + size; });
 }
 
-// Private content must never be public. Without its grant it is of no use to its repository.
+// Private content must never be public. Private content without its grant is of no use to its
+// repository.
 std::string CrashStore::with_grants(const oci::Digest& digest, const KnownContent& known) {
   if (!known.private_digests.contains(digest)) return "there";
   const auto other = store_->grant_state(digest, KnownContent::other());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A store on a given folder for the replay of power cuts: opens with a given time, makes changes
-// and waits for their acknowledgement, and tells all that the store has.
+// A store on a given folder, for the replay of power cuts. A CrashStore opens the store at a given
+// time, makes changes, waits for their acknowledgement, and lists all content of the store.
 
 #ifndef LAYBY_TESTS_STORE_CRASH_STORE_H_
 #define LAYBY_TESTS_STORE_CRASH_STORE_H_
@@ -34,7 +34,7 @@ struct KnownContent {
 
 class CrashStore {
  public:
-  // `later` is the time since now, in the view of the store.
+  // The store's clock is ahead of the real clock by `later`.
   explicit CrashStore(const std::string& data_dir, std::chrono::hours later = {});
   ~CrashStore();
 
@@ -44,7 +44,7 @@ class CrashStore {
   // Files that don't count as leftovers.
   struct MayLeave {
     // A published file that the index doesn't know. Where names become durable in any order, such a
-    // file may have no partial name.
+    // file may have lost its name in partial/.
     bool blobs = false;
     bool quarantine = false;  // A damaged file.
   };
@@ -56,7 +56,7 @@ class CrashStore {
   // Waits for the work that a start begins.
   bool settle();
 
-  // These functions return after the acknowledgement. They return whether the call succeeded.
+  // The next functions wait for the acknowledgement, and return whether the call succeeded.
   bool publish(const std::string& bytes, bool is_private = false);
   // Publishes several blobs at a time.
   bool publish_all(const std::vector<std::string>& blobs);
@@ -71,7 +71,8 @@ class CrashStore {
   bool write_part(const std::string& bytes, std::size_t size);
 
   Values values(const KnownContent& known);
-  // The files that nobody will use or delete. `day_later` says that partial files are too old.
+  // The files that nobody will use or delete. `day_later` says that a day has passed, so partial
+  // files are too old to stay.
   std::vector<std::string> leftovers(bool day_later);
   // The digests of the partial files.
   std::set<oci::Digest> partials() const;

@@ -297,8 +297,8 @@ int name_file(Kind kind, const char* path, const char* from, long number, Args..
 }  // namespace
 }  // namespace layby::testing
 
-// With large file support the compiler calls open64 for open; libraries may call either. A C
-// function with fixed parameters takes the arguments of a variadic call where Layby runs.
+// With large file support the compiler calls open64 for open; libraries may call either. On the
+// platforms of Layby, a variadic call may reach a C function with fixed parameters.
 extern "C" {
 namespace calls = layby::testing;
 using Kind = calls::DiskOp::Kind;

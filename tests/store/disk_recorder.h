@@ -68,8 +68,9 @@ struct Recording {
   std::vector<DiskOp> ops;
 };
 
-// Records while it exists; one at a time. No other thread uses the folder at either end. `root` is
-// a path without symbolic links.
+// Records from its construction until take(). Only one DiskRecorder exists at a time. No other
+// thread uses the folder when the recording begins and when it ends. `root` is a path without
+// symbolic links.
 class DiskRecorder {
  public:
   explicit DiskRecorder(std::string root);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Power cuts, replayed. The store runs through a scenario while every call that changes a file is
-// recorded, LMDB's calls included. Then disks are built that a power cut at some moment may have
-// left, and a store is opened on each. Everything that was acknowledged before the cut must be
-// there, no byte may be wrong, private content stays private, and no file is left for ever.
+// recorded, LMDB's calls included. Then the test builds disks that a power cut may have left, and
+// opens a store on each disk. Everything that was acknowledged before the cut must be there, no
+// byte may be wrong, private content stays private, and no file is left for ever.
 //
 // A run replays a sample. With LAYBY_CRASH_DRAWS=N a run also loses, keeps and tears each
 // operation alone, at each sync, and draws N random losses in each scenario. With 300 draws the run
@@ -70,8 +70,8 @@ class CrashReplay : public ::testing::TestWithParam<NameOrder> {
   const std::string data_dir_ = root_ + "/data";
   std::unique_ptr<DiskRecorder> recorder_;
 
-  // Makes a change, which is acknowledged when `change` returns true. What the store has
-  // afterwards is claimed from then on.
+  // Makes a change, which is acknowledged when `change` returns true. The content of the store
+  // after the change becomes a claim.
   template <typename Change>
   void step(Change change) {
     const std::size_t begun = recorded();
@@ -124,8 +124,8 @@ class CrashReplay : public ::testing::TestWithParam<NameOrder> {
               << replayer.cuts() << " power cuts, " << replayer.disks() << " disks\n";
   }
 
-  // Puts `image` into the folder, and begins to record. The content that a store finds there is
-  // claimed.
+  // Puts `image` into the folder, and begins to record. The content that a store finds there
+  // becomes the first claims.
   void record_from(const DiskImage& image) {
     put(image);
     open();
@@ -150,7 +150,7 @@ class CrashReplay : public ::testing::TestWithParam<NameOrder> {
     const bool known = std::find(names.begin(), names.end(), name) != names.end();
     return known ? scenario_.claims.last(name) : kGone;
   }
-  // A call that the recorder missed would make every replay a lie.
+  // If the recorder missed a call, every replay would be wrong.
   void expect_everything_was_recorded() {
     scenario_.recording = recorder_->take();
     const CrashPoint end(scenario_.recording, scenario_.recording.ops.size(), GetParam());
@@ -280,7 +280,7 @@ TEST_P(CrashReplay, ABlobFileThatLostItsEnd) {
   replay();
 }
 
-// The start after a power cut is cut off too.
+// The power is also cut during the start that follows a power cut.
 TEST_P(CrashReplay, StartsAfterPowerCuts) {
   record();
   open();
@@ -301,7 +301,7 @@ TEST_P(CrashReplay, StartsAfterPowerCuts) {
   }
 }
 
-// A store without one kind of its syncs would break a promise, and the replay sees it.
+// If the store left out one kind of its syncs, the replay would find a broken promise.
 TEST_P(CrashReplayInOrder, EachMissingSyncIsSeen) {
   record();
   open();
@@ -311,7 +311,7 @@ TEST_P(CrashReplayInOrder, EachMissingSyncIsSeen) {
   close();
   const Recording whole = recorder_->take();
   scenario_.index_losses = 1;
-  scenario_.is_damaged = true;  // A quarantine is no fault, so that nothing waits for its end.
+  scenario_.is_damaged = true;  // Allows files in quarantine, so settle() doesn't wait for them.
   for (const auto& [kind, name] : {std::pair{DiskOp::Kind::kSyncFile, "partial/"},
                                    {DiskOp::Kind::kSyncFolder, "blobs/"},
                                    {DiskOp::Kind::kSyncFile, "ledger/changes"},

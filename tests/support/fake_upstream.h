@@ -12,7 +12,7 @@
 //   blob->send("hello");
 //   blob->end({});
 //
-// A hedge is a request too. The first start() of a blob's requests cancels its other requests.
+// A hedge is a request too. start() on one request for a blob cancels the blob's other requests.
 
 #ifndef LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_
 #define LAYBY_TESTS_SUPPORT_FAKE_UPSTREAM_H_

@@ -104,8 +104,8 @@ class RegistryTest : public ::testing::Test {
     registry_ = std::make_unique<Registry>(options_, *multi_, clock_, counters_);
   }
   // Makes a server that runs `handler`, and a registry on it. The server's thread may still be in
-  // `handler` when the test's own variables are gone, so what `handler` uses after its last byte
-  // must be its own.
+  // `handler` when the test's own variables are gone. So `handler` must own everything that it uses
+  // after it has sent its last byte.
   void serve(TinyHttpServer::Handler handler) {
     server_ = std::make_unique<TinyHttpServer>(std::move(handler));
     connect(server_->url());

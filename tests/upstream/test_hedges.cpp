@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hedges of a blob's transfer: a second request over a new connection. The servers hang on the
-// blobs' first requests.
+// Hedges of a blob's transfer: a second request over a new connection. The servers don't answer the
+// first request for a blob.
 
 #include <atomic>
 
@@ -12,7 +12,7 @@ namespace {
 
 class HedgesTest : public RegistryTest {
  protected:
-  // A registry that hangs on its first `hung` GETs, and answers the others.
+  // Makes a registry that doesn't answer the first `hung` GETs, and answers the later GETs.
   void serve_hanging(int hung) {
     serve([this, hung](const SeenRequest&, Peer& peer) {
       if (gets_++ < hung) return peer.hang();
@@ -25,7 +25,7 @@ class HedgesTest : public RegistryTest {
     ASSERT_TRUE(turn([&] { return server.requests().size() == 1; }));
   }
   void start() { start(*server_); }
-  // Makes idle connections to `server`, by blobs that come at the same time.
+  // Makes `count` idle connections to the server, with blobs that are transferred at the same time.
   void make_idle_connections(int count) {
     std::vector<RecordingSink> sinks(static_cast<std::size_t>(count));
     std::vector<std::unique_ptr<cache::BlobTransfer>> transfers;
