@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One authorized request to a registry: a token, an exchange, and one repetition with a new
-// token when the first token is refused. Any status but 200 and 206 is an error, so the
-// owner sees only the head and body of a success (but see passes_unsupported). Destroying the
-// request cancels it, and is allowed inside each of its events. Loop thread only.
+// One authorized request to a registry: a token, an exchange, and one repetition with a new token
+// when the first token is refused. Any status but 200 and 206 is an error, so the owner sees only
+// the head and body of a success (but see passes_unsupported). The destructor cancels the request,
+// and may run inside each event. Loop thread only.
 //
 //   kFirstToken ──► kFirstTry ──► kChallenged ──► kSecondToken ──► kSecondTry
 //        │              │              │               │               │

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One HTTP exchange: a request goes out, redirects are followed, and head, body and end
-// come back as events. An answer of any status is a success of the exchange; only a missing
-// or unreadable answer is an error. An exchange retries nothing. Destroying the exchange cancels
-// it, and is allowed inside each of its events. Loop thread only.
+// One HTTP exchange: a request goes out, redirects are followed, and head, body and end come back
+// as events. An answer of any status is a success of the exchange; only a missing or unreadable
+// answer is an error. An exchange retries nothing. The destructor cancels the exchange, and may run
+// inside each event. Loop thread only.
 //
 // Invariants: wire_ is set until the end; on_end comes once and last; on_body comes only after
 // on_head, and only while blocks_ is 0; the stall alarm and the floor's alarm run only while
@@ -55,8 +55,8 @@ struct ExchangeSpec {
   std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
   std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // The longest wait for a byte; 0 for no limit.
-  policy::RateFloorRules floor{0};             // For the body; by default no floor.
-  bool rate_limited = false;                   // The body waits for turns on the limited link.
+  policy::RateFloorRules floor{0};             // The least rate of the body; none by default.
+  bool rate_limited = false;                   // The body waits for turns under the rate limit.
   bool small_window = false;      // A small receive buffer, so a pause soon stops the sender.
   bool fresh_connection = false;  // Use no connection of an earlier request.
 };
@@ -141,7 +141,7 @@ class Exchange final : public WireOwner {
   std::unique_ptr<RateLimit::Share> share_;  // Null unless rate_limited.
   Head head_;
   std::uint64_t head_bytes_ = 0;  // The bytes of all heads, also of interim answers.
-  std::uint64_t raw_bytes_ = 0;   // The bytes after heads, as they came: chunked, compressed.
+  std::uint64_t raw_bytes_ = 0;   // The bytes after heads, still chunked and compressed.
   std::uint64_t body_bytes_ = 0;  // The bytes of the body, decoded.
   std::uint64_t curl_call_ = 0;   // Driver::curl_calls() when bytes last came.
   std::uint64_t call_bytes_ = 0;  // The bytes that came in call curl_call_.

@@ -28,7 +28,7 @@ class FillRestartsTest : public CacheTest {
 
   const std::string blob_ = "0123456789";
   const oci::Digest digest_ = oci::Digest::of(blob_);
-  // So long that readers don't wait for the whole blob.
+  // Readers don't wait for the whole of a blob of this length.
   const std::string long_blob_ = "0123" + std::string((4 << 20) + 1, 'x');
   const oci::Digest long_digest_ = oci::Digest::of(long_blob_);
 };

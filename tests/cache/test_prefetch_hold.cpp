@@ -185,7 +185,7 @@ TEST_F(PrefetchHoldTest, PullsOfAMovedTagShareTheQuestion) {
   timers_.run();
   expect_held(first);
   expect_held(second);
-  EXPECT_EQ(store_.parts_asked(), before + 2);  // The old image and the new image.
+  EXPECT_EQ(store_.parts_asked(), before + 2);  // One for the old image, one for the new image.
   EXPECT_EQ(times_moved_, 1);
 }
 

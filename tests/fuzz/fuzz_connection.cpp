@@ -208,7 +208,7 @@ class Session {
     // A TCP socket that the server closes with unread bytes resets the connection.
     if (tcp_ && (debts.has_rest || shared_.draining)) return true;
     if (!client_->has_half_closed() || !next.order) return false;
-    // An endless body can't be whole, and a client of HTTP/1.0 is dropped after a while.
+    // An endless body never becomes whole, and a waiting client of HTTP/1.0 is dropped.
     const bool is_endless = next.order->is_stream() && !next.order->has_length();
     return is_endless || (next.http_minor == 0 && next.order->waits);
   }

@@ -24,7 +24,7 @@
 namespace layby::fuzz {
 namespace {
 
-// One piece of the contents, 1 MiB, and what OpenSSL needs for a key.
+// The bound allows one piece of the contents (1 MiB), and OpenSSL's memory for a key.
 constexpr std::uint64_t kMostHeapBytes = (1 << 20) + (256 << 10);
 constexpr std::size_t kSignatureBytes = 64;
 

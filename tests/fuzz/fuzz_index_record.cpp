@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The keys and values of the index. The whole input is read as each kind of key and value. If the
-// input is accepted, the decoded value encodes to the same bytes. If not, the error is kCorrupt.
-// Records and keys are also made from numbers of the input, and must read back the same. The first
-// three lines of the input also name a tag, whose keys must be found by their prefixes.
+// input is accepted, the decoded value encodes to the same bytes. A refused input gives the error
+// kCorrupt. Records and keys are also made from numbers of the input, and must read back the same.
+// The first three lines of the input also name a tag, whose keys must be found by their prefixes.
 
 #include <chrono>
 #include <limits>
@@ -106,7 +106,7 @@ void check_written(const std::string& written, const auto& decoded) {
   require(decoded.ok() && bytes_of(encode(*decoded)) == written, "what is written reads back");
 }
 
-// Makes records of the numbers and the digest of the input.
+// Makes records from a number in the input and from the digest of the input.
 void check_made(std::string_view bytes) {
   const oci::Digest digest = oci::Digest::of(bytes);
   const std::uint64_t number = take_number(bytes);

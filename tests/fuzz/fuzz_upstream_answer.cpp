@@ -305,7 +305,7 @@ void run(std::string_view options, const std::vector<Answer>& answers) {
   require(peer.sent_bytes() <= most_bytes(spec, owner.body_bytes()),
           "an exchange takes no more bytes than its bound");
   require(peak.bytes() <= kMostHeapBytes, "an exchange takes no more memory than its bound");
-  for (int i = 0; i < 3; ++i) turn(*loop);  // A second end would come soon.
+  for (int i = 0; i < 3; ++i) turn(*loop);  // A second on_end() would come in these turns.
 }
 
 bool set_up() {

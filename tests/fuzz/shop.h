@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The handler of the target `connection`. A request's path orders the answer: a letter for the kind
-// of body, and the size of the body, as in "/b4000". With the query "w" the answer waits until the
-// script calls answer(). Bodies that come piece by piece go on when the script calls more(). After
-// finish() no answer and no body waits. A shop has one connection, so at most one body goes out at
-// a time.
+// The handler of the target `connection`. A request's path says what to answer: it has a letter for
+// the kind of body, and the size of the body, as in "/b4000". With the query "w" the answer waits
+// until the script calls answer(). Bodies that come piece by piece go on when the script calls
+// more(). After finish() no answer and no body waits. A shop has one connection, so at most one
+// body goes out at a time.
 
 #ifndef LAYBY_TESTS_FUZZ_SHOP_H_
 #define LAYBY_TESTS_FUZZ_SHOP_H_

@@ -104,9 +104,9 @@ class Adversary {
   std::string attacks(SteadyTime from, SteadyTime to) const;
   // Whether a client attacked `box` between `from` and `to`, or up to a minute before `from`.
   bool assaulted(std::size_t box, SteadyTime from, SteadyTime to) const;
-  // Whether `box` had neither a spell nor a mishap between `from` and `to`. The aftermath of a
-  // spell belongs to the spell. Jumps of the clock, reloads and assaults don't count. Spells that
-  // affect only blobs count only if `blob` says that a blob was asked for.
+  // Whether `box` had neither a spell nor a mishap between `from` and `to`. The aftermath is part
+  // of the spell. Jumps of the clock, reloads and assaults don't count. `blob` says that a blob was
+  // asked for; if not, spells that affect only blobs don't count either.
   bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
 
  private:

@@ -46,7 +46,7 @@ class Box {
   const testing::FakeStore& store() const { return store_; }
   JumpingClock& clock() { return clock_; }
 
-  // Somebody asks for the blob.
+  // Notes that somebody asks for the blob.
   void note_want(const oci::Digest& digest);
 
   // Calls `then` at the crash that ends the present life, unless the handle was destroyed. `then`

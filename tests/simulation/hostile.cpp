@@ -14,7 +14,8 @@ constexpr std::size_t kMostAtATime = 50;  // The requests that an attack holds o
 
 }  // namespace
 
-// Opens a blob and reads `bytes_at_a_time` every eight seconds, or leaves after a while.
+// Opens a blob, and leaves after `leaves_after`. If `leaves_after` is 0, the reader reads
+// `bytes_at_a_time` bytes every eight seconds instead.
 class Hostile::Reader final : public Operation {
  public:
   Reader(World& world, Box& box, const oci::Digest& digest, milliseconds leaves_after,

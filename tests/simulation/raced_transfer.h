@@ -14,7 +14,7 @@
 
 namespace layby::simulation {
 
-// A single request for a blob, which nobody hedges.
+// A single request for a blob, without hedges.
 class BlobRequest : public Operation {
  public:
   virtual void pause() = 0;

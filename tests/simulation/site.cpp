@@ -140,7 +140,7 @@ class Site {
   void pull(Customer& customer) {
     if (world_.steady_now() >= end_) return;
     const ImageName name = content_.names()[random_.between(0, content_.names().size() - 1)];
-    // Most machines keep what they have; a build machine begins empty.
+    // Most machines keep their images; a build machine begins without images.
     if (random_.happens(0.3)) customer.machine = {};
     ++pulls_;
     customer.pull = std::make_unique<site_day::Pull>(

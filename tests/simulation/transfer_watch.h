@@ -24,7 +24,7 @@ class TransferWatch {
   TransferWatch(Timers& timers, const Clock& clock, std::function<void()> on_too_slow)
       : timers_(timers), clock_(clock), on_too_slow_(std::move(on_too_slow)) {}
 
-  // The transfer is sent, and its answer is awaited.
+  // The request was sent. The watch waits for the answer.
   void begin();
   // The answer has begun.
   void begin_body();

@@ -42,7 +42,7 @@ class Uplink::Pending final : public Operation {
     if (!get_.empty()) uplink_.begin_get(get_);
   }
   ~Pending() override { over(); }
-  // The request is over; the callback that follows may begin the same request again.
+  // Ends the request before its callback, which may begin the same request again.
   void over() {
     if (std::exchange(over_, true)) return;
     --uplink_.open_;

@@ -35,8 +35,8 @@ class CrashReplayer {
   CrashReplayer(const Scenario& scenario, NameOrder order, std::string folder)
       : scenario_(scenario), order_(order), folder_(std::move(folder)) {}
 
-  // Replays each crash point, with all or none of the loose operations, and `draws` other losses.
-  // Returns the first broken promise in words; empty if there is none.
+  // Replays each crash point with all or with none of its loose operations, and then replays
+  // `draws` random losses. Returns the first broken promise in words; empty if there is none.
   std::string run(std::size_t draws);
   // Like run(), but with more crash points. Each crash point is replayed with all and with none of
   // the loose operations, and with each loose operation lost alone, kept alone and torn.

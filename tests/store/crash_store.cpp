@@ -246,8 +246,8 @@ std::set<oci::Digest> CrashStore::partials() const {
   return found;
 }
 
-// A partial file may have wrong bytes after a power cut. Then the fill fails, and the next fill
-// succeeds.
+// A partial file may have wrong bytes after a power cut, so the first fill may fail. The second
+// fill must succeed.
 std::string CrashStore::refill(const std::string& bytes) {
   if (publish(bytes)) return "";
   return publish(bytes) ? "" : "a fill fails again after it deleted a damaged partial file";

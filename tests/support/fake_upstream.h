@@ -68,7 +68,7 @@ class UpstreamRequest {
   bool lends_slot() const { return sink_->lends_slot(); }  // kBlobGet
   std::vector<IpAddress> clients() const { return sink_->clients(); }
 
-  // Each function answers one kind of request.
+  // Each of the next functions answers one kind of request.
   void answer_manifest_head(Result<cache::ManifestHead> answer) { finish(std::move(answer)); }
   void answer_manifest(Result<cache::ManifestBody> answer) { finish(std::move(answer)); }
   void answer_blob_head(Result<cache::BlobHead> answer) { finish(std::move(answer)); }
@@ -207,7 +207,7 @@ class FakeUpstream final : public cache::Upstream {
   // pending() has no pings, so that only tests about pings need to know when pings come.
   const std::vector<RequestPtr>& pings() const { return pings_; }
 
-  // Whether hedge() refuses, as when no slot is in use.
+  // Sets whether hedge() refuses, as it does when no slot is in use.
   void refuse_hedges(bool refuses) { refuses_hedges_ = refuses; }
   // Sets the answer of boxes().
   void set_boxes(std::vector<std::string> boxes) { boxes_ = std::move(boxes); }
