@@ -29,7 +29,7 @@ class BlobSlots {
   // The transfer that a slot belongs to.
   class Holder {
    public:
-    // The slot may be used from now on. Comes at a later turn of the loop, or inside
+    // The slot may be used from now on. Called in a later turn of the loop, or inside
     // Slot::hurry(). May destroy the slot.
     virtual void on_slot() = 0;
     // The slot was taken for another client, and waits in the line. Must not destroy a slot.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Decides for whom a fill works, and when its transfer pauses. An unkept fill ends when its last
-// reader has left. A kept fill that nobody waits for ends if it got no byte, or if the background
-// has no place for it.
+// Decides whether a fill goes on for waiting clients, goes on in the background or ends, and when
+// its transfer pauses. An unkept fill ends when its last reader has left. A kept fill that nobody
+// waits for ends if it got no byte, or if the background has no place for it.
 
 #include <algorithm>
 #include <cassert>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A new request may be sent if the last minute then has fewer requests than the limit, counting the
-// new request too. So the request that is `limit - 1` requests earlier must be a minute old.
+// A new request may be sent if the last minute, with the new request, has fewer requests than the
+// limit. So the request that is `limit - 1` requests earlier must be a minute old.
 //
 // Invariant: the times in sent_ ascend.
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The connection's transitions. send() sends until the answer is out, the socket is full, the next
-// bytes are missing, or the turn's budget is spent. The SendOutcome of send_answer() says how to go
-// on.
+// bytes are missing, or the turn's budget is spent. send_answer() returns what must happen next.
 //
 // Invariants: a transaction exists in kReading, kHandling and kSending, never in kIdle. `unread_`
 // is empty whenever bytes are read for a head, so requests keep their order. Nothing is sent beyond

@@ -160,7 +160,8 @@ bool FillFile::is_whole() const {
   return size_bytes_ > 0 && !tail_ && sha_.hex_so_far() == digest_.hex();
 }
 
-// The call is only a hint to the kernel; the sync in publish() finds errors.
+// sync_file_range() is only a hint to the kernel, so its result is ignored. The sync in publish()
+// finds errors.
 void FillFile::start_writeback() {
   assert(writeback_bytes_ <= size_bytes_);
   if (size_bytes_ - writeback_bytes_ < kWritebackBytes) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rate, from bytes and times that the test states.
+// Tests MovingRate. Each test passes the bytes and the times itself, so no clock is used.
 
 #include "cli/moving_rate.h"
 

@@ -93,8 +93,8 @@ class Generation:
 
     def __init__(self, dice: random.Random, outcome: Outcome) -> None:
         self.dice, self.outcome = dice, outcome
-        # `luck` draws the choices whose number depends on timing. Drawn from `dice`, these choices
-        # would change all later draws from `dice`.
+        # `luck` draws the choices whose number depends on timing. If `dice` drew these choices, their
+        # number would change all later draws from `dice`.
         self.luck = random.Random(dice.getrandbits(64))
         self.origin = Origin(dice)
         self.hub = self.origin.hub

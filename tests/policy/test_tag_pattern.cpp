@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tags, globs and version ranges against the tags of official images.
+// Tests whether exact tags, globs and version ranges match the tags of official images.
 
 #include "layby/policy/tag_pattern.h"
 

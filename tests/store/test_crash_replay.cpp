@@ -55,7 +55,7 @@ class CrashReplay : public ::testing::TestWithParam<NameOrder> {
   static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
   void SetUp() override { fs::create_directories(data_dir_); }
 
-  // Begins to record, with the present content of the folder as known content.
+  // Begins to record. The recording starts from what is in the folder now.
   void record() { recorder_ = std::make_unique<DiskRecorder>(data_dir_); }
   void open(std::chrono::hours later = {}) {
     store_ = std::make_unique<CrashStore>(data_dir_, later);

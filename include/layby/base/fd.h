@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// File descriptors that close themselves, and calls on files that several modules need. These calls
-// may block, so the loop thread must not make them.
+// File descriptors that close themselves, and functions for files that several modules use. These
+// functions may block, so the loop thread must not call them.
 
 #ifndef LAYBY_BASE_FD_H_
 #define LAYBY_BASE_FD_H_
