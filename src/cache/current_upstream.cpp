@@ -90,7 +90,10 @@ Handle CurrentUpstream::staying(Handle request) {
 }
 
 Handle CurrentUpstream::relay(Question question, Done<Answer> done) {
-  if (upstream_) return staying(question.put(*upstream_, question.deadline, std::move(done)));
+  if (upstream_) {
+    Upstream& next = upstream_->on_behalf_of(question.askers);
+    return staying(question.put(next, question.deadline, std::move(done)));
+  }
   return timers_.after(milliseconds(0),
                        [done = std::move(done), error = removed()] { done(error); });
 }

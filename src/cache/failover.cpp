@@ -63,7 +63,7 @@ class Failover::Either final : public Operation {
 
   void start(Upstream& parent) {
     assert(!request_);
-    request_ = question_.put(parent, question_.deadline / 2,
+    request_ = question_.put(parent.on_behalf_of(question_.askers), question_.deadline / 2,
                              [this](Result<Answer> answer) { on_parent(std::move(answer)); });
   }
 
@@ -85,7 +85,7 @@ class Failover::Either final : public Operation {
           question_.ask != Ask::kTagCheck || registry.why_not(Ask::kUnknownTag).has_value();
       return finish(both_failed(answer.error(), *std::move(refused), is_out));
     }
-    request_ = question_.put(registry, time_left(),
+    request_ = question_.put(registry.on_behalf_of(question_.askers), time_left(),
                              [this](Result<Answer> last) { on_registry(std::move(last)); });
   }
   void on_registry(Result<Answer> answer) {
@@ -164,7 +164,8 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
 
 Handle Failover::relay(Question question, Done<Answer> done) {
   if (parent_->why_not(question.ask)) {
-    return question.put(*registry_, question.deadline, std::move(done));
+    return question.put(registry_->on_behalf_of(question.askers), question.deadline,
+                        std::move(done));
   }
   auto both = std::make_unique<Either>(*this, std::move(question), std::move(done));
   both->start(*parent_);

@@ -64,10 +64,10 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
   }
 
  private:
-  std::vector<IpAddress> clients() const override {
+  std::vector<IpAddress> turn_clients() const override {
     return question_.askers ? *question_.askers : std::vector<IpAddress>();
   }
-  bool on_turn() override {
+  bool on_turn(const IpAddress& client) override {
     assert(!request_);
     // During the wait, another request may have got a 429 for this content or its token.
     if (auto error = guard_.why_part_not(asked_)) {
@@ -80,7 +80,7 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
     const auto waited = guard_.clock_.steady_now() - asked_at_;
     const auto left = question_.deadline - std::chrono::ceil<milliseconds>(waited);
     // A deadline of 0 would mean no deadline.
-    request_ = question_.put(*guard_.inner_, std::max(left, milliseconds(1)),
+    request_ = question_.put(guard_.inner_->on_behalf_of(client), std::max(left, milliseconds(1)),
                              [this](Result<Answer> answer) { on_answer(std::move(answer)); });
     return true;
   }

@@ -56,7 +56,11 @@ class Guard::Transfer final : public BlobTransfer,
   bool hedge() override {
     if (!inner_ || asked_.started || !slot_ || !slot_->in_use()) return false;
     if (guard_.is_open() || guard_.quiet_.until() > guard_.clock_.steady_now()) return false;
-    return !guard_.why_part_not(asked_) && take_free_turn() && inner_->hedge();
+    if (guard_.why_part_not(asked_)) return false;
+    const auto client = take_free_turn();
+    if (!client) return false;
+    turn_of_ = *client;
+    return inner_->hedge();
   }
 
  private:
@@ -80,8 +84,8 @@ class Guard::Transfer final : public BlobTransfer,
     }
   }
 
-  std::vector<IpAddress> clients() const override { return sink_.clients(); }
-  bool on_turn() override {
+  std::vector<IpAddress> turn_clients() const override { return sink_.clients(); }
+  bool on_turn(const IpAddress& client) override {
     assert(!inner_ && slot_ && slot_->in_use());
     // During the wait, another request may have got a 429 for this content or its token.
     if (auto error = guard_.why_part_not(asked_)) {
@@ -89,6 +93,7 @@ class Guard::Transfer final : public BlobTransfer,
       return false;
     }
     guard_.on_sent(asked_);
+    turn_of_ = client;
     inner_ = start_(*this);
     assert(inner_);
     if (paused_) inner_->pause();
@@ -130,6 +135,7 @@ class Guard::Transfer final : public BlobTransfer,
   }
   bool in_background() const override { return sink_.in_background(); }
   bool lends_slot() const override { return sink_.lends_slot(); }
+  std::vector<IpAddress> clients() const override { return {turn_of_}; }
   void on_blob_end(Status status) override {
     leave();
     slot_.reset();
@@ -141,6 +147,7 @@ class Guard::Transfer final : public BlobTransfer,
   const Start start_;
   BlobSink& sink_;
   Asked asked_;
+  IpAddress turn_of_;  // The client in whose turn the newest request was sent; zeros for none.
   bool paused_ = false;
   Handle failing_;
   std::unique_ptr<BlobTransfer> inner_;

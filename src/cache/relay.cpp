@@ -38,11 +38,10 @@ Upstream::Done<T> to_any(Upstream::Done<Answer> done) {
 template <typename T, typename Put>
 Handle Relay::ask(Ask kind, const std::string& repository, std::optional<oci::Reference> reference,
                   milliseconds deadline, Put put, Done<T> done) {
-  const Askers askers = std::exchange(next_askers_, nullptr);
   return relay(
-      {kind, repository, std::move(reference), deadline, askers,
-       [askers, put = std::move(put)](Upstream& upstream, milliseconds left, Done<Answer> answer) {
-         return put(upstream.on_behalf_of(askers), left, to_any<T>(std::move(answer)));
+      {kind, repository, std::move(reference), deadline, std::exchange(next_askers_, nullptr),
+       [put = std::move(put)](Upstream& upstream, milliseconds left, Done<Answer> answer) {
+         return put(upstream, left, to_any<T>(std::move(answer)));
        }},
       from_any(std::move(done)));
 }

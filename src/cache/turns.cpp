@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
-#include <optional>
 
 namespace layby::cache {
 
@@ -27,7 +26,7 @@ Turns::Turn Turns::turn_for(const IpAddress& client, bool is_first_step, Look& l
 
 // A request that several clients wait for counts for the client whose turn comes first.
 Turns::Turn Turns::turn_of(const Waiter& waiter, Look& look) const {
-  const auto clients = waiter.clients();
+  const auto clients = waiter.turn_clients();
   if (clients.empty()) return turn_for({}, waiter.is_first_step_, look);
   Turn best = turn_for(clients.front(), waiter.is_first_step_, look);
   for (const IpAddress& client : clients) {
@@ -46,17 +45,17 @@ void Turns::join(Waiter& waiter) {
   arm();
 }
 
-bool Turns::take_free(const Waiter& waiter) {
+std::optional<IpAddress> Turns::take_free(const Waiter& waiter) {
   assert(!has(waiter));
   Look look;
   const Turn turn = turn_of(waiter, look);
-  if (turn.wait.count() > 0) return false;
+  if (turn.wait.count() > 0) return std::nullopt;
   log_.note(clock_.steady_now(), turn.client);
-  return true;
+  return turn.client;
 }
 
 void Turns::go(Waiter& waiter, const IpAddress& client) {
-  if (waiter.on_turn()) log_.note(clock_.steady_now(), client);
+  if (waiter.on_turn(client)) log_.note(clock_.steady_now(), client);
 }
 
 void Turns::drain() {

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -43,15 +44,17 @@ class Turns {
     }
     bool is_in_line() const { return turns_.has(*this); }
     void leave_line() { turns_.leave(*this); }
-    // Takes a further turn if a turn is free, and returns whether it did. Called after on_turn().
-    bool take_free_turn() { return turns_.take_free(*this); }
+    // Takes a further turn if a turn is free. Returns whose turn it is; nullopt if no turn is free.
+    // Called after on_turn().
+    std::optional<IpAddress> take_free_turn() { return turns_.take_free(*this); }
 
    private:
     friend class Turns;
     // The clients that wait for the request; none for the box's own request.
-    virtual std::vector<IpAddress> clients() const = 0;
-    // The request may go now. Returns whether the request is sent. Only a sent request counts.
-    virtual bool on_turn() = 0;
+    virtual std::vector<IpAddress> turn_clients() const = 0;
+    // The request may go now, in the turn of `client`; zeros for the box itself. Returns whether
+    // the request is sent. Only a sent request counts.
+    virtual bool on_turn(const IpAddress& client) = 0;
     // The turn would come after `wait`, which is too late. May destroy the waiter.
     virtual void on_no_turn(std::chrono::milliseconds wait) = 0;
 
@@ -80,7 +83,7 @@ class Turns {
   };
 
   void join(Waiter& waiter);
-  bool take_free(const Waiter& waiter);
+  std::optional<IpAddress> take_free(const Waiter& waiter);
   bool has(const Waiter& waiter) const {
     return std::find(line_.begin(), line_.end(), &waiter) != line_.end();
   }

@@ -14,6 +14,7 @@ namespace layby::policy {
 namespace {
 
 constexpr std::chrono::minutes kMinute{1};
+constexpr std::size_t kRemembered = 300;  // The requests that a log without a limit remembers.
 
 std::size_t three_quarters(std::size_t whole) { return whole - whole / 4; }
 
@@ -61,10 +62,10 @@ std::size_t RequestLog::sent_by(const IpAddress& client, SteadyTime now) const {
 }
 
 void RequestLog::note(SteadyTime now, const IpAddress& client) {
-  if (per_minute_ == 0) return;
   assert(sent_.empty() || sent_.back().at <= now);
   sent_.push_back({now, client});
-  while (sent_.size() > allowed_below(per_minute_)) sent_.pop_front();
+  const std::size_t most = per_minute_ == 0 ? kRemembered : allowed_below(per_minute_);
+  while (sent_.size() > most) sent_.pop_front();
 }
 
 void RequestLog::drain(SteadyTime now) {

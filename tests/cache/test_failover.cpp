@@ -164,6 +164,33 @@ TEST_F(FailoverTest, BothGetTheSameRequest) {
   EXPECT_EQ(request->page.last, "b");
 }
 
+TEST_F(FailoverTest, BothAreAskedForTheSameClient) {
+  const IpAddress client = *parse_ip_address("192.0.2.1");
+  for (const Kind& kind : all_kinds()) {
+    const Handle handle = kind.ask(both_->on_behalf_of(client), [](ErrorCode) {});
+    const auto of_parent = parent_->only_pending()->askers;
+    parent_->only_pending()->fail(ErrorCode::kNotFound);
+    const auto of_registry = registry_->only_pending()->askers;
+    ASSERT_TRUE(of_parent && of_registry);
+    EXPECT_EQ(*of_parent, std::vector<IpAddress>{client});
+    EXPECT_EQ(*of_registry, std::vector<IpAddress>{client});
+    kind.answer(*registry_->only_pending());
+  }
+}
+
+TEST_F(FailoverTest, RegistryIsAskedForTheClientWhileTheParentIsDown) {
+  const IpAddress client = *parse_ip_address("192.0.2.1");
+  take_parent_down();
+  registry_->only_pending()->fail(ErrorCode::kNotFound);
+  for (const Kind& kind : all_kinds()) {
+    const Handle handle = kind.ask(both_->on_behalf_of(client), [](ErrorCode) {});
+    const auto of_registry = registry_->only_pending()->askers;
+    ASSERT_TRUE(of_registry);
+    EXPECT_EQ(*of_registry, std::vector<IpAddress>{client});
+    kind.answer(*registry_->only_pending());
+  }
+}
+
 TEST_F(FailoverTest, ParentGetsHalfOfTheDeadline) {
   Asker<ManifestHead> asker;
   head(asker);

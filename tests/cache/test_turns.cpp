@@ -120,6 +120,74 @@ TEST_F(TurnsTest, BlobGoesForAClientThatJoinedIt) {
   EXPECT_EQ(inner_->requests().size(), 31u);
 }
 
+// The upstream of the guard is a parent, which is told a client for each request.
+class TurnsAtAParentTest : public TurnsTest {
+ protected:
+  void SetUp() override {
+    rules_.requests_per_minute = 0;
+    GuardTest::SetUp();
+  }
+  // The clients that the upstream is told with its newest request.
+  std::vector<IpAddress> told() const {
+    const auto& request = *inner_->requests().back();
+    return request.askers ? *request.askers : request.clients();
+  }
+  using Clients = std::vector<IpAddress>;
+};
+
+TEST_F(TurnsAtAParentTest, UpstreamIsToldTheClient) {
+  flood(kAnna, 1);
+  EXPECT_EQ(told(), Clients{kAnna});
+  BlobTaker taker;
+  taker.waiting = {kBen};
+  open(taker);
+  EXPECT_EQ(told(), Clients{kBen});
+}
+
+TEST_F(TurnsAtAParentTest, OwnRequestOfTheBoxIsToldAsTheBox) {
+  Asker<TagPage> list;
+  this->list(list);
+  EXPECT_EQ(told(), Clients{IpAddress()});
+  BlobTaker taker;
+  open(taker);
+  EXPECT_EQ(told(), Clients{IpAddress()});
+}
+
+TEST_F(TurnsAtAParentTest, OfSeveralClientsTheOneWithFewestRequestsIsTold) {
+  flood(kAnna, 2);
+  flood(kBen, 1);
+  Asker<ManifestHead> check;
+  check.handle = guard_->on_behalf_of(std::make_shared<Clients>(Clients{{}, kAnna, kBen}))
+                     .head_manifest("library/debian", tag_, seconds(20), check.done());
+  EXPECT_EQ(told(), Clients{kBen});
+  BlobTaker taker;
+  taker.waiting = {kAnna, kBen, kCleo};
+  open(taker);
+  EXPECT_EQ(told(), Clients{kCleo});
+}
+
+TEST_F(TurnsAtAParentTest, RequestsOfTheLastMinuteCount) {
+  flood(kAnna, 2);
+  clock_.advance(std::chrono::minutes(1));
+  flood(kBen, 1);
+  BlobTaker taker;
+  taker.waiting = {kBen, kAnna};
+  open(taker);
+  EXPECT_EQ(told(), Clients{kAnna});
+}
+
+TEST_F(TurnsAtAParentTest, HedgeForANewcomerIsToldAsTheNewcomer) {
+  flood(kAnna, 2);
+  BlobTaker taker;
+  taker.waiting = {kAnna};
+  open(taker);
+  inner_->requests().back()->note_sent();
+  taker.waiting.push_back(kBen);
+  EXPECT_EQ(told(), Clients{kAnna}) << "the request was sent for Anna";
+  ASSERT_TRUE(taker.transfer->hedge());
+  EXPECT_EQ(told(), Clients{kBen});
+}
+
 // The loop may serve the line later than the turn was due.
 TEST_F(TurnsTest, RequestIsNotSentAfterItsDeadline) {
   flood({}, 40);

@@ -135,7 +135,21 @@ TEST_F(SharedRequestLogTest, ADrainedLogWaitsAMinuteForAClientToo) {
 
 TEST_F(SharedRequestLogTest, ZeroMeansNoLimitForAClient) {
   log_ = RequestLog(0);
+  for (int i = 0; i < 1000; ++i) log_.note(now_, anna_);
   EXPECT_EQ(log_.wait_of(anna_, true, now_), milliseconds(0));
+  EXPECT_EQ(log_.wait(now_), milliseconds(0));
+  EXPECT_EQ(log_.background_wait(now_), milliseconds(0));
+}
+
+TEST_F(SharedRequestLogTest, ALogWithoutALimitCountsAmongTheLastRequests) {
+  log_ = RequestLog(0);
+  log_.note(now_, ben_);
+  for (int i = 0; i < 299; ++i) log_.note(now_, anna_);
+  EXPECT_EQ(log_.sent_by(anna_, now_), 299u);
+  EXPECT_EQ(log_.sent_by(ben_, now_), 1u);
+  log_.note(now_, anna_);
+  EXPECT_EQ(log_.sent_by(anna_, now_), 300u);
+  EXPECT_EQ(log_.sent_by(ben_, now_), 0u);
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ class UpstreamRequest {
   std::chrono::milliseconds deadline{0};  // kManifestHead
   cache::TagPageRequest page;             // kTags
   std::string artifact_type;              // kReferrers
+  cache::Askers askers;                   // Of on_behalf_of(); null for none.
 
   bool ended() const { return ended_; }          // The answer is complete.
   bool cancelled() const { return cancelled_; }  // The handle was destroyed before the end.
@@ -229,6 +230,11 @@ class FakeUpstream final : public cache::Upstream {
   }
   void fail(Error error) { first()->fail(std::move(error)); }
 
+  using Upstream::on_behalf_of;
+  FakeUpstream& on_behalf_of(cache::Askers askers) override {
+    next_askers_ = std::move(askers);
+    return *this;
+  }
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline,
                        Done<cache::ManifestHead> done) override {
@@ -357,9 +363,11 @@ class FakeUpstream final : public cache::Upstream {
   }
   RequestPtr add(UpstreamKind kind, const std::string& repository, std::string reference) {
     requests_.push_back(make(kind, repository, std::move(reference)));
+    requests_.back()->askers = std::exchange(next_askers_, nullptr);
     return requests_.back();
   }
 
+  cache::Askers next_askers_;
   std::vector<RequestPtr> requests_;
   std::vector<RequestPtr> pings_;
   std::optional<policy::QuotaState> quota_;

@@ -33,9 +33,9 @@ struct Question {
   std::optional<oci::Reference> reference;           // Empty for a list of tags.
   std::chrono::milliseconds deadline = kNoDeadline;  // Covers the waits too.
   Askers askers{};                                   // For whom; null for the box itself.
-  // Asks `upstream`. May be called any number of times. `deadline` is the time that is left; a
-  // question without a deadline ignores `deadline`. The answer has the type that the question asks
-  // for.
+  // Asks `upstream`, after its on_behalf_of(). May be called any number of times. `deadline` is the
+  // time that is left; a question without a deadline ignores `deadline`. The answer has the type
+  // that the question asks for.
   std::function<Handle(Upstream& upstream, std::chrono::milliseconds deadline,
                        Upstream::Done<Answer> done)>
       put;

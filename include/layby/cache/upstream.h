@@ -153,7 +153,7 @@ class Upstream {
   using Done = std::function<void(Result<T>)>;
 
   // Returns this upstream, and notes that its next request is made on behalf of `askers`. The
-  // request must follow at once. An upstream that treats all clients alike ignores the askers.
+  // request must follow at once. A parent is told the first asker; a registry ignores the askers.
   // get_blob() takes the clients from its sink instead.
   virtual Upstream& on_behalf_of(Askers /*askers*/) { return *this; }
   Upstream& on_behalf_of(const IpAddress& client) {

@@ -23,7 +23,7 @@ namespace layby::policy {
 class RequestLog {
  public:
   // Allows fewer than `per_minute` requests in any minute, but at least one. A `per_minute` of 0
-  // means no limit.
+  // means no limit; sent_by() then counts among the last 300 requests.
   explicit RequestLog(int per_minute) : per_minute_(static_cast<std::size_t>(per_minute)) {}
 
   // The time until one more request may be sent; 0 when the request may be sent now.
@@ -62,7 +62,7 @@ class RequestLog {
   static std::size_t allowed_below(std::size_t limit) { return limit < 2 ? 1 : limit - 1; }
 
   std::size_t per_minute_;
-  std::deque<Sent> sent_;  // The last requests, at most allowed_below(per_minute_), oldest first.
+  std::deque<Sent> sent_;  // The last requests, oldest first.
 };
 
 }  // namespace layby::policy
