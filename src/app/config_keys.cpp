@@ -70,9 +70,11 @@ const Keys& config_keys() {
        "name, that name with `.local` and `localhost` always work; any other name may be a web "
        "page's trick. Images are served under every name."},
       {"trusted_proxies", Kind::kNetworks, LAYBY_AT(limits.trusted_proxies), kAny,
-       "The networks of the proxies in front of this cache, such as `10.0.0.0/8`. From these, the "
-       "client is the address that the PROXY protocol (version 1 or 2) or `X-Forwarded-For` names, "
-       "and the proxies themselves have no limit of a client."},
+       "The networks of the proxies in front of this cache, such as `10.0.0.0/8`, and of the "
+       "Laybys "
+       "whose parent this cache is. From these, the client is the address that the PROXY protocol "
+       "(version 1 or 2) or `X-Forwarded-For` names, and the proxies themselves have no limit of a "
+       "client."},
       {"upstreams", Kind::kObjects, LAYBY_LIST(upstreams), Range{1},
        "The registries that are cached. A request that names no registry goes to the first."},
 
@@ -147,7 +149,8 @@ const Keys& config_keys() {
        "http_proxy and NO_PROXY apply."},
       {"upstreams[].parent", Kind::kOptionalUrl, LAYBY_OF(upstreams, parent), kAny,
        "The address of another Layby, which is asked first. While the parent is down, or if it "
-       "doesn't have the content, the registry is asked."},
+       "doesn't have the content, the registry is asked. The parent is told the addresses of "
+       "clients (`X-Forwarded-For`); see docs/parents.md."},
       {"upstreams[].parent_ca_file", Kind::kReadableFile, LAYBY_OF(upstreams, parent_ca_file), kAny,
        "Certificates (PEM) to trust for the parent besides the system's."},
       {"upstreams[].allow_private_redirects", Kind::kFlag,

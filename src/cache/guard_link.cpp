@@ -58,6 +58,8 @@ void Guard::on_declined(const Error& error) {
   const State before = breaker_.state();
   breaker_.on_answer();
   after_change(before, nullptr);
+  // A parent that says 429 declines one client, and answers the others.
+  if (error.code == ErrorCode::kThrottled) return;
   declined_until_ = clock_.steady_now() + kAskAgain;
   last_error_ = error.message;
 }

@@ -94,6 +94,7 @@ ExchangeSpec AuthorizedRequest::exchange_spec() const {
   if (!authorization_.empty()) spec.headers.push_back("Authorization: " + authorization_);
   if (std::string loop = site_.loop_header(); !loop.empty())
     spec.headers.push_back(std::move(loop));
+  if (!spec_.client.empty()) spec.first_headers.push_back("X-Forwarded-For: " + spec_.client);
   spec.gzip = spec_.gzip;
   spec.max_body_bytes = spec_.max_body_bytes;
   spec.stall_timeout = spec_.stall_timeout;
@@ -159,7 +160,10 @@ void AuthorizedRequest::on_head(const Head& head) {
     enter(State::kChallenged);
   }
   refusal_ = status_failure(subject(), head, site_.clock.wall_now());
-  if (site_.options.is_parent() && is_declined(head)) refusal_->declined = true;
+  // A parent answers 429 only because of the rate of one client.
+  const bool declines_client = head.status == 429 && !spec_.client.empty();
+  const bool declines = site_.options.is_parent() && is_declined(head);
+  if (declines || (declines_client && !head.from_another_origin)) refusal_->declined = true;
 }
 
 void AuthorizedRequest::on_body(std::string_view bytes) {

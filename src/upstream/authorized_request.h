@@ -38,6 +38,7 @@ struct RequestSpec {
   std::string path;
   std::string content_label;         // For messages only: "manifest bookworm".
   std::vector<std::string> headers;  // "Name: value"
+  std::string client;                // The client that a parent is told; "" for none.
   std::atomic<std::uint64_t> Counters::*counter = nullptr;  // Counts sent requests.
   bool states_quota = false;                                // The answer states the pull limit.
   // Whether the statuses 405 and 501, which say that the method isn't supported, count as a

@@ -81,6 +81,7 @@ RequestSpec RegistryBlob::request_spec() const {
   spec.path = "/blobs/" + digest_.str();
   spec.content_label = "blob " + digest_.str();
   spec.headers.push_back("Accept-Encoding: identity");
+  spec.client = site_.told_client(sink_.clients());
   if (offset_ > 0) spec.headers.push_back("Range: bytes=" + std::to_string(offset_) + "-");
   spec.counter = &Counters::upstream_blob_gets;
   spec.stall_timeout = site_.options.stall_timeout;

@@ -200,13 +200,7 @@ void Exchange::finish_head() {
   if (const std::string_view fault = head_.length_fault(); !fault.empty()) {
     return fail(failure(subject(), ErrorCode::kCorrupt, fault, "is upstreams[].url a registry?"));
   }
-  if (head_.is_redirect()) {
-    if (!allows_redirect()) {
-      fail(failure(subject(), ErrorCode::kInvalid,
-                   "redirected from https to http, which isn't followed"));
-    }
-    return;
-  }
+  if (head_.is_redirect()) return on_redirect();
   head_done_ = true;
   start_floor();
   if (spec_.small_window) make_window_small();
@@ -239,6 +233,15 @@ void Exchange::read_address() {
   const auto answered = answering_url();
   head_.from_another_origin = !asked.ok() || !answered || asked->origin() != answered->origin();
   if (answered) head_.host = host_label(*answered);
+}
+
+// curl makes the next request after this call, with the headers that are set now.
+void Exchange::on_redirect() {
+  if (!allows_redirect()) {
+    return fail(failure(subject(), ErrorCode::kInvalid,
+                        "redirected from https to http, which isn't followed"));
+  }
+  wire_->set(CURLOPT_HTTPHEADER, wire_->headers.get());
 }
 
 bool Exchange::allows_redirect() {

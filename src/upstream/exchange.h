@@ -46,14 +46,15 @@ struct Transport {
 struct ExchangeSpec {
   Method method = Method::kGet;
   std::string url;
-  std::string host_label;                 // For messages only: "registry-1.docker.io".
-  std::string request_label;              // For messages only: "GET library/debian tag list".
-  std::vector<std::string> headers;       // "Name: value". curl drops Authorization on redirects
-                                          // to another host, port or scheme.
-  bool gzip = false;                      // Offer gzip to the server; on_body gets decoded bytes.
-                                          // Requires max_body_bytes, and forbids pause().
-  std::uint64_t max_body_bytes = 0;       // The limit after decoding; 0 for no limit.
-  std::chrono::milliseconds deadline{0};  // For the whole exchange; 0 for none.
+  std::string host_label;                  // For messages only: "registry-1.docker.io".
+  std::string request_label;               // For messages only: "GET library/debian tag list".
+  std::vector<std::string> headers;        // "Name: value". curl drops Authorization on redirects
+                                           // to another host, port or scheme.
+  std::vector<std::string> first_headers;  // Like `headers`, but not sent after a redirect.
+  bool gzip = false;                       // Offer gzip to the server; on_body gets decoded bytes.
+                                           // Requires max_body_bytes, and forbids pause().
+  std::uint64_t max_body_bytes = 0;        // The limit after decoding; 0 for no limit.
+  std::chrono::milliseconds deadline{0};   // For the whole exchange; 0 for none.
   std::chrono::milliseconds stall_timeout{0};  // The longest wait for a byte; 0 for no limit.
   policy::RateFloorRules floor{0};             // The least rate of the body; none by default.
   bool rate_limited = false;                   // The body waits for turns under the rate limit.
@@ -113,6 +114,7 @@ class Exchange final : public WireOwner {
   bool was_asked() const;
   bool has_too_much_overhead() const;
   bool allows_redirect();
+  void on_redirect();
   void finish_head();
   void make_window_small();
   void count_failure();

@@ -18,9 +18,14 @@ void Exchange::set_up(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_URL, spec_.url);
   if (spec_.method == Method::kHead) wire.set(CURLOPT_NOBODY, 1L);
-  for (const std::string& line : spec_.headers) wire.add_header(line);
+  for (const std::string& line : spec_.headers) wire.add_header(wire.headers, line);
+  if (!spec_.first_headers.empty()) {
+    for (const auto* lines : {&spec_.headers, &spec_.first_headers}) {
+      for (const std::string& line : *lines) wire.add_header(wire.first_headers, line);
+    }
+  }
   // CURLHEADER_SEPARATE keeps Authorization out of the CONNECT request to a proxy.
-  wire.set(CURLOPT_HTTPHEADER, wire.headers.get());
+  wire.set(CURLOPT_HTTPHEADER, (wire.first_headers ? wire.first_headers : wire.headers).get());
   wire.set(CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
   wire.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   wire.set(CURLOPT_USERAGENT, transport.user_agent);

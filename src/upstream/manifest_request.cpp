@@ -62,11 +62,12 @@ cache::AnswerAge read_age(const Site& site, const http::Headers& headers) {
 }
 
 ManifestHeadRequest::ManifestHeadRequest(Site& site, std::string repository,
-                                         oci::Reference reference,
+                                         oci::Reference reference, std::string client,
                                          std::chrono::milliseconds deadline, Done done)
     : site_(site),
       repository_(std::move(repository)),
       reference_(std::move(reference)),
+      client_(std::move(client)),
       deadline_(deadline),
       started_at_(site.clock.steady_now()),
       done_(std::move(done)) {
@@ -76,6 +77,7 @@ ManifestHeadRequest::ManifestHeadRequest(Site& site, std::string repository,
 
 void ManifestHeadRequest::ask(Method method, std::chrono::milliseconds deadline) {
   RequestSpec spec = manifest_spec(method, repository_, reference_);
+  spec.client = client_;
   spec.deadline = deadline;
   spec.passes_unsupported = method == Method::kHead;
   request_.emplace(site_, std::move(spec), [this, method](Result<Answer> answer) {

@@ -36,9 +36,10 @@ class ManifestHeadRequest final : public Operation {
  public:
   using Done = std::function<void(Result<cache::ManifestHead>)>;
 
-  // `deadline` covers the HEAD and the GET together. `done` may destroy the request.
+  // `client` is the client that a parent is told. `deadline` covers the HEAD and the GET together.
+  // `done` may destroy the request.
   ManifestHeadRequest(Site& site, std::string repository, oci::Reference reference,
-                      std::chrono::milliseconds deadline, Done done);
+                      std::string client, std::chrono::milliseconds deadline, Done done);
 
  private:
   void ask(Method method, std::chrono::milliseconds deadline);
@@ -49,6 +50,7 @@ class ManifestHeadRequest final : public Operation {
   Site& site_;
   const std::string repository_;
   const oci::Reference reference_;
+  const std::string client_;
   const std::chrono::milliseconds deadline_;
   const SteadyTime started_at_;
   Done done_;

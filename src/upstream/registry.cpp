@@ -71,15 +71,23 @@ std::optional<policy::QuotaState> Registry::quota() const { return site_->quota;
 
 std::vector<std::string> Registry::boxes() const { return site_->boxes; }
 
+Registry& Registry::on_behalf_of(cache::Askers askers) {
+  next_client_ = askers ? site_->told_client(*askers) : "";
+  return *this;
+}
+
+std::string Registry::next_client() { return std::exchange(next_client_, ""); }
+
 Handle Registry::head_manifest(const std::string& repository, const oci::Reference& reference,
                                std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) {
-  return std::make_unique<ManifestHeadRequest>(*site_, repository, reference, deadline,
-                                               std::move(done));
+  return std::make_unique<ManifestHeadRequest>(*site_, repository, reference, next_client(),
+                                               deadline, std::move(done));
 }
 
 Handle Registry::get_manifest(const std::string& repository, const oci::Reference& reference,
                               Done<cache::ManifestBody> done) {
   RequestSpec spec = manifest_spec(Method::kGet, repository, reference);
+  spec.client = next_client();
   spec.deadline = site_->options.request_timeout;
   return std::make_unique<BufferedRequest>(
       *site_, std::move(spec), then(std::move(done), [&site = *site_](Answer answer) {
@@ -95,6 +103,7 @@ Handle Registry::head_blob(const std::string& repository, const oci::Digest& dig
   spec.repository = repository;
   spec.path = "/blobs/" + digest.str();
   spec.content_label = "blob " + digest.str();
+  spec.client = next_client();
   spec.headers = {"Accept-Encoding: identity"};
   spec.counter = &Counters::upstream_blob_heads;
   spec.max_body_bytes = kMaxHeadBodyBytes;
@@ -118,6 +127,7 @@ Handle Registry::get_tags(const std::string& repository, const cache::TagPageReq
   spec.repository = repository;
   spec.path = "/tags/list" + tags_query(page);
   spec.content_label = "tag list";
+  spec.client = next_client();
   spec.headers = {"Accept: application/json"};
   spec.counter = &Counters::upstream_other_gets;
   spec.gzip = true;
@@ -142,6 +152,7 @@ Handle Registry::get_referrers(const std::string& repository, const oci::Digest&
     spec.path += "?artifactType=" + http::percent_encode(artifact_type);
   }
   spec.content_label = "referrers " + digest.str();
+  spec.client = next_client();
   spec.headers = {"Accept: " + std::string(oci::kOciIndex)};
   spec.counter = &Counters::upstream_other_gets;
   spec.gzip = true;

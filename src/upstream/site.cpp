@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layby/http/box_id.h"
+#include "layby/policy/address_scope.h"
 #include "upstream/failure.h"
 
 namespace layby::upstream {
@@ -43,6 +44,13 @@ std::string Site::url(const std::string& path) const {
 
 void Site::note_boxes(const http::Headers& headers) {
   boxes = http::box_ids(headers.joined("via"));
+}
+
+std::string Site::told_client(const std::vector<IpAddress>& clients) const {
+  if (!options.is_parent() || clients.empty()) return "";
+  const bool is_this_box = clients.front() == IpAddress() ||
+                           policy::scope_of(clients.front()) == policy::AddressScope::kLoopback;
+  return is_this_box ? "" : to_string(clients.front());
 }
 
 std::string Site::loop_header() const {

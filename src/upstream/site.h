@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "layby/base/ip_address.h"
 #include "layby/upstream/registry.h"
 #include "upstream/driver.h"
 #include "upstream/exchange.h"
@@ -33,6 +34,10 @@ struct Site {
   // Remembers the boxes that an answer names in Via (RFC 9110 section 7.6.3). Only the answers of a
   // Layby name boxes.
   void note_boxes(const http::Headers& headers);
+  // The client to tell to this registry, for a request on behalf of `clients`: the address of the
+  // first client. "" if the registry is no parent, or if the first client is this box: a parent
+  // knows the address of this box from the connection.
+  std::string told_client(const std::vector<IpAddress>& clients) const;
   // The header that names this box; "" without an id.
   std::string loop_header() const;
 

@@ -87,13 +87,13 @@ Wire::Wire(WireOwner& wire_owner) : owner(&wire_owner), easy(curl_easy_init()) {
   set(CURLOPT_VERBOSE, 1L);
 }
 
-void Wire::add_header(const std::string& line) {
+void Wire::add_header(ListPtr& list, const std::string& line) {
   // curl_slist_append() returns a new head only for an empty list.
-  curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
+  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
   if (longer == nullptr) {
     setup_code = CURLE_OUT_OF_MEMORY;
-  } else if (!headers) {
-    headers.reset(longer);
+  } else if (!list) {
+    list.reset(longer);
   }
 }
 

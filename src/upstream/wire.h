@@ -52,10 +52,11 @@ struct Wire {
     }
   }
   void set(CURLoption option, const std::string& value) { set(option, value.c_str()); }
-  void add_header(const std::string& line);
+  void add_header(ListPtr& list, const std::string& line);
 
   WireOwner* owner;
-  ListPtr headers;
+  ListPtr headers;        // Of each request after a redirect.
+  ListPtr first_headers;  // Of the first request; null if `headers` serve the first request too.
   std::array<char, CURL_ERROR_SIZE> error_text{};
   EasyPtr easy;  // Declared last of the members that curl uses, so destroyed first.
   CURLcode setup_code = CURLE_OK;

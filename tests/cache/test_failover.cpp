@@ -181,7 +181,6 @@ TEST_F(FailoverTest, BothAreAskedForTheSameClient) {
 TEST_F(FailoverTest, RegistryIsAskedForTheClientWhileTheParentIsDown) {
   const IpAddress client = *parse_ip_address("192.0.2.1");
   take_parent_down();
-  registry_->only_pending()->fail(ErrorCode::kNotFound);
   for (const Kind& kind : all_kinds()) {
     const Handle handle = kind.ask(both_->on_behalf_of(client), [](ErrorCode) {});
     const auto of_registry = registry_->only_pending()->askers;

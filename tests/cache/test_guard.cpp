@@ -378,6 +378,16 @@ TEST_F(GuardLinkTest, ParentThatDeclinesIsUpAndMakesBackgroundWorkWait) {
   EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
 }
 
+TEST_F(GuardLinkTest, ParentThatRefusesOneClientIsUpForTheOthers) {
+  Error refusal{ErrorCode::kThrottled, "parent: answered 429", seconds(60)};
+  refusal.declined = true;
+  for (int i = 0; i < 4; ++i) fail_list(refusal);
+  EXPECT_EQ(link(), Link::kClosed);
+  EXPECT_EQ(refused(Ask::kTagCheck), kNotRefused);
+  EXPECT_EQ(guard_->patience(Ask::kBlob).wait.count(), 0);
+  EXPECT_EQ(guard_->status().throttled_for, seconds(0));
+}
+
 TEST_F(GuardLinkTest, FailuresOfAnotherServerCastOnlyDoubt) {
   for (int i = 0; i < 4; ++i) {
     Error elsewhere{ErrorCode::kUnavailable, "cdn: answered 503"};

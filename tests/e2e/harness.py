@@ -456,12 +456,15 @@ class PullFailed(Exception):
     pass
 
 
-def pull(authority: str, repo: str, tag: str, *, timeout: float = 60, query: str = "") -> Parts:
-    """HEADs the tag, GETs each manifest by digest and each blob, and checks every answer."""
+def pull(authority: str, repo: str, tag: str, *, timeout: float = 60, query: str = "",
+         extra: Headers | None = None) -> Parts:
+    """HEADs the tag, GETs each manifest by digest and each blob, and checks every answer.
+
+    Each request has the `extra` headers too."""
     connection = http.client.HTTPConnection(authority, timeout=timeout)
 
     def ask(path: str, method: str = "GET", headers: Headers | None = None) -> Response:
-        answer = exchange(connection, f"{path}{query}", headers, method)
+        answer = exchange(connection, f"{path}{query}", {**(headers or {}), **(extra or {})}, method)
         if answer.status != 200 or answer.short:
             raise PullFailed(f"{method} {path}: {answer.status}"
                              f"{' cut short' if answer.short else ''} {answer.body[:300]!r}")

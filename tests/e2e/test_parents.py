@@ -14,8 +14,8 @@ import time
 import unittest
 from typing import Any
 
-from harness import (ACCEPT, EndToEnd, Hub, Layby, Parts, Pulls, digest_of, make_image, make_index,
-                     native_architecture, pull, raw, wait_until)
+from harness import (ACCEPT, NOBODY, EndToEnd, Hub, Layby, Parts, PullFailed, Pulls, digest_of,
+                     make_image, make_index, native_architecture, pull, raw, wait_until)
 
 MIB = 1 << 20
 PATIENCE = {"connect_timeout": "1s", "request_timeout": "2s", "stall_timeout": "1s"}
@@ -203,6 +203,79 @@ class LostUplinks(ParentCase):
         self.assertIn("connection refused", got.body.decode().lower(), "the reason survives")
         self.assertIn("connection refused", box.stats()["upstreams"][0]["error"].lower())
         self.assertEqual(pull(box.authority, "library/app", "1"), image)
+
+
+class Shares(EndToEnd):
+    """A parent counts the clients of the boxes that it trusts, and not the boxes.
+
+    The registry of each box but the top is a closed port, so only the parent can answer. The tests
+    name their clients in X-Forwarded-For, which each box believes."""
+
+    upstream = {"requests_per_minute": 40}  # 39 in any minute, 30 of them by one client.
+    config = {"trusted_proxies": ["127.0.0.1"]}
+    GREEDY, OTHER = ({"X-Forwarded-For": f"192.0.2.{host}"} for host in (1, 2))
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.image = make_image(self.hub, "library/app", "1", [1000])
+
+    def box_below(self, parent: Layby) -> Layby:
+        made = Layby(self.hub, self.config, {"parent": parent.url, "url": f"http://{NOBODY}"})
+        self.addCleanup(made.close)
+        wait_until(lambda: link_to_parent(made) == "up", "the parent to be up")
+        return made
+
+    def ask_for_list(self, box: Layby) -> int:
+        return box.get("/v2/library/app/tags/list", self.GREEDY).status
+
+    def use_up_share(self, box: Layby) -> None:
+        """Lets the greedy client ask for more lists of tags than its share at the parent allows."""
+        pulls = Pulls()
+        for _ in range(60):
+            pulls.start(self.ask_for_list, box)
+        wait_until(lambda: self.lists_at_hub() >= 30, "the share to be used up")
+
+    def lists_at_hub(self) -> int:
+        return sum(entry["status"] == 200 for entry in self.hub.requests("tags"))
+
+    def assert_other_client_pulls(self, box: Layby) -> None:
+        began = time.monotonic()
+        self.assertEqual(pull(box.authority, "library/app", "1", extra=self.OTHER), self.image)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertLessEqual(self.lists_at_hub(), 30, "the greedy client has one share")
+
+    def test_a_client_that_uses_up_its_share_at_the_parent_stops_no_other_client(self) -> None:
+        box = self.box_below(self.layby)
+        self.use_up_share(box)
+        self.assert_other_client_pulls(box)
+
+    def test_a_client_keeps_its_share_over_two_levels(self) -> None:
+        box = self.box_below(self.box_below(self.layby))
+        self.use_up_share(box)
+        self.assert_other_client_pulls(box)
+
+    def test_clients_of_two_boxes_have_their_own_shares(self) -> None:
+        self.use_up_share(self.box_below(self.layby))
+        self.assert_other_client_pulls(self.box_below(self.layby))
+
+    def test_a_client_above_the_rate_of_the_parent_stops_no_other_client(self) -> None:
+        self.layby.config["limits"] = {"rate_per_client": 1, "burst_per_client": 10}
+        self.layby.restart()
+        box = self.box_below(self.layby)
+        statuses = [self.ask_for_list(box) for _ in range(12)]
+        self.assertEqual(statuses, [200] * 10 + [503] * 2)
+        self.assertEqual(link_to_parent(box), "up")
+        self.assert_other_client_pulls(box)
+
+    def test_a_box_that_the_parent_does_not_trust_is_one_client(self) -> None:
+        self.layby.config["trusted_proxies"] = []
+        self.layby.config["limits"] = {"rate_per_client": 1, "burst_per_client": 10}
+        self.layby.restart()
+        box = self.box_below(self.layby)
+        for _ in range(10):
+            self.ask_for_list(box)
+        with self.assertRaises(PullFailed):
+            pull(box.authority, "library/app", "1", extra=self.OTHER)
 
 
 class Levels(EndToEnd):

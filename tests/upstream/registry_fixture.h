@@ -65,10 +65,12 @@ class RecordingSink final : public cache::BlobSink {
   }
 
   bool in_background() const override { return background; }
+  std::vector<IpAddress> clients() const override { return waiting; }
 
   bool ended() const { return ends > 0; }
 
   bool background = false;
+  std::vector<IpAddress> waiting;
   cache::BlobStart start;
   std::string bytes;
   Status end;

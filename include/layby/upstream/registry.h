@@ -31,7 +31,8 @@ struct RegistryOptions {
   http::Url url;     // "https://registry-1.docker.io"; /v2/ is appended to the URL's path.
   // For a parent, which is another Layby and serves several registries: the parent's name for the
   // wanted registry ("ghcr.io"); "" for none. Every request under /v2/ has the name as ?ns=, as
-  // containerd's requests do. Token servers and redirect targets never get the name.
+  // containerd's requests do. Token servers and redirect targets never get the name. A parent is
+  // also told for which client it is asked (X-Forwarded-For); no other server is.
   std::string ns;
   // The id of this box, which every request to the registry names in CDN-Loop (RFC 8586), so that
   // a box recognises its own requests; "" for none.
@@ -61,6 +62,8 @@ class Registry final : public cache::Upstream {
   Registry(RegistryOptions options, Multi& multi, const Clock& clock, Counters& counters);
   ~Registry() override;
 
+  using Upstream::on_behalf_of;
+  Registry& on_behalf_of(cache::Askers askers) override;
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
   Handle get_manifest(const std::string& repository, const oci::Reference& reference,
@@ -79,7 +82,11 @@ class Registry final : public cache::Upstream {
   std::vector<std::string> boxes() const override;
 
  private:
+  // The client to tell in the next request, see on_behalf_of().
+  std::string next_client();
+
   std::unique_ptr<Site> site_;
+  std::string next_client_;
 };
 
 }  // namespace layby::upstream
