@@ -207,12 +207,6 @@ std::string Adversary::attacks(SteadyTime from, SteadyTime to) const {
   return all;
 }
 
-bool Adversary::assaulted(std::size_t box, SteadyTime from, SteadyTime to) const {
-  return std::any_of(assaults_.begin(), assaults_.end(), [&](const Assault& assault) {
-    return assault.box == box && assault.from <= to && from <= assault.to + minutes(1);
-  });
-}
-
 bool Adversary::calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const {
   const bool spelled = std::any_of(spells_.begin(), spells_.end(), [&](const Spell& spell) {
     if (!blob && is_of_blobs(spell.what)) return false;

@@ -102,8 +102,6 @@ class Adversary {
   const std::vector<Assault>& assaults() const { return assaults_; }
   // The attacks that ran at any time between `from` and `to`: "tags, leaving".
   std::string attacks(SteadyTime from, SteadyTime to) const;
-  // Whether a client attacked `box` between `from` and `to`, or up to a minute before `from`.
-  bool assaulted(std::size_t box, SteadyTime from, SteadyTime to) const;
   // Whether `box` had neither a spell nor a mishap between `from` and `to`. The aftermath is part
   // of the spell. Jumps of the clock, reloads and assaults don't count. `blob` says that a blob was
   // asked for; if not, spells that affect only blobs don't count either.

@@ -45,7 +45,6 @@ bool Invariants::calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to
   if (excused != excused_.end() && excused->second >= from) return false;
   if (!adversary_.calm(box, blob, from, to)) return false;
   if (!parents_[box]) return true;
-  if (expected_(Fault::kChildShare) && adversary_.assaulted(box, from, to)) return false;
   return adversary_.calm(*parents_[box], blob, from, to);
 }
 

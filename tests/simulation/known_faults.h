@@ -13,11 +13,10 @@
 namespace layby::simulation {
 
 enum class Fault {
-  kChildShare,       // A child's hostile client uses up the child's share at the parent.
   kPoisonedPartial,  // Wrong bytes of an interrupted fill make the next fill of the blob fail.
 };
 
-inline constexpr std::array kKnownFaults{Fault::kChildShare, Fault::kPoisonedPartial};
+inline constexpr std::array kKnownFaults{Fault::kPoisonedPartial};
 
 // Which faults a run expects.
 struct Expected {

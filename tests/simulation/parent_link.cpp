@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "layby/base/lifetime.h"
+#include "server/forwarded.h"
 #include "simulation/raced_transfer.h"
 #include "simulation/reading.h"
 #include "simulation/transfer_watch.h"
@@ -96,6 +97,7 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
         digest_(digest),
         offset_(offset),
         sink_(sink),
+        client_(link.counted(sink.clients())),
         watch_(link.timers_, link.clock_, [this] { end(timed_out()); }) {
     watch_.begin();
     going_ = link_.timers_.after(kOverTheLan, [this] { arrive(); });
@@ -127,7 +129,7 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
           reader_->listen(this);
           go_on_soon();
         },
-        link_.address_);
+        client_);
   }
   // Ends the transfer at a later turn, because the parent is in the middle of its own work.
   void lose(Error error) {
@@ -187,6 +189,7 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
   const oci::Digest digest_;
   std::uint64_t offset_;
   cache::BlobSink& sink_;
+  const IpAddress client_;
   bool paused_ = false;
   bool started_ = false;
   std::optional<Error> lost_;
@@ -198,13 +201,27 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
   Lifetime life_;
 };
 
+// The text is the value of X-Forwarded-For, which a Registry sends and a ClientLimits reads.
+IpAddress ParentLink::counted(const std::vector<IpAddress>& clients) const {
+  const bool is_told = !clients.empty() && clients.front() != IpAddress();
+  const std::string text = is_told ? to_string(clients.front()) : "";
+  const IpNetwork trusted = *parse_ip_network(to_string(address_));
+  return counted_address(server::forwarded_client(address_, text, {trusted}));
+}
+
+IpAddress ParentLink::next_counted() {
+  const cache::Askers askers = std::exchange(next_askers_, nullptr);
+  return counted(askers ? *askers : std::vector<IpAddress>());
+}
+
 Handle ParentLink::manifest(const std::string& repository, const oci::Reference& reference,
                             bool head, milliseconds deadline, Done<cache::ManifestAnswer> done) {
   return std::make_unique<Question<cache::ManifestAnswer>>(
       parent_, timers_, deadline,
-      [this, repository, reference, head](cache::Cache& cache, auto answer) {
+      [this, repository, reference, head, client = next_counted()](cache::Cache& cache,
+                                                                   auto answer) {
         return cache.get_manifest(parent_.origin(), repository, reference, head, std::move(answer),
-                                  address_);
+                                  client);
       },
       std::move(done));
 }
@@ -232,8 +249,8 @@ Handle ParentLink::head_blob(const std::string& repository, const oci::Digest& d
                              Done<cache::BlobHead> done) {
   return std::make_unique<Question<cache::BlobHead>>(
       parent_, timers_, cache::kRequestTimeout,
-      [this, repository, digest](cache::Cache& cache, auto answer) {
-        return cache.head_blob(parent_.origin(), repository, digest, std::move(answer), address_);
+      [this, repository, digest, client = next_counted()](cache::Cache& cache, auto answer) {
+        return cache.head_blob(parent_.origin(), repository, digest, std::move(answer), client);
       },
       std::move(done));
 }
@@ -253,8 +270,8 @@ Handle ParentLink::get_tags(const std::string& repository, const cache::TagPageR
                             Done<cache::TagPage> done) {
   return std::make_unique<Question<cache::TagPage>>(
       parent_, timers_, cache::kRequestTimeout,
-      [this, repository, page](cache::Cache& cache, auto answer) {
-        return cache.get_tags(parent_.origin(), repository, page, std::move(answer), address_);
+      [this, repository, page, client = next_counted()](cache::Cache& cache, auto answer) {
+        return cache.get_tags(parent_.origin(), repository, page, std::move(answer), client);
       },
       std::move(done));
 }
@@ -263,9 +280,10 @@ Handle ParentLink::get_referrers(const std::string& repository, const oci::Diges
                                  const std::string& artifact_type, Done<std::string> done) {
   return std::make_unique<Question<std::string>>(
       parent_, timers_, cache::kRequestTimeout,
-      [this, repository, digest, artifact_type](cache::Cache& cache, auto answer) {
+      [this, repository, digest, artifact_type, client = next_counted()](cache::Cache& cache,
+                                                                         auto answer) {
         return cache.get_referrers(parent_.origin(), repository, digest, artifact_type,
-                                   std::move(answer), address_);
+                                   std::move(answer), client);
       },
       std::move(done));
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A parent Layby, as a child sees it over the site's network. A parent that crashes breaks off
-// its answers. The deadlines and the floor of the rate are those of layby/upstream/registry.h.
+// A parent Layby, as a child sees it over the site's network. The parent trusts the child, so each
+// request counts for the client that the child tells. A parent that crashes breaks off its answers.
+// The deadlines and the floor of the rate are those of layby/upstream/registry.h.
 
 #ifndef LAYBY_TESTS_SIMULATION_PARENT_LINK_H_
 #define LAYBY_TESTS_SIMULATION_PARENT_LINK_H_
@@ -9,6 +10,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "layby/cache/upstream.h"
 #include "simulation/box.h"
@@ -21,6 +24,11 @@ class ParentLink final : public cache::Upstream {
   ParentLink(Box& parent, const IpAddress& address, Timers& timers, const Clock& clock)
       : parent_(parent), address_(address), timers_(timers), clock_(clock) {}
 
+  using Upstream::on_behalf_of;
+  ParentLink& on_behalf_of(cache::Askers askers) override {
+    next_askers_ = std::move(askers);
+    return *this;
+  }
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
   Handle get_manifest(const std::string& repository, const oci::Reference& reference,
@@ -45,10 +53,16 @@ class ParentLink final : public cache::Upstream {
   Handle manifest(const std::string& repository, const oci::Reference& reference, bool head,
                   std::chrono::milliseconds deadline, Done<cache::ManifestAnswer> done);
 
+  // The client for which the parent counts a request on behalf of `clients`.
+  IpAddress counted(const std::vector<IpAddress>& clients) const;
+  // The same for the next request, see on_behalf_of().
+  IpAddress next_counted();
+
   Box& parent_;
   const IpAddress address_;
   Timers& timers_;
   const Clock& clock_;
+  cache::Askers next_askers_;
 };
 
 }  // namespace layby::simulation
