@@ -11,11 +11,8 @@
 namespace layby::policy {
 namespace {
 
-constexpr std::int64_t kParts = 50;         // The parts that a hedge costs.
-constexpr std::int64_t kFree = 5 * kParts;  // Time adds parts only up to here.
-constexpr std::int64_t kMostSaved = 25 * kParts;
-constexpr std::int64_t kForNewcomers = 2 * kParts;
-constexpr std::chrono::milliseconds kPartEvery{12'000 / kParts};
+constexpr std::int64_t kHedgesForNewcomers = 2;
+constexpr std::chrono::milliseconds kFreeHedgeEvery{12'000};
 
 constexpr std::size_t kTimes = 100;
 // Fewer measured times say little about the usual time.
@@ -44,7 +41,7 @@ std::chrono::milliseconds Hedge::delay() const {
 
 bool Hedge::take(For who, SteadyTime now) {
   refill(now);
-  const std::int64_t left = who == For::kFirst ? kForNewcomers : 0;
+  const std::int64_t left = who == For::kFirst ? kHedgesForNewcomers * kParts : 0;
   if (parts_ < left + kParts) return false;
   parts_ -= kParts;
   return true;
@@ -57,6 +54,7 @@ void Hedge::give_back() {
 
 void Hedge::refill(SteadyTime now) {
   assert(now >= refilled_at_);
+  constexpr std::chrono::milliseconds kPartEvery = kFreeHedgeEvery / kParts;
   const std::int64_t parts = (now - refilled_at_) / kPartEvery;
   refilled_at_ += parts * kPartEvery;
   if (parts_ < kFree) parts_ = std::min(parts_ + parts, kFree);

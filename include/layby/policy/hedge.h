@@ -4,8 +4,8 @@
 // gets no answer. A hedge goes out when the first byte is later than usual, and the hedges keep to
 // a budget. There is one object for each upstream. The clock is an argument.
 //
-// Invariants: 0 <= parts_ <= 1250, which is 25 hedges; a hedge is taken out of the budget before
-// the hedge is sent.
+// Invariants: 0 <= parts_ <= kMostSaved; a hedge is taken out of the budget before the hedge is
+// sent.
 
 #ifndef LAYBY_POLICY_HEDGE_H_
 #define LAYBY_POLICY_HEDGE_H_
@@ -50,11 +50,15 @@ class Hedge {
   void give_back();
 
  private:
+  static constexpr std::int64_t kParts = 50;         // The parts that a hedge costs.
+  static constexpr std::int64_t kFree = 5 * kParts;  // Time adds parts only up to here.
+  static constexpr std::int64_t kMostSaved = 25 * kParts;
+
   void refill(SteadyTime now);
 
   std::vector<std::chrono::milliseconds> times_;  // How long the last 100 first bytes took; a ring.
   std::size_t oldest_ = 0;                        // The index of the oldest time in a full ring.
-  std::int64_t parts_ = 250;                      // The budget, in fiftieths of a hedge.
+  std::int64_t parts_ = kFree;                    // The budget.
   SteadyTime refilled_at_{};
 };
 
