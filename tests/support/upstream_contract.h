@@ -52,10 +52,6 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
  protected:
   class Sink final : public cache::BlobSink {
    public:
-    void on_blob_asked() override {
-      ++asks;
-      if (on_asked) on_asked();
-    }
     void on_blob_start(const cache::BlobStart& at) override {
       ++starts;
       start = at;
@@ -71,16 +67,14 @@ class UpstreamContract : public ::testing::TestWithParam<MakeUpstreamRig> {
       end = std::move(status);
       if (on_end) on_end();
     }
-    int calls() const { return asks + starts + pieces + ends; }
+    int calls() const { return starts + pieces + ends; }
 
     cache::BlobStart start;
     std::string bytes;
     Status end;
-    int asks = 0;
     int starts = 0;
     int pieces = 0;
     int ends = 0;
-    std::function<void()> on_asked;
     std::function<void()> on_start;
     std::function<void()> on_bytes;
     std::function<void()> on_end;
