@@ -445,6 +445,59 @@ TEST_F(GuardLimitsTest, TimeOutEndsABlobThatWaitsForItsSlot) {
   EXPECT_FALSE(first.ended) << "it has bytes";
 }
 
+TEST_F(GuardLimitsTest, NoHedgeIsSentWhileTheLinkIsDown) {
+  BlobTaker blob;
+  open(blob);
+  const auto hung = inner_->only_pending();
+  hung->note_sent();
+  for (int i = 0; i < 3; ++i) {
+    Asker<TagPage> asker;
+    list(asker);
+    inner_->requests().back()->fail(ErrorCode::kUnavailable);
+  }
+  timers_.run();
+  ASSERT_EQ(link(), Link::kOpen);
+  ASSERT_TRUE(hung->pending()) << "failures end no request that was sent";
+  EXPECT_FALSE(blob.transfer->hedge());
+  EXPECT_EQ(inner_->count(testing::UpstreamKind::kBlobGet), 1u);
+  inner_->pings().back()->answer_ping({});
+  ASSERT_EQ(link(), Link::kClosed);
+  EXPECT_TRUE(blob.transfer->hedge());
+}
+
+// A hedge may still be answered, and its outcome says more about the link.
+TEST_F(GuardLimitsTest, TimeOutBesideAHedgeSaysNothingAboutTheLink) {
+  BlobTaker blob;
+  open(blob);
+  const auto first = inner_->only_pending();
+  first->note_sent();
+  ASSERT_TRUE(blob.transfer->hedge());
+  const auto hedge = inner_->requests().back();
+  first->end(Error{ErrorCode::kTimedOut, "fake upstream"});
+  EXPECT_EQ(link(), Link::kClosed);
+  hedge->start(0, 3);
+  EXPECT_EQ(link(), Link::kClosed);
+}
+
+TEST_F(GuardLimitsTest, TimeOutOfTheLastRequestForABlobTakesTheLinkDown) {
+  BlobTaker blob;
+  open(blob);
+  const auto first = inner_->only_pending();
+  first->note_sent();
+  ASSERT_TRUE(blob.transfer->hedge());
+  const auto hedge = inner_->requests().back();
+  first->end(Error{ErrorCode::kTimedOut, "fake upstream"});
+  hedge->end(Error{ErrorCode::kTimedOut, "fake upstream"});
+  EXPECT_EQ(link(), Link::kOpen);
+  EXPECT_EQ(blob.error(), ErrorCode::kTimedOut);
+}
+
+TEST_F(GuardLimitsTest, RequestWithoutTimeLeftKeepsADeadline) {
+  Asker<ManifestHead> check;
+  head(check, milliseconds(0));
+  EXPECT_EQ(inner_->only_pending()->deadline, milliseconds(1)) << "0 would be no deadline";
+}
+
 // -- the pull limit's reserve
 
 TEST_F(GuardLimitsTest, BackgroundDoesNotWaitFarFromTheReserve) {

@@ -120,6 +120,47 @@ TEST_F(TurnsTest, BlobGoesForAClientThatJoinedIt) {
   EXPECT_EQ(inner_->requests().size(), 31u);
 }
 
+TEST_F(TurnsTest, LineIsServedOnceForAllClientsThatJoinInOneTurn) {
+  flood(kAnna, 30);
+  clock_.advance(seconds(45));
+  const auto askers = std::make_shared<std::vector<IpAddress>>(1, kAnna);
+  Asker<ManifestHead> check;
+  check.handle =
+      guard_->on_behalf_of(askers).head_manifest("library/debian", tag_, seconds(20), check.done());
+  const std::size_t before = timers_.waiting();
+  for (const IpAddress& client : {kBen, kCleo, kDora}) {
+    askers->push_back(client);
+    guard_->on_more_askers();
+  }
+  EXPECT_EQ(timers_.waiting(), before + 1);
+  EXPECT_EQ(inner_->requests().size(), 30u) << "the line is served in the next turn";
+  timers_.run();
+  EXPECT_EQ(inner_->requests().size(), 31u);
+}
+
+TEST_F(TurnsTest, LineIsServedAgainForClientsThatJoinLater) {
+  flood(kAnna, 30);
+  clock_.advance(seconds(45));
+  const auto first = std::make_shared<std::vector<IpAddress>>(1, kAnna);
+  const auto second = std::make_shared<std::vector<IpAddress>>(1, kAnna);
+  Asker<ManifestHead> checks[2];
+  checks[0].handle = guard_->on_behalf_of(first).head_manifest("library/debian", tag_, seconds(20),
+                                                               checks[0].done());
+  checks[1].handle = guard_->on_behalf_of(second).head_manifest("library/debian", oci::Tag("sid"),
+                                                                seconds(20), checks[1].done());
+  guard_->on_more_askers();
+  timers_.run();
+  EXPECT_EQ(inner_->requests().size(), 30u) << "nobody has joined";
+  for (const auto& askers : {second, first}) {
+    askers->push_back(kBen);
+    guard_->on_more_askers();
+    timers_.run();
+  }
+  ASSERT_EQ(inner_->requests().size(), 32u);
+  EXPECT_EQ(inner_->requests()[30]->reference, "sid");
+  EXPECT_EQ(inner_->requests()[31]->reference, "bookworm");
+}
+
 // The upstream of the guard is a parent, which is told a client for each request.
 class TurnsAtAParentTest : public TurnsTest {
  protected:

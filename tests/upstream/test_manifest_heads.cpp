@@ -57,6 +57,24 @@ TEST_F(ManifestHeadsTest, RemembersForADayThatHeadIsUnsupported) {
   EXPECT_EQ(asked("GET"), 2u);
 }
 
+TEST_F(ManifestHeadsTest, GetAfterTheDeadlineKeepsADeadline) {
+  Gate gate;
+  serve([&](const SeenRequest& request, Peer& peer) {
+    if (request.method == "GET") return peer.hang();
+    gate.wait();
+    peer.reply(405);
+  });
+  std::optional<Result<cache::ManifestHead>> got;
+  const auto handle = registry_->head_manifest(kRepository, kTag, 10s,
+                                               [&](auto result) { got = std::move(result); });
+  ASSERT_TRUE(turn([&] { return asked("HEAD") == 1; }));
+  clock_.advance(11s);  // The alarm of the deadline follows the real clock, and doesn't ring.
+  gate.open();
+  ASSERT_TRUE(turn([&] { return got.has_value(); })) << "the GET has a deadline";
+  ASSERT_FALSE(got->ok());
+  EXPECT_EQ(got->error().code, ErrorCode::kTimedOut);
+}
+
 TEST_F(ManifestHeadsTest, RemembersNothingWhenTheGetFailsToo) {
   serve_without_heads(405);
   get_status_ = 404;
