@@ -38,12 +38,13 @@ import shaped_miss
 import small_box
 import tls
 import upstream
+import waits
 from report import budget_rows, budget_table, facts_line, tables
 from servers import ROOT, layby_binary
 from table import Table
 
 PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
-                                          cold_disk, shaped_miss, small_box, more_cores)}
+                                          cold_disk, shaped_miss, small_box, more_cores, waits)}
 DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # together under ten minutes
 FOLDER = ROOT / "build/bench"
 

@@ -116,6 +116,7 @@ FIGURES = {
     "reached_limit": ("limit reached", "times", 1), "killed": ("killed", "processes", 1),
     "download_gb_per_second": ("downloads", "GB/s", 1),
     "latest_first_byte_seconds": ("latest first byte", "s", 1),
+    "worst_wait_seconds": ("longest wait", "s", 1), "ten_worst_waits_seconds": ("ten longest waits", "s", 1),
 }
 
 
