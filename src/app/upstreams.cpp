@@ -134,6 +134,8 @@ Upstreams::Made Upstreams::make(UpstreamPlan plan) const {
     options.box = context_.box;
     auto registry = std::make_unique<upstream::Registry>(std::move(options), context_.multi,
                                                          context_.clock, context_.counters);
+    // The guard of a parent sends a ping of its own.
+    if (!rules.probe_first) registry->greet();
     return std::make_unique<cache::Guard>(name, rules, std::move(registry), context_.timers,
                                           context_.clock, context_.events);
   };

@@ -65,12 +65,19 @@ void AuthorizedRequest::ask_for_token() {
                               [this](Result<std::string> token) { on_token(std::move(token)); });
 }
 
+// In kFirstToken, the token server is one that the registry named earlier. When this token server
+// fails, the registry is asked without a token, and names its token server again if it wants one.
 void AuthorizedRequest::on_token(Result<std::string> authorization) {
   assert(state_ == State::kFirstToken || state_ == State::kSecondToken);
   assert(token_ && !exchange_);
   token_.reset();
-  if (!authorization.ok()) return end(authorization.error());
-  send(*std::move(authorization));
+  if (authorization.ok()) {
+    token_is_new_ = true;
+    return send(*std::move(authorization));
+  }
+  const bool is_throttled = authorization.error().code == ErrorCode::kThrottled;
+  if (state_ == State::kSecondToken || is_throttled) return end(authorization.error());
+  send("");
 }
 
 void AuthorizedRequest::send(std::string authorization) {
@@ -176,8 +183,10 @@ void AuthorizedRequest::on_body(std::string_view bytes) {
 // Runs inside the on_end() of the first exchange.
 void AuthorizedRequest::learn_challenge() {
   assert(state_ == State::kChallenged && refusal_);
-  const Status learnt = site_.tokens.learn(spec_.repository, challenge_, authorization_, subject());
-  if (!learnt.ok()) return end(learnt);
+  const auto learnt =
+      site_.tokens.learn(spec_.repository, challenge_, {authorization_, token_is_new_}, subject());
+  if (!learnt.ok()) return end(learnt.error());
+  if (!*learnt) return end(*std::exchange(refusal_, std::nullopt));
   refusal_.reset();
   refusal_bytes_ = 0;
   exchange_.reset();  // An exchange may be destroyed inside its on_end().

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One authorized request to a registry: a token, an exchange, and one repetition with a new token
-// when the first token is refused. Any status but 200 and 206 is an error, so the owner sees only
-// the head and body of a success (but see passes_unsupported). The destructor cancels the request,
-// and may run inside each event. Loop thread only.
+// when the first token is refused, or when the first try had no token. Any status but 200 and 206
+// is an error, so the owner sees only the head and body of a success (but see passes_unsupported).
+// The destructor cancels the request, and may run inside each event. Loop thread only.
 //
 //   kFirstToken ──► kFirstTry ──► kChallenged ──► kSecondToken ──► kSecondTry
 //        │              │              │               │               │
@@ -101,7 +101,8 @@ class AuthorizedRequest final : public ExchangeEvents {
   std::unique_ptr<event::Alarm> deadline_;
   Handle token_;
   std::string authorization_;
-  std::uint64_t number_ = 0;  // The Site's number of the latest exchange.
+  bool token_is_new_ = false;  // This request waited for the token in authorization_.
+  std::uint64_t number_ = 0;   // The Site's number of the latest exchange.
   std::unique_ptr<Exchange> exchange_;
   std::string challenge_;         // WWW-Authenticate of the first 401; "" before a 401.
   std::optional<Error> refusal_;  // Set when the answer's status isn't a success.

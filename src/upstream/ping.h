@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A Ping asks once whether a registry is reachable, by a GET of /v2/ without a token. An answer
-// with any status below 500 is good, even a 401. Loop thread only.
+// with any status below 500 is good, even a 401. The challenge of a 401 is remembered for the
+// registry's repositories. Loop thread only.
 
 #ifndef LAYBY_UPSTREAM_PING_H_
 #define LAYBY_UPSTREAM_PING_H_
@@ -43,7 +44,10 @@ class Ping final : public Operation, private ExchangeEvents {
   }
 
   void on_head(const Head& head) override {
-    if (!head.from_another_origin) site_.note_boxes(head.headers);
+    if (!head.from_another_origin) {
+      site_.note_boxes(head.headers);
+      if (head.status == 401) site_.tokens.learn(head.headers.joined("www-authenticate"));
+    }
     if (head.status < 500) return;
     refusal_ = status_failure({site_.host, "GET /v2/"}, head, site_.clock.wall_now());
   }

@@ -6,6 +6,7 @@
 #include "layby/upstream/registry.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "layby/oci/manifest.h"
@@ -66,6 +67,11 @@ Registry::Registry(RegistryOptions options, Multi& multi, const Clock& clock, Co
     : site_(std::make_unique<Site>(std::move(options), multi, clock, counters)) {}
 
 Registry::~Registry() = default;
+
+void Registry::greet() {
+  assert(!greeting_);
+  greeting_ = ping(site_->options.request_timeout, [this](const Status&) { greeting_.reset(); });
+}
 
 std::optional<policy::QuotaState> Registry::quota() const { return site_->quota; }
 

@@ -34,7 +34,7 @@ Site::Site(RegistryOptions given, Multi& multi, const Clock& given_clock, Counte
       base(base_of(options.url)),
       host(host_label(options.url)),
       tokens({options.url, {options.username, options.password}, options.request_timeout}, driver,
-             transport, clock, counters) {}
+             transport, driver.loop(), clock, counters) {}
 
 std::string Site::url(const std::string& path) const {
   if (options.ns.empty()) return base + path;

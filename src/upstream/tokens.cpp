@@ -2,7 +2,7 @@
 //
 // Each repository with a Bearer challenge has one Entry. While a token is being fetched, the Entry
 // has a Flight with a Seat for each caller. A Flight ends with its last Seat, so a token server
-// that hangs doesn't delay later requests.
+// that hangs doesn't delay later requests. The Flight of a renewal begins without a Seat.
 
 #include "upstream/tokens.h"
 
@@ -23,6 +23,12 @@ constexpr std::uint64_t kMaxTokenBytes = 256 << 10;
 // Clients choose the repositories, so the number of entries needs a limit. At kMaxEntries, all
 // entries without a fetch under way are dropped.
 constexpr std::size_t kMaxEntries = 1024;
+
+// Whether the token server can't give tokens now. Any other error concerns one repository.
+bool is_trouble(ErrorCode code) {
+  return code == ErrorCode::kThrottled || code == ErrorCode::kUnavailable ||
+         code == ErrorCode::kTimedOut;
+}
 
 }  // namespace
 
@@ -46,9 +52,9 @@ class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_fr
     return waiter;
   }
   SteadyTime started_at() const { return started_at_; }
+  bool has_waiters() const { return seats_ > 0; }
   // Calls all waiters, after the fetch has ended and the Entry has let go of this Flight.
   void tell(const Result<std::string>& authorization) const {
-    assert(seats_ > 0);
     for (const Done& waiter : waiters_) waiter(authorization);
   }
 
@@ -106,43 +112,68 @@ class Tokens::Flight final : public ExchangeEvents, public std::enable_shared_fr
   Exchange exchange_;
 };
 
-Tokens::Tokens(Settings settings, Driver& driver, const Transport& transport, const Clock& clock,
-               Counters& counters)
+Tokens::Tokens(Settings settings, Driver& driver, const Transport& transport, Timers& timers,
+               const Clock& clock, Counters& counters)
     : settings_(std::move(settings)),
       driver_(driver),
       transport_(transport),
       clock_(clock),
-      counters_(counters) {}
+      counters_(counters),
+      renewals_(timers, clock, [this](const std::string& repository) { renew(repository); }) {}
 
 Tokens::~Tokens() {
-  assert(std::none_of(entries_.begin(), entries_.end(),
-                      [](const auto& entry) { return entry.second.flight != nullptr; }));
+  assert(std::none_of(entries_.begin(), entries_.end(), [](const auto& entry) {
+    return entry.second.flight != nullptr && entry.second.flight->has_waiters();
+  }));
 }
 
-std::optional<std::string> Tokens::known(const std::string& repository) const {
+bool Tokens::is_good(const Entry& entry) const {
+  return !entry.token.empty() && clock_.steady_now() < entry.expires_at;
+}
+
+std::optional<std::string> Tokens::known(const std::string& repository) {
   if (basic_wanted_) return basic();
   const auto found = entries_.find(repository);
-  if (found == entries_.end()) return "";
+  if (found == entries_.end()) return server_ ? std::nullopt : std::optional(std::string());
   const Entry& entry = found->second;
-  if (entry.token.empty() || clock_.steady_now() >= entry.expires_at) return std::nullopt;
+  if (!is_good(entry)) return std::nullopt;
+  renewals_.on_used(repository, entry.expires_at);
   return "Bearer " + entry.token;
 }
 
 Handle Tokens::fetch(const std::string& repository, Done done) {
-  const auto found = entries_.find(repository);
-  assert(found != entries_.end() && done);
-  Entry& entry = found->second;
+  assert(done);
+  auto found = entries_.find(repository);
+  if (found == entries_.end()) {
+    assert(server_);
+    make_room();
+    found = entries_.emplace(repository, Entry{*server_, {}, {}, nullptr}).first;
+  }
+  return fly(repository, found->second).join(std::move(done));
+}
+
+Tokens::Flight& Tokens::fly(const std::string& repository, Entry& entry) {
   if (!entry.flight) {
     entry.flight = std::make_shared<Flight>(*this, repository, token_request(repository, entry));
   }
-  return entry.flight->join(std::move(done));
+  return *entry.flight;
 }
 
-Status Tokens::learn(const std::string& repository, std::string_view challenge,
-                     const std::string& refused, const Subject& subject) {
-  oci::Challenge wanted = oci::parse_challenge(challenge);
+void Tokens::renew(const std::string& repository) {
+  const auto found = entries_.find(repository);
+  if (found == entries_.end() || !is_good(found->second)) return renewals_.forget(repository);
+  fly(repository, found->second);
+}
+
+Result<bool> Tokens::learn(const std::string& repository, std::string_view challenge,
+                           const Refused& refused, const Subject& subject) {
+  const oci::Challenge wanted = oci::parse_challenge(challenge);
   if (wanted.bearer) {
-    return learn_bearer(repository, *std::move(wanted.bearer), refused, subject);
+    if (const auto server = server_of(*wanted.bearer)) {
+      return learn_bearer(repository, *server, refused);
+    }
+    return failure(subject, ErrorCode::kInvalid, "names a token server whose URL is invalid",
+                   "is upstreams[].url a registry?");
   }
   if (!wanted.basic) {
     return failure(subject, ErrorCode::kDenied, "asks for an unknown kind of authentication");
@@ -151,30 +182,37 @@ Status Tokens::learn(const std::string& repository, std::string_view challenge,
     return failure(subject, ErrorCode::kDenied, "asks for credentials",
                    "set upstreams[].username and password_file");
   }
-  if (refused == basic()) {
+  if (refused.authorization == basic()) {
     return failure(subject, ErrorCode::kDenied, "refused the credentials",
                    "check upstreams[].username and password_file");
   }
   basic_wanted_ = true;
-  return {};
+  return true;
 }
 
-Status Tokens::learn_bearer(const std::string& repository, oci::BearerChallenge challenge,
-                            const std::string& refused, const Subject& subject) {
+void Tokens::learn(std::string_view challenge) {
+  const oci::Challenge wanted = oci::parse_challenge(challenge);
+  if (!wanted.bearer) return;
+  if (auto server = server_of(*wanted.bearer)) server_ = std::move(server);
+}
+
+std::optional<Tokens::Server> Tokens::server_of(const oci::BearerChallenge& challenge) {
   auto realm = http::parse_url(challenge.realm);
-  if (!realm.ok()) {
-    return failure(subject, ErrorCode::kInvalid, "names a token server whose URL is invalid",
-                   "is upstreams[].url a registry?");
-  }
+  if (!realm.ok()) return std::nullopt;
+  return Server{*std::move(realm), challenge.service};
+}
+
+bool Tokens::learn_bearer(const std::string& repository, const Server& server,
+                          const Refused& refused) {
   basic_wanted_ = false;
+  server_ = server;
   make_room();
   Entry& entry = entries_[repository];
+  const bool is_of_server = std::exchange(entry.server, server) == server;
   // A request that ran at the same time may have fetched a new token already.
-  if (!entry.token.empty() && "Bearer " + entry.token != refused) return {};
+  if (!entry.token.empty() && "Bearer " + entry.token != refused.authorization) return true;
   entry.token.clear();
-  entry.challenge = std::move(challenge);
-  entry.realm = *std::move(realm);
-  return {};
+  return !(refused.is_new && is_of_server);
 }
 
 std::string Tokens::basic() const {
@@ -192,20 +230,20 @@ bool Tokens::may_see_credentials(const http::Url& realm) const {
 }
 
 ExchangeSpec Tokens::token_request(const std::string& repository, const Entry& entry) const {
-  const bool with_credentials = may_see_credentials(entry.realm);
+  const bool with_credentials = may_see_credentials(entry.server.realm);
   // The scope in the challenge is ignored: a token must allow no more than this request needs.
   const std::string scope = "repository:" + repository + ":pull";
   ExchangeSpec spec;
-  spec.url = entry.realm.origin() + entry.realm.path + "?";
-  if (!entry.realm.query.empty()) spec.url += entry.realm.query + "&";
-  spec.url += "service=" + http::percent_encode(entry.challenge.service) +
+  spec.url = entry.server.realm.origin() + entry.server.realm.path + "?";
+  if (!entry.server.realm.query.empty()) spec.url += entry.server.realm.query + "&";
+  spec.url += "service=" + http::percent_encode(entry.server.service) +
               "&scope=" + http::percent_encode(scope, ":/");
   if (with_credentials) {
     spec.url += "&account=" + http::percent_encode(settings_.credentials.username);
     spec.headers.push_back("Authorization: " + basic());
   }
   spec.headers.push_back("Accept: application/json");
-  spec.host_label = host_label(entry.realm);
+  spec.host_label = host_label(entry.server.realm);
   spec.request_label = "GET token for " + repository;
   spec.gzip = true;
   spec.max_body_bytes = kMaxTokenBytes;
@@ -219,21 +257,33 @@ void Tokens::deliver(const std::string& repository, const Result<oci::Token>& to
   Entry& entry = found->second;
   const std::shared_ptr<Flight> flight = std::exchange(entry.flight, nullptr);
   if (!token.ok()) {
-    // Forgets the challenge, which may have come from a captive portal.
-    entries_.erase(found);
+    forget_server(entry.server);
+    renewals_.forget(repository);
+    if (is_trouble(token.error().code)) renewals_.pause();
+    // A token that can't be renewed stays good until it expires.
+    if (!is_good(entry)) entries_.erase(found);
     return flight->tell(token.error());
   }
   entry.token = token->value;
   entry.expires_at = flight->started_at() + token->expires_in - kExpiryMargin;
+  renewals_.on_renewed(repository, entry.expires_at);
+  if (flight->has_waiters()) renewals_.on_used(repository, entry.expires_at);
   flight->tell("Bearer " + token->value);
 }
 
-// Ends the fetch after its last waiter was cancelled or reached its deadline. Forgets the
-// challenge, because its token server may never answer.
+// Ends the fetch after its last waiter was cancelled or reached its deadline. Forgets the token
+// server, because it may never answer.
 void Tokens::drop_flight(const std::string& repository) {
   const auto found = entries_.find(repository);
   assert(found != entries_.end() && found->second.flight);
+  forget_server(found->second.server);
+  renewals_.forget(repository);
   entries_.erase(found);
+}
+
+// A captive portal may have named the token server.
+void Tokens::forget_server(const Server& server) {
+  if (server_ == server) server_.reset();
 }
 
 void Tokens::make_room() {

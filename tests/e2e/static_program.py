@@ -169,7 +169,7 @@ class StaticProgram(unittest.TestCase):
         layby = self.jail({"hosts": f"127.0.0.1 {NAME}\n", "ssl/certs/ca-certificates.crt": ""})
         got = layby.get("/v2/library/app/manifests/1")
         self.assertIn(got.status, (502, 503))
-        self.assertEqual(self.hub.requests(), [])
+        self.assertEqual(self.hub.content_requests(), [])
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ class PullApi(EndToEnd):
             with self.subTest(path):
                 got = self.layby.get(path, ACCEPT)
                 self.assertIn(got.status, (400, 404))
-        self.assertEqual([e for e in self.hub.requests() if "app" not in e["path"]], [])
+        self.assertEqual([e for e in self.hub.content_requests() if "app" not in e["path"]], [])
 
     def test_pushes_and_deletes_are_405_unsupported(self) -> None:
         for method, path in (("POST", "/v2/library/app/blobs/uploads/"), ("PUT", "/v2/library/app/manifests/1"),
@@ -260,7 +260,7 @@ class PullApi(EndToEnd):
                 got = self.layby.get(path, None, method, body=body)
                 self.assertEqual((got.status, got.error_code()), (405, "UNSUPPORTED"))
                 self.assertIn("GET", got.headers.get("allow", ""))
-        self.assertEqual(self.hub.requests(), [])
+        self.assertEqual(self.hub.content_requests(), [])
 
     def test_a_repository_that_is_not_allowed_is_403_with_a_helpful_message(self) -> None:
         make_image(self.hub, "acme/tool", "1", [100])
@@ -272,7 +272,7 @@ class PullApi(EndToEnd):
                 message = json.dumps(got.json()["errors"][0])
                 self.assertIn("acme/tool", message)
                 self.assertIn("allow", message)
-        self.assertEqual(self.hub.requests(), [])
+        self.assertEqual(self.hub.content_requests(), [])
 
     def test_a_cached_blob_does_not_bypass_the_allow_list(self) -> None:
         self.blob()

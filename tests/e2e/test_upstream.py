@@ -37,6 +37,15 @@ class Tokens(EndToEnd):
         self.assertEqual(len(self.hub.requests("token")), 2)
         self.assertEqual(len(self.hub.requests("token", path="library%2Fapp|library/app")), 1)
 
+    def test_a_first_pull_gets_no_401(self) -> None:
+        """The ping at the start has learnt the token server."""
+        wait_until(lambda: [e for e in self.hub.requests("ping") if e["done"]], "the ping")
+        self.hub.reset()
+        make_image(self.hub, "library/app", "1", [1000])
+        self.pull("app:1")
+        self.assertEqual([e for e in self.hub.requests() if e["status"] == 401], [])
+        self.assertEqual(self.hub.requests()[0]["kind"], "token")
+
     def test_a_token_refused_in_the_middle_is_renewed(self) -> None:
         image = make_image(self.hub, "library/app", "1", [1000, 2000])
         self.layby.get("/v2/library/app/manifests/1", ACCEPT)
@@ -202,7 +211,7 @@ class FreshTags(EndToEnd):
         for _ in range(5):
             self.pull("app:1")
         if time.monotonic() - resolved < 2.5:
-            self.assertEqual(self.hub.requests(), [])
+            self.assertEqual(self.hub.content_requests(), [])
         wait_until(lambda: time.monotonic() - resolved > 3.5, "an old tag")
         self.pull("app:1")
         self.assertEqual([e["method"] for e in self.hub.requests("manifest")], ["HEAD"])
@@ -302,7 +311,7 @@ class Tls(unittest.TestCase):
             got = layby.get("/v2/library/app/manifests/1", ACCEPT)
             self.assertIn(got.status, (502, 503))
             self.assertIn("certificate", got.json()["errors"][0]["message"].lower())
-        self.assertEqual(self.hub.requests(), [])
+        self.assertEqual(self.hub.content_requests(), [])
 
     def test_https_goes_through_a_proxy_by_connect(self) -> None:
         with ConnectProxy() as proxy, Layby(self.hub, upstream={

@@ -328,6 +328,10 @@ class Hub:
                     if (not kind or e["kind"] == kind) and (not method or e["method"] == method)
                     and (not path or re.search(path, e["path"]))]
 
+    def content_requests(self) -> list[dict[str, Any]]:
+        """All logged requests but pings."""
+        return [entry for entry in self.requests() if entry["kind"] != "ping"]
+
     def bytes_sent(self, kind: str = "") -> int:
         return sum(e["sent"] for e in self.requests(kind))
 

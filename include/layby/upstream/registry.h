@@ -64,6 +64,11 @@ class Registry final : public cache::Upstream {
 
   using Upstream::on_behalf_of;
   Registry& on_behalf_of(cache::Askers askers) override;
+  // Asks for the base URL once. The answer's challenge names the token server, and the connection
+  // stays open, so the first pull saves these round trips. A failure is ignored. Called at most
+  // once.
+  void greet();
+
   Handle head_manifest(const std::string& repository, const oci::Reference& reference,
                        std::chrono::milliseconds deadline, Done<cache::ManifestHead> done) override;
   Handle get_manifest(const std::string& repository, const oci::Reference& reference,
@@ -87,6 +92,7 @@ class Registry final : public cache::Upstream {
 
   std::unique_ptr<Site> site_;
   std::string next_client_;
+  Handle greeting_;  // The request of greet() under way.
 };
 
 }  // namespace layby::upstream
