@@ -17,12 +17,16 @@ struct FreeEasy {
 struct FreeMulti {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
+struct FreeShare {
+  void operator()(CURLSH* share) const { curl_share_cleanup(share); }
+};
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
 using EasyPtr = std::unique_ptr<CURL, FreeEasy>;
 using MultiPtr = std::unique_ptr<CURLM, FreeMulti>;
+using SharePtr = std::unique_ptr<CURLSH, FreeShare>;
 using ListPtr = std::unique_ptr<curl_slist, FreeList>;
 
 }  // namespace layby::upstream

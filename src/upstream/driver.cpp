@@ -53,7 +53,9 @@ Driver::Driver(event::Loop& loop, MultiPtr multi, std::uint64_t max_rate)
       rate_limit_(loop, max_rate),
       timer_(loop.alarm([this] { act(CURL_SOCKET_TIMEOUT, 0); })),
       soon_(loop.alarm([this] { unpause_all(); })),
+      tls_sessions_(curl_share_init()),
       multi_(std::move(multi)) {
+  curl_share_setopt(tls_sessions_.get(), CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETFUNCTION, &Driver::on_socket);
   curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi_.get(), CURLMOPT_TIMERFUNCTION, &Driver::on_timer);

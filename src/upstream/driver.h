@@ -39,6 +39,8 @@ class Driver {
   void add_own_port(std::uint16_t port) {
     if (std::count(own_ports_.begin(), own_ports_.end(), port) == 0) own_ports_.push_back(port);
   }
+  // The TLS sessions of all transfers. Null when memory is short.
+  CURLSH* tls_sessions() { return tls_sessions_.get(); }
   // The number of calls into curl so far. Within one call curl reads a fast connection up to
   // a hundred times in a row. An owner uses the number to limit the bytes that it takes in a call.
   std::uint64_t curl_calls() const { return curl_calls_; }
@@ -73,6 +75,7 @@ class Driver {
   std::vector<std::unique_ptr<Wire>> released_;
   bool inside_curl_ = false;
   std::uint64_t curl_calls_ = 0;
+  SharePtr tls_sessions_;
   MultiPtr multi_;  // Last, because curl calls on_socket when it closes its connections.
 };
 

@@ -11,6 +11,13 @@ constexpr long kReceiveBufferBytes = 256 << 10;
 constexpr long kMaxRedirects = 5;
 // In seconds; curl allows no shorter age.
 constexpr long kFreshAge = 1;
+// How long an idle connection may be used again, in seconds. Many servers close it earlier.
+constexpr long kIdleAge = 300;
+// On an idle connection the kernel sends a keepalive after kKeepaliveIdle, and then one each
+// kKeepaliveInterval until an answer comes, in seconds. The keepalives also keep the connection in
+// the tables of routers with NAT, and close a connection whose peer is gone.
+constexpr long kKeepaliveIdle = 30;
+constexpr long kKeepaliveInterval = 10;
 
 }  // namespace
 
@@ -37,6 +44,7 @@ void Exchange::set_up(const Transport& transport) {
   wire.set(CURLOPT_PROTOCOLS_STR, "http,https");
   wire.set(CURLOPT_REDIR_PROTOCOLS_STR, spec_.url.starts_with("https:") ? "https" : "http,https");
   if (!transport.proxy.empty()) wire.set(CURLOPT_PROXY, transport.proxy);
+  wire.set(CURLOPT_MAXAGE_CONN, kIdleAge);
   if (spec_.fresh_connection) make_fresh();
   set_up_limits(transport);
   set_up_tls(transport);
@@ -58,6 +66,8 @@ void Exchange::set_up_limits(const Transport& transport) {
   // cancelled during the lookup of its host name.
   wire.set(CURLOPT_QUICK_EXIT, 1L);
   wire.set(CURLOPT_TCP_KEEPALIVE, 1L);
+  wire.set(CURLOPT_TCP_KEEPIDLE, kKeepaliveIdle);
+  wire.set(CURLOPT_TCP_KEEPINTVL, kKeepaliveInterval);
   wire.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(transport.connect_timeout.count()));
   // The rate limit counts bytes only after curl has read them from the link, so under a limit curl
   // keeps its small default buffer. The size of the buffer can't change during a transfer. So a
@@ -69,6 +79,8 @@ void Exchange::set_up_limits(const Transport& transport) {
 void Exchange::set_up_tls(const Transport& transport) {
   Wire& wire = *wire_;
   wire.set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  // Without a share, each transfer would begin with a full handshake.
+  wire.set(CURLOPT_SHARE, driver_.tls_sessions());
   // curl takes CA certificates from a file and from a directory. The operator's file replaces the
   // system's bundle file, so the directory is set, which has the certificates of the bundle too.
   // Without an operator's file no directory is set; curl then parses the bundle only once, and not

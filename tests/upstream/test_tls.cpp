@@ -44,6 +44,17 @@ TEST_F(TlsTest, TrustsTheAuthorityOfTheOptions) {
   EXPECT_EQ(server_->accepted(), 1);
 }
 
+TEST_F(TlsTest, ResumesASessionOnANewConnection) {
+  serve_tls("IP:127.0.0.1", [](const SeenRequest&, Peer& peer) {
+    peer.reply(200, {{"Connection", "close"}}, "content");
+    peer.close();
+  });
+  ASSERT_TRUE(get_manifest().ok());
+  ASSERT_TRUE(get_manifest().ok());
+  EXPECT_EQ(server_->accepted(), 2);
+  EXPECT_EQ(SSL_CTX_sess_hits(tls_.get()), 1);
+}
+
 TEST_F(TlsTest, TrustsNoOtherAuthority) {
   options_.ca_file = "";
   serve_tls("IP:127.0.0.1", reply);
