@@ -91,6 +91,9 @@ const Keys& config_keys() {
        "is full, the least used content is evicted first."},
       {"cache.min_free_bytes", Kind::kSizeLimit, LAYBY_AT(rules.space.min_free_bytes), kAny,
        "Space on its file system that the cache leaves free for other programs."},
+      {"cache.pull_ahead", Kind::kFlag, LAYBY_AT(rules.pull_ahead), kAny,
+       "Whether the later layers of an image are fetched while a client pulls the image and "
+       "doesn't use the link. Below an `upstream.max_rate` of 2MB/s no layer is fetched ahead."},
 
       {"scrub.every", Kind::kDuration, LAYBY_AT(store.scrub_every), Range{0, 365 * kDay},
        "How often each stored blob is read and verified again, slowly and in quiet hours. A "

@@ -205,11 +205,11 @@ Status Daemon::start_cache(std::vector<UpstreamPlan> plans) {
   auto multi = upstream::Multi::create(*loop_, transfers);
   if (!multi.ok()) return multi.error();
   multi_ = std::move(*multi);
-  set_rates();
   upstreams_ = std::make_unique<Upstreams>(
       Upstreams::Context{*multi_, *loop_, clock_, counters_, events_, config_.rules, box_});
   cache_ = std::make_unique<cache::Cache>(rules(), upstreams_->make_origins(std::move(plans)),
                                           *store_, *loop_, clock_, counters_, events_);
+  set_rates();
   store_->on_damaged([this](const oci::Digest& digest, const std::optional<cache::TagKey>& user) {
     const cache::Origin* origin = user ? cache_->find_origin(user->upstream) : nullptr;
     if (origin != nullptr) cache_->fetch_blob(*origin, user->repository, digest);
@@ -258,8 +258,11 @@ cache::Rules Daemon::rules() const {
 }
 
 void Daemon::set_rates() {
-  rate_windows_ = std::make_unique<RateWindows>(
-      config_, *loop_, clock_, [this](std::uint64_t rate) { multi_->set_max_rate(rate); });
+  rate_windows_ =
+      std::make_unique<RateWindows>(config_, *loop_, clock_, [this](std::uint64_t rate) {
+        multi_->set_max_rate(rate);
+        cache_->set_link_rate(rate);
+      });
 }
 
 // If there is no file, the defaults are in force until somebody writes the file.

@@ -17,6 +17,7 @@
 #include "cache/grant_checks.h"
 #include "cache/manifests.h"
 #include "cache/prefetch_run.h"
+#include "cache/pull_ahead.h"
 #include "cache/second_pulls.h"
 #include "cache/with_retries.h"
 #include "layby/policy/repository_filter.h"
@@ -64,6 +65,7 @@ struct Cache::State {
   GrantChecks grant_checks;
   Manifests manifests;
   Fills fills;
+  PullAhead pull_ahead;
   Prefetcher prefetcher;
 
   State(Rules r, std::vector<Origin> o, Store& s, Timers& t, const Clock& now, Counters& c,
@@ -78,7 +80,11 @@ struct Cache::State {
         grant_checks(rules, s, t, c),
         manifests({rules, s, t, clock, c, grant_checks, events}),
         fills(rules, s, t, clock, c, grant_checks, events),
+        pull_ahead(rules, fills, s, t, clock, c),
         prefetcher({rules, s, t, clock, c, manifests, fills, events}) {
+    manifests.on_fetched([this](const events::Subject& image, const ManifestAnswer& answer) {
+      pull_ahead.on_manifest(image, answer);
+    });
     set_origins(std::move(o));
   }
 
@@ -214,6 +220,8 @@ void Cache::fetch_blob(const Origin& origin, const std::string& repository,
                        const oci::Digest& digest) {
   state_->fills.fetch(origin, repository, digest);
 }
+
+void Cache::set_link_rate(std::uint64_t max_rate) { state_->pull_ahead.set_link_rate(max_rate); }
 
 void Cache::note_whole_pull(const IpAddress& client, const oci::Digest& digest) {
   const bool again = state_->second_pulls.note(client, digest, state_->clock.steady_now());

@@ -21,6 +21,9 @@ namespace {
 // digest.
 constexpr std::uint64_t kSoonThere = 4 << 20;
 
+// Blobs that are fetched ahead displace no content that was used within this time.
+constexpr std::chrono::hours kUsedLately{24};
+
 }  // namespace
 
 Fill::Fill(const Context& context, const Origin& origin, std::string repository, oci::Digest digest,
@@ -69,6 +72,7 @@ Handle Fill::open(Cache::Done<std::unique_ptr<BlobReader>> done, const IpAddress
     assert(writer_ && may_announce());
     done(readers_.add(writer_->file(), *size_bytes_, stay));
   };
+  was_left_ = false;
   if (std::exchange(background_, false)) come_to_the_fore();
   if (transfer_ && wait_ == Wait::kNone) transfer_->resume();  // clients() may have changed.
   hedge_.on_newcomer();
@@ -100,7 +104,7 @@ void Fill::ask() {
   hedge_.stop();
   if (appended_bytes_ > 0) continued_ = true;
   enter(FillState::kAsking);
-  began_in_background_ = background_;
+  began_in_background_ = in_background();
   transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
   if (background_) update_flow();  // The transfer waits if clients need the link.
 }
@@ -141,6 +145,14 @@ void Fill::note_size(std::uint64_t size_bytes) {
   held_back_ = continued_ && !is_unkept() && size_bytes - appended_bytes_ <= kSoonThere;
 }
 
+// What the blob must not displace. A blob that a client waits for may displace anything.
+std::optional<Spare> Fill::spare() const {
+  if (!background_) return std::nullopt;
+  auto spare = context_.spare ? context_.spare() : std::nullopt;
+  if (!spare && ahead_) spare = Spare{{}, context_.clock.wall_now() - kUsedLately};
+  return spare;
+}
+
 // A blob of unknown size is admitted when there is any room at all. A fill asks once, and the
 // answer counts for all its transfers.
 void Fill::ask_for_room() {
@@ -148,7 +160,7 @@ void Fill::ask_for_room() {
   enter(Keeping::kAsking);
   const std::uint64_t new_bytes = size_bytes_ ? *size_bytes_ - appended_bytes_ : 0;
   auto answer = [this](bool room) { on_room(room); };
-  const auto spare = background_ && context_.spare ? context_.spare() : std::nullopt;
+  const auto spare = this->spare();
   beside_ = spare.has_value();
   room_ = spare ? context_.room.make_beside(*spare, new_bytes, std::move(answer))
                 : context_.room.make(new_bytes, std::move(answer));
@@ -157,8 +169,11 @@ void Fill::ask_for_room() {
 void Fill::on_room(bool room) {
   assert(keeping_ == Keeping::kAsking && state_ != FillState::kOver);
   if (!room && beside_ && background_) {
-    return fail({ErrorCode::kNoSpace, name() + ": there is no room for it beside the prefetch list "
-                                               "and the content that clients use"});
+    const Error error{ErrorCode::kNoSpace, name() +
+                                               ": there is no room for it beside the prefetch list "
+                                               "and the content that clients use"};
+    // Nobody has asked for a blob that is fetched ahead, so nothing has failed.
+    return ahead_ ? end(error) : fail(error);
   }
   if (!room) return stop_keeping();
   room_.reset();
@@ -190,7 +205,13 @@ void Fill::on_blob_bytes(std::string_view bytes) {
   }
   note_progress(bytes.size());
   if (background_) context_.background.spend(bytes.size());
-  if (background_ && !left_) count(context_.counters.prefetched_bytes, bytes.size());
+  if (background_ && !left_) {
+    count(context_.counters.prefetched_bytes, bytes.size());
+    if (ahead_) {
+      count(context_.counters.ahead_bytes, bytes.size());
+      *ahead_ += bytes.size();
+    }
+  }
   appended_bytes_ += bytes.size();
   assert(!size_bytes_ || appended_bytes_ <= *size_bytes_);
   writer_->append(bytes);

@@ -80,6 +80,11 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   bool has_keepers() const { return kept_to_end_ || keepers_.any(); }
   // Lets the fill run to its end, even if nobody waits for the blob.
   void keep_to_end() { kept_to_end_ = true; }
+  // A client will soon want the blob, so the transfer has the window of a client's transfer. The
+  // bytes that come while no client waits are added to `bytes`. Called right after start().
+  void go_ahead(std::shared_ptr<std::uint64_t> bytes) { ahead_ = std::move(bytes); }
+  // Whether the fill goes on in the background after its clients have left.
+  bool was_left() const { return was_left_; }
   // Ends the fill. The written bytes stay for the next fill.
   void cancel();
   // Pauses or resumes the transfer. A transfer waits for the disk, for room and for slow readers; a
@@ -110,7 +115,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void on_blob_start(const BlobStart& start) override;
   void on_blob_bytes(std::string_view bytes) override;
   void on_blob_end(Status status) override;
-  bool in_background() const override { return background_; }
+  bool in_background() const override { return background_ && !ahead_; }
   bool lends_slot() const override { return wait_ == Wait::kLong; }
   std::vector<IpAddress> clients() const override { return clients_.addresses(); }
 
@@ -128,6 +133,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   void enter(FillState state);
   void enter(Keeping keeping);
   bool is_unkept() const { return keeping_ == Keeping::kUnkept; }
+  std::optional<Spare> spare() const;
   void ask_for_room();
   void on_room(bool room);
   // Why the transfer is paused.
@@ -188,9 +194,11 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   bool continued_ = false;                    // The bytes come from several transfers.
   bool held_back_ = false;                    // Readers get no byte before the digest matches.
   bool began_again_ = false;                  // See begin_again().
+  bool was_left_ = false;                     // See was_left().
   bool background_ = true;                    // No client waits for the fill.
   bool began_in_background_ = true;           // The transfer has the background's small window.
   bool kept_to_end_ = false;                  // See keep_to_end().
+  std::shared_ptr<std::uint64_t> ahead_;      // See go_ahead(). Null for any other fill.
   std::optional<Background::Demand> demand_;  // Clients wait for the fill's bytes.
   std::optional<Background::Left> left_;      // The clients left, and the fill goes on.
   Handle leaving_;                            // The timer that will call go_to_the_background().

@@ -60,7 +60,7 @@ void Fill::go_to_the_background() {
     if (!got_bytes_ || !context_.background.has_place()) return cancel();
     left_.emplace(context_.background);
   }
-  background_ = true;
+  background_ = was_left_ = true;
   follow_demand();
   update_flow();
 }

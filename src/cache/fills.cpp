@@ -99,6 +99,7 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
   const auto at = fills_.find(digest);
   if (at != fills_.end() && at->second->can_be_joined()) {
     count(context_.counters.blob_shared);
+    tell_asked(origin, repository, digest, false);
     return at->second->open(std::move(done), client);
   }
   if (at != fills_.end()) {
@@ -108,6 +109,7 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
   if (auto blob = context_.store.open_blob(digest)) {
     count(context_.counters.blob_hits);
     context_.store.touch_blob(digest);
+    tell_asked(origin, repository, digest, true);
     done(std::unique_ptr<BlobReader>(std::make_unique<StoredReader>(std::move(*blob))));
     return nullptr;
   }
@@ -122,7 +124,13 @@ Handle Fills::open_granted(const Origin& origin, const std::string& repository,
                kLineIsFull});
     return nullptr;
   }
+  tell_asked(origin, repository, digest, false);
   return start(origin, repository, digest).open(std::move(done), client);
+}
+
+void Fills::tell_asked(const Origin& origin, const std::string& repository,
+                       const oci::Digest& digest, bool stored) {
+  if (watcher_ != nullptr) watcher_->on_asked(origin, repository, digest, stored);
 }
 
 std::optional<Error> Fills::why_not(const Origin& origin, const std::string& repository,
@@ -198,6 +206,20 @@ Handle Fills::fetch(const Origin& origin, const std::string& repository, const o
   return std::make_unique<Fetch>(*this, digest, fill->wait_stored(std::move(done)));
 }
 
+Handle Fills::fetch_ahead(const Origin& origin, const std::string& repository,
+                          const oci::Digest& digest, std::shared_ptr<std::uint64_t> bytes,
+                          std::function<void(Status)> done) {
+  assert(find(digest) == nullptr);
+  Fill& fill = start(origin, repository, digest);
+  fill.go_ahead(std::move(bytes));
+  return std::make_unique<Fetch>(*this, digest, fill.wait_stored(std::move(done)));
+}
+
+bool Fills::was_left(const oci::Digest& digest) const {
+  const Fill* fill = find(digest);
+  return fill != nullptr && fill->was_left();
+}
+
 Fill* Fills::find(const oci::Digest& digest) const {
   const auto at = fills_.find(digest);
   return at == fills_.end() ? nullptr : at->second.get();
@@ -215,6 +237,7 @@ void Fills::abandon(const oci::Digest& digest) {
 
 void Fills::update_background() {
   for (const auto& [digest, fill] : fills_) fill->update_flow();
+  if (watcher_ != nullptr) watcher_->on_background();
 }
 
 std::vector<FillStatus> Fills::status() const {

@@ -25,6 +25,17 @@ namespace layby::cache {
 
 class Fills {
  public:
+  // Learns what clients ask for, and when the background may go on.
+  class Watcher {
+   public:
+    virtual ~Watcher() = default;
+    // A client opens a blob, which may have it. `stored`: upstream isn't needed.
+    virtual void on_asked(const Origin& origin, const std::string& repository,
+                          const oci::Digest& digest, bool stored) = 0;
+    // background_may_go() may have changed.
+    virtual void on_background() = 0;
+  };
+
   Fills(const Rules& rules, Store& store, Timers& timers, const Clock& clock, Counters& counters,
         GrantChecks& grant_checks, events::Events& events);
 
@@ -40,6 +51,17 @@ class Fills {
                std::function<void(Status)> done);
   // Fetches a blob that isn't stored, in the background. The fill runs to its end.
   void fetch(const Origin& origin, const std::string& repository, const oci::Digest& digest);
+  // Like the first fetch(), for a blob that a client will soon want. The bytes that come while no
+  // client waits for the blob are added to `bytes`.
+  Handle fetch_ahead(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+                     std::shared_ptr<std::uint64_t> bytes, std::function<void(Status)> done);
+  // `watcher` hears of later calls; null removes the watcher.
+  void watch(Watcher* watcher) { watcher_ = watcher; }
+  bool is_coming(const oci::Digest& digest) const { return find(digest) != nullptr; }
+  // Whether the blob's fill goes on in the background after its clients have left.
+  bool was_left(const oci::Digest& digest) const;
+  // Whether fills in the background may use the link now.
+  bool background_may_go() const { return background_.may_go(); }
   // The bytes that the blob's fill has written; 0 when the blob has no fill.
   std::uint64_t written_bytes(const oci::Digest& digest) const;
   // Bytes a second for all background fills together; 0 for no limit.
@@ -68,6 +90,8 @@ class Fills {
   // asked.
   std::optional<Error> why_not(const Origin& origin, const std::string& repository,
                                const oci::Digest& digest);
+  void tell_asked(const Origin& origin, const std::string& repository, const oci::Digest& digest,
+                  bool stored);
   std::uint64_t reserved_bytes() const;
   // The fills whose first byte has not come.
   policy::LineUse line_use(const IpAddress& client) const;
@@ -85,6 +109,7 @@ class Fills {
   Room room_;
   Background background_;
   Sparing sparing_;
+  Watcher* watcher_ = nullptr;
   UnknownContent unknown_;
   std::map<const Origin*, policy::Hedge> hedges_;  // One for each origin that was asked for a blob.
   const Fill::Context context_;

@@ -311,7 +311,10 @@ void Manifests::note_answer(const events::Subject& image, const Result<ManifestA
   if (!was_here) count(first ? counters.manifest_misses : counters.manifest_shared);
   if (!answer.ok()) return;
   context_.events.tell(events::Pulled{image, answer->digest, served(answer->source)});
-  if (!was_here) return context_.store.note_first_pull(answer->digest);
+  if (!was_here) {
+    if (fetched_) fetched_(image, *answer);
+    return context_.store.note_first_pull(answer->digest);
+  }
   count(counters.manifest_hits);
   context_.store.touch_manifest(answer->digest);
   if (answer->source == ManifestSource::kStale) count(counters.stale_served);

@@ -72,6 +72,10 @@ class Manifests {
   // Does nothing if is_news() is false. The manifest of `digest` is stored already.
   void confirm(const TagKey& tag, const oci::Digest& digest, WallTime looked_at);
 
+  // Calls `fetched` for each manifest that was fetched for a client, when the client gets it.
+  using Fetched = std::function<void(const events::Subject& image, const ManifestAnswer& answer)>;
+  void on_fetched(Fetched fetched) { fetched_ = std::move(fetched); }
+
   void set_holder(TagMoves::Holder holder) { tag_moves_.set_holder(std::move(holder)); }
   void note_move(const TagKey& tag, const oci::Digest& from, const oci::Digest& to,
                  std::uint64_t fetch_bytes);
@@ -130,6 +134,7 @@ class Manifests {
   Handle give(const events::Subject& image, Result<ManifestAnswer> answer, const Done& done) const;
 
   const Context context_;
+  Fetched fetched_;
   std::map<Key, std::shared_ptr<ManifestFetch>> fetches_;
   std::map<Key, std::shared_ptr<TagCheck>> checks_;
   Graveyard graveyard_;

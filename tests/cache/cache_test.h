@@ -151,10 +151,12 @@ class CacheTest : public ::testing::Test {
     timers_.run();
   }
 
-  // Rules without tag checks in the background, so only the test's requests go upstream.
+  // Rules without tag checks in the background and without layers that are fetched ahead, so only
+  // the test's requests go upstream.
   static Rules without_keep_fresh() {
     Rules rules;
     rules.keep_fresh = std::chrono::milliseconds(0);
+    rules.pull_ahead = false;
     return rules;
   }
 

@@ -704,7 +704,10 @@ CLIENTS: dict[str, type[Client]] = {
 
 
 class EndToEnd(unittest.TestCase):
-    """A new hub and a new Layby for each test. Subclasses set the attributes."""
+    """A new hub and a new Layby for each test. Subclasses set the attributes.
+
+    Made images have no layers that come ahead, so that a test knows each request.
+    """
 
     real_images = False
     hub_options: dict[str, Any] = {}
@@ -720,7 +723,8 @@ class EndToEnd(unittest.TestCase):
     def setUp(self) -> None:
         self.hub = Hub(self.images, **self.hub_options)
         self.addCleanup(self.hub.close)
-        self.layby = Layby(self.hub, self.config, self.upstream)
+        ahead = {"cache": {"pull_ahead": self.real_images}}
+        self.layby = Layby(self.hub, merged(ahead, self.config), self.upstream)
         self.addCleanup(self.layby.close)
         self.addCleanup(self._show_log_of_a_failure)
 

@@ -37,6 +37,10 @@ namespace layby {
     "Blob bytes sent to clients without using the link to upstream, in all runs of the daemon.") \
   X(prefetched_bytes, "bytes",                                                                   \
     "Blob bytes received from upstream while no client waited, in all runs of the daemon.")      \
+  X(ahead_bytes, "bytes",                                                                        \
+    "Blob bytes received for the later layers of an image while a client pulled the image.")     \
+  X(ahead_unused_bytes, "bytes",                                                                 \
+    "Bytes of ahead_bytes in blobs that no client asked for within an hour.")                    \
   X(upstream_bytes, "bytes", "Body bytes received from upstream.")                               \
   X(upstream_manifest_gets, "requests", "Manifest GETs sent upstream (these count as pulls).")   \
   X(upstream_manifest_heads, "requests", "Manifest HEADs sent upstream (free of the limit).")    \

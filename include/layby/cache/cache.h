@@ -173,6 +173,10 @@ class Cache {
   // Fetches a blob in the background, into the store.
   void fetch_blob(const Origin& origin, const std::string& repository, const oci::Digest& digest);
 
+  // The limit of all blobs together, in bytes a second; 0 for no limit. On a thin link, no layer is
+  // fetched ahead of the clients.
+  void set_link_rate(std::uint64_t max_rate);
+
   // Notes that `client` begins to read the whole of a stored blob. If the same client read the
   // whole blob a few minutes earlier, the store verifies the blob.
   void note_whole_pull(const IpAddress& client, const oci::Digest& digest);

@@ -40,6 +40,9 @@ struct Rules {
   // How many bytes of an unkept blob RAM may hold for the blob's slowest reader.
   std::uint64_t max_unkept_bytes = 4 << 20;
 
+  // Whether the later layers of an image are fetched while a client pulls the image.
+  bool pull_ahead = true;
+
   bool operator==(const Rules&) const = default;
 };
 
