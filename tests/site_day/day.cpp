@@ -25,15 +25,20 @@ using std::chrono::milliseconds;
 constexpr double kLinkBytesPerSecond = 10e6 / 8;
 // Pulls that began before midnight may end after midnight.
 constexpr std::chrono::hours kAfterwards{6};
+// On a day with machines that unpack, each pull with this number is cut off.
+constexpr std::size_t kSwitchedOffEach = 20;
 
 class Day {
  public:
   Day(const Arrangement& arrangement, std::uint64_t seed)
-      : images_(seed), trace_(make_trace(images_, seed)), machines_(kMachines) {
+      : unpacks_(arrangement.unpacks),
+        images_(seed),
+        trace_(make_trace(images_, seed)),
+        machines_(kMachines) {
     auto hub = std::make_unique<Hub>(images_, link_, timers_, clock_);
     hub_ = hub.get();
     if (arrangement.layby) {
-      layby_.emplace(arrangement.guard, std::move(hub), timers_, clock_);
+      layby_.emplace(arrangement.guard, arrangement.pull_ahead, std::move(hub), timers_, clock_);
       source_ = &layby_->source();
     } else {
       registry_ = std::move(hub);
@@ -91,7 +96,15 @@ class Day {
     running.pull = std::make_unique<Pull>(
         *source_, machine, traced.image,
         Pull::Events{[this, &running](const oci::Digest& digest) { on_named(running, digest); },
-                     [this, number](const Status& status) { on_over(number, status); }});
+                     [this, number](const Status& status) { on_over(number, status); }},
+        manner(number));
+  }
+
+  Pull::Manner manner(std::size_t number) {
+    Pull::Manner manner;
+    if (unpacks_) manner.timers = &timers_;
+    if (unpacks_ && number % kSwitchedOffEach == 0) manner.off_after = 3;
+    return manner;
   }
 
   void on_named(Running& running, const oci::Digest& digest) {
@@ -104,6 +117,7 @@ class Day {
   void on_over(std::size_t number, const Status& status) {
     const auto over = running_.extract(number);
     const Running& pull = over.mapped();
+    if (!status.ok() && status.error().code == ErrorCode::kCancelled) return;
     if (!status.ok()) {
       ++(status.error().code == ErrorCode::kThrottled ? figures_.refused : figures_.failed);
       return;
@@ -122,6 +136,10 @@ class Day {
     made.failed += running_.size();
     made.pulls_counted = hub_->pulls();
     made.link_bytes = link_.sent_bytes() + hub_->manifest_bytes();
+    if (layby_) {
+      made.ahead_bytes = layby_->counters().ahead_bytes;
+      made.ahead_unused_bytes = layby_->counters().ahead_unused_bytes;
+    }
     made.most_blob_gets = most(hub_->blob_gets());
     made.most_manifest_gets = most(hub_->manifest_gets());
     made.mean_wait =
@@ -148,6 +166,7 @@ class Day {
       made.mean_renewal = sum / static_cast<std::int64_t>(made.renewed_tags);
   }
 
+  const bool unpacks_;
   testing::FakeClock clock_;
   const SteadyTime midnight_ = clock_.steady_now();
   testing::FakeTimers timers_{clock_};

@@ -19,6 +19,10 @@ struct Arrangement {
   bool layby = true;  // If false, each machine asks the registry directly.
   bool list = false;
   cache::GuardRules guard{};
+  // Each machine fetches one blob after the other, and unpacks each layer before it asks for the
+  // next layer. Some machines are switched off during a pull.
+  bool unpacks = false;
+  bool pull_ahead = true;
 };
 
 // The arrangements that are compared.
@@ -30,6 +34,8 @@ struct Figures {
   std::uint64_t refused = 0;        // `docker pull`s that ended with 429.
   std::uint64_t failed = 0;         // `docker pull`s that failed otherwise or never ended.
   std::uint64_t link_bytes = 0;
+  std::uint64_t ahead_bytes = 0;  // Of link_bytes, see Counters.
+  std::uint64_t ahead_unused_bytes = 0;
   std::uint64_t stale = 0;           // Answers that named a tag's old image after the move.
   std::uint64_t most_blob_gets = 0;  // The most GETs of one blob from the registry.
   std::uint64_t most_manifest_gets = 0;

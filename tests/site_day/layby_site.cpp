@@ -24,21 +24,22 @@ std::vector<cache::Origin> origins(cache::GuardRules rules,
   return all;
 }
 
-cache::Rules rules() {
+cache::Rules rules(bool pull_ahead) {
   cache::Rules rules;
+  rules.pull_ahead = pull_ahead;
   rules.keep_fresh = kKeepFresh;
   return rules;
 }
 
 }  // namespace
 
-LaybySite::LaybySite(cache::GuardRules guard_rules, std::unique_ptr<cache::Upstream> registry,
-                     Timers& timers, const Clock& clock)
+LaybySite::LaybySite(cache::GuardRules guard_rules, bool pull_ahead,
+                     std::unique_ptr<cache::Upstream> registry, Timers& timers, const Clock& clock)
     : timers_(timers),
       clock_(clock),
       store_(timers),
-      cache_(rules(), origins(guard_rules, std::move(registry), timers, clock, events_), store_,
-             timers, clock, counters_, events_),
+      cache_(rules(pull_ahead), origins(guard_rules, std::move(registry), timers, clock, events_),
+             store_, timers, clock, counters_, events_),
       source_(cache_, timers),
       schedule_(kEvery, std::nullopt) {}
 

@@ -23,8 +23,8 @@ namespace layby::site_day {
 class LaybySite {
  public:
   // All arguments passed by reference outlive the LaybySite.
-  LaybySite(cache::GuardRules rules, std::unique_ptr<cache::Upstream> registry, Timers& timers,
-            const Clock& clock);
+  LaybySite(cache::GuardRules rules, bool pull_ahead, std::unique_ptr<cache::Upstream> registry,
+            Timers& timers, const Clock& clock);
 
   // Fetches `images` now, every six hours, and when a client's pull finds a moved tag.
   void prefetch(const std::vector<ImageName>& images);
@@ -32,6 +32,7 @@ class LaybySite {
   void end() { schedule_timer_.reset(); }
 
   Source& source() { return source_; }
+  const Counters& counters() const { return counters_; }
 
  private:
   void keep_schedule();

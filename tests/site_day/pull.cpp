@@ -12,11 +12,16 @@ namespace {
 
 // The docker daemon's default of max-concurrent-downloads.
 constexpr std::size_t kBlobsAtATime = 3;
+constexpr std::uint64_t kUnpackedBytesPerMs = 5'000;
 
 }  // namespace
 
-Pull::Pull(Source& source, Machine& machine, ImageName name, Events events)
-    : source_(source), machine_(machine), name_(std::move(name)), events_(std::move(events)) {
+Pull::Pull(Source& source, Machine& machine, ImageName name, Events events, Manner manner)
+    : source_(source),
+      machine_(machine),
+      name_(std::move(name)),
+      events_(std::move(events)),
+      manner_(manner) {
   request_ = source_.head(name_.repository, name_.tag,
                           [this](const Result<oci::Digest>& digest) { on_head(digest); });
 }
@@ -48,25 +53,33 @@ void Pull::take_manifest(const oci::Digest& digest, const cache::ManifestBody& b
 }
 
 void Pull::want(const oci::Descriptor& blob) {
-  if (!machine_.blobs.contains(blob.digest)) wanted_.push_back(blob.digest);
+  if (!machine_.blobs.contains(blob.digest)) wanted_.push_back(blob);
 }
 
 void Pull::fetch_more() {
-  while (!wanted_.empty() && coming_.size() < kBlobsAtATime) {
-    const oci::Digest digest = wanted_.front();
+  const std::size_t at_a_time = manner_.timers != nullptr ? 1 : kBlobsAtATime;
+  while (!wanted_.empty() && coming_.size() < at_a_time) {
+    const oci::Descriptor blob = wanted_.front();
     wanted_.pop_front();
-    coming_[digest] =
-        source_.fetch_blob(name_.repository, digest,
-                           [this, digest](const Status& status) { on_blob(digest, status); });
+    coming_[blob.digest] =
+        source_.fetch_blob(name_.repository, blob.digest,
+                           [this, blob](const Status& status) { on_blob(blob, status); });
   }
   if (wanted_.empty() && coming_.empty()) end({});
 }
 
-void Pull::on_blob(const oci::Digest& digest, const Status& status) {
-  const auto over = coming_.extract(digest);
+void Pull::on_blob(const oci::Descriptor& blob, const Status& status) {
+  const auto over = coming_.extract(blob.digest);
   if (!status.ok()) return end(status);
-  machine_.blobs.insert(digest);
-  fetch_more();
+  machine_.blobs.insert(blob.digest);
+  if (++fetched_ >= manner_.off_after) return end(Error{ErrorCode::kCancelled, "switched off"});
+  if (manner_.timers == nullptr) return fetch_more();
+  unpacking_ = manner_.timers->after(
+      std::chrono::milliseconds(static_cast<std::int64_t>(blob.size_bytes / kUnpackedBytesPerMs)),
+      [this] {
+        const Handle unpacked = std::move(unpacking_);
+        fetch_more();
+      });
 }
 
 void Pull::end(Status status) {

@@ -7,11 +7,13 @@
 #ifndef LAYBY_TESTS_SITE_DAY_PULL_H_
 #define LAYBY_TESTS_SITE_DAY_PULL_H_
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "layby/oci/manifest.h"
 #include "site_day/images.h"
@@ -31,8 +33,17 @@ class Pull {
     std::function<void(Status)> on_over;               // The last call; may destroy the pull.
   };
 
+  // How a machine pulls. By default it fetches three blobs at a time, and unpacks in no time.
+  struct Manner {
+    Timers* timers = nullptr;  // Set if the machine unpacks each blob before it fetches the next.
+    // The machine is switched off while it fetches the blob after this number of blobs.
+    std::size_t off_after = 1'000'000;
+  };
+
   // All arguments passed by reference outlive the Pull.
-  Pull(Source& source, Machine& machine, ImageName name, Events events);
+  Pull(Source& source, Machine& machine, ImageName name, Events events)
+      : Pull(source, machine, std::move(name), std::move(events), Manner()) {}
+  Pull(Source& source, Machine& machine, ImageName name, Events events, Manner manner);
 
  private:
   void on_head(const Result<oci::Digest>& digest);
@@ -40,7 +51,7 @@ class Pull {
   void take_manifest(const oci::Digest& digest, const cache::ManifestBody& body);
   void want(const oci::Descriptor& blob);
   void fetch_more();
-  void on_blob(const oci::Digest& digest, const Status& status);
+  void on_blob(const oci::Descriptor& blob, const Status& status);
   void end(Status status);
 
   Source& source_;
@@ -48,7 +59,10 @@ class Pull {
   const ImageName name_;
   Events events_;
   Handle request_;
-  std::deque<oci::Digest> wanted_;
+  const Manner manner_;
+  std::size_t fetched_ = 0;
+  Handle unpacking_;
+  std::deque<oci::Descriptor> wanted_;
   std::map<oci::Digest, Handle> coming_;
 };
 

@@ -101,6 +101,22 @@ TEST_F(SiteDayTest, TheReserveSavesPeopleFromRefusals) {
   }
 }
 
+TEST_F(SiteDayTest, LayersThatComeAheadSaveTimeAndFewBytesAreUnused) {
+  for (const std::uint64_t day : kDays) {
+    const Arrangement on{.name = "ahead", .unpacks = true};
+    const Arrangement off{.name = "not ahead", .unpacks = true, .pull_ahead = false};
+    const Figures ahead = run_day(on, day);
+    const Figures plain = run_day(off, day);
+    EXPECT_GT(ahead.ahead_bytes, 0u);
+    EXPECT_LE(ahead.ahead_unused_bytes * 20, ahead.link_bytes);
+    EXPECT_LT(ahead.mean_wait, plain.mean_wait);
+    EXPECT_EQ(ahead.most_blob_gets, 1u);
+    EXPECT_EQ(plain.ahead_bytes, 0u);
+    RecordProperty("unused_share", std::to_string(static_cast<double>(ahead.ahead_unused_bytes) /
+                                                  static_cast<double>(ahead.link_bytes)));
+  }
+}
+
 TEST(SiteDayImages, TheRebuildMovesTwoThirdsOfTheListAndNothingElse) {
   Images images(1);
   std::map<ImageName, std::optional<oci::Digest>> before;
