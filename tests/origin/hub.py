@@ -452,17 +452,25 @@ class Listener:
         threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
 
     def close(self) -> None:
-        self.refuse()
+        if self._open:
+            self._stop_accepting()
+            self._end_connections()
         self._socket.close()
 
     def refuse(self) -> None:
         """Refuses connections until open(), but keeps the port from other programs."""
         if not self._open:
             return
+        self._stop_accepting()
+        self._socket = self._bind(self.port)
+        self._end_connections()
+
+    def _stop_accepting(self) -> None:
         self._open = False
         self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept()
         self._socket.close()
-        self._socket = self._bind(self.port)
+
+    def _end_connections(self) -> None:
         with self._lock:
             live = list(self._live)
         for connection in live:
