@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares Layby with other servers: runs the chosen parts and reports the results.
 
-A part is a module with measure(table, repeats) and the BUDGETS of the part's rows. Within a run
+A part has measure(table, repeats) and the BUDGETS of the part's rows. Within a run
 the servers take turns on one machine, in rotating order, and each repeat gives one ratio.
 All files are in one folder in /var/tmp, because a cache belongs on a disk and /tmp may be in
 memory.
@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,11 @@ from pathlib import Path
 from typing import Any
 
 import cold_disk
+import cold_pull
+import first_byte
 import hits
 import kept
+import lazy_range
 import manifests
 import memory
 import misses
@@ -43,8 +47,11 @@ from report import budget_rows, budget_table, facts_line, tables
 from servers import ROOT, layby_binary
 from table import Table
 
-PARTS = {part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory,
-                                          cold_disk, shaped_miss, small_box, more_cores, waits)}
+PARTS: dict[str, Any] = {
+    **{part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory, cold_disk,
+                                        shaped_miss, small_box, more_cores, waits)},
+    **cold_pull.PARTS,
+    **{part.__name__: part for part in (lazy_range, first_byte)}}
 DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # together under ten minutes
 FOLDER = ROOT / "build/bench"
 
@@ -95,8 +102,10 @@ def main() -> int:
         parser.error(f"no part {', '.join(sorted(wrong))}")
     chosen = options.parts or DEFAULT
     parts = [name for name in PARTS if name in chosen or "all" in chosen]
-    tempfile.tempdir = tempfile.mkdtemp(prefix="layby-bench-", dir="/var/tmp")
+    # A short name, because podman accepts no run folder whose path has more than 50 characters.
+    tempfile.tempdir = tempfile.mkdtemp(prefix="lb-", dir="/var/tmp")
     table, started = Table(), time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends servers, links and files as ^C does
     try:
         # A copy, so that a build during the run doesn't change the measured binary.
         binary = Path(shutil.copy2(layby_binary(), tempfile.tempdir))

@@ -6,10 +6,13 @@ started the server.
 """
 from __future__ import annotations
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 
 from harness import (OCI_MANIFEST, Hub, Layby, Program, Pulls, accepts_connections,  # noqa: E402,F401
-                     fetch, layby_binary, make_image, pull, wait_until)
+                     fetch, layby_binary, make_image, native_architecture, platform_of, pull,
+                     wait_until)
 from hub import digest_of, free_port  # noqa: E402
 
 REPOSITORY = "library/bench"
@@ -104,7 +108,12 @@ class Registry:
         self.root = root = Path(tempfile.mkdtemp(prefix="origin-"))
         self.folder = root / "v2" / REPOSITORY
         self.tagged = ""
+        self.clear()
+
+    def clear(self) -> None:
+        """Removes all content."""
         for kind in ("blobs", "manifests"):
+            shutil.rmtree(self.folder / kind, ignore_errors=True)
             (self.folder / kind).mkdir(parents=True)
 
     def add_blob(self, size: int) -> str:
@@ -119,6 +128,23 @@ class Registry:
         return self.add("manifests", json.dumps(
             {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": described[0],
              "layers": described[1:]}, indent=3).encode())
+
+    def add_image(self, layer_bytes: list[int]) -> str:
+        """Adds an image that clients can unpack, of new layers; returns the manifest's digest."""
+        layers = [tar_of(os.urandom(size)) for size in layer_bytes]
+        config = json.dumps({**platform_of(f"linux/{native_architecture()}"),
+                             "rootfs": {"type": "layers", "diff_ids": [*map(digest_of, layers)]}})
+        kinds = ["config.v1+json"] + ["layer.v1.tar"] * len(layers)
+        parts = [{"mediaType": f"application/vnd.oci.image.{kind}", "size": len(data),
+                  "digest": self.add("blobs", data).rpartition("/")[2]}
+                 for kind, data in zip(kinds, [config.encode(), *layers])]
+        path = self.add("manifests", json.dumps(
+            {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": parts[0],
+             "layers": parts[1:]}).encode())
+        return path.rpartition("/")[2]
+
+    def content_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("*/*"))
 
     def add_tag(self) -> str:
         """Adds a manifest with the registry's only tag; returns the path of the tag."""
@@ -139,6 +165,16 @@ class Registry:
       add_header Docker-Content-Digest {self.tagged};
     }}""" if self.tagged else ""
         return f"root {self.root};{self.LOCATIONS}{tag}"
+
+
+def tar_of(data: bytes) -> bytes:
+    """An archive of one file, whose name depends on the bytes."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo(digest_of(data).rpartition(":")[2])
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return file.getvalue()
 
 
 def start_layby(origin: Nginx, config: dict[str, Any] | None = None) -> Layby:

@@ -117,6 +117,9 @@ FIGURES = {
     "download_gb_per_second": ("downloads", "GB/s", 1),
     "latest_first_byte_seconds": ("latest first byte", "s", 1),
     "worst_wait_seconds": ("longest wait", "s", 1), "ten_worst_waits_seconds": ("ten longest waits", "s", 1),
+    "manifest_seconds": ("manifest", "s", 1), "whole_seconds": ("the whole blob beside it", "s", 1),
+    "upstream_bytes_ratio": ("from upstream", "bytes a byte", 1),
+    "upstream_requests": ("upstream", "requests", 1),
 }
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterator
 
 from servers import ROOT, Program
 
@@ -86,6 +87,17 @@ def _first() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except PermissionError:
         pass
+
+
+@contextmanager
+def this_thread_first() -> Iterator[None]:
+    """Gives priority to this thread, and to the threads and processes that it starts."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    _first()
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 class First(Program):
