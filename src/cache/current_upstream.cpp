@@ -104,10 +104,10 @@ void CurrentUpstream::on_more_askers() {
 
 std::unique_ptr<BlobTransfer> CurrentUpstream::get_blob(const std::string& repository,
                                                         const oci::Digest& digest,
-                                                        std::uint64_t offset, BlobSink& sink) {
+                                                        const BlobSpan& span, BlobSink& sink) {
   if (!upstream_) return std::make_unique<NoTransfer>(timers_, removed(), sink);
   return std::make_unique<Transfer>(former_, upstream_,
-                                    upstream_->get_blob(repository, digest, offset, sink));
+                                    upstream_->get_blob(repository, digest, span, sink));
 }
 
 Handle CurrentUpstream::ping(milliseconds deadline, std::function<void(Status)> done) {

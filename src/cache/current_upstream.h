@@ -36,7 +36,7 @@ class CurrentUpstream final : public Relay {
 
   void on_more_askers() override;
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
-                                         std::uint64_t offset, BlobSink& sink) override;
+                                         const BlobSpan& span, BlobSink& sink) override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;
   std::vector<std::string> boxes() const override;

@@ -143,10 +143,14 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
   }
   bool in_background() const override { return sink_.in_background(); }
   bool lends_slot() const override { return sink_.lends_slot(); }
+  bool is_spare() const override { return sink_.is_spare(); }
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
   void on_blob_end(Status status) override {
     Upstream* next = std::exchange(registry_, nullptr);
-    if (status.ok() || next == nullptr) return sink_.on_blob_end(std::move(status));
+    // A spare transfer isn't worth a request to a second upstream.
+    if (status.ok() || next == nullptr || sink_.is_spare()) {
+      return sink_.on_blob_end(std::move(status));
+    }
     log::debug("parent: {}", status.error().message);
     if (auto refused = next->why_not(Ask::kBlob)) {
       return sink_.on_blob_end(both_failed(status.error(), *std::move(refused), true));
@@ -173,13 +177,13 @@ Handle Failover::relay(Question question, Done<Answer> done) {
 }
 
 std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
-                                                 const oci::Digest& digest, std::uint64_t offset,
+                                                 const oci::Digest& digest, const BlobSpan& span,
                                                  BlobSink& sink) {
-  if (parent_->why_not(Ask::kBlob)) return registry_->get_blob(repository, digest, offset, sink);
+  if (parent_->why_not(Ask::kBlob)) return registry_->get_blob(repository, digest, span, sink);
   return std::make_unique<Transfer>(
       *parent_, *registry_,
-      [repository, digest, offset](Upstream& upstream, BlobSink& into) {
-        return upstream.get_blob(repository, digest, offset, into);
+      [repository, digest, span](Upstream& upstream, BlobSink& into) {
+        return upstream.get_blob(repository, digest, span, into);
       },
       sink);
 }

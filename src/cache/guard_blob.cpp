@@ -68,10 +68,18 @@ class Guard::Transfer final : public BlobTransfer,
   void ask_for_slot() {
     slot_ = guard_.slots_->ask(*this);
     if (!sink_.in_background()) slot_->hurry();
+    if (sink_.is_spare() && slot_ && !slot_->in_use()) fail_soon(no_slot());
   }
   void on_slot() override { follow_slot(); }
-  void on_slot_taken() override { follow_slot(); }
-  policy::SlotClients slot_clients() const override { return sink_.clients(); }
+  void on_slot_taken() override {
+    follow_slot();
+    if (sink_.is_spare()) end_spare_soon();
+  }
+  // A spare transfer has the rank of the background: it gets a slot that no client wants, and loses
+  // the slot to any client.
+  policy::SlotClients slot_clients() const override {
+    return sink_.is_spare() ? policy::SlotClients() : sink_.clients();
+  }
   void follow_slot() {
     if (!slot_) return;
     const bool has_slot = slot_->in_use();
@@ -80,7 +88,8 @@ class Guard::Transfer final : public BlobTransfer,
     } else if (!has_slot) {
       leave_line();
     } else if (!is_in_line()) {
-      take_turn(guard_.clock_.steady_now() + kLongestTurn);
+      const auto longest = sink_.is_spare() ? std::chrono::milliseconds(0) : kLongestTurn;
+      take_turn(guard_.clock_.steady_now() + longest);
     }
   }
 
@@ -104,6 +113,22 @@ class Guard::Transfer final : public BlobTransfer,
     leave();
     slot_.reset();
     sink_.on_blob_end(guard_.no_turn(wait));  // May destroy this.
+  }
+  // The slot must live until the call that took the slot is over. Meanwhile the transfer may have
+  // become worth a wait.
+  void end_spare_soon() {
+    failing_ = guard_.timers_.after(std::chrono::milliseconds(0), [this] {
+      const Handle over = std::move(failing_);
+      if (!sink_.is_spare() || slot_->in_use()) return;
+      leave();
+      leave_line();
+      inner_.reset();
+      slot_.reset();
+      sink_.on_blob_end(no_slot());  // May destroy this.
+    });
+  }
+  Error no_slot() const {
+    return {ErrorCode::kUnavailable, guard_.name_ + ": no slot is free for a part of the blob"};
   }
   void fail_soon(Error error) {
     leave();
@@ -136,7 +161,9 @@ class Guard::Transfer final : public BlobTransfer,
   bool in_background() const override { return sink_.in_background(); }
   bool lends_slot() const override { return sink_.lends_slot(); }
   std::vector<IpAddress> clients() const override { return {turn_of_}; }
+  bool is_spare() const override { return sink_.is_spare(); }
   void on_blob_end(Status status) override {
+    failing_.reset();
     leave();
     slot_.reset();
     if (!status.ok()) guard_.on_ended(asked_, &status.error());
@@ -155,12 +182,12 @@ class Guard::Transfer final : public BlobTransfer,
 };
 
 std::unique_ptr<BlobTransfer> Guard::get_blob(const std::string& repository,
-                                              const oci::Digest& digest, std::uint64_t offset,
+                                              const oci::Digest& digest, const BlobSpan& span,
                                               BlobSink& sink) {
   return std::make_unique<Transfer>(
-      *this, Asked{Ask::kBlob, repository, digest.str()}, offset > 0,
-      [this, repository, digest, offset](BlobSink& into) {
-        return inner_->get_blob(repository, digest, offset, into);
+      *this, Asked{Ask::kBlob, repository, digest.str()}, span.offset > 0,
+      [this, repository, digest, span](BlobSink& into) {
+        return inner_->get_blob(repository, digest, span, into);
       },
       sink);
 }

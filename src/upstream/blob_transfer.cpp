@@ -44,8 +44,8 @@ class RegistryBlob::Try final : private ExchangeEvents {
 };
 
 RegistryBlob::RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
-                           std::uint64_t offset, cache::BlobSink& sink)
-    : site_(site), repository_(repository), digest_(digest), offset_(offset), sink_(sink) {
+                           const cache::BlobSpan& span, cache::BlobSink& sink)
+    : site_(site), repository_(repository), digest_(digest), span_(span), sink_(sink) {
   send(false);
 }
 
@@ -82,7 +82,10 @@ RequestSpec RegistryBlob::request_spec() const {
   spec.content_label = "blob " + digest_.str();
   spec.headers.push_back("Accept-Encoding: identity");
   spec.client = site_.told_client(sink_.clients());
-  if (offset_ > 0) spec.headers.push_back("Range: bytes=" + std::to_string(offset_) + "-");
+  if (asks_range()) {
+    spec.headers.push_back("Range: bytes=" + std::to_string(span_.offset) + "-" +
+                           (span_.end ? std::to_string(*span_.end - 1) : ""));
+  }
   spec.counter = &Counters::upstream_blob_gets;
   spec.stall_timeout = site_.options.stall_timeout;
   // The rate is judged over at least stall_timeout, because a blob may stall for so long.
@@ -94,17 +97,24 @@ RequestSpec RegistryBlob::request_spec() const {
 }
 
 RegistryBlob::Plan RegistryBlob::plan_of(const Head& head) const {
-  if (head.status != 206) return {{0, head.content_length()}, ""};
-  if (offset_ == 0) return {{}, "answered with a range that wasn't asked for"};
+  if (head.status != 206) return {{0, head.content_length()}, head.content_length(), ""};
+  if (!asks_range()) return {{}, {}, "answered with a range that wasn't asked for"};
   const auto value = head.headers.get("content-range");
   const auto range = value ? http::parse_content_range(*value) : std::nullopt;
-  if (!range) return {{}, "answered 206 without a Content-Range"};
-  if (range->first != offset_) {
+  if (!range) return {{}, {}, "answered 206 without a Content-Range"};
+  if (range->first != span_.offset) {
     return {{},
-            "was asked for bytes from " + std::to_string(offset_) + " on, sent bytes from " +
+            {},
+            "was asked for bytes from " + std::to_string(span_.offset) + " on, sent bytes from " +
                 std::to_string(range->first) + " on"};
   }
-  return {{offset_, range->size_bytes}, ""};
+  if (span_.end && range->last + 1 != *span_.end) {
+    return {{},
+            {},
+            "was asked for bytes before " + std::to_string(*span_.end) + ", sent bytes before " +
+                std::to_string(range->last + 1)};
+  }
+  return {{span_.offset, range->size_bytes}, span_.end ? span_.end : range->size_bytes, ""};
 }
 
 void RegistryBlob::on_head(Try& by, const Head& head) {
@@ -114,7 +124,7 @@ void RegistryBlob::on_head(Try& by, const Head& head) {
   began_ = true;
   std::erase_if(tries_, [&by](const auto& one) { return one.get() != &by; });
   assert(tries_.size() == 1);  // Only `by` is left.
-  size_bytes_ = plan.start.size_bytes;
+  end_ = plan.end;
   position_ = plan.start.offset;
   plan.start.by_hedge = by.is_hedge();
   sink_.on_blob_start(plan.start);
@@ -132,11 +142,10 @@ void RegistryBlob::on_end(Try& by, Status status) {
     std::erase_if(tries_, [&by](const auto& one) { return one.get() == &by; });
     return;
   }
-  if (status.ok() && size_bytes_ && position_ != *size_bytes_) {
-    status = failure({site_.host, "GET " + repository_ + " blob " + digest_.str()},
-                     ErrorCode::kUnavailable,
-                     "ended after " + std::to_string(position_) + " of " +
-                         std::to_string(*size_bytes_) + " bytes");
+  if (status.ok() && end_ && position_ != *end_) {
+    status = failure(
+        {site_.host, "GET " + repository_ + " blob " + digest_.str()}, ErrorCode::kUnavailable,
+        "ended after " + std::to_string(position_) + " of " + std::to_string(*end_) + " bytes");
   }
   tries_.clear();
   sink_.on_blob_end(std::move(status));  // May destroy this transfer.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A RegistryBlob transfers a blob to a sink, from an offset on. It checks that upstream sends the
+// A RegistryBlob transfers a blob, or a part of it, to a sink. It checks that upstream sends the
 // requested bytes, and as many bytes as upstream announced. A hedge is a further request for the
 // same bytes; the first answer counts. A hedge asks the registry again, because the signed URL of a
 // redirect serves only one request. Loop thread only.
@@ -26,7 +26,7 @@ namespace layby::upstream {
 class RegistryBlob final : public cache::BlobTransfer {
  public:
   RegistryBlob(Site& site, const std::string& repository, const oci::Digest& digest,
-               std::uint64_t offset, cache::BlobSink& sink);
+               const cache::BlobSpan& span, cache::BlobSink& sink);
   ~RegistryBlob() override;
 
   void pause() override;
@@ -37,11 +37,13 @@ class RegistryBlob final : public cache::BlobTransfer {
   class Try;
 
   void send(bool is_hedge);
+  bool asks_range() const { return span_.offset > 0 || span_.end.has_value(); }
   RequestSpec request_spec() const;
   // Says where the announced bytes begin. `wrong` says why the announced bytes aren't the requested
   // bytes; "" if they are.
   struct Plan {
     cache::BlobStart start;
+    std::optional<std::uint64_t> end;  // The offset after the last announced byte, if stated.
     std::string wrong;
   };
   Plan plan_of(const Head& head) const;
@@ -53,10 +55,10 @@ class RegistryBlob final : public cache::BlobTransfer {
   Site& site_;
   const std::string repository_;
   const oci::Digest digest_;
-  const std::uint64_t offset_;
+  const cache::BlobSpan span_;
   cache::BlobSink& sink_;
-  std::optional<std::uint64_t> size_bytes_;  // The size of the whole blob, if stated.
-  std::uint64_t position_ = 0;               // The offset of the next byte in the blob.
+  std::optional<std::uint64_t> end_;  // Where the announced bytes end, if stated.
+  std::uint64_t position_ = 0;        // The offset of the next byte in the blob.
   bool paused_ = false;
   bool began_ = false;                       // on_blob_start() was called.
   std::vector<std::unique_ptr<Try>> tries_;  // The requests under way, oldest first.

@@ -122,9 +122,9 @@ Handle Registry::head_blob(const std::string& repository, const oci::Digest& dig
 
 std::unique_ptr<cache::BlobTransfer> Registry::get_blob(const std::string& repository,
                                                         const oci::Digest& digest,
-                                                        std::uint64_t offset,
+                                                        const cache::BlobSpan& span,
                                                         cache::BlobSink& sink) {
-  return std::make_unique<RegistryBlob>(*site_, repository, digest, offset, sink);
+  return std::make_unique<RegistryBlob>(*site_, repository, digest, span, sink);
 }
 
 Handle Registry::get_tags(const std::string& repository, const cache::TagPageRequest& page,

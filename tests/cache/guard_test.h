@@ -23,6 +23,7 @@ class BlobTaker final : public BlobSink {
   std::optional<Status> ended;
   std::vector<IpAddress> waiting;  // The clients that wait for the blob.
   bool background = false;
+  bool spare = false;
   std::unique_ptr<BlobTransfer> transfer;
 
   ErrorCode error() const {
@@ -38,6 +39,7 @@ class BlobTaker final : public BlobSink {
   }
   std::vector<IpAddress> clients() const override { return waiting; }
   bool in_background() const override { return background; }
+  bool is_spare() const override { return spare; }
 };
 
 class GuardTest : public ::testing::Test {

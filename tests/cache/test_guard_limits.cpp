@@ -498,6 +498,83 @@ TEST_F(GuardLimitsTest, RequestWithoutTimeLeftKeepsADeadline) {
   EXPECT_EQ(inner_->only_pending()->deadline, milliseconds(1)) << "0 would be no deadline";
 }
 
+// -- spare transfers
+
+class GuardSpareTest : public GuardLimitsTest {
+ protected:
+  // Makes a guard with two slots, one of which is in use.
+  void SetUp() override {
+    rules_.max_blob_transfers = 2;
+    rules_.requests_per_minute = 8;
+    make_guard();
+    first_.waiting = {*parse_ip_address("192.0.2.1")};
+    spare_.waiting = first_.waiting;
+    spare_.spare = true;
+    open(first_);
+    inner_->requests().back()->start(0, 3);
+  }
+  std::size_t requests() const { return inner_->count(UpstreamKind::kBlobGet); }
+
+  BlobTaker first_, second_, spare_;
+};
+
+TEST_F(GuardSpareTest, FreeSlotIsUsedAtOnce) {
+  open(spare_);
+  EXPECT_EQ(requests(), 2u);
+  inner_->requests().back()->start(0, 3);
+  inner_->requests().back()->send("abc");
+  EXPECT_EQ(spare_.bytes, "abc");
+}
+
+TEST_F(GuardSpareTest, FailsWithoutAFreeSlot) {
+  open(second_);
+  timers_.run();
+  open(spare_);
+  timers_.run();
+  EXPECT_EQ(spare_.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(requests(), 2u);
+  EXPECT_EQ(link(), Link::kClosed);
+}
+
+TEST_F(GuardSpareTest, FailsWithoutAFreeTurn) {
+  std::vector<std::unique_ptr<Asker<TagPage>>> askers;
+  for (int i = 0; i < 8; ++i) {
+    askers.push_back(std::make_unique<Asker<TagPage>>());
+    list(*askers.back());
+  }
+  const std::size_t before = requests();
+  open(spare_);
+  timers_.run();
+  EXPECT_EQ(spare_.error(), ErrorCode::kThrottled);
+  EXPECT_EQ(requests(), before);
+}
+
+TEST_F(GuardSpareTest, EndsWhenAClientWantsTheSlot) {
+  open(spare_);
+  const auto request = inner_->requests().back();
+  request->start(0, 3);
+  second_.waiting = first_.waiting;
+  open(second_);
+  timers_.run();
+  EXPECT_EQ(spare_.error(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(request->cancelled());
+  EXPECT_EQ(requests(), 3u);
+  EXPECT_FALSE(first_.ended);
+  EXPECT_EQ(link(), Link::kClosed);
+}
+
+TEST_F(GuardSpareTest, WaitsForItsSlotAgainAfterItBecameWorthAWait) {
+  open(spare_);
+  const auto request = inner_->requests().back();
+  request->start(0, 3);
+  second_.waiting = first_.waiting;
+  open(second_);
+  spare_.spare = false;
+  timers_.run();
+  EXPECT_FALSE(spare_.ended);
+  EXPECT_TRUE(request->pending());
+}
+
 // -- the pull limit's reserve
 
 TEST_F(GuardLimitsTest, BackgroundDoesNotWaitFarFromTheReserve) {

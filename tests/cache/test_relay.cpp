@@ -16,8 +16,8 @@ namespace {
 class PlainRelay final : public Relay {
  public:
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
-                                         std::uint64_t offset, BlobSink& sink) override {
-    return inner.get_blob(repository, digest, offset, sink);
+                                         const BlobSpan& span, BlobSink& sink) override {
+    return inner.get_blob(repository, digest, span, sink);
   }
   Handle ping(milliseconds deadline, std::function<void(Status)> done) override {
     return inner.ping(deadline, std::move(done));

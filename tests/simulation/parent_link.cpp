@@ -91,11 +91,12 @@ class ParentLink::Question final : public Operation {
 class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader::Listener {
  public:
   Transfer(ParentLink& link, std::string repository, const oci::Digest& digest,
-           std::uint64_t offset, cache::BlobSink& sink)
+           const cache::BlobSpan& span, cache::BlobSink& sink)
       : link_(link),
         repository_(std::move(repository)),
         digest_(digest),
-        offset_(offset),
+        offset_(span.offset),
+        end_(span.end),
         sink_(sink),
         client_(link.counted(sink.clients())),
         watch_(link.timers_, link.clock_, [this] { end(timed_out()); }) {
@@ -125,7 +126,8 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
         [this](Result<std::unique_ptr<cache::BlobReader>> opened) {
           if (!opened.ok()) return lose(over_http(opened.error()));
           reader_ = std::move(*opened);
-          reader_->consumed(offset_);
+          const std::uint64_t end = end_.value_or(reader_->size_bytes());
+          if (offset_ < end) reader_->consumed(offset_);
           reader_->listen(this);
           go_on_soon();
         },
@@ -164,17 +166,18 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
     }
     if (paused_) return;
     const bool was_lost = lost_.has_value();
-    if (reader_ && reader_->readable_bytes() > offset_) {
-      const std::string bytes = read(*reader_, offset_);
+    if (reader_ && offset_ < stop_at() && reader_->readable_bytes() > offset_) {
+      const std::string bytes = read(*reader_, offset_, stop_at() - offset_);
       watch_.count(bytes.size());
       offset_ += bytes.size();
       reader_->consumed(offset_);
       sink_.on_blob_bytes(bytes);
       if (life.ended()) return;
     }
-    if (reader_ && offset_ == reader_->size_bytes()) return end({});
+    if (reader_ && offset_ == stop_at()) return end({});
     if (was_lost && !paused_) end(*lost_);
   }
+  std::uint64_t stop_at() const { return end_.value_or(reader_->size_bytes()); }
   void end(Status status) {
     going_.reset();
     watch_.end();
@@ -188,6 +191,7 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
   const std::string repository_;
   const oci::Digest digest_;
   std::uint64_t offset_;
+  const std::optional<std::uint64_t> end_;
   cache::BlobSink& sink_;
   const IpAddress client_;
   bool paused_ = false;
@@ -257,11 +261,11 @@ Handle ParentLink::head_blob(const std::string& repository, const oci::Digest& d
 
 std::unique_ptr<cache::BlobTransfer> ParentLink::get_blob(const std::string& repository,
                                                           const oci::Digest& digest,
-                                                          std::uint64_t offset,
+                                                          const cache::BlobSpan& span,
                                                           cache::BlobSink& sink) {
   return std::make_unique<RacedTransfer>(
-      [this, repository, digest, offset](cache::BlobSink& into) {
-        return std::make_unique<Transfer>(*this, repository, digest, offset, into);
+      [this, repository, digest, span](cache::BlobSink& into) {
+        return std::make_unique<Transfer>(*this, repository, digest, span, into);
       },
       sink);
 }

@@ -59,14 +59,14 @@ class Uplink::Pending final : public Operation {
 class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
  public:
   Transfer(Uplink& uplink, const std::string& repository, const oci::Digest& digest,
-           std::uint64_t offset, cache::BlobSink& sink)
+           const cache::BlobSpan& span, cache::BlobSink& sink)
       : uplink_(uplink),
         digest_(digest),
-        offset_(offset),
+        span_(span),
         sink_(sink),
         watch_(uplink.place_.timers, uplink.internet_.world, [this] { end(timed_out()); }) {
     ++uplink_.open_;
-    uplink_.begin_get(digest_.str());
+    uplink_.begin_get(name(), is_part());
     uplink_.note_sent(What::kBlob);
     const auto& internet = uplink_.internet_;
     fate_ = internet.adversary.fate(uplink_.place_.box, What::kBlob,
@@ -95,11 +95,12 @@ class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
     if (fate_.error) return end(*fate_.error);
     const std::string* bytes = uplink_.internet_.content.find_blob(digest_);
     if (bytes == nullptr) return end(not_found(digest_.str()));
-    const std::uint64_t first = fate_.no_ranges ? 0 : offset_;
+    const std::uint64_t first = fate_.no_ranges ? 0 : span_.offset;
     if (first > 0 && first >= bytes->size()) return end(Error{ErrorCode::kInvalid, "416"});
     if (fate_.corrupt) own_ = damaged(*bytes);
     flow_ = std::make_shared<site_day::Link::Flow>();
     *flow_ = {this, fate_.corrupt ? &own_ : bytes, static_cast<std::size_t>(first), paused_};
+    if (span_.end && !fate_.no_ranges) flow_->end = static_cast<std::size_t>(*span_.end);
     watch_.begin_body();
     const auto life = life_.watch();
     sink_.on_blob_start({first, fate_.no_ranges ? std::nullopt : std::optional(bytes->size())});
@@ -113,11 +114,11 @@ class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
     timer_ = uplink_.place_.timers.after(kBetweenDrops, [this] {
       const Handle over = std::move(timer_);
       const auto life = life_.watch();
-      if (!paused_ && flow_->sent < flow_->bytes->size()) {
+      if (!paused_ && flow_->sent < flow_->size()) {
         on_blob_bytes(std::string_view(*flow_->bytes).substr(flow_->sent++, 1));
       }
       if (life.ended() || ended_) return;
-      flow_->sent == flow_->bytes->size() ? end({}) : drip();
+      flow_->sent == flow_->size() ? end({}) : drip();
     });
   }
 
@@ -151,13 +152,17 @@ class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
     if (flow_) flow_->sink = nullptr;
     timer_.reset();
     watch_.end();
-    uplink_.end_get(digest_.str());
+    uplink_.end_get(name());
     --uplink_.open_;
   }
 
+  // The GETs of parts of a blob are counted apart from the other GETs of the blob.
+  bool is_part() const { return span_.end.has_value(); }
+  std::string name() const { return is_part() ? "part of " + digest_.str() : digest_.str(); }
+
   Uplink& uplink_;
   const oci::Digest digest_;
-  const std::uint64_t offset_;
+  const cache::BlobSpan span_;
   cache::BlobSink& sink_;
   Fate fate_;
   std::string own_;  // The damaged bytes.
@@ -186,18 +191,20 @@ void Uplink::note_sent(What what) {
                              std::to_string(sent_.size()) + " requests in a minute");
 }
 
-void Uplink::begin_get(const std::string& name) {
+void Uplink::begin_get(const std::string& name, bool is_part) {
   const std::size_t before = under_way_[name]++;
-  const auto digest = oci::Digest::parse(name);
+  const auto digest = oci::Digest::parse(is_part ? name.substr(name.rfind(' ') + 1) : name);
   // Each fill may have a hedge under way too.
-  if (before > 0 && digest && before >= 2 * place_.fills(*digest)) {
+  const std::size_t most = is_part ? kMostPartsUnderWay : 2;
+  if (before > 0 && digest && before >= most * place_.fills(*digest)) {
     internet_.invariants.broke(place_.box, "one GET for one digest", name);
   }
   auto& times = gets_[name];
   const SteadyTime now = internet_.world.steady_now();
   forget_before(times, now - kAttemptsWindow);
   times.push_back(now);
-  if (times.size() > kMostGetsOfABlob * (digest ? place_.wants(*digest) : 1)) {
+  const std::size_t gets = is_part ? kMostPartGets : kMostGetsOfABlob;
+  if (times.size() > gets * (digest ? place_.wants(*digest) : 1)) {
     internet_.invariants.broke(place_.box, "attempts are bounded",
                                name + ": " + std::to_string(times.size()) + " GETs");
   }
@@ -306,10 +313,11 @@ Handle Uplink::head_blob(const std::string& repository, const oci::Digest& diges
 
 std::unique_ptr<cache::BlobTransfer> Uplink::get_blob(const std::string& repository,
                                                       const oci::Digest& digest,
-                                                      std::uint64_t offset, cache::BlobSink& sink) {
+                                                      const cache::BlobSpan& span,
+                                                      cache::BlobSink& sink) {
   return std::make_unique<RacedTransfer>(
-      [this, repository, digest, offset](cache::BlobSink& into) {
-        return std::make_unique<Transfer>(*this, repository, digest, offset, into);
+      [this, repository, digest, span](cache::BlobSink& into) {
+        return std::make_unique<Transfer>(*this, repository, digest, span, into);
       },
       sink);
 }

@@ -63,7 +63,8 @@ class Uplink final : public cache::Upstream {
   Handle head_blob(const std::string& repository, const oci::Digest& digest,
                    Done<cache::BlobHead> done) override;
   std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
-                                                const oci::Digest& digest, std::uint64_t offset,
+                                                const oci::Digest& digest,
+                                                const cache::BlobSpan& span,
                                                 cache::BlobSink& sink) override;
   Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
                   Done<cache::TagPage> done) override;
@@ -80,7 +81,7 @@ class Uplink final : public cache::Upstream {
   Handle ask(What what, const std::string& name, milliseconds deadline,
              std::function<Result<T>(const Fate&)> answer, Done<T> done);
   void note_sent(What what);
-  void begin_get(const std::string& name);
+  void begin_get(const std::string& name, bool is_part = false);
   void end_get(const std::string& name);
   const testing::TestManifest* find(const std::string& repository,
                                     const oci::Reference& reference) const;

@@ -20,9 +20,12 @@ Error not_found(const std::string& what) { return {ErrorCode::kNotFound, what + 
 
 class Hub::Transfer final : public cache::BlobTransfer {
  public:
-  Transfer(Hub& hub, const std::string* bytes, std::uint64_t offset, cache::BlobSink& sink)
+  Transfer(Hub& hub, const std::string* bytes, const cache::BlobSpan& span, cache::BlobSink& sink)
       : link_(hub.link_), flow_(std::make_shared<Link::Flow>()) {
-    *flow_ = {&sink, bytes, static_cast<std::size_t>(offset), false};
+    flow_->sink = &sink;
+    flow_->bytes = bytes;
+    flow_->sent = static_cast<std::size_t>(span.offset);
+    if (span.end) flow_->end = static_cast<std::size_t>(*span.end);
     waiting_ = hub.timers_.after(kRoundTrip, [this] { begin(); });
   }
   ~Transfer() override { flow_->sink = nullptr; }
@@ -112,9 +115,10 @@ Handle Hub::head_blob(const std::string&, const oci::Digest& digest, Done<cache:
 }
 
 std::unique_ptr<cache::BlobTransfer> Hub::get_blob(const std::string&, const oci::Digest& digest,
-                                                   std::uint64_t offset, cache::BlobSink& sink) {
+                                                   const cache::BlobSpan& span,
+                                                   cache::BlobSink& sink) {
   ++blob_gets_[digest];
-  return std::make_unique<Transfer>(*this, images_.find_blob(digest), offset, sink);
+  return std::make_unique<Transfer>(*this, images_.find_blob(digest), span, sink);
 }
 
 Handle Hub::get_tags(const std::string& repository, const cache::TagPageRequest&,

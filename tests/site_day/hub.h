@@ -41,7 +41,8 @@ class Hub final : public cache::Upstream {
   Handle head_blob(const std::string& repository, const oci::Digest& digest,
                    Done<cache::BlobHead> done) override;
   std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
-                                                const oci::Digest& digest, std::uint64_t offset,
+                                                const oci::Digest& digest,
+                                                const cache::BlobSpan& span,
                                                 cache::BlobSink& sink) override;
   Handle get_tags(const std::string& repository, const cache::TagPageRequest& page,
                   Done<cache::TagPage> done) override;

@@ -36,7 +36,7 @@ void Link::send_next() {
   const std::shared_ptr<Flow> flow = *next;
   flows_.erase(next);
   flows_.push_back(flow);
-  const std::size_t bytes = std::min(kPacketBytes, flow->bytes->size() - flow->sent);
+  const std::size_t bytes = std::min(kPacketBytes, flow->size() - flow->sent);
   sending_ = timers_.after(time_for(bytes), [this, flow, bytes] {
     on_sent(flow, bytes);
     send_next();
@@ -58,7 +58,7 @@ void Link::on_sent(const std::shared_ptr<Flow>& flow, std::size_t bytes) {
   flow->sent += bytes;
   sent_bytes_ += bytes * kBytesPerByte;
   flow->sink->on_blob_bytes(packet);
-  if (flow->sink == nullptr || flow->sent < flow->bytes->size()) return;
+  if (flow->sink == nullptr || flow->sent < flow->size()) return;
   std::exchange(flow->sink, nullptr)->on_blob_end({});
 }
 

@@ -6,6 +6,7 @@
 #ifndef LAYBY_TESTS_SITE_DAY_LINK_H_
 #define LAYBY_TESTS_SITE_DAY_LINK_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,9 @@ class Link {
     const std::string* bytes = nullptr;
     std::size_t sent = 0;
     bool paused = false;
+    std::size_t end = SIZE_MAX;  // The requested end. The body may end before.
+
+    std::size_t size() const { return std::min(bytes->size(), end); }
   };
 
   // `bytes_per_second` is in real bytes, see kBytesPerByte.

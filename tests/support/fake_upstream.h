@@ -52,12 +52,13 @@ class UpstreamRequest {
  public:
   UpstreamKind kind = UpstreamKind::kManifestHead;
   std::string repository;
-  std::string reference;                  // Tag or digest as text; empty for tags.
-  std::uint64_t offset = 0;               // kBlobGet
-  std::chrono::milliseconds deadline{0};  // kManifestHead
-  cache::TagPageRequest page;             // kTags
-  std::string artifact_type;              // kReferrers
-  cache::Askers askers;                   // Of on_behalf_of(); null for none.
+  std::string reference;                    // Tag or digest as text; empty for tags.
+  std::uint64_t offset = 0;                 // kBlobGet
+  std::optional<std::uint64_t> end_offset;  // kBlobGet; nullopt for the blob's end.
+  std::chrono::milliseconds deadline{0};    // kManifestHead
+  cache::TagPageRequest page;               // kTags
+  std::string artifact_type;                // kReferrers
+  cache::Askers askers;                     // Of on_behalf_of(); null for none.
 
   bool ended() const { return ended_; }          // The answer is complete.
   bool cancelled() const { return cancelled_; }  // The handle was destroyed before the end.
@@ -67,6 +68,7 @@ class UpstreamRequest {
   bool was_sent() const { return sent_; }
   bool is_hedge() const { return is_hedge_; }
   bool lends_slot() const { return sink_->lends_slot(); }  // kBlobGet
+  bool is_spare() const { return sink_->is_spare(); }      // kBlobGet
   std::vector<IpAddress> clients() const { return sink_->clients(); }
 
   // Each of the next functions answers one kind of request.
@@ -256,10 +258,12 @@ class FakeUpstream final : public cache::Upstream {
     return std::make_unique<Call>(request);
   }
   std::unique_ptr<cache::BlobTransfer> get_blob(const std::string& repository,
-                                                const oci::Digest& digest, std::uint64_t offset,
+                                                const oci::Digest& digest,
+                                                const cache::BlobSpan& span,
                                                 cache::BlobSink& sink) override {
     auto request = add(UpstreamKind::kBlobGet, repository, digest.str());
-    request->offset = offset;
+    request->offset = span.offset;
+    request->end_offset = span.end;
     request->sink_ = &sink;
     return std::make_unique<Transfer>(*this, request);
   }
@@ -321,6 +325,7 @@ class FakeUpstream final : public cache::Upstream {
       if (upstream_.refuses_hedges_ || !first.sent_ || first.paused_ || !may_hedge()) return false;
       auto request = upstream_.add(first.kind, first.repository, first.reference);
       request->offset = first.offset;
+      request->end_offset = first.end_offset;
       request->sink_ = first.sink_;
       request->is_hedge_ = true;
       end_oldest_of_two();

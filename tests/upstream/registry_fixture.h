@@ -159,9 +159,9 @@ class RegistryTest : public ::testing::Test {
       return registry_->get_referrers(kRepository, digest_, artifact_type, std::move(done));
     });
   }
-  // Gets the blob from `offset` to its end into sink_.
-  Status get_blob(std::uint64_t offset = 0) {
-    transfer_ = registry_->get_blob(kRepository, digest_, offset, sink_);
+  // Gets a part of the blob into sink_.
+  Status get_blob(const cache::BlobSpan& span = 0) {
+    transfer_ = registry_->get_blob(kRepository, digest_, span, sink_);
     EXPECT_TRUE(turn([&] { return sink_.ended(); })) << "no end";
     return sink_.end;
   }

@@ -131,6 +131,33 @@ TEST_F(BlobTransferTest, IsUnavailableWhenTheRangeEndsEarly) {
   expect_error(get_blob(3), ErrorCode::kUnavailable, "ended after 5 of 7 bytes");
 }
 
+TEST_F(BlobTransferTest, AsksForAPart) {
+  serve_reply(206, {{"Content-Range", "bytes 0-2/7"}}, "con");
+  ASSERT_TRUE(get_blob({0, 3}).ok());
+  EXPECT_EQ(server_->requests().at(0).header("range"), "bytes=0-2");
+  EXPECT_EQ(sink_.start.offset, 0u);
+  EXPECT_EQ(sink_.start.size_bytes, 7u);
+  EXPECT_EQ(sink_.bytes, "con");
+}
+
+TEST_F(BlobTransferTest, RefusesAPartWithAnotherEnd) {
+  serve_reply(206, {{"Content-Range", "bytes 3-6/7"}}, "tent");
+  expect_error(get_blob({3, 5}), ErrorCode::kCorrupt, "bytes before 5, sent bytes before 7");
+  EXPECT_EQ(sink_.starts, 0);
+}
+
+TEST_F(BlobTransferTest, PartMayBecomeTheWholeBlob) {
+  serve_reply(200, {}, "content");
+  ASSERT_TRUE(get_blob({3, 5}).ok());
+  EXPECT_EQ(sink_.start.offset, 0u);
+  EXPECT_EQ(sink_.bytes, "content");
+}
+
+TEST_F(BlobTransferTest, IsUnavailableWhenAPartEndsEarly) {
+  serve_raw("HTTP/1.1 206 P\r\nContent-Range: bytes 3-6/9\r\nContent-Length: 2\r\n\r\nte");
+  expect_error(get_blob({3, 7}), ErrorCode::kUnavailable, "ended after 5 of 7 bytes");
+}
+
 TEST_F(BlobTransferTest, IsUnavailableWhenCutOff) {
   serve_raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
   expect_error(get_blob(), ErrorCode::kUnavailable, "cut off");

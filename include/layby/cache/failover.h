@@ -40,7 +40,7 @@ class Failover final : public Relay {
   // Asks the registry when the parent fails before its first byte, or can't be asked. A later
   // failure goes to the caller, who asks again for the missing bytes.
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
-                                         std::uint64_t offset, BlobSink& sink) override;
+                                         const BlobSpan& span, BlobSink& sink) override;
   void on_more_askers() override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   // The registry's pull limit. The parent's limit doesn't count, because content from the parent

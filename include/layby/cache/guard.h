@@ -70,7 +70,7 @@ class Guard final : public Relay {
   GuardStatus status() const;
 
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
-                                         std::uint64_t offset, BlobSink& sink) override;
+                                         const BlobSpan& span, BlobSink& sink) override;
   void on_more_askers() override;
   Handle ping(std::chrono::milliseconds deadline, std::function<void(Status)> done) override;
   std::optional<policy::QuotaState> quota() const override;

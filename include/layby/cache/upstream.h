@@ -51,6 +51,15 @@ struct BlobHead {
   std::optional<std::uint64_t> size_bytes;  // nullopt when upstream states no size.
 };
 
+// The part of a blob that a request asks for: from `offset` on, up to `end` or to the blob's end.
+struct BlobSpan {
+  BlobSpan(std::uint64_t from) : offset(from) {}  // NOLINT: most requests have no end.
+  BlobSpan(std::uint64_t from, std::optional<std::uint64_t> to) : offset(from), end(to) {}
+
+  std::uint64_t offset = 0;
+  std::optional<std::uint64_t> end;  // The offset after the last byte.
+};
+
 // The part of a blob that upstream is about to send.
 struct BlobStart {
   // The offset of the first byte that comes: as requested, or 0.
@@ -70,13 +79,16 @@ class BlobSink {
   virtual void on_blob_start(const BlobStart& start) = 0;
   // `bytes` is valid during the call only. The sink may call pause() inside this call.
   virtual void on_blob_bytes(std::string_view bytes) = 0;
-  // `status` is ok when the body had the length that upstream stated.
+  // `status` is ok when the body had the length that upstream stated, and all requested bytes.
   virtual void on_blob_end(Status status) = 0;
   // Whether no client waits for the blob. A transfer in the background should have few bytes on the
   // way.
   virtual bool in_background() const { return false; }
   // Whether a paused transfer gives its slot to other transfers, because the pause may be long.
   virtual bool lends_slot() const { return in_background(); }
+  // Whether the transfer is worth a request only while a slot and a turn are free. The transfer
+  // fails if it would have to wait for them, and when its slot is taken for another transfer.
+  virtual bool is_spare() const { return false; }
   // The clients that wait for the blob, each with its counted_address() once. The list may change
   // during the transfer. The transfers of different clients take turns.
   virtual std::vector<IpAddress> clients() const { return {}; }
@@ -170,9 +182,10 @@ class Upstream {
                               Done<ManifestBody> done) = 0;
   virtual Handle head_blob(const std::string& repository, const oci::Digest& digest,
                            Done<BlobHead> done) = 0;
-  // Asks for the bytes from `offset` on. `sink` outlives the transfer.
+  // Asks for the bytes of `span`. Upstream may send the whole blob instead. `sink` outlives the
+  // transfer.
   virtual std::unique_ptr<BlobTransfer> get_blob(const std::string& repository,
-                                                 const oci::Digest& digest, std::uint64_t offset,
+                                                 const oci::Digest& digest, const BlobSpan& span,
                                                  BlobSink& sink) = 0;
   virtual Handle get_tags(const std::string& repository, const TagPageRequest& page,
                           Done<TagPage> done) = 0;
