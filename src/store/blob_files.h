@@ -63,6 +63,7 @@ class BlobFiles {
 
   std::string published_path(const oci::Digest& digest) const;
   std::string partial_path(const oci::Digest& digest) const;
+  std::string partial_folder() const { return data_dir_ + "/partial"; }
 
   // Opens the file for reading. Returns an empty UniqueFd if the file is missing, and kCorrupt if
   // something other than a regular file is in its place. Never waits, not even if a FIFO is there.

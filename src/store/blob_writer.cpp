@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The jobs are: open, write a few blocks at a time, then verify, publish and commit. A failure of
+// The jobs are: open, write a few blocks at a time, then verify, publish and commit. A block is
+// hashed and written to the end of the partial file, or written to the file ahead. A failure of
 // the disk before verifying sends the later bytes to memory, and the writing goes on. Any other
 // failure ends the writing and is reported once.
 
@@ -12,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "store/ahead_file.h"
 #include "store/fill_file.h"
 #include "store/write_queue.h"
 
@@ -35,11 +37,19 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
         file_(core_->files, digest, indexed_bytes, stopped_) {}
   ~Jobs();
 
-  // The loop thread calls these five functions.
+  // The loop thread calls these eight functions.
   void open() { submit(&Jobs::run_open); }
   void append(std::string_view bytes) {
     if (queue_.push(bytes)) submit_after_grants(&Jobs::run_write);
   }
+  void write_ahead(std::uint64_t offset, std::string_view bytes) {
+    if (queue_.push_ahead(offset, bytes)) submit_after_grants(&Jobs::run_write);
+  }
+  void append_written(std::uint64_t count) {
+    if (queue_.push_written(count)) submit_after_grants(&Jobs::run_write);
+  }
+  // Readers read the bytes below `front` no more in the file ahead.
+  void pass(std::uint64_t front) { front_ = front; }
   void finish(WallTime now) {
     submit_after_grants([now](Jobs& self) { self.run_finish(now); });
   }
@@ -55,7 +65,10 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   void commit(WallTime now);
   Status put_record(WriteTxn& txn, const BlobRecord& record);
   bool write_next();
+  Status write_end(WriteQueue::Block& block);
   Status write(std::string_view bytes);
+  void write_ahead(WriteQueue::Block block);
+  Status write_to_ahead_file(const WriteQueue::Block& block);
   void tell_unkept();
   void tell(std::function<void(DiskBlobWriter&)> call);
   void fail(Error error);
@@ -68,10 +81,13 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   const Lifetime::Watch watch_;
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> keep_ = true;
+  std::atomic<std::uint64_t> front_ = 0;
   WriteQueue queue_;
   // The members below are used only by jobs in the lane, and by the destructor.
   FillFile file_;
   std::atomic<int>* users_ = nullptr;  // The lane's user count that includes this writer.
+  std::shared_ptr<AheadFile> ahead_;   // Null before the first bytes ahead.
+  bool ahead_failed_ = false;
   bool failed_ = false;
   bool unkept_told_ = false;
 };
@@ -123,9 +139,13 @@ bool DiskBlobWriter::Jobs::write_next() {
   std::optional<WriteQueue::Block> block = queue_.pop();
   if (!block || failed_ || stopped_) return false;
   assert(users_ != nullptr);  // run_open() has run, since stopped_ isn't set.
+  if (block->place == WriteQueue::Place::kAhead) {
+    write_ahead(*std::move(block));
+    return true;
+  }
   const std::uint64_t before = file_.size_bytes();
   const std::uint64_t on_disk_before = file_.disk_bytes_written();
-  Status written = write(block->bytes());
+  Status written = write_end(*block);
   assert(!written.ok() || file_.size_bytes() == before + block->bytes().size());
   queue_.give_back(*std::move(block));
   count(core_->counters.store_bytes_written, file_.disk_bytes_written() - on_disk_before);
@@ -137,6 +157,45 @@ bool DiskBlobWriter::Jobs::write_next() {
   tell([disk = file_.file(), bytes = file_.size_bytes() - before, total = file_.size_bytes()](
            DiskBlobWriter& writer) { writer.on_block(disk, bytes, total); });
   return true;
+}
+
+Status DiskBlobWriter::Jobs::write_end(WriteQueue::Block& block) {
+  if (block.place == WriteQueue::Place::kWritten) {
+    assert(ahead_);
+    if (Status got = ahead_->read(block.data(), block.size(), file_.size_bytes()); !got) return got;
+    ahead_->release(front_);
+  }
+  return write(block.bytes());
+}
+
+// Lost bytes ahead cost only another request, so they end nothing.
+void DiskBlobWriter::Jobs::write_ahead(WriteQueue::Block block) {
+  const std::uint64_t bytes = block.size();
+  const bool had_failed = ahead_failed_;
+  const Status written = write_to_ahead_file(block);
+  ahead_failed_ = !written.ok();
+  const std::uint64_t offset = block.offset;
+  queue_.give_back(std::move(block));
+  if (written.ok()) {
+    return tell([ahead = ahead_, offset, bytes](DiskBlobWriter& writer) {
+      writer.on_ahead(ahead, offset, bytes);
+    });
+  }
+  const auto reason = had_failed ? std::nullopt : std::optional(written.error());
+  tell([bytes, reason](DiskBlobWriter& writer) { writer.on_ahead_failed(bytes, reason); });
+}
+
+Status DiskBlobWriter::Jobs::write_to_ahead_file(const WriteQueue::Block& block) {
+  assert(block.offset >= file_.size_bytes());
+  if (ahead_failed_ || !keep_ || file_.tail() || file_.uses_published()) {
+    return Error{ErrorCode::kNoSpace, "the writer takes no bytes ahead"};
+  }
+  if (!ahead_) {
+    auto made = AheadFile::make(core_->files.partial_folder());
+    if (!made) return std::move(made).error();
+    ahead_ = *std::move(made);
+  }
+  return ahead_->write(block.bytes(), block.offset);
 }
 
 Status DiskBlobWriter::Jobs::write(std::string_view bytes) {
@@ -167,7 +226,10 @@ void DiskBlobWriter::Jobs::run_finish(WallTime now) {
   if (failed_ || stopped_) return;
   assert(users_ != nullptr);
   if (Status verified = file_.verify(); !verified) return fail(std::move(verified).error());
-  tell([](DiskBlobWriter& writer) { writer.events_.on_verified(); });
+  tell([](DiskBlobWriter& writer) {
+    if (writer.file_) writer.file_->end_ahead();
+    writer.events_.on_verified();
+  });
   if (file_.tail()) return;
   if (Status published = file_.publish(); !published) return fail(std::move(published).error());
   commit(now);
@@ -235,6 +297,18 @@ void DiskBlobWriter::append(std::string_view bytes) {
   jobs_->append(bytes);
 }
 
+void DiskBlobWriter::write_ahead(std::uint64_t offset, std::string_view bytes) {
+  if (bytes.empty()) return;
+  queued_bytes_ += bytes.size();
+  jobs_->write_ahead(offset, bytes);
+}
+
+void DiskBlobWriter::append_written(std::uint64_t count) {
+  if (count == 0) return;
+  queued_bytes_ += count;
+  jobs_->append_written(count);
+}
+
 void DiskBlobWriter::stop_keeping() { jobs_->stop_keeping(); }
 
 void DiskBlobWriter::release(std::uint64_t offset) {
@@ -247,6 +321,8 @@ void DiskBlobWriter::on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t k
                               bool whole) {
   assert(!file_);
   file_ = std::move(file);
+  file_->set_front(kept_bytes);
+  jobs_->pass(kept_bytes);
   events_.on_writer_ready(kept_bytes, whole);
 }
 
@@ -256,10 +332,26 @@ void DiskBlobWriter::on_unkept(std::shared_ptr<MemoryTail> tail, const Error& re
   events_.on_unkept(reason);
 }
 
+void DiskBlobWriter::on_ahead(std::shared_ptr<cache::BlobFile> ahead, std::uint64_t offset,
+                              std::uint64_t bytes) {
+  assert(file_ && bytes <= queued_bytes_);
+  file_->begin_ahead(std::move(ahead));
+  queued_bytes_ -= bytes;
+  events_.on_written_ahead(offset, offset + bytes);
+}
+
+void DiskBlobWriter::on_ahead_failed(std::uint64_t bytes, const std::optional<Error>& reason) {
+  assert(bytes <= queued_bytes_);
+  queued_bytes_ -= bytes;
+  if (reason) events_.on_ahead_failed(*reason);
+}
+
 void DiskBlobWriter::on_block(std::shared_ptr<cache::BlobFile> disk, std::uint64_t block_bytes,
                               std::uint64_t total_bytes) {
   assert(file_ && block_bytes <= queued_bytes_);
   file_->begin(std::move(disk));
+  file_->set_front(total_bytes);
+  jobs_->pass(total_bytes);
   queued_bytes_ -= block_bytes;
   events_.on_written(total_bytes);
 }

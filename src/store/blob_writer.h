@@ -3,7 +3,8 @@
 // A DiskBlobWriter writes one blob. It lives on the loop thread and belongs to the caller. The
 // writer's Jobs run one at a time in the digest's lane and may outlive the writer. Jobs report by
 // posting to the loop; a report to a destroyed writer is dropped. Invariants: on_ready() comes
-// first, and queued_bytes_ are exactly the appended bytes that on_block() has not reported.
+// first, and queued_bytes_ are exactly the bytes that on_block(), on_ahead() and on_ahead_failed()
+// have not reported.
 
 #ifndef LAYBY_STORE_BLOB_WRITER_H_
 #define LAYBY_STORE_BLOB_WRITER_H_
@@ -33,6 +34,8 @@ class DiskBlobWriter final : public cache::BlobWriter {
 
   std::shared_ptr<cache::BlobFile> file() const override { return file_; }
   void append(std::string_view bytes) override;
+  void write_ahead(std::uint64_t offset, std::string_view bytes) override;
+  void append_written(std::uint64_t count) override;
   std::uint64_t queued_bytes() const override { return queued_bytes_; }
   void stop_keeping() override;
   void release(std::uint64_t offset) override;
@@ -43,6 +46,8 @@ class DiskBlobWriter final : public cache::BlobWriter {
 
   void on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes, bool whole);
   void on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason);
+  void on_ahead(std::shared_ptr<cache::BlobFile> ahead, std::uint64_t offset, std::uint64_t bytes);
+  void on_ahead_failed(std::uint64_t bytes, const std::optional<Error>& reason);
   // `disk` is the file on the disk, if there is one.
   void on_block(std::shared_ptr<cache::BlobFile> disk, std::uint64_t block_bytes,
                 std::uint64_t total_bytes);

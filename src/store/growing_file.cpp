@@ -41,8 +41,10 @@ void MemoryTail::release(std::uint64_t offset) {
 }
 
 cache::BlobPart GrowingFile::part_at(std::uint64_t offset) const {
-  if (!tail_) return {fd(), UINT64_MAX};
-  if (offset >= tail_->first_byte()) return {tail_->fd(), UINT64_MAX};
+  if (ahead_ && offset >= front_) return {ahead_->fd(), UINT64_MAX};
+  const std::uint64_t end = ahead_ ? front_ : UINT64_MAX;
+  if (!tail_) return {fd(), end};
+  if (offset >= tail_->first_byte()) return {tail_->fd(), end};
   return {fd(), tail_->first_byte()};
 }
 

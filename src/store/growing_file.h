@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A blob that is being written, as its readers see the blob. The kept bytes are in a file on the
-// disk. The later bytes are in memory, in the tail. Memory is freed after all readers have passed
-// its bytes. Every byte is in one place: the disk or the tail. Helper threads make the objects and
-// call MemoryTail::write(); the loop thread makes the other calls.
+// disk. Bytes that were written ahead are in a file of their own, until the front of the blob has
+// reached them. The later bytes are in memory, in the tail. Memory is freed after all readers have
+// passed its bytes. A byte below the front is in one place: the disk or the tail. Helper threads
+// make the objects and call MemoryTail::write(); the loop thread makes the other calls.
 
 #ifndef LAYBY_STORE_GROWING_FILE_H_
 #define LAYBY_STORE_GROWING_FILE_H_
@@ -57,6 +58,14 @@ class GrowingFile final : public cache::BlobFile {
     assert(!disk_ || disk_ == disk);
     disk_ = std::move(disk);
   }
+  // Bytes beyond the front may be in `ahead`.
+  void begin_ahead(std::shared_ptr<cache::BlobFile> ahead) { ahead_ = std::move(ahead); }
+  void end_ahead() { ahead_.reset(); }
+  // The bytes below `front` are in `disk` and in the tail.
+  void set_front(std::uint64_t front) {
+    assert(front >= front_);
+    front_ = front;
+  }
   // Later bytes go to `tail`. A second call with the same tail does nothing.
   void go_on_in(std::shared_ptr<MemoryTail> tail) {
     assert(tail && (!tail_ || tail_ == tail));
@@ -67,6 +76,8 @@ class GrowingFile final : public cache::BlobFile {
  private:
   std::shared_ptr<cache::BlobFile> disk_;
   std::shared_ptr<MemoryTail> tail_;
+  std::shared_ptr<cache::BlobFile> ahead_;
+  std::uint64_t front_ = 0;
 };
 
 }  // namespace layby::store

@@ -29,13 +29,40 @@ void WriteQueue::Block::take_from(std::string_view& bytes) {
 bool WriteQueue::push(std::string_view bytes) {
   const std::lock_guard lock(mutex_);
   assert(sent_ || waiting_.empty());
-  if (!waiting_.empty()) waiting_.back().take_from(bytes);
-  while (!bytes.empty()) {
-    add_block();
-    waiting_.back().take_from(bytes);
-  }
-  return !std::exchange(sent_, true);
+  // The bytes join the last block that belongs to the end.
+  const auto last = std::find_if(waiting_.rbegin(), waiting_.rend(),
+                                 [](const Block& one) { return one.place != Place::kAhead; });
+  if (last != waiting_.rend() && last->place == Place::kEnd) last->take_from(bytes);
+  while (!bytes.empty()) add_block(Place::kEnd).take_from(bytes);
+  return send_taker();
 }
+
+bool WriteQueue::push_ahead(std::uint64_t offset, std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto before = std::find_if(waiting_.rbegin(), waiting_.rend(), [offset](const Block& one) {
+    return one.place == Place::kAhead && one.offset + one.size() == offset;
+  });
+  const std::size_t all = bytes.size();
+  if (before != waiting_.rend()) before->take_from(bytes);
+  while (!bytes.empty()) {
+    Block& block = add_block(Place::kAhead);
+    block.offset = offset + (all - bytes.size());
+    block.take_from(bytes);
+  }
+  return send_taker();
+}
+
+bool WriteQueue::push_written(std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  while (count > 0) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(count, kBlockBytes));
+    add_block(Place::kWritten).make_room(size);
+    count -= size;
+  }
+  return send_taker();
+}
+
+bool WriteQueue::send_taker() { return !waiting_.empty() && !std::exchange(sent_, true); }
 
 std::optional<WriteQueue::Block> WriteQueue::pop() {
   const std::lock_guard lock(mutex_);
@@ -54,15 +81,17 @@ void WriteQueue::give_back(Block block) {
   if (spare_.size() < kMaxSpareBlocks) spare_.push_back(std::move(block));
 }
 
-void WriteQueue::add_block() {
+WriteQueue::Block& WriteQueue::add_block(Place place) {
   if (spare_.empty()) {
     waiting_.emplace_back();
-    return;
+  } else {
+    // Takes the last used spare block: its memory is the most likely to be in the CPU's cache.
+    assert(spare_.back().bytes().empty());
+    waiting_.push_back(std::move(spare_.back()));
+    spare_.pop_back();
   }
-  // Takes the last used spare block: its memory is the most likely to be in the CPU's cache.
-  assert(spare_.back().bytes().empty());
-  waiting_.push_back(std::move(spare_.back()));
-  spare_.pop_back();
+  waiting_.back().place = place;
+  return waiting_.back();
 }
 
 }  // namespace layby::store

@@ -74,13 +74,25 @@ bool CrashStore::acknowledged(const std::function<void(std::function<void(bool)>
   return turn_until([&answer] { return answer.has_value(); }) && *answer;
 }
 
+// Writes the second half of the missing bytes ahead, as a fill with segments does.
+void CrashStore::append_end_first(cache::BlobWriter& writer, const WriterLog& log,
+                                  const std::string& bytes) {
+  const std::size_t half = (bytes.size() - *log.kept) / 2;
+  const std::size_t end = *log.kept + half;
+  writer.write_ahead(end, bytes.substr(end));
+  turn_until([&] { return log.ahead_bytes == bytes.size() - end || log.ahead_error; });
+  writer.append(bytes.substr(*log.kept, half));
+  if (log.ahead_error) return writer.append(bytes.substr(end));
+  writer.append_written(bytes.size() - end);
+}
+
 bool CrashStore::publish(const std::string& bytes, bool is_private) {
   const oci::Digest digest = oci::Digest::of(bytes);
   WriterLog log;
   const auto writer = store_->write_blob(digest, log);
   turn_until([&] { return log.ready() || log.ended(); });
   if (is_private) store_->grant(digest, KnownContent::mine());
-  if (log.ready() && *log.kept < bytes.size()) writer->append(bytes.substr(*log.kept));
+  if (log.ready() && *log.kept < bytes.size()) append_end_first(*writer, log, bytes);
   writer->finish();
   return turn_until([&] { return log.ended(); }) && log.published();
 }
@@ -151,8 +163,10 @@ bool CrashStore::write_part(const std::string& bytes, std::size_t size) {
   const auto writer = store_->write_blob(oci::Digest::of(bytes), log);
   turn_until([&] { return log.ready() || log.ended(); });
   if (!log.ready()) return false;
+  const std::size_t end = *log.kept + size;
+  if (end < bytes.size()) writer->write_ahead(end, bytes.substr(end));
   writer->append(bytes.substr(*log.kept, size));
-  return turn_until([&] { return log.written >= *log.kept + size; });
+  return turn_until([&] { return log.written >= end && writer->queued_bytes() == 0; });
 }
 
 // Private content must never be public. Private content without its grant is of no use to its

@@ -17,6 +17,7 @@
 #include "store/crash_claims.h"
 #include "store/disk_harness.h"
 #include "support/store_image.h"
+#include "support/store_test.h"
 
 namespace layby::testing {
 
@@ -67,7 +68,7 @@ class CrashStore {
   bool list(const std::vector<std::string>& tags);
   bool evict_image(const std::string& tag);
   bool evict(std::uint64_t bytes);
-  // Writes the first bytes of a blob, as a fill that ends early.
+  // Writes the first bytes of a blob, and its last bytes ahead, as a fill that ends early.
   bool write_part(const std::string& bytes, std::size_t size);
 
   Values values(const KnownContent& known);
@@ -80,6 +81,7 @@ class CrashStore {
   std::string refill(const std::string& bytes);
 
  private:
+  void append_end_first(cache::BlobWriter& writer, const WriterLog& log, const std::string& bytes);
   std::string blob_value(const oci::Digest& digest, const KnownContent& known);
   std::string manifest_value(const TestManifest& manifest, const KnownContent& known);
   std::string with_grants(const oci::Digest& digest, const KnownContent& known);

@@ -163,6 +163,12 @@ void DiskRecorder::created(const char* path) {
   recording_.ops.push_back({Kind::kCreate, file, name});
 }
 
+// A file without a name is gone after a power cut, so its writes aren't recorded.
+void DiskRecorder::unnamed(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) == 0) numbers_[info.st_ino] = -1;
+}
+
 void DiskRecorder::named(Kind kind, const char* path, const char* from) {
   DiskOp op{kind, -1, relative(path), relative(from)};
   if (op.name.empty()) return;
@@ -241,6 +247,7 @@ int open_file(int folder, const char* path, int flags, mode_t mode) {
   const int fd = call(SYS_openat, folder, path, flags, mode);
   if (fd >= 0 && may_create && !was_there) recorder->created(whole.c_str());
   if (fd >= 0 && recorder && (flags & O_TRUNC) != 0) recorder->resized(fd, 0);
+  if (fd >= 0 && recorder && (flags & O_TMPFILE) == O_TMPFILE) recorder->unnamed(fd);
   return fd;
 }
 

@@ -87,6 +87,7 @@ class DiskRecorder {
   // `fd` may be those of any file.
   bool has(const char* path) const;
   void created(const char* path);
+  void unnamed(int fd);
   void named(DiskOp::Kind kind, const char* path, const char* from = "");
   void written(int fd, std::uint64_t at, std::string bytes);
   void resized(int fd, std::uint64_t size);

@@ -69,6 +69,49 @@ TEST(WriteQueue, AsksForATakerOnlyWhenNoneIsOnTheWay) {
   EXPECT_TRUE(queue.push("c"));
 }
 
+TEST(WriteQueue, PiecesAheadJoinTheBlockBeforeThem) {
+  WriteQueue queue;
+  EXPECT_TRUE(queue.push_ahead(1000, "ab"));
+  EXPECT_FALSE(queue.push_ahead(2000, "xy"));
+  EXPECT_FALSE(queue.push_ahead(1002, "cd"));
+  const auto first = queue.pop();
+  EXPECT_EQ(first->bytes(), "abcd");
+  EXPECT_EQ(first->place, WriteQueue::Place::kAhead);
+  EXPECT_EQ(first->offset, 1000u);
+  const auto second = queue.pop();
+  EXPECT_EQ(second->bytes(), "xy");
+  EXPECT_EQ(second->offset, 2000u);
+  EXPECT_FALSE(queue.pop());
+}
+
+TEST(WriteQueue, PieceAheadOfMoreThanABlockKeepsItsPlaces) {
+  WriteQueue queue;
+  const std::string bytes = noise(kBlock + 10);
+  EXPECT_TRUE(queue.push_ahead(1000, bytes));
+  EXPECT_EQ(queue.pop()->offset, 1000u);
+  const auto second = queue.pop();
+  EXPECT_EQ(second->offset, 1000 + kBlock);
+  EXPECT_EQ(second->bytes(), bytes.substr(kBlock));
+}
+
+TEST(WriteQueue, EndKeepsItsOrder) {
+  WriteQueue queue;
+  EXPECT_TRUE(queue.push("one"));
+  EXPECT_FALSE(queue.push_ahead(1000, "ahead"));
+  EXPECT_FALSE(queue.push(" two"));
+  EXPECT_FALSE(queue.push_written(kBlock + 5));
+  EXPECT_FALSE(queue.push("three"));
+  EXPECT_EQ(queue.pop()->bytes(), "one two");
+  EXPECT_EQ(queue.pop()->bytes(), "ahead");
+  const auto written = queue.pop();
+  EXPECT_EQ(written->place, WriteQueue::Place::kWritten);
+  EXPECT_EQ(written->size(), kBlock);
+  EXPECT_EQ(queue.pop()->size(), 5u);
+  const auto last = queue.pop();
+  EXPECT_EQ(last->place, WriteQueue::Place::kEnd);
+  EXPECT_EQ(last->bytes(), "three");
+}
+
 TEST(WriteQueue, TwoThreadsLoseNothing) {
   WriteQueue queue;
   const std::string sent = noise(8 * kBlock);

@@ -35,6 +35,11 @@ class FakeFile final : public cache::BlobFile {
   FakeFile() : fd_(::memfd_create("fake-blob", MFD_CLOEXEC)) {}
   int fd() const override { return fd_.get(); }
   const std::string& bytes() const { return bytes_; }
+  // Writes bytes beyond the end of bytes().
+  void write_ahead(std::uint64_t offset, const std::string& more) {
+    const Status written = write_at(fd_.get(), more, offset);
+    if (!written.ok()) ADD_FAILURE() << written.error().message;
+  }
   void append(const std::string& more) {
     const Status written = write_at(fd_.get(), more, bytes_.size());
     if (!written.ok()) ADD_FAILURE() << written.error().message;
@@ -53,6 +58,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   enum class Step {
     kOpen,
     kWrite,
+    kWriteAhead,
     kVerify,
     kPublish,
     kPutManifest,
@@ -346,11 +352,16 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     const oci::Digest& digest() const { return digest_; }
     bool keeps() const { return !unkept_; }
     std::shared_ptr<cache::BlobFile> file() const override { return file_; }
-    std::uint64_t queued_bytes() const override { return queued_.size(); }
-    void append(std::string_view bytes) override {
-      queued_ += bytes;
-      kick();
+    std::uint64_t queued_bytes() const override {
+      std::uint64_t bytes = 0;
+      for (const Queued& queued : queue_) bytes += queued.bytes.size() + queued.written;
+      return bytes;
     }
+    void append(std::string_view bytes) override { queue({std::string(bytes), {}, 0}); }
+    void write_ahead(std::uint64_t offset, std::string_view bytes) override {
+      queue({std::string(bytes), offset, 0});
+    }
+    void append_written(std::uint64_t count) override { queue({"", {}, count}); }
     void stop_keeping() override { keep_ = false; }
     void release(std::uint64_t offset) override { store_.released_bytes_ = offset; }
     void finish() override {
@@ -371,7 +382,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     void step() {
       scheduled_ = false;
       if (!file_) return open();
-      if (!queued_.empty()) return write();
+      if (!queue_.empty()) return write();
       if (finishing_) return verified_ ? publish() : verify();
     }
 
@@ -409,9 +420,52 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
         return pass_through(*error);
       }
       if (published_before_) return end(Error{ErrorCode::kCorrupt, "more bytes than the blob has"});
-      file_->append(std::exchange(queued_, {}));
+      const auto before = file_->bytes().size();
+      const auto alive = std::weak_ptr<bool>(alive_);
+      for (Queued& queued : std::exchange(queue_, {})) {
+        if (queued.offset) {
+          write_one_ahead(queued);
+          if (alive.expired()) return;
+          continue;
+        }
+        file_->append(queued.written > 0 ? take_ahead(queued.written) : queued.bytes);
+      }
       kick();
-      events_.on_written(file_->bytes().size());
+      if (file_->bytes().size() > before) events_.on_written(file_->bytes().size());
+    }
+
+    // Bytes for the end of the blob, bytes ahead with their offset, or a number of bytes that were
+    // written ahead.
+    struct Queued {
+      std::string bytes;
+      std::optional<std::uint64_t> offset;
+      std::uint64_t written = 0;
+    };
+
+    void queue(Queued queued) {
+      queue_.push_back(std::move(queued));
+      kick();
+    }
+
+    void write_one_ahead(const Queued& queued) {
+      if (*queued.offset < file_->bytes().size()) ADD_FAILURE() << "ahead of nothing";
+      auto error = store_.take_failure(Step::kWriteAhead);
+      if (!keep_ || unkept_) error = Error{ErrorCode::kNoSpace, "no bytes ahead"};
+      if (error) return events_.on_ahead_failed(*error);
+      file_->write_ahead(*queued.offset, queued.bytes);
+      for (std::size_t i = 0; i < queued.bytes.size(); ++i) {
+        ahead_[*queued.offset + i] = queued.bytes[i];
+      }
+      events_.on_written_ahead(*queued.offset, *queued.offset + queued.bytes.size());
+    }
+    std::string take_ahead(std::uint64_t count) {
+      std::string bytes;
+      for (std::uint64_t at = file_->bytes().size(); bytes.size() < count; ++at) {
+        const auto found = ahead_.find(at);
+        if (found == ahead_.end()) ADD_FAILURE() << "byte " << at << " was not written ahead";
+        bytes += found == ahead_.end() ? '?' : found->second;
+      }
+      return bytes;
     }
 
     void verify() {
@@ -459,7 +513,8 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
     const oci::Digest digest_;
     cache::BlobWriterEvents& events_;
     File file_;
-    std::string queued_;
+    std::vector<Queued> queue_;
+    std::map<std::uint64_t, char> ahead_;
     bool published_before_ = false;
     bool keep_ = true;
     bool unkept_ = false;

@@ -7,6 +7,7 @@
 #define LAYBY_TESTS_SUPPORT_STORE_CONTRACT_H_
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -432,6 +433,61 @@ TYPED_TEST_P(StoreContract, ABlobThatIsNotKeptIsStillVerified) {
   EXPECT_FALSE(this->store().open_blob(this->digest_));
 }
 
+TYPED_TEST_P(StoreContract, BytesWrittenAheadAreReadAtOnceAndAppendedLater) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  const std::size_t half = this->bytes_.size() / 2;
+  const std::string second = this->bytes_.substr(half);
+  this->turn_until([&] { return log.ready(); });
+  writer->write_ahead(half, second.substr(0, 100));
+  writer->write_ahead(half + 100, second.substr(100));
+  EXPECT_EQ(writer->queued_bytes(), second.size());
+  this->turn_until([&] { return log.ahead_bytes == second.size(); });
+  EXPECT_EQ(log.ahead_end, this->bytes_.size());
+  EXPECT_EQ(writer->queued_bytes(), 0u);
+  std::string read(second.size(), '\0');
+  const int fd = writer->file()->part_at(half).fd;
+  EXPECT_EQ(::pread(fd, read.data(), read.size(), static_cast<off_t>(half)),
+            static_cast<ssize_t>(read.size()));
+  EXPECT_TRUE(read == second);
+  writer->append(this->bytes_.substr(0, half));
+  writer->append_written(second.size());
+  EXPECT_EQ(writer->queued_bytes(), this->bytes_.size());
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_TRUE(log.published());
+  EXPECT_EQ(log.written, this->bytes_.size());
+  EXPECT_TRUE(this->stored(this->digest_) == this->bytes_);
+}
+
+TYPED_TEST_P(StoreContract, BytesWrittenAheadAreNotKeptForTheNextWriter) {
+  WriterLog first;
+  auto writer = this->store().write_blob(this->digest_, first);
+  writer->append(this->bytes_.substr(0, 1000));
+  writer->write_ahead(5000, this->bytes_.substr(5000));
+  this->turn_until([&] { return first.written == 1000 && first.ahead_bytes > 0; });
+  writer.reset();
+  WriterLog next;
+  writer = this->store().write_blob(this->digest_, next);
+  this->turn_until([&] { return next.ready(); });
+  EXPECT_EQ(next.kept, 1000u);
+  EXPECT_FALSE(next.whole);
+}
+
+TYPED_TEST_P(StoreContract, UnkeptBlobTakesNoBytesAhead) {
+  WriterLog log;
+  const auto writer = this->store().write_blob(this->digest_, log);
+  this->turn_until([&] { return log.ready(); });
+  writer->stop_keeping();
+  writer->write_ahead(5000, this->bytes_.substr(5000));
+  this->turn_until([&] { return log.ahead_error.has_value(); });
+  EXPECT_EQ(writer->queued_bytes(), 0u);
+  writer->append(this->bytes_);
+  writer->finish();
+  this->turn_until([&] { return log.ended(); });
+  EXPECT_FALSE(log.error);
+}
+
 REGISTER_TYPED_TEST_SUITE_P(
     StoreContract, ToldWhichPartsOfAnImageAreStored, ADroppedQuestionForPartsIsNotAnswered,
     AnUngrantedDigestIsOpen, AGrantHoldsAtOnceAndForItsRepositoryOnly,
@@ -448,7 +504,10 @@ REGISTER_TYPED_TEST_SUITE_P(
     WritesAreDoneInOrder, UsageCountsWhatIsStored, APinNeedsNoImageAndHoldsUntilItIsRemoved,
     AnUnknownImageCannotBeEvicted, APinnedImageCannotBeEvicted,
     AnEmptyStoreHasNothingToEvictOrToList, TouchingAnAbsentObjectIsHarmless,
-    ABlobThatIsNotKeptIsStillVerified);
+    ABlobThatIsNotKeptIsStillVerified,
+                            BytesWrittenAheadAreReadAtOnceAndAppendedLater,
+                            BytesWrittenAheadAreNotKeptForTheNextWriter,
+                            UnkeptBlobTakesNoBytesAhead);
 
 }  // namespace layby::testing
 

@@ -36,6 +36,11 @@ class WriterLog final : public cache::BlobWriterEvents {
     written = total_bytes;
     if (calls.empty() || calls.back() != "written") calls.push_back("written");
   }
+  void on_written_ahead(std::uint64_t offset, std::uint64_t end) override {
+    ahead_bytes += end - offset;
+    ahead_end = end;
+  }
+  void on_ahead_failed(const Error& reason) override { ahead_error = reason; }
   void on_unkept(const Error& reason) override {
     unkept = reason;
     calls.push_back("unkept");
@@ -60,6 +65,9 @@ class WriterLog final : public cache::BlobWriterEvents {
 
   std::optional<std::uint64_t> kept;
   std::uint64_t written = 0;
+  std::uint64_t ahead_bytes = 0;  // The sum of on_written_ahead().
+  std::uint64_t ahead_end = 0;    // Of the last on_written_ahead().
+  std::optional<Error> ahead_error;
   std::optional<Error> unkept;
   std::optional<Error> error;
   bool whole = false;

@@ -91,6 +91,11 @@ class BlobWriterEvents {
   virtual void on_writer_ready(std::uint64_t kept_bytes, bool whole) = 0;
   // The blob's first `total_bytes` bytes are in the file and hashed.
   virtual void on_written(std::uint64_t total_bytes) = 0;
+  // The bytes of a write_ahead() that ended at `end` are in the file, from `offset` on.
+  virtual void on_written_ahead(std::uint64_t /*offset*/, std::uint64_t /*end*/) {}
+  // Bytes of write_ahead() were lost. The writer takes no more bytes ahead. Bytes that were
+  // reported by on_written_ahead() stay.
+  virtual void on_ahead_failed(const Error& /*reason*/) {}
   // The disk takes no more bytes, or stop_keeping() was called. Later bytes pass through
   // memory, and the blob will not be stored. Called at most once.
   virtual void on_unkept(const Error& reason) = 0;
@@ -112,7 +117,13 @@ class BlobWriter : public Operation {
   virtual std::shared_ptr<BlobFile> file() const = 0;
   // Queues a copy of `bytes` for the end of the blob.
   virtual void append(std::string_view bytes) = 0;
-  // Bytes appended and not yet reported by on_written(), for backpressure.
+  // Queues a copy of `bytes`, whose place in the blob is `offset`, beyond the end of the appended
+  // bytes. The bytes are neither hashed nor kept for a later writer, until append_written()
+  // appends them.
+  virtual void write_ahead(std::uint64_t offset, std::string_view bytes) = 0;
+  // Appends the next `count` bytes, which on_written_ahead() has reported.
+  virtual void append_written(std::uint64_t count) = 0;
+  // Bytes appended or written ahead and not yet reported, for backpressure.
   virtual std::uint64_t queued_bytes() const = 0;
   // Stops writing to the disk: later bytes pass through memory, after on_unkept().
   virtual void stop_keeping() = 0;
