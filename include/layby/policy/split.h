@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Decides over how many connections one blob comes, and how large the parts of the blob are. A fill
+// begins with one connection. When the rate is steady and much of the blob is left, the fill tries
+// twice as many connections for a moment, and keeps them if the rate has risen clearly. So a clean
+// fast link stays at one connection. The clock is an argument.
+//
+// Invariants: 1 <= connections() <= most; a trial is under way exactly while before_ is set.
+
+#ifndef LAYBY_POLICY_SPLIT_H_
+#define LAYBY_POLICY_SPLIT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "layby/base/clock.h"
+
+namespace layby::policy {
+
+struct SplitRules {
+  std::uint64_t least_part_bytes = 1 << 20;
+  std::uint64_t most_part_bytes = 32 << 20;
+
+  bool operator==(const SplitRules&) const = default;
+};
+
+// The bytes that came until now.
+struct SplitBytes {
+  std::uint64_t own = 0;   // Bytes of this blob.
+  std::uint64_t all = 0;   // Bytes of all blobs that share the link.
+  std::uint64_t left = 0;  // The missing bytes of this blob.
+};
+
+class Split {
+ public:
+  // How often on_tick() is called.
+  static constexpr std::chrono::milliseconds kTick{500};
+
+  Split(const SplitRules& rules, int most);
+
+  // Takes a measurement. The first measurement only gives the later ones a beginning. `may_try`
+  // says whether a trial may begin: only one blob at a time may try more connections, because
+  // trials at the same time would spoil each other's measurements.
+  void on_tick(SteadyTime now, const SplitBytes& bytes, bool may_try);
+  // The measurements begin anew, because the transfer began anew or waited.
+  void on_gap();
+  // Ends a trial, and goes back to one connection.
+  void give_up();
+
+  int connections() const { return connections_; }
+  bool is_trying() const { return before_.has_value(); }
+  // The size of the next part, which takes one connection about three seconds. The parts get smaller
+  // near the end of the blob, so that all connections end at about the same time.
+  std::uint64_t part_bytes(std::uint64_t left_bytes) const;
+  // Whether the bytes at `distance` beyond the front are worth a request of their own, because the
+  // front would take more than a second to reach them.
+  bool is_far(std::uint64_t distance) const;
+
+ private:
+  // Bytes a second.
+  struct Rates {
+    double own = 0;
+    double all = 0;
+  };
+  struct Sample {
+    SteadyTime at;
+    SplitBytes bytes;
+  };
+  void judge(SteadyTime now, const Rates& rates);
+  bool is_worth_a_trial(std::uint64_t left_bytes) const;
+
+  const SplitRules rules_;
+  const int most_;
+  int connections_ = 1;
+  std::optional<Sample> last_;
+  Rates rates_;                  // Of the last two ticks.
+  Rates last_rates_;             // Of the last tick.
+  int ticks_ = 0;                // The measured ticks since the connections changed.
+  std::optional<Rates> before_;  // The rates before the trial.
+  int connections_before_ = 1;
+  SteadyTime next_trial_{};
+  std::chrono::milliseconds pause_;  // The time between a failed trial and the next trial.
+};
+
+}  // namespace layby::policy
+
+#endif  // LAYBY_POLICY_SPLIT_H_
