@@ -166,6 +166,10 @@ const Keys& config_keys() {
        Range{1, 1'000},
        "How many blobs are downloaded from this upstream at one time; further blobs wait. Clients "
        "share this number."},
+      {"upstreams[].connections_per_blob", Kind::kCount, LAYBY_OF(upstreams, connections_per_blob),
+       Range{1, 16},
+       "The most connections over which one large blob is downloaded. Layby begins with one, and "
+       "adds connections while they make the download clearly faster. 1 turns this off."},
       {"upstreams[].requests_per_minute", Kind::kCount, LAYBY_OF(upstreams, requests_per_minute),
        Range{0, 1'000'000},
        "The most requests in a minute to this upstream. Docker Hub blocks an address that sends "

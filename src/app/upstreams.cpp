@@ -71,6 +71,7 @@ Result<UpstreamPlan> plan_upstream(const UpstreamConfig& from, const Config& con
   plan.allow = from.allow;
   plan.deny = from.deny;
   plan.is_private = !from.username.empty();
+  plan.connections_per_blob = from.connections_per_blob;
   plan.guard.requests_per_minute = from.requests_per_minute;
   plan.guard.max_blob_transfers = static_cast<std::size_t>(from.max_downloads);
   plan.guard.reserve = config.quota_reserve;
@@ -110,7 +111,8 @@ std::vector<cache::Origin> Upstreams::make_origins(std::vector<UpstreamPlan> pla
   for (UpstreamPlan& plan : plans) {
     made.push_back(remake(std::move(plan)));
     const auto& [of, upstream, registry, parent] = made.back();
-    origins.push_back({of.name, of.allow, upstream, of.deny, of.is_private});
+    origins.push_back(
+        {of.name, of.allow, upstream, of.deny, of.is_private, of.connections_per_blob});
   }
   made_ = std::move(made);
   return origins;

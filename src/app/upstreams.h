@@ -31,6 +31,7 @@ struct UpstreamPlan {
   std::vector<std::string> allow;
   std::vector<std::string> deny;
   bool is_private = false;
+  int connections_per_blob = 1;
   cache::GuardRules guard;
   upstream::RegistryOptions registry;
   std::optional<upstream::RegistryOptions> parent;

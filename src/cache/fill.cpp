@@ -36,6 +36,8 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       attempts_(context.rules.retry, context.timers, context.counters),
       hedge_(context.hedges[&origin], context.timers, context.clock, context.counters,
              [this] { return send_hedge(); }),
+      segments_(*this, *this),
+      split_(context.rules.split, origin.connections_per_blob),
       readers_(*this),
       clients_([this] { on_client_left(); }) {}
 
@@ -47,7 +49,10 @@ Fill::~Fill() {
 void Fill::enter(FillState state) {
   assert(may_follow(state_, state));
   state_ = state;
-  if (!is_downloading()) left_.reset();
+  if (!is_downloading()) {
+    left_.reset();
+    end_segments();
+  }
   follow_demand();
 }
 
@@ -100,12 +105,15 @@ void Fill::on_writer_ready(std::uint64_t kept_bytes, bool whole) {
 
 void Fill::ask() {
   assert(is_downloading() && !transfer_);
+  if (segments_.first() == appended_bytes_) return join();
   wait_ = Wait::kNone;
+  asked_end_ = end_of_part();
   hedge_.stop();
   if (appended_bytes_ > 0) continued_ = true;
   enter(FillState::kAsking);
   began_in_background_ = in_background();
-  transfer_ = origin_.upstream->get_blob(repository_, digest_, appended_bytes_, *this);
+  transfer_ =
+      origin_.upstream->get_blob(repository_, digest_, {appended_bytes_, asked_end_}, *this);
   if (background_) update_flow();  // The transfer waits if clients need the link.
 }
 
@@ -129,11 +137,13 @@ void Fill::on_blob_start(const BlobStart& start) {
   }
   context_.grant_checks.note_granted(origin_, repository_, digest_);
   if (start.size_bytes) note_size(*start.size_bytes);
+  if (start.offset < appended_bytes_) asked_end_.reset();  // Upstream sends the whole blob.
   skip_bytes_ = appended_bytes_ - start.offset;
   enter(FillState::kStreaming);
   ask_for_room();
   if (state_ == FillState::kOver) return;  // There was no room.
   update_flow();
+  tick_soon();
   announce();
 }
 
@@ -179,6 +189,8 @@ void Fill::on_room(bool room) {
   room_.reset();
   enter(Keeping::kAdmitted);
   update_flow();
+  serve_wants();
+  tick_soon();
 }
 
 void Fill::stop_keeping() {
@@ -186,6 +198,7 @@ void Fill::stop_keeping() {
   room_.reset();
   enter(Keeping::kStopping);
   writer_->stop_keeping();
+  end_segments();
   update_flow();
 }
 
@@ -200,6 +213,8 @@ void Fill::on_blob_bytes(std::string_view bytes) {
   skip_bytes_ -= skipped;
   bytes.remove_prefix(skipped);
   if (bytes.empty()) return;
+  const auto stop = segments_.stop_of(appended_bytes_ + bytes.size());
+  if (stop) bytes = bytes.substr(0, *stop - appended_bytes_);
   if (size_bytes_ && bytes.size() > *size_bytes_ - appended_bytes_) {
     return fail({ErrorCode::kCorrupt, name() + ": upstream sent more than it announced"});
   }
@@ -212,9 +227,14 @@ void Fill::on_blob_bytes(std::string_view bytes) {
       *ahead_ += bytes.size();
     }
   }
+  arrived_bytes_ += bytes.size();
+  context_.link.bytes += bytes.size();
   appended_bytes_ += bytes.size();
+  if (asked_end_ && appended_bytes_ > *asked_end_) asked_end_.reset();
   assert(!size_bytes_ || appended_bytes_ <= *size_bytes_);
   writer_->append(bytes);
+  // A transfer that was asked for these bytes only ends by itself, so its connection stays open.
+  if (stop && stop != asked_end_) return join();
   update_flow();
 }
 
@@ -233,6 +253,7 @@ void Fill::on_blob_end(Status status) {
   hedge_.stop();
   const bool whole = size_bytes_ ? appended_bytes_ == *size_bytes_ : status.ok();
   if (whole) return verify();
+  if (status.ok() && appended_bytes_ == asked_end_) return ask();
   const Error error =
       status.ok() ? Error{ErrorCode::kUnavailable, name() + ": upstream ended the blob early"}
                   : status.error();
@@ -265,6 +286,7 @@ void Fill::on_written(std::uint64_t total_bytes) {
                                                "say how large it is; free some space"});
   }
   update_flow();
+  if (state_ == FillState::kJoining) join();
   if (!held_back_) readers_.tell();
 }
 
@@ -276,6 +298,7 @@ void Fill::on_unkept(const Error& reason) {
   room_.reset();
   held_back_ = false;  // Memory has room for a part of the blob only, so readers must read on.
   enter(Keeping::kUnkept);
+  end_segments();
   unkept_reason_ = reason;
   count(context_.counters.fills_unkept);
   context_.events.tell(events::FillUnkept{subject(), reason});
@@ -354,6 +377,7 @@ void Fill::end(const Status& status) {
   attempts_.cancel();
   hedge_.stop();
   room_.reset();
+  ticking_.reset();
   following_.reset();
   leaving_.reset();
   transfer_.reset();

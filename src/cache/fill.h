@@ -8,6 +8,7 @@
 // Invariants:
 // - released_bytes_ <= written_bytes_ <= appended_bytes_ <= size_bytes_ (if known).
 // - A transfer exists in kAsking and kStreaming only; the writer exists until kOver.
+// - All segments are beyond appended_bytes_, and end with the download.
 // - demand_ is set exactly when the fill downloads for a client and doesn't wait for slow readers.
 // - left_ is set only in the background, and only while the fill is downloading.
 // - room_ is set in Keeping::kAsking only.
@@ -34,13 +35,24 @@
 #include "cache/fill_state.h"
 #include "cache/grant_checks.h"
 #include "cache/room.h"
+#include "cache/segments.h"
 #include "cache/unknowns.h"
 #include "cache/waiters.h"
 #include "layby/cache/cache.h"
+#include "layby/policy/split.h"
 
 namespace layby::cache {
 
-class Fill final : private BlobSink, private BlobWriterEvents, private FillReaders::Source {
+// What the fills know about the link together.
+struct LinkUse {
+  std::uint64_t bytes = 0;       // The bytes of all blobs that came from upstream.
+  const void* trying = nullptr;  // The fill that tries more connections, see policy/split.h.
+};
+
+class Fill final : private BlobSink,
+                   private BlobWriterEvents,
+                   private FillReaders::Source,
+                   private Segments::Owner {
  public:
   struct Context {
     const Rules& rules;
@@ -54,6 +66,7 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
     UnknownContent& unknown;
     events::Events& events;
     std::map<const Origin*, policy::Hedge>& hedges;
+    LinkUse& link;
     // The stored content that must not be evicted to make room for a fill in the background.
     std::function<std::optional<Spare>()> spare{};
   };
@@ -121,12 +134,35 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
 
   void on_writer_ready(std::uint64_t kept_bytes, bool whole) override;
   void on_written(std::uint64_t total_bytes) override;
+  void on_written_ahead(std::uint64_t offset, std::uint64_t end) override;
+  void on_ahead_failed(const Error& reason) override;
   void on_unkept(const Error& reason) override;
   void on_verified() override;
   void on_published() override;
   void on_writer_error(Error error) override;
 
+  std::unique_ptr<BlobTransfer> ask_segment(const BlobSpan& span, BlobSink& sink) override;
+  void on_segment_bytes(std::uint64_t offset, std::string_view bytes) override;
+  void on_segment_end(bool whole) override;
+  std::uint64_t readable_from(std::uint64_t position, bool takes_last) const override;
+  bool on_want(std::uint64_t first, std::uint64_t end) override;
+
   void ask();
+  // Appends the bytes of the segment that the front has reached. Then goes on with the segment's
+  // transfer, or asks for the bytes after the segment.
+  void join();
+  // Whether the fill may ask for segments now.
+  bool may_split() const;
+  // The end of the part that the front's transfer should be asked for; nullopt for the blob's end.
+  std::optional<std::uint64_t> end_of_part() const;
+  bool is_busy() const;
+  void serve_wants();
+  void add_spares();
+  // Looks at the rate and the segments from time to time, while the fill may ask for segments.
+  void tick_soon();
+  void on_tick();
+  void measure();
+  void end_segments();
   bool send_hedge();
   void note_progress(std::uint64_t bytes);
   void come_to_the_fore();
@@ -181,30 +217,35 @@ class Fill final : private BlobSink, private BlobWriterEvents, private FillReade
   Attempts attempts_;
   FillHedge hedge_;
   Wait wait_ = Wait::kNone;
-  bool beside_ = false;                       // The request for room displaces nothing in use.
-  Handle room_;                               // The request for room under way.
-  std::uint64_t released_bytes_ = 0;          // Bytes of an unkept blob that left memory.
-  Handle following_;                          // The timer that will call follow_readers().
-  std::optional<std::uint64_t> size_bytes_;   // Stated by upstream, or counted at the end.
-  std::uint64_t appended_bytes_ = 0;          // Bytes given to the writer, in earlier fills too.
-  std::uint64_t written_bytes_ = 0;           // Hashed bytes in the writer's file.
-  std::uint64_t skip_bytes_ = 0;              // Bytes that upstream sends again.
-  std::uint64_t progress_bytes_ = 0;          // Bytes since the failed attempts were last reset.
-  bool got_bytes_ = false;                    // Upstream sent bytes that were missing.
-  bool continued_ = false;                    // The bytes come from several transfers.
-  bool held_back_ = false;                    // Readers get no byte before the digest matches.
-  bool began_again_ = false;                  // See begin_again().
-  bool was_left_ = false;                     // See was_left().
-  bool background_ = true;                    // No client waits for the fill.
-  bool began_in_background_ = true;           // The transfer has the background's small window.
-  bool kept_to_end_ = false;                  // See keep_to_end().
-  std::shared_ptr<std::uint64_t> ahead_;      // See go_ahead(). Null for any other fill.
+  bool beside_ = false;                      // The request for room displaces nothing in use.
+  Handle room_;                              // The request for room under way.
+  std::uint64_t released_bytes_ = 0;         // Bytes of an unkept blob that left memory.
+  Handle following_;                         // The timer that will call follow_readers().
+  std::optional<std::uint64_t> size_bytes_;  // Stated by upstream, or counted at the end.
+  std::uint64_t appended_bytes_ = 0;         // Bytes given to the writer, in earlier fills too.
+  std::uint64_t written_bytes_ = 0;          // Hashed bytes in the writer's file.
+  std::uint64_t skip_bytes_ = 0;             // Bytes that upstream sends again.
+  std::uint64_t progress_bytes_ = 0;         // Bytes since the failed attempts were last reset.
+  bool got_bytes_ = false;                   // Upstream sent bytes that were missing.
+  bool continued_ = false;                   // The bytes come from several transfers.
+  std::optional<std::uint64_t> asked_end_;   // The end of the part that the transfer was asked for.
+  std::uint64_t arrived_bytes_ = 0;          // All bytes from upstream, in order or ahead.
+  bool held_back_ = false;                   // Readers get no byte before the digest matches.
+  bool began_again_ = false;                 // See begin_again().
+  bool was_left_ = false;                    // See was_left().
+  bool background_ = true;                   // No client waits for the fill.
+  bool began_in_background_ = true;          // The transfer has the background's small window.
+  bool kept_to_end_ = false;                 // See keep_to_end().
+  std::shared_ptr<std::uint64_t> ahead_;     // See go_ahead(). Null for any other fill.
   std::optional<Background::Demand> demand_;  // Clients wait for the fill's bytes.
   std::optional<Background::Left> left_;      // The clients left, and the fill goes on.
   Handle leaving_;                            // The timer that will call go_to_the_background().
   std::optional<Error> unkept_reason_;
   Waiters<Status> openers_;  // Callers of open() that wait for a reader.
   Waiters<Status> keepers_;  // Callers of wait_stored().
+  Segments segments_;
+  policy::Split split_;
+  Handle ticking_;  // The timer of on_tick().
   FillReaders readers_;
   FillClients clients_;  // The clients of the openers and readers.
 };

@@ -37,9 +37,11 @@ void Fill::come_to_the_fore() {
   const bool much_is_left = size_bytes_ && *size_bytes_ - appended_bytes_ > kWorthAsking;
   if (state_ == FillState::kStreaming && began_in_background_ && much_is_left) {
     transfer_.reset();
-    return ask();
+    ask();
+  } else {
+    update_flow();
   }
-  update_flow();
+  tick_soon();
 }
 
 // A client may leave inside a call by the fill, so the fill reacts in a later turn.
@@ -61,6 +63,8 @@ void Fill::go_to_the_background() {
     left_.emplace(context_.background);
   }
   background_ = was_left_ = true;
+  segments_.end_transfers();
+  if (state_ == FillState::kJoining) join();
   follow_demand();
   update_flow();
 }
@@ -77,8 +81,10 @@ Fill::Wait Fill::wait() const {
 }
 
 void Fill::update_flow() {
-  if (!transfer_ || state_ == FillState::kOver) return;
+  if (state_ == FillState::kOver) return;
   const Wait next = wait();
+  segments_.pause(next != Wait::kNone);
+  if (!transfer_) return;
   if (next == wait_) return;
   wait_ = next;
   follow_demand();

@@ -32,16 +32,24 @@ class FillReaders::Reader final : public BlobReader {
     position_ = offset;
     if (readers_ != nullptr) readers_->source_.on_consumed();
   }
+  void will_read(std::uint64_t first, std::uint64_t end) override {
+    assert(first <= end && end <= size_bytes_);
+    end_ = end;
+    consumed(first);
+    takes_last_ = readers_ != nullptr && readers_->source_.on_want(first, end);
+  }
   bool revoked() const override { return false; }
   std::uint64_t size_bytes() const override { return size_bytes_; }
   std::uint64_t readable_bytes() const override {
-    return readers_ != nullptr ? readers_->source_.readable_bytes() : readable_bytes_;
+    if (readers_ == nullptr) return readable_bytes_;
+    return readers_->source_.readable_from(position_, takes_last_);
   }
   bool from_fill() const override { return true; }
   bool spares_link() const override { return joined_; }
   void listen(Listener* listener) override { listener_ = listener; }
 
   std::uint64_t position() const { return position_; }
+  BlobSpan want() const { return {position_, end_.value_or(size_bytes_)}; }
   void go_on_in(std::shared_ptr<BlobFile> file) {
     assert(file);
     file_ = std::move(file);
@@ -64,6 +72,8 @@ class FillReaders::Reader final : public BlobReader {
   const std::shared_ptr<FillClients::Stay> stay_;
   std::uint64_t readable_bytes_ = 0;  // Only for a dismissed reader.
   std::uint64_t position_ = 0;
+  std::optional<std::uint64_t> end_;
+  bool takes_last_ = false;
   Listener* listener_ = nullptr;
 };
 
@@ -91,6 +101,14 @@ std::optional<std::uint64_t> FillReaders::slowest() const {
     slowest = std::min(slowest.value_or(reader->position()), reader->position());
   }
   return slowest;
+}
+
+std::vector<BlobSpan> FillReaders::wants() const {
+  std::vector<BlobSpan> wants;
+  for (const Reader* reader : readers_) {
+    if (reader != nullptr) wants.push_back(reader->want());
+  }
+  return wants;
 }
 
 // `call` may add readers, which moves the places in memory. So each place is looked up anew.

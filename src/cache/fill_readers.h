@@ -28,6 +28,14 @@ class FillReaders {
   class Source {
    public:
     virtual std::uint64_t readable_bytes() const = 0;
+    // The end of the readable bytes for a reader at `position`. `takes_last` is what on_want()
+    // said.
+    virtual std::uint64_t readable_from(std::uint64_t /*position*/, bool /*takes_last*/) const {
+      return readable_bytes();
+    }
+    // A reader will read the bytes [first, end). Returns whether these bytes may be read to their
+    // end before the digest was checked. A call like on_consumed().
+    virtual bool on_want(std::uint64_t /*first*/, std::uint64_t /*end*/) { return false; }
     // A reader consumed bytes or left. A reader calls on_consumed() inside its own functions, so
     // the source must not tell or dismiss readers before on_consumed() returns.
     virtual void on_consumed() = 0;
@@ -51,6 +59,9 @@ class FillReaders {
   int count() const;
   // The position of the slowest reader, in bytes of the blob; empty without readers.
   std::optional<std::uint64_t> slowest() const;
+
+  // The bytes that the readers still want. A reader that said nothing wants the whole blob.
+  std::vector<BlobSpan> wants() const;
 
   // Lets the readers go on in another file. Called before any reader has had a byte to read.
   void go_on_in(const std::shared_ptr<BlobFile>& file);

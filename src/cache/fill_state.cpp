@@ -12,14 +12,16 @@ bool may_follow(FillState from, FillState to) {
       return from == FillState::kVerifying;
     case FillState::kAsking:
       return from == FillState::kOpening || from == FillState::kWaiting ||
-             from == FillState::kStreaming;
+             from == FillState::kStreaming || from == FillState::kJoining;
     case FillState::kStreaming:
-      return from == FillState::kAsking;
+      return from == FillState::kAsking || from == FillState::kJoining;
+    case FillState::kJoining:
+      return from == FillState::kStreaming || from == FillState::kWaiting;
     case FillState::kWaiting:
       return from == FillState::kAsking || from == FillState::kStreaming;
     case FillState::kVerifying:
       return from == FillState::kOpening || from == FillState::kAsking ||
-             from == FillState::kStreaming;
+             from == FillState::kStreaming || from == FillState::kJoining;
     case FillState::kPublishing:
       return from == FillState::kVerifying;
     case FillState::kOver:
@@ -36,6 +38,8 @@ std::string_view to_string(FillState state) {
       return "asking";
     case FillState::kStreaming:
       return "streaming";
+    case FillState::kJoining:
+      return "joining";
     case FillState::kWaiting:
       return "waiting";
     case FillState::kVerifying:

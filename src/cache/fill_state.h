@@ -13,6 +13,7 @@ enum class FillState {
   kOpening,     // The writer opens the file and hashes the bytes of an earlier fill.
   kAsking,      // Upstream was asked for the missing bytes.
   kStreaming,   // The missing bytes come in.
+  kJoining,     // The front has reached the bytes of a segment, and the fill appends these bytes.
   kWaiting,     // Upstream failed, and is asked again after a wait.
   kVerifying,   // All bytes are there; the writer compares the digest.
   kPublishing,  // The digest matches. Readers may finish while the writer publishes.

@@ -68,6 +68,7 @@ Fills::Fills(const Rules& rules, Store& store, Timers& timers, const Clock& cloc
                unknown_,
                events,
                hedges_,
+               link_,
                [this]() -> std::optional<Spare> {
                  return sparing_ ? std::optional(sparing_()) : std::nullopt;
                }},

@@ -112,6 +112,7 @@ class Fills {
   Watcher* watcher_ = nullptr;
   UnknownContent unknown_;
   std::map<const Origin*, policy::Hedge> hedges_;  // One for each origin that was asked for a blob.
+  LinkUse link_;
   const Fill::Context context_;
   std::unordered_map<oci::Digest, std::unique_ptr<Fill>> fills_;
   // Unkept fills that have released bytes, so that no new reader can join.

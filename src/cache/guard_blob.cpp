@@ -128,7 +128,7 @@ class Guard::Transfer final : public BlobTransfer,
     });
   }
   Error no_slot() const {
-    return {ErrorCode::kUnavailable, guard_.name_ + ": no slot is free for a part of the blob"};
+    return {ErrorCode::kCancelled, guard_.name_ + ": no slot is free for a part of the blob"};
   }
   void fail_soon(Error error) {
     leave();
@@ -166,8 +166,17 @@ class Guard::Transfer final : public BlobTransfer,
     failing_.reset();
     leave();
     slot_.reset();
-    if (!status.ok()) guard_.on_ended(asked_, &status.error());
+    if (!status.ok()) tell_guard(status.error());
     sink_.on_blob_end(std::move(status));  // May destroy this.
+  }
+
+  // The failure of a further connection for a blob may be the fault of the further connection, so
+  // it says little about upstream.
+  void tell_guard(Error error) {
+    const bool is_trouble =
+        error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimedOut;
+    if (sink_.is_spare() && is_trouble) error.extent = Extent::kContent;
+    guard_.on_ended(asked_, &error);
   }
 
   const bool resumes_;

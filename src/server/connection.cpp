@@ -230,7 +230,7 @@ void Connection::begin_blob(BlobBody& body) {
   blob_ = std::make_unique<BlobSender>(
       BlobSender::Context{context_.server, socket_, client_.address, context_.long_blobs}, body,
       [this] { on_readable(); });
-  body.reader->consumed(body.range.first);
+  body.reader->will_read(body.range.first, body.range.first + body.range.length);
   body.reader->listen(this);
 }
 

@@ -171,7 +171,6 @@ Status DiskBlobWriter::Jobs::write_end(WriteQueue::Block& block) {
 // Lost bytes ahead cost only another request, so they end nothing.
 void DiskBlobWriter::Jobs::write_ahead(WriteQueue::Block block) {
   const std::uint64_t bytes = block.size();
-  const bool had_failed = ahead_failed_;
   const Status written = write_to_ahead_file(block);
   ahead_failed_ = !written.ok();
   const std::uint64_t offset = block.offset;
@@ -181,8 +180,9 @@ void DiskBlobWriter::Jobs::write_ahead(WriteQueue::Block block) {
       writer.on_ahead(ahead, offset, bytes);
     });
   }
-  const auto reason = had_failed ? std::nullopt : std::optional(written.error());
-  tell([bytes, reason](DiskBlobWriter& writer) { writer.on_ahead_failed(bytes, reason); });
+  tell([bytes, reason = written.error()](DiskBlobWriter& writer) {
+    writer.on_ahead_failed(bytes, reason);
+  });
 }
 
 Status DiskBlobWriter::Jobs::write_to_ahead_file(const WriteQueue::Block& block) {
@@ -340,10 +340,10 @@ void DiskBlobWriter::on_ahead(std::shared_ptr<cache::BlobFile> ahead, std::uint6
   events_.on_written_ahead(offset, offset + bytes);
 }
 
-void DiskBlobWriter::on_ahead_failed(std::uint64_t bytes, const std::optional<Error>& reason) {
+void DiskBlobWriter::on_ahead_failed(std::uint64_t bytes, const Error& reason) {
   assert(bytes <= queued_bytes_);
   queued_bytes_ -= bytes;
-  if (reason) events_.on_ahead_failed(*reason);
+  events_.on_ahead_failed(reason);
 }
 
 void DiskBlobWriter::on_block(std::shared_ptr<cache::BlobFile> disk, std::uint64_t block_bytes,

@@ -47,7 +47,7 @@ class DiskBlobWriter final : public cache::BlobWriter {
   void on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes, bool whole);
   void on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason);
   void on_ahead(std::shared_ptr<cache::BlobFile> ahead, std::uint64_t offset, std::uint64_t bytes);
-  void on_ahead_failed(std::uint64_t bytes, const std::optional<Error>& reason);
+  void on_ahead_failed(std::uint64_t bytes, const Error& reason);
   // `disk` is the file on the disk, if there is one.
   void on_block(std::shared_ptr<cache::BlobFile> disk, std::uint64_t block_bytes,
                 std::uint64_t total_bytes);

@@ -131,7 +131,10 @@ void RegistryBlob::on_head(Try& by, const Head& head) {
 }
 
 void RegistryBlob::on_body(std::string_view bytes) {
-  assert(began_ && !paused_);
+  assert(began_ && !paused_ && tries_.size() == 1);
+  if (end_ && bytes.size() > *end_ - position_) {
+    return tries_.front()->fail("sent more bytes than it announced");
+  }
   position_ += bytes.size();
   sink_.on_blob_bytes(bytes);
 }

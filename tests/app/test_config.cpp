@@ -336,7 +336,7 @@ TEST_F(ConfigTest, RulesAndWindowsAreRead) {
     "quota": {"reserve": 15},
     "upstream": {"windows": [{"window": "01:00-05:00", "max_rate": 0}]},
     "upstreams": [{"deny": ["library/x"], "parent": "http://big:5000", "max_downloads": 3,
-                   "requests_per_minute": 0}]})");
+                   "requests_per_minute": 0, "connections_per_blob": 2}]})");
   ASSERT_EQ(config.rules.tag_rules.size(), 2U);
   EXPECT_EQ(config.rules.tag_rules[0].fresh_for, policy::kForever);
   EXPECT_EQ(config.rules.tag_rules[1].images.size(), 2U);
@@ -344,6 +344,7 @@ TEST_F(ConfigTest, RulesAndWindowsAreRead) {
   EXPECT_EQ(config.upstream.windows[0].window, "01:00-05:00");
   EXPECT_EQ(config.upstreams[0].parent, "http://big:5000");
   EXPECT_EQ(config.upstreams[0].requests_per_minute, 0);
+  EXPECT_EQ(config.upstreams[0].connections_per_blob, 2);
   const std::string shown = config_json(config);
   EXPECT_EQ(config_json(whole(shown)), shown);
 }

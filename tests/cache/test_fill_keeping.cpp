@@ -64,8 +64,9 @@ class FillKeepingTest : public ::testing::Test {
   GrantChecks grant_checks_{rules_, store_, timers_, counters_};
   UnknownContent unknown_{rules_.unknown_for, clock_};
   std::map<const Origin*, policy::Hedge> hedges_;
+  LinkUse link_;
   const Fill::Context context_{rules_,      store_,        timers_,  clock_,  counters_, room_,
-                               background_, grant_checks_, unknown_, events_, hedges_};
+                               background_, grant_checks_, unknown_, events_, hedges_,   link_};
   Origin origin_{"docker.io", {"*"}, nullptr};
   testing::FakeUpstream* upstream_ = nullptr;  // origin_ owns it.
   std::unique_ptr<Fill> fill_;

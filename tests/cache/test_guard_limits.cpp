@@ -531,7 +531,7 @@ TEST_F(GuardSpareTest, FailsWithoutAFreeSlot) {
   timers_.run();
   open(spare_);
   timers_.run();
-  EXPECT_EQ(spare_.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(spare_.error(), ErrorCode::kCancelled);
   EXPECT_EQ(requests(), 2u);
   EXPECT_EQ(link(), Link::kClosed);
 }
@@ -556,7 +556,7 @@ TEST_F(GuardSpareTest, EndsWhenAClientWantsTheSlot) {
   second_.waiting = first_.waiting;
   open(second_);
   timers_.run();
-  EXPECT_EQ(spare_.error(), ErrorCode::kUnavailable);
+  EXPECT_EQ(spare_.error(), ErrorCode::kCancelled);
   EXPECT_TRUE(request->cancelled());
   EXPECT_EQ(requests(), 3u);
   EXPECT_FALSE(first_.ended);

@@ -112,7 +112,7 @@ class SharedFill(EndToEnd):
                 self.assertEqual(got.headers["content-range"], f"bytes {first}-{last}/{size}")
                 self.assertEqual(got.body, whole[first:last + 1])
         pulls.join()
-        self.assertEqual(len(self.hub.requests("cdn")), 1)
+        self.assertLessEqual(self.hub.bytes_sent("cdn"), size * 1.05)
 
     def test_other_clients_finish_after_the_first_client_leaves(self) -> None:
         image = make_image(self.hub, "library/app", "1", [6 * MIB])

@@ -145,7 +145,9 @@ class FullDisk(SmallDisk):
         self.assertEqual(digest_of(slow.body), digest)
         self.assertEqual(self.counter("fills_unkept"), 1)
         self.assertEqual(self.pull("warm:1"), warm)
-        self.assertEqual(self.upstream_gets()[digest], 1)
+        # Parts that came ahead are lost with the room, and come again.
+        sent = sum(entry["sent"] for entry in self.hub.requests("cdn", path=digest))
+        self.assertLess(sent, 1.5 * size)
         ballast.unlink()
         wait_until(lambda: self.layby.stats()["store"]["disk_free_bytes"] > 10 * MIB, "room", 15)
         self.assertEqual(self.pull("app:1"), image)

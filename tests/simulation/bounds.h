@@ -35,8 +35,8 @@ inline constexpr std::size_t kMostFills = 64;  // Of a box.
 // The GETs of a blob that one box may send within kAttemptsWindow, for each time that somebody asks
 // for the blob: four attempts for each 16th of the blob, see policy/retry.h.
 inline constexpr std::size_t kMostGetsOfABlob = 4 * 17;
-// The parts of a blob that one fill may ask for at the same time: the fill's own connections, and the
-// segments for readers, see src/cache/fill_segments.cpp. And the GETs of parts within
+// The parts of a blob that one fill may ask for at the same time: the fill's own connections, and
+// the segments for readers, see src/cache/fill_segments.cpp. And the GETs of parts within
 // kAttemptsWindow: each of the most parts of the largest blob twice, and the attempts above.
 inline constexpr std::size_t kMostPartsUnderWay = 4 + 8;
 inline constexpr std::size_t kMostPartGets = 200;

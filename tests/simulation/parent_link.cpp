@@ -127,7 +127,7 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
           if (!opened.ok()) return lose(over_http(opened.error()));
           reader_ = std::move(*opened);
           const std::uint64_t end = end_.value_or(reader_->size_bytes());
-          if (offset_ < end) reader_->consumed(offset_);
+          if (offset_ < end) reader_->will_read(offset_, end);
           reader_->listen(this);
           go_on_soon();
         },

@@ -504,10 +504,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     WritesAreDoneInOrder, UsageCountsWhatIsStored, APinNeedsNoImageAndHoldsUntilItIsRemoved,
     AnUnknownImageCannotBeEvicted, APinnedImageCannotBeEvicted,
     AnEmptyStoreHasNothingToEvictOrToList, TouchingAnAbsentObjectIsHarmless,
-    ABlobThatIsNotKeptIsStillVerified,
-                            BytesWrittenAheadAreReadAtOnceAndAppendedLater,
-                            BytesWrittenAheadAreNotKeptForTheNextWriter,
-                            UnkeptBlobTakesNoBytesAhead);
+    ABlobThatIsNotKeptIsStillVerified, BytesWrittenAheadAreReadAtOnceAndAppendedLater,
+    BytesWrittenAheadAreNotKeptForTheNextWriter, UnkeptBlobTakesNoBytesAhead);
 
 }  // namespace layby::testing
 

@@ -45,6 +45,7 @@ struct UpstreamConfig {
   // The most blobs that are downloaded at the same time.
   int max_downloads = static_cast<int>(cache::GuardRules{}.max_blob_transfers);
   int requests_per_minute = cache::GuardRules{}.requests_per_minute;  // 0 for no limit.
+  int connections_per_blob = cache::kConnectionsPerBlob;
 };
 
 // The max_rate for a part of the day.

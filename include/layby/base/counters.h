@@ -57,6 +57,8 @@ namespace layby {
   X(fills_started, "fills", "Blob downloads started.")                                           \
   X(fills_published, "fills", "Blob downloads that were completed, verified and stored.")        \
   X(fills_resumed, "fills", "Blob downloads that continued by Range after an interruption.")     \
+  X(fill_segments, "requests",                                                                   \
+    "Requests for a part of a blob beside the blob's first request, included in the blob GETs.") \
   X(fills_failed, "fills", "Blob downloads given up.")                                           \
   X(digest_mismatches, "objects", "Blobs and manifests whose bytes did not match the digest.")   \
   X(store_bytes_written, "bytes", "Bytes written to the disk for blobs.")                        \

@@ -34,10 +34,11 @@ namespace layby::cache {
 // An upstream with its name and the repositories that it serves.
 struct Origin {
   std::string name;
-  std::vector<std::string> allow;      // Patterns for policy::allows().
-  std::shared_ptr<Upstream> upstream;  // Not null.
-  std::vector<std::string> deny{};     // Patterns that take precedence over `allow`.
-  bool is_private = false;             // Layby logs in to the upstream with an account.
+  std::vector<std::string> allow;                  // Patterns for policy::allows().
+  std::shared_ptr<Upstream> upstream;              // Not null.
+  std::vector<std::string> deny{};                 // Patterns that take precedence over `allow`.
+  bool is_private = false;                         // Layby logs in to the upstream with an account.
+  int connections_per_blob = kConnectionsPerBlob;  // At least 1.
 
   bool serves(const std::string& repository) const;
   // Whether the content of `repository` may be private. Docker Hub's official
@@ -64,9 +65,10 @@ struct ManifestAnswer {
   std::optional<std::chrono::seconds> age;
 };
 
-// Reads a blob from a whole file, or from a file that still grows. The bytes below
-// readable_bytes() may be sent; part_at() says where these bytes are. The last byte of a blob
-// becomes readable only when the blob's digest matches.
+// Reads a blob from a whole file, or from a file that still grows. The bytes from the last
+// consumed() offset up to readable_bytes() may be sent; part_at() says where these bytes are. The
+// last byte of a blob becomes readable only when the blob's digest matches. The exception is a
+// reader of a small range far beyond the bytes that came in order.
 class BlobReader : public Operation {
  public:
   class Listener {
@@ -81,12 +83,16 @@ class BlobReader : public Operation {
   // Where the readable byte at `offset` is. `offset` is at least the last consumed() offset,
   // because an unkept blob drops the bytes below that offset.
   virtual BlobPart part_at(std::uint64_t offset) const = 0;
+  // The caller will read the bytes [first, end), and no others. Called at most once, in place of
+  // the first consumed().
+  virtual void will_read(std::uint64_t first, std::uint64_t /*end*/) { consumed(first); }
   // The caller will not ask for bytes below `offset` again. The first call says where reading
   // begins; offsets never decrease.
   virtual void consumed(std::uint64_t offset) = 0;
   // Whether the blob turned out to be damaged. No more bytes of a damaged blob may be sent.
   virtual bool revoked() const = 0;
   virtual std::uint64_t size_bytes() const = 0;
+  // The end of the bytes that can be read from the last consumed() offset on.
   virtual std::uint64_t readable_bytes() const = 0;
   // Whether the bytes come from a fill that was in flight when the reader was opened.
   virtual bool from_fill() const = 0;

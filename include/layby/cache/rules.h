@@ -12,11 +12,15 @@
 #include "layby/policy/admission.h"
 #include "layby/policy/freshness.h"
 #include "layby/policy/retry.h"
+#include "layby/policy/split.h"
 
 namespace layby::cache {
 
 // How long an answer of upstream may take. A blob's first byte must come within this time.
 inline constexpr std::chrono::milliseconds kRequestTimeout{30'000};
+
+// The most connections over which one blob comes.
+inline constexpr int kConnectionsPerBlob = 4;
 
 struct Rules {
   std::chrono::milliseconds fresh_for{60'000};   // A tag is not checked again within this time.
@@ -32,6 +36,10 @@ struct Rules {
   // The deadline of any other HEAD of a manifest.
   std::chrono::milliseconds request_timeout = kRequestTimeout;
   policy::RetryRules retry;
+  policy::SplitRules split;
+  // A range of at most this many bytes that begins far beyond the bytes that came in order is sent
+  // whole before the digest was checked, even if it has the blob's last byte.
+  std::uint64_t small_range_bytes = 4 << 20;
   // Spreads the background checks of many boxes. Each box has a seed of its own.
   std::uint32_t seed = 1;
   policy::SpaceRules space;

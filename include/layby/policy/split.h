@@ -50,8 +50,8 @@ class Split {
 
   int connections() const { return connections_; }
   bool is_trying() const { return before_.has_value(); }
-  // The size of the next part, which takes one connection about three seconds. The parts get smaller
-  // near the end of the blob, so that all connections end at about the same time.
+  // The size of the next part, which takes one connection about three seconds. The parts get
+  // smaller near the end of the blob, so that all connections end at about the same time.
   std::uint64_t part_bytes(std::uint64_t left_bytes) const;
   // Whether the bytes at `distance` beyond the front are worth a request of their own, because the
   // front would take more than a second to reach them.
