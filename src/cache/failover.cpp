@@ -22,6 +22,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// A parent whose uplink fails without an answer may keep a question for long. After this time, the
+// registry is asked, if it can be asked.
+constexpr milliseconds kLongestOfParent{5'000};
+
 // Whether the parent answered, and would soon give the same answer again. Corrupt bytes don't
 // count, because another attempt may bring good bytes.
 bool has_answered(const Error& of_parent) {
@@ -63,7 +67,10 @@ class Failover::Either final : public Operation {
 
   void start(Upstream& parent) {
     assert(!request_);
-    request_ = question_.put(parent.on_behalf_of(question_.askers), question_.deadline / 2,
+    const bool has_registry = !owner_.registry_->why_not(Ask::kUnknownTag);
+    const milliseconds half = question_.deadline / 2;
+    request_ = question_.put(parent.on_behalf_of(question_.askers),
+                             has_registry ? std::min(half, kLongestOfParent) : half,
                              [this](Result<Answer> answer) { on_parent(std::move(answer)); });
   }
 

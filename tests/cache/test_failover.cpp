@@ -29,8 +29,8 @@ class FailoverTest : public ::testing::Test {
                                    events_);
   }
 
-  void head(Asker<ManifestHead>& asker) {
-    asker.handle = both_->head_manifest("library/debian", tag_, seconds(10), asker.done());
+  void head(Asker<ManifestHead>& asker, milliseconds deadline = seconds(10)) {
+    asker.handle = both_->head_manifest("library/debian", tag_, deadline, asker.done());
   }
   void get(Asker<ManifestBody>& asker) {
     asker.handle = both_->get_manifest("library/debian", tag_, asker.done());
@@ -197,6 +197,15 @@ TEST_F(FailoverTest, ParentGetsHalfOfTheDeadline) {
   clock_.advance(seconds(5));
   parent_->only_pending()->fail(ErrorCode::kTimedOut);
   EXPECT_EQ(registry_->only_pending()->deadline, seconds(5));
+}
+
+TEST_F(FailoverTest, ParentGetsAtMostFiveSecondsOfALongDeadline) {
+  Asker<ManifestHead> asker;
+  head(asker, seconds(30));
+  EXPECT_EQ(parent_->only_pending()->deadline, seconds(5));
+  clock_.advance(seconds(5));
+  parent_->only_pending()->fail(ErrorCode::kTimedOut);
+  EXPECT_EQ(registry_->only_pending()->deadline, seconds(25));
 }
 
 TEST_F(FailoverTest, RegistryGetsTheTimeThatTheParentLeaves) {
