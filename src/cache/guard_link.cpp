@@ -26,15 +26,20 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
   const State before = breaker_.state();
   const SteadyTime now = clock_.steady_now();
   const ErrorCode code = error != nullptr ? error->code : ErrorCode::kNotFound;
-  // A token server or a CDN may have failed, which says little about upstream itself.
+  // A token server or a CDN may have failed, or only this blob may have. Both say little about
+  // upstream itself.
   const bool elsewhere = error != nullptr && error->extent != Extent::kUpstream;
-  const bool only_doubt = asked.started || elsewhere;
+  const bool is_hint = asked.started || elsewhere;
   switch (code) {
     case ErrorCode::kUnavailable:
-      only_doubt ? breaker_.on_doubt(now) : breaker_.on_failure(now);
+      is_hint ? breaker_.on_hint(now) : breaker_.on_failure(now);
       break;
     case ErrorCode::kTimedOut:
-      only_doubt || asked.quick ? breaker_.on_doubt(now) : breaker_.on_time_out(now);
+      if (is_hint) {
+        breaker_.on_hint(now);
+      } else {
+        asked.quick ? breaker_.on_doubt(now) : breaker_.on_time_out(now);
+      }
       break;
     case ErrorCode::kThrottled:
       on_throttled(asked, *error);
@@ -95,7 +100,8 @@ void Guard::on_throttled(const Asked& asked, const Error& error) {
 void Guard::after_change(State before, const Error* error) {
   const State now = breaker_.state();
   const bool opens = now == State::kOpen && before != State::kOpen;
-  if (now == State::kClosed) {
+  const bool is_well = !breaker_.probe_at();
+  if (is_well) {
     last_error_.clear();
   } else if (error != nullptr) {
     last_error_ = error->message;
@@ -105,7 +111,7 @@ void Guard::after_change(State before, const Error* error) {
     events_.tell(events::LinkChanged{name_, events::Link::kUp});
   }
   if (opens) end_unanswered(error != nullptr && error->code == ErrorCode::kTimedOut);
-  if (now == State::kClosed) {
+  if (is_well) {
     probe_timer_.reset();
     return;
   }

@@ -3,7 +3,7 @@
 // The first probe is due at once after the first failure. So Layby knows before the next pull
 // whether the link failed or only the request.
 //
-// Invariant: failed_probes_ is 0 in kClosed.
+// Invariants: failed_probes_ is 0 in kClosed; hinted_ is set only in kClosed.
 
 #include "layby/policy/breaker.h"
 
@@ -25,6 +25,7 @@ constexpr int kMaxDoublings = 3;  // 2^3 s is above kLatestProbe.
 
 void Breaker::on_answer() {
   state_ = State::kClosed;
+  hinted_ = false;
   failures_ = 0;
   failed_probes_ = 0;
 }
@@ -36,10 +37,16 @@ void Breaker::on_failure(SteadyTime now) {
 
 void Breaker::on_doubt(SteadyTime now) { doubt(now); }
 
+void Breaker::on_hint(SteadyTime now) {
+  if (state_ != State::kClosed || hinted_) return;
+  hinted_ = true;
+  probe_at_ = now;
+}
+
 void Breaker::on_time_out(SteadyTime now) { open(now); }
 
 void Breaker::on_probe_failed(SteadyTime now) {
-  if (state_ == State::kClosed) return;  // A request was answered during the probe.
+  if (!probe_at()) return;  // A request was answered during the probe.
   open(now);
   const int doublings = std::min(failed_probes_++, kMaxDoublings);
   probed_at_ = now;
@@ -52,13 +59,14 @@ void Breaker::on_turned_away(SteadyTime now) {
 }
 
 std::optional<SteadyTime> Breaker::probe_at() const {
-  return state_ == State::kClosed ? std::nullopt : std::optional(probe_at_);
+  return state_ == State::kClosed && !hinted_ ? std::nullopt : std::optional(probe_at_);
 }
 
 void Breaker::doubt(SteadyTime now) {
   if (state_ != State::kClosed) return;
   assert(failed_probes_ == 0);
   state_ = State::kDoubtful;
+  hinted_ = false;
   probe_at_ = since_ = now;
 }
 

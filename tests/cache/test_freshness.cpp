@@ -294,6 +294,18 @@ TEST_F(FreshnessTest, DoubtfulLinkServesCachedTagsAndStillAsksForOthers) {
   EXPECT_EQ(upstream_->only_pending()->kind, UpstreamKind::kManifestHead);
 }
 
+TEST_F(FreshnessTest, TagIsCheckedAlthoughABlobWasCutOff) {
+  cache_old(hours(24));
+  BlobAsker blob;
+  open(blob, new_digest_);
+  timers_.run();
+  const auto transfer = upstream_->only_pending();
+  transfer->start(0, new_.size());
+  transfer->send(new_.substr(0, 1));
+  transfer->fail(ErrorCode::kUnavailable);
+  expect_question();
+}
+
 TEST_F(FreshnessTest, AnotherLinkBeingDownChangesNothing) {
   cache_old(seconds(60));
   Asker<TagPage> asker;

@@ -17,6 +17,16 @@ class GuardLinkTest : public GuardTest {
     inner_->only_pending()->fail(ErrorCode::kTimedOut);
     ASSERT_EQ(link(), Link::kOpen);
   }
+  // Lets a blob fail with `code` after its first bytes.
+  void break_blob(ErrorCode code) {
+    BlobTaker blob;
+    open(blob);
+    const auto transfer = inner_->only_pending();
+    transfer->start(0, 10);
+    transfer->send("012");
+    transfer->fail(code);
+    EXPECT_EQ(blob.error(), code);
+  }
   // The ping that is due now.
   testing::FakeUpstream::RequestPtr ping() {
     timers_.run();
@@ -91,19 +101,22 @@ TEST_F(GuardLinkTest, TimeoutOfABlobBeforeItsFirstByteTakesTheLinkDown) {
   EXPECT_EQ(link(), Link::kOpen);
 }
 
-TEST_F(GuardLinkTest, BlobThatBreaksAfterItsFirstByteOnlyCastsDoubt) {
+TEST_F(GuardLinkTest, BlobThatBreaksAfterItsFirstByteCausesOnlyAPing) {
   for (const ErrorCode code : {ErrorCode::kTimedOut, ErrorCode::kUnavailable}) {
     for (int i = 0; i < 4; ++i) {
-      BlobTaker blob;
-      open(blob);
-      const auto transfer = inner_->only_pending();
-      transfer->start(0, 10);
-      transfer->send("012");
-      transfer->fail(code);
-      EXPECT_EQ(blob.error(), code);
-      EXPECT_EQ(link(), Link::kDoubtful);
+      break_blob(code);
+      EXPECT_EQ(link(), Link::kClosed);
+      EXPECT_EQ(refused(Ask::kTagCheck), kNotRefused);
     }
+    ping()->answer_ping({});
   }
+  EXPECT_EQ(inner_->pings().size(), 2u);
+}
+
+TEST_F(GuardLinkTest, FailedPingAfterABrokenBlobTakesTheLinkDown) {
+  break_blob(ErrorCode::kUnavailable);
+  ping()->fail(ErrorCode::kUnavailable);
+  EXPECT_EQ(link(), Link::kOpen);
 }
 
 TEST_F(GuardLinkTest, FirstByteOfABlobCountsAsAnAnswer) {
@@ -388,13 +401,19 @@ TEST_F(GuardLinkTest, ParentThatRefusesOneClientIsUpForTheOthers) {
   EXPECT_EQ(guard_->status().throttled_for, seconds(0));
 }
 
-TEST_F(GuardLinkTest, FailuresOfAnotherServerCastOnlyDoubt) {
-  for (int i = 0; i < 4; ++i) {
-    Error elsewhere{ErrorCode::kUnavailable, "cdn: answered 503"};
-    elsewhere.extent = Extent::kContent;
-    fail_list(elsewhere);
+TEST_F(GuardLinkTest, FailuresOfAnotherServerCauseOnlyAPing) {
+  for (const ErrorCode code : {ErrorCode::kTimedOut, ErrorCode::kUnavailable}) {
+    for (int i = 0; i < 4; ++i) {
+      Error elsewhere{code, "cdn: answered 503"};
+      elsewhere.extent = Extent::kContent;
+      fail_list(elsewhere);
+    }
   }
-  EXPECT_EQ(link(), Link::kDoubtful);
+  EXPECT_EQ(link(), Link::kClosed);
+  EXPECT_EQ(refused(Ask::kTagCheck), kNotRefused);
+  EXPECT_EQ(guard_->status().error, "cdn: answered 503");
+  ping()->answer_ping({});
+  EXPECT_EQ(guard_->status().error, "");
 }
 
 TEST_F(GuardLinkTest, ParentIsPingedBeforeAnyRequest) {

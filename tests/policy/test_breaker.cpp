@@ -76,6 +76,41 @@ TEST_F(BreakerTest, ADoubtDoesNotCloseAnOpenBreaker) {
   EXPECT_EQ(breaker_.state(), State::kOpen);
 }
 
+TEST_F(BreakerTest, AHintCausesAnImmediateProbeAndNoDoubt) {
+  breaker_.on_hint(now_);
+  EXPECT_EQ(breaker_.state(), State::kClosed);
+  EXPECT_EQ(probe_in(), milliseconds(0));
+}
+
+TEST_F(BreakerTest, AFailedProbeAfterAHintOpensIt) {
+  breaker_.on_hint(now_);
+  fail_probe();
+  EXPECT_EQ(breaker_.state(), State::kOpen);
+  EXPECT_EQ(probe_in(), seconds(1));
+}
+
+TEST_F(BreakerTest, AnAnswerAfterAHintMakesTheProbeNeedless) {
+  breaker_.on_hint(now_);
+  breaker_.on_answer();
+  EXPECT_FALSE(breaker_.probe_at());
+  breaker_.on_probe_failed(now_);
+  EXPECT_EQ(breaker_.state(), State::kClosed);
+}
+
+TEST_F(BreakerTest, AHintEndsWithTheAnswerThatClosesTheBreaker) {
+  breaker_.on_hint(now_);
+  fail(1);
+  EXPECT_EQ(breaker_.state(), State::kDoubtful);
+  breaker_.on_answer();
+  EXPECT_FALSE(breaker_.probe_at());
+}
+
+TEST_F(BreakerTest, AHintDoesNotCloseAnOpenBreaker) {
+  breaker_.on_time_out(now_);
+  breaker_.on_hint(now_);
+  EXPECT_EQ(breaker_.state(), State::kOpen);
+}
+
 TEST_F(BreakerTest, AFailedProbeOpensIt) {
   fail(1);
   fail_probe();

@@ -2,12 +2,13 @@
 //
 // A circuit breaker learns from the last answers and failures of an upstream whether a new
 // request is worth sending. While the breaker is open, requests fail at once instead of waiting
-// for a dead upstream, and small probes find out when the upstream is back. A breaker has the
+// for a dead upstream, and small probes find out when the upstream is back. A failure that says
+// little about the upstream changes no state: a probe asks the upstream itself. A breaker has the
 // state of one upstream. The caller passes the times in.
 //
 //   closed --- failure, doubt ---------> doubtful --- probe failed, three failures --+
 //     ^  |                                  |                                        v
-//     |  +--- time-out ----------------------------------------------------------> open
+//     |  +--- time-out, probe failed after a hint -------------------------------> open
 //     |                                     |                                        |
 //     +------------- answer ----------------+----------------------------------------+
 
@@ -34,8 +35,11 @@ class Breaker {
   // A request got no usable answer: the connection was refused or reset, the host name is unknown,
   // or the answer has a 5xx status. A time-out doesn't count here.
   void on_failure(SteadyTime now);
-  // A request got no answer within a short deadline, or its body stopped in the middle.
+  // A request got no answer within a short deadline.
   void on_doubt(SteadyTime now);
+  // The body of a blob ended or stopped in the middle, or another server failed: a CDN or a token
+  // server. A probe is due at once.
+  void on_hint(SteadyTime now);
   // A request got no answer within the full deadline.
   void on_time_out(SteadyTime now);
   void on_probe_failed(SteadyTime now);
@@ -44,7 +48,8 @@ class Breaker {
   void on_turned_away(SteadyTime now);
 
   State state() const { return state_; }
-  // When the next probe is due; nullopt while the breaker is closed.
+  // When the next probe is due; nullopt while the breaker is closed and no hint came since the last
+  // answer.
   std::optional<SteadyTime> probe_at() const;
   // When the breaker left kClosed. Means nothing in kClosed.
   SteadyTime since() const { return since_; }
@@ -54,9 +59,10 @@ class Breaker {
   void open(SteadyTime now);
 
   State state_ = State::kClosed;
+  bool hinted_ = false;     // In kClosed: a hint came since the last answer.
   int failures_ = 0;        // Since the last answer.
   int failed_probes_ = 0;   // Since the last answer.
-  SteadyTime probe_at_{};   // Means nothing in kClosed.
+  SteadyTime probe_at_{};   // Means nothing in kClosed without a hint.
   SteadyTime probed_at_{};  // When the last probe failed.
   SteadyTime since_{};
 };
