@@ -41,6 +41,9 @@ inline constexpr std::size_t kMostGetsOfABlob = 4 * 17;
 inline constexpr std::size_t kMostPartsUnderWay = 4 + 8;
 inline constexpr std::size_t kMostPartGets = 200;
 inline constexpr milliseconds kAttemptsWindow = minutes(10);
+// When no more bytes of an interrupted blob are missing, no client gets a byte before the digest
+// matches.
+inline constexpr std::size_t kSoonThere = 4'000;
 inline constexpr milliseconds kLongestQuiet = minutes(10);
 inline constexpr milliseconds kFreshFor = minutes(1);
 // The longest time that an answer about a tag is under way, with the tag check.

@@ -59,6 +59,7 @@ Box::Box(const Internet& internet, BoxRules rules, Box* parent)
 Box::~Box() {
   prefetching_.reset();
   cache_.reset();
+  listening_.reset();
 }
 
 std::vector<cache::Origin> Box::make_origins() {
@@ -96,6 +97,11 @@ void Box::start() {
   assert(!up());
   counters_ = std::make_unique<Counters>();
   events_ = std::make_unique<events::Events>();
+  listening_ = events_->listen([this](const events::Event& event) {
+    const auto* blob = std::get_if<events::FillUnkept>(&event);
+    if (blob == nullptr) return;
+    internet_.invariants.unkept(number(), *oci::Digest::parse(blob->blob.reference));
+  });
   guards_.clear();
   cache_ = std::make_unique<cache::Cache>(rules_of(rules_), make_origins(), store_, timers_, clock_,
                                           *counters_, *events_);
@@ -142,6 +148,7 @@ void Box::crash(simulator::Random& random, milliseconds later) {
   cache_.reset();
   uplink_ = nullptr;
   guards_.clear();
+  listening_.reset();
   events_.reset();
   timers_.drop_deferred();
   store_.crash([&random](std::size_t bytes) { return random.between(0, bytes); });
@@ -180,6 +187,12 @@ std::size_t Box::fills_of(const oci::Digest& digest) const {
   return static_cast<std::size_t>(
       std::count_if(fills.begin(), fills.end(),
                     [&name](const cache::FillStatus& fill) { return fill.digest == name; }));
+}
+
+bool Box::holds_back(const oci::Digest& digest, std::size_t bytes) const {
+  if (!up() || fills_of(digest) > 0) return false;
+  const auto partial = store_.partial(digest);
+  return partial && bytes - std::min(bytes, partial->size()) <= kSoonThere;
 }
 
 void Box::note_want(const oci::Digest& digest) {

@@ -46,6 +46,9 @@ class Box {
   const testing::FakeStore& store() const { return store_; }
   JumpingClock& clock() { return clock_; }
 
+  // Whether a fill that begins now gives no byte of the blob before the digest matches. `bytes` is
+  // the size of the blob.
+  bool holds_back(const oci::Digest& digest, std::size_t bytes) const;
   // Notes that somebody asks for the blob.
   void note_want(const oci::Digest& digest);
 
@@ -100,6 +103,7 @@ class Box {
   // The present life.
   std::unique_ptr<Counters> counters_;
   std::unique_ptr<events::Events> events_;
+  Handle listening_;
   Uplink* uplink_ = nullptr;
   std::vector<const cache::Guard*> guards_;
   Handle prefetching_;

@@ -89,8 +89,8 @@ class BoxSource::Blob final : public Operation, private cache::BlobReader::Liste
                                   ? kStored
                                   : fair_blob(size, source.addresses_, source.bytes_per_second_);
     const std::string what = "blob " + digest.str() + " (" + std::to_string(size) + " bytes)";
-    question_ =
-        internet_.invariants.asked({box_.number(), what, true, {}, kBlobOver, fair + kPlay});
+    question_ = internet_.invariants.asked(
+        {box_.number(), what, digest, {}, kBlobOver, fair + kPlay, box_.holds_back(digest, size)});
     if (!box_.up()) {
       lose();
       return;
@@ -169,7 +169,7 @@ Handle BoxSource::head(const std::string& repository, const std::string& tag,
   };
   return std::make_unique<Request<cache::ManifestAnswer>>(
       internet_, box_,
-      Asked{box_.number(), "tag " + repository + ":" + tag, false, {}, kAnswered, kFairManifest},
+      Asked{box_.number(), "tag " + repository + ":" + tag, {}, {}, kAnswered, kFairManifest},
       exists,
       [this, repository, tag](cache::Cache& cache, auto answer) {
         return cache.get_manifest(box_.origin(), repository, oci::Reference(tag), true,
@@ -193,7 +193,7 @@ Handle BoxSource::get_manifest(const std::string& repository, const oci::Digest&
       internet_, box_,
       Asked{box_.number(),
             "manifest " + digest.str(),
-            false,
+            {},
             {},
             stored ? kStored : kAnswered,
             stored ? kStored : kFairManifest},

@@ -56,6 +56,31 @@ std::uint64_t Invariants::asked(Asked question) {
   return number;
 }
 
+// A child gets the bytes that its parent gets.
+void Invariants::sent_wrong_byte(std::size_t box, const oci::Digest& digest) {
+  for (std::size_t other = 0; other < parents_.size(); ++other) {
+    if (other != box && parents_[other] != box) continue;
+    poisons_.insert_or_assign({other, digest}, Poison{world_.steady_now(), std::nullopt});
+  }
+}
+
+void Invariants::unkept(std::size_t box, const oci::Digest& digest) {
+  unkept_.insert_or_assign({box, digest}, world_.steady_now());
+}
+
+// All clients of the fill that finds the wrong byte fail at the same moment. The next client gets
+// the blob, because the box has dropped the wrong byte.
+bool Invariants::is_poisoned(const Asked& asked) {
+  const auto poison = poisons_.find({asked.box, *asked.blob});
+  if (poison == poisons_.end()) return false;
+  auto& [at, failed_at] = poison->second;
+  if (!failed_at) failed_at = world_.steady_now();
+  if (asked.at > *failed_at) return false;
+  const auto unkept = unkept_.find({asked.box, *asked.blob});
+  const bool was_kept = unkept == unkept_.end() || unkept->second < asked.at;
+  return !asked.held_back || !was_kept || at >= asked.at;
+}
+
 void Invariants::answered(std::uint64_t question, const Status& status, bool exists) {
   const auto at = open_.find(question);
   if (at == open_.end()) return;
@@ -63,15 +88,21 @@ void Invariants::answered(std::uint64_t question, const Status& status, bool exi
   open_.erase(at);
   good_ += status.ok() ? 1 : 0;
   const SteadyTime now = world_.steady_now();
-  if (!exists || !calm(asked.box, asked.blob, asked.at, now)) return;
+  const bool is_blob = asked.blob.has_value();
+  const bool corrupt = !status.ok() && status.error().code == ErrorCode::kCorrupt;
+  const bool poisoned = corrupt && is_blob && is_poisoned(asked);
+  if (!exists || !calm(asked.box, is_blob, asked.at, now)) return;
   if (!status.ok()) {
-    if (status.error().code == ErrorCode::kCorrupt && expected_(Fault::kPoisonedPartial)) return;
+    if (poisoned) {
+      ++poisoned_;
+      return;
+    }
     return broke(asked.box, "whoever asks for what can be had gets it",
                  asked.what + ": " + status.error().message);
   }
   const milliseconds waited = between(asked.at, now);
-  (asked.blob ? worst_.blobs : worst_.small)
-      .add({waited, asked.fair, asked.what, asked.blob, adversary_.attacks(asked.at, now)});
+  (is_blob ? worst_.blobs : worst_.small)
+      .add({waited, asked.fair, asked.what, is_blob, adversary_.attacks(asked.at, now)});
   if (waited <= asked.fair) return;
   broke(asked.box, "a fair wait is bounded",
         asked.what + " took " + text(waited) + ", bound " + text(asked.fair));

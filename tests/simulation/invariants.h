@@ -17,7 +17,6 @@
 #include "simulation/adversary.h"
 #include "simulation/bounds.h"
 #include "simulation/content.h"
-#include "simulation/known_faults.h"
 #include "simulation/world.h"
 
 namespace layby::simulation {
@@ -33,10 +32,11 @@ struct Violation {
 struct Asked {
   std::size_t box = 0;
   std::string what;
-  bool blob = false;
+  std::optional<oci::Digest> blob;  // nullopt for a tag or a manifest.
   SteadyTime at{};
-  milliseconds bound{0};  // With or without trouble.
-  milliseconds fair{0};   // Without trouble.
+  milliseconds bound{0};   // With or without trouble.
+  milliseconds fair{0};    // Without trouble.
+  bool held_back = false;  // A blob whose bytes all wait for the digest, unless it isn't kept.
 };
 
 // A wait that ended with an answer, and had no trouble.
@@ -69,19 +69,19 @@ struct Worst {
 class Invariants {
  public:
   // `parents` has the parent of each box, if any. References outlive the Invariants.
-  Invariants(World& world, const Adversary& adversary, const Content& content, Expected expected,
+  Invariants(World& world, const Adversary& adversary, const Content& content,
              std::vector<std::optional<std::size_t>> parents)
-      : world_(world),
-        adversary_(adversary),
-        content_(content),
-        expected_(expected),
-        parents_(std::move(parents)) {}
+      : world_(world), adversary_(adversary), content_(content), parents_(std::move(parents)) {}
 
   // A client asks. Returns the number of the question, for answered() or left().
   std::uint64_t asked(Asked question);
   // The answer, good or bad; `exists` says that the registry has what was asked for.
   void answered(std::uint64_t question, const Status& status, bool exists);
   void left(std::uint64_t question) { open_.erase(question); }
+  // Upstream sent a wrong byte of the blob to the box.
+  void sent_wrong_byte(std::size_t box, const oci::Digest& digest);
+  // The box doesn't keep the blob, so the blob passes through memory.
+  void unkept(std::size_t box, const oci::Digest& digest);
   // A box answered a request for a tag. `jumped` is the sum of the jumps of the box's clock.
   void tag_answered(std::size_t box, const ImageName& name, SteadyTime asked_at,
                     const Result<cache::ManifestAnswer>& answer, milliseconds jumped);
@@ -91,6 +91,8 @@ class Invariants {
 
   void broke(std::size_t box, std::string promise, std::string what);
   const std::optional<Violation>& violation() const { return violation_; }
+  // How many blobs failed because of an earlier wrong byte, without trouble.
+  std::uint64_t poisoned() const { return poisoned_; }
   // Whether the box and its parent had no trouble between `from` and `to`.
   bool calm(std::size_t box, bool blob, SteadyTime from, SteadyTime to) const;
 
@@ -104,10 +106,18 @@ class Invariants {
   const Worst& worst() const { return worst_; }
 
  private:
+  using BlobAt = std::pair<std::size_t, oci::Digest>;  // A blob in a box.
+  // The failures that one wrong byte explains are those at one moment.
+  struct Poison {
+    SteadyTime at;
+    std::optional<SteadyTime> failed_at;
+  };
+  // Whether a wrong byte explains that the blob of `asked` is corrupt.
+  bool is_poisoned(const Asked& asked);
+
   World& world_;
   const Adversary& adversary_;
   const Content& content_;
-  const Expected expected_;
   const std::vector<std::optional<std::size_t>> parents_;
   std::map<std::uint64_t, Asked> open_;
   std::map<std::pair<SteadyTime, std::uint64_t>, std::uint64_t> due_;
@@ -115,6 +125,9 @@ class Invariants {
   std::uint64_t good_ = 0;
   Worst worst_;
   std::map<std::size_t, SteadyTime> excused_;
+  std::map<BlobAt, Poison> poisons_;
+  std::map<BlobAt, SteadyTime> unkept_;
+  std::uint64_t poisoned_ = 0;
   std::optional<Violation> violation_;
 };
 

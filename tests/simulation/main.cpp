@@ -22,14 +22,13 @@ struct Options {
   std::uint64_t seeds = 1;
   double minutes = 0;  // 0: as many seeds as given.
   bool verbose = false;
-  Expected expected;
 };
 
 [[noreturn]] void usage() {
   std::fprintf(stderr,
-               "usage: site_simulation --seed N [--verbose] [--strict]\n"
-               "       site_simulation --seeds N [--first K] [--strict]\n"
-               "       site_simulation --minutes M [--first K] [--strict]\n");
+               "usage: site_simulation --seed N [--verbose]\n"
+               "       site_simulation --seeds N [--first K]\n"
+               "       site_simulation --minutes M [--first K]\n");
   std::exit(2);
 }
 
@@ -37,8 +36,8 @@ Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--verbose" || name == "--strict") {
-      (name == "--strict" ? options.expected.strict : options.verbose) = true;
+    if (name == "--verbose") {
+      options.verbose = true;
       continue;
     }
     if (i + 1 == argc) usage();
@@ -59,7 +58,7 @@ Options parse(int argc, char** argv) {
 
 void print(const Outcome& outcome, const Options& options) {
   if (options.verbose) {
-    std::printf("%s", describe_site(outcome.seed, options.expected).c_str());
+    std::printf("%s", describe_site(outcome.seed).c_str());
     std::printf("seed %llu: %.1f h, %llu steps, %llu of %llu pulls, trace %016llx\n",
                 static_cast<unsigned long long>(outcome.seed),
                 static_cast<double>(outcome.simulated.count()) / 3.6e6,
@@ -69,12 +68,11 @@ void print(const Outcome& outcome, const Options& options) {
                 static_cast<unsigned long long>(outcome.trace));
   }
   if (!outcome.violation) return;
-  std::printf("seed %llu: %s: %s (box %zu, after %.3f s)\n  scripts/simulate --seed %llu%s\n",
+  std::printf("seed %llu: %s: %s (box %zu, after %.3f s)\n  scripts/simulate --seed %llu\n",
               static_cast<unsigned long long>(outcome.seed), outcome.violation->promise.c_str(),
               outcome.violation->what.c_str(), outcome.violation->box,
               static_cast<double>(outcome.violation->at.count()) / 1000,
-              static_cast<unsigned long long>(outcome.seed),
-              options.expected.strict ? " --strict" : "");
+              static_cast<unsigned long long>(outcome.seed));
   std::fflush(stdout);
 }
 
@@ -101,7 +99,7 @@ int main(int argc, char** argv) {
   for (; run < options.seeds; ++run) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - started;
     if (options.minutes > 0 && spent.count() >= options.minutes * 60) break;
-    const Outcome outcome = run_site(options.first + run, options.expected);
+    const Outcome outcome = run_site(options.first + run);
     hours += static_cast<double>(outcome.simulated.count()) / 3.6e6;
     failed += outcome.violation ? 1 : 0;
     worst.small.add(outcome.worst.small);

@@ -52,14 +52,14 @@ struct Customer {
 
 class Site {
  public:
-  Site(std::uint64_t seed, Expected expected)
+  explicit Site(std::uint64_t seed)
       : random_(seed),
         plan_(random_),
         content_(random_),
         start_(world_.steady_now()),
         end_(start_ + plan_.time),
         adversary_(seed ^ 0x9e3779b97f4a7c15, plan_.boxes, start_ + minutes(10), end_),
-        invariants_(world_, adversary_, content_, expected, parents()),
+        invariants_(world_, adversary_, content_, parents()),
         internet_{world_, content_, adversary_, invariants_} {
     for (std::size_t number = 0; number < plan_.boxes; ++number) add_box(number);
     for (std::size_t i = 0; i < plan_.machines * plan_.boxes; ++i) add_customer(i % plan_.boxes);
@@ -88,6 +88,7 @@ class Site {
     outcome.questions = invariants_.questions();
     outcome.good = invariants_.good();
     outcome.worst = invariants_.worst();
+    outcome.poisoned = invariants_.poisoned();
     return outcome;
   }
 
@@ -283,15 +284,13 @@ std::string Site::describe() const {
 
 }  // namespace
 
-Outcome run_site(std::uint64_t seed, Expected expected) {
+Outcome run_site(std::uint64_t seed) {
   seed_random(static_cast<std::uint32_t>(seed));
-  Outcome outcome = Site(seed, expected).run();
+  Outcome outcome = Site(seed).run();
   outcome.seed = seed;
   return outcome;
 }
 
-std::string describe_site(std::uint64_t seed, Expected expected) {
-  return Site(seed, expected).describe();
-}
+std::string describe_site(std::uint64_t seed) { return Site(seed).describe(); }
 
 }  // namespace layby::simulation

@@ -24,13 +24,14 @@ struct Outcome {
   std::uint64_t pulls = 0;
   std::uint64_t pulled = 0;  // The pulls that succeeded.
   std::uint64_t questions = 0;
-  std::uint64_t good = 0;  // The questions with a good answer.
-  Worst worst;             // The longest waits without trouble.
+  std::uint64_t good = 0;      // The questions with a good answer.
+  Worst worst;                 // The longest waits without trouble.
+  std::uint64_t poisoned = 0;  // The blobs that failed because of an earlier wrong byte.
 };
 
-Outcome run_site(std::uint64_t seed, Expected expected = {});
+Outcome run_site(std::uint64_t seed);
 // What the site of a seed is made of, and what the adversary does, line by line.
-std::string describe_site(std::uint64_t seed, Expected expected = {});
+std::string describe_site(std::uint64_t seed);
 
 }  // namespace layby::simulation
 

@@ -77,7 +77,12 @@ class InvariantsTest : public ::testing::Test {
     world_.rest_until(world_.steady_now() + time);
     invariants_.check();
   }
-  std::uint64_t ask() { return invariants_.asked({0, "a blob", true, {}, kBlobOver, seconds(10)}); }
+  std::uint64_t ask(bool held_back = false) {
+    return invariants_.asked({0, "a blob", digest_, {}, kBlobOver, seconds(10), held_back});
+  }
+  void fail(std::uint64_t question) {
+    invariants_.answered(question, Error{ErrorCode::kCorrupt, "wrong bytes"}, true);
+  }
   std::string broken() const {
     return invariants_.violation() ? invariants_.violation()->promise : "";
   }
@@ -89,8 +94,9 @@ class InvariantsTest : public ::testing::Test {
   simulator::Random random_{1};
   Content content_{random_};
   Adversary adversary_{1, 0, world_.steady_now(), world_.steady_now()};
-  Invariants invariants_{world_, adversary_, content_, {}, {std::nullopt}};
+  Invariants invariants_{world_, adversary_, content_, {std::nullopt}};
   const ImageName name_ = content_.names().front();
+  const oci::Digest digest_ = content_.loose().front();
 };
 
 TEST_F(InvariantsTest, AnAnswerInTimeKeepsThePromise) {
@@ -122,6 +128,41 @@ TEST_F(InvariantsTest, ARefusalOfWhatCanBeHadIsSeen) {
 
 TEST_F(InvariantsTest, ARefusalOfWhatDoesNotExistKeepsThePromise) {
   invariants_.answered(ask(), Error{ErrorCode::kNotFound, "no"}, false);
+  EXPECT_EQ(broken(), "");
+}
+
+TEST_F(InvariantsTest, ACorruptBlobWithoutAnEarlierWrongByteIsSeen) {
+  fail(ask());
+  EXPECT_EQ(broken(), "whoever asks for what can be had gets it");
+}
+
+TEST_F(InvariantsTest, AWrongByteExplainsTheFailuresOfOneMoment) {
+  invariants_.sent_wrong_byte(0, digest_);
+  const auto first = ask();
+  const auto second = ask();
+  pass(seconds(1));
+  fail(first);
+  fail(second);
+  EXPECT_EQ(broken(), "");
+  EXPECT_EQ(invariants_.poisoned(), 2u);
+  pass(seconds(1));
+  fail(ask());
+  EXPECT_EQ(broken(), "whoever asks for what can be had gets it");
+}
+
+TEST_F(InvariantsTest, AWrongByteExplainsNoFailureOfABlobThatIsHeldBack) {
+  invariants_.sent_wrong_byte(0, digest_);
+  pass(seconds(1));
+  fail(ask(true));
+  EXPECT_EQ(broken(), "whoever asks for what can be had gets it");
+}
+
+TEST_F(InvariantsTest, ABlobThatIsHeldBackMayFailIfItIsNotKept) {
+  invariants_.sent_wrong_byte(0, digest_);
+  pass(seconds(1));
+  const auto question = ask(true);
+  invariants_.unkept(0, digest_);
+  fail(question);
   EXPECT_EQ(broken(), "");
 }
 

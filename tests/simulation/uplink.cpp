@@ -23,6 +23,7 @@ constexpr seconds kPullWindow{6 * 3600};
 Error timed_out() { return {ErrorCode::kTimedOut, "it did not answer in time"}; }
 Error not_found(const std::string& what) { return {ErrorCode::kNotFound, what + ": not found"}; }
 
+// The middle byte is wrong.
 std::string damaged(std::string bytes) {
   if (!bytes.empty()) bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   return bytes;
@@ -135,11 +136,20 @@ class Uplink::Transfer final : public BlobRequest, private cache::BlobSink {
     const auto life = life_.watch();
     const bool cut = fate_.cut && passed_ >= *fate_.cut;
     if (cut) bytes = bytes.substr(0, *fate_.cut > before ? *fate_.cut - before : 0);
+    note_wrong(bytes);
     if (!bytes.empty()) sink_.on_blob_bytes(bytes);
     if (!life.ended() && cut) end(Error{ErrorCode::kUnavailable, "the transfer was cut"});
   }
   void on_blob_end(Status status) override {
     if (!stalled_) end(std::move(status));
+  }
+
+  // `bytes` is a part of the flow's bytes.
+  void note_wrong(std::string_view bytes) {
+    if (!fate_.corrupt) return;
+    const char* wrong = own_.data() + own_.size() / 2;
+    if (bytes.data() > wrong || bytes.data() + bytes.size() <= wrong) return;
+    uplink_.internet_.invariants.sent_wrong_byte(uplink_.place_.box, digest_);
   }
 
   void end(Status status) {
