@@ -219,9 +219,10 @@ const Keys& config_keys() {
        "How long a client may go without taking a byte of an answer."},
 
       {"sockets.send_buffer_bytes", Kind::kBytes, LAYBY_AT(limits.send_buffer_bytes),
-       Range{4 * kKiB, 64 * kMiB},
-       "Kernel memory for data on its way to one client (SO_SNDBUF). More memory helps a client "
-       "on a fast link with a long delay; less memory helps with very many clients."},
+       Range{0, 64 * kMiB},
+       "Kernel memory for data on its way to one client (SO_SNDBUF). 0 lets the memory follow the "
+       "path to the client: it is 256KiB for a client near by, and grows for a client far away. A "
+       "fixed small size helps a box with little memory."},
       {"sockets.notsent_lowat_bytes", Kind::kBytes, LAYBY_AT(limits.notsent_lowat_bytes),
        Range{4 * kKiB, 64 * kMiB},
        "How much data in the send buffer may wait unsent (TCP_NOTSENT_LOWAT)."},

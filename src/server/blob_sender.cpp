@@ -20,6 +20,9 @@ BlobSender::BlobSender(const Context& context, BlobBody& body, std::function<voi
       at_(body.range.first),
       cold_read_(context.server, std::move(on_warm)) {
   assert(end() <= body.reader->size_bytes());
+  if (context.budget != nullptr) {
+    window_.emplace(context.socket.fd(), context.server.clock, *context.budget);
+  }
 }
 
 BlobSender::~BlobSender() {
@@ -30,6 +33,7 @@ BlobSender::~BlobSender() {
 
 SendOutcome BlobSender::send() {
   std::uint64_t budget = kTurnBytes;
+  if (window_) window_->on_room();
   cork_if_long();
   while (at_ < end()) {
     if (body_.reader->revoked()) {
@@ -55,7 +59,12 @@ SendOutcome BlobSender::send_some(std::uint64_t length, std::uint64_t& budget_by
                n == 0 ? "is shorter than the index says" : "can't be read from the disk");
     return SendOutcome::kBroken;
   }
-  if (n < 0) return outcome_of_failed_send();
+  if (n < 0) {
+    const SendOutcome outcome = outcome_of_failed_send();
+    if (outcome == SendOutcome::kWaitsForSocket && window_)
+      window_->on_full(at_ - body_.range.first);
+    return outcome;
+  }
   const auto sent = static_cast<std::uint64_t>(n);
   assert(sent <= length && length <= budget_bytes);
   at_ += sent;

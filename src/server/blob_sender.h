@@ -8,12 +8,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "layby/server/http_server.h"
 #include "server/client_socket.h"
 #include "server/cold_read.h"
 #include "server/send_outcome.h"
+#include "server/send_window.h"
 
 namespace layby::server {
 
@@ -25,6 +27,7 @@ class BlobSender {
     ClientSocket& socket;
     const std::string& client_address;  // For the log.
     int& long_blobs;  // The number of whole blobs under way that need more than one turn.
+    policy::SendBudget* budget;  // Null if the socket's send buffer has a fixed size.
   };
 
   // `body` outlives the sender. `on_warm` is called when send() can go on after a wait for the
@@ -53,6 +56,7 @@ class BlobSender {
   BlobBody& body_;
   std::uint64_t at_;  // The offset in the blob of the next byte to send.
   ColdRead cold_read_;
+  std::optional<SendWindow> window_;
   bool is_long_ = false;  // Counted in long_blobs.
   bool corked_ = false;
 };

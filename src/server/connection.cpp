@@ -227,9 +227,9 @@ void Connection::write_head() {
 // send the answer or close the connection.
 void Connection::begin_blob(BlobBody& body) {
   assert(state_ == ConnectionState::kSending && blob_ == nullptr);
-  blob_ = std::make_unique<BlobSender>(
-      BlobSender::Context{context_.server, socket_, client_.address, context_.long_blobs}, body,
-      [this] { on_readable(); });
+  const BlobSender::Context context{context_.server, socket_, client_.address, context_.long_blobs,
+                                    context_.budget()};
+  blob_ = std::make_unique<BlobSender>(context, body, [this] { on_readable(); });
   body.reader->will_read(body.range.first, body.range.first + body.range.length);
   body.reader->listen(this);
 }

@@ -42,7 +42,13 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     SpareTransaction& spare;
     ClientLimits& clients;
     int& long_blobs;  // The number of whole blobs under way that need more than one turn.
+    policy::SendBudget& send_budget;
     bool draining = false;
+
+    // Null if send buffers have a fixed size.
+    policy::SendBudget* budget() const {
+      return limits.send_buffer_bytes == 0 ? &send_budget : nullptr;
+    }
   };
 
   // Keeps `place`, which counts as a connection of `client`, until the connection closes. Calls

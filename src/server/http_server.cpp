@@ -24,6 +24,7 @@
 #include "server/connection.h"
 #include "server/greeting.h"
 #include "server/listener.h"
+#include "server/send_window.h"
 
 namespace layby::server {
 namespace {
@@ -46,6 +47,7 @@ struct HttpServer::State {
   SpareTransaction spare;
   ClientLimits clients;
   int long_blobs = 0;
+  policy::SendBudget send_budget{largest_send_buffer(policy::kMostSendBufferBytes)};
   Connection::Context shared;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::shared_ptr<const TlsIdentity> identity;
@@ -65,7 +67,7 @@ struct HttpServer::State {
         greeted(c.loop) {}
 
   Connection::Context share(Handler& handler, Gate* gate) {
-    return {context, limits, handler, gate, head_writer, spare, clients, long_blobs};
+    return {context, limits, handler, gate, head_writer, spare, clients, long_blobs, send_budget};
   }
 
   Listener::OnAccept on_accept() {

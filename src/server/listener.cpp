@@ -18,6 +18,7 @@
 
 #include "layby/base/log.h"
 #include "layby/http/url.h"
+#include "layby/policy/send_buffer.h"
 
 namespace layby::server {
 namespace {
@@ -81,7 +82,9 @@ void set_option(int fd, int level, int name, int value) {
 }
 
 void set_buffers(int fd, const Limits& limits) {
-  set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(limits.send_buffer_bytes));
+  const std::uint64_t send_buffer_bytes =
+      limits.send_buffer_bytes > 0 ? limits.send_buffer_bytes : policy::kNearSendBufferBytes;
+  set_option(fd, SOL_SOCKET, SO_SNDBUF, static_cast<int>(send_buffer_bytes));
   set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(limits.notsent_lowat_bytes));
 }
 

@@ -177,8 +177,8 @@ TEST_F(ConfigTest, ValuesOutOfRangeAreFaults) {
             "helper_threads: must be between 1 and 64, not 0");
   EXPECT_EQ(fault_of(R"({"limits": {"request_timeout": "2h"}})"),
             "limits.request_timeout: must be between 10ms and 60m, not \"2h\"");
-  EXPECT_EQ(fault_of(R"({"sockets": {"send_buffer_bytes": 1}})"),
-            "sockets.send_buffer_bytes: must be between 4KiB and 64MiB, not 1");
+  EXPECT_EQ(fault_of(R"({"sockets": {"notsent_lowat_bytes": 1}})"),
+            "sockets.notsent_lowat_bytes: must be between 4KiB and 64MiB, not 1");
   EXPECT_EQ(fault_of(R"({"cache": {"max_bytes": "0%"}})"),
             "cache.max_bytes: must be at least \"1%\"");
   EXPECT_NE(fault_of(R"({"cache": {"max_bytes": "101%"}})").find("must be"), std::string::npos);

@@ -29,6 +29,7 @@ from typing import Any
 
 import cold_disk
 import cold_pull
+import distance
 import first_byte
 import hits
 import kept
@@ -49,7 +50,7 @@ from table import Table
 
 PARTS: dict[str, Any] = {
     **{part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory, cold_disk,
-                                        shaped_miss, small_box, more_cores, waits)},
+                                        shaped_miss, distance, small_box, more_cores, waits)},
     **cold_pull.PARTS,
     **{part.__name__: part for part in (lazy_range, first_byte)}}
 DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # together under ten minutes

@@ -131,9 +131,11 @@ class Layby(Program):
     """`layby serve` in front of one hub. Layby can be stopped and run again on the same data."""
 
     def __init__(self, hub: Hub, config: dict[str, Any] | None = None,
-                 upstream: dict[str, Any] | None = None, under: list[str] | None = None) -> None:
+                 upstream: dict[str, Any] | None = None, under: list[str] | None = None,
+                 host: str = "127.0.0.1") -> None:
         """`under` is the command of a program that runs Layby, such as valgrind."""
         super().__init__("layby")
+        self.host = host
         self.under = under or []
         self.arguments: list[str] = []
         self.port = 0
@@ -141,7 +143,7 @@ class Layby(Program):
         self.config_path = self.home / "layby.json"
         self.list_path = self.home / "prefetch.json"
         self.config = merged({
-            "listen": "127.0.0.1:0",
+            "listen": f"{host}:0",
             "data_dir": str(self.home / "data"),
             "socket": str(self.socket_path),
             "prefetch": str(self.list_path),
@@ -164,9 +166,9 @@ class Layby(Program):
         try:
             self.launch()
             said = wait_until(lambda: self.alive() and re.search(
-                r"listening on 127\.0\.0\.1:(\d+)", self.log()[read_from:]), "'listening on' line")
+                rf"listening on {re.escape(self.host)}:(\d+)", self.log()[read_from:]), "'listening on' line")
             self.port = int(said[1])
-            self.config["listen"] = f"127.0.0.1:{self.port}"
+            self.config["listen"] = f"{self.host}:{self.port}"
             wait_until(lambda: self.alive() and self.get("/healthz").status == 200, "healthy layby")
         except Exception:
             self.close()
@@ -185,7 +187,7 @@ class Layby(Program):
 
     @property
     def authority(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:

@@ -234,8 +234,9 @@ class Session {
   SpareTransaction spare_;
   ClientLimits clients_{limits_, clock_};
   int long_blobs_ = 0;
-  Connection::Context shared_{context_,     limits_, shop_,    nullptr,
-                              head_writer_, spare_,  clients_, long_blobs_};
+  policy::SendBudget send_budget_{policy::kMostSendBufferBytes};
+  Connection::Context shared_{context_, limits_,  shop_,       nullptr,     head_writer_,
+                              spare_,   clients_, long_blobs_, send_budget_};
   std::unique_ptr<ClientEnd> client_;
   UniqueFd server_end_;
   std::unique_ptr<Greeting> greeting_;

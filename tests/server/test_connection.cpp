@@ -54,8 +54,9 @@ class ConnectionTest : public ServerTest {
   server::SpareTransaction spare_;
   server::ClientLimits clients_{limits_, clock_};
   int long_blobs_ = 0;
-  server::Connection::Context shared_{context_,     limits_, handler_, nullptr,
-                                      head_writer_, spare_,  clients_, long_blobs_};
+  policy::SendBudget send_budget_{policy::kMostSendBufferBytes};
+  server::Connection::Context shared_{context_, limits_,  handler_,    nullptr,     head_writer_,
+                                      spare_,   clients_, long_blobs_, send_budget_};
   UniqueFd client_end_;
   std::unique_ptr<server::Connection> connection_;
 };

@@ -28,7 +28,8 @@ struct Limits {
   std::chrono::milliseconds idle_timeout{75'000};  // Between an answer and the next head.
   // How long a client may go without taking a byte.
   std::chrono::milliseconds stall_timeout{60'000};
-  std::uint64_t send_buffer_bytes = 256 << 10;    // SO_SNDBUF; fits in an int.
+  // SO_SNDBUF; fits in an int. If 0, the send buffer follows the path to the client.
+  std::uint64_t send_buffer_bytes = 0;
   std::uint64_t notsent_lowat_bytes = 128 << 10;  // TCP_NOTSENT_LOWAT; fits in an int.
 
   bool operator==(const Limits&) const = default;
