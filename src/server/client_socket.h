@@ -30,12 +30,15 @@ class ClientSocket {
   // Whether read() can give bytes that have left the kernel. epoll doesn't report such bytes.
   bool has_unread() const { return tls_ && tls_->has_unread(); }
 
-  // Sends `head`, then `text`. With `more`, `head` and `text` go out together with the bytes of
-  // the next send_file(); a send_file() must follow.
+  // Sends `head`, then `text`. With `more`, `head` and `text` go out together with what comes next.
+  // A send_file() must follow, or, if joins_end() is true, end_sending() or close().
   ssize_t send(std::string_view head, std::string_view text, bool more);
   ssize_t send_file(int file, std::uint64_t offset, std::uint64_t length);
   // The number of bytes that send() and send_file() have taken so far.
   std::uint64_t sent_bytes() const { return sent_bytes_; }
+
+  // Whether bytes can go out in one segment with the end of the connection.
+  bool joins_end() const { return !tls_; }
 
   // Whether this process encrypts the sent bytes. False without TLS, and false with kTLS.
   bool encrypts() const { return tls_ && !tls_->by_kernel(); }

@@ -293,7 +293,7 @@ SendOutcome Connection::send_memory() {
   const std::string_view text = body_wanted_ && body != nullptr ? **body : std::string_view();
   // The head of a blob goes out in one segment with the first bytes of the blob, if blob bytes
   // can be sent now. Otherwise the head goes out at once, because blob bytes may take long.
-  const bool more = blob_ && !memory_.has_begun() && blob_->has_bytes();
+  const bool more = blob_ ? !memory_.has_begun() && blob_->has_bytes() : joins_end();
   return memory_.send(socket_, transaction_->head, text, more);
 }
 

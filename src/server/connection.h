@@ -99,6 +99,9 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
   void send();
   SendOutcome send_answer();
   SendOutcome send_memory();
+  // Whether the answer goes out in one segment with the end of the connection, so that the client
+  // is woken once. The end follows at once.
+  bool joins_end() const { return !keep_alive_ && socket_.joins_end(); }
   void on_response_sent();
   // Reads the next request, which came before the last request was answered.
   void next_in_advance();

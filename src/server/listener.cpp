@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -26,6 +27,8 @@ namespace {
 constexpr int kBacklog = 1024;
 // The most connections accepted in one turn, so that new clients don't block connected clients.
 constexpr int kAcceptsPerTurn = 16;
+// After so many turns with as many clients as the turn could accept, a turn accepts more clients.
+constexpr int kFullTurns = 4;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
 
 struct SocketAddress {
@@ -211,9 +214,21 @@ void Listener::set_limits(const Limits& limits) {
 
 void Listener::accept_waiting() { accept(kBacklog); }
 
-void Listener::on_io(bool, bool) { accept(kAcceptsPerTurn); }
+// If fewer clients have connected than a turn accepts, the turn's last accept4() is in vain. So a
+// turn accepts about as many clients as have connected in earlier turns. Further clients wait for
+// the next turn.
+void Listener::on_io(bool, bool) {
+  const int accepted = accept(accepts_a_turn_);
+  if (accepted < accepts_a_turn_) {
+    accepts_a_turn_ = std::max(accepted, 1);
+    full_turns_ = 0;
+  } else if (++full_turns_ == kFullTurns) {
+    accepts_a_turn_ = std::min(2 * accepts_a_turn_, kAcceptsPerTurn);
+    full_turns_ = 0;
+  }
+}
 
-void Listener::accept(int most) {
+int Listener::accept(int most) {
   for (int i = 0; i < most; ++i) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
@@ -229,8 +244,9 @@ void Listener::accept(int most) {
       pause_ = loop_.after(kPauseWithoutDescriptors, [this] { watch_->want(true, false); });
     }
     // Any other error means that no client waits, or that the waiting client has gone.
-    return;
+    return i;
   }
+  return most;
 }
 
 }  // namespace layby::server

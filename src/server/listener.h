@@ -49,8 +49,8 @@ class Listener final : private event::IoHandler {
  private:
   Listener(event::Loop& loop, UniqueFd fd, std::string address, OnAccept on_accept);
   bool is_local() const { return !unlink_at_end_.empty(); }
-  // Accepts at most `most` clients.
-  void accept(int most);
+  // Accepts at most `most` clients. Returns how many clients had connected.
+  int accept(int most);
   void accept(UniqueFd fd, const sockaddr_storage& peer);
   void on_io(bool readable, bool writable) override;
 
@@ -60,7 +60,9 @@ class Listener final : private event::IoHandler {
   std::string unlink_at_end_;  // The path of a Unix socket; empty for TCP.
   const OnAccept on_accept_;
   std::unique_ptr<event::IoWatch> watch_;
-  Handle pause_;  // The timer that resumes accepting after descriptors ran out.
+  int accepts_a_turn_ = 1;
+  int full_turns_ = 0;  // The turns in a row in which accepts_a_turn_ clients had connected.
+  Handle pause_;        // The timer that resumes accepting after descriptors ran out.
 };
 
 }  // namespace layby::server
