@@ -133,8 +133,12 @@ void AuthorizedRequest::fail(ErrorCode code, std::string_view reason) {
 
 void AuthorizedRequest::on_deadline() {
   count(site_.counters.upstream_failures);
-  end(failure(subject(), ErrorCode::kTimedOut, "no answer in time",
-              token_ ? "check the link to the token server" : "check the link"));
+  if (!token_)
+    return end(failure(subject(), ErrorCode::kTimedOut, "no answer in time", "check the link"));
+  Error error = failure(subject(), ErrorCode::kTimedOut, "no answer in time",
+                        "check the link to the token server");
+  error.extent = Extent::kRepository;  // The registry itself wasn't asked.
+  end(std::move(error));
 }
 
 void AuthorizedRequest::end(Status status) {

@@ -159,6 +159,7 @@ TEST_F(TokensTest, CancelsAHangingTokenFetchWithItsLastWaiter) {
   const auto hung = head_manifest(kRepository, 300ms);
   ASSERT_FALSE(hung.ok());
   EXPECT_EQ(hung.error().code, ErrorCode::kTimedOut);
+  EXPECT_EQ(hung.error().extent, Extent::kRepository);
   EXPECT_TRUE(get_manifest().ok());
 }
 
