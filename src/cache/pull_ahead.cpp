@@ -75,7 +75,7 @@ void PullAhead::read(Image& image) {
   const auto manifest = oci::parse_manifest(*bytes, image.media_type);
   if (!manifest.ok()) return;
   for (const oci::Descriptor& layer : manifest->layers) {
-    image.layers.push_back({layer.digest, layer.size_bytes});
+    image.layers.push_back(layer.digest);
   }
 }
 
@@ -86,7 +86,7 @@ std::pair<PullAhead::Image*, std::size_t> PullAhead::find(const Origin& origin,
     if (image->repository != repository || image->upstream != origin.name) continue;
     read(*image);
     const auto layer = std::find_if(image->layers.begin(), image->layers.end(),
-                                    [&](const Layer& one) { return one.digest == digest; });
+                                    [&](const oci::Digest& one) { return one == digest; });
     if (layer == image->layers.end()) continue;
     return {&*image, static_cast<std::size_t>(layer - image->layers.begin())};
   }
@@ -143,7 +143,7 @@ bool PullAhead::is_over(const Image& image) const {
              ? std::none_of(flights_.begin(), flights_.end(),
                             [&](const auto& flight) { return flight.second.image == image.digest; })
              : std::any_of(image.layers.begin(), image.layers.end(),
-                           [&](const Layer& layer) { return fills_.was_left(layer.digest); });
+                           [&](const oci::Digest& layer) { return fills_.was_left(layer); });
 }
 
 void PullAhead::stop(Image& image) {
@@ -159,7 +159,7 @@ void PullAhead::stop(Image& image) {
 void PullAhead::start_layers(Image& image) {
   assert(image.origin != nullptr && image.next);
   for (std::size_t& next = *image.next; next < image.layers.size(); ++next) {
-    const oci::Digest& digest = image.layers[next].digest;
+    const oci::Digest& digest = image.layers[next];
     if (fills_.is_coming(digest) || store_.find_blob(digest)) continue;
     if (flights_.size() >= kMostAtATime) return;
     if (image.origin->upstream->patience(Ask::kBlob).wait.count() > 0) return;

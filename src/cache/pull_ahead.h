@@ -54,10 +54,6 @@ class PullAhead final : private Fills::Watcher {
   void set_link_rate(std::uint64_t max_rate);
 
  private:
-  struct Layer {
-    oci::Digest digest;
-    std::uint64_t size_bytes = 0;
-  };
   // A manifest that a client got a moment ago.
   struct Image {
     std::string upstream;  // The origin's name.
@@ -65,7 +61,7 @@ class PullAhead final : private Fills::Watcher {
     oci::Digest digest;
     std::string media_type;
     std::shared_ptr<const std::string> bytes;  // Null after the manifest was read.
-    std::vector<Layer> layers{};
+    std::vector<oci::Digest> layers{};
     SteadyTime used_at{};
     const Origin* origin = nullptr;
     // The first layer that may be fetched ahead; nullopt while nothing is to be fetched ahead.
