@@ -5,17 +5,10 @@
 #include "layby/policy/admission.h"
 
 #include <algorithm>
-#include <limits>
+
+#include "policy/saturating.h"
 
 namespace layby::policy {
-namespace {
-
-std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
-  const auto most = std::numeric_limits<std::uint64_t>::max();
-  return a > most - b ? most : a + b;
-}
-
-}  // namespace
 
 std::uint64_t SpaceLimit::resolve(std::uint64_t disk_total_bytes) const {
   if (percent <= 0) return bytes;

@@ -9,6 +9,8 @@
 #include <cassert>
 #include <limits>
 
+#include "policy/saturating.h"
+
 namespace layby::policy {
 namespace {
 
@@ -32,10 +34,6 @@ constexpr std::uint32_t kReturnHits = 4;
 // An eviction frees the missing bytes and this fraction (1 / kStepsPerCache) of
 // `cache.max_bytes`.
 constexpr std::uint64_t kStepsPerCache = 128;
-
-std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
-  return a > kMost - b ? kMost : a + b;
-}
 
 // How many bytes must be evicted for the cache to stay within `max_bytes`.
 std::uint64_t above_max(const SpaceUse& use, std::uint64_t coming, std::uint64_t max_bytes) {

@@ -12,15 +12,9 @@
 #include <utility>
 
 #include "store/disk_error.h"
+#include "store/holes.h"
 
 namespace layby::store {
-namespace {
-
-// A multiple of the page size, because a page may be on its way to a client. Few large holes cost
-// less than many small holes.
-constexpr std::uint64_t kHoleBytes = 256 * 1024;
-
-}  // namespace
 
 Result<std::shared_ptr<AheadFile>> AheadFile::make(const std::string& folder) {
   UniqueFd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0640));
@@ -44,12 +38,6 @@ Status AheadFile::read(char* into, std::size_t size, std::uint64_t offset) const
   return {};
 }
 
-void AheadFile::release(std::uint64_t offset) {
-  const std::uint64_t to = offset / kHoleBytes * kHoleBytes;
-  if (to <= released_) return;
-  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(released_),
-              static_cast<off_t>(to - released_));
-  released_ = to;
-}
+void AheadFile::release(std::uint64_t offset) { release_before(fd_.get(), released_, offset); }
 
 }  // namespace layby::store

@@ -4,20 +4,15 @@
 
 #include "store/growing_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <cassert>
 #include <cerrno>
 #include <utility>
 
+#include "store/holes.h"
+
 namespace layby::store {
-namespace {
-
-// A multiple of the page size. Few large holes cost less than many small holes.
-constexpr std::uint64_t kHoleBytes = 256 * 1024;
-
-}  // namespace
 
 Result<std::shared_ptr<MemoryTail>> MemoryTail::make(std::uint64_t first_byte) {
   UniqueFd fd(::memfd_create("layby-unkept", MFD_CLOEXEC));
@@ -30,15 +25,7 @@ Status MemoryTail::write(std::string_view bytes, std::uint64_t offset) {
   return write_at(fd_.get(), bytes, offset);
 }
 
-void MemoryTail::release(std::uint64_t offset) {
-  const std::uint64_t from = released_ / kHoleBytes * kHoleBytes;
-  const std::uint64_t to = offset / kHoleBytes * kHoleBytes;
-  if (to <= from) return;
-  assert(to > released_);
-  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
-              static_cast<off_t>(to - from));
-  released_ = to;
-}
+void MemoryTail::release(std::uint64_t offset) { release_before(fd_.get(), released_, offset); }
 
 cache::BlobPart GrowingFile::part_at(std::uint64_t offset) const {
   if (ahead_ && offset >= front_) return {ahead_->fd(), UINT64_MAX};

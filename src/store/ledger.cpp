@@ -20,6 +20,7 @@
 #include "store/aside.h"
 #include "store/disk_error.h"
 #include "store/folder_sync.h"
+#include "store/records.h"
 
 namespace layby::store {
 namespace {
@@ -31,7 +32,6 @@ constexpr std::string_view kRecordMark("\0chg", 4);
 constexpr std::size_t kSumBytes = 16;
 constexpr std::size_t kHeadBytes = 4 + 4 + 4 + kSumBytes;
 constexpr std::size_t kChangeBytes = 1 + 1 + 2;  // The part of a payload before the key.
-constexpr std::size_t kMaxKeyBytes = 511;
 constexpr std::size_t kBlockBytes = 64 << 10;
 
 void put_integer(std::string& out, std::uint64_t value, int bytes) {
