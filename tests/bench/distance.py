@@ -76,7 +76,7 @@ def far_servers(stack: ExitStack, origin: Nginx, certificate: Certificate, blob:
     layby.tls_port = port  # type: ignore[attr-defined]
     stack.enter_context(layby)
     crowd(layby.port, 1, [blob], FAR)
-    layby.settle()
+    layby.settle(tags=0)
     return {"layby": layby,
             "nginx": stack.enter_context(FarNginx(f"root {static_folder(layby, [blob])};", host=FAR,
                                                   certificate=certificate))}
