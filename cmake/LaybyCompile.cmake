@@ -71,6 +71,18 @@ if(LAYBY_SANITIZE)
   add_compile_definitions(LAYBY_SANITIZED $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
 endif()
 
+# layby_unity(TARGET): compiles the files of TARGET in groups, so that common headers are parsed once
+# a group. This takes a third of the time of single files. The names in the unnamed namespaces of a
+# module must differ. A group hides a missing include, so the dev and release presets compile each
+# file alone.
+option(LAYBY_UNITY "Compile the files of a module in groups" OFF)
+function(layby_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+  # In a group, both warnings are also given for names in the unnamed namespaces of other files.
+  target_compile_options(${target} PRIVATE -Wno-shadow
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endfunction()
+
 # layby_module(NAME [PUBLIC lib...] [PRIVATE lib...])
 #
 # Every .cpp of src/NAME becomes library layby_NAME, also called layby::NAME. Its
@@ -86,4 +98,7 @@ function(layby_module name)
     PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(layby_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
   layby_precompile(layby_${name} layby_precompiled)
+  if(LAYBY_UNITY)
+    layby_unity(layby_${name})
+  endif()
 endfunction()

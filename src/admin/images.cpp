@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::int64_t seconds_since(WallTime then, WallTime now) {
+std::int64_t age_seconds(WallTime then, WallTime now) {
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - then).count();
   return std::max<std::int64_t>(age, 0);
 }
@@ -37,8 +37,8 @@ Json image_json(const cache::CachedImage& image, WallTime now) {
           {"repository", image.tag.repository},
           {"tag", image.tag.tag},
           {"digest", image.digest.str()},
-          {"checked_seconds", seconds_since(image.checked_at, now)},
-          {"used_seconds", image.used_at ? Json(seconds_since(*image.used_at, now)) : Json()},
+          {"checked_seconds", age_seconds(image.checked_at, now)},
+          {"used_seconds", image.used_at ? Json(age_seconds(*image.used_at, now)) : Json()},
           {"pinned", image.pinned},
           {"listed", image.listed},
           {"bytes", image.bytes},

@@ -24,7 +24,7 @@
 namespace layby::app {
 namespace {
 
-constexpr std::uint64_t kMaxPasswordBytes = 64 << 10;
+constexpr std::uint64_t kMaxKeyFileBytes = 64 << 10;
 constexpr std::uint64_t kMaxCaBytes = 16 << 20;
 
 using Faults = std::vector<ConfigFault>;
@@ -147,7 +147,7 @@ void check_readable(const std::string& path, const std::string& file, std::uint6
 
 void check_files(const Config& config, Faults& faults) {
   check_readable("tls.certificate_file", config.tls.certificate_file, kMaxCaBytes, faults);
-  check_readable("tls.key_file", config.tls.key_file, kMaxPasswordBytes, faults);
+  check_readable("tls.key_file", config.tls.key_file, kMaxKeyFileBytes, faults);
   for (std::size_t i = 0; i < config.upstreams.size(); ++i) {
     const UpstreamConfig& upstream = config.upstreams[i];
     const std::string path = fmt::format("upstreams[{}]", i);

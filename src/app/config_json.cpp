@@ -24,7 +24,7 @@
 namespace layby::app {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 // An iterator over the text that records the position of the parser.
 class Cursor {

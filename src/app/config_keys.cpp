@@ -8,13 +8,8 @@
 namespace layby::app {
 namespace {
 
-constexpr std::uint64_t kSecond = 1'000;
-constexpr std::uint64_t kMinute = 60 * kSecond;
-constexpr std::uint64_t kHour = 60 * kMinute;
-constexpr std::uint64_t kDay = 24 * kHour;
 constexpr std::uint64_t kKiB = 1 << 10;
 constexpr std::uint64_t kMiB = 1 << 20;
-constexpr Range kAny{};
 constexpr bool kOptional = false;
 constexpr bool kAtStart = true;
 constexpr Range kWait{10, kHour};  // A timeout for one step of an exchange.

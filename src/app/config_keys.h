@@ -82,6 +82,12 @@ struct Range {
   std::uint64_t most = std::numeric_limits<std::int64_t>::max();
 };
 
+inline constexpr Range kAny{};
+inline constexpr std::uint64_t kSecond = 1'000;
+inline constexpr std::uint64_t kMinute = 60 * kSecond;
+inline constexpr std::uint64_t kHour = 60 * kMinute;
+inline constexpr std::uint64_t kDay = 24 * kHour;
+
 struct Key {
   std::string_view path;  // "cache.max_bytes", "upstreams[].url"
   Kind kind;

@@ -7,9 +7,7 @@
 namespace layby::app {
 namespace {
 
-constexpr std::uint64_t kMinute = 60'000;
-constexpr std::uint64_t kYear = 365 * 24 * 60 * kMinute;
-constexpr Range kAny{};
+constexpr std::uint64_t kYear = 365 * kDay;
 
 // LAYBY_AT(member) gives access to `member` of the prefetch list. LAYBY_OF(member) gives access to
 // `member` of the image with index s.item.
@@ -27,7 +25,7 @@ const Keys& prefetch_keys() {
       {"window", Kind::kOptionalWindow, LAYBY_AT(window), kAny,
        "The part of the day for runs, in this machine's local time: `01:00-05:00`. It may cross "
        "midnight. Empty means the whole day."},
-      {"splay", Kind::kDuration, LAYBY_AT(splay), Range{0, 24 * 60 * kMinute},
+      {"splay", Kind::kDuration, LAYBY_AT(splay), Range{0, kDay},
        "Runs begin up to this long after the window's beginning, but within its first half. Each "
        "box has a moment of its own, so that many boxes don't ask at the same time. Without a "
        "window, the second run comes so much later."},

@@ -24,8 +24,6 @@
 namespace layby::app {
 namespace {
 
-constexpr std::uint64_t kMaxPasswordBytes = 64 << 10;
-
 Result<upstream::RegistryOptions> common_options(const UpstreamConfig& from, const Config& config,
                                                  const std::string& address) {
   auto url = http::parse_url(address);

@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t kSoonThere = 4 << 20;
 
 // Blobs that are fetched ahead displace no content that was used within this time.
-constexpr std::chrono::hours kUsedLately{24};
+constexpr std::chrono::hours kSparedByAhead{24};
 
 }  // namespace
 
@@ -159,7 +159,7 @@ void Fill::note_size(std::uint64_t size_bytes) {
 std::optional<Spare> Fill::spare() const {
   if (!background_) return std::nullopt;
   auto spare = context_.spare ? context_.spare() : std::nullopt;
-  if (!spare && ahead_) spare = Spare{{}, context_.clock.wall_now() - kUsedLately};
+  if (!spare && ahead_) spare = Spare{{}, context_.clock.wall_now() - kSparedByAhead};
   return spare;
 }
 

@@ -22,16 +22,16 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kLookEvery{500};
+constexpr milliseconds kLookAtCheckEvery{500};
 
 struct VerifyOptions {
   DaemonOptions daemon;
   bool detach = false;
 };
 
-class Follower {
+class CheckFollower {
  public:
-  Follower(const std::string& socket, bool as_json) : socket_(socket), as_json_(as_json) {}
+  CheckFollower(const std::string& socket, bool as_json) : socket_(socket), as_json_(as_json) {}
 
   int follow(const DeferredInterrupt& interrupt) {
     const auto began = steady_clock::now();
@@ -50,7 +50,7 @@ class Follower {
           break;
       }
       show(progress_.line());
-      if (interrupt.comes_within(kLookEvery)) return leave();
+      if (interrupt.comes_within(kLookAtCheckEvery)) return leave();
     }
   }
 
@@ -93,7 +93,7 @@ int verify(const VerifyOptions& options) {
   const DeferredInterrupt interrupt;
   const Result<std::string> answer = tell_daemon(*socket, "/verify");
   if (!answer) return fail(answer.error());
-  if (!options.detach) return Follower(*socket, options.daemon.json).follow(interrupt);
+  if (!options.detach) return CheckFollower(*socket, options.daemon.json).follow(interrupt);
   if (options.daemon.json) {
     print_answer(*answer);
   } else {

@@ -24,7 +24,7 @@ struct Target {
 };
 
 // Refuses a piece that is larger than the room that is left. A refusal ends the transfer.
-std::size_t write(const char* data, std::size_t size, std::size_t count, void* into) {
+std::size_t write_to_target(const char* data, std::size_t size, std::size_t count, void* into) {
   auto& target = *static_cast<Target*>(into);
   if (size * count > target.room_bytes) return 0;
   target.room_bytes -= size * count;
@@ -51,7 +51,7 @@ Status download(const std::string& url, const std::string& path) {
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, why.data());
   Target target{file.get(), kMaxBytes};
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &target);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &write);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &write_to_target);
   const CURLcode code = curl_easy_perform(curl.get());
   if (code == CURLE_WRITE_ERROR) {
     if (std::ferror(file.get()) != 0) return errno_error(path, errno);

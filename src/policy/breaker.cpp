@@ -19,7 +19,7 @@ constexpr int kQuickFailures = 3;
 constexpr std::chrono::seconds kFirstProbe{1};
 // Short enough to notice soon that the link is back.
 constexpr std::chrono::seconds kLatestProbe{5};
-constexpr int kMaxDoublings = 3;  // 2^3 s is above kLatestProbe.
+constexpr int kMaxProbeDoublings = 3;  // 2^3 s is above kLatestProbe.
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void Breaker::on_time_out(SteadyTime now) { open(now); }
 void Breaker::on_probe_failed(SteadyTime now) {
   if (!probe_at()) return;  // A request was answered during the probe.
   open(now);
-  const int doublings = std::min(failed_probes_++, kMaxDoublings);
+  const int doublings = std::min(failed_probes_++, kMaxProbeDoublings);
   probed_at_ = now;
   probe_at_ = now + std::min(kFirstProbe * (1 << doublings), kLatestProbe);
 }

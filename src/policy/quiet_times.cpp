@@ -15,7 +15,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kFirstQuiet{60};
-constexpr int kMaxDoublings = 4;  // 16 times kFirstQuiet is above kLongestQuiet.
+constexpr int kMaxQuietDoublings = 4;  // 16 times kFirstQuiet is above kLongestQuiet.
 
 // A bound is needed, because clients choose the names of repositories and blobs.
 constexpr std::size_t kMostParts = 1024;
@@ -27,7 +27,7 @@ seconds QuietTimes::on_throttled(SteadyTime now, bool pulls_only, std::optional<
   // Several requests under way at the same time may all get a 429; these 429s count as one.
   if (until <= now || throttled_in_row_ == 0) ++throttled_in_row_;
   assert(throttled_in_row_ > 0);
-  const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxDoublings));
+  const seconds usual = kFirstQuiet * (1 << std::min(throttled_in_row_ - 1, kMaxQuietDoublings));
   const seconds wait = std::min(asked.value_or(usual), kLongestQuiet);
   until = std::max(until, now + wait);
   return wait;

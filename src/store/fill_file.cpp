@@ -20,7 +20,7 @@
 namespace layby::store {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 * 1024;
+constexpr std::size_t kCopyBytes = 256 * 1024;
 // The writeback interval: short enough for a quick final sync, long enough for long writes.
 constexpr std::uint64_t kWritebackBytes = 8 << 20;
 
@@ -77,7 +77,7 @@ Status FillFile::open_existing(UniqueFd fd) {
 
 Status FillFile::hash_kept() {
   ::posix_fadvise(file_->fd(), 0, 0, POSIX_FADV_SEQUENTIAL);
-  std::vector<char> buffer(kReadBytes);
+  std::vector<char> buffer(kCopyBytes);
   for (;;) {
     if (stopped_) return Error{ErrorCode::kCancelled, "nobody wants " + digest_.str()};
     const ssize_t got =

@@ -20,7 +20,7 @@ bool is_full(const std::string& path) {
   return std::uint64_t{info.f_bavail} * info.f_frsize < kTooLittleBytes;
 }
 
-const char* advice_for(int code) {
+const char* lmdb_advice_for(int code) {
   switch (code) {
     case MDB_MAP_FULL:
       return "the index has reached its largest size; remove images that aren't needed";
@@ -54,7 +54,8 @@ ErrorCode code_for(int code) {
 Error lmdb_error(const std::string& what, const std::string& path, int code) {
   if (code == EIO && is_full(path)) code = ENOSPC;
   if (code > 0) return disk_error(what, path, code);
-  return {code_for(code), what + " " + path + ": " + mdb_strerror(code) + "; " + advice_for(code)};
+  return {code_for(code),
+          what + " " + path + ": " + mdb_strerror(code) + "; " + lmdb_advice_for(code)};
 }
 
 }  // namespace layby::store

@@ -30,6 +30,8 @@ inline constexpr const char* kConfigPath = "/etc/layby/layby.json";
 // A configuration is a page or two long. A larger file was probably named by mistake.
 inline constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 
+inline constexpr std::uint64_t kMaxPasswordBytes = 64 << 10;
+
 struct UpstreamConfig {
   std::string name = "docker.io";
   std::string url = "https://registry-1.docker.io";  // No slash at the end; /v2/ is appended.
