@@ -42,7 +42,7 @@ void Turns::join(Waiter& waiter) {
   const Turn turn = turn_of(waiter, look);
   if (turn.wait.count() == 0) return go(waiter, turn.client);
   line_.push_back(&waiter);
-  arm();
+  arm_within(due(waiter, turn.wait));  // The turns of all others stay as they are.
 }
 
 std::optional<IpAddress> Turns::take_free(const Waiter& waiter) {
@@ -75,7 +75,7 @@ void Turns::look_again() {
 void Turns::serve() {
   while (serve_next()) {
   }
-  while (refuse_next()) {
+  while (refuse_late()) {
   }
   arm();
 }
@@ -97,29 +97,49 @@ bool Turns::serve_next() {
   return true;
 }
 
-bool Turns::refuse_next() {
+// Returns whether a waiter was refused. on_no_turn() may change the line in any way, so a pass may
+// miss a waiter, and a further pass finds it.
+bool Turns::refuse_late() {
+  bool refused = false;
   Look look;
-  for (Waiter* waiter : line_) {
-    const milliseconds wait = turn_of(*waiter, look).wait;
-    if (!is_too_late(*waiter, wait)) continue;
-    leave(*waiter);
-    waiter->on_no_turn(wait);
-    return true;
+  for (std::size_t at = 0; at < line_.size();) {
+    Waiter& waiter = *line_[at];
+    const milliseconds wait = turn_of(waiter, look).wait;
+    if (!is_too_late(waiter, wait)) {
+      ++at;
+      continue;
+    }
+    leave(waiter);
+    waiter.on_no_turn(wait);
+    refused = true;
   }
-  return false;
+  return refused;
 }
 
-// The timer serves the line when the first waiter may go, or at once if a turn would come too late.
+// A waiter is due when it may go, or at once if its turn would come too late.
+milliseconds Turns::due(const Waiter& waiter, milliseconds wait) const {
+  return is_too_late(waiter, wait) ? milliseconds(0) : wait;
+}
+
 void Turns::arm() {
   timer_.reset();
   std::optional<milliseconds> soonest;
   Look look;
   for (const Waiter* waiter : line_) {
-    const milliseconds wait = turn_of(*waiter, look).wait;
-    const milliseconds due = is_too_late(*waiter, wait) ? milliseconds(0) : wait;
-    soonest = std::min(soonest.value_or(due), due);
+    const milliseconds at = due(*waiter, turn_of(*waiter, look).wait);
+    soonest = std::min(soonest.value_or(at), at);
   }
-  if (soonest) timer_ = timers_.after(*soonest, [this] { serve(); });
+  if (soonest) arm_within(*soonest);
+}
+
+void Turns::arm_within(milliseconds wait) {
+  const SteadyTime at = clock_.steady_now() + wait;
+  if (timer_ && timer_due_ <= at) return;
+  timer_due_ = at;
+  timer_ = timers_.after(wait, [this] {
+    timer_.reset();
+    serve();
+  });
 }
 
 }  // namespace layby::cache

@@ -90,9 +90,11 @@ class Turns {
   void leave(Waiter& waiter) { std::erase(line_, &waiter); }
   void serve();
   bool serve_next();
-  bool refuse_next();
+  bool refuse_late();
   void go(Waiter& waiter, const IpAddress& client);
+  std::chrono::milliseconds due(const Waiter& waiter, std::chrono::milliseconds wait) const;
   void arm();
+  void arm_within(std::chrono::milliseconds wait);
   // The turns of clients at one moment; the bool says whether the request is a first step. A
   // hostile client may have many requests in the line, so a Look counts the requests that the
   // client has sent only once.
@@ -108,6 +110,7 @@ class Turns {
   policy::RequestLog log_;
   std::vector<Waiter*> line_;  // In the order of asking.
   Handle timer_;               // The next serve().
+  SteadyTime timer_due_{};     // When timer_ comes.
   Handle look_;                // The serve() of look_again().
 };
 
