@@ -97,6 +97,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   oci::Digest add_blob(const std::string& bytes, ShaKind kind = ShaKind::kSha256) {
     const oci::Digest digest = oci::Digest::of(bytes, kind);
     blobs_[digest] = make_file(bytes);
+    blob_bytes_.reset();
     return digest;
   }
   oci::Digest add_manifest(const std::string& bytes, const std::string& media_type) {
@@ -113,6 +114,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   }
   void remove_blob(const oci::Digest& digest) {
     blobs_.erase(digest);
+    blob_bytes_.reset();
     forget_grants(digest);
   }
   // Makes `digest` private, without a grant for any repository.
@@ -239,7 +241,11 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   cache::StoreUsage usage() const override {
     cache::StoreUsage usage = usage_;
     usage.blobs = blobs_.size();
-    for (const auto& [digest, file] : blobs_) usage.blob_bytes += file->bytes().size();
+    if (!blob_bytes_) {
+      blob_bytes_ = 0;
+      for (const auto& [digest, file] : blobs_) *blob_bytes_ += file->bytes().size();
+    }
+    usage.blob_bytes += *blob_bytes_;
     if (lifelike_) {
       for (const auto& [digest, file] : partials_) usage.partial_bytes += file->bytes().size();
     }
@@ -285,6 +291,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
         ++sum.blobs;
         sum.blob_bytes += at->second->bytes().size();
         blobs_.erase(at);
+        blob_bytes_.reset();
         forget_grants(gone);
       }
       usage_.disk_free_bytes += sum.blob_bytes;
@@ -484,6 +491,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
       if (blocked(Step::kPublish)) return;
       store_.partials_.erase(digest_);
       store_.blobs_[digest_] = file_;
+      store_.blob_bytes_.reset();
       if (store_.lifelike_) store_.evictable_.push_back(digest_);
       ended_ = true;
       events_.on_published();  // May destroy this writer.
@@ -599,6 +607,7 @@ class FakeStore final : public cache::Store, public cache::OperatorStore {
   Timers* timers_ = nullptr;
   std::deque<std::function<void()>> pending_;
   std::map<oci::Digest, File> blobs_;
+  mutable std::optional<std::uint64_t> blob_bytes_;  // The bytes of blobs_, if they are counted.
   std::map<oci::Digest, File> partials_;
   std::map<oci::Digest, cache::StoredManifest> manifests_;
   std::map<cache::TagKey, cache::StoredTag> tags_;
