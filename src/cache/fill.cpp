@@ -37,7 +37,7 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       hedge_(context.hedges[&origin], context.timers, context.clock, context.counters,
              [this] { return send_hedge(); }),
       segments_(*this, *this),
-      split_(context.rules.split, origin.connections_per_blob),
+      split_(context.rules.split, origin.connections_per_blob, context.link.trials),
       readers_(*this),
       clients_([this] { on_client_left(); }) {}
 

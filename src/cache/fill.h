@@ -45,8 +45,8 @@ namespace layby::cache {
 
 // What the fills know about the link together.
 struct LinkUse {
-  std::uint64_t bytes = 0;       // The bytes of all blobs that came from upstream.
-  const void* trying = nullptr;  // The fill that tries more connections, see policy/split.h.
+  std::uint64_t bytes = 0;  // The bytes of all blobs that came from upstream.
+  policy::SplitTrials trials;
 };
 
 class Fill final : private BlobSink,

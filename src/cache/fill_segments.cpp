@@ -18,7 +18,7 @@ constexpr std::uint64_t kStepBytes = 256 << 10;
 // A segment for a reader begins and ends at a multiple of this part of
 // SplitRules::least_part_bytes, which is 64 KiB. A reader of many small ranges wants their
 // neighbours soon, and a smaller request is no cheaper.
-constexpr std::uint64_t kAlignment = 16;
+constexpr std::uint64_t kAlignment = 4;
 // The most segments for readers that are under way. Further readers wait.
 constexpr std::size_t kMostWanted = 8;
 // The most bytes of a segment for a reader, in SplitRules::most_part_bytes.
@@ -165,7 +165,7 @@ void Fill::add_spares() {
 
 void Fill::tick_soon() {
   if (ticking_ || !may_split()) return;
-  if (*size_bytes_ - appended_bytes_ < context_.rules.split.least_part_bytes / 4) return;
+  if (*size_bytes_ - appended_bytes_ < context_.rules.split.least_part_bytes) return;
   measure();
   ticking_ = context_.timers.after(policy::Split::kTick, [this] { on_tick(); });
 }
@@ -179,27 +179,19 @@ void Fill::on_tick() {
 }
 
 void Fill::measure() {
-  LinkUse& link = context_.link;
   if (!may_split()) {
     split_.give_up();
   } else if (state_ != FillState::kStreaming || wait_ != Wait::kNone) {
     split_.on_gap();
   } else {
-    const bool may_try = link.trying == nullptr || link.trying == this;
     split_.on_tick(context_.clock.steady_now(),
-                   {arrived_bytes_, link.bytes, *size_bytes_ - appended_bytes_}, may_try);
-  }
-  if (split_.is_trying()) {
-    link.trying = this;
-  } else if (link.trying == this) {
-    link.trying = nullptr;
+                   {arrived_bytes_, context_.link.bytes, *size_bytes_ - appended_bytes_});
   }
 }
 
 void Fill::end_segments() {
   segments_.stop();
   split_.give_up();
-  if (context_.link.trying == this) context_.link.trying = nullptr;
   if (state_ == FillState::kJoining) join();
 }
 

@@ -21,20 +21,24 @@ constexpr int kMeasure = 2;
 // A steady rate rises by less than this factor within a tick. The first seconds of a connection
 // aren't steady.
 constexpr double kSteady = 1.25;
-// The clear gain of a trial, as a share of the blob's rate before the trial.
-constexpr double kGain = 0.2;
+// The clear gain of a trial, as a share of the blob's rate before the trial. Twice as many
+// connections double the rate where each connection is slow by itself, and the rates of a full link
+// vary by a quarter.
+constexpr double kGain = 0.5;
 // A blob that comes within this time isn't split.
 constexpr double kWorthSeconds = 2;
 constexpr double kPartSeconds = 3;
+constexpr double kLeastPartSeconds = 1;
 // A rest of fewer of the least parts isn't split.
 constexpr std::uint64_t kWorthParts = 8;
-constexpr milliseconds kFirstPause{10'000};
+// So many of the least parts are far while the rate isn't known.
+constexpr std::uint64_t kFarParts = 4;
 constexpr milliseconds kLongestPause{60'000};
 
 }  // namespace
 
-Split::Split(const SplitRules& rules, int most)
-    : rules_(rules), most_(std::max(most, 1)), pause_(kFirstPause) {}
+Split::Split(const SplitRules& rules, int most, SplitTrials& link)
+    : rules_(rules), most_(std::max(most, 1)), link_(link) {}
 
 void Split::on_gap() {
   last_.reset();
@@ -42,12 +46,12 @@ void Split::on_gap() {
 }
 
 void Split::give_up() {
-  before_.reset();
+  end_trial();
   connections_ = 1;
   on_gap();
 }
 
-void Split::on_tick(SteadyTime now, const SplitBytes& bytes, bool may_try) {
+void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
   const auto last = std::exchange(last_, Sample{now, bytes});
   if (!last || now <= last->at || bytes.own < last->bytes.own) return;
   const double seconds = std::chrono::duration<double>(now - last->at).count();
@@ -58,11 +62,14 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes, bool may_try) {
   rates_ = {(rates.own + last_rates_.own) / 2, (rates.all + last_rates_.all) / 2};
   last_rates_ = rates;
   ++ticks_;
-  // Parts that end within one tick make a dip, so the best tick counts.
+  // Parts that end within one tick make a dip, so the best ticks are compared.
   if (before_ && ticks_ >= kSettle + kMeasure) judge(now, best);
-  if (before_ || !may_try || !is_steady || ticks_ < kMeasure || now < next_trial_) return;
-  if (!is_worth_a_trial(bytes.left)) return;
-  before_ = rates_;
+  if (is_steady && ticks_ >= kMeasure && may_try(now, bytes.left)) begin_trial(best);
+}
+
+void Split::begin_trial(const Rates& before) {
+  link_.under_way_ = this;
+  before_ = before;
   connections_before_ = connections_;
   connections_ = std::min(2 * connections_, most_);
   ticks_ = 0;
@@ -71,34 +78,45 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes, bool may_try) {
 void Split::judge(SteadyTime now, const Rates& rates) {
   assert(before_);
   const bool gained = rates.all >= before_->all + kGain * before_->own;
-  before_.reset();
+  end_trial();
   // The rates of a successful trial are the rates before the next trial.
   ticks_ = gained ? kMeasure : 0;
   if (gained) {
-    pause_ = kFirstPause;
+    link_.pause_ = SplitTrials::kFirstPause;
     return;
   }
   connections_ = connections_before_;
-  next_trial_ = now + pause_;
-  pause_ = std::min(2 * pause_, kLongestPause);
+  link_.next_ = now + link_.pause_;
+  link_.pause_ = std::min(2 * link_.pause_, kLongestPause);
 }
 
-bool Split::is_worth_a_trial(std::uint64_t left_bytes) const {
-  if (connections_ >= most_ || left_bytes < kWorthParts * rules_.least_part_bytes) return false;
-  return static_cast<double>(left_bytes) > kWorthSeconds * rates_.own;
+void Split::end_trial() {
+  assert(before_.has_value() == (link_.under_way_ == this));
+  if (!before_) return;
+  before_.reset();
+  link_.under_way_ = nullptr;
+}
+
+bool Split::may_try(SteadyTime now, std::uint64_t left_bytes) const {
+  if (link_.under_way_ != nullptr || now < link_.next_ || connections_ >= most_) return false;
+  return left_bytes >= kWorthParts * rules_.least_part_bytes &&
+         static_cast<double>(left_bytes) > kWorthSeconds * rates_.own;
 }
 
 std::uint64_t Split::part_bytes(std::uint64_t left_bytes) const {
   // Until new connections have become fast, the rate is the rate of the connections before.
   const int connections = before_ && ticks_ <= kSettle ? connections_before_ : connections_;
-  const auto steady = static_cast<std::uint64_t>(rates_.own * kPartSeconds / connections);
+  const double rate = rates_.own / connections;
+  const auto steady = static_cast<std::uint64_t>(rate * kPartSeconds);
+  const auto shortest = static_cast<std::uint64_t>(rate * kLeastPartSeconds);
   const std::uint64_t last = left_bytes / (2 * static_cast<std::uint64_t>(connections_));
-  return std::clamp(std::min(steady, last), rules_.least_part_bytes, rules_.most_part_bytes);
+  const std::uint64_t least = std::clamp(shortest, rules_.least_part_bytes, rules_.most_part_bytes);
+  return std::clamp(std::min(steady, last), least, rules_.most_part_bytes);
 }
 
 bool Split::is_far(std::uint64_t distance) const {
-  if (ticks_ == 0 && rates_.own == 0) return distance > rules_.least_part_bytes;
-  return distance > rules_.least_part_bytes / 4 && static_cast<double>(distance) > rates_.own;
+  if (ticks_ == 0 && rates_.own == 0) return distance > kFarParts * rules_.least_part_bytes;
+  return distance > rules_.least_part_bytes && static_cast<double>(distance) > rates_.own;
 }
 
 }  // namespace layby::policy

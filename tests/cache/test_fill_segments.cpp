@@ -16,7 +16,7 @@ constexpr std::uint64_t kSize = 40'000;
 class FillSegmentsTest : public CacheTest {
  protected:
   FillSegmentsTest() {
-    rules_.split = {1'600, 8'000};
+    rules_.split = {400, 8'000};
     rules_.small_range_bytes = 4'000;
     blob_.resize(kSize);
     for (std::size_t i = 0; i < kSize; ++i) blob_[i] = static_cast<char>('a' + i * 31 % 23);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "layby/policy/split.h"
 
 namespace layby::policy {
@@ -14,12 +16,12 @@ constexpr std::uint64_t kMiB = 1 << 20;
 class SplitTest : public ::testing::Test {
  protected:
   // Lets one tick pass, in which the blob gets `own` bytes and the other blobs get `others` bytes.
-  void tick(std::uint64_t own, std::uint64_t others = 0, bool may_try = true) {
+  void tick(std::uint64_t own, std::uint64_t others = 0) {
     now_ += Split::kTick;
     bytes_.own += own;
     bytes_.all += own + others;
     bytes_.left -= own;
-    split_.on_tick(now_, bytes_, may_try);
+    split_.on_tick(now_, bytes_);
   }
   // Lets `count` ticks pass. Each connection brings `each` bytes in a tick.
   void ticks(int count, std::uint64_t each) {
@@ -31,11 +33,12 @@ class SplitTest : public ::testing::Test {
   void ticks_on_full_link(int count, std::uint64_t all) {
     for (int i = 0; i < count; ++i) tick(all);
   }
-  void begin() { split_.on_tick(now_, bytes_, true); }
+  void begin() { split_.on_tick(now_, bytes_); }
 
   SteadyTime now_{std::chrono::hours(1)};
   SplitBytes bytes_{0, 0, 1000 * kMiB};
-  Split split_{{}, 4};
+  SplitTrials link_;
+  Split split_{{}, 4, link_};
 };
 
 TEST_F(SplitTest, BeginsWithOneConnection) { EXPECT_EQ(split_.connections(), 1); }
@@ -92,27 +95,63 @@ TEST_F(SplitTest, ShortRestIsNotSplit) {
   EXPECT_EQ(split_.connections(), 1);
 }
 
-TEST_F(SplitTest, SmallRestIsNotSplit) {
+TEST_F(SplitTest, RatesOfAFullLinkVaryAndAreNoGain) {
+  begin();
+  for (const std::uint64_t tenths : {9, 11, 10, 12, 11}) tick(tenths * kMiB / 10, 2 * kMiB);
+  EXPECT_EQ(split_.connections(), 1);
+  EXPECT_FALSE(split_.is_trying());
+}
+
+TEST_F(SplitTest, SmallBlobOnASlowLinkIsSplit) {
   bytes_.left = 8 * kMiB;
+  begin();
+  ticks(10, kMiB / 6);
+  EXPECT_EQ(split_.connections(), 4);
+  EXPECT_EQ(split_.part_bytes(4 * kMiB), kMiB / 2) << "an eighth of the rest";
+  EXPECT_NEAR(split_.part_bytes(kMiB), kMiB / 3, 1) << "one second";
+}
+
+TEST_F(SplitTest, SmallRestIsNotSplit) {
+  bytes_.left = 2 * kMiB;
   begin();
   ticks(3, kMiB / 10);
   EXPECT_EQ(split_.connections(), 1);
 }
 
 TEST_F(SplitTest, WaitsUntilNoOtherBlobTries) {
-  begin();
-  for (int i = 0; i < 4; ++i) tick(kMiB, 0, false);
+  auto other = std::make_unique<Split>(SplitRules{}, 4, link_);
+  for (int i = 0; i < 3; ++i) {
+    other->on_tick(now_, bytes_);
+    tick(kMiB);
+  }
+  ASSERT_TRUE(other->is_trying());
   EXPECT_EQ(split_.connections(), 1);
+  other.reset();
   tick(kMiB);
   EXPECT_EQ(split_.connections(), 2);
 }
 
+TEST_F(SplitTest, FailedTrialOfOneBlobHoldsUpTheTrialsOfAll) {
+  begin();
+  ticks_on_full_link(5, kMiB);
+  ASSERT_FALSE(split_.is_trying());
+  Split other({}, 4, link_);
+  const auto tick_other = [&] {
+    tick(kMiB);
+    other.on_tick(now_, bytes_);
+  };
+  for (int i = 0; i < 18; ++i) tick_other();
+  EXPECT_EQ(other.connections(), 1);
+  for (int i = 0; i < 3; ++i) tick_other();
+  EXPECT_TRUE(split_.is_trying() || other.is_trying());
+}
+
 TEST_F(SplitTest, KeepsToTheMost) {
-  Split one({}, 1);
-  Split three({}, 3);
+  Split one({}, 1, link_);
+  Split three({}, 3, link_);
   for (int i = 0; i < 12; ++i) {
-    one.on_tick(now_, bytes_, true);
-    three.on_tick(now_, bytes_, true);
+    one.on_tick(now_, bytes_);
+    three.on_tick(now_, bytes_);
     now_ += Split::kTick;
     bytes_.own += kMiB * static_cast<std::uint64_t>(three.connections());
     bytes_.all = bytes_.own;
@@ -146,12 +185,12 @@ TEST_F(SplitTest, PartsGetSmallerNearTheEnd) {
   begin();
   ticks(2, 2 * kMiB);
   ASSERT_EQ(split_.connections(), 2);
-  EXPECT_EQ(split_.part_bytes(12 * kMiB), 3 * kMiB);
-  EXPECT_EQ(split_.part_bytes(2 * kMiB), kMiB);
+  EXPECT_EQ(split_.part_bytes(40 * kMiB), 10 * kMiB);
+  EXPECT_EQ(split_.part_bytes(2 * kMiB), 4 * kMiB) << "one second";
 }
 
 TEST_F(SplitTest, PartsHaveBounds) {
-  EXPECT_EQ(split_.part_bytes(1000 * kMiB), kMiB);
+  EXPECT_EQ(split_.part_bytes(1000 * kMiB), kMiB / 4);
   begin();
   tick(100 * kMiB);
   tick(100 * kMiB);

@@ -24,7 +24,7 @@ cache::Rules rules_of(const BoxRules& box) {
   rules.fresh_for = kFreshFor;
   rules.max_queued_bytes = 1'000;
   rules.max_unkept_bytes = 4'000;
-  rules.split = {1'000, 32'000};
+  rules.split = {250, 32'000};
   rules.small_range_bytes = 4'000;
   rules.space.max_bytes = {0, box.max_bytes};
   rules.space.min_free_bytes = {0, 1'000'000};

@@ -5,7 +5,8 @@
 // twice as many connections for a moment, and keeps them if the rate has risen clearly. So a clean
 // fast link stays at one connection. The clock is an argument.
 //
-// Invariants: 1 <= connections() <= most; a trial is under way exactly while before_ is set.
+// Invariants: 1 <= connections() <= most; a trial is under way exactly while before_ is set, and
+// then it is the only trial of the link.
 
 #ifndef LAYBY_POLICY_SPLIT_H_
 #define LAYBY_POLICY_SPLIT_H_
@@ -19,7 +20,7 @@
 namespace layby::policy {
 
 struct SplitRules {
-  std::uint64_t least_part_bytes = 1 << 20;
+  std::uint64_t least_part_bytes = 256 << 10;
   std::uint64_t most_part_bytes = 32 << 20;
 
   bool operator==(const SplitRules&) const = default;
@@ -32,17 +33,34 @@ struct SplitBytes {
   std::uint64_t left = 0;  // The missing bytes of this blob.
 };
 
+class Split;
+
+// The trials of all blobs that share a link. Two trials at the same time would spoil each other's
+// measurements. A failed trial says that more connections gain nothing on this link, so the next
+// trial waits, whichever blob makes it.
+class SplitTrials {
+ private:
+  friend class Split;
+  static constexpr std::chrono::seconds kFirstPause{10};
+
+  const Split* under_way_ = nullptr;
+  SteadyTime next_{};
+  std::chrono::milliseconds pause_ = kFirstPause;  // The time from a failed trial to the next one.
+};
+
 class Split {
  public:
   // How often on_tick() is called.
   static constexpr std::chrono::milliseconds kTick{500};
 
-  Split(const SplitRules& rules, int most);
+  // `link` outlives the Split.
+  Split(const SplitRules& rules, int most, SplitTrials& link);
+  ~Split() { end_trial(); }
+  Split(const Split&) = delete;
+  Split& operator=(const Split&) = delete;
 
-  // Takes a measurement. The first measurement only gives the later ones a beginning. `may_try`
-  // says whether a trial may begin: only one blob at a time may try more connections, because
-  // trials at the same time would spoil each other's measurements.
-  void on_tick(SteadyTime now, const SplitBytes& bytes, bool may_try);
+  // Takes a measurement. The first measurement only gives the later ones a beginning.
+  void on_tick(SteadyTime now, const SplitBytes& bytes);
   // The measurements begin anew, because the transfer began anew or waited.
   void on_gap();
   // Ends a trial, and goes back to one connection.
@@ -51,7 +69,8 @@ class Split {
   int connections() const { return connections_; }
   bool is_trying() const { return before_.has_value(); }
   // The size of the next part, which takes one connection about three seconds. The parts get
-  // smaller near the end of the blob, so that all connections end at about the same time.
+  // smaller near the end of the blob, down to a second, so that all connections end at about the
+  // same time.
   std::uint64_t part_bytes(std::uint64_t left_bytes) const;
   // Whether the bytes at `distance` beyond the front are worth a request of their own, because the
   // front would take more than a second to reach them.
@@ -67,11 +86,14 @@ class Split {
     SteadyTime at;
     SplitBytes bytes;
   };
+  void begin_trial(const Rates& before);
   void judge(SteadyTime now, const Rates& rates);
-  bool is_worth_a_trial(std::uint64_t left_bytes) const;
+  void end_trial();
+  bool may_try(SteadyTime now, std::uint64_t left_bytes) const;
 
   const SplitRules rules_;
   const int most_;
+  SplitTrials& link_;
   int connections_ = 1;
   std::optional<Sample> last_;
   Rates rates_;                  // Of the last two ticks.
@@ -79,8 +101,6 @@ class Split {
   int ticks_ = 0;                // The measured ticks since the connections changed.
   std::optional<Rates> before_;  // The rates before the trial.
   int connections_before_ = 1;
-  SteadyTime next_trial_{};
-  std::chrono::milliseconds pause_;  // The time between a failed trial and the next trial.
 };
 
 }  // namespace layby::policy
