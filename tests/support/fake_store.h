@@ -30,24 +30,35 @@
 
 namespace layby::testing {
 
+// A simulated site has more files than a process may have descriptors, so a file gets its
+// descriptor when a reader asks for it.
 class FakeFile final : public cache::BlobFile {
  public:
-  FakeFile() : fd_(::memfd_create("fake-blob", MFD_CLOEXEC)) {}
-  int fd() const override { return fd_.get(); }
+  int fd() const override {
+    if (!fd_) {
+      fd_ = UniqueFd(::memfd_create("fake-blob", MFD_CLOEXEC));
+      write(0, bytes_);
+    }
+    return fd_.get();
+  }
   const std::string& bytes() const { return bytes_; }
   // Writes bytes beyond the end of bytes().
-  void write_ahead(std::uint64_t offset, const std::string& more) {
-    const Status written = write_at(fd_.get(), more, offset);
-    if (!written.ok()) ADD_FAILURE() << written.error().message;
+  void write_ahead(std::uint64_t offset, const std::string& more) const {
+    fd();
+    write(offset, more);
   }
   void append(const std::string& more) {
-    const Status written = write_at(fd_.get(), more, bytes_.size());
-    if (!written.ok()) ADD_FAILURE() << written.error().message;
+    if (fd_) write(bytes_.size(), more);
     bytes_ += more;
   }
 
  private:
-  UniqueFd fd_;
+  void write(std::uint64_t offset, const std::string& bytes) const {
+    const Status written = write_at(fd_.get(), bytes, offset);
+    if (!written.ok()) ADD_FAILURE() << written.error().message;
+  }
+
+  mutable UniqueFd fd_;
   std::string bytes_;
 };
 
