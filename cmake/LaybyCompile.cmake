@@ -23,6 +23,8 @@ function(layby_harden)
   endif()
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${fortify})
   add_compile_definitions($<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
+  # Clang only warns of a flag that it doesn't use on the target processor.
+  set(CMAKE_REQUIRED_FLAGS -Werror)
   foreach(flag -fstack-clash-protection -ftrivial-auto-var-init=zero)
     string(MAKE_C_IDENTIFIER "LAYBY_HAS${flag}" known)
     check_cxx_compiler_flag(${flag} ${known})

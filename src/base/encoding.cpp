@@ -14,7 +14,7 @@
 namespace layby {
 namespace {
 
-constexpr std::size_t kMaxBase64Bytes = 1 << 30;
+[[maybe_unused]] constexpr std::size_t kMaxBase64Bytes = 1 << 30;
 
 const unsigned char* unsigned_data(std::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
