@@ -40,6 +40,7 @@ import misses
 import more_cores
 import page
 import shaped_miss
+import slow_box
 import small_box
 import tls
 import upstream
@@ -50,7 +51,8 @@ from table import Table
 
 PARTS: dict[str, Any] = {
     **{part.__name__: part for part in (hits, manifests, tls, misses, upstream, memory, cold_disk,
-                                        shaped_miss, distance, small_box, more_cores, waits)},
+                                        shaped_miss, distance, small_box, slow_box, more_cores,
+                                        waits)},
     **cold_pull.PARTS,
     **{part.__name__: part for part in (lazy_range, first_byte)}}
 DEFAULT = ["hits", "manifests", "tls", "misses", "upstream", "memory"]  # together under ten minutes

@@ -120,10 +120,12 @@ FIGURES = {
     "manifest_seconds": ("manifest", "s", 1), "whole_seconds": ("the whole blob beside it", "s", 1),
     "upstream_bytes_ratio": ("from upstream", "bytes a byte", 1),
     "upstream_requests": ("upstream", "requests", 1),
+    "least_share": ("least of a warm reader", "of an equal share", 1),
 }
 
 
-MORE_IS_BETTER = {"gb_per_second", "requests_per_second", "sha_bytes_per_second", "download_gb_per_second"}
+MORE_IS_BETTER = {"gb_per_second", "requests_per_second", "sha_bytes_per_second", "download_gb_per_second",
+                  "least_share"}
 
 
 def digits(value: float, scale: float = 1) -> str:

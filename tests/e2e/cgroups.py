@@ -66,6 +66,8 @@ class Group:
     def __init__(self, name: str) -> None:
         self.name = f"layby-{os.getpid()}-{name}"
         self.folders: list[Path] = []
+        self.threads: list[Path] = []  # the groups of single threads, below a folder of this group
+        self.lifted: list[tuple[Path, str]] = []  # what lifts a limit of another group
         self.memory: Path | None = None
         self.io: Path | None = None
 
@@ -93,6 +95,44 @@ class Group:
         self.io, version = self._folder("io", "blkio")
         name, value = ("blkio.throttle.read_bps_device", "") if version == 1 else ("io.max", "rbps=")
         self._write(self.io / name, f"{disk_of(path)} {value}{bytes_per_second}")
+
+    def limit_writing(self, path: Path, bytes_per_second: int) -> None:
+        """Limits writes to the disk that `path` lies on, including the kernel's late writes.
+
+        Version 1 counts late writes for the root group, which gets the same limit until the end of
+        the `with`. Version 2 counts late writes for a group that has the memory controller too.
+        """
+        self.io, version = self._folder("io", "blkio")
+        if version == 2:
+            self._folder("memory")
+            self._write(self.io / "io.max", f"{disk_of(path)} wbps={bytes_per_second}")
+            return
+        name = "blkio.throttle.write_bps_device"
+        self.lifted.append((self.io.parent / name, f"{disk_of(path)} 0"))
+        for folder in (self.io, self.io.parent):
+            self._write(folder / name, f"{disk_of(path)} {bytes_per_second}")
+
+    def limit_each_thread(self, process: int, share: float) -> None:
+        """Limits each thread of a running process to a share of a processor.
+
+        A thread that starts later shares the limit of the thread that starts it. With version 2,
+        the process must have started in this group.
+        """
+        parent, version = self._folder("cpu")
+        period = 4000  # Microseconds; the kernel allows no quota below 1,000.
+        for thread in sorted(os.listdir(f"/proc/{process}/task")):
+            folder = parent / thread
+            folder.mkdir()
+            self.threads.append(folder)
+            if version == 1:
+                self._write(folder / "cpu.cfs_period_us", period)
+                self._write(folder / "cpu.cfs_quota_us", round(share * period))
+                self._write(folder / "tasks", thread)
+            else:
+                self._write(folder / "cgroup.type", "threaded")
+                self._write(parent / "cgroup.subtree_control", "+cpu")
+                self._write(folder / "cpu.max", f"{round(share * period)} {period}")
+                self._write(folder / "cgroup.threads", thread)
 
     def limit_memory(self, limit_bytes: int, tcp_bytes: int) -> None:
         """Limits memory, including page cache, slab and TCP buffers; avoids swap.
@@ -188,7 +228,9 @@ class Group:
             except OSError:
                 return False
             return True
-        for folder in self.folders:
+        for file, value in self.lifted:
+            file.write_text(value)
+        for folder in [*self.threads, *self.folders]:
             wait_until(lambda folder=folder: is_gone(folder), f"end of {folder}", 10)
 
 
