@@ -6,11 +6,14 @@
 
 #include "layby/server/tls_identity.h"
 
+#include <openssl/crypto.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <array>
+#include <cstdlib>
 #include <ctime>
+#include <string_view>
 
 #include "server/openssl_ptr.h"
 
@@ -29,11 +32,32 @@ Error wrong_file(const char* what, const std::string& file, const char* wanted) 
                                    take_openssl_error() + "); " + wanted};
 }
 
+// Whether OpenSSL computes AES by instructions of the processor. OpenSSL names its view of the
+// processor: OPENSSL_ia32cap(3) describes the bits for x86; arm_arch.h in OpenSSL has the bits for
+// ARM.
+bool has_aes_instructions() {
+  const char* const settings = OPENSSL_info(OPENSSL_INFO_CPU_SETTINGS);
+  const std::string_view text = settings != nullptr ? settings : "";
+  const auto has_bit = [text](std::string_view name, int bit) {
+    const auto at = text.find(name);
+    if (at == text.npos) return false;
+    return (std::strtoull(text.data() + at + name.size(), nullptr, 16) >> bit & 1) != 0;
+  };
+  return has_bit("OPENSSL_ia32cap=", 57) || has_bit("OPENSSL_armcap=", 2);
+}
+
 void set_rules(SSL_CTX* context) {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS);
+  // By software, ChaCha20 is several times as fast as AES. The bytes of all TLS connections are
+  // encrypted by one thread, which also answers small requests.
+  if (!has_aes_instructions()) {
+    SSL_CTX_set_ciphersuites(context,
+                             "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:"
+                             "TLS_AES_256_GCM_SHA384");
+  }
   // RELEASE_BUFFERS frees the buffers of a waiting connection. Reading ahead saves one system call
   // for each record.
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from harness import (CLIENTS, Client, Containerd, EndToEnd, Layby, Parts, PullFailed, Skopeo,
@@ -245,6 +246,22 @@ class Sessions(TlsTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("alert protocol version", done.stderr)
         self.assertNotIn("HTTP/1.1", done.stdout)
+
+
+class WithoutAesInstructions(TlsTest):
+    # Hides the instructions from OpenSSL: bit 57 of OPENSSL_ia32cap(3); OPENSSL_armcap names only NEON.
+    HIDDEN = {"OPENSSL_ia32cap": "~0x200000000000000", "OPENSSL_armcap": "1"}
+
+    def setUp(self) -> None:
+        hidden = unittest.mock.patch.dict(os.environ, self.HIDDEN)
+        hidden.start()
+        self.addCleanup(hidden.stop)
+        super().setUp()
+
+    def test_a_client_that_lists_aes_first_gets_chacha20(self) -> None:
+        self.assertIn("AES", self.trusting.get_ciphers()[0]["name"])
+        with self.connect() as connection:
+            self.assertEqual((connection.cipher() or ("",))[0], "TLS_CHACHA20_POLY1305_SHA256")
 
 
 class Start(TlsTest):
