@@ -25,8 +25,10 @@ constexpr double kSteady = 1.25;
 // connections double the rate where each connection is slow by itself, and the rates of a full link
 // vary by a quarter.
 constexpr double kGain = 0.5;
-// A blob that comes within this time isn't split.
+// A blob that comes within this time isn't split. A trial costs the bytes that are on the way when
+// the first request is cut, so after a failed trial more must be at stake.
 constexpr double kWorthSeconds = 2;
+constexpr double kWorthSecondsAfterFailure = 10;
 constexpr double kPartSeconds = 3;
 constexpr double kLeastPartSeconds = 1;
 // A rest of fewer of the least parts isn't split.
@@ -99,8 +101,10 @@ void Split::end_trial() {
 
 bool Split::may_try(SteadyTime now, std::uint64_t left_bytes) const {
   if (link_.under_way_ != nullptr || now < link_.next_ || connections_ >= most_) return false;
+  const bool failed_before = link_.pause_ > SplitTrials::kFirstPause;
+  const double worth = failed_before ? kWorthSecondsAfterFailure : kWorthSeconds;
   return left_bytes >= kWorthParts * rules_.least_part_bytes &&
-         static_cast<double>(left_bytes) > kWorthSeconds * rates_.own;
+         static_cast<double>(left_bytes) > worth * rates_.own;
 }
 
 std::uint64_t Split::part_bytes(std::uint64_t left_bytes) const {

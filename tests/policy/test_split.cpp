@@ -73,6 +73,15 @@ TEST_F(SplitTest, FailedTrialIsRepeatedAfterAPauseThatGrows) {
   EXPECT_EQ(trials, 3);  // After 1 s, and 10 s and 20 s after the failures.
 }
 
+TEST_F(SplitTest, AfterAFailedTrialARestOfTenSecondsIsNotSplit) {
+  bytes_.left = 40 * kMiB;
+  begin();
+  ticks_on_full_link(5, kMiB);
+  ASSERT_FALSE(split_.is_trying());
+  ticks_on_full_link(34, kMiB);
+  EXPECT_FALSE(split_.is_trying());
+}
+
 TEST_F(SplitTest, LargerShareOfAFullLinkIsNoGain) {
   begin();
   tick(kMiB, 3 * kMiB);
