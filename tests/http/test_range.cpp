@@ -6,6 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
 namespace layby::http {
 namespace {
 
@@ -20,6 +25,7 @@ class RangeTest : public ::testing::Test {
   static RangeDecision bytes(std::uint64_t first, std::uint64_t length) {
     return ByteRange{first, length};
   }
+  static RangeDecision several(ByteRanges ranges) { return ranges; }
   const RangeDecision whole_ = WholeBody{};
   const RangeDecision unsatisfiable_ = Unsatisfiable{};
 };
@@ -60,7 +66,87 @@ TEST_F(RangeTest, UnitIgnoresCase) { EXPECT_EQ(resolve(" Bytes=0-0 "), bytes(0, 
 
 TEST_F(RangeTest, OtherUnitIsTheWhole) { EXPECT_EQ(resolve("lines=0-1"), whole_); }
 
-TEST_F(RangeTest, SeveralRangesAreTheWhole) { EXPECT_EQ(resolve("bytes=0-0,5-6"), whole_); }
+TEST_F(RangeTest, SeveralRangesKeepTheirOrder) {
+  EXPECT_EQ(resolve("bytes=500-599,0-0,-1"), several({{500, 100}, {0, 1}, {9999, 1}}));
+}
+
+TEST_F(RangeTest, ListsMayHaveSpacesAndEmptyMembers) {
+  EXPECT_EQ(resolve("bytes= 0-0 ,, 5-6\t,"), several({{0, 1}, {5, 2}}));
+}
+
+TEST_F(RangeTest, OnlyEmptyMembersAreTheWhole) { EXPECT_EQ(resolve("bytes=, ,"), whole_); }
+
+// containers/image counts the parts, and never looks at Content-Range.
+TEST_F(RangeTest, RangesThatTouchStayApart) {
+  EXPECT_EQ(resolve("bytes=0-4,5-9,11-12"), several({{0, 5}, {5, 5}, {11, 2}}));
+}
+
+TEST_F(RangeTest, RangesThatOverlapAreJoinedInThePlaceOfTheFirst) {
+  EXPECT_EQ(resolve("bytes=50-59,0-9,55-69,5-6"), several({{50, 20}, {0, 10}}));
+}
+
+TEST_F(RangeTest, RangesThatAllOverlapAreOneRange) {
+  EXPECT_EQ(resolve("bytes=5-9,0-7,0-,-1"), bytes(0, kSize));
+}
+
+TEST_F(RangeTest, UnsatisfiableRangesBesideOthersAreLeftOut) {
+  EXPECT_EQ(resolve("bytes=10000-,0-1,-0,4-5"), several({{0, 2}, {4, 2}}));
+  EXPECT_EQ(resolve("bytes=10000-,0-1"), bytes(0, 2));
+}
+
+TEST_F(RangeTest, OnlyUnsatisfiableRangesAreUnsatisfiable) {
+  EXPECT_EQ(resolve("bytes=10000-,-0,20000-20001"), unsatisfiable_);
+}
+
+TEST_F(RangeTest, OneMalformedRangeMakesTheWhole) {
+  EXPECT_EQ(resolve("bytes=0-1,5-4"), whole_);
+  EXPECT_EQ(resolve("bytes=0-1,x"), whole_);
+}
+
+TEST_F(RangeTest, MoreRangesThanTheLimitAreTheWhole) {
+  std::string value = "bytes=0-0";
+  for (std::size_t i = 1; i < kMostRanges; ++i)
+    value += "," + std::to_string(2 * i) + "-" + std::to_string(2 * i);
+  const RangeDecision most = resolve(value);
+  ASSERT_TRUE(std::holds_alternative<ByteRanges>(most));
+  EXPECT_EQ(std::get<ByteRanges>(most).size(), kMostRanges);
+  EXPECT_EQ(resolve(value + ",9999-"), whole_);
+}
+
+// The attack of CVE-2011-3192.
+TEST_F(RangeTest, ManyOverlappingRangesAreOneRange) {
+  std::string value = "bytes=0-";
+  for (int i = 0; i < 1000; ++i) value += ",5-" + std::to_string(i + 5);
+  EXPECT_EQ(resolve(value), bytes(0, kSize));
+}
+
+TEST_F(RangeTest, PartsAreTheAskedBytes) {
+  std::minstd_rand random(1);
+  for (int round = 0; round < 500; ++round) {
+    const std::uint64_t size = 1 + random() % 300;
+    const std::size_t count = 1 + random() % 20;
+    std::vector<bool> asked(size);
+    std::string value;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t first = random() % (size + 20);
+      const std::uint64_t last = first + random() % 30;
+      value += (i == 0 ? "bytes=" : ",") + std::to_string(first) + "-" + std::to_string(last);
+      for (std::uint64_t at = first; at <= last && at < size; ++at) asked[at] = true;
+    }
+    const RangeDecision decision = resolve_range(value, size);
+    ByteRanges ranges;
+    if (const auto* one = std::get_if<ByteRange>(&decision)) ranges.push_back(*one);
+    if (const auto* several = std::get_if<ByteRanges>(&decision)) ranges = *several;
+    for (const ByteRange& range : ranges) {
+      for (std::uint64_t at = range.first; at < range.first + range.length; ++at) {
+        ASSERT_LT(at, size) << value;
+        ASSERT_TRUE(asked[at]) << "not asked, or sent twice: " << at << " of " << value;
+        asked[at] = false;
+      }
+    }
+    ASSERT_EQ(std::count(asked.begin(), asked.end(), true), 0) << value;
+  }
+}
 
 TEST_F(RangeTest, LastBelowFirstIsTheWhole) { EXPECT_EQ(resolve("bytes=5-4"), whole_); }
 
