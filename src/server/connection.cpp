@@ -211,7 +211,7 @@ void Connection::write_head() {
     length = *text ? (*text)->size() : 0;
     body_wanted_ = body_wanted_ && *length > 0;
   } else if (const auto* blob = std::get_if<BlobBody>(&response.body)) {
-    length = blob->range.length;
+    length = blob->body_bytes();
   } else {
     const auto& stream = std::get<StreamBody>(response.body);
     length = stream.length;
@@ -290,7 +290,8 @@ SendOutcome Connection::send_answer() {
 
 SendOutcome Connection::send_memory() {
   const auto* body = std::get_if<std::shared_ptr<const std::string>>(&transaction_->response.body);
-  const std::string_view text = body_wanted_ && body != nullptr ? **body : std::string_view();
+  std::string_view text = body_wanted_ && body != nullptr ? **body : std::string_view();
+  if (blob_) text = blob_->first_text();
   // The head of a blob goes out in one segment with the first bytes of the blob, if blob bytes
   // can be sent now. Otherwise the head goes out at once, because blob bytes may take long.
   const bool more = blob_ ? !memory_.has_begun() && blob_->has_bytes() : joins_end();

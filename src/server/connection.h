@@ -41,7 +41,7 @@ class Connection final : public event::IoHandler, private cache::BlobReader::Lis
     HeadWriter& head_writer;
     SpareTransaction& spare;
     ClientLimits& clients;
-    int& long_blobs;  // The number of whole blobs under way that need more than one turn.
+    int& long_blobs;  // The number of long answers of blobs under way, see BlobSender.
     policy::SendBudget& send_budget;
     bool draining = false;
 

@@ -6,10 +6,15 @@
 #include "server/registry_answers.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
+#include <cstdint>
+#include <random>
 #include <utility>
 
+#include "layby/base/encoding.h"
 #include "layby/http/conditional.h"
+#include "layby/http/multipart_ranges.h"
 #include "layby/http/range.h"
 #include "layby/http/url.h"
 #include "layby/oci/manifest.h"
@@ -34,9 +39,10 @@ Response api_response(int status) {
   return response;
 }
 
-Response blob_response(int status, const oci::Digest& digest) {
+Response blob_response(int status, const oci::Digest& digest,
+                       std::string_view content_type = kOctets) {
   Response response = api_response(status);
-  response.headers.add("Content-Type", kOctets);
+  response.headers.add("Content-Type", content_type);
   add_digest(response.headers, digest);
   response.headers.add("Accept-Ranges", "bytes");
   response.headers.add("Cache-Control", "max-age=31536000, immutable");
@@ -53,6 +59,37 @@ http::RangeDecision range_of(const Request& request, const oci::Digest& digest,
   const auto condition = request.headers.get("If-Range");
   if (condition && !http::if_range_holds(*condition, etag_of(digest))) return http::WholeBody{};
   return http::resolve_range(request.headers.get("Range"), size_bytes);
+}
+
+// Each answer has another boundary, so nobody can make a blob that has the boundary in its bytes.
+std::string random_boundary() {
+  std::random_device random;
+  std::array<std::uint32_t, 4> words{};
+  for (std::uint32_t& word : words) word = random();
+  return to_hex({reinterpret_cast<const char*>(words.data()), sizeof words});
+}
+
+// Several ranges in one body; null if the whole blob takes fewer bytes, or if the reader can't read
+// in the order of the ranges.
+std::unique_ptr<const http::MultipartRanges> parts_of(http::ByteRanges ranges,
+                                                      const cache::BlobReader& reader) {
+  const auto begins_before = [](const http::ByteRange& a, const http::ByteRange& b) {
+    return a.first < b.first;
+  };
+  if (reader.from_fill() && !std::is_sorted(ranges.begin(), ranges.end(), begins_before)) {
+    return nullptr;
+  }
+  auto parts = std::make_unique<const http::MultipartRanges>(std::move(ranges), reader.size_bytes(),
+                                                             random_boundary(), kOctets);
+  return parts->body_bytes() < reader.size_bytes() ? std::move(parts) : nullptr;
+}
+
+Response multipart_answer(const oci::Digest& digest, std::unique_ptr<cache::BlobReader> reader,
+                          std::unique_ptr<const http::MultipartRanges> parts) {
+  Response response = blob_response(206, digest, parts->content_type());
+  const http::ByteRange span = parts->span();
+  response.body = BlobBody{std::move(reader), span, std::move(parts)};
+  return response;
 }
 
 }  // namespace
@@ -113,13 +150,17 @@ Response manifest_answer(const Request& request, const cache::ManifestAnswer& ma
 Response blob_answer(const Request& request, const oci::Digest& digest,
                      std::unique_ptr<cache::BlobReader> reader) {
   const std::uint64_t size = reader->size_bytes();
-  const auto decision = range_of(request, digest, size);
+  auto decision = range_of(request, digest, size);
   if (std::holds_alternative<http::Unsatisfiable>(decision)) {
     Response response = error_answer(
         oci::ApiErrorCode::kRangeInvalid,
         "the range lies outside the blob, which has " + std::to_string(size) + " bytes");
     response.headers.add("Content-Range", "bytes */" + std::to_string(size));
     return response;
+  }
+  if (auto* ranges = std::get_if<http::ByteRanges>(&decision)) {
+    auto parts = parts_of(std::move(*ranges), *reader);
+    if (parts) return multipart_answer(digest, std::move(reader), std::move(parts));
   }
   const auto* range = std::get_if<http::ByteRange>(&decision);
   assert(range == nullptr || range->first + range->length <= size);

@@ -24,7 +24,8 @@ Response json_answer(std::string body, std::string_view content_type = "applicat
 
 Response manifest_answer(const Request& request, const cache::ManifestAnswer& manifest);
 
-// Answers with the whole blob, a range of the blob, or 416, as Range and If-Range demand.
+// Answers with the whole blob, a range of the blob, several ranges, or 416, as Range and If-Range
+// demand.
 Response blob_answer(const Request& request, const oci::Digest& digest,
                      std::unique_ptr<cache::BlobReader> reader);
 

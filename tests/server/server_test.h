@@ -221,6 +221,26 @@ class GrowingBlob {
     return response;
   }
 
+  // Several ranges in one body.
+  server::Response multipart(const http::ByteRanges& ranges) {
+    auto parts =
+        std::make_unique<const http::MultipartRanges>(ranges, bytes().size(), "edge", "a/b");
+    server::Response response;
+    response.status = 206;
+    const http::ByteRange span = parts->span();
+    response.body = server::BlobBody{std::make_unique<Reader>(state_), span, std::move(parts)};
+    return response;
+  }
+  // The body of multipart().
+  std::string multipart_body(const http::ByteRanges& ranges) const {
+    const http::MultipartRanges parts(ranges, bytes().size(), "edge", "a/b");
+    std::string body;
+    for (std::size_t i = 0; i < parts.count(); ++i) {
+      body += parts.head(i) + bytes().substr(ranges[i].first, ranges[i].length);
+    }
+    return body + parts.end();
+  }
+
   void grow_to(std::uint64_t readable_bytes) {
     state_->readable_bytes = readable_bytes;
     for (Reader* reader : std::vector<Reader*>(state_->readers)) reader->tell();

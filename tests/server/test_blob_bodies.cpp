@@ -72,6 +72,70 @@ TEST_F(BlobBodiesTest, SendsTheLastByte) {
   EXPECT_EQ(answer_of(*client).body, blob.bytes().substr(299'999));
 }
 
+TEST_F(BlobBodiesTest, SendsSeveralRanges) {
+  const http::ByteRanges ranges{{2'000'000, 1'000'000}, {0, 1}, {700'001, 700'000}, {3'000'000, 1}};
+  GrowingBlob blob(patterned(3'000'001));
+  handler_.answer = [&](const server::Request&) { return blob.multipart(ranges); };
+  start();
+  const auto client = connect();
+  for (int i = 0; i < 2; ++i) {
+    client->get("/");
+    const Answer answer = answer_of(*client);
+    EXPECT_EQ(answer.header("Content-Length"), std::to_string(answer.body.size()));
+    EXPECT_TRUE(answer.body == blob.multipart_body(ranges));
+  }
+  EXPECT_EQ(counters_.blob_bytes_from_fills, 2 * 1'700'002u);
+}
+
+TEST_F(BlobBodiesTest, SendsAsManyRangesAsOneRequestMayAskFor) {
+  http::ByteRanges ranges;
+  for (std::uint64_t i = 0; i < http::kMostRanges; ++i) ranges.push_back({i * 1000, 1 + i % 999});
+  GrowingBlob blob(patterned(1'100'000));
+  handler_.answer = [&](const server::Request&) { return blob.multipart(ranges); };
+  start();
+  const auto client = connect(4096);
+  client->get("/");
+  EXPECT_TRUE(answer_of(*client).body == blob.multipart_body(ranges));
+}
+
+TEST_F(BlobBodiesTest, SendsEachPartWhenItsBytesHaveArrived) {
+  const http::ByteRanges ranges{{10, 20}, {100'000, 5}, {199'999, 1}};
+  GrowingBlob blob(patterned(200'000), 15);
+  handler_.answer = [&](const server::Request&) { return blob.multipart(ranges); };
+  start();
+  const std::string body = blob.multipart_body(ranges);
+  const auto client = connect();
+  client->get("/");
+  for (const std::uint64_t readable : {15, 30, 100'003, 199'999}) {
+    blob.grow_to(readable);
+    // The text before a part comes at once; the first missing byte is that of `readable`.
+    std::string before;
+    const http::MultipartRanges parts(ranges, 200'000, "edge", "a/b");
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      before += parts.head(i);
+      const std::uint64_t end =
+          std::min<std::uint64_t>(ranges[i].first + ranges[i].length, readable);
+      if (end > ranges[i].first)
+        before += blob.bytes().substr(ranges[i].first, end - ranges[i].first);
+      if (end < ranges[i].first + ranges[i].length) break;
+    }
+    ASSERT_TRUE(turn_until([&] { return client->body_bytes() == before.size(); })) << readable;
+  }
+  blob.grow_to(200'000);
+  EXPECT_TRUE(answer_of(*client).body == body);
+}
+
+TEST_F(BlobBodiesTest, AnswersHeadOfSeveralRangesWithoutABody) {
+  const http::ByteRanges ranges{{10, 20}, {100, 5}};
+  GrowingBlob blob(patterned(1000));
+  handler_.answer = [&](const server::Request&) { return blob.multipart(ranges); };
+  start();
+  const auto client = connect();
+  client->send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(answer_of(*client, true).header("Content-Length"),
+            std::to_string(blob.multipart_body(ranges).size()));
+}
+
 TEST_F(BlobBodiesTest, SendsAnEmptyBlob) {
   GrowingBlob blob("");
   serve(blob);

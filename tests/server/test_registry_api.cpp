@@ -368,6 +368,57 @@ TEST_F(RegistryApiTest, Answers206WhileTheBlobIsFilled) {
   EXPECT_EQ(got->blob()->range, (http::ByteRange{10, 9}));
 }
 
+TEST_F(RegistryApiTest, Answers206WithSeveralRanges) {
+  const std::string path =
+      "/v2/library/debian/blobs/" + store_.add_blob(std::string(2000, 'a')).str();
+  const auto got = get(path, {{"Range", "bytes=100-199, 0-0, -1, 2000-, 150-299"}});
+  EXPECT_EQ(got->status(), 206);
+  ASSERT_NE(got->blob(), nullptr);
+  ASSERT_NE(got->blob()->parts, nullptr);
+  EXPECT_EQ(got->blob()->parts->ranges(), (http::ByteRanges{{100, 200}, {0, 1}, {1999, 1}}));
+  EXPECT_EQ(got->blob()->range, (http::ByteRange{0, 2000}));
+  EXPECT_EQ(got->header("Content-Type"), got->blob()->parts->content_type());
+  EXPECT_EQ(got->header("Content-Range"), "") << "only the parts have it";
+  EXPECT_EQ(got->header("Accept-Ranges"), "bytes");
+
+  const auto other = get(path, {{"Range", "bytes=0-0,9-9"}});
+  EXPECT_NE(other->header("Content-Type"), got->header("Content-Type")) << "a boundary is new";
+}
+
+TEST_F(RegistryApiTest, AnswersSeveralRangesThatAreOneRangeWithoutParts) {
+  store_.add_blob(blob_);
+  for (const char* range : {"bytes=4-5,5-8", "bytes=4-8,19-", "bytes=,4-8,"}) {
+    const auto got = get(blob_path(), {{"Range", range}});
+    EXPECT_EQ(got->status(), 206) << range;
+    EXPECT_EQ(got->header("Content-Range"), "bytes 4-8/19") << range;
+    EXPECT_EQ(got->blob()->parts, nullptr) << range;
+  }
+  EXPECT_EQ(get(blob_path(), {{"Range", "bytes=19-,-0"}})->status(), 416);
+}
+
+TEST_F(RegistryApiTest, ServesTheWholeBlobIfPartsWouldTakeMoreBytes) {
+  const std::string path =
+      "/v2/library/debian/blobs/" + store_.add_blob(std::string(2000, 'a')).str();
+  for (const char* range : {"bytes=0-999,1000-1999", "bytes=0-0,2-1990"}) {
+    EXPECT_EQ(get(path, {{"Range", range}})->status(), 200) << range;
+  }
+  std::string many = "bytes=0-0";
+  for (int i = 1; i < 100; ++i) many += "," + std::to_string(2 * i) + "-" + std::to_string(2 * i);
+  EXPECT_EQ(get(path, {{"Range", many}})->status(), 200);
+}
+
+TEST_F(RegistryApiTest, AnswersSeveralRangesOfAFillOnlyIfTheyAscend) {
+  const auto digest = oci::Digest::of(std::string(2000, 'b'));
+  const std::string path = "/v2/library/debian/blobs/" + digest.str();
+  const auto ascending = get(path, {{"Range", "bytes=0-9,500-509"}});
+  const auto descending = get(path, {{"Range", "bytes=500-509,0-9"}});
+  timers_.run();
+  hub_->only_pending()->start(0, 2000);
+  timers_.run();
+  EXPECT_EQ(ascending->status(), 206);
+  EXPECT_EQ(descending->status(), 200);
+}
+
 TEST_F(RegistryApiTest, Answers416OutsideTheBlob) {
   store_.add_blob(blob_);
   for (const char* range : {"bytes=19-", "bytes=100-200", "bytes=-0"}) {
@@ -379,7 +430,7 @@ TEST_F(RegistryApiTest, Answers416OutsideTheBlob) {
 
 TEST_F(RegistryApiTest, ServesTheWholeBlobForAnUnsupportedRange) {
   store_.add_blob(blob_);
-  for (const char* range : {"lines=1-2", "bytes=8-4", "bytes=0-1,4-5", "bytes=x"}) {
+  for (const char* range : {"lines=1-2", "bytes=8-4", "bytes=0-1,5-4", "bytes=x"}) {
     EXPECT_EQ(get(blob_path(), {{"Range", range}})->status(), 200) << range;
   }
 }

@@ -153,6 +153,36 @@ TEST_F(TlsTest, ARangeOfAGrowingBlobComesWhole) {
   EXPECT_EQ(client->body(), blob.bytes().substr(10'000, 300'000));
 }
 
+TEST_F(TlsTest, SeveralRangesComeWhole) {
+  http::ByteRanges ranges{{1'500'000, 1'500'001}, {20, 1}};
+  for (std::uint64_t i = 1; i < 1000; ++i) ranges.push_back({i * 1000, 1 + i % 999});
+  GrowingBlob blob(patterned(3'000'001));
+  handler_.answer = [&](const Request&) { return blob.multipart(ranges); };
+  const std::string body = blob.multipart_body(ranges);
+  const auto client = shaken();
+  for (int i = 0; i < 2; ++i) {
+    client->forget();
+    get(*client, "/blob");
+    EXPECT_TRUE(turn_until([&] { return client->body().size() == body.size(); }));
+    EXPECT_TRUE(client->body() == body);
+  }
+}
+
+TEST_F(TlsTest, SeveralRangesOfAGrowingBlobComeWhole) {
+  const http::ByteRanges ranges{{10'000, 300'000}, {320'000, 5}, {399'999, 1}};
+  GrowingBlob blob(patterned(400'000), 20'000);
+  handler_.answer = [&](const Request&) { return blob.multipart(ranges); };
+  const std::string body = blob.multipart_body(ranges);
+  const auto client = shaken();
+  get(*client, "/blob");
+  for (const std::uint64_t readable : {200'000, 320'000, 320'004, 399'999, 400'000}) {
+    blob.grow_to(readable);
+    turn_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(turn_until([&] { return client->body().size() == body.size(); }));
+  EXPECT_TRUE(client->body() == body);
+}
+
 TEST_F(TlsTest, ATextOfManyRecordsComesWhole) {
   const std::string text = patterned(300'000);
   handler_.answer = [&](const Request&) { return text_response(text); };

@@ -22,6 +22,7 @@
 #include "layby/event/loop.h"
 #include "layby/event/workers.h"
 #include "layby/http/headers.h"
+#include "layby/http/multipart_ranges.h"
 #include "layby/http/range.h"
 #include "layby/server/body_source.h"
 #include "layby/server/limits.h"
@@ -51,10 +52,15 @@ struct Request {
   ClientInfo client;
 };
 
-// Bytes [range.first, range.first + range.length) of the reader's blob.
+// Bytes [range.first, range.first + range.length) of the reader's blob. With `parts`, these ranges
+// of the blob in a multipart body, and `range` is their span. The parts of a blob from a fill
+// ascend.
 struct BlobBody {
   std::unique_ptr<cache::BlobReader> reader;
   http::ByteRange range;
+  std::unique_ptr<const http::MultipartRanges> parts = nullptr;
+
+  std::uint64_t body_bytes() const { return parts ? parts->body_bytes() : range.length; }
 };
 
 // A body that is made while it goes out. With a `length`, the source must give exactly `length`
