@@ -9,12 +9,17 @@ digest, and the origin's log shows the cost of each pull.
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+import random
+import tarfile
 import time
 import unittest
+from pathlib import Path
 from typing import Iterator
 
-from harness import (CLIENTS, Client, EndToEnd, Layby, PullFailed, Skopeo, parts_of,
-                     wait_for_link)
+from harness import (CLIENTS, OCI_MANIFEST, Client, EndToEnd, Layby, Podman, PullFailed, Skopeo,
+                     add_image, parts_of, wait_for_link)
 
 
 class RealClients(EndToEnd):
@@ -160,6 +165,83 @@ class RealClients(EndToEnd):
                     client.pull("busybox:1")
                 self.assertLess(time.monotonic() - started, 30)
                 self.assertNotRegex(str(caught.exception), "(?i)too ?many ?requests")
+
+
+class PartialPulls(EndToEnd):
+    """podman asks for the parts of a zstd:chunked layer that it doesn't have."""
+
+    FILES = 60
+    CHANGED = (5, 20, 41)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.podman = Podman(self.layby.url)
+        self.addCleanup(self.podman.close)
+        self.home = self.podman.home
+        self.storage = self.home / "storage.conf"
+        self.storage.write_text(f"""[storage]
+driver = "overlay"
+graphroot = "{self.home}/root"
+runroot = "{self.home}/run"
+[storage.options]
+pull_options = {{enable_partial_images = "true", use_hard_links = "false", ostree_repos = ""}}
+""")
+
+    def run_podman(self, *arguments: str) -> str:
+        # podman ignores pull_options if --root is given.
+        return self.podman.run_command(
+            "env", f"CONTAINERS_STORAGE_CONF={self.storage}",
+            f"CONTAINERS_REGISTRIES_CONF={self.home}/registries.conf", "podman",
+            "--cgroup-manager", "cgroupfs", "--events-backend", "none", *arguments)
+
+    def files(self, changed: tuple[int, ...]) -> dict[str, bytes]:
+        return {f"file{i}": random.Random(1000 + i if i in changed else i).randbytes(40_000)
+                for i in range(self.FILES)}
+
+    def add(self, tag: str, files: dict[str, bytes]) -> str:
+        """Adds an image with one zstd:chunked layer, and returns the layer's digest."""
+        layer = io.BytesIO()
+        with tarfile.open(fileobj=layer, mode="w") as archive:
+            for name, data in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        add_image(self.hub, "library/plain", tag, [layer.getvalue()])
+        copied = self.home / f"chunked-{tag}"
+        self.podman.run_command(
+            "skopeo", "--insecure-policy", "--registries-conf", f"{self.home}/registries.conf",
+            "copy", "--dest-compress-format", "zstd:chunked",
+            f"docker://docker.io/library/plain:{tag}", f"oci:{copied}")
+        blobs = copied / "blobs/sha256"
+        root = json.loads((copied / "index.json").read_text())["manifests"][0]["digest"]
+        manifest = (blobs / root.removeprefix("sha256:")).read_bytes()
+        parts = json.loads(manifest)
+        for part in [parts["config"], *parts["layers"]]:
+            self.hub.add_blob((blobs / part["digest"].removeprefix("sha256:")).read_bytes())
+        self.hub.add_manifest("library/chunked", manifest, OCI_MANIFEST, tag)
+        return parts["layers"][0]["digest"]
+
+    def pull(self, tag: str) -> int:
+        """Pulls the image, and returns the bytes that Layby sent."""
+        before = self.layby.stats()["counters"]["client_bytes_sent"]
+        self.run_podman("pull", "--quiet", "--signature-policy", f"{self.home}/policy.json",
+                        f"docker.io/library/chunked:{tag}")
+        return self.layby.stats()["counters"]["client_bytes_sent"] - before
+
+    def test_podman_takes_only_the_files_that_it_lacks(self) -> None:
+        files = self.files(self.CHANGED)
+        layers = self.add("1", self.files(())), self.add("2", files)
+        for layer in layers:
+            self.assertEqual(self.layby.get(f"/v2/library/chunked/blobs/{layer}").status, 200)
+
+        whole, part = self.pull("1"), self.pull("2")
+
+        self.assertGreater(whole, self.FILES * 40_000)
+        self.assertLess(part, len(self.CHANGED) * 40_000 + 50_000)
+        image = "docker.io/library/chunked:2"
+        folder = Path(self.run_podman("image", "mount", image).strip())
+        self.addCleanup(self.run_podman, "image", "umount", image)
+        self.assertEqual({file.name: file.read_bytes() for file in folder.iterdir()}, files)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import unittest
 from typing import Any
 
@@ -148,6 +149,77 @@ class PullApi(EndToEnd):
                     self.assertEqual(got.headers["content-length"], str(end - first + 1))
                     self.assertEqual(got.body, self.bytes[first:end + 1])
         self.assertEqual(len(self.hub.requests("cdn", "GET")), 1)
+
+    def parts(self, got: Any) -> list[tuple[str, bytes]]:
+        """The Content-Range and the bytes of each part of a multipart answer."""
+        self.assertEqual(got.status, 206)
+        self.assertNotIn("content-range", got.headers)
+        self.assertEqual(got.headers["content-length"], str(len(got.body)))
+        kind, boundary = got.headers["content-type"].split("; boundary=")
+        self.assertEqual(kind, "multipart/byteranges")
+        first, *parts, end = (b"\r\n" + got.body).split(b"\r\n--" + boundary.encode())
+        self.assertEqual((first, end), (b"", b"--\r\n"))
+        found = []
+        for part in parts:
+            head, _, data = part.partition(b"\r\n\r\n")
+            start, kind, span = head.decode().split("\r\n")
+            self.assertEqual((start, kind), ("", "Content-Type: application/octet-stream"))
+            found.append((span.removeprefix("Content-Range: "), data))
+        return found
+
+    def expected(self, *spans: tuple[int, int]) -> list[tuple[str, bytes]]:
+        return [(f"bytes {first}-{last}/{self.size}", self.bytes[first:last + 1])
+                for first, last in spans]
+
+    def test_several_ranges_are_served_cold_and_warm(self) -> None:
+        last = self.size - 1
+        for state in self.cold_and_warm():
+            for asked, spans in (
+                    ("0-0,2-2", [(0, 0), (2, 2)]),
+                    ("10-99, 5000-99999 ,-1", [(10, 99), (5000, 99_999), (last, last)]),
+                    ("0-9,5-19,300-400", [(0, 19), (300, 400)]),
+                    (f"0-9,10-19,{self.size}-,-0", [(0, 9), (10, 19)])):
+                with self.subTest(state=state, asked=asked):
+                    got = self.blob({"Range": f"bytes={asked}"})
+                    self.assertEqual(self.parts(got), self.expected(*spans))
+        got = self.blob({"Range": "bytes=500-599,0-9"})
+        self.assertEqual(self.parts(got), self.expected((500, 599), (0, 9)))
+        self.assertEqual(len(self.hub.requests("cdn", "GET")), 1)
+
+    def test_many_ranges_are_served_and_more_give_the_whole_blob(self) -> None:
+        self.blob()
+        spans = [(i * 160, i * 160 + i % 50) for i in range(1024)]
+        asked = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
+        got = self.blob({"Range": asked})
+        self.assertEqual(self.parts(got), self.expected(*spans))
+        got = self.blob({"Range": asked + ",170000-170001"})
+        self.assertEqual((got.status, got.body), (200, self.bytes))
+
+    def test_several_ranges_never_take_more_bytes_than_the_blob(self) -> None:
+        self.blob()
+        for asked in ("0-,5-," * 500 + "1-", ",".join(["0-99999,100000-"] * 400),
+                      ",".join(f"{i}-{i}" for i in range(0, 1900, 2))):
+            got = self.blob({"Range": f"bytes={asked}"})
+            self.assertIn(got.status, (200, 206))
+            self.assertLessEqual(len(got.body), self.size)
+
+    def test_conditions_hold_for_several_ranges(self) -> None:
+        self.blob()
+        asked = {"Range": "bytes=0-9,20-29"}
+        got = self.blob({**asked, "If-Range": f'"{self.digest}"'})
+        self.assertEqual(self.parts(got), self.expected((0, 9), (20, 29)))
+        self.assertEqual(self.blob({**asked, "If-Range": '"other"'}).status, 200)
+        self.assertEqual(self.blob({**asked, "If-None-Match": f'"{self.digest}"'}).status, 304)
+        got = self.blob(asked, "HEAD")
+        self.assertEqual((got.status, got.headers["content-length"]), (200, str(self.size)))
+        self.assertEqual(self.blob({"Range": f"bytes={self.size}-,-0"}).status, 416)
+
+    def test_curl_gets_several_ranges(self) -> None:
+        self.blob()
+        got = subprocess.run(["curl", "--silent", "--fail", "--range", "0-9,5000-99999",
+                              self.layby.url + self.path], capture_output=True, check=True).stdout
+        for _, data in self.expected((0, 9), (5000, 99_999)):
+            self.assertIn(b"\r\n\r\n" + data + b"\r\n--", got)
 
     def test_unsatisfiable_ranges_are_416(self) -> None:
         for _ in self.cold_and_warm():

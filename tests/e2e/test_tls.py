@@ -171,6 +171,32 @@ class ABoxBelow(TlsTest):
         self.assertEqual(self.counter("blob_misses"), len(parts.blobs), "not all blobs came this way")
 
 
+class Ranges(TlsTest):
+    def test_several_ranges_come_byte_for_byte(self) -> None:
+        image = make_image(self.hub, "library/big", "1", [8 * MIB])
+        digest = max(image.blobs, key=lambda digest: image.blobs[digest])
+        data = self.hub.blob("library/big", digest)
+        assert isinstance(data, bytes)
+        path = f"/v2/library/big/blobs/{digest}"
+        self.assertEqual(self.layby.get(path).body, data)
+        spans = [(i * 8000, i * 8000 + 3 * i) for i in range(900)] + [(7 * MIB, 8 * MIB - 1)]
+        with self.connect() as connection:
+            asked = ",".join(f"{first}-{last}" for first, last in spans)
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {BOX}\r\n"
+                               f"Range: bytes={asked}\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            body = answer.read()
+        boundary = answer.headers["Content-Type"].partition("boundary=")[2]
+        wanted = "".join(
+            f"\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n"
+            f"Content-Range: bytes {first}-{last}/{len(data)}\r\n\r\n"
+            + data[first:last + 1].decode("latin-1") for first, last in spans)
+        wanted += f"\r\n--{boundary}--\r\n"
+        self.assertEqual(answer.status, 206)
+        self.assertTrue(body == wanted.removeprefix("\r\n").encode("latin-1"))
+
+
 class Renewal(TlsTest):
     def largest(self, parts: Parts) -> str:
         return max(parts.blobs, key=lambda digest: parts.blobs[digest])
