@@ -21,9 +21,8 @@ constexpr int kMeasure = 2;
 // A steady rate rises by less than this factor within a tick. The first seconds of a connection
 // aren't steady.
 constexpr double kSteady = 1.25;
-// The clear gain of a trial, as a share of the blob's rate before the trial. Twice as many
-// connections double the rate where each connection is slow by itself, and the rates of a full link
-// vary by a quarter.
+// The clear gain of a trial, as a share of what the new connections bring if they are as fast as
+// the connections before. The rates of a full link vary by a quarter.
 constexpr double kGain = 0.5;
 // A blob that comes within this time isn't split. A trial costs the bytes that are on the way when
 // the first request is cut, so after a failed trial more must be at stake.
@@ -36,6 +35,8 @@ constexpr std::uint64_t kWorthParts = 8;
 // So many of the least parts are far while the rate isn't known.
 constexpr std::uint64_t kFarParts = 4;
 constexpr milliseconds kLongestPause{60'000};
+// After this time without a trial, nothing is known about the link.
+constexpr std::chrono::minutes kForgotten{5};
 
 }  // namespace
 
@@ -43,6 +44,8 @@ Split::Split(const SplitRules& rules, int most, SplitTrials& link)
     : rules_(rules), most_(std::max(most, 1)), link_(link) {}
 
 void Split::on_gap() {
+  if (before_) connections_ = connections_before_;
+  end_trial();
   last_.reset();
   ticks_ = 0;
 }
@@ -64,6 +67,7 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
   rates_ = {(rates.own + last_rates_.own) / 2, (rates.all + last_rates_.all) / 2};
   last_rates_ = rates;
   ++ticks_;
+  if (now - link_.next_ > kForgotten) link_.pause_ = SplitTrials::kFirstPause;
   // Parts that end within one tick make a dip, so the best ticks are compared.
   if (before_ && ticks_ >= kSettle + kMeasure) judge(now, best);
   if (is_steady && ticks_ >= kMeasure && may_try(now, bytes.left)) begin_trial(best);
@@ -79,7 +83,8 @@ void Split::begin_trial(const Rates& before) {
 
 void Split::judge(SteadyTime now, const Rates& rates) {
   assert(before_);
-  const bool gained = rates.all >= before_->all + kGain * before_->own;
+  const double more = static_cast<double>(connections_ - connections_before_) / connections_before_;
+  const bool gained = rates.all >= before_->all + kGain * more * before_->own;
   end_trial();
   // The rates of a successful trial are the rates before the next trial.
   ticks_ = gained ? kMeasure : 0;

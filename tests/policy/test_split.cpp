@@ -149,10 +149,48 @@ TEST_F(SplitTest, FailedTrialOfOneBlobHoldsUpTheTrialsOfAll) {
     tick(kMiB);
     other.on_tick(now_, bytes_);
   };
-  for (int i = 0; i < 18; ++i) tick_other();
-  EXPECT_EQ(other.connections(), 1);
+  for (int i = 0; i < 18; ++i) {
+    tick_other();
+    ASSERT_FALSE(split_.is_trying() || other.is_trying()) << i;
+  }
   for (int i = 0; i < 3; ++i) tick_other();
   EXPECT_TRUE(split_.is_trying() || other.is_trying());
+}
+
+TEST_F(SplitTest, LinkIsUnknownFiveMinutesAfterAFailedTrial) {
+  begin();
+  ticks_on_full_link(5, kMiB);
+  ASSERT_FALSE(split_.is_trying());
+  now_ += std::chrono::minutes(6);
+  bytes_.left = 8 * kMiB;
+  Split later({}, 4, link_);
+  for (int i = 0; i < 3; ++i) {
+    later.on_tick(now_, bytes_);
+    tick(kMiB);
+  }
+  EXPECT_TRUE(later.is_trying());
+}
+
+TEST_F(SplitTest, LastStepNeedNotDoubleTheConnections) {
+  Split five({}, 5, link_);
+  for (int i = 0; i < 30; ++i) {
+    five.on_tick(now_, bytes_);
+    now_ += Split::kTick;
+    bytes_.own +=
+        kMiB * static_cast<std::uint64_t>(five.connections()) * (i % 2 == 0 ? 95 : 100) / 100;
+    bytes_.all = bytes_.own;
+  }
+  EXPECT_EQ(five.connections(), 5);
+  EXPECT_FALSE(five.is_trying());
+}
+
+TEST_F(SplitTest, GapEndsATrial) {
+  begin();
+  ticks(2, kMiB);
+  ASSERT_TRUE(split_.is_trying());
+  split_.on_gap();
+  EXPECT_FALSE(split_.is_trying());
+  EXPECT_EQ(split_.connections(), 1);
 }
 
 TEST_F(SplitTest, KeepsToTheMost) {

@@ -37,7 +37,7 @@ class Split;
 
 // The trials of all blobs that share a link. Two trials at the same time would spoil each other's
 // measurements. A failed trial says that more connections gain nothing on this link, so the next
-// trial waits, whichever blob makes it.
+// trial waits, whichever blob makes it. Five minutes without a trial make the link unknown again.
 class SplitTrials {
  private:
   friend class Split;
@@ -61,7 +61,7 @@ class Split {
 
   // Takes a measurement. The first measurement only gives the later ones a beginning.
   void on_tick(SteadyTime now, const SplitBytes& bytes);
-  // The measurements begin anew, because the transfer began anew or waited.
+  // Ends a trial. The measurements begin anew, because the transfer began anew or waited.
   void on_gap();
   // Ends a trial, and goes back to one connection.
   void give_up();
