@@ -40,7 +40,10 @@ void Turns::join(Waiter& waiter) {
   assert(!has(waiter));
   Look look;
   const Turn turn = turn_of(waiter, look);
-  if (turn.wait.count() == 0) return go(waiter, turn.client);
+  if (turn.wait.count() == 0) {
+    look_again();  // The request lengthens the waits of others, which may be too long now.
+    return go(waiter, turn.client);
+  }
   line_.push_back(&waiter);
   arm_within(due(waiter, turn.wait));  // The turns of all others stay as they are.
 }
@@ -50,6 +53,7 @@ std::optional<IpAddress> Turns::take_free(const Waiter& waiter) {
   Look look;
   const Turn turn = turn_of(waiter, look);
   if (turn.wait.count() > 0) return std::nullopt;
+  look_again();
   log_.note(clock_.steady_now(), turn.client);
   return turn.client;
 }

@@ -71,7 +71,7 @@ class Turns {
   }
   // Uses up all turns of this minute.
   void drain();
-  // Called when a waiter may have got more clients.
+  // Looks at the line in the next turn of the loop. Called when a waiter may have got more clients.
   void look_again();
 
  private:
