@@ -52,21 +52,20 @@ class SlowBox(InGroup, Layby):
 @contextmanager
 def card() -> Iterator[Path]:
     """An empty file system on a disk of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="card-"))
-    image, mounted = folder / "image", folder / "mounted"
-    mounted.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(CARD_BYTES)
-    try:
-        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True, capture_output=True)
-        subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=True, capture_output=True)
-    except subprocess.CalledProcessError as error:
-        raise Unavailable(f"no loop device: {error.stderr.decode()}") from error
-    try:
-        yield mounted
-    finally:
-        subprocess.run(["umount", str(mounted)], check=True)
-        image.unlink()
+    with tempfile.TemporaryDirectory(prefix="card-") as folder:
+        image, mounted = Path(folder, "image"), Path(folder, "mounted")
+        mounted.mkdir()
+        with open(image, "wb") as file:
+            file.truncate(CARD_BYTES)
+        try:
+            subprocess.run(["mkfs.ext4", "-q", str(image)], check=True, capture_output=True)
+            subprocess.run(["mount", "-o", "loop", str(image), str(mounted)], check=True, capture_output=True)
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(f"no loop device: {error.stderr.decode()}") from error
+        try:
+            yield mounted
+        finally:
+            subprocess.run(["umount", str(mounted)], check=True)
 
 
 def measure(table: Table, repeats: int) -> None:

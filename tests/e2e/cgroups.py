@@ -7,6 +7,7 @@ raises Unavailable.
 """
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -228,10 +229,11 @@ class Group:
             except OSError:
                 return False
             return True
-        for file, value in self.lifted:
-            file.write_text(value)
-        for folder in [*self.threads, *self.folders]:
-            wait_until(lambda folder=folder: is_gone(folder), f"end of {folder}", 10)
+        with contextlib.ExitStack() as stack:  # One failure doesn't keep the rest from being undone.
+            for folder in reversed([*self.threads, *self.folders]):
+                stack.callback(wait_until, lambda folder=folder: is_gone(folder), f"end of {folder}", 10)
+            for file, value in self.lifted:
+                stack.callback(file.write_text, value)
 
 
 class InGroup(Program):
