@@ -37,7 +37,7 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
         file_(core_->files, digest, indexed_bytes, stopped_) {}
   ~Jobs();
 
-  // The loop thread calls these eight functions.
+  // The loop thread calls these functions.
   void open() { submit(&Jobs::run_open); }
   void append(std::string_view bytes) {
     if (queue_.push(bytes)) submit_after_grants(&Jobs::run_write);
@@ -48,9 +48,16 @@ class DiskBlobWriter::Jobs : public std::enable_shared_from_this<Jobs> {
   void append_written(std::uint64_t count) {
     if (queue_.push_written(count)) submit_after_grants(&Jobs::run_write);
   }
+  bool has_open() const { return queue_.has_open(); }
+  void flush() {
+    if (queue_.flush()) submit_after_grants(&Jobs::run_write);
+  }
+  // Calls `then` at the next turn of the loop.
+  void defer(std::function<void()> then) { core_->loop.defer(std::move(then)); }
   // Readers read the bytes below `front` no more in the file ahead.
   void pass(std::uint64_t front) { front_ = front; }
   void finish(WallTime now) {
+    flush();
     submit_after_grants([now](Jobs& self) { self.run_finish(now); });
   }
   void stop_keeping() { keep_ = false; }
@@ -295,6 +302,17 @@ void DiskBlobWriter::append(std::string_view bytes) {
   if (bytes.empty()) return;
   queued_bytes_ += bytes.size();
   jobs_->append(bytes);
+  flush_soon();
+}
+
+// Within a turn of the loop, upstream sends many small pieces. They become one block.
+void DiskBlobWriter::flush_soon() {
+  if (!jobs_->has_open() || std::exchange(flushing_, true)) return;
+  jobs_->defer([this, watch = life_.watch()] {
+    if (watch.ended()) return;
+    flushing_ = false;
+    jobs_->flush();
+  });
 }
 
 void DiskBlobWriter::write_ahead(std::uint64_t offset, std::string_view bytes) {

@@ -3,8 +3,8 @@
 // A DiskBlobWriter writes one blob. It lives on the loop thread and belongs to the caller. The
 // writer's Jobs run one at a time in the digest's lane and may outlive the writer. Jobs report by
 // posting to the loop; a report to a destroyed writer is dropped. Invariants: on_ready() comes
-// first, and queued_bytes_ are exactly the bytes that on_block(), on_ahead() and on_ahead_failed()
-// have not reported.
+// first, queued_bytes_ are exactly the bytes that on_block(), on_ahead() and on_ahead_failed()
+// have not reported, and while the queue has an open block, flush_soon() has deferred its flush.
 
 #ifndef LAYBY_STORE_BLOB_WRITER_H_
 #define LAYBY_STORE_BLOB_WRITER_H_
@@ -44,6 +44,7 @@ class DiskBlobWriter final : public cache::BlobWriter {
  private:
   class Jobs;
 
+  void flush_soon();
   void on_ready(std::shared_ptr<GrowingFile> file, std::uint64_t kept_bytes, bool whole);
   void on_unkept(std::shared_ptr<MemoryTail> tail, const Error& reason);
   void on_ahead(std::shared_ptr<cache::BlobFile> ahead, std::uint64_t offset, std::uint64_t bytes);
@@ -56,7 +57,8 @@ class DiskBlobWriter final : public cache::BlobWriter {
   const Clock& clock_;
   std::shared_ptr<GrowingFile> file_;
   std::uint64_t queued_bytes_ = 0;
-  const Lifetime life_;  // Declared before jobs_, which get a watch on life_.
+  bool flushing_ = false;  // A flush is deferred.
+  const Lifetime life_;    // Declared before jobs_, which get a watch on life_.
   const std::shared_ptr<Jobs> jobs_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pop() returns pieces in order and in blocks, and push() asks for a taker only once.
+// pop() returns pieces in order and in blocks, and the queue asks for a taker only once.
 
 #include "store/write_queue.h"
 
@@ -33,11 +33,33 @@ std::string pop_all(WriteQueue& queue) {
 
 TEST(WriteQueue, JoinsPieces) {
   WriteQueue queue;
-  EXPECT_TRUE(queue.push("one "));
+  EXPECT_FALSE(queue.push("one "));
   EXPECT_FALSE(queue.push("two"));
+  EXPECT_FALSE(queue.pop());
+  EXPECT_TRUE(queue.flush());
   const auto block = queue.pop();
   ASSERT_TRUE(block);
   EXPECT_EQ(block->bytes(), "one two");
+  EXPECT_FALSE(queue.pop());
+}
+
+TEST(WriteQueue, AFlushWithoutPiecesAsksForNothing) {
+  WriteQueue queue;
+  EXPECT_FALSE(queue.flush());
+  EXPECT_TRUE(queue.push(noise(kBlock)));
+  EXPECT_FALSE(queue.has_open());
+  EXPECT_FALSE(queue.flush());
+}
+
+TEST(WriteQueue, PiecesJoinAFlushedBlockThatStillWaits) {
+  WriteQueue queue;
+  EXPECT_FALSE(queue.push("one "));
+  EXPECT_TRUE(queue.flush());
+  EXPECT_FALSE(queue.push_ahead(1000, "ahead"));
+  EXPECT_FALSE(queue.push("two"));
+  EXPECT_FALSE(queue.flush());  // The taker of "one " is on the way.
+  EXPECT_EQ(queue.pop()->bytes(), "ahead");
+  EXPECT_EQ(queue.pop()->bytes(), "one two");
   EXPECT_FALSE(queue.pop());
 }
 
@@ -45,6 +67,7 @@ TEST(WriteQueue, SplitsPiecesLargerThanABlock) {
   WriteQueue queue;
   const std::string bytes = noise(2 * kBlock + 10);
   EXPECT_TRUE(queue.push(bytes));
+  EXPECT_FALSE(queue.flush());
   EXPECT_EQ(queue.pop()->bytes().size(), kBlock);
   EXPECT_EQ(queue.pop()->bytes(), bytes.substr(kBlock, kBlock));
   EXPECT_EQ(queue.pop()->bytes(), bytes.substr(2 * kBlock));
@@ -55,18 +78,20 @@ TEST(WriteQueue, AReusedBlockIsEmpty) {
   WriteQueue queue;
   EXPECT_TRUE(queue.push(noise(kBlock)));
   EXPECT_EQ(pop_all(queue), noise(kBlock));
-  EXPECT_TRUE(queue.push("short"));
+  EXPECT_FALSE(queue.push("short"));
+  EXPECT_TRUE(queue.flush());
   EXPECT_EQ(pop_all(queue), "short");
 }
 
 TEST(WriteQueue, AsksForATakerOnlyWhenNoneIsOnTheWay) {
   WriteQueue queue;
-  EXPECT_TRUE(queue.push("a"));
+  EXPECT_TRUE(queue.push(noise(kBlock)));
   EXPECT_TRUE(queue.pop());
-  EXPECT_FALSE(queue.push("b"));  // The taker of "a" calls pop() again.
+  EXPECT_FALSE(queue.push("b"));
+  EXPECT_FALSE(queue.flush());  // The taker of the first block calls pop() again.
   EXPECT_TRUE(queue.pop());
   EXPECT_FALSE(queue.pop());
-  EXPECT_TRUE(queue.push("c"));
+  EXPECT_TRUE(queue.push(noise(kBlock)));
 }
 
 TEST(WriteQueue, PiecesAheadJoinTheBlockBeforeThem) {
@@ -96,13 +121,14 @@ TEST(WriteQueue, PieceAheadOfMoreThanABlockKeepsItsPlaces) {
 
 TEST(WriteQueue, EndKeepsItsOrder) {
   WriteQueue queue;
-  EXPECT_TRUE(queue.push("one"));
-  EXPECT_FALSE(queue.push_ahead(1000, "ahead"));
+  EXPECT_FALSE(queue.push("one"));
+  EXPECT_TRUE(queue.push_ahead(1000, "ahead"));
   EXPECT_FALSE(queue.push(" two"));
   EXPECT_FALSE(queue.push_written(kBlock + 5));
   EXPECT_FALSE(queue.push("three"));
-  EXPECT_EQ(queue.pop()->bytes(), "one two");
+  EXPECT_FALSE(queue.flush());
   EXPECT_EQ(queue.pop()->bytes(), "ahead");
+  EXPECT_EQ(queue.pop()->bytes(), "one two");
   const auto written = queue.pop();
   EXPECT_EQ(written->place, WriteQueue::Place::kWritten);
   EXPECT_EQ(written->size(), kBlock);
@@ -121,7 +147,9 @@ TEST(WriteQueue, TwoThreadsLoseNothing) {
   });
   for (std::size_t at = 0; at < sent.size(); at += 10'000) {
     (void)queue.push(std::string_view(sent).substr(at, 10'000));
+    if (at % 30'000 == 0) (void)queue.flush();
   }
+  (void)queue.flush();
   taker.join();
   EXPECT_EQ(got, sent);
 }
