@@ -71,6 +71,12 @@ Status remove_file(const std::string& path) {
 
 DiskCalls DiskCalls::real() { return {::fdatasync, ::fsync, ::link}; }
 
+bool DiskFile::is_in_place(std::uint64_t size_bytes) const {
+  struct stat info {};
+  return ::fstat(fd(), &info) == 0 && info.st_nlink > 0 &&
+         static_cast<std::uint64_t>(info.st_size) == size_bytes;
+}
+
 BlobFiles::BlobFiles(std::string data_dir, DiskCalls calls)
     : data_dir_(std::move(data_dir)), calls_(calls) {}
 

@@ -41,6 +41,8 @@ class DiskFile final : public cache::BlobFile {
   int fd() const override { return fd_.get(); }
   bool revoked() const override { return revoked_; }
   void revoke() { revoked_ = true; }
+  // Whether the file is whole and has a name. A file that was deleted or replaced has no name.
+  bool is_in_place(std::uint64_t size_bytes) const;
 
  private:
   const UniqueFd fd_;

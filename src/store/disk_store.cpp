@@ -23,6 +23,7 @@
 #include "store/disk_error.h"
 #include "store/disk_space.h"
 #include "store/folder_lock.h"
+#include "store/kept_files.h"
 #include "store/partials.h"
 #include "store/reach.h"
 #include "store/removals.h"
@@ -67,10 +68,12 @@ DiskStore::DiskStore(const Options& options, std::shared_ptr<Core> core, event::
       space_(std::make_unique<DiskSpace>(options.data_dir, core_->loop, workers, clock,
                                          core_->counters)),
       lanes_(std::make_unique<DigestLanes>(workers)),
+      kept_(std::make_unique<KeptFiles>(core_->loop)),
       touches_(std::make_unique<Touches>()),
       served_(std::make_unique<ServedTotals>()),
-      removals_(std::make_unique<Removals>(Removal::Context{
-          core_, workers, clock, *lanes_, *space_, [this] { return blobs_being_read(); }})),
+      removals_(std::make_unique<Removals>(Removal::Context{core_, workers, clock, *lanes_, *space_,
+                                                            [this] { return blobs_being_read(); },
+                                                            [this] { kept_->close(); }})),
       scrub_(std::make_unique<Scrub>(
           ScrubOptions{options.scrub_every, options.scrub_rate},
           Scrub::Context{
@@ -126,7 +129,9 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
   if (!record) return std::nullopt;
   if (const auto open = open_.find(digest); open != open_.end()) {
     const auto file = open->second.lock();
-    if (file && !file->revoked()) return cache::StoredBlob{file, record->size_bytes};
+    if (file && !file->revoked() && file->is_in_place(record->size_bytes)) {
+      return cache::StoredBlob{file, record->size_bytes};
+    }
   }
   Result<UniqueFd> fd = core_->files.open_published(digest);
   if (!fd && fd.error().code == ErrorCode::kCorrupt) fd = UniqueFd();
@@ -135,18 +140,16 @@ std::optional<cache::StoredBlob> DiskStore::open_blob(const oci::Digest& digest)
     log::error("{}", fd.error().message);
     return std::nullopt;
   }
-  struct stat info {};
-  const bool whole = *fd && ::fstat(fd->get(), &info) == 0 &&
-                     static_cast<std::uint64_t>(info.st_size) == record->size_bytes;
-  if (!whole) {
+  auto file = std::make_shared<DiskFile>(*std::move(fd));
+  if (!file->is_in_place(record->size_bytes)) {
     drop_damaged(digest, record->size_bytes);
     return std::nullopt;
   }
   if (open_.size() >= kOpenBeforePurge) {
     std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
   }
-  auto file = std::make_shared<DiskFile>(*std::move(fd));
   open_[digest] = file;
+  kept_->keep(file);
   return cache::StoredBlob{std::move(file), record->size_bytes};
 }
 
@@ -243,6 +246,7 @@ void DiskStore::recovered() {
 }
 
 void DiskStore::revoke_open(const oci::Digest& digest) {
+  kept_->close();
   const auto open = open_.find(digest);
   if (open == open_.end()) return;
   if (const auto file = open->second.lock()) file->revoke();

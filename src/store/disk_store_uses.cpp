@@ -12,6 +12,7 @@
 #include "layby/base/lifetime.h"
 #include "layby/store/disk_store.h"
 #include "store/core.h"
+#include "store/kept_files.h"
 #include "store/records.h"
 #include "store/removals.h"
 #include "store/touches.h"
@@ -74,7 +75,8 @@ void DiskStore::read_served() {
   *served_ = served_now(counters);
 }
 
-std::set<oci::Digest> DiskStore::blobs_being_read() const {
+std::set<oci::Digest> DiskStore::blobs_being_read() {
+  kept_->close();  // Nobody reads a file that is only kept.
   std::set<oci::Digest> blobs;
   for (const auto& [digest, file] : open_) {
     if (!file.expired()) blobs.insert(digest);

@@ -130,6 +130,7 @@ void Removal::delete_files() {
   assert(state_ == State::kDeleting || state_ == State::kDeletingFirst);
   deleted_.clear();
   files_left_ = step_.blobs.size();
+  context_.close_kept_files();
   if (files_left_ == 0) return on_files_deleted();
   for (const oci::Digest& digest : step_.blobs) {
     const std::shared_ptr<DigestLane> lane = context_.lanes.get(digest);

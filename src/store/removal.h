@@ -38,6 +38,7 @@ class Removal {
     DigestLanes& lanes;
     DiskSpace& space;
     std::function<std::set<oci::Digest>()> blobs_being_read;  // The eviction spares these blobs.
+    std::function<void()> close_kept_files;  // Otherwise deleted files would hold their disk space.
   };
 
   // Removes the lowest ranks, in several steps, until `bytes` are freed. If too little may be

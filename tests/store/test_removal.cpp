@@ -19,7 +19,7 @@ class RemovalTest : public CoreTest {
     CoreTest::SetUp();
     space_.emplace(folder_.path(), *loop_, *workers_, clock_, counters_);
     removals_.emplace(Removal::Context{core_, *workers_, clock_, *lanes_, *space_,
-                                       [this] { return being_read_; }});
+                                       [this] { return being_read_; }, [] {}});
     listener_ = events_.listen([this](const events::Event& event) {
       if (std::holds_alternative<events::Evicted>(event)) ++evictions_told_;
     });

@@ -33,7 +33,8 @@ struct BlobPart {
   std::uint64_t end_bytes = 0;
 };
 
-// An open blob file, shared by all its readers. The file closes with its last reader.
+// An open blob file, shared by all its readers. The store may keep the file open for a short time
+// after its last reader.
 class BlobFile {
  public:
   virtual ~BlobFile() = default;

@@ -40,6 +40,7 @@ class Core;
 class DigestLanes;
 class DiskFile;
 class DiskSpace;
+class KeptFiles;
 class Removals;
 class Scrub;
 class Touches;
@@ -113,7 +114,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
                                         const cache::RepositoryKey& repository) const;
   void drop_damaged(const oci::Digest& digest, std::uint64_t expected_bytes);
   void delete_left_partials(std::chrono::hours keep_for);
-  std::set<oci::Digest> blobs_being_read() const;
+  std::set<oci::Digest> blobs_being_read();
   void recovered();
   void revoke_open(const oci::Digest& digest);
   void set_aside(const oci::Digest& digest, std::uint64_t inode, std::function<void()> then);
@@ -136,6 +137,7 @@ class DiskStore final : public cache::Store, public cache::OperatorStore {
   std::unordered_map<oci::Digest, std::shared_ptr<DigestLane>> unwritten_grants_;
   // The open files of stored blobs: a blob's readers share its file, and eviction spares the blob.
   std::unordered_map<oci::Digest, std::weak_ptr<DiskFile>> open_;
+  const std::unique_ptr<KeptFiles> kept_;
   const std::unique_ptr<Touches> touches_;
   Handle touch_timer_;
   const std::unique_ptr<ServedTotals> served_;  // The totals as last written to the index.
