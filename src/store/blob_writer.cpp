@@ -21,7 +21,7 @@ namespace layby::store {
 namespace {
 
 // The number of blocks of one blob that a helper thread writes before turning to other work.
-constexpr int kTurnBlocks = 8;
+constexpr int kTurnBlocks = 4;
 
 }  // namespace
 

@@ -16,7 +16,7 @@ namespace layby::store {
 namespace {
 
 // About the number of blocks that a fast upstream has in the queue at a time.
-constexpr std::size_t kMaxSpareBlocks = 8;
+constexpr std::size_t kMaxSpareBlocks = 4;
 
 }  // namespace
 

@@ -25,7 +25,7 @@ namespace layby::store {
 
 class WriteQueue {
  public:
-  static constexpr std::size_t kBlockBytes = 128 * 1024;
+  static constexpr std::size_t kBlockBytes = 256 * 1024;
 
   enum class Place {
     kEnd,      // The bytes belong to the end of the blob.
