@@ -37,7 +37,8 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       hedge_(context.hedges[&origin], context.timers, context.clock, context.counters,
              [this] { return send_hedge(); }),
       segments_(*this, *this),
-      split_(context.rules.split, origin.connections_per_blob, context.link.trials),
+      split_(context.rules.split, origin.connections_per_blob, context.link.trials,
+             context.clock.steady_now()),
       readers_(*this),
       clients_([this] { on_client_left(); }) {}
 

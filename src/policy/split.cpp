@@ -35,13 +35,15 @@ constexpr std::uint64_t kWorthParts = 8;
 // So many of the least parts are far while the rate isn't known.
 constexpr std::uint64_t kFarParts = 4;
 constexpr milliseconds kLongestPause{60'000};
-// After this time without a trial, nothing is known about the link.
-constexpr std::chrono::minutes kForgotten{5};
+// How long a trial says something about the link.
+constexpr std::chrono::minutes kKnown{5};
 
 }  // namespace
 
-Split::Split(const SplitRules& rules, int most, SplitTrials& link)
-    : rules_(rules), most_(std::max(most, 1)), link_(link) {}
+Split::Split(const SplitRules& rules, int most, SplitTrials& link, SteadyTime now)
+    : rules_(rules), most_(std::max(most, 1)), link_(link) {
+  if (now < link_.known_until_) connections_ = std::min(link_.connections_, most_);
+}
 
 void Split::on_gap() {
   if (before_) connections_ = connections_before_;
@@ -67,7 +69,7 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
   rates_ = {(rates.own + last_rates_.own) / 2, (rates.all + last_rates_.all) / 2};
   last_rates_ = rates;
   ++ticks_;
-  if (now - link_.next_ > kForgotten) link_.pause_ = SplitTrials::kFirstPause;
+  if (now >= link_.known_until_) link_.pause_ = SplitTrials::kFirstPause;
   // Parts that end within one tick make a dip, so the best ticks are compared.
   if (before_ && ticks_ >= kSettle + kMeasure) judge(now, best);
   if (is_steady && ticks_ >= kMeasure && may_try(now, bytes.left)) begin_trial(best);
@@ -88,6 +90,8 @@ void Split::judge(SteadyTime now, const Rates& rates) {
   end_trial();
   // The rates of a successful trial are the rates before the next trial.
   ticks_ = gained ? kMeasure : 0;
+  link_.known_until_ = now + kKnown;
+  link_.connections_ = gained ? connections_ : std::min(link_.connections_, connections_before_);
   if (gained) {
     link_.pause_ = SplitTrials::kFirstPause;
     return;

@@ -38,7 +38,7 @@ class SplitTest : public ::testing::Test {
   SteadyTime now_{std::chrono::hours(1)};
   SplitBytes bytes_{0, 0, 1000 * kMiB};
   SplitTrials link_;
-  Split split_{{}, 4, link_};
+  Split split_{{}, 4, link_, now_};
 };
 
 TEST_F(SplitTest, BeginsWithOneConnection) { EXPECT_EQ(split_.connections(), 1); }
@@ -128,7 +128,7 @@ TEST_F(SplitTest, SmallRestIsNotSplit) {
 }
 
 TEST_F(SplitTest, WaitsUntilNoOtherBlobTries) {
-  auto other = std::make_unique<Split>(SplitRules{}, 4, link_);
+  auto other = std::make_unique<Split>(SplitRules{}, 4, link_, now_);
   for (int i = 0; i < 3; ++i) {
     other->on_tick(now_, bytes_);
     tick(kMiB);
@@ -144,7 +144,7 @@ TEST_F(SplitTest, FailedTrialOfOneBlobHoldsUpTheTrialsOfAll) {
   begin();
   ticks_on_full_link(5, kMiB);
   ASSERT_FALSE(split_.is_trying());
-  Split other({}, 4, link_);
+  Split other({}, 4, link_, now_);
   const auto tick_other = [&] {
     tick(kMiB);
     other.on_tick(now_, bytes_);
@@ -163,7 +163,7 @@ TEST_F(SplitTest, LinkIsUnknownFiveMinutesAfterAFailedTrial) {
   ASSERT_FALSE(split_.is_trying());
   now_ += std::chrono::minutes(6);
   bytes_.left = 8 * kMiB;
-  Split later({}, 4, link_);
+  Split later({}, 4, link_, now_);
   for (int i = 0; i < 3; ++i) {
     later.on_tick(now_, bytes_);
     tick(kMiB);
@@ -171,8 +171,40 @@ TEST_F(SplitTest, LinkIsUnknownFiveMinutesAfterAFailedTrial) {
   EXPECT_TRUE(later.is_trying());
 }
 
+TEST_F(SplitTest, LaterBlobsBeginWithTheConnectionsThatGained) {
+  begin();
+  ticks(2, kMiB);
+  ASSERT_TRUE(split_.is_trying());
+  EXPECT_EQ(Split({}, 4, link_, now_).connections(), 1) << "the trial isn't judged";
+  ticks(8, kMiB);
+  ASSERT_EQ(split_.connections(), 4);
+  EXPECT_EQ(Split({}, 4, link_, now_).connections(), 4);
+  EXPECT_EQ(Split({}, 3, link_, now_).connections(), 3);
+  EXPECT_EQ(Split({}, 4, link_, now_ + std::chrono::minutes(5)).connections(), 1);
+}
+
+TEST_F(SplitTest, FailedTrialTakesLaterBlobsBackToItsConnections) {
+  begin();
+  ticks(5, kMiB);
+  ASSERT_EQ(split_.connections(), 4);
+  ASSERT_EQ(Split({}, 4, link_, now_).connections(), 2);
+  ticks_on_full_link(4, 2 * kMiB);
+  ASSERT_EQ(split_.connections(), 2);
+  EXPECT_EQ(Split({}, 4, link_, now_).connections(), 2);
+  Split other({}, 4, link_, now_ + std::chrono::minutes(6));
+  now_ += std::chrono::minutes(6);
+  for (int i = 0; i < 6; ++i) {
+    other.on_tick(now_, bytes_);
+    now_ += Split::kTick;
+    bytes_.own += kMiB;
+    bytes_.all += kMiB;
+  }
+  ASSERT_FALSE(other.is_trying());
+  EXPECT_EQ(Split({}, 4, link_, now_).connections(), 1);
+}
+
 TEST_F(SplitTest, LastStepNeedNotDoubleTheConnections) {
-  Split five({}, 5, link_);
+  Split five({}, 5, link_, now_);
   for (int i = 0; i < 30; ++i) {
     five.on_tick(now_, bytes_);
     now_ += Split::kTick;
@@ -194,8 +226,8 @@ TEST_F(SplitTest, GapEndsATrial) {
 }
 
 TEST_F(SplitTest, KeepsToTheMost) {
-  Split one({}, 1, link_);
-  Split three({}, 3, link_);
+  Split one({}, 1, link_, now_);
+  Split three({}, 3, link_, now_);
   for (int i = 0; i < 12; ++i) {
     one.on_tick(now_, bytes_);
     three.on_tick(now_, bytes_);

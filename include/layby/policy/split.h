@@ -3,7 +3,8 @@
 // Decides over how many connections one blob comes, and how large the parts of the blob are. A fill
 // begins with one connection. When the rate is steady and much of the blob is left, the fill tries
 // twice as many connections for a moment, and keeps them if the rate has risen clearly. So a clean
-// fast link stays at one connection. The clock is an argument.
+// fast link stays at one connection. After a trial that gained, later blobs begin with as many
+// connections. The clock is an argument.
 //
 // Invariants: 1 <= connections() <= most; a trial is under way exactly while before_ is set, and
 // then it is the only trial of the link.
@@ -37,7 +38,8 @@ class Split;
 
 // The trials of all blobs that share a link. Two trials at the same time would spoil each other's
 // measurements. A failed trial says that more connections gain nothing on this link, so the next
-// trial waits, whichever blob makes it. Five minutes without a trial make the link unknown again.
+// trial waits, whichever blob makes it. Five minutes after the last trial the link is unknown
+// again.
 class SplitTrials {
  private:
   friend class Split;
@@ -46,6 +48,8 @@ class SplitTrials {
   const Split* under_way_ = nullptr;
   SteadyTime next_{};
   std::chrono::milliseconds pause_ = kFirstPause;  // The time from a failed trial to the next one.
+  int connections_ = 1;                            // With which a blob begins until known_until_.
+  SteadyTime known_until_{};
 };
 
 class Split {
@@ -54,7 +58,7 @@ class Split {
   static constexpr std::chrono::milliseconds kTick{500};
 
   // `link` outlives the Split.
-  Split(const SplitRules& rules, int most, SplitTrials& link);
+  Split(const SplitRules& rules, int most, SplitTrials& link, SteadyTime now);
   ~Split() { end_trial(); }
   Split(const Split&) = delete;
   Split& operator=(const Split&) = delete;
