@@ -132,8 +132,9 @@ void TagCheck::follow(const ManifestHead& head) {
   const bool may_be_had = !owner_.why_not_fetch(origin_, tag_.repository, *head.digest);
   if (may_be_had && !cached_ && head.size_bytes && !head.media_type.empty()) {
     assert(!head_answer_);
-    head_answer_ = ManifestAnswer{*head.digest, head.media_type,          *head.size_bytes,
-                                  nullptr,      ManifestSource::kFetched, age()};
+    const auto fetched = is_stale_ ? ManifestSource::kStale : ManifestSource::kFetched;
+    head_answer_ =
+        ManifestAnswer{*head.digest, head.media_type, *head.size_bytes, nullptr, fetched, age()};
     head_waiters_.settle(*head_answer_);
   }
   fetch(*head.digest);
@@ -162,6 +163,7 @@ void TagCheck::on_fetched(const Result<ManifestAnswer>& answer) {
   if (!answer.ok()) return fall_back(answer.error());
   ManifestAnswer fresh = *answer;
   if (!fresh.age) fresh.age = age();
+  if (is_stale_) fresh.source = ManifestSource::kStale;
   settle(std::move(fresh));
 }
 

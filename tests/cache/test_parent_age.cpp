@@ -79,6 +79,19 @@ TEST_F(ParentAgeTest, StaleAnswerOfAParentIsServedAsStale) {
   expect_question();
 }
 
+TEST_F(ParentAgeTest, StaleManifestThatIsFetchedFromAParentIsServedAsStale) {
+  Asker<ManifestAnswer> get_asker, head_asker;
+  get(get_asker, tag_);
+  head_asker.handle = cache_->get_manifest(hub(), "library/debian", tag_, true, head_asker.done());
+  answer_head(new_digest_, {seconds(90), true});
+  ASSERT_TRUE(head_asker.ok());
+  EXPECT_EQ(head_asker.value().source, ManifestSource::kStale);
+  answer_body(new_);
+  ASSERT_TRUE(get_asker.ok());
+  EXPECT_EQ(get_asker.value().source, ManifestSource::kStale);
+  EXPECT_EQ(get_asker.value().age, seconds(90));
+}
+
 TEST_F(ParentAgeTest, AnswerOlderThanTheOwnLookMovesNothing) {
   store_.add_manifest(new_, std::string(oci::kOciIndex));
   cache_old(seconds(100));
