@@ -709,7 +709,8 @@ CLIENTS: dict[str, type[Client]] = {
 class EndToEnd(unittest.TestCase):
     """A new hub and a new Layby for each test. Subclasses set the attributes.
 
-    Made images have no layers that come ahead, so that a test knows each request.
+    Made blobs come over one connection each, and none of them ahead, so that a test knows each
+    request.
     """
 
     real_images = False
@@ -727,7 +728,8 @@ class EndToEnd(unittest.TestCase):
         self.hub = Hub(self.images, **self.hub_options)
         self.addCleanup(self.hub.close)
         ahead = {"cache": {"pull_ahead": self.real_images}}
-        self.layby = Layby(self.hub, merged(ahead, self.config), self.upstream)
+        parts = {} if self.real_images else {"connections_per_blob": 1}
+        self.layby = Layby(self.hub, merged(ahead, self.config), merged(parts, self.upstream))
         self.addCleanup(self.layby.close)
         self.addCleanup(self._show_log_of_a_failure)
 

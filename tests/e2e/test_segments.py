@@ -18,6 +18,7 @@ MIB = 1 << 20
 
 
 class Segments(EndToEnd):
+    upstream = {"connections_per_blob": 4}
     # The first request has no end. This much may be on the way when the request is cut.
     ON_THE_WAY = MIB // 2
 
