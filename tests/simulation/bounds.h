@@ -39,7 +39,7 @@ inline constexpr std::size_t kMostGetsOfABlob = 4 * 17;
 // the segments for readers, see src/cache/fill_segments.cpp. And the GETs of parts within
 // kAttemptsWindow: each of the most parts of the largest blob twice, and the attempts above.
 inline constexpr std::size_t kMostPartsUnderWay = 4 + 8;
-inline constexpr std::size_t kMostPartGets = 200;
+inline constexpr std::size_t kMostPartGets = 560;
 inline constexpr milliseconds kAttemptsWindow = minutes(10);
 // When no more bytes of an interrupted blob are missing, no client gets a byte before the digest
 // matches.

@@ -45,6 +45,11 @@ class Box {
   const cache::Origin& origin() { return *cache_->find_origin(""); }
   const testing::FakeStore& store() const { return store_; }
   JumpingClock& clock() { return clock_; }
+  // The sum of the jumps of its clock and of its parents' clocks. A parent whose clock was set back
+  // says a wrong age.
+  milliseconds jumped() const {
+    return clock_.jumped() + (parent_ != nullptr ? parent_->jumped() : milliseconds(0));
+  }
 
   // Whether a fill that begins now gives no byte of the blob before the digest matches. `bytes` is
   // the size of the blob.

@@ -165,7 +165,7 @@ Handle BoxSource::head(const std::string& repository, const std::string& tag,
   const SteadyTime asked_at = internet_.world.steady_now();
   const bool exists = internet_.content.find_tag(name).has_value();
   const auto judge = [this, name, asked_at](const Result<cache::ManifestAnswer>& answer) {
-    internet_.invariants.tag_answered(box_.number(), name, asked_at, answer, box_.clock().jumped());
+    internet_.invariants.tag_answered(box_.number(), name, asked_at, answer, box_.jumped());
   };
   return std::make_unique<Request<cache::ManifestAnswer>>(
       internet_, box_,

@@ -82,7 +82,8 @@ class Invariants {
   void sent_wrong_byte(std::size_t box, const oci::Digest& digest);
   // The box doesn't keep the blob, so the blob passes through memory.
   void unkept(std::size_t box, const oci::Digest& digest);
-  // A box answered a request for a tag. `jumped` is the sum of the jumps of the box's clock.
+  // A box answered a request for a tag. `jumped` is the sum of the jumps of
+  // the box's clock and of its parents' clocks.
   void tag_answered(std::size_t box, const ImageName& name, SteadyTime asked_at,
                     const Result<cache::ManifestAnswer>& answer, milliseconds jumped);
 
