@@ -28,7 +28,7 @@ NAME = "hub.example"
 # Layby takes 8.2 MiB after a pull over TLS. 7 MiB of them are pages of the program's file, which the
 # kernel can drop; how many of them it maps depends on the kernel.
 MAX_PSS_KIB = 9 << 10
-MAX_ANONYMOUS_KIB = 3 << 9
+MAX_ANONYMOUS_KIB = 2 << 10
 
 
 class Jailed(Layby):

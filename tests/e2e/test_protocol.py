@@ -182,6 +182,7 @@ class PullApi(EndToEnd):
                 with self.subTest(state=state, asked=asked):
                     got = self.blob({"Range": f"bytes={asked}"})
                     self.assertEqual(self.parts(got), self.expected(*spans))
+        self.layby.settle(tags=0)  # A blob in flight is never read backwards.
         got = self.blob({"Range": "bytes=500-599,0-9"})
         self.assertEqual(self.parts(got), self.expected((500, 599), (0, 9)))
         self.assertEqual(len(self.hub.requests("cdn", "GET")), 1)

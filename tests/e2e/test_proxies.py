@@ -81,6 +81,7 @@ class Proxies(BehindHaProxy):
 
     def test_slow_readers_stop_only_their_own_client(self) -> None:
         self.layby.get(self.path)
+        self.layby.settle(tags=0)
         for way in WAYS:
             with self.subTest(way):
                 slow = [self.connect(way, "127.0.0.2") for _ in range(8)]
