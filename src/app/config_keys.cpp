@@ -163,8 +163,9 @@ const Keys& config_keys() {
        "share this number."},
       {"upstreams[].connections_per_blob", Kind::kCount, LAYBY_OF(upstreams, connections_per_blob),
        Range{1, 16},
-       "The most connections over which one large blob is downloaded. Layby begins with one, and "
-       "adds connections while they make the download clearly faster. 1 turns this off."},
+       "The most connections over which one blob is downloaded. Layby begins with one, and adds "
+       "connections while they make the download clearly faster. For five minutes after that, "
+       "further blobs begin with as many. 1 turns this off."},
       {"upstreams[].requests_per_minute", Kind::kCount, LAYBY_OF(upstreams, requests_per_minute),
        Range{0, 1'000'000},
        "The most requests in a minute to this upstream. Docker Hub blocks an address that sends "
