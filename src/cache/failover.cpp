@@ -5,7 +5,8 @@
 // about a tag that the parent confirmed too long ago or calls stale. When the registry's why_not()
 // gives a reason, the registry isn't asked. The answer is then the parent's old answer, or the
 // reason as an error.
-// Invariants: a caller is answered once; the registry isn't asked after the parent's blob began.
+// Invariants: a caller is answered once; a transfer whose bytes the parent has begun doesn't go on
+// at the registry.
 
 #include "layby/cache/failover.h"
 
@@ -25,6 +26,11 @@ using std::chrono::milliseconds;
 // A parent whose uplink fails without an answer may keep a question for long. After this time, the
 // registry is asked, if it can be asked.
 constexpr milliseconds kLongestOfParent{5'000};
+
+// A parent that failed in the middle of a blob may fail there again, for example because its own
+// link is too slow for its clients. The registry is asked first for this time.
+constexpr std::chrono::minutes kBrokenFor{1};
+constexpr std::size_t kMostBroken = 1024;
 
 // Whether the parent answered, and would soon give the same answer again. Corrupt bytes don't
 // count, because another attempt may bring good bytes.
@@ -122,9 +128,13 @@ class Failover::Either final : public Operation {
 class Failover::Transfer final : public BlobTransfer, private BlobSink {
  public:
   using Start = std::function<std::unique_ptr<BlobTransfer>(Upstream&, BlobSink&)>;
-  Transfer(Upstream& parent, Upstream& registry, Start start, BlobSink& sink)
-      : registry_(&registry), start_(std::move(start)), sink_(sink) {
-    inner_ = start_(parent, *this);
+  Transfer(Failover& owner, const oci::Digest& digest, Start start, BlobSink& sink)
+      : owner_(owner),
+        digest_(digest),
+        start_(std::move(start)),
+        sink_(sink),
+        from_parent_(owner.prefers_parent(digest)) {
+    inner_ = start_(from_parent_ ? *owner_.parent_ : *owner_.registry_, *this);
     assert(inner_);
   }
 
@@ -141,11 +151,11 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
  private:
   void on_blob_asked() override { sink_.on_blob_asked(); }
   void on_blob_start(const BlobStart& start) override {
-    registry_ = nullptr;
+    begun_ = true;
     sink_.on_blob_start(start);
   }
   void on_blob_bytes(std::string_view bytes) override {
-    assert(registry_ == nullptr);
+    assert(begun_);
     sink_.on_blob_bytes(bytes);
   }
   bool in_background() const override { return sink_.in_background(); }
@@ -153,22 +163,28 @@ class Failover::Transfer final : public BlobTransfer, private BlobSink {
   bool is_spare() const override { return sink_.is_spare(); }
   std::vector<IpAddress> clients() const override { return sink_.clients(); }
   void on_blob_end(Status status) override {
-    Upstream* next = std::exchange(registry_, nullptr);
+    if (status.ok()) return sink_.on_blob_end(std::move(status));
+    // After a failure of the registry, the parent may be asked again.
+    if (from_parent_ && begun_) owner_.note_broken(digest_);
+    if (!from_parent_) owner_.broken_.erase(digest_);
     // A spare transfer isn't worth a request to a second upstream.
-    if (status.ok() || next == nullptr || sink_.is_spare()) {
-      return sink_.on_blob_end(std::move(status));
-    }
+    if (!from_parent_ || begun_ || sink_.is_spare()) return sink_.on_blob_end(std::move(status));
     log::debug("parent: {}", status.error().message);
-    if (auto refused = next->why_not(Ask::kBlob)) {
+    Upstream& registry = *owner_.registry_;
+    if (auto refused = registry.why_not(Ask::kBlob)) {
       return sink_.on_blob_end(both_failed(status.error(), *std::move(refused), true));
     }
-    inner_ = start_(*next, *this);
+    from_parent_ = false;
+    inner_ = start_(registry, *this);
     if (paused_) inner_->pause();
   }
 
-  Upstream* registry_;  // Null when the registry must not be asked any more.
+  Failover& owner_;
+  const oci::Digest digest_;
   const Start start_;
   BlobSink& sink_;
+  bool from_parent_;  // Whether inner_ is the parent's.
+  bool begun_ = false;
   bool paused_ = false;
   std::unique_ptr<BlobTransfer> inner_;
 };
@@ -188,11 +204,30 @@ std::unique_ptr<BlobTransfer> Failover::get_blob(const std::string& repository,
                                                  BlobSink& sink) {
   if (parent_->why_not(Ask::kBlob)) return registry_->get_blob(repository, digest, span, sink);
   return std::make_unique<Transfer>(
-      *parent_, *registry_,
+      *this, digest,
       [repository, digest, span](Upstream& upstream, BlobSink& into) {
         return upstream.get_blob(repository, digest, span, into);
       },
       sink);
+}
+
+bool Failover::prefers_parent(const oci::Digest& digest) {
+  const auto broken = broken_.find(digest);
+  if (broken == broken_.end()) return true;
+  if (broken->second + kBrokenFor > clock_.steady_now()) {
+    return registry_->why_not(Ask::kBlob).has_value();
+  }
+  broken_.erase(broken);
+  return true;
+}
+
+void Failover::note_broken(const oci::Digest& digest) {
+  const SteadyTime now = clock_.steady_now();
+  if (broken_.size() >= kMostBroken) {
+    std::erase_if(broken_, [now](const auto& entry) { return entry.second + kBrokenFor <= now; });
+  }
+  if (broken_.size() >= kMostBroken) broken_.clear();
+  broken_.insert_or_assign(digest, now);
 }
 
 void Failover::on_more_askers() {

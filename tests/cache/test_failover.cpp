@@ -44,6 +44,15 @@ class FailoverTest : public ::testing::Test {
     open(blob);
     parent_->only_pending()->fail(ErrorCode::kTimedOut);
   }
+  // Lets the parent fail after the first bytes of the blob.
+  void break_parents_blob() {
+    BlobTaker blob;
+    open(blob);
+    const auto transfer = parent_->only_pending();
+    transfer->start(0, 10);
+    transfer->send("abc");
+    transfer->fail(ErrorCode::kTimedOut);
+  }
   void take_registry_down() {
     BlobTaker blob;
     open(blob);
@@ -311,6 +320,41 @@ TEST_F(FailoverTest, BlobThatBreaksLaterFailsForTheCaller) {
   transfer->fail(ErrorCode::kUnavailable);
   EXPECT_EQ(blob.error(), ErrorCode::kUnavailable);
   EXPECT_TRUE(registry_->requests().empty());
+}
+
+TEST_F(FailoverTest, BlobThatBrokeAtTheParentGoesOnAtTheRegistry) {
+  break_parents_blob();
+  BlobTaker rest;
+  open(rest, 3);
+  EXPECT_EQ(registry_->only_pending()->offset, 3u);
+  EXPECT_EQ(parent_->requests().size(), 1u);
+}
+
+TEST_F(FailoverTest, BlobThatBrokeAtTheParentIsAskedThereAgainAfterAMinute) {
+  break_parents_blob();
+  timers_.advance(seconds(60));
+  BlobTaker rest;
+  open(rest, 3);
+  EXPECT_EQ(parent_->only_pending()->offset, 3u);
+}
+
+TEST_F(FailoverTest, BlobThatBrokeAtBothIsAskedAtTheParentAgain) {
+  break_parents_blob();
+  BlobTaker rest;
+  open(rest, 3);
+  registry_->only_pending()->fail(ErrorCode::kNotFound);
+  EXPECT_EQ(rest.error(), ErrorCode::kNotFound);
+  BlobTaker again;
+  open(again, 3);
+  EXPECT_EQ(parent_->only_pending()->offset, 3u);
+}
+
+TEST_F(FailoverTest, BlobThatBrokeAtTheParentIsAskedThereAgainWhileTheRegistryIsDown) {
+  take_registry_down();
+  break_parents_blob();
+  BlobTaker rest;
+  open(rest, 3);
+  EXPECT_EQ(parent_->only_pending()->offset, 3u);
 }
 
 TEST_F(FailoverTest, RegistrysBlobFailureReachesTheCaller) {

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,7 +39,8 @@ class Failover final : public Relay {
         age_limit_(std::move(age_limit)) {}
 
   // Asks the registry when the parent fails before its first byte, or can't be asked. A later
-  // failure goes to the caller, who asks again for the missing bytes.
+  // failure goes to the caller, who asks again for the missing bytes. For a minute, the registry is
+  // asked first for this blob, if the registry can be asked.
   std::unique_ptr<BlobTransfer> get_blob(const std::string& repository, const oci::Digest& digest,
                                          const BlobSpan& span, BlobSink& sink) override;
   void on_more_askers() override;
@@ -59,11 +61,17 @@ class Failover final : public Relay {
   // asked now, the registry gets the whole deadline.
   Handle relay(Question question, Done<Answer> done) override;
   bool is_too_old(const Question& question, const AnswerAge& age) const;
+  // Whether the parent should be asked for this blob before the registry.
+  bool prefers_parent(const oci::Digest& digest);
+  // The parent failed in the middle of this blob.
+  void note_broken(const oci::Digest& digest);
 
   const std::unique_ptr<Upstream> parent_;
   const std::unique_ptr<Upstream> registry_;
   const Clock& clock_;
   const AgeLimit age_limit_;
+  // The blobs in whose middle the parent failed, and when it failed. At most kMostBroken.
+  std::map<oci::Digest, SteadyTime> broken_;
 };
 
 }  // namespace layby::cache
