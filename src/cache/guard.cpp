@@ -116,7 +116,7 @@ class Guard::Passing final : public Operation, private Unanswered, private Turns
   }
 
   const Question question_;
-  const Asked asked_;
+  Asked asked_;
   const SteadyTime asked_at_;
   Done<Answer> done_;
   std::optional<UnderWay> under_way_;
@@ -135,7 +135,7 @@ Guard::Guard(std::string name, GuardRules rules, std::unique_ptr<Upstream> inner
       turns_(std::make_unique<Turns>(rules.requests_per_minute, timers, clock)),
       slots_(std::make_unique<BlobSlots>(timers, rules.max_blob_transfers)) {
   if (!rules_.probe_first) return;
-  breaker_.on_doubt(clock_.steady_now());
+  breaker_.on_doubt(clock_.steady_now(), clock_.steady_now());
   last_error_ = "it was not asked yet";
   probe_when_due();
 }

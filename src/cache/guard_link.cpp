@@ -17,8 +17,9 @@ using State = policy::Breaker::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-void Guard::on_sent(const Asked& asked) {
-  if (asked.ask == Ask::kManifest) last_pull_ = clock_.steady_now();
+void Guard::on_sent(Asked& asked) {
+  asked.sent_at = clock_.steady_now();
+  if (asked.ask == Ask::kManifest) last_pull_ = asked.sent_at;
 }
 
 void Guard::on_ended(const Asked& asked, const Error* error) {
@@ -38,17 +39,18 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
       if (is_hint) {
         breaker_.on_hint(now);
       } else {
-        asked.quick ? breaker_.on_doubt(now) : breaker_.on_time_out(now);
+        asked.quick ? breaker_.on_doubt(now, asked.sent_at)
+                    : breaker_.on_time_out(now, asked.sent_at);
       }
       break;
     case ErrorCode::kThrottled:
       on_throttled(asked, *error);
-      if (!elsewhere) breaker_.on_answer();
+      if (!elsewhere) breaker_.on_answer(now);
       break;
     case ErrorCode::kNotFound:
     case ErrorCode::kDenied:
     case ErrorCode::kInvalid:
-      breaker_.on_answer();
+      breaker_.on_answer(now);
       if (error == nullptr) quiet_.on_answer();
       break;
     default:  // A corrupt answer may come from a proxy; our own errors aren't about the link.
@@ -61,7 +63,7 @@ void Guard::on_ended(const Asked& asked, const Error* error) {
 // A parent that declines has answered, so the link to the parent is up.
 void Guard::on_declined(const Error& error) {
   const State before = breaker_.state();
-  breaker_.on_answer();
+  breaker_.on_answer(clock_.steady_now());
   after_change(before, nullptr);
   // A parent that says 429 declines one client, and answers the others.
   if (error.code == ErrorCode::kThrottled) return;
@@ -131,7 +133,7 @@ void Guard::probe() {
     const Handle over = std::move(probe_);
     const State before = breaker_.state();
     if (status.ok()) {
-      breaker_.on_answer();
+      breaker_.on_answer(clock_.steady_now());
     } else {
       breaker_.on_probe_failed(clock_.steady_now());
     }

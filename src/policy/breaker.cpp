@@ -23,7 +23,8 @@ constexpr int kMaxProbeDoublings = 3;  // 2^3 s is above kLatestProbe.
 
 }  // namespace
 
-void Breaker::on_answer() {
+void Breaker::on_answer(SteadyTime now) {
+  answered_at_ = now;
   state_ = State::kClosed;
   hinted_ = false;
   failures_ = 0;
@@ -35,7 +36,9 @@ void Breaker::on_failure(SteadyTime now) {
   failures_ < kQuickFailures ? doubt(now) : open(now);
 }
 
-void Breaker::on_doubt(SteadyTime now) { doubt(now); }
+void Breaker::on_doubt(SteadyTime now, SteadyTime sent_at) {
+  has_answered_since(sent_at) ? on_hint(now) : doubt(now);
+}
 
 void Breaker::on_hint(SteadyTime now) {
   if (state_ != State::kClosed || hinted_) return;
@@ -43,7 +46,9 @@ void Breaker::on_hint(SteadyTime now) {
   probe_at_ = now;
 }
 
-void Breaker::on_time_out(SteadyTime now) { open(now); }
+void Breaker::on_time_out(SteadyTime now, SteadyTime sent_at) {
+  has_answered_since(sent_at) ? on_hint(now) : open(now);
+}
 
 void Breaker::on_probe_failed(SteadyTime now) {
   if (!probe_at()) return;  // A request was answered during the probe.

@@ -54,25 +54,49 @@ TEST_F(BreakerTest, ThreeFailuresInARowOpenIt) {
 
 TEST_F(BreakerTest, AnAnswerBetweenFailuresRestartsTheCount) {
   fail(2);
-  breaker_.on_answer();
+  breaker_.on_answer(now_);
   fail(2);
   EXPECT_EQ(breaker_.state(), State::kDoubtful);
 }
 
 TEST_F(BreakerTest, ATimeOutOpensItAtOnce) {
-  breaker_.on_time_out(now_);
+  breaker_.on_time_out(now_, now_);
   EXPECT_EQ(breaker_.state(), State::kOpen);
   EXPECT_EQ(probe_in(), milliseconds(0));
 }
 
 TEST_F(BreakerTest, ALateAnswerRaisesDoubt) {
-  breaker_.on_doubt(now_);
+  breaker_.on_doubt(now_, now_);
   EXPECT_EQ(breaker_.state(), State::kDoubtful);
 }
 
+TEST_F(BreakerTest, ATimeOutIsAHintIfAnotherRequestWasAnsweredMeanwhile) {
+  const SteadyTime sent_at = now_;
+  now_ += seconds(30);
+  breaker_.on_answer(now_ - seconds(1));
+  breaker_.on_time_out(now_, sent_at);
+  EXPECT_EQ(breaker_.state(), State::kClosed);
+  EXPECT_EQ(probe_in(), milliseconds(0));
+}
+
+TEST_F(BreakerTest, ALateAnswerIsAHintIfAnotherRequestWasAnsweredMeanwhile) {
+  const SteadyTime sent_at = now_;
+  now_ += seconds(2);
+  breaker_.on_answer(now_ - seconds(1));
+  breaker_.on_doubt(now_, sent_at);
+  EXPECT_EQ(breaker_.state(), State::kClosed);
+  EXPECT_EQ(probe_in(), milliseconds(0));
+}
+
+TEST_F(BreakerTest, AnAnswerBeforeTheRequestIsNoExcuseForATimeOut) {
+  breaker_.on_answer(now_);
+  breaker_.on_time_out(now_ + seconds(30), now_);
+  EXPECT_EQ(breaker_.state(), State::kOpen);
+}
+
 TEST_F(BreakerTest, ADoubtDoesNotCloseAnOpenBreaker) {
-  breaker_.on_time_out(now_);
-  breaker_.on_doubt(now_);
+  breaker_.on_time_out(now_, now_);
+  breaker_.on_doubt(now_, now_);
   EXPECT_EQ(breaker_.state(), State::kOpen);
 }
 
@@ -91,7 +115,7 @@ TEST_F(BreakerTest, AFailedProbeAfterAHintOpensIt) {
 
 TEST_F(BreakerTest, AnAnswerAfterAHintMakesTheProbeNeedless) {
   breaker_.on_hint(now_);
-  breaker_.on_answer();
+  breaker_.on_answer(now_);
   EXPECT_FALSE(breaker_.probe_at());
   breaker_.on_probe_failed(now_);
   EXPECT_EQ(breaker_.state(), State::kClosed);
@@ -101,12 +125,12 @@ TEST_F(BreakerTest, AHintEndsWithTheAnswerThatClosesTheBreaker) {
   breaker_.on_hint(now_);
   fail(1);
   EXPECT_EQ(breaker_.state(), State::kDoubtful);
-  breaker_.on_answer();
+  breaker_.on_answer(now_);
   EXPECT_FALSE(breaker_.probe_at());
 }
 
 TEST_F(BreakerTest, AHintDoesNotCloseAnOpenBreaker) {
-  breaker_.on_time_out(now_);
+  breaker_.on_time_out(now_, now_);
   breaker_.on_hint(now_);
   EXPECT_EQ(breaker_.state(), State::kOpen);
 }
@@ -119,7 +143,7 @@ TEST_F(BreakerTest, AFailedProbeOpensIt) {
 
 TEST_F(BreakerTest, AnyAnswerClosesIt) {
   fail(3);
-  breaker_.on_answer();
+  breaker_.on_answer(now_);
   EXPECT_EQ(breaker_.state(), State::kClosed);
   EXPECT_FALSE(breaker_.probe_at());
 }
@@ -138,7 +162,7 @@ TEST_F(BreakerTest, ProbeDelaysGrowUpToFiveSeconds) {
 TEST_F(BreakerTest, AnAnswerResetsTheProbeDelay) {
   fail(3);
   for (int i = 0; i < 5; ++i) fail_probe();
-  breaker_.on_answer();
+  breaker_.on_answer(now_);
   fail(3);
   fail_probe();
   EXPECT_EQ(probe_in(), seconds(1));
@@ -162,7 +186,7 @@ TEST_F(BreakerTest, TurningRequestsAwayKeepsProbesASecondApart) {
 
 TEST_F(BreakerTest, AProbeThatFailsAfterAnAnswerChangesNothing) {
   fail(1);
-  breaker_.on_answer();
+  breaker_.on_answer(now_);
   breaker_.on_probe_failed(now_);
   EXPECT_EQ(breaker_.state(), State::kClosed);
 }
@@ -171,7 +195,7 @@ TEST_F(BreakerTest, SinceIsTheTimeOfTheFirstDoubt) {
   fail(1);
   const SteadyTime first = now_;
   now_ += seconds(7);
-  breaker_.on_time_out(now_);
+  breaker_.on_time_out(now_, now_);
   EXPECT_EQ(breaker_.since(), first);
 }
 

@@ -88,6 +88,7 @@ class Guard final : public Relay {
     std::string content{};  // The tag or digest; empty for a list of tags.
     bool quick = false;     // The deadline was shorter than request_timeout.
     bool started = false;   // The answer with the blob had begun.
+    SteadyTime sent_at{};   // Set by on_sent().
   };
 
   class Passing;
@@ -95,7 +96,7 @@ class Guard final : public Relay {
   // Sends the question as soon as requests_per_minute allows another request. Fails the question if
   // its turn would come too late.
   Handle relay(Question question, Done<Answer> done) override;
-  void on_sent(const Asked& asked);
+  void on_sent(Asked& asked);
   // Whether a request would wait in vain for its slot or its turn.
   bool is_open() const { return breaker_.state() == policy::Breaker::State::kOpen; }
   // `error` is null for a good answer.

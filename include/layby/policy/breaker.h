@@ -31,17 +31,18 @@ class Breaker {
   };
 
   // A readable answer with a status below 500 came, or a probe was answered.
-  void on_answer();
+  void on_answer(SteadyTime now);
   // A request got no usable answer: the connection was refused or reset, the host name is unknown,
   // or the answer has a 5xx status. A time-out doesn't count here.
   void on_failure(SteadyTime now);
-  // A request got no answer within a short deadline.
-  void on_doubt(SteadyTime now);
+  // A request, sent at `sent_at`, got no answer within a short deadline. If the upstream has
+  // answered another request since `sent_at`, this is a hint.
+  void on_doubt(SteadyTime now, SteadyTime sent_at);
   // The body of a blob ended or stopped in the middle, or another server failed: a CDN or a token
   // server. A probe is due at once.
   void on_hint(SteadyTime now);
-  // A request got no answer within the full deadline.
-  void on_time_out(SteadyTime now);
+  // The same for the full deadline.
+  void on_time_out(SteadyTime now, SteadyTime sent_at);
   void on_probe_failed(SteadyTime now);
   // A request was turned away, so the next probe is due at once, but not within a second after the
   // last failed probe. Called only while the breaker isn't closed.
@@ -55,6 +56,9 @@ class Breaker {
   SteadyTime since() const { return since_; }
 
  private:
+  bool has_answered_since(SteadyTime sent_at) const {
+    return answered_at_ && *answered_at_ > sent_at;
+  }
   void doubt(SteadyTime now);
   void open(SteadyTime now);
 
@@ -65,6 +69,7 @@ class Breaker {
   SteadyTime probe_at_{};   // Means nothing in kClosed without a hint.
   SteadyTime probed_at_{};  // When the last probe failed.
   SteadyTime since_{};
+  std::optional<SteadyTime> answered_at_;  // The last answer.
 };
 
 }  // namespace layby::policy
