@@ -3,9 +3,9 @@
 # Third-party libraries, each found once. llhttp comes as a library where the
 # distribution has one, else from the C sources that Debian 12 ships in node-llhttp.
 #
-# With LAYBY_STATIC, only archives are used. libcurl then comes from scripts/static-curl,
-# because Debian's libcurl.a needs libraries that have no archive. spdlog and fmt have no
-# archive either and are compiled from their headers.
+# With LAYBY_OWN_CURL, libcurl comes from scripts/static-curl, because Debian's libcurl needs 27
+# libraries that Layby has no use for. With LAYBY_STATIC, only archives are used, that libcurl too.
+# spdlog and fmt have no archive and are then compiled from their headers.
 
 if(LAYBY_STATIC)
   set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
@@ -15,7 +15,7 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
-if(LAYBY_STATIC)
+if(LAYBY_STATIC OR LAYBY_OWN_CURL)
   find_package(CURL 7.88 REQUIRED CONFIG PATHS ${LAYBY_CURL} NO_DEFAULT_PATH
     NO_CMAKE_FIND_ROOT_PATH)
 else()

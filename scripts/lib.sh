@@ -11,9 +11,12 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
   libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
 
-# More packages for building the static program. dpkg-source needs patch and xz.
+# More packages for building the release and its libcurl. dpkg-source needs patch and xz.
+release_packages=(dpkg-dev patch xz-utils zlib1g-dev)
+
+# More packages for building the static program.
 # shellcheck disable=SC2034
-static_packages=(dpkg-dev patch xz-utils libfmt-dev zlib1g-dev)
+static_packages=("${release_packages[@]}" libfmt-dev)
 
 # Packages for a static program of another architecture: cross_packages are tools of this machine,
 # sysroot_packages are of the other architecture. The compiler is clang, because Debian's cross GCC
@@ -165,6 +168,13 @@ build_preset() {
     cmake --preset "$preset" "${options[@]}"
     cmake --build "build/$preset" "${@/#/--target=}"
   )
+}
+
+# build_release [TARGET...]: builds the release and its libcurl.
+build_release() {
+  install_packages "${build_packages[@]}" "${release_packages[@]}"
+  "$root/scripts/static-curl"
+  build_preset release "$@"
 }
 
 is_foreign() { [[ $1 != "$(dpkg --print-architecture)" ]]; }
