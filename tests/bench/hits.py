@@ -26,6 +26,7 @@ def row(size: str, connections: int) -> str:
 
 
 HELD = (("64 MB", 1), ("64 MB", 8), ("64 MB", 64), ("8 MB", 256))
+SMALL = [("64 KB", connections) for connections in (1, 64, 256)]
 
 BUDGETS = [
     *(Budget(row(*load), "cpu_seconds_per_gb", "nginx", bound)
@@ -33,6 +34,8 @@ BUDGETS = [
     *(Budget(row(*load), "cpu_seconds_per_gb", "nginx 256k", 0.9) for load in HELD),
     *(Budget(row(*load), "gb_per_second", "nginx", bound, at_least=True)
       for load, bound in zip(HELD, (1.0, 1.0, 1.0, 2.5))),
+    *(Budget(row(*load), "cpu_seconds_per_gb", "nginx", 0.95) for load in SMALL),
+    *(Budget(row(*load), "gb_per_second", "nginx", 1.0, at_least=True) for load in SMALL),
 ]
 
 

@@ -18,7 +18,7 @@ from table import Budget, Table, in_turns
 IDLE, WAITING, SLOW = "idle", "1,000 idle connections", "256 slow readers of 100 MB"
 REPEATS = 3  # at most: memory figures hardly vary
 
-BUDGETS = [Budget(IDLE, "pss", "", 9e6), Budget(WAITING, "pss_growth", "", 1e6),
+BUDGETS = [Budget(IDLE, "pss", "", 7e6), Budget(WAITING, "pss_growth", "", 1e6),
            Budget(SLOW, "pss_growth", "", 4e6), Budget(SLOW, "kernel_bytes", "", 80e6)]
 
 
