@@ -5,7 +5,9 @@ Each link is a part with two kinds of rows: curl gets one large blob, and a cont
 an image of 13 layers. The origin is a static nginx behind the link. Each repeat has new
 content, which Layby and the direct client get in turns. The content of a link has the size that a
 direct pull takes half a minute for, at most. curl's bytes are checked against the digest; the
-engines check theirs. nginx's log has the requests and the bytes that each pull took from upstream.
+engines check theirs. nginx's log has the requests and the bytes that nginx gave to its kernel; the
+kernel drops those that it hasn't sent when a client closes the connection. The link counts the bytes
+that were sent.
 """
 from __future__ import annotations
 
@@ -132,7 +134,7 @@ class ColdPull:
         images = [self.row(engine) for engine in ENGINES]
         self.BUDGETS = [Budget(self.row(), "seconds", "direct", self.blob_bound),
                         *(Budget(row, "seconds", "direct", self.image_bound) for row in images),
-                        *(Budget(row, "upstream_bytes_ratio", "", 1.01) for row in (self.row(), *images))]
+                        *(Budget(row, "link_bytes_ratio", "direct", 1.01) for row in (self.row(), *images))]
 
     def row(self, engine: str = "") -> str:
         def told(size: float) -> str:
@@ -160,11 +162,13 @@ class ColdPull:
                         registry.clear()
                         content, repeat_of_content = add(), repeat
                     origin.new_requests()
+                    before = link.arrived_bytes()
                     seconds = seconds_of(name, content)
                     wait_until_stored(layby)
-                    asked = origin.new_requests()
+                    asked, all_bytes = origin.new_requests(), registry.content_bytes()
                     table.add(row, name, seconds=seconds, upstream_requests=len(asked),
-                              upstream_bytes_ratio=sum(a[-1] for a in asked) / registry.content_bytes())
+                              upstream_bytes_ratio=sum(a[-1] for a in asked) / all_bytes,
+                              link_bytes_ratio=(link.arrived_bytes() - before) / all_bytes)
 
             measure_row(self.row(), lambda: registry.add_blob(self.blob_bytes),
                         lambda name, path: seconds_of_blob(urls[name], path))

@@ -84,6 +84,11 @@ class FarLink:
             if Path("/run/netns", namespace).exists():
                 run("ip", "netns", "delete", namespace)
 
+    def arrived_bytes(self) -> int:
+        """The bytes of all packets that have come over the link to the near end, heads included."""
+        devices = Path("/proc/thread-self/net/dev").read_text().splitlines()
+        return next(int(line.split()[1]) for line in devices if line.split()[0] == "lan:")
+
     @contextmanager
     def there(self) -> Iterator[None]:
         """Puts this thread, and the processes and threads it starts, at the far end."""

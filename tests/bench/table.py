@@ -119,6 +119,7 @@ FIGURES = {
     "worst_wait_seconds": ("longest wait", "s", 1), "ten_worst_waits_seconds": ("ten longest waits", "s", 1),
     "manifest_seconds": ("manifest", "s", 1), "whole_seconds": ("the whole blob beside it", "s", 1),
     "upstream_bytes_ratio": ("from upstream", "bytes a byte", 1),
+    "link_bytes_ratio": ("over the link", "bytes a byte", 1),
     "upstream_requests": ("upstream", "requests", 1),
     "least_share": ("least of a warm reader", "of an equal share", 1),
 }
