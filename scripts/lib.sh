@@ -9,7 +9,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Debian 12 has no library of llhttp. The package node-llhttp has llhttp's C sources.
 # shellcheck disable=SC2034  # Used by the scripts that source this file.
 build_packages=(g++ gcc cmake ninja-build pkg-config ca-certificates libcurl4-openssl-dev
-  libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev node-llhttp)
+  libevent-dev liblmdb-dev libssl-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libtomlplusplus-dev
+  node-llhttp)
 
 # More packages for building the release and its libcurl. dpkg-source needs patch and xz.
 release_packages=(dpkg-dev patch xz-utils zlib1g-dev)
@@ -25,7 +26,7 @@ static_packages=("${release_packages[@]}" libfmt-dev)
 cross_packages=(clang lld llvm)
 sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev libstdc++-12-dev linux-libc-dev libevent-dev
   libfmt-dev libfmt9 liblmdb-dev libspdlog-dev libspdlog1.10 libssl-dev zlib1g-dev libcli11-dev
-  nlohmann-json3-dev node-llhttp)
+  libtomlplusplus-dev nlohmann-json3-dev node-llhttp)
 
 # More packages for building the appliance images.
 # shellcheck disable=SC2034

@@ -53,6 +53,7 @@ int run(int argc, const char* const* argv) {
   add_evict(app, exit_code);
   add_verify(app, exit_code);
   add_prefetch(app, exit_code);
+  add_check(app, exit_code);
   add_drain(app, exit_code);
   add_events(app, exit_code);
   add_config(app, exit_code);

@@ -25,6 +25,7 @@ inline constexpr int kMisused = 2;  // Wrong arguments, or a configuration with 
 // `exit_code` outlives the parser.
 void add_serve(CLI::App& app, int& exit_code);
 void add_config(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
 void add_status(CLI::App& app, int& exit_code);
 void add_ls(CLI::App& app, int& exit_code);
 void add_pin(CLI::App& app, int& exit_code);
