@@ -185,6 +185,7 @@ Handle BoxSource::get_manifest(const std::string& repository, const oci::Digest&
                                Done<cache::ManifestBody> done) {
   const auto* manifest = internet_.content.find_manifest(digest);
   const bool stored = box_.up() && box_.store().has_manifest(digest);
+  if (box_.up()) box_.note_want(digest);
   const auto judge = [this, digest](const Result<cache::ManifestAnswer>& answer) {
     if (!answer.ok() || oci::Digest::of(*answer->bytes) == digest) return;
     internet_.invariants.broke(box_.number(), "no wrong byte completes", digest.str());

@@ -220,6 +220,8 @@ IpAddress ParentLink::next_counted() {
 
 Handle ParentLink::manifest(const std::string& repository, const oci::Reference& reference,
                             bool head, milliseconds deadline, Done<cache::ManifestAnswer> done) {
+  const auto* digest = std::get_if<oci::Digest>(&reference);
+  if (digest != nullptr) parent_.note_want(*digest);
   return std::make_unique<Question<cache::ManifestAnswer>>(
       parent_, timers_, deadline,
       [this, repository, reference, head, client = next_counted()](cache::Cache& cache,

@@ -204,6 +204,7 @@ void Uplink::note_sent(What what) {
 void Uplink::begin_get(const std::string& name, bool is_part) {
   const std::size_t before = under_way_[name]++;
   const auto digest = oci::Digest::parse(is_part ? name.substr(name.rfind(' ') + 1) : name);
+  const auto wanted = digest ? digest : oci::Digest::parse(name.substr(name.rfind('@') + 1));
   // Each fill may have a hedge under way too.
   const std::size_t most = is_part ? kMostPartsUnderWay : 2;
   if (before > 0 && digest && before >= most * place_.fills(*digest)) {
@@ -214,7 +215,7 @@ void Uplink::begin_get(const std::string& name, bool is_part) {
   forget_before(times, now - kAttemptsWindow);
   times.push_back(now);
   const std::size_t gets = is_part ? kMostPartGets : kMostGetsOfABlob;
-  if (times.size() > gets * (digest ? place_.wants(*digest) : 1)) {
+  if (times.size() > gets * (wanted ? place_.wants(*wanted) : 1)) {
     internet_.invariants.broke(place_.box, "attempts are bounded",
                                name + ": " + std::to_string(times.size()) + " GETs");
   }
