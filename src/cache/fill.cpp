@@ -43,6 +43,7 @@ Fill::Fill(const Context& context, const Origin& origin, std::string repository,
       clients_([this] { on_client_left(); }) {}
 
 Fill::~Fill() {
+  count_connections(0);
   readers_.dismiss(Error{ErrorCode::kCancelled, "the cache is shutting down"}, readable_bytes());
 }
 

@@ -46,6 +46,7 @@ namespace layby::cache {
 // What the fills know about the link together.
 struct LinkUse {
   std::uint64_t bytes = 0;  // The bytes of all blobs that came from upstream.
+  int connections = 0;      // The connections that bring blobs, as of the last tick of each fill.
   policy::SplitTrials trials;
 };
 
@@ -161,6 +162,8 @@ class Fill final : private BlobSink,
   // Looks at the rate and the segments from time to time, while the fill may ask for segments.
   void tick_soon();
   void on_tick();
+  // Tells the link how many connections this fill has.
+  void count_connections(int connections);
   void measure();
   void end_segments();
   bool send_hedge();
@@ -246,6 +249,7 @@ class Fill final : private BlobSink,
   Segments segments_;
   policy::Split split_;
   Handle ticking_;  // The timer of on_tick().
+  int counted_connections_ = 0;
   FillReaders readers_;
   FillClients clients_;  // The clients of the openers and readers.
 };

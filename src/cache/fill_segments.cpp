@@ -179,19 +179,27 @@ void Fill::on_tick() {
 }
 
 void Fill::measure() {
+  const bool flows = state_ == FillState::kStreaming && wait_ == Wait::kNone;
+  count_connections(flows ? 1 + static_cast<int>(segments_.running()) : 0);
   if (!may_split()) {
     split_.give_up();
-  } else if (state_ != FillState::kStreaming || wait_ != Wait::kNone) {
+  } else if (!flows) {
     split_.on_gap();
   } else {
     split_.on_tick(context_.clock.steady_now(),
-                   {arrived_bytes_, context_.link.bytes, *size_bytes_ - appended_bytes_});
+                   {arrived_bytes_, context_.link.bytes, *size_bytes_ - appended_bytes_,
+                    context_.link.connections});
   }
+}
+
+void Fill::count_connections(int connections) {
+  context_.link.connections += connections - std::exchange(counted_connections_, connections);
 }
 
 void Fill::end_segments() {
   segments_.stop();
   split_.give_up();
+  count_connections(0);
   if (state_ == FillState::kJoining) join();
 }
 

@@ -38,7 +38,27 @@ constexpr milliseconds kLongestPause{60'000};
 // How long a trial says something about the link.
 constexpr std::chrono::minutes kKnown{5};
 
+// The ticks whose mean is the usual rate.
+constexpr int kUsualTicks = 8;
+
 }  // namespace
+
+void SplitTrials::note_rate(int connections, double bytes_per_second, SteadyTime now) {
+  Usual& usual =
+      usual_.at(std::min(static_cast<std::size_t>(std::max(connections, 0)), kMostCounted));
+  if (now - usual.at > kKnown) usual = {};
+  usual.ticks = std::min(usual.ticks + 1, kUsualTicks);
+  usual.bytes_per_second += (bytes_per_second - usual.bytes_per_second) / usual.ticks;
+  usual.at = now;
+}
+
+double SplitTrials::usual_rate(int connections, SteadyTime now) const {
+  double highest = 0;
+  for (std::size_t i = 0; i < usual_.size() && static_cast<int>(i) <= connections; ++i) {
+    if (now - usual_.at(i).at <= kKnown) highest = std::max(highest, usual_.at(i).bytes_per_second);
+  }
+  return highest;
+}
 
 Split::Split(const SplitRules& rules, int most, SplitTrials& link, SteadyTime now)
     : rules_(rules), most_(std::max(most, 1)), link_(link) {
@@ -64,6 +84,8 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
   const double seconds = std::chrono::duration<double>(now - last->at).count();
   const Rates rates{static_cast<double>(bytes.own - last->bytes.own) / seconds,
                     static_cast<double>(bytes.all - last->bytes.all) / seconds};
+  const bool is_same_count = last->bytes.connections == bytes.connections;
+  if (is_same_count) link_.note_rate(bytes.connections, rates.all, now);
   const bool is_steady = rates.own <= kSteady * last_rates_.own;
   const Rates best = {std::max(rates.own, last_rates_.own), std::max(rates.all, last_rates_.all)};
   rates_ = {(rates.own + last_rates_.own) / 2, (rates.all + last_rates_.all) / 2};
@@ -72,12 +94,14 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
   if (now >= link_.known_until_) link_.pause_ = SplitTrials::kFirstPause;
   // Parts that end within one tick make a dip, so the best ticks are compared.
   if (before_ && ticks_ >= kSettle + kMeasure) judge(now, best);
-  if (is_steady && ticks_ >= kMeasure && may_try(now, bytes.left)) begin_trial(best);
+  if (is_steady && ticks_ >= kMeasure && may_try(now, bytes.left)) {
+    begin_trial(now, best, bytes.connections);
+  }
 }
 
-void Split::begin_trial(const Rates& before) {
+void Split::begin_trial(SteadyTime now, const Rates& before, int connections_of_all) {
   link_.under_way_ = this;
-  before_ = before;
+  before_ = {before.own, std::max(before.all, link_.usual_rate(connections_of_all, now))};
   connections_before_ = connections_;
   connections_ = std::min(2 * connections_, most_);
   ticks_ = 0;

@@ -21,6 +21,7 @@ class SplitTest : public ::testing::Test {
     bytes_.own += own;
     bytes_.all += own + others;
     bytes_.left -= own;
+    bytes_.connections = split_.connections();
     split_.on_tick(now_, bytes_);
   }
   // Lets `count` ticks pass. Each connection brings `each` bytes in a tick.
@@ -95,6 +96,46 @@ TEST_F(SplitTest, RateThatStillRisesIsNotJudged) {
   begin();
   for (std::uint64_t own = kMiB; own <= 8 * kMiB; own *= 2) tick(own);
   EXPECT_EQ(split_.connections(), 1);
+}
+
+TEST_F(SplitTest, RateThatWasLowForAMomentIsNoGain) {
+  begin();
+  ticks_on_full_link(5, 4 * kMiB);  // The first trial fails.
+  ASSERT_EQ(split_.connections(), 1);
+  ticks_on_full_link(17, 4 * kMiB);
+  for (int i = 0; i < 6 && !split_.is_trying(); ++i) tick(2 * kMiB);
+  ASSERT_TRUE(split_.is_trying());
+  ticks_on_full_link(3, 4 * kMiB);
+  EXPECT_EQ(split_.connections(), 1) << "the link was full before, too";
+}
+
+TEST_F(SplitTest, RateOfMoreConnectionsSaysNothingAboutFewer) {
+  Split six({}, 1, link_, now_);
+  SplitBytes of_six{0, 0, 1000 * kMiB, 6};
+  for (int i = 0; i < 8; ++i) {
+    now_ += Split::kTick;
+    of_six.own = of_six.all += 6 * kMiB;
+    six.on_tick(now_, of_six);
+  }
+  begin();
+  ticks(5, kMiB);
+  EXPECT_EQ(split_.connections(), 4);
+}
+
+TEST_F(SplitTest, UsualRateIsForgottenAfterFiveMinutes) {
+  begin();
+  ticks_on_full_link(6, 4 * kMiB);
+  ASSERT_EQ(split_.connections(), 1);
+  now_ += std::chrono::minutes(6);
+  bytes_.own = bytes_.all = 0;
+  Split later({}, 4, link_, now_);
+  for (int i = 0; i < 6; ++i) {
+    later.on_tick(now_, bytes_);
+    now_ += Split::kTick;
+    bytes_.own = bytes_.all += kMiB * static_cast<std::uint64_t>(later.connections());
+    bytes_.connections = later.connections();
+  }
+  EXPECT_GE(later.connections(), 2);
 }
 
 TEST_F(SplitTest, ShortRestIsNotSplit) {

@@ -3,8 +3,9 @@
 // Decides over how many connections one blob comes, and how large the parts of the blob are. A fill
 // begins with one connection. When the rate is steady and much of the blob is left, the fill tries
 // twice as many connections for a moment, and keeps them if the rate has risen clearly. So a clean
-// fast link stays at one connection. After a trial that gained, later blobs begin with as many
-// connections. The clock is an argument.
+// fast link stays at one connection. The rate must also rise above the usual rate of as many
+// connections as the link had before, because the rate before may have been low only for a moment.
+// After a trial that gained, later blobs begin with as many connections. The clock is an argument.
 //
 // Invariants: 1 <= connections() <= most; a trial is under way exactly while before_ is set, and
 // then it is the only trial of the link.
@@ -12,7 +13,9 @@
 #ifndef LAYBY_POLICY_SPLIT_H_
 #define LAYBY_POLICY_SPLIT_H_
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -32,6 +35,7 @@ struct SplitBytes {
   std::uint64_t own = 0;   // Bytes of this blob.
   std::uint64_t all = 0;   // Bytes of all blobs that share the link.
   std::uint64_t left = 0;  // The missing bytes of this blob.
+  int connections = 1;     // The connections of all blobs that share the link, now.
 };
 
 class Split;
@@ -44,12 +48,24 @@ class SplitTrials {
  private:
   friend class Split;
   static constexpr std::chrono::seconds kFirstPause{10};
+  static constexpr std::size_t kMostCounted = 64;  // More connections count as so many.
+
+  // The mean rate of the last ticks with a number of connections.
+  struct Usual {
+    double bytes_per_second = 0;
+    int ticks = 0;
+    SteadyTime at{};
+  };
+  void note_rate(int connections, double bytes_per_second, SteadyTime now);
+  // The highest usual rate of at most `connections` connections; 0 if unknown.
+  double usual_rate(int connections, SteadyTime now) const;
 
   const Split* under_way_ = nullptr;
   SteadyTime next_{};
   std::chrono::milliseconds pause_ = kFirstPause;  // The time from a failed trial to the next one.
   int connections_ = 1;                            // With which a blob begins until known_until_.
   SteadyTime known_until_{};
+  std::array<Usual, kMostCounted + 1> usual_{};  // By the number of connections.
 };
 
 class Split {
@@ -90,7 +106,7 @@ class Split {
     SteadyTime at;
     SplitBytes bytes;
   };
-  void begin_trial(const Rates& before);
+  void begin_trial(SteadyTime now, const Rates& before, int connections_of_all);
   void judge(SteadyTime now, const Rates& rates);
   void end_trial();
   bool may_try(SteadyTime now, std::uint64_t left_bytes) const;
