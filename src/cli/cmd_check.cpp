@@ -65,7 +65,8 @@ std::vector<Probe> ask_in_turn(const engines::Route& route, const std::string& r
 }
 
 // Prints the page of one engine. Returns whether a Layby gives the image.
-bool check(engines::Engine engine, const CheckOptions& options, const engines::Machine& machine) {
+bool check_engine(engines::Engine engine, const CheckOptions& options,
+                  const engines::Machine& machine) {
   Result<engines::Route> route = engines::route(engine, options.image, machine);
   if (!route.ok()) {
     complain(std::string(to_string(engine)) + ": " + route.error().message);
@@ -80,7 +81,7 @@ bool check(engines::Engine engine, const CheckOptions& options, const engines::M
   return is_from_layby(checked);
 }
 
-int check(const CheckOptions& options) {
+int check_image(const CheckOptions& options) {
   const engines::Machine machine =
       engines::machine_at(options.root, options.root.empty() ? home() : "");
   if (!oci::parse_image_name(options.image)) {
@@ -102,7 +103,7 @@ int check(const CheckOptions& options) {
   bool all = true;
   for (std::size_t i = 0; i < engines.size(); ++i) {
     if (i > 0) std::cout << "\n";
-    all = check(engines[i], options, machine) && all;
+    all = check_engine(engines[i], options, machine) && all;
   }
   return all ? kFine : kFailed;
 }
@@ -124,7 +125,7 @@ void add_check(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember(names));
   command->add_option("--root", options->root, "Read the configurations below this folder")
       ->check(CLI::ExistingDirectory);
-  command->callback([options, &exit_code] { exit_code = check(*options); });
+  command->callback([options, &exit_code] { exit_code = check_image(*options); });
 }
 
 }  // namespace layby::cli

@@ -27,13 +27,13 @@ struct ListFree {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
-std::size_t on_header(char* data, std::size_t, std::size_t size, void* is_layby) noexcept {
+std::size_t on_probe_header(char* data, std::size_t, std::size_t size, void* is_layby) noexcept {
   if (std::string_view(data, size).starts_with("Server: layby"))
     *static_cast<bool*>(is_layby) = true;
   return size;
 }
 
-std::size_t on_body(char* data, std::size_t, std::size_t size, void* into) noexcept {
+std::size_t on_refusal(char* data, std::size_t, std::size_t size, void* into) noexcept {
   auto& body = *static_cast<std::string*>(into);
   if (body.size() + size <= kMaxBody) body.append(data, size);
   return size;
@@ -77,9 +77,9 @@ Probe ask(const engines::Endpoint& endpoint, const std::string& reference, bool 
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kPatienceSeconds);
   curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, why.data());
-  curl_easy_setopt(curl.get(), CURLOPT_HEADERFUNCTION, &on_header);
+  curl_easy_setopt(curl.get(), CURLOPT_HEADERFUNCTION, &on_probe_header);
   curl_easy_setopt(curl.get(), CURLOPT_HEADERDATA, &probe.is_layby);
-  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &on_body);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &on_refusal);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
   if (!endpoint.verifies) {
     curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYPEER, 0L);

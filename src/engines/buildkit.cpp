@@ -9,7 +9,7 @@
 namespace layby::engines {
 namespace {
 
-constexpr const char* kFile = "/etc/buildkit/buildkitd.toml";
+constexpr const char* kBuildkitdToml = "/etc/buildkit/buildkitd.toml";
 
 // A mirror is a host and perhaps a path: "box:5000/docker.io". The host's own section says how to
 // speak to it.
@@ -34,15 +34,15 @@ Endpoint mirror_of(const std::string& mirror, const oci::ImageName& image, const
 
 Result<Route> buildkit_route(const oci::ImageName& image, const Machine& machine) {
   Route route;
-  const auto config = read_toml(kFile, machine, route);
+  const auto config = read_toml(kBuildkitdToml, machine, route);
   if (!config.ok()) return config.error();
   const Json& registries = *config ? at(**config, {"registry"}) : at(Json(), {"registry"});
   const auto mirrors = texts_of(at(registries, {image.registry}), "mirrors");
   if (!*config) {
-    route.notes.push_back(std::string(kFile) + " doesn't exist");
+    route.notes.push_back(std::string(kBuildkitdToml) + " doesn't exist");
   } else if (mirrors.empty()) {
-    route.notes.push_back(std::string(kFile) + " has no mirrors in [registry.\"" + image.registry +
-                          "\"]");
+    route.notes.push_back(std::string(kBuildkitdToml) + " has no mirrors in [registry.\"" +
+                          image.registry + "\"]");
   }
   for (const std::string& mirror : mirrors) {
     route.endpoints.push_back(mirror_of(mirror, image, registries));

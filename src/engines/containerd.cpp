@@ -14,7 +14,7 @@
 namespace layby::engines {
 namespace {
 
-constexpr const char* kFile = "/etc/containerd/config.toml";
+constexpr const char* kConfigToml = "/etc/containerd/config.toml";
 constexpr const char* kUsualFolder = "/etc/containerd/certs.d";
 
 // Where versions 2 and 3 of config.toml have the registries.
@@ -63,7 +63,7 @@ class Reader {
   Reader(const oci::ImageName& image, const Machine& machine) : image_(image), machine_(machine) {}
 
   Result<Route> read() {
-    const auto config = read_toml(kFile, machine_, route_);
+    const auto config = read_toml(kConfigToml, machine_, route_);
     if (!config.ok()) return config.error();
     std::string folders;
     if (*config) {
@@ -78,7 +78,7 @@ class Reader {
       route_.notes.push_back(fmt::format(
           "{} sets no config_path, so kubelet and crictl may find no hosts.toml; set config_path = "
           "\"{}\" in the registry section of the CRI plugin",
-          kFile, kUsualFolder));
+          kConfigToml, kUsualFolder));
     }
     auto found = read_hosts(folders);
     if (!found.ok()) return found.error();
@@ -99,7 +99,7 @@ class Reader {
       route_.notes.push_back(fmt::format(
           "{} has both registry.mirrors and config_path; the CRI plugin then doesn't start; remove "
           "registry.mirrors",
-          kFile));
+          kConfigToml));
       return;
     }
     const Json& own = at(mirrors, {image_.registry});

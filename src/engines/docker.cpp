@@ -7,7 +7,7 @@
 namespace layby::engines {
 namespace {
 
-constexpr const char* kFile = "/etc/docker/daemon.json";
+constexpr const char* kDaemonJson = "/etc/docker/daemon.json";
 
 std::string without_end_slash(std::string url) {
   while (url.ends_with('/')) url.pop_back();
@@ -18,14 +18,15 @@ std::string without_end_slash(std::string url) {
 
 Result<Route> docker_route(const oci::ImageName& image, const Machine& machine) {
   Route route;
-  const auto config = read_json(kFile, machine, route);
+  const auto config = read_json(kDaemonJson, machine, route);
   if (!config.ok()) return config.error();
   const auto mirrors =
       *config ? texts_of(**config, "registry-mirrors") : std::vector<std::string>();
   if (!*config) {
-    route.notes.push_back(std::string(kFile) + " doesn't exist; write it with registry-mirrors");
+    route.notes.push_back(std::string(kDaemonJson) +
+                          " doesn't exist; write it with registry-mirrors");
   } else if (mirrors.empty()) {
-    route.notes.push_back(std::string(kFile) + " has no registry-mirrors");
+    route.notes.push_back(std::string(kDaemonJson) + " has no registry-mirrors");
   }
   if (!oci::is_docker_hub(image.registry)) {
     route.notes.push_back(
