@@ -27,6 +27,8 @@ inline constexpr milliseconds kAnswered = minutes(10);
 inline constexpr milliseconds kBlobOver = minutes(30);
 
 inline constexpr milliseconds kFairManifest = seconds(2);
+// A child waits so long for a parent whose requests of the minute are used up.
+inline constexpr milliseconds kBusyParent = seconds(5);
 inline constexpr milliseconds kStored = milliseconds(100);
 
 // The limits that the simulated site sets.

@@ -77,7 +77,7 @@ std::vector<cache::Origin> Box::make_origins() {
   auto uplink = std::make_unique<Uplink>(
       internet_, Uplink::Place{rules_.number, timers_, link_, pulls_, rules_.requests_per_minute,
                                [this](const oci::Digest& digest) { return fills_of(digest); },
-                               [this](const oci::Digest& digest) { return wants_of(digest); }});
+                               [this](const std::string& what) { return wants_of(what); }});
   uplink_ = uplink.get();
   std::unique_ptr<cache::Upstream> upstream =
       guarded("docker.io", rules_.requests_per_minute, std::move(uplink));
@@ -195,12 +195,12 @@ bool Box::holds_back(const oci::Digest& digest, std::size_t bytes) const {
   return partial && bytes - std::min(bytes, partial->size()) <= kSoonThere;
 }
 
-void Box::note_want(const oci::Digest& digest) {
-  wants_[digest].push_back(internet_.world.steady_now());
+void Box::note_want(const std::string& what) {
+  wants_[what].push_back(internet_.world.steady_now());
 }
 
-std::size_t Box::wants_of(const oci::Digest& digest) {
-  auto& wants = wants_[digest];
+std::size_t Box::wants_of(const std::string& what) {
+  auto& wants = wants_[what];
   while (!wants.empty() && wants.front() < internet_.world.steady_now() - 2 * kAttemptsWindow) {
     wants.pop_front();
   }

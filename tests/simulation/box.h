@@ -54,8 +54,8 @@ class Box {
   // Whether a fill that begins now gives no byte of the blob before the digest matches. `bytes` is
   // the size of the blob.
   bool holds_back(const oci::Digest& digest, std::size_t bytes) const;
-  // Notes that somebody asks for the blob.
-  void note_want(const oci::Digest& digest);
+  // Notes that somebody asks for a blob, by its digest, or for a manifest, by its repository.
+  void note_want(const std::string& what);
 
   // Calls `then` at the crash that ends the present life, unless the handle was destroyed. `then`
   // must destroy all readers and handles of this life.
@@ -87,7 +87,7 @@ class Box {
   std::vector<cache::Origin> make_origins();
   std::size_t fills_of(const oci::Digest& digest) const;
   // How often the blob was asked for lately. Each listed image counts as a request too.
-  std::size_t wants_of(const oci::Digest& digest);
+  std::size_t wants_of(const std::string& what);
 
   const Internet& internet_;
   const BoxRules rules_;
@@ -98,7 +98,7 @@ class Box {
   PullWindow pulls_;
   testing::FakeStore store_;
   std::vector<ImageName> listed_;
-  std::map<oci::Digest, std::deque<SteadyTime>> wants_;
+  std::map<std::string, std::deque<SteadyTime>> wants_;
   std::map<std::uint64_t, std::function<void()>> on_crash_;
   std::uint64_t ears_ = 0;
   Handle back_;        // The timer of the next life.

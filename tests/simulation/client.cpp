@@ -96,7 +96,7 @@ class BoxSource::Blob final : public Operation, private cache::BlobReader::Liste
       return;
     }
     crash_ = box_.on_crash([this] { lose(); });
-    box_.note_want(digest);
+    box_.note_want(digest.str());
     asking_ = box_.cache().open_blob(
         box_.origin(), repository, digest, [this](auto opened) { on_opened(std::move(opened)); },
         source.client_);
@@ -163,6 +163,7 @@ Handle BoxSource::head(const std::string& repository, const std::string& tag,
                        Done<oci::Digest> done) {
   const ImageName name{repository, tag};
   const SteadyTime asked_at = internet_.world.steady_now();
+  box_.note_want(repository);
   const bool exists = internet_.content.find_tag(name).has_value();
   const auto judge = [this, name, asked_at](const Result<cache::ManifestAnswer>& answer) {
     internet_.invariants.tag_answered(box_.number(), name, asked_at, answer, box_.jumped());
@@ -185,7 +186,7 @@ Handle BoxSource::get_manifest(const std::string& repository, const oci::Digest&
                                Done<cache::ManifestBody> done) {
   const auto* manifest = internet_.content.find_manifest(digest);
   const bool stored = box_.up() && box_.store().has_manifest(digest);
-  if (box_.up()) box_.note_want(digest);
+  box_.note_want(repository);
   const auto judge = [this, digest](const Result<cache::ManifestAnswer>& answer) {
     if (!answer.ok() || oci::Digest::of(*answer->bytes) == digest) return;
     internet_.invariants.broke(box_.number(), "no wrong byte completes", digest.str());

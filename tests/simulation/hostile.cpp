@@ -24,7 +24,7 @@ class Hostile::Reader final : public Operation {
     crash_ = box.on_crash([this] { leave(); });
     timer_ = leaves_after.count() > 0 ? world_.after(leaves_after, [this] { leave(); })
                                       : world_.after(seconds(8), [this] { take(); });
-    box.note_want(digest);
+    box.note_want(digest.str());
     asking_ = box.cache().open_blob(
         box.origin(), kLooseRepository, digest,
         [this](auto opened) {

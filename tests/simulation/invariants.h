@@ -100,6 +100,10 @@ class Invariants {
   // The registry's pull limit is used up, so no wait of `box` counts as fair until `until`.
   void excuse(std::size_t box, SteadyTime until) { excused_[box] = until; }
 
+  // Most of the requests of the minute of `box` are used up, so its children may wait for their
+  // turns.
+  void note_busy(std::size_t box) { busy_[box] = world_.steady_now(); }
+
   std::uint64_t questions() const { return asked_; }
   std::uint64_t good() const { return good_; }
   std::size_t open() const { return open_.size(); }
@@ -113,6 +117,8 @@ class Invariants {
     SteadyTime at;
     std::optional<SteadyTime> failed_at;
   };
+  // The longest fair wait of `asked`.
+  milliseconds fair_wait(const Asked& asked) const;
   // Whether a wrong byte explains that the blob of `asked` is corrupt.
   bool is_poisoned(const Asked& asked);
 
@@ -126,6 +132,7 @@ class Invariants {
   std::uint64_t good_ = 0;
   Worst worst_;
   std::map<std::size_t, SteadyTime> excused_;
+  std::map<std::size_t, SteadyTime> busy_;
   std::map<BlobAt, Poison> poisons_;
   std::map<BlobAt, SteadyTime> unkept_;
   std::uint64_t poisoned_ = 0;

@@ -120,7 +120,7 @@ class ParentLink::Transfer final : public BlobRequest, private cache::BlobReader
     Box& parent = link_.parent_;
     if (!parent.up()) return end(gone());
     crash_ = parent.on_crash([this] { lose(gone()); });
-    parent.note_want(digest_);
+    parent.note_want(digest_.str());
     asking_ = parent.cache().open_blob(
         parent.origin(), repository_, digest_,
         [this](Result<std::unique_ptr<cache::BlobReader>> opened) {
@@ -220,8 +220,7 @@ IpAddress ParentLink::next_counted() {
 
 Handle ParentLink::manifest(const std::string& repository, const oci::Reference& reference,
                             bool head, milliseconds deadline, Done<cache::ManifestAnswer> done) {
-  const auto* digest = std::get_if<oci::Digest>(&reference);
-  if (digest != nullptr) parent_.note_want(*digest);
+  parent_.note_want(repository);
   return std::make_unique<Question<cache::ManifestAnswer>>(
       parent_, timers_, deadline,
       [this, repository, reference, head, client = next_counted()](cache::Cache& cache,

@@ -29,6 +29,12 @@ std::string damaged(std::string bytes) {
   return bytes;
 }
 
+// The repository of the manifest "manifest library/debian@sha256:..." or "...:tag".
+std::string repository_of(const std::string& manifest) {
+  const std::string name = manifest.substr(manifest.find(' ') + 1);
+  return name.substr(0, name.find_first_of("@:"));
+}
+
 void forget_before(std::deque<SteadyTime>& times, SteadyTime limit) {
   while (!times.empty() && times.front() <= limit) times.pop_front();
 }
@@ -196,6 +202,9 @@ void Uplink::note_sent(What what) {
   const SteadyTime now = internet_.world.steady_now();
   forget_before(sent_, now - minutes(1));
   sent_.push_back(now);
+  if (2 * sent_.size() >= static_cast<std::size_t>(place_.requests_per_minute)) {
+    internet_.invariants.note_busy(place_.box);
+  }
   if (sent_.size() <= static_cast<std::size_t>(place_.requests_per_minute)) return;
   internet_.invariants.broke(place_.box, "the minute is kept",
                              std::to_string(sent_.size()) + " requests in a minute");
@@ -204,7 +213,6 @@ void Uplink::note_sent(What what) {
 void Uplink::begin_get(const std::string& name, bool is_part) {
   const std::size_t before = under_way_[name]++;
   const auto digest = oci::Digest::parse(is_part ? name.substr(name.rfind(' ') + 1) : name);
-  const auto wanted = digest ? digest : oci::Digest::parse(name.substr(name.rfind('@') + 1));
   // Each fill may have a hedge under way too.
   const std::size_t most = is_part ? kMostPartsUnderWay : 2;
   if (before > 0 && digest && before >= most * place_.fills(*digest)) {
@@ -215,7 +223,7 @@ void Uplink::begin_get(const std::string& name, bool is_part) {
   forget_before(times, now - kAttemptsWindow);
   times.push_back(now);
   const std::size_t gets = is_part ? kMostPartGets : kMostGetsOfABlob;
-  if (times.size() > gets * (wanted ? place_.wants(*wanted) : 1)) {
+  if (times.size() > gets * place_.wants(digest ? digest->str() : repository_of(name))) {
     internet_.invariants.broke(place_.box, "attempts are bounded",
                                name + ": " + std::to_string(times.size()) + " GETs");
   }

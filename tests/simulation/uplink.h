@@ -48,7 +48,7 @@ class Uplink final : public cache::Upstream {
     // How many fills of a digest the box has.
     std::function<std::size_t(const oci::Digest&)> fills;
     // How often somebody asked the box for a digest lately.
-    std::function<std::size_t(const oci::Digest&)> wants;
+    std::function<std::size_t(const std::string&)> wants;
   };
   Uplink(const Internet& internet, Place place);
   ~Uplink() override;
