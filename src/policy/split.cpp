@@ -40,6 +40,9 @@ constexpr std::chrono::minutes kKnown{5};
 
 // The ticks whose mean is the usual rate.
 constexpr int kUsualTicks = 8;
+// A gain is proven by the rates of this time, by half of what a trial must gain.
+constexpr std::chrono::seconds kProof{4};
+constexpr double kProvenGain = 0.25;
 
 }  // namespace
 
@@ -58,6 +61,30 @@ double SplitTrials::usual_rate(int connections, SteadyTime now) const {
     if (now - usual_.at(i).at <= kKnown) highest = std::max(highest, usual_.at(i).bytes_per_second);
   }
   return highest;
+}
+
+// An earlier gain that isn't proven yet stays, because the later gain rests on it.
+void SplitTrials::note_gain(const Gain& gain) {
+  if (!gain_) gain_ = gain;
+}
+
+void SplitTrials::prove_gain(SteadyTime now) {
+  if (!gain_ || now < gain_->at + kProof) return;
+  double rate = 0;
+  for (auto i = static_cast<std::size_t>(gain_->connections) + 1; i < usual_.size(); ++i) {
+    if (usual_.at(i).at > gain_->at) rate = std::max(rate, usual_.at(i).bytes_per_second);
+  }
+  if (rate == 0) return;  // No blob has come over more connections since.
+  if (rate < gain_->needed) {
+    connections_ = gain_->connections_before;
+    pause(now);
+  }
+  gain_.reset();
+}
+
+void SplitTrials::pause(SteadyTime now) {
+  next_ = now + pause_;
+  pause_ = std::min(2 * pause_, kLongestPause);
 }
 
 Split::Split(const SplitRules& rules, int most, SplitTrials& link, SteadyTime now)
@@ -92,6 +119,12 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
   last_rates_ = rates;
   ++ticks_;
   if (now >= link_.known_until_) link_.pause_ = SplitTrials::kFirstPause;
+  link_.prove_gain(now);
+  // A trial of another blob failed, or a gain was taken back.
+  if (now < link_.next_ && !before_ && connections_ > link_.connections_) {
+    connections_ = link_.connections_;
+    ticks_ = 0;
+  }
   // Parts that end within one tick make a dip, so the best ticks are compared.
   if (before_ && ticks_ >= kSettle + kMeasure) judge(now, best);
   if (is_steady && ticks_ >= kMeasure && may_try(now, bytes.left)) {
@@ -101,6 +134,7 @@ void Split::on_tick(SteadyTime now, const SplitBytes& bytes) {
 
 void Split::begin_trial(SteadyTime now, const Rates& before, int connections_of_all) {
   link_.under_way_ = this;
+  all_before_ = connections_of_all;
   before_ = {before.own, std::max(before.all, link_.usual_rate(connections_of_all, now))};
   connections_before_ = connections_;
   connections_ = std::min(2 * connections_, most_);
@@ -111,6 +145,7 @@ void Split::judge(SteadyTime now, const Rates& rates) {
   assert(before_);
   const double more = static_cast<double>(connections_ - connections_before_) / connections_before_;
   const bool gained = rates.all >= before_->all + kGain * more * before_->own;
+  const double needed = link_.usual_rate(all_before_, now) + kProvenGain * more * before_->own;
   end_trial();
   // The rates of a successful trial are the rates before the next trial.
   ticks_ = gained ? kMeasure : 0;
@@ -118,11 +153,11 @@ void Split::judge(SteadyTime now, const Rates& rates) {
   link_.connections_ = gained ? connections_ : std::min(link_.connections_, connections_before_);
   if (gained) {
     link_.pause_ = SplitTrials::kFirstPause;
+    link_.note_gain({now, all_before_, connections_before_, needed});
     return;
   }
   connections_ = connections_before_;
-  link_.next_ = now + link_.pause_;
-  link_.pause_ = std::min(2 * link_.pause_, kLongestPause);
+  link_.pause(now);
 }
 
 void Split::end_trial() {

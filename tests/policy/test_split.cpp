@@ -109,6 +109,20 @@ TEST_F(SplitTest, RateThatWasLowForAMomentIsNoGain) {
   EXPECT_EQ(split_.connections(), 1) << "the link was full before, too";
 }
 
+TEST_F(SplitTest, GainThatTheNextSecondsDontBearOutIsTakenBack) {
+  begin();
+  ticks_on_full_link(2, 4 * kMiB);
+  ASSERT_TRUE(split_.is_trying());
+  tick(4 * kMiB);
+  tick(kMiB);  // A stall, and all its bytes in the next tick.
+  tick(7 * kMiB);
+  ASSERT_EQ(split_.connections(), 2);
+  ASSERT_EQ(Split({}, 4, link_, now_).connections(), 2);
+  ticks_on_full_link(9, 4 * kMiB);
+  EXPECT_EQ(split_.connections(), 1);
+  EXPECT_EQ(Split({}, 4, link_, now_).connections(), 1);
+}
+
 TEST_F(SplitTest, RateOfMoreConnectionsSaysNothingAboutFewer) {
   Split six({}, 1, link_, now_);
   SplitBytes of_six{0, 0, 1000 * kMiB, 6};

@@ -5,7 +5,8 @@
 // twice as many connections for a moment, and keeps them if the rate has risen clearly. So a clean
 // fast link stays at one connection. The rate must also rise above the usual rate of as many
 // connections as the link had before, because the rate before may have been low only for a moment.
-// After a trial that gained, later blobs begin with as many connections. The clock is an argument.
+// After a trial that gained, later blobs begin with as many connections. If the usual rate of the
+// next seconds doesn't bear out the gain, all blobs go back. The clock is an argument.
 //
 // Invariants: 1 <= connections() <= most; a trial is under way exactly while before_ is set, and
 // then it is the only trial of the link.
@@ -59,6 +60,17 @@ class SplitTrials {
   void note_rate(int connections, double bytes_per_second, SteadyTime now);
   // The highest usual rate of at most `connections` connections; 0 if unknown.
   double usual_rate(int connections, SteadyTime now) const;
+  // A gain that isn't proven yet.
+  struct Gain {
+    SteadyTime at;
+    int connections = 1;         // Of all blobs before the trial.
+    int connections_before = 1;  // Of one blob.
+    double needed = 0;           // The least usual rate of more connections.
+  };
+  void note_gain(const Gain& gain);
+  // Takes back a gain that the usual rate doesn't bear out.
+  void prove_gain(SteadyTime now);
+  void pause(SteadyTime now);
 
   const Split* under_way_ = nullptr;
   SteadyTime next_{};
@@ -66,6 +78,7 @@ class SplitTrials {
   int connections_ = 1;                            // With which a blob begins until known_until_.
   SteadyTime known_until_{};
   std::array<Usual, kMostCounted + 1> usual_{};  // By the number of connections.
+  std::optional<Gain> gain_;
 };
 
 class Split {
@@ -121,6 +134,7 @@ class Split {
   int ticks_ = 0;                // The measured ticks since the connections changed.
   std::optional<Rates> before_;  // The rates before the trial.
   int connections_before_ = 1;
+  int all_before_ = 1;  // The connections of all blobs before the trial.
 };
 
 }  // namespace layby::policy
