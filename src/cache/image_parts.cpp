@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Follows indexes within indexes, kMaxDepth deep. Visits each digest once, so a circle of
-// indexes comes to an end.
+// indexes comes to an end. A foreign layer that isn't stored is no part, because clients fetch it
+// from elsewhere.
 
 #include "layby/cache/image_parts.h"
 
 #include <algorithm>
 #include <cassert>
+#include <cstddef>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -23,8 +26,14 @@ class Walk {
   Walk(ContentLookup& content, const PlatformChoice& choice, ImageParts& parts)
       : content_(content), choice_(choice), parts_(parts) {}
 
-  void visit(const oci::Digest& digest, int depth) {
-    if (depth > kMaxDepth || !seen_.insert(digest).second) return;
+  void visit_root(const oci::Digest& root) {
+    seen_.insert(root);
+    visit(root, 0, std::nullopt);
+  }
+
+ private:
+  // `child` is the place of the manifest in ImageParts::children.
+  void visit(const oci::Digest& digest, int depth, std::optional<std::size_t> child) {
     const auto stored = content_.find_manifest(digest);
     if (!stored) {
       parts_.missing_manifests.push_back(digest);
@@ -34,32 +43,50 @@ class Walk {
     const auto manifest = oci::parse_manifest(*stored->bytes, stored->media_type);
     if (!manifest.ok()) return;
     if (oci::is_index(manifest->media_type)) return visit_children(*manifest, depth);
-    if (manifest->config) add_blob(*manifest->config);
-    for (const oci::Descriptor& layer : manifest->layers) add_blob(layer);
+    if (manifest->config) add_blob(*manifest->config, child);
+    for (const oci::Descriptor& layer : manifest->layers) add_blob(layer, child);
   }
 
- private:
   void visit_children(const oci::Manifest& index, int depth) {
-    std::set<oci::Digest> wanted;
+    std::map<oci::Digest, std::string> wanted;  // The names by the digests.
     for (const oci::Platform& platform : choice_.platforms) {
       bool found = false;
       for (const oci::Descriptor& child : index.manifests) {
         if (child.attests || !child.platform) continue;
         if (!oci::satisfies(*child.platform, platform)) continue;
-        wanted.insert(child.digest);
         found = true;
+        if (!is_without(child.digest)) wanted.emplace(child.digest, to_string(*child.platform));
       }
       if (!found) parts_.missing_platforms.push_back(oci::to_string(platform));
     }
     for (const oci::Descriptor& child : index.manifests) {
-      const bool attests = choice_.attestations && child.attests && wanted.contains(*child.attests);
-      if (attests || wanted.contains(child.digest)) visit(child.digest, depth + 1);
+      if (const auto image = wanted.find(child.digest); image != wanted.end()) {
+        visit_child({child.digest, image->second}, depth);
+      }
+      if (!choice_.attestations || !child.attests || is_without(child.digest)) continue;
+      if (const auto image = wanted.find(*child.attests); image != wanted.end()) {
+        visit_child({child.digest, "attestation of " + image->second, true}, depth);
+      }
     }
   }
 
-  void add_blob(const oci::Descriptor& named) {
-    if (!seen_.insert(named.digest).second) return;
+  void visit_child(ImageChild child, int depth) {
+    if (depth >= kMaxDepth || !seen_.insert(child.digest).second) return;
+    const oci::Digest digest = child.digest;
+    parts_.children.push_back(std::move(child));
+    visit(digest, depth + 1, parts_.children.size() - 1);
+  }
+
+  bool is_without(const oci::Digest& digest) const {
+    return std::find(choice_.without.begin(), choice_.without.end(), digest) !=
+           choice_.without.end();
+  }
+
+  void add_blob(const oci::Descriptor& named, std::optional<std::size_t> child) {
     const auto stored_bytes = content_.find_blob(named.digest);
+    if (named.is_foreign && !stored_bytes) return;
+    if (child) parts_.children[*child].blobs.push_back(named.digest);
+    if (!seen_.insert(named.digest).second) return;
     parts_.blobs.push_back(
         {named.digest, stored_bytes.value_or(named.size_bytes), stored_bytes.has_value()});
   }
@@ -71,6 +98,10 @@ class Walk {
 };
 
 }  // namespace
+
+bool ImageChild::needs(const oci::Digest& part) const {
+  return part == digest || std::find(blobs.begin(), blobs.end(), part) != blobs.end();
+}
 
 bool ImageParts::whole() const {
   return manifests_known() &&
@@ -92,7 +123,7 @@ std::uint64_t ImageParts::missing_bytes() const {
 ImageParts image_parts(ContentLookup& content, const oci::Digest& root,
                        const PlatformChoice& choice) {
   ImageParts parts;
-  Walk(content, choice, parts).visit(root, 0);
+  Walk(content, choice, parts).visit_root(root);
   return parts;
 }
 

@@ -86,6 +86,8 @@ void PrefetchRun::plan_blobs(Job& job, const ImageParts& parts) {
   for (const std::string& platform : parts.missing_platforms) {
     job.seen.error += (job.seen.error.empty() ? "it has no " : ", no ") + platform;
   }
+  if (!job.losses.empty() && !job.seen.error.empty()) job.seen.error += "; ";
+  job.seen.error += job.losses;
   if (!make_fit(job, parts)) return;
   if (job.seen.before && *job.seen.before != *job.seen.now && depth_ == Depth::kWhole) {
     context_.manifests.note_move(job.seen.tag, *job.seen.before, *job.seen.now,
@@ -139,7 +141,7 @@ void PrefetchRun::on_blob(const oci::Digest& digest, const Status& stored) {
     if (!concerned) continue;
     if (stored.ok()) {
       job->failures = 0;
-    } else {
+    } else if (!go_without(*job, digest, stored.error())) {
       fail_or_retry(*job, stored.error());
     }
   }

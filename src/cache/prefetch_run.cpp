@@ -228,12 +228,17 @@ void PrefetchRun::on_checked(Job& job, const Result<ManifestHead>& head) {
     return fail(job, {ErrorCode::kInvalid, "upstream's answer to HEAD names no digest"});
   }
   job.looked_at = context_.clock.wall_now() - head->age.age;
+  const auto last = job.seen.now;
   job.seen.now = *head->digest;
   // A parent's answer may be older than the registry's last answer to this box.
   const auto known = context_.manifests.known(job.seen.tag);
   if (known && !context_.manifests.is_news(job.seen.tag, job.looked_at)) {
     job.looked_at = known->checked_at;
     job.seen.now = known->digest;
+  }
+  if (job.seen.now != last) {
+    job.listed.choice.without.clear();
+    job.losses.clear();
   }
   job.may_be_index = head->media_type.empty() || oci::is_index(head->media_type);
   job.failures = 0;
@@ -260,6 +265,7 @@ void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
 
 void PrefetchRun::on_looked(Job& job, const ImageParts& parts) {
   job.missing_manifests = parts.missing_manifests;
+  job.children = parts.children;
   job.seen.pulls = parts.missing_manifests.size();
   if (parts.manifests_known()) return plan_blobs(job, parts);
   job.seen.state = PrefetchState::kManifests;
@@ -348,7 +354,12 @@ void PrefetchRun::on_manifest(Job& job, const Status& stored) {
   assert(job.seen.state == PrefetchState::kManifests && job.request);
   const Handle over = std::move(job.request);
   soon();
-  if (!stored.ok()) return fail_or_retry(job, stored.error());
+  if (!stored.ok()) {
+    if (!go_without(job, job.missing_manifests.front(), stored.error())) {
+      fail_or_retry(job, stored.error());
+    }
+    return;
+  }
   job.failures = 0;
   look_at(job);
 }
@@ -362,6 +373,10 @@ void PrefetchRun::settle(Job& job, PrefetchState state) {
   if (state == PrefetchState::kDone) {
     context_.events.tell(events::PrefetchedImage{subject_of(job.seen.tag), job.seen.bytes_total});
   }
+  if (!job.losses.empty()) {
+    context_.events.tell(
+        events::PrefetchFailed{subject_of(job.seen.tag), {ErrorCode::kNotFound, job.seen.error}});
+  }
 }
 
 void PrefetchRun::fail(Job& job, const Error& error) {
@@ -371,6 +386,29 @@ void PrefetchRun::fail(Job& job, const Error& error) {
   if (depth_ == Depth::kWhole) {
     context_.events.tell(events::PrefetchFailed{subject_of(job.seen.tag), error});
   }
+}
+
+bool PrefetchRun::go_without(Job& job, const oci::Digest& part, const Error& error) {
+  if (error.code != ErrorCode::kNotFound) return false;
+  bool is_lost = false;
+  bool is_any_left = false;
+  for (const ImageChild& child : job.children) {
+    if (child.needs(part)) {
+      is_lost = true;
+      job.listed.choice.without.push_back(child.digest);
+      job.losses += (job.losses.empty() ? "" : "; ") + child.name + ": " + error.message;
+    } else if (!child.attests) {
+      is_any_left = true;
+    }
+  }
+  if (!is_lost) return false;
+  if (is_any_left) {
+    job.look.reset();
+    look_at(job);
+  } else {
+    fail(job, {ErrorCode::kNotFound, job.losses});
+  }
+  return true;
 }
 
 // A person waits for a plan, so a plan repeats only a throttled request. A 429 doesn't count as a

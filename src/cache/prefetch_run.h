@@ -88,6 +88,8 @@ class PrefetchRun {
     WallTime looked_at{};  // The time at which the registry named seen.now.
     std::vector<oci::Digest> missing_manifests;
     std::vector<ImageBlob> missing_blobs;  // The blobs missing when the job was planned.
+    std::vector<ImageChild> children;      // The wanted manifests of the image's index.
+    std::string losses;                    // The children that can't be had, with the reasons.
     bool may_be_index = true;              // Judged by the media type that upstream stated.
     int failures = 0;                      // Failures in a row.
     Pause pause;
@@ -150,6 +152,10 @@ class PrefetchRun {
   void settle(Job& job, PrefetchState state);
 
   void fail(Job& job, const Error& error);
+  // If `error` says that upstream doesn't have `part`, goes on without the children that need this
+  // part. Fails the job if no platform is left. Returns false, and does nothing, for other errors
+  // and for parts that belong to no child.
+  bool go_without(Job& job, const oci::Digest& part, const Error& error);
   // Tries the job again after a pause, unless the error is final or errors came too often in a
   // row.
   void fail_or_retry(Job& job, const Error& error);

@@ -75,7 +75,8 @@ void PullAhead::read(Image& image) {
   const auto manifest = oci::parse_manifest(*bytes, image.media_type);
   if (!manifest.ok()) return;
   for (const oci::Descriptor& layer : manifest->layers) {
-    image.layers.push_back(layer.digest);
+    // A foreign layer comes from elsewhere, so it is never fetched ahead.
+    if (!layer.is_foreign) image.layers.push_back(layer.digest);
   }
 }
 

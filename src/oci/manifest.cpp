@@ -83,6 +83,19 @@ std::optional<Digest> read_attested(const json& object) {
   return Digest::parse(digest->get_ref<const std::string&>());
 }
 
+// Whether the member `key` is present and not empty.
+bool holds_any(const json& object, const char* key) {
+  const json* value = member(object, key);
+  return value != nullptr && !value->empty();
+}
+
+// The media types of layers that are fetched from their "urls": Docker's foreign layers, and OCI's
+// layers that must not be distributed, with any compression.
+bool is_foreign_type(std::string_view media_type) {
+  return media_type.starts_with("application/vnd.docker.image.rootfs.foreign.") ||
+         media_type.starts_with("application/vnd.oci.image.layer.nondistributable.");
+}
+
 Result<Descriptor> read_descriptor(const json& value, const std::string& field) {
   if (!value.is_object()) return bad_field(field, "must be a descriptor");
   Result<std::string> media_type = read_string(value, "mediaType", field + ".mediaType");
@@ -93,6 +106,7 @@ Result<Descriptor> read_descriptor(const json& value, const std::string& field) 
   if (!size) return std::move(size).error();
   Descriptor descriptor{*std::move(media_type), *std::move(digest), *size, std::nullopt,
                         read_attested(value)};
+  descriptor.is_foreign = is_foreign_type(descriptor.media_type) || holds_any(value, "urls");
   if (const json* platform = member(value, "platform")) {
     Result<Platform> read = read_platform(*platform, field + ".platform");
     if (!read) return std::move(read).error();
@@ -116,12 +130,6 @@ Result<std::vector<Descriptor>> read_descriptors(const json& object, const char*
     descriptors.push_back(*std::move(descriptor));
   }
   return descriptors;
-}
-
-// Whether the member `key` is present and not empty.
-bool holds_any(const json& object, const char* key) {
-  const json* value = member(object, key);
-  return value != nullptr && !value->empty();
 }
 
 Status read_index(const json& object, Manifest& manifest) {

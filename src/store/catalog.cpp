@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A stored blob's size is taken from the index; a missing blob's size is taken from the
-// descriptor in the manifest. Invariant: every blob of a listed image is in blobs_ and has
-// at least one user.
+// descriptor in the manifest. A foreign layer that isn't stored doesn't count as missing.
+// Invariant: every blob of a listed image is in blobs_ and has at least one user.
 
 #include "store/catalog.h"
 
@@ -70,6 +70,7 @@ Status Listing::add_platform(const ReachedManifest& reached, Entry& entry) {
     Result<Blob*> found = blob(one);
     if (!found) return std::move(found).error();
     Blob& blob = **found;
+    if (one.is_foreign && !blob.stored) continue;
     (blob.stored ? platform.bytes : platform.missing_bytes) += blob.size_bytes;
     if (!entry.blobs.insert(one.digest).second) continue;
     ++blob.users;

@@ -47,10 +47,15 @@ class PrefetchTest : public CacheTest {
     blobs_[oci::Digest::of(bytes).str()] = bytes;
     return oci::Digest::of(bytes);
   }
-  // Adds an image of one platform. The bytes of its config are made from the layers.
-  oci::Digest add_image(const std::vector<std::string>& layers) {
+  // Adds an image of one platform. The bytes of its config are made from the layers. The registry
+  // doesn't have the foreign layer.
+  oci::Digest add_image(const std::vector<std::string>& layers, const std::string& foreign = "") {
     std::string config = "config of";
     std::string list;
+    if (!foreign.empty()) {
+      list = descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                        oci::Digest::of(foreign), foreign.size());
+    }
     for (const std::string& layer : layers) {
       config += " " + layer;
       list += (list.empty() ? "" : ",") + descriptor("layer", add_blob(layer), layer.size());
@@ -100,7 +105,7 @@ class PrefetchTest : public CacheTest {
       case UpstreamKind::kManifestHead:
         return answer_head(request);
       case UpstreamKind::kManifestGet:
-        return request.answer_manifest(manifests_.at(request.reference));
+        return answer_manifest(request);
       case UpstreamKind::kBlobGet:
         return answer_blob(request);
       case UpstreamKind::kTags:
@@ -214,7 +219,13 @@ class PrefetchTest : public CacheTest {
     const ManifestBody& body = manifests_.at(at->second.str());
     request.answer_manifest_head(ManifestHead{at->second, body.media_type, body.bytes.size()});
   }
+  void answer_manifest(testing::UpstreamRequest& request) {
+    const auto at = manifests_.find(request.reference);
+    if (at == manifests_.end()) return request.fail(ErrorCode::kNotFound, "not here");
+    request.answer_manifest(at->second);
+  }
   void answer_blob(testing::UpstreamRequest& request) {
+    if (!blobs_.contains(request.reference)) return request.fail(ErrorCode::kNotFound, "not here");
     const std::string& bytes = blobs_.at(request.reference);
     request.start(request.offset, bytes.size());
     timers_.run();  // The fill may wait for an eviction.

@@ -65,6 +65,85 @@ TEST_F(PrefetchTest, MissingPlatformIsAFailure) {
   EXPECT_TRUE(report().failed());
 }
 
+// -- parts that can't be had
+
+TEST_F(PrefetchTest, ForeignLayersAreNotMissing) {
+  const oci::Digest windows = add_image({"layer"}, "a layer of Microsoft");
+  set_tag("3.13", add_index({{"windows/amd64", windows}}));
+  set_list({image({"3.13"}, {"windows/amd64"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_TRUE(has_layer("layer"));
+  EXPECT_EQ(upstream_->count(UpstreamKind::kBlobGet), 2u);
+  EXPECT_EQ(seen("3.13").image_bytes, std::string("layerconfig of layer").size());
+}
+
+TEST_F(PrefetchTest, PlatformWithoutItsManifestFailsAlone) {
+  const oci::Digest arm64 = add_image({"layer b"});
+  set_tag("3.13", add_index({{"linux/arm64", arm64}, {"linux/amd64", add_image({"layer a"})}}));
+  manifests_.erase(arm64.str());
+  set_list({image({"3.13"}, {"linux/arm64", "linux/amd64"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kFailed);
+  EXPECT_EQ(seen("3.13").error, "linux/arm64: not here");
+  EXPECT_TRUE(has_layer("layer a"));
+  EXPECT_EQ(store_.find_tag(key("3.13"))->digest, tags_.at("3.13"));
+}
+
+TEST_F(PrefetchTest, PlatformWithoutABlobFailsAlone) {
+  set_tag("3.13", add_index({{"linux/arm64", add_image({"layer b"})},
+                             {"linux/amd64", add_image({"layer a"})},
+                             {"linux/s390x", add_image({"layer b", "layer c"})}}));
+  blobs_.erase(oci::Digest::of("layer b").str());
+  set_list({image({"3.13"}, {"linux/arm64", "linux/amd64", "linux/s390x"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kFailed);
+  EXPECT_EQ(seen("3.13").error, "linux/arm64: not here; linux/s390x: not here");
+  EXPECT_TRUE(has_layer("layer a"));
+  EXPECT_TRUE(has_layer("config of layer a"));
+  EXPECT_EQ(store_.find_tag(key("3.13"))->digest, tags_.at("3.13"));
+  EXPECT_EQ(report().bytes_done, report().bytes_total);
+}
+
+TEST_F(PrefetchTest, MissingAttestationFailsAlone) {
+  const oci::Digest sbom = add_image({"sbom"});
+  set_tag("3.13", add_attested_index({{"linux/amd64", add_image({"layer"})}}, {sbom}));
+  manifests_.erase(sbom.str());
+  PrefetchImage wanted = image({"3.13"});
+  wanted.choice.attestations = true;
+  set_list({wanted});
+  run();
+  EXPECT_EQ(seen("3.13").error, "attestation of linux/amd64: not here");
+  EXPECT_TRUE(has_layer("layer"));
+  EXPECT_EQ(store_.find_tag(key("3.13"))->digest, tags_.at("3.13"));
+}
+
+TEST_F(PrefetchTest, ImageWithoutAnyPlatformKeepsItsOldTag) {
+  add_tagged("3.13", "old");
+  set_list({image({"3.13"})});
+  run();
+  const oci::Digest old = tags_.at("3.13");
+  const oci::Digest amd64 = add_image({"new"});
+  set_tag("3.13", add_index({{"linux/amd64", amd64}}));
+  manifests_.erase(amd64.str());
+  run();
+  EXPECT_EQ(seen("3.13").error, "linux/amd64: not here");
+  EXPECT_EQ(store_.find_tag(key("3.13"))->digest, old);
+}
+
+TEST_F(PrefetchTest, FailureThatMayPassHoldsTheTag) {
+  const oci::Digest arm64 = add_image({"layer b"});
+  set_tag("3.13", add_index({{"linux/arm64", arm64}, {"linux/amd64", add_image({"layer a"})}}));
+  set_list({image({"3.13"}, {"linux/arm64", "linux/amd64"})});
+  prefetcher().start();
+  serve(UpstreamKind::kManifestHead);
+  answer(*asked(UpstreamKind::kManifestGet));  // The index.
+  asked(UpstreamKind::kManifestGet)->fail(ErrorCode::kUnavailable, "later");
+  serve();
+  EXPECT_EQ(state("3.13"), PrefetchState::kManifests);
+  EXPECT_FALSE(store_.find_tag(key("3.13")));
+}
+
 TEST_F(PrefetchTest, AttestationsAreFetchedOnRequest) {
   const oci::Digest sbom_a = add_image({"sbom a"});
   const oci::Digest sbom_b = add_image({"sbom b"});

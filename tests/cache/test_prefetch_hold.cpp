@@ -72,6 +72,28 @@ TEST_F(PrefetchHoldTest, PullsGetTheOldImageUntilTheNewOneIsWhole) {
   expect_pull(new_, ManifestSource::kChecked);
 }
 
+TEST_F(PrefetchHoldTest, PlatformThatCannotBeHadHoldsNobodyElse) {
+  set_list({image({"3.13"}, {"linux/amd64", "windows/amd64"})});
+  const oci::Digest windows = add_image({"windows layer"});
+  set_tag("3.13", add_index({{"windows/amd64", windows}, {"linux/amd64", add_image({"newest"})}}));
+  manifests_.erase(windows.str());
+  prefetcher().start();
+  serve();
+  EXPECT_EQ(state("3.13"), PrefetchState::kFailed);
+  clock_.advance(seconds(60));
+  new_ = tags_.at("3.13");
+  expect_pull(new_, ManifestSource::kChecked);
+}
+
+TEST_F(PrefetchHoldTest, ForeignLayerHoldsNobody) {
+  new_ = add_index({{"linux/amd64", add_image({"new layer"}, "foreign")}});
+  set_tag("3.13", new_);
+  prefetcher().start();
+  serve();
+  clock_.advance(seconds(60));
+  expect_pull(new_, ManifestSource::kChecked);
+}
+
 TEST_F(PrefetchHoldTest, HeldTagIsCheckedAsOftenAsAnyOther) {
   expect_pull(old_, ManifestSource::kHeld);
   const std::size_t before = upstream_->requests().size();

@@ -37,6 +37,14 @@ class PullAheadTest : public CacheTest {
            R"(","config":)" + descriptor("config") + R"(,"layers":[)" + layers + "]}";
   }
 
+  // The manifest with another media type of the layer `number`.
+  static std::string with_type(std::string manifest, int number, const std::string& type) {
+    const std::string old = descriptor(layer(number));
+    std::string typed = old;
+    typed.replace(typed.find("a/b"), 3, type);
+    return manifest.replace(manifest.find(old), old.size(), typed);
+  }
+
   // A client gets the manifest, which isn't stored.
   void get_manifest(const std::string& bytes) {
     Asker<ManifestAnswer> asker;
@@ -100,6 +108,12 @@ class PullAheadTest : public CacheTest {
   }
   using Numbers = std::vector<int>;
 };
+
+TEST_F(PullAheadTest, ForeignLayersAreSkipped) {
+  get_manifest(with_type(manifest(4), 2, "application/vnd.docker.image.rootfs.foreign.diff.tar"));
+  pull(1);
+  EXPECT_EQ(coming(), (Numbers{3}));
+}
 
 TEST_F(PullAheadTest, FetchesTheLayersBehindTheClientsLayer) {
   get_manifest(manifest(4));

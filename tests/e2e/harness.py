@@ -370,8 +370,10 @@ def make_image(hub: Hub, repo: str, tag: str, layer_bytes: list[int], *, seed: i
 
 def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: str = "",
               platform: str = "", layer_type: str = "application/vnd.oci.image.layer.v1.tar",
-              algorithm: str = "sha256") -> Parts:
-    """Adds an image of these layers to the hub; different images need different comments."""
+              algorithm: str = "sha256", foreign: bytes = b"") -> Parts:
+    """Adds an image of these layers to the hub; different images need different comments.
+
+    The base layer `foreign` isn't at the hub, and isn't among the parts."""
     config = json.dumps({**platform_of(platform or f"linux/{native_architecture()}"),
                          "rootfs": {"type": "layers", "diff_ids": [digest_of(b) for b in layers]},
                          "comment": comment}).encode()
@@ -380,8 +382,11 @@ def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: st
             [layer_type] * len(layers)
     descriptors = [{"mediaType": kind, "digest": digest, "size": size}
                    for kind, (digest, size) in zip(types, described)]
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
-                           "config": descriptors[0], "layers": descriptors[1:]}).encode()
+    elsewhere = [{"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                  "digest": digest_of(foreign), "size": len(foreign),
+                  "urls": [f"http://{NOBODY}/layer"]}] if foreign else []
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptors[0],
+                           "layers": elsewhere + descriptors[1:]}).encode()
     digest = hub.add_manifest(repo, manifest, OCI_MANIFEST, tag, algorithm)
     return Parts([digest], dict(described), digest)
 
@@ -436,6 +441,14 @@ def make_index(hub: Hub, repo: str, tag: str, platforms: list[str], layer_bytes:
                  {platform: parts.root for platform, parts in images.items()},
                  {platform: list(parts.blobs)[1:] for platform, parts in images.items()},
                  attested, {platform: parts.blobs for platform, parts in images.items()})
+
+
+def add_index(hub: Hub, repo: str, tag: str, images: dict[str, str]) -> str:
+    """Adds an index of these manifests by platform; returns its digest."""
+    children = [describe_manifest(hub, repo, digest, platform=platform_of(platform))
+                for platform, digest in images.items()]
+    index = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children}).encode()
+    return hub.add_manifest(repo, index, OCI_INDEX, tag)
 
 
 def add_attestation(hub: Hub, repo: str, about: str) -> str:

@@ -15,8 +15,9 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from harness import (ACCEPT, CLIENTS, EndToEnd, Parts, Pulls, layby_binary, make_image, make_index,
-                     native_architecture, parts_of, wait_until)
+from harness import (ACCEPT, CLIENTS, EndToEnd, Parts, Pulls, add_image, add_index, digest_of,
+                     layby_binary, make_image, make_index, native_architecture, parts_of,
+                     wait_until)
 
 MIB = 1 << 20
 NATIVE = f"linux/{native_architecture()}"
@@ -135,6 +136,67 @@ class Lists(PrefetchCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("app:nope", done.stdout + done.stderr)
         self.assert_whole_without_hub({"app:1": image})
+
+
+class Losses(PrefetchCase):
+    """Parts of an image that can't be had don't hold the other parts back."""
+
+    WINDOWS = "windows/amd64"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.both = self.entry("app", "1", platforms=[self.WINDOWS, NATIVE])
+        make_index(self.hub, "library/app", "1", [self.WINDOWS, NATIVE], [5000])
+        self.run_list(self.both)
+        self.linux = add_image(self.hub, "library/app", "", [b"new layer"], platform=NATIVE)
+
+    def move(self, windows: Parts) -> None:
+        self.root = add_index(self.hub, "library/app", "1",
+                              {self.WINDOWS: windows.root, NATIVE: self.linux.root})
+
+    def assert_linux_is_served(self) -> None:
+        """A real client gets the new image of its platform while the hub is down."""
+        self.hub.down()
+        with CLIENTS["skopeo"](self.layby.url) as client:
+            self.assertEqual(client.pull("app:1"), self.linux.root)
+
+    def run_again(self) -> dict[str, Any]:
+        return json.loads(self.layby.ask("prefetch", "--json").stdout)
+
+    def test_a_foreign_layer_is_not_missing(self) -> None:
+        foreign = bytes(100_000)
+        self.move(add_image(self.hub, "library/app", "", [b"windows"], platform=self.WINDOWS,
+                            foreign=foreign))
+
+        status = self.run_again()
+
+        self.assertEqual(self.states(status), {"app:1": "done"})
+        self.assertEqual(self.hub.requests("blob", path=digest_of(foreign)), [])
+        listed = self.layby.ask("ls").stdout
+        self.assertIn("windows/amd64", listed)
+        self.assertNotIn("% cached", listed)
+        self.assertEqual(self.states(self.run_again()), {"app:1": "current"})
+        self.assert_linux_is_served()
+
+    def assert_windows_fails_alone(self) -> None:
+        status = self.run_again()
+        self.assertEqual((status["result"], self.states(status)), ("failed", {"app:1": "failed"}))
+        self.assertRegex(status["images"][0]["error"], r"^windows/amd64: .*answered 404$")
+        self.assert_logged("windows/amd64: ")
+        self.assert_linux_is_served()
+
+    def test_a_platform_whose_manifest_is_gone_fails_alone(self) -> None:
+        windows = add_image(self.hub, "library/app", "", [b"windows"], platform=self.WINDOWS)
+        self.move(windows)
+        self.hub.fault("status", f"manifests/{windows.root}", status=404, times=-1)
+        self.assert_windows_fails_alone()
+
+    def test_a_platform_whose_layer_is_gone_fails_alone(self) -> None:
+        windows = add_image(self.hub, "library/app", "", [b"windows"], platform=self.WINDOWS)
+        self.move(windows)
+        layer = list(windows.blobs)[1]
+        self.hub.fault("status", f"blobs/{layer}", status=404, times=-1)
+        self.assert_windows_fails_alone()
 
 
 class RealClients(PrefetchCase):

@@ -57,6 +57,24 @@ TEST_F(ManifestTest, ImageNamesItsConfig) {
   EXPECT_EQ(manifest->config->digest.str(), kA);
 }
 
+TEST_F(ManifestTest, LayersThatComeFromElsewhereAreForeign) {
+  const auto is_foreign = [this](const std::string& layer) {
+    const auto manifest = parse_manifest(with(image_, descriptor(kB), layer), kOciManifest);
+    return manifest.ok() && manifest->layers.at(0).is_foreign;
+  };
+  const auto typed = [](std::string_view type) {
+    return with(descriptor(kB), "application/x", "application/vnd." + std::string(type));
+  };
+  EXPECT_TRUE(is_foreign(typed("docker.image.rootfs.foreign.diff.tar.gzip")));
+  EXPECT_TRUE(is_foreign(typed("docker.image.rootfs.foreign.diff.tar")));
+  EXPECT_TRUE(is_foreign(typed("oci.image.layer.nondistributable.v1.tar")));
+  EXPECT_TRUE(is_foreign(typed("oci.image.layer.nondistributable.v1.tar+zstd")));
+  EXPECT_TRUE(is_foreign(descriptor(kB, R"(,"urls":["https://example.com/layer"])")));
+  EXPECT_FALSE(is_foreign(descriptor(kB, R"(,"urls":[])")));
+  EXPECT_FALSE(is_foreign(typed("docker.image.rootfs.diff.tar.gzip")));
+  EXPECT_FALSE(is_foreign(typed("oci.image.layer.v1.tar+gzip")));
+}
+
 TEST_F(ManifestTest, AListHasAtMostTenThousandEntries) {
   const auto image = [&](std::size_t layers) {
     std::string text = R"({"schemaVersion":2,"config":)" + descriptor(kA) + R"(,"layers":[)";

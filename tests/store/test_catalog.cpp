@@ -94,6 +94,19 @@ TEST_F(CatalogTest, AnIndexListsThePlatformsWhoseManifestsAreStored) {
   EXPECT_EQ(image.shared_bytes, 0u) << "platforms of one image don't count as other images";
 }
 
+TEST_F(CatalogTest, ForeignLayersCountOnlyIfTheyAreStored) {
+  const TestManifest image = make_manifest(
+      config_, {blob(1), blob(2)}, "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
+  for (const std::string& bytes : {config_, blob(1)}) add_blob(bytes);
+  add_manifest(image);
+  add_tag("t", image.digest);
+  const cache::Catalog catalog = this->catalog();
+  ASSERT_EQ(catalog.images.size(), 1u);
+  EXPECT_EQ(catalog.images[0].bytes, 1000 + config_.size());
+  EXPECT_EQ(catalog.images[0].missing_bytes, 0u);
+  EXPECT_EQ(catalog.images[0].platforms.at(0).missing_bytes, 0u);
+}
+
 TEST_F(CatalogTest, ATagWithoutItsManifestIsNotListed) {
   add_tag("t", digest_);
   EXPECT_TRUE(catalog().images.empty());

@@ -46,12 +46,14 @@ inline TestManifest finish(std::string bytes, std::string_view media_type) {
 
 }  // namespace image_detail
 
+inline constexpr std::string_view kTestLayer = "application/vnd.oci.image.layer.v1.tar+gzip";
+
 // Makes a manifest of blobs that have these bytes.
-inline TestManifest make_manifest(const std::string& config,
-                                  const std::vector<std::string>& layers) {
+inline TestManifest make_manifest(const std::string& config, const std::vector<std::string>& layers,
+                                  std::string_view layer_type = kTestLayer) {
   std::vector<std::string> named;
   for (const std::string& layer : layers) {
-    named.push_back(image_detail::descriptor("application/vnd.oci.image.layer.v1.tar+gzip", layer));
+    named.push_back(image_detail::descriptor(layer_type, layer));
   }
   return image_detail::finish(
       R"({"schemaVersion":2,"mediaType":")" + std::string(oci::kOciManifest) + R"(","config":)" +

@@ -36,6 +36,7 @@ class ContentLookup {
 struct PlatformChoice {
   std::vector<oci::Platform> platforms;
   bool attestations = false;
+  std::vector<oci::Digest> without{};  // Manifests of an index that can't be had.
 };
 
 struct ImageBlob {
@@ -44,10 +45,23 @@ struct ImageBlob {
   bool stored = false;
 };
 
+// A wanted manifest of an index.
+struct ImageChild {
+  oci::Digest digest;
+  std::string name;  // "linux/arm64" or "attestation of linux/arm64", for people.
+  bool attests = false;
+  std::vector<oci::Digest> blobs{};  // Empty while the manifest is missing.
+
+  // Whether `digest` is this manifest or one of its blobs.
+  bool needs(const oci::Digest& part) const;
+};
+
 struct ImageParts {
   // The blobs of a missing manifest are unknown until the manifest is fetched.
   std::vector<oci::Digest> missing_manifests;
-  std::vector<ImageBlob> blobs;                // Each blob once.
+  // Each blob once. A foreign layer is a part only if it is stored.
+  std::vector<ImageBlob> blobs;
+  std::vector<ImageChild> children;            // Each manifest once; empty without an index.
   std::vector<std::string> missing_platforms;  // The wanted platforms that the index doesn't have.
 
   bool manifests_known() const { return missing_manifests.empty(); }

@@ -33,8 +33,9 @@ struct ScrubStatus {
 struct CachedPlatform {
   std::string platform;  // "linux/amd64"; empty for an image without an index.
   oci::Digest digest;
-  std::uint64_t bytes = 0;          // The bytes of the platform's stored blobs.
-  std::uint64_t missing_bytes = 0;  // The bytes of the platform's blobs that aren't stored.
+  std::uint64_t bytes = 0;  // The bytes of the platform's stored blobs.
+  // The bytes of the platform's blobs that aren't stored. Foreign layers don't count.
+  std::uint64_t missing_bytes = 0;
 };
 
 struct CachedImage {

@@ -42,6 +42,9 @@ struct Descriptor {
   std::uint64_t size_bytes = 0;
   std::optional<Platform> platform;  // Set only in an index.
   std::optional<Digest> attests{};   // Set only in an index: the image that this manifest attests.
+  // A registry may lack this content, and clients fetch the content from elsewhere: a layer that
+  // must not be distributed, or a descriptor with "urls" (image-spec descriptor.md, layer.md).
+  bool is_foreign = false;
 };
 
 struct Manifest {
