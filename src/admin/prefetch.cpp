@@ -21,12 +21,18 @@ Json fault_json(const ListFault& fault) {
   return {{"line", fault.line}, {"path", fault.path}, {"message", fault.message}};
 }
 
+Json substitutes_json(const PrefetchTag& tag) {
+  Json substitutes = Json::array();
+  for (const cache::Substitute& substitute : tag.substitutes) {
+    substitutes.push_back({{"wanted", substitute.wanted}, {"taken", substitute.taken}});
+  }
+  return substitutes;
+}
+
 Json image_json(const PrefetchTag& tag) {
-  return {{"image", image_name(tag.tag)},
-          {"state", to_string(tag.state)},
-          {"bytes_total", tag.bytes_total},
-          {"bytes_done", tag.bytes_done},
-          {"error", tag.error}};
+  return {{"image", image_name(tag.tag)},         {"state", to_string(tag.state)},
+          {"bytes_total", tag.bytes_total},       {"bytes_done", tag.bytes_done},
+          {"substitutes", substitutes_json(tag)}, {"error", tag.error}};
 }
 
 std::string dump(const Json& json) {
@@ -61,6 +67,7 @@ Json planned_json(const PrefetchTag& tag) {
           {"pulls", tag.pulls},
           {"bytes", bytes ? Json(*bytes) : Json()},
           {"estimated", bytes.has_value() && !tag.bytes_known},
+          {"substitutes", substitutes_json(tag)},
           {"error", tag.error}};
 }
 

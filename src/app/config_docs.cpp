@@ -209,7 +209,10 @@ A range matches only tags that are as precise as the range: `>=3.12` matches `3.
 Each run looks up patterns and ranges in the registry's list of tags.
 
 From an index, a run fetches the manifests of the listed platforms and their blobs. Clients
-still see the whole index: a platform that isn't listed is fetched when somebody pulls it.
+still see the whole index: a platform that isn't listed is fetched when somebody pulls it. If
+the index doesn't have a listed platform, the run fetches the platform that clients choose
+instead, in the order of containerd: `linux/arm/v5` for `linux/arm/v6`, `linux/386` for
+`linux/amd64`. The plan names both platforms.
 
 After a tag has moved, pulls of the tag get the old image (with `Warning: 110`) until the new
 image is complete, for at most `hold`.

@@ -50,14 +50,18 @@ class Walk {
   void visit_children(const oci::Manifest& index, int depth) {
     std::map<oci::Digest, std::string> wanted;  // The names by the digests.
     for (const oci::Platform& platform : choice_.platforms) {
-      bool found = false;
-      for (const oci::Descriptor& child : index.manifests) {
-        if (child.attests || !child.platform) continue;
-        if (!oci::satisfies(*child.platform, platform)) continue;
-        found = true;
-        if (!is_without(child.digest)) wanted.emplace(child.digest, to_string(*child.platform));
+      const auto children = choose(index, platform);
+      if (children.empty()) {
+        parts_.missing_platforms.push_back(to_string(platform));
+        continue;
       }
-      if (!found) parts_.missing_platforms.push_back(oci::to_string(platform));
+      const oci::Platform& taken = *children.front()->platform;
+      if (!oci::satisfies(taken, platform)) {
+        parts_.substitutes.push_back({to_string(platform), to_string(taken)});
+      }
+      for (const oci::Descriptor* child : children) {
+        if (!is_without(child->digest)) wanted.emplace(child->digest, to_string(*child->platform));
+      }
     }
     for (const oci::Descriptor& child : index.manifests) {
       if (const auto image = wanted.find(child.digest); image != wanted.end()) {
@@ -68,6 +72,21 @@ class Walk {
         visit_child({child.digest, "attestation of " + image->second, true}, depth);
       }
     }
+  }
+
+  // The manifests for the best platform that a client of platform `wanted` can run. Several
+  // manifests may be for one platform, such as those of several versions of Windows.
+  static std::vector<const oci::Descriptor*> choose(const oci::Manifest& index,
+                                                    const oci::Platform& wanted) {
+    std::vector<const oci::Descriptor*> chosen;
+    for (const oci::Platform& platform : oci::runnable_platforms(wanted)) {
+      for (const oci::Descriptor& child : index.manifests) {
+        if (child.attests || !child.platform) continue;
+        if (oci::satisfies(*child.platform, platform)) chosen.push_back(&child);
+      }
+      if (!chosen.empty()) break;
+    }
+    return chosen;
   }
 
   void visit_child(ImageChild child, int depth) {

@@ -266,6 +266,7 @@ void PrefetchRun::ask_parts(Job& job, const oci::Digest& root, OnParts then) {
 void PrefetchRun::on_looked(Job& job, const ImageParts& parts) {
   job.missing_manifests = parts.missing_manifests;
   job.children = parts.children;
+  job.seen.substitutes = parts.substitutes;
   job.seen.pulls = parts.missing_manifests.size();
   if (parts.manifests_known()) return plan_blobs(job, parts);
   job.seen.state = PrefetchState::kManifests;

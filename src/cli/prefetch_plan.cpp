@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The page has a table in the order of the list, then the images that can't be fetched with the
-// reasons, then the sums as sentences.
+// reasons, then the platforms that are fetched in place of others, then the sums as sentences.
 
 #include "cli/prefetch_plan.h"
 
@@ -57,6 +57,18 @@ std::string failures(const Json& images) {
     if (!has_failed(image)) continue;
     const std::string error = sentence(image, "/error");
     lines += fmt::format("{} failed{}\n", text(image, "/image"), error.empty() ? "" : ": " + error);
+  }
+  return lines;
+}
+
+std::string substitutes(const Json& images) {
+  std::string lines;
+  for (const Json& image : images) {
+    for (const Json& substitute : list(image, "/substitutes")) {
+      lines += fmt::format("{} has no {}; its clients choose {}, which is fetched\n",
+                           text(image, "/image"), text(substitute, "/wanted"),
+                           text(substitute, "/taken"));
+    }
   }
   return lines;
 }
@@ -141,8 +153,8 @@ std::string page_of(const Json& plan, bool with_sizes, const Screen& screen) {
   const Json& images = list(plan, "/images");
   if (images.empty()) return "The list names no images.\n" + troubles(plan);
   std::string page = image_table(images, screen);
-  const std::string bad = failures(images) + troubles(plan);
-  if (!bad.empty()) page += bad + "\n";
+  const std::string notes = failures(images) + substitutes(images) + troubles(plan);
+  if (!notes.empty()) page += notes + "\n";
   page += sums(plan) + fit(plan);
   for (const Json& quota : list(plan, "/quotas")) page += quota_sentence(quota);
   return with_sizes ? page : page + hint_of_sizes(plan);

@@ -6,7 +6,9 @@
 #include "layby/oci/platform.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
+#include <system_error>
 
 namespace layby::oci {
 namespace {
@@ -34,6 +36,60 @@ std::string_view variant_of(const Platform& platform) {
   return "";
 }
 
+// A variant such as "v7" or "v8.2".
+struct Version {
+  int major = 0;
+  int minor = 0;
+};
+
+// Reads a number of one or two digits.
+std::optional<int> small_number(std::string_view text) {
+  if (text.empty() || text.size() > 2 || text.front() == '-') return std::nullopt;
+  int number = 0;
+  const char* end = text.data() + text.size();
+  const auto [read_to, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && read_to == end ? std::optional(number) : std::nullopt;
+}
+
+std::optional<Version> version_of(std::string_view variant) {
+  if (!variant.starts_with('v')) return std::nullopt;
+  variant.remove_prefix(1);
+  const std::size_t dot = variant.find('.');
+  const auto major = small_number(variant.substr(0, dot));
+  const bool has_minor = dot != std::string_view::npos;
+  const auto minor = has_minor ? small_number(variant.substr(dot + 1)) : std::optional(0);
+  if (!major || !minor) return std::nullopt;
+  return Version{*major, *minor};
+}
+
+std::string to_variant(const Version& version) {
+  const std::string major = "v" + std::to_string(version.major);
+  return version.minor == 0 ? major : major + "." + std::to_string(version.minor);
+}
+
+// Adds the versions of arm64 below `version`. v9.x has the instructions of v8.(x+5).
+void add_older_arm64(Version version, const std::string& os, std::vector<Platform>& into) {
+  if (version.major < 8) return;
+  const auto add_minors = [&] {
+    for (int minor = version.minor - 1; minor >= 0; --minor) {
+      into.push_back({os, "arm64", to_variant({version.major, minor})});
+    }
+  };
+  add_minors();
+  if (version.major != 9) return;
+  version = {8, version.minor + 5};
+  into.push_back({os, "arm64", to_variant(version)});
+  add_minors();
+}
+
+// Adds the versions of `architecture` from `newest` down to `oldest`.
+void add_versions(int newest, int oldest, const std::string& os, const std::string& architecture,
+                  std::vector<Platform>& into) {
+  for (int major = newest; major >= oldest; --major) {
+    into.push_back({os, architecture, to_variant({major, 0})});
+  }
+}
+
 }  // namespace
 
 std::optional<Platform> parse_platform(std::string_view text) {
@@ -54,6 +110,23 @@ std::string to_string(const Platform& platform) {
 bool satisfies(const Platform& offered, const Platform& wanted) {
   return offered.os == wanted.os && offered.architecture == wanted.architecture &&
          variant_of(offered) == variant_of(wanted);
+}
+
+std::vector<Platform> runnable_platforms(const Platform& wanted) {
+  constexpr int kNewestArm = 8;
+  constexpr int kOldestArm = 5;
+  std::vector<Platform> platforms{wanted};
+  const auto version = version_of(variant_of(wanted));
+  if (wanted.architecture == "amd64") {
+    if (version) add_versions(version->major - 1, 1, wanted.os, "amd64", platforms);
+    platforms.push_back({wanted.os, "386", ""});
+  } else if (wanted.architecture == "arm" && version) {
+    add_versions(version->major - 1, kOldestArm, wanted.os, "arm", platforms);
+  } else if (wanted.architecture == "arm64") {
+    if (version) add_older_arm64(*version, wanted.os, platforms);
+    add_versions(kNewestArm, kOldestArm, wanted.os, "arm", platforms);
+  }
+  return platforms;
 }
 
 }  // namespace layby::oci

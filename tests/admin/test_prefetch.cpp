@@ -51,6 +51,7 @@ TEST_F(PrefetchJsonTest, RunIsReportedWithItsImages) {
   status.faults = {{5, "images[0].tags", "is empty"}};
   status.report.tags = {sized(tag("3.13", PrefetchState::kFetching), 100)};
   status.report.tags.front().bytes_done = 40;
+  status.report.tags.front().substitutes = {{"linux/arm/v6", "linux/arm/v5"}};
   status.report.bytes_total = 100;
   status.report.pulls_spent = 2;
   const Json json = Json::parse(prefetch_json(status));
@@ -63,6 +64,8 @@ TEST_F(PrefetchJsonTest, RunIsReportedWithItsImages) {
   EXPECT_EQ(json["images"][0]["image"], "python:3.13");
   EXPECT_EQ(json["images"][0]["state"], "fetching");
   EXPECT_EQ(json["images"][0]["bytes_done"], 40);
+  EXPECT_EQ(json["images"][0]["substitutes"],
+            Json::parse(R"([{"wanted": "linux/arm/v6", "taken": "linux/arm/v5"}])"));
 }
 
 TEST_F(PrefetchJsonTest, BytesAreUnknownUntilEveryImageIsSized) {

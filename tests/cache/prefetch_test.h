@@ -202,9 +202,9 @@ class PrefetchTest : public CacheTest {
     return "{" + named(type, digest, size) + "}";
   }
   static std::string platform_field(const std::string& text) {
-    const std::size_t slash = text.find('/');
-    return R"(,"platform":{"os":")" + text.substr(0, slash) + R"(","architecture":")" +
-           text.substr(slash + 1) + "\"}";
+    const oci::Platform platform = *oci::parse_platform(text);
+    return R"(,"platform":{"os":")" + platform.os + R"(","architecture":")" +
+           platform.architecture + R"(","variant":")" + platform.variant + "\"}";
   }
   oci::Digest add_manifest(std::string_view type, const std::string& fields) {
     const std::string bytes =

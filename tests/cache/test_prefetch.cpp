@@ -65,6 +65,42 @@ TEST_F(PrefetchTest, MissingPlatformIsAFailure) {
   EXPECT_TRUE(report().failed());
 }
 
+TEST_F(PrefetchTest, BestPlatformThatClientsCanRunIsFetched) {
+  set_tag("3.13", add_index({{"linux/386", add_image({"386"})},
+                             {"linux/arm64", add_image({"arm64"})},
+                             {"linux/amd64/v1", add_image({"amd64"})}}));
+  set_list({image({"3.13"}, {"linux/amd64/v3"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_TRUE(has_layer("amd64"));
+  EXPECT_FALSE(has_layer("386"));
+  EXPECT_FALSE(has_layer("arm64"));
+}
+
+TEST_F(PrefetchTest, OlderPlatformIsFetchedForClientsThatChooseIt) {
+  set_tag("3.13",
+          add_index({{"linux/arm/v5", add_image({"v5"})}, {"linux/arm/v7", add_image({"v7"})}}));
+  set_list({image({"3.13"}, {"linux/arm/v6"})});
+  run();
+  EXPECT_EQ(state("3.13"), PrefetchState::kDone);
+  EXPECT_EQ(seen("3.13").error, "");
+  EXPECT_TRUE(has_layer("v5"));
+  EXPECT_FALSE(has_layer("v7"));
+  ASSERT_EQ(seen("3.13").substitutes.size(), 1u);
+  EXPECT_EQ(seen("3.13").substitutes[0].wanted, "linux/arm/v6");
+  EXPECT_EQ(seen("3.13").substitutes[0].taken, "linux/arm/v5");
+}
+
+TEST_F(PrefetchTest, PlatformThatCannotBeHadHasNoSubstitute) {
+  const oci::Digest amd64 = add_image({"amd64"});
+  set_tag("3.13", add_index({{"linux/amd64", amd64}, {"linux/386", add_image({"386"})}}));
+  manifests_.erase(amd64.str());
+  set_list({image({"3.13"})});
+  run();
+  EXPECT_EQ(seen("3.13").error, "linux/amd64: not here");
+  EXPECT_FALSE(has_layer("386")) << "no client chooses 386 while the index names amd64";
+}
+
 // -- parts that can't be had
 
 TEST_F(PrefetchTest, ForeignLayersAreNotMissing) {

@@ -46,6 +46,15 @@ class PrefetchPlanTest : public ::testing::Test {
   }
 };
 
+TEST_F(PrefetchPlanTest, SubstitutesAreNamed) {
+  const std::string page = plan(R"({"images": [{"image": "a:1", "state": "new", "substitutes":
+    [{"wanted": "linux/arm/v6", "taken": "linux/arm/v5"}]}]})")
+                               .page;
+  EXPECT_NE(page.find("a:1 has no linux/arm/v6; its clients choose linux/arm/v5, which is fetched"),
+            std::string::npos)
+      << page;
+}
+
 TEST_F(PrefetchPlanTest, ThePageShowsTheWholePlan) {
   EXPECT_EQ(
       plan(kPlan).page,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import io
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
@@ -389,6 +391,16 @@ def add_image(hub: Hub, repo: str, tag: str, layers: list[bytes], *, comment: st
                            "layers": elsewhere + descriptors[1:]}).encode()
     digest = hub.add_manifest(repo, manifest, OCI_MANIFEST, tag, algorithm)
     return Parts([digest], dict(described), digest)
+
+
+def tar_of(text: str) -> bytes:
+    """A layer that a client can unpack, with one file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo("file")
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text.encode()))
+    return out.getvalue()
 
 
 def platform_of(text: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import (ACCEPT, CLIENTS, EndToEnd, Parts, Pulls, add_image, add_index, digest_of,
-                     layby_binary, make_image, make_index, native_architecture, parts_of,
+                     layby_binary, make_image, make_index, native_architecture, parts_of, tar_of,
                      wait_until)
 
 MIB = 1 << 20
@@ -197,6 +197,29 @@ class Losses(PrefetchCase):
         layer = list(windows.blobs)[1]
         self.hub.fault("status", f"blobs/{layer}", status=404, times=-1)
         self.assert_windows_fails_alone()
+
+
+class Platforms(PrefetchCase):
+    def test_docker_finds_the_older_platform_that_it_chooses(self) -> None:
+        """dockerd chooses by containerd's platforms.Only."""
+        images = {platform: add_image(self.hub, "library/app", "", [tar_of(platform)],
+                                      platform=platform)
+                  for platform in ("linux/arm/v5", "linux/arm/v7")}
+        root = add_index(self.hub, "library/app", "1",
+                         {platform: parts.root for platform, parts in images.items()})
+        status = self.run_list(self.entry("app", "1", platforms=["linux/arm/v6"]))
+        self.assertEqual(self.states(status), {"app:1": "done"})
+        chosen = images["linux/arm/v5"]
+        self.assert_fetched_once(Parts([root, chosen.root], chosen.blobs, root))
+        plan = self.layby.ask("prefetch", "--plan").stdout
+        self.assertRegex(plan, r"app:1 has no linux/arm/v6; its clients choose linux/arm/v5")
+        self.hub.down()
+
+        with CLIENTS["dockerd"](self.layby.url) as client:
+            client.docker("pull", "--quiet", "--platform", "linux/arm/v6", "app:1")
+            found = json.loads(client.docker("image", "inspect", "app:1"))[0]
+
+        self.assertIn(found["Id"], chosen.blobs, "the configuration of the image for arm/v5")
 
 
 class RealClients(PrefetchCase):

@@ -70,5 +70,29 @@ TEST_F(PlatformTest, DefaultVariantsMayBeOmitted) {
   EXPECT_FALSE(is_for("linux/386", "linux/amd64"));
 }
 
+TEST_F(PlatformTest, ClientsRunOlderPlatformsToo) {
+  const auto order = [](std::string_view wanted) {
+    std::string text;
+    for (const Platform& platform : runnable_platforms(*parse_platform(wanted))) {
+      text += (text.empty() ? "" : " ") + to_string(platform).substr(sizeof("linux"));
+    }
+    return text;
+  };
+  EXPECT_EQ(order("linux/arm"), "arm arm/v6 arm/v5");
+  EXPECT_EQ(order("linux/arm/v6"), "arm/v6 arm/v5");
+  EXPECT_EQ(order("linux/arm/v5"), "arm/v5");
+  EXPECT_EQ(order("linux/arm/v8"), "arm/v8 arm/v7 arm/v6 arm/v5");
+  EXPECT_EQ(order("linux/arm64"), "arm64 arm/v8 arm/v7 arm/v6 arm/v5");
+  EXPECT_EQ(order("linux/arm64/v8.2"),
+            "arm64/v8.2 arm64/v8.1 arm64/v8 arm/v8 arm/v7 arm/v6 arm/v5");
+  EXPECT_EQ(order("linux/arm64/v9.1"),
+            "arm64/v9.1 arm64/v9 arm64/v8.6 arm64/v8.5 arm64/v8.4 arm64/v8.3 arm64/v8.2 "
+            "arm64/v8.1 arm64/v8 arm/v8 arm/v7 arm/v6 arm/v5");
+  EXPECT_EQ(order("linux/amd64"), "amd64 386");
+  EXPECT_EQ(order("linux/amd64/v3"), "amd64/v3 amd64/v2 amd64/v1 386");
+  EXPECT_EQ(order("linux/amd64/odd"), "amd64/odd 386");
+  EXPECT_EQ(order("linux/s390x"), "s390x");
+}
+
 }  // namespace
 }  // namespace layby::oci

@@ -32,7 +32,8 @@ class ContentLookup {
   virtual std::optional<std::uint64_t> find_blob(const oci::Digest& digest) const = 0;
 };
 
-// Chooses which manifests of an index are wanted. The index itself is served whole.
+// Chooses which manifests of an index are wanted. For a platform that the index doesn't have, the
+// choice takes the best platform of oci::runnable_platforms(). The index itself is served whole.
 struct PlatformChoice {
   std::vector<oci::Platform> platforms;
   bool attestations = false;
@@ -56,13 +57,21 @@ struct ImageChild {
   bool needs(const oci::Digest& part) const;
 };
 
+// An index without the wanted platform has another platform that the same clients choose.
+struct Substitute {
+  std::string wanted;  // "linux/arm/v6"
+  std::string taken;   // "linux/arm/v5"
+};
+
 struct ImageParts {
   // The blobs of a missing manifest are unknown until the manifest is fetched.
   std::vector<oci::Digest> missing_manifests;
   // Each blob once. A foreign layer is a part only if it is stored.
   std::vector<ImageBlob> blobs;
-  std::vector<ImageChild> children;            // Each manifest once; empty without an index.
-  std::vector<std::string> missing_platforms;  // The wanted platforms that the index doesn't have.
+  std::vector<ImageChild> children;  // Each manifest once; empty without an index.
+  // The wanted platforms for which the index has no image that their clients can run.
+  std::vector<std::string> missing_platforms;
+  std::vector<Substitute> substitutes;
 
   bool manifests_known() const { return missing_manifests.empty(); }
   bool whole() const;

@@ -72,6 +72,7 @@ struct PrefetchTag {
   // The size of the cached old image: an estimate of the new image's size, while the new size
   // isn't known.
   std::uint64_t before_bytes = 0;
+  std::vector<Substitute> substitutes;  // Empty until the index is stored.
   std::string error;
 };
 
