@@ -119,7 +119,9 @@ void ManifestFetch::on_body(Result<ManifestAnswer> answer) {
   enter(ManifestFetchState::kStoring);
   owner_.context_.grant_checks.note_granted(origin_, repository_, answer_->digest);
   // The pointer is weak, because the store may answer after this fetch is destroyed.
-  owner_.context_.store.put_manifest(answer_->digest, {answer_->bytes, answer_->media_type},
+  StoredManifest manifest{answer_->bytes, answer_->media_type,
+                          RepositoryKey{origin_.name, repository_}};
+  owner_.context_.store.put_manifest(answer_->digest, std::move(manifest),
                                      [weak = weak_from_this()](const Status& status) {
                                        if (const auto self = weak.lock()) self->on_stored(status);
                                      });

@@ -29,6 +29,8 @@ class Listing {
 
   Status add(const cache::TagKey& key, const cache::StoredTag& tag);
   Status add_pins();
+  // Adds the stored images that no image listed so far has.
+  Status add_untagged();
   cache::Catalog finish(const Counts& counts);
 
  private:
@@ -38,6 +40,8 @@ class Listing {
   };
 
   Status add_pin(const cache::TagKey& key);
+  Status add_digest(const cache::TagKey& key, const oci::Digest& digest);
+  Result<std::set<oci::Digest>> untagged_roots() const;
   Status add_platform(const ReachedManifest& reached, Entry& entry);
   Result<Blob*> blob(const oci::Descriptor& named);
   Status find_used(cache::CachedImage& image) const;
@@ -46,6 +50,7 @@ class Listing {
   const TouchMap& touches_;
   std::vector<Entry> entries_;
   std::set<cache::TagKey> names_;  // The tags of the images in entries_.
+  std::set<oci::Digest> reached_;  // The stored manifests of the images in entries_.
   std::vector<cache::TagKey> waiting_pins_;
   std::map<oci::Digest, Blob> blobs_;
 };
@@ -105,6 +110,7 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
   bool there = false;
   Status walked = each_reached(txn_, tag.digest, [&](const ReachedManifest& reached) {
     there = true;
+    reached_.insert(reached.digest);
     if (added.ok() && !oci::is_index(reached.manifest.media_type)) {
       added = add_platform(reached, entry);
     }
@@ -121,10 +127,47 @@ Status Listing::add(const cache::TagKey& key, const cache::StoredTag& tag) {
 // If the tag of a pin is a digest and its manifest is stored, lists the pin as an image.
 Status Listing::add_pin(const cache::TagKey& key) {
   const auto digest = oci::Digest::parse(key.tag);
-  if (!digest || names_.contains(key)) return {};
-  const auto usage = txn_.find_usage({ContentKind::kManifest, *digest});
+  return !digest || names_.contains(key) ? Status() : add_digest(key, *digest);
+}
+
+Status Listing::add_digest(const cache::TagKey& key, const oci::Digest& digest) {
+  const auto usage = txn_.find_usage({ContentKind::kManifest, digest});
   const bool known = usage && usage->has_value();
-  return add(key, {*digest, known ? (*usage)->used_at : WallTime()});
+  return add(key, {digest, known ? (*usage)->used_at : WallTime()});
+}
+
+// The stored manifests that aren't in reached_ and that no other of these manifests names.
+Result<std::set<oci::Digest>> Listing::untagged_roots() const {
+  std::set<oci::Digest> roots;
+  std::vector<oci::Digest> indexes;
+  const Status read =
+      txn_.each_manifest([&](const oci::Digest& digest, const ManifestRecord& record) {
+        if (reached_.contains(digest)) return true;
+        roots.insert(digest);
+        if (oci::is_index(record.media_type)) indexes.push_back(digest);
+        return true;
+      });
+  if (!read) return read.error();
+  for (const oci::Digest& index : indexes) {
+    const Status walked = each_reached(txn_, index, [&](const ReachedManifest& reached) {
+      if (reached.digest != index) roots.erase(reached.digest);
+    });
+    if (!walked) return walked.error();
+  }
+  return roots;
+}
+
+Status Listing::add_untagged() {
+  const auto roots = untagged_roots();
+  if (!roots) return roots.error();
+  for (const oci::Digest& root : *roots) {
+    const auto from = txn_.find_origin(root);
+    if (!from && from.error().code != ErrorCode::kCorrupt) return from.error();
+    if (!from || !from->has_value()) continue;
+    Status added = add_digest({(*from)->upstream, (*from)->repository, root.str()}, root);
+    if (!added) return added;
+  }
+  return {};
 }
 
 Status Listing::add_pins() {
@@ -174,6 +217,7 @@ Result<cache::Catalog> read_catalog(const Txn& txn, const Counts& counts, const 
   if (!read) return read.error();
   if (!added) return added.error();
   if (Status pins = listing.add_pins(); !pins) return pins.error();
+  if (Status others = listing.add_untagged(); !others) return others.error();
   return listing.finish(counts);
 }
 

@@ -216,8 +216,9 @@ void DiskStore::put_manifest(const oci::Digest& digest, cache::StoredManifest ma
       [lane = lanes_->find(digest), digest, manifest = std::move(manifest),
        now = clock_.wall_now()](WriteTxn& txn) {
         const ManifestRecord record{now, manifest.media_type, *manifest.bytes};
-        const Status put = txn.put_manifest(digest, record);
-        return put.ok() && lane ? lane->grants.put(txn, digest) : put;
+        Status put = txn.put_manifest(digest, record);
+        if (put && manifest.from) put = txn.put_origin(digest, *manifest.from, now);
+        return put && lane ? lane->grants.put(txn, digest) : put;
       },
       while_alive(std::move(done)));
 }

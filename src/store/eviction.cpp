@@ -98,6 +98,23 @@ Status check_unpinned(const WriteTxn& txn, const cache::TagKey& key) {
                "it is pinned by the prefetch list; take it out of the list first"};
 }
 
+// The images of all tags, and then the stored manifests that aren't in `mine`, since an image
+// without a tag is an image too.
+Result<std::vector<oci::Digest>> other_images(const Txn& txn, const std::set<Content>& mine) {
+  std::vector<oci::Digest> others;
+  Status read = txn.each_tag([&](const cache::TagKey&, const cache::StoredTag& tag) {
+    others.push_back(tag.digest);
+    return true;
+  });
+  if (!read) return read.error();
+  read = txn.each_manifest([&](const oci::Digest& digest, const ManifestRecord&) {
+    if (!mine.contains({ContentKind::kManifest, digest})) others.push_back(digest);
+    return true;
+  });
+  if (!read) return read.error();
+  return others;
+}
+
 }  // namespace
 
 Result<Evicted> evict_lowest(WriteTxn& txn, const EvictionOrder& order) {
@@ -139,13 +156,10 @@ Result<Evicted> evict_image(WriteTxn& txn, const cache::TagKey& key) {
   if (named && !named->has_value() && stored && !stored->has_value()) return unknown;
   if (Status added = add_reach(txn, **root, mine); !added) return added.error();
   if (Status gone = txn.erase_tag(key); !gone) return gone.error();
-  std::vector<oci::Digest> others;
-  const Status read = txn.each_tag([&](const cache::TagKey&, const cache::StoredTag& tag) {
-    others.push_back(tag.digest);
-    return true;
-  });
-  if (!read) return read.error();
-  for (const oci::Digest& other : others) {
+  const auto others = other_images(txn, mine);
+  if (!others) return others.error();
+  for (const oci::Digest& other : *others) {
+    if (needed.contains({ContentKind::kManifest, other})) continue;
     if (Status added = add_reach(txn, other, needed); !added) return added.error();
   }
   const Result<std::set<Content>> kept = pinned_content(txn);

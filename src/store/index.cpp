@@ -192,7 +192,8 @@ Status Index::open_tables(unsigned flags) {
       {"manifests", &tables_.manifests}, {"tags", &tables_.tags},
       {"usage", &tables_.usage},         {"ranks", &tables_.ranks},
       {"pins", &tables_.pins},           {"list_pins", &tables_.list_pins},
-      {"trash", &tables_.trash},         {"grants", &tables_.grants}};
+      {"trash", &tables_.trash},         {"grants", &tables_.grants},
+      {"origins", &tables_.origins}};
   // The version is checked after `meta` is opened, before a table of an unknown version is touched.
   for (const auto& [name, table] : names) {
     if (const int code = mdb_dbi_open(txn->get(), name, flags == 0 ? MDB_CREATE : 0, table)) {

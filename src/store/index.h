@@ -50,6 +50,7 @@ struct Tables {
   MDB_dbi list_pins = 0;
   MDB_dbi trash = 0;
   MDB_dbi grants = 0;
+  MDB_dbi origins = 0;
 };
 
 class Index;
@@ -63,6 +64,8 @@ class Txn {
   Result<std::optional<BlobRecord>> find_blob(const oci::Digest& digest) const;
   Result<std::optional<cache::StoredManifest>> find_manifest(const oci::Digest& digest) const;
   Result<std::optional<WallTime>> find_stored_at(const oci::Digest& manifest) const;
+  // The repository that a manifest was fetched from, if put_origin() has noted it.
+  Result<std::optional<cache::RepositoryKey>> find_origin(const oci::Digest& manifest) const;
   Result<std::optional<cache::StoredTag>> find_tag(const cache::TagKey& key) const;
   Result<std::optional<UsageRecord>> find_usage(const Content& content) const;
   Result<bool> is_pinned(const cache::TagKey& key) const;
@@ -136,6 +139,8 @@ class WriteTxn : public Txn {
   // keeps its usage.
   Status put_blob(const oci::Digest& digest, const BlobRecord& record);
   Status put_manifest(const oci::Digest& digest, const ManifestRecord& record);
+  // erase_manifest() erases the origin too.
+  Status put_origin(const oci::Digest& manifest, const cache::RepositoryKey& from, WallTime now);
   Status put_tag(const cache::TagKey& key, const cache::StoredTag& tag);
   Status put_pin(const cache::TagKey& key, WallTime since);
   // Replaces all list pins. A pin that stays keeps its time.

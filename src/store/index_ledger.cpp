@@ -26,8 +26,9 @@ constexpr std::size_t kReplayBatchBytes = 8 << 20;
 // The number of commits between a failure to write the ledger and the next try.
 constexpr int kPause = 1000;
 
-constexpr std::array kLogged = {LedgerTable::kManifests, LedgerTable::kTags, LedgerTable::kPins,
-                                LedgerTable::kListPins, LedgerTable::kGrants};
+constexpr std::array kLogged = {LedgerTable::kManifests, LedgerTable::kTags,
+                                LedgerTable::kPins,      LedgerTable::kListPins,
+                                LedgerTable::kGrants,    LedgerTable::kOrigins};
 
 MDB_dbi table_of(const Tables& tables, LedgerTable table) {
   switch (table) {
@@ -41,6 +42,8 @@ MDB_dbi table_of(const Tables& tables, LedgerTable table) {
       return tables.list_pins;
     case LedgerTable::kGrants:
       return tables.grants;
+    case LedgerTable::kOrigins:
+      return tables.origins;
   }
   return 0;
 }
@@ -61,6 +64,8 @@ bool is_sound(const Change& change) {
       return change.key.size() > kTagPrefixBytes && (change.erased || decode_pin(change.value));
     case LedgerTable::kGrants:
       return change.value.empty();
+    case LedgerTable::kOrigins:
+      return decode_digest_key(change.key) && (change.erased || decode_pin(change.value));
   }
   return false;
 }

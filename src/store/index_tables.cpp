@@ -51,6 +51,16 @@ Result<std::optional<WallTime>> Txn::find_stored_at(const oci::Digest& manifest)
   return std::optional(record->stored_at);
 }
 
+Result<std::optional<cache::RepositoryKey>> Txn::find_origin(const oci::Digest& manifest) const {
+  auto value = index_.get(txn_, index_.tables_.origins, digest_key(manifest));
+  if (!value) return std::move(value).error();
+  if (!value->has_value()) return std::optional<cache::RepositoryKey>();
+  Result<PinRecord> record = decode_pin(**value);
+  if (!record) return std::move(record).error();
+  return std::optional(
+      cache::RepositoryKey{std::move(record->upstream), std::move(record->repository)});
+}
+
 Result<std::optional<cache::StoredTag>> Txn::find_tag(const cache::TagKey& key) const {
   Result<std::string> wanted = tag_key(key);
   if (!wanted) return std::optional<cache::StoredTag>();  // The name is too long to be stored.
@@ -239,6 +249,12 @@ Status WriteTxn::put_manifest(const oci::Digest& digest, const ManifestRecord& r
   return store_usage({ContentKind::kManifest, digest}, record.bytes.size(), record.stored_at);
 }
 
+Status WriteTxn::put_origin(const oci::Digest& manifest, const cache::RepositoryKey& from,
+                            WallTime now) {
+  return put(index_.tables_.origins, digest_key(manifest),
+             encode(PinRecord{now, from.upstream, from.repository}), "write to the index");
+}
+
 Status WriteTxn::put_tag(const cache::TagKey& key, const cache::StoredTag& tag) {
   Result<std::string> at = tag_key(key);
   if (!at) return std::move(at).error();
@@ -301,6 +317,7 @@ Status WriteTxn::erase_manifest(const oci::Digest& digest) {
       !gone) {
     return gone;
   }
+  if (Status gone = erase(index_.tables_.origins, key, "write to the index"); !gone) return gone;
   if (Status gone = erase_stray_grants(digest); !gone) return gone;
   return erase_usage({ContentKind::kManifest, digest});
 }

@@ -70,9 +70,10 @@ Status Index::check_sound() {
   constexpr MDB_dbi kTableOfTables = 1;
   Result<ReadTxn> txn = begin_read({});
   if (!txn) return std::move(txn).error();
-  for (const MDB_dbi table : {kFreePages, kTableOfTables, tables_.meta, tables_.blobs,
-                              tables_.manifests, tables_.tags, tables_.usage, tables_.ranks,
-                              tables_.pins, tables_.list_pins, tables_.trash, tables_.grants}) {
+  for (const MDB_dbi table :
+       {kFreePages, kTableOfTables, tables_.meta, tables_.blobs, tables_.manifests, tables_.tags,
+        tables_.usage, tables_.ranks, tables_.pins, tables_.list_pins, tables_.trash,
+        tables_.grants, tables_.origins}) {
     std::size_t bytes = 0;
     std::size_t entries = 0;
     const Status read = txn->scan(table, "", [&](std::string_view, std::string_view value) {

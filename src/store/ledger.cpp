@@ -71,7 +71,7 @@ std::optional<Change> decode(std::string_view payload) {
   const auto table = static_cast<unsigned char>(payload[0]);
   const auto erased = static_cast<unsigned char>(payload[1]);
   const auto key_size = static_cast<std::size_t>(integer_at(payload, 2, 2));
-  const bool known = table >= 1 && table <= 5 && erased <= 1;
+  const bool known = table >= 1 && table <= 6 && erased <= 1;
   const bool fits =
       key_size >= 1 && key_size <= kMaxKeyBytes && key_size <= payload.size() - kChangeBytes;
   if (!known || !fits) return std::nullopt;

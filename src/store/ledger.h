@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The ledger is a file of the changes of manifests, tags, pins and grants. If the index is lost,
-// the new index gets these entries from the ledger. FORMAT.md specifies the file. A Ledger is used
-// while the index is opened, and later only in the commit lane; size_bytes() may be called from any
-// thread. Invariant: while whole() is true, the changes in the file, made in order, give the
-// present tables. Calls may block.
+// The ledger is a file of the changes of manifests and their origins, tags, pins and grants. If the
+// index is lost, the new index gets these entries from the ledger. FORMAT.md specifies the file. A
+// Ledger is used while the index is opened, and later only in the commit lane; size_bytes() may be
+// called from any thread. Invariant: while whole() is true, the changes in the file, made in order,
+// give the present tables. Calls may block.
 
 #ifndef LAYBY_STORE_LEDGER_H_
 #define LAYBY_STORE_LEDGER_H_
@@ -22,7 +22,14 @@
 
 namespace layby::store {
 
-enum class LedgerTable : char { kManifests = 1, kTags = 2, kPins = 3, kListPins = 4, kGrants = 5 };
+enum class LedgerTable : char {
+  kManifests = 1,
+  kTags = 2,
+  kPins = 3,
+  kListPins = 4,
+  kGrants = 5,
+  kOrigins = 6
+};
 
 // One entry of a table was put or erased. Key and value have the same bytes as in the index.
 struct Change {

@@ -10,9 +10,11 @@ import unittest
 from typing import Any
 
 from disks import blob_file
-from harness import OCI_INDEX, EndToEnd, Parts, PullFailed, add_image, make_image, wait_until
+from harness import (CLIENTS, OCI_INDEX, EndToEnd, Parts, PullFailed, add_image, make_image,
+                     make_index, native_architecture, wait_until)
 
 MIB = 1 << 20
+NATIVE = f"linux/{native_architecture()}"
 
 
 class Orders(EndToEnd):
@@ -195,6 +197,23 @@ class Lists(Orders):
         self.assertIn("3 images, 8.4 MB stored, shared layers counted once (saves 4.2 MB)", table)
         self.assertTrue(re.search(r"Pinned, not cached yet:\n +absent:1", table), table)
         self.assertNotIn("two:1", self.order("ls", "one"))
+
+    def test_ls_names_an_image_that_was_pulled_by_digest(self) -> None:
+        index = make_index(self.hub, "library/app", "", [NATIVE, "linux/s390x"], [MIB])
+        name = f"app@{index.root}"
+        with CLIENTS["skopeo"](self.layby.url) as client:
+            client.pull(name)
+        wait_until(lambda: name in self.listed(), "the image in the list")
+        self.layby.restart()
+
+        image = self.listed()[name]
+
+        self.assertEqual((image["repository"], image["digest"]), ("library/app", index.root))
+        self.assertEqual([p["platform"] for p in image["platforms"]], [NATIVE])
+        self.assertEqual((image["bytes"], image["missing_bytes"]), (index.parts().blob_bytes, 0))
+        self.assertRegex(self.order("ls"), rf"(?m)^{name} ")
+        self.order("evict", name)
+        self.assertEqual(self.listed(), {})
 
     def test_ls_shows_how_much_of_an_image_is_cached(self) -> None:
         self.make("app", 3 * MIB, MIB)

@@ -66,9 +66,12 @@ class DiskTest : public StoreTest<DiskHarness> {
     EXPECT_TRUE(log.published()) << (log.error ? log.error->message : "");
     return digest;
   }
-  void add_manifest(const TestManifest& manifest) {
+  // `repository` is the origin of the manifest, if given.
+  void add_manifest(const TestManifest& manifest, const std::string& repository = "") {
     bool done = false;
-    store().put_manifest(manifest.digest, manifest.stored(), [&](const Status& status) {
+    cache::StoredManifest stored = manifest.stored();
+    if (!repository.empty()) stored.from = {"docker.io", repository};
+    store().put_manifest(manifest.digest, std::move(stored), [&](const Status& status) {
       EXPECT_TRUE(status.ok());
       done = true;
     });

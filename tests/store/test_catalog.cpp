@@ -121,6 +121,39 @@ TEST_F(CatalogTest, BlobsOfNoImageCountAsUntagged) {
   EXPECT_EQ(catalog().untagged_bytes, 2000u);
 }
 
+TEST_F(CatalogTest, AnImageWithoutATagIsListedByItsDigest) {
+  const TestManifest amd64 = make_manifest(config_, {blob(1)});
+  const TestManifest arm64 = make_manifest(config_, {blob(2)});
+  const TestManifest index = make_index({{amd64, "amd64"}, {arm64, "arm64"}});
+  const TestManifest single = make_manifest("single", {blob(3)});
+  for (const TestManifest& manifest : {amd64, index, single}) add_manifest(manifest, "library/b");
+  add_blob(blob(1));
+  const cache::Catalog catalog = this->catalog();
+  ASSERT_EQ(catalog.images.size(), 2u) << "a platform of an index isn't listed by itself";
+  const bool is_first = catalog.images[0].digest == index.digest;
+  const cache::CachedImage& image = catalog.images[is_first ? 0 : 1];
+  EXPECT_EQ(image.tag, (cache::TagKey{"docker.io", "library/b", index.digest.str()}));
+  EXPECT_EQ(image.bytes, 1000u);
+  ASSERT_EQ(image.platforms.size(), 1u);
+  EXPECT_EQ(image.platforms[0].platform, "linux/amd64");
+  EXPECT_EQ(catalog.untagged_bytes, 0u);
+}
+
+TEST_F(CatalogTest, AnImageWithATagIsListedOnce) {
+  const TestManifest image = make_manifest(config_, {blob(1)});
+  add_manifest(image, "library/b");
+  add_tag("t", image.digest);
+  ASSERT_EQ(catalog().images.size(), 1u);
+  EXPECT_EQ(catalog().images[0].tag, key("t"));
+}
+
+TEST_F(CatalogTest, AnEvictedImageIsNotListed) {
+  const TestManifest image = make_manifest(config_, {blob(1)});
+  add_manifest(image, "library/b");
+  ASSERT_TRUE(evict_image(image.digest.str()).ok());
+  EXPECT_TRUE(catalog().images.empty());
+}
+
 TEST_F(CatalogTest, APinIsListedWithItsImageOrAsWaiting) {
   const TestManifest image = make_manifest(config_, {blob(1)});
   add_manifest(image);

@@ -319,6 +319,19 @@ TEST_F(EvictionTest, AnUntaggedImageIsEvictedByItsDigest) {
   EXPECT_EQ(evict_image(image.digest.str()).error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(EvictionTest, EvictingAnImageKeepsContentOfAnImageWithoutATag) {
+  const TestManifest a = make_manifest("config a", {blob(1), blob(2)});
+  const TestManifest b = make_manifest("config b", {blob(2)});
+  const TestManifest index = make_index({{b, "amd64"}});
+  for (const TestManifest& manifest : {a, b, index}) add_manifest(manifest);
+  for (unsigned number : {1, 2}) add_blob(blob(number));
+  add_tag("a", a.digest);
+  EXPECT_EQ(evict_image("a")->blobs, 1u);
+  EXPECT_TRUE(has(oci::Digest::of(blob(2))));
+  EXPECT_EQ(evict_image(index.digest.str())->manifests, 2u);
+  EXPECT_EQ(blob_files(), 0u);
+}
+
 TEST_F(EvictionTest, AnUnknownImageIsNotFoundAndAPinnedOneIsDenied) {
   EXPECT_EQ(evict_image("t").error().code, ErrorCode::kNotFound);
   add_image("t", 1);

@@ -74,6 +74,14 @@ class RestoreTest : public DiskTest {
   }
 };
 
+TEST_F(RestoreTest, ImagesWithoutATagKeepTheirOrigin) {
+  const TestManifest image = make_manifest("config", {"layer"});
+  add_manifest(image, "library/b");
+  lose_index();
+  ASSERT_EQ(catalog().images.size(), 1u);
+  EXPECT_EQ(catalog().images[0].tag, (cache::TagKey{"docker.io", "library/b", image.digest.str()}));
+}
+
 TEST_F(RestoreTest, EveryImagePullsAfterTheIndexWasDeleted) {
   const TestManifest one = add_image("one", 1);
   const TestManifest two = add_image("two", 2);

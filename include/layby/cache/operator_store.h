@@ -39,6 +39,8 @@ struct CachedPlatform {
 };
 
 struct CachedImage {
+  // For an image without a tag, TagKey::tag is its digest, and the repository is the one that the
+  // image was fetched from.
   TagKey tag;
   oci::Digest digest;
   WallTime checked_at;

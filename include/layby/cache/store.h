@@ -50,9 +50,18 @@ struct StoredBlob {
   std::uint64_t size_bytes = 0;
 };
 
+// A repository of an upstream.
+struct RepositoryKey {
+  std::string upstream;
+  std::string repository;
+  auto operator<=>(const RepositoryKey&) const = default;
+};
+
 struct StoredManifest {
   std::shared_ptr<const std::string> bytes;
   std::string media_type;
+  // The repository that the manifest was fetched from. Set for put_manifest() only.
+  std::optional<RepositoryKey> from{};
 };
 
 // A tag of a repository of an upstream.
@@ -61,13 +70,6 @@ struct TagKey {
   std::string repository;  // "library/debian"
   std::string tag;
   auto operator<=>(const TagKey&) const = default;
-};
-
-// A repository of an upstream.
-struct RepositoryKey {
-  std::string upstream;
-  std::string repository;
-  auto operator<=>(const RepositoryKey&) const = default;
 };
 
 // Whether stored content may be served in a repository. All repositories share the store.
