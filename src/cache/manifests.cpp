@@ -12,6 +12,7 @@
 #include "cache/subject.h"
 #include "cache/tag_check.h"
 #include "layby/base/log.h"
+#include "layby/oci/manifest.h"
 
 namespace layby::cache {
 namespace {
@@ -101,13 +102,23 @@ Handle Manifests::granted(const Origin& origin, const std::string& repository,
   const bool first = !fetches_.contains(key);
   auto refused = unknown(key);
   if (!refused) refused = why_not_fetch(origin, repository, digest);
-  if (refused) return give(subject, *std::move(refused), done);
+  if (refused) {
+    return give(subject, with_platform(*std::move(refused), origin, repository, digest), done);
+  }
   return fetch(origin, repository, digest, {client})
       ->wait([this, &origin, repository, digest, first,
               done = std::move(done)](const Result<ManifestAnswer>& answer) {
         note_answer(subject_of(origin, repository, digest), answer, first);
-        done(answer);
+        if (answer.ok()) return done(answer);
+        done(with_platform(answer.error(), origin, repository, digest));
       });
+}
+
+Error Manifests::with_platform(Error error, const Origin& origin, const std::string& repository,
+                               const oci::Digest& digest) const {
+  const auto name = recent_indexes_.find_name(context_.store, {origin.name, repository}, digest);
+  if (name) error.message = "the manifest for " + *name + " isn't cached: " + error.message;
+  return error;
 }
 
 std::chrono::milliseconds Manifests::fresh_for(const TagKey& tag) const {
@@ -310,6 +321,7 @@ void Manifests::note_answer(const events::Subject& image, const Result<ManifestA
   const bool was_here = answer.ok() && answer->source != ManifestSource::kFetched;
   if (!was_here) count(first ? counters.manifest_misses : counters.manifest_shared);
   if (!answer.ok()) return;
+  if (oci::is_index(answer->media_type)) recent_indexes_.note(image, answer->digest);
   context_.events.tell(events::Pulled{image, answer->digest, served(answer->source)});
   if (!was_here) {
     if (fetched_) fetched_(image, *answer);

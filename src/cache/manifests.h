@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "cache/grant_checks.h"
+#include "cache/recent_indexes.h"
 #include "cache/refresher.h"
 #include "cache/tag_moves.h"
 #include "cache/unknowns.h"
@@ -130,6 +131,9 @@ class Manifests {
   // Counts an answered request. `first` is set for the request that started the work.
   void note_answer(const events::Subject& image, const Result<ManifestAnswer>& answer,
                    bool first) const;
+  // Adds to the error of a manifest which platform it is for, if a client got its index lately.
+  Error with_platform(Error error, const Origin& origin, const std::string& repository,
+                      const oci::Digest& digest) const;
   // Answers a request at once, without upstream.
   Handle give(const events::Subject& image, Result<ManifestAnswer> answer, const Done& done) const;
 
@@ -140,6 +144,7 @@ class Manifests {
   Graveyard graveyard_;
   TagMoves tag_moves_;
   Unknowns<Key> unknowns_;
+  mutable RecentIndexes recent_indexes_;  // Doesn't change what is served.
   Refresher refresher_;
   // The tags confirmed since the daemon's start. An unchanged tag is written to the index again
   // only when the tag's entry in the index is old, to spare the disk.

@@ -11,15 +11,18 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import random
+import subprocess
 import tarfile
 import time
 import unittest
 from pathlib import Path
 from typing import Iterator
 
-from harness import (CLIENTS, OCI_MANIFEST, Client, EndToEnd, Layby, Podman, PullFailed, Skopeo,
-                     add_image, parts_of, wait_for_link)
+from harness import (ACCEPT, CLIENTS, OCI_MANIFEST, Client, Containerd, EndToEnd, Layby, Podman,
+                     PullFailed, Skopeo, add_image, digest_of, make_index, native_architecture,
+                     parts_of, quiet_environment, wait_for_link, wait_until)
 
 
 class RealClients(EndToEnd):
@@ -165,6 +168,70 @@ class RealClients(EndToEnd):
                     client.pull("busybox:1")
                 self.assertLess(time.monotonic() - started, 30)
                 self.assertNotRegex(str(caught.exception), "(?i)too ?many ?requests")
+
+
+class Inspection(EndToEnd):
+    """Tools that look at an index while the hub is down."""
+
+    config = {"tags": {"fresh_for": "0s"}}
+    NATIVE, OTHER = f"linux/{native_architecture()}", "linux/s390x"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.index = make_index(self.hub, "library/app", "1", [self.NATIVE, self.OTHER], [1000],
+                                attestations=True)
+        self.pull("app:1")
+        self.layby.settle()
+
+    def tool(self, *command: str) -> subprocess.CompletedProcess[str]:
+        (self.layby.home / "config.json").write_text("{}")
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, env={**os.environ, **quiet_environment(self.layby.home)})
+
+    def docker_inspect(self) -> subprocess.CompletedProcess[str]:
+        """`docker manifest inspect` fetches all manifests of an index and their configurations."""
+        return self.tool("docker", "manifest", "inspect", "--insecure",
+                         f"{self.layby.authority}/library/app:1")
+
+    def test_skopeo_shows_a_cached_index(self) -> None:
+        self.hub.down()
+        shown = self.tool("skopeo", "inspect", "--raw", "--tls-verify=false",
+                          f"docker://{self.layby.authority}/library/app:1")
+        self.assertEqual(digest_of(shown.stdout.encode()), self.index.root, shown.stderr)
+
+    def test_docker_shows_an_index_whose_manifests_are_cached(self) -> None:
+        online = self.docker_inspect()
+        self.assertEqual(online.returncode, 0, online.stderr)
+        manifests = {*self.index.manifests.values(), *self.index.attestations.values()}
+        wait_until(lambda: self.layby.stats()["store"]["manifests"] == 1 + len(manifests)
+                   and not self.layby.stats()["fills"], "all parts to be stored")
+        self.hub.down()
+        self.layby.restart()
+
+        offline = self.docker_inspect()
+
+        self.assertEqual((offline.returncode, offline.stdout), (0, online.stdout), offline.stderr)
+        named = {one["digest"] for one in json.loads(offline.stdout)["manifests"]}
+        self.assertEqual(named, manifests)
+
+    def test_the_refusal_names_the_missing_platform(self) -> None:
+        self.hub.down()
+        with Containerd(self.layby.url) as client, self.assertRaises(PullFailed) as failed:
+            client.ctr("content", "fetch", "--hosts-dir", str(client.home / "hosts"),
+                       "--platform", self.OTHER, "docker.io/library/app:1")
+        self.assertIn("the manifest for linux/s390x isn't cached: ", str(failed.exception))
+        for what, digest in ((self.OTHER, self.index.manifests[self.OTHER]),
+                             (f"attestation of {self.NATIVE}", self.index.attestations[self.NATIVE])):
+            got = self.layby.get(f"/v2/library/app/manifests/{digest}", ACCEPT)
+            self.assertEqual((got.status, got.error_code()), (503, "UNAVAILABLE"))
+            self.assertIn(f"the manifest for {what} isn't cached", got.body.decode())
+
+    def test_a_platform_that_upstream_lacks_is_named(self) -> None:
+        missing = self.index.manifests[self.OTHER]
+        self.hub.fault("status", f"manifests/{missing}", status=404, times=-1)
+        got = self.layby.get(f"/v2/library/app/manifests/{missing}", ACCEPT)
+        self.assertEqual((got.status, got.error_code()), (404, "MANIFEST_UNKNOWN"))
+        self.assertIn("the manifest for linux/s390x isn't cached", got.body.decode())
 
 
 class PartialPulls(EndToEnd):
