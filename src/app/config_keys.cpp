@@ -107,8 +107,9 @@ const Keys& config_keys() {
        "How long after `fresh_for` a tag is still served at once, while upstream is asked in the "
        "background."},
       {"tags.keep_fresh", Kind::kDuration, LAYBY_AT(rules.keep_fresh), Range{0, 365 * kDay},
-       "Tags that were pulled within this time are checked in advance, so that no pull waits for "
-       "the check. With 0, a tag is checked only when it is pulled."},
+       "A tag that is pulled again after its `fresh_for` is in use: as long as the tag was pulled "
+       "within this time, it is checked in advance, so that no pull waits for the check. With 0, a "
+       "tag is checked only when it is pulled."},
       {"tags.unknown_for", Kind::kDuration, LAYBY_AT(rules.unknown_for), Range{0, kHour},
        "How long Layby remembers that upstream doesn't have a tag or a repository."},
       {"tags.rules", Kind::kObjects, LAYBY_LIST(rules.tag_rules), kAny,

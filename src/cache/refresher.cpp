@@ -32,10 +32,25 @@ void Refresher::on_used(const Origin& origin, const TagKey& tag,
     at->second.used_at = now;
     return;
   }
-  if (entries_.size() >= kMostTags) return;
+  if (entries_.size() >= kMostTags || !is_pulled_again(tag, fresh_for)) return;
   due_.emplace(next_due(fresh_for), tag);
   entries_.emplace(tag, Entry{&origin, fresh_for, now});
   arm();
+}
+
+bool Refresher::is_pulled_again(const TagKey& tag, std::chrono::milliseconds fresh_for) {
+  const SteadyTime now = clock_.steady_now();
+  const auto fresh = std::max(fresh_for, kShortest);
+  const auto first = once_.find(tag);
+  if (first == once_.end() || now - first->second > fresh + keep_fresh_) {
+    // A tag that is forgotten here needs two more pulls.
+    if (once_.size() >= kMostTags) once_.clear();
+    once_.insert_or_assign(tag, now);
+    return false;
+  }
+  if (now - first->second < fresh) return false;
+  once_.erase(first);
+  return true;
 }
 
 SteadyTime Refresher::next_due(std::chrono::milliseconds fresh_for) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Checks tags in use. Each tag is checked shortly before its fresh_for ends, so that pulls seldom
-// wait for a check. A tag that nobody pulled within keep_fresh is dropped. Lives on the loop
-// thread. Invariant: entries_ and due_ have the same tags, each once.
+// wait for a check. A tag is in use after a pull that came later than the fresh_for of an earlier
+// pull, so a client that pulls all tags of a repository once causes no checks. A tag that nobody
+// pulled within keep_fresh is dropped. Lives on the loop thread. Invariants: entries_ and due_ have
+// the same tags, each once; once_ has none of these tags.
 
 #ifndef LAYBY_CACHE_REFRESHER_H_
 #define LAYBY_CACHE_REFRESHER_H_
@@ -44,6 +46,8 @@ class Refresher {
     SteadyTime used_at;
   };
 
+  // Notes the pull of a tag that isn't in entries_. Returns true if the tag is in use now.
+  bool is_pulled_again(const TagKey& tag, std::chrono::milliseconds fresh_for);
   SteadyTime next_due(std::chrono::milliseconds fresh_for);
   void arm();
   void on_due();
@@ -52,6 +56,7 @@ class Refresher {
   Timers& timers_;
   const Clock& clock_;
   const Check check_;
+  std::map<TagKey, SteadyTime> once_;  // The times of first pulls.
   std::map<TagKey, Entry> entries_;
   std::multimap<SteadyTime, TagKey> due_;
   SteadyTime armed_for_{};

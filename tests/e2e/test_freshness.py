@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import time
 import unittest
+from collections import Counter
 from typing import Any
 
-from harness import ACCEPT, EndToEnd, Parts, Pulls, Response, make_image, wait_until
+from harness import (ACCEPT, CLIENTS, EndToEnd, Parts, Pulls, Response, add_image, make_image,
+                     tar_of, wait_until)
 
 AT_ONCE = 0.5  # seconds: less than any `latency` below
 DOWN = {"connect_timeout": "1s", "request_timeout": "2s", "stall_timeout": "1s", "attempts": 2}
@@ -66,19 +68,72 @@ class KeepFresh(FreshnessCase):
     config = {"tags": {"fresh_for": "10s", "keep_fresh": "5m",
                        "rules": [{"images": ["app:release-*"], "fresh_for": "forever"}]}}
 
+    def wait_for(self, seconds: float) -> None:
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > seconds, "the end of a fresh time")
+
     def test_used_tags_are_checked_before_they_are_due_so_no_pull_waits(self) -> None:
         images = self.cache("1", "release-1")
+        self.wait_for(10)
+        for tag in images:
+            self.assertEqual(self.tag(tag).status, 200)
+        self.assertEqual((self.heads(), self.heads("release-1")), (1, 0))
+        self.hub.reset()
         checked = wait_until(lambda: self.hub.requests("manifest", "HEAD"), "background check", 11)
         self.assertTrue(checked[0]["path"].endswith("/manifests/1"))
 
-        began = time.monotonic()
         self.hub.fault("latency", "/manifests/", seconds=2, times=-1)
-        wait_until(lambda: time.monotonic() - began > 4, "the end of the first answer's freshness")
+        self.wait_for(4)
 
         self.assert_cached_at_once(images["1"])
         self.assert_cached_at_once(images["release-1"], "release-1")
         self.assertEqual((self.heads(), self.heads("release-1")), (1, 0))
         self.assertEqual(self.hub.pulls_counted, 0)
+
+
+class ManyTags(EndToEnd):
+    """A client that takes all tags of a repository asks upstream once about each tag.
+
+    podman and skopeo ask no mirror for the list of tags, so they name the box itself.
+    """
+
+    TAGS = 12
+    config = {"tags": {"fresh_for": "10s"}}
+
+    def setUp(self) -> None:
+        super().setUp()
+        for i in range(self.TAGS):
+            add_image(self.hub, "library/app", f"v{i}", [tar_of(f"{i}")], comment=str(i))
+
+    def assert_one_request_for_each_tag(self) -> None:
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > 11, "the end of all fresh times")
+        asked = Counter(entry["path"] for entry in self.hub.requests("manifest", "HEAD")
+                        if entry["status"] != 401)
+        self.assertEqual((len(asked), set(asked.values())), (self.TAGS, {1}))
+        self.assertEqual(len(self.hub.requests("manifest", "GET")), self.TAGS)
+        self.assertEqual(len(self.hub.requests("tags")), 1)
+
+    def test_docker_pull_of_all_tags(self) -> None:
+        with CLIENTS["dockerd"](self.layby.url) as client:
+            client.docker("pull", "--all-tags", "--quiet", "app")
+        self.assert_one_request_for_each_tag()
+
+    def test_podman_pull_of_all_tags(self) -> None:
+        with CLIENTS["podman"](self.layby.url) as client:
+            with open(client.home / "registries.conf", "a") as registries:
+                registries.write(f'[[registry]]\nlocation = "{self.layby.authority}"\n'
+                                 'insecure = true\n')
+            client.podman("pull", "--all-tags", "--quiet", "--signature-policy",
+                          f"{client.home}/policy.json", f"{self.layby.authority}/library/app")
+        self.assert_one_request_for_each_tag()
+
+    def test_skopeo_sync(self) -> None:
+        with CLIENTS["skopeo"](self.layby.url) as client:
+            client.run_command("skopeo", "--insecure-policy", "sync", "--src-tls-verify=false",
+                               "--src", "docker", "--dest", "dir",
+                               f"{self.layby.authority}/library/app", f"{client.home}/mirror")
+        self.assert_one_request_for_each_tag()
 
 
 class Rules(FreshnessCase):

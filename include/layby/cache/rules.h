@@ -27,8 +27,9 @@ struct Rules {
   std::vector<policy::FreshnessRule> tag_rules;  // These rules take precedence over fresh_for.
   // For this long after fresh_for, a tag is served at once while upstream is asked about it.
   std::chrono::milliseconds stale_while_revalidate{0};
-  // A tag that was pulled within this time is checked in the background before it gets stale; 0 for
-  // no background checks.
+  // A tag in use that was pulled within this time is checked in the background before it gets
+  // stale; 0 for no background checks. A tag is in use when it is pulled again after its fresh
+  // time.
   std::chrono::milliseconds keep_fresh{600'000};
   std::chrono::milliseconds unknown_for{10'000};  // How long a refusal by upstream is remembered.
   // The deadline for the check of a cached tag during a pull.
