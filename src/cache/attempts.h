@@ -6,6 +6,7 @@
 #ifndef LAYBY_CACHE_ATTEMPTS_H_
 #define LAYBY_CACHE_ATTEMPTS_H_
 
+#include <algorithm>
 #include <cassert>
 #include <functional>
 #include <utility>
@@ -26,13 +27,13 @@ class Attempts {
   // Call this after an attempt failed with `error`. Returns true and calls `again` after a wait,
   // or returns false when no further attempt should be made.
   bool retry(const Error& error, std::function<void()> again) {
-    assert(again);
     ++failed_;
-    const auto delay = policy::next_retry(rules_, failed_, error, random_share());
-    if (!delay) return false;
-    count(counters_.upstream_retries);
-    wait_ = timers_.after(*delay, std::move(again));
-    return true;
+    return wait(error, std::move(again));
+  }
+
+  // The same after the failure of a request that wasn't an attempt. Some attempt is left.
+  bool retry_uncounted(const Error& error, std::function<void()> again) {
+    return wait(error, std::move(again));
   }
 
   // The attempt made progress, so the count of failures begins anew.
@@ -42,6 +43,15 @@ class Attempts {
   void cancel() { wait_.reset(); }
 
  private:
+  bool wait(const Error& error, std::function<void()> again) {
+    assert(again);
+    const auto delay = policy::next_retry(rules_, std::max(failed_, 1), error, random_share());
+    if (!delay) return false;
+    count(counters_.upstream_retries);
+    wait_ = timers_.after(*delay, std::move(again));
+    return true;
+  }
+
   const policy::RetryRules& rules_;
   Timers& timers_;
   Counters& counters_;

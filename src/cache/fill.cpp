@@ -109,6 +109,7 @@ void Fill::ask() {
   assert(is_downloading() && !transfer_);
   if (segments_.first() == appended_bytes_) return join();
   wait_ = Wait::kNone;
+  taken_over_ = false;
   asked_end_ = end_of_part();
   hedge_.stop();
   if (appended_bytes_ > 0) continued_ = true;
@@ -266,7 +267,9 @@ void Fill::on_blob_end(Status status) {
   const bool asked_behind_kept = state_ == FillState::kAsking && appended_bytes_ > 0;
   if (rejected && asked_behind_kept && !size_bytes_) return verify();
   enter(FillState::kWaiting);
-  if (!attempts_.retry(error, [this] { ask(); })) return fail(error);
+  const bool retried = taken_over_ ? attempts_.retry_uncounted(error, [this] { ask(); })
+                                   : attempts_.retry(error, [this] { ask(); });
+  if (!retried) return fail(error);
   if (appended_bytes_ > 0) count(context_.counters.fills_resumed);
   context_.events.tell(events::FillRetried{subject(), error, appended_bytes_});
 }

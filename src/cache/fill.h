@@ -232,6 +232,7 @@ class Fill final : private BlobSink,
   bool got_bytes_ = false;                   // Upstream sent bytes that were missing.
   bool continued_ = false;                   // The bytes come from several transfers.
   std::optional<std::uint64_t> asked_end_;   // The end of the part that the transfer was asked for.
+  bool taken_over_ = false;                  // The transfer was a segment's, so it is no attempt.
   std::uint64_t arrived_bytes_ = 0;          // All bytes from upstream, in order or ahead.
   bool held_back_ = false;                   // Readers get no byte before the digest matches.
   bool began_again_ = false;                 // See begin_again().

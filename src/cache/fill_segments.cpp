@@ -86,6 +86,7 @@ void Fill::join() {
   if (segments_.is_writing(appended_bytes_)) return;  // The writer's next report calls join().
   if (auto next = segments_.take_over(appended_bytes_)) {
     transfer_ = std::move(next->transfer);
+    taken_over_ = true;
     asked_end_ = next->end;
     skip_bytes_ = 0;
     wait_ = Wait::kNone;

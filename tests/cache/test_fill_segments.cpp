@@ -153,6 +153,29 @@ TEST_F(FillSegmentsTest, CutOfATakenOverSegmentIsRetriedAsTheFrontIs) {
   EXPECT_TRUE(whole.read() == blob_);
 }
 
+// Several segments may hang at one upstream, and fail one after the other, long after another
+// upstream was asked.
+TEST_F(FillSegmentsTest, FailureOfATakenOverSegmentIsNoAttempt) {
+  rules_.retry.max_attempts = 2;
+  BlobAsker whole, middle;
+  const auto front = begin(whole);
+  open_range(middle, 20'000, 30'000);
+  const auto segment = newest();
+  segment->note_sent();
+  segment->start(20'000, kSize);
+  send(front, 0, 19'990);
+  front->fail(ErrorCode::kUnavailable);
+  timers_.advance(rules_.retry.max_delay);
+  ASSERT_EQ(newest()->offset, 19'990u);
+  answer(newest());
+  ASSERT_EQ(requests(), 3u);
+  segment->fail(ErrorCode::kUnavailable);
+  timers_.advance(rules_.retry.max_delay);
+  ASSERT_EQ(newest()->offset, 20'000u);
+  answer(newest());
+  EXPECT_TRUE(whole.read() == blob_);
+}
+
 TEST_F(FillSegmentsTest, SegmentWithoutBytesIsDroppedWhenTheFrontPasses) {
   BlobAsker whole, middle;
   const auto front = begin(whole);
