@@ -171,11 +171,11 @@ build_preset() {
   )
 }
 
-# build_release [TARGET...]: builds the release and its libcurl.
+# Builds the release and its libcurl.
 build_release() {
   install_packages "${build_packages[@]}" "${release_packages[@]}"
   "$root/scripts/static-curl"
-  build_preset release "$@"
+  build_preset release
 }
 
 is_foreign() { [[ $1 != "$(dpkg --print-architecture)" ]]; }
