@@ -18,8 +18,7 @@ Endpoint mirror_of(const std::string& mirror, const oci::ImageName& image, const
   const std::string host = mirror.substr(0, slash);
   const Json& settings = at(registries, {host});
   Endpoint endpoint;
-  const bool is_local = host.starts_with("localhost") || host.starts_with("127.");
-  const bool is_http = flag_of(settings, "http", is_local);
+  const bool is_http = flag_of(settings, "http", is_this_machine(host));
   endpoint.api = (is_http ? "http://" : "https://") + host + "/v2" + mirror.substr(slash);
   endpoint.repository = image.repository;
   endpoint.is_mirror = true;

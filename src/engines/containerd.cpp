@@ -48,8 +48,7 @@ std::vector<std::string> folders_of(const std::string& registry) {
 
 std::string with_scheme(const std::string& host) {
   if (host.find("://") != std::string::npos) return host;
-  return (host.starts_with("localhost") || host.starts_with("127.") ? "http://" : "https://") +
-         host;
+  return (is_this_machine(host) ? "http://" : "https://") + host;
 }
 
 std::string api_of(const std::string& host, bool overrides_path) {

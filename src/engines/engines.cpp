@@ -83,11 +83,14 @@ bool is_configured(Engine engine, const Machine& machine) {
   return !route.ok() || !route->files.empty();
 }
 
+bool is_this_machine(std::string_view host) {
+  return host.starts_with("localhost") || host.starts_with("127.");
+}
+
 std::string own_api(std::string_view registry) {
-  const bool is_local = registry.starts_with("localhost") || registry.starts_with("127.");
   const std::string host =
       oci::is_docker_hub(registry) ? "registry-1.docker.io" : std::string(registry);
-  return (is_local ? "http://" : "https://") + host + "/v2";
+  return (is_this_machine(registry) ? "http://" : "https://") + host + "/v2";
 }
 
 Endpoint own_endpoint(const oci::ImageName& image) {

@@ -25,6 +25,9 @@ Result<Route> podman_route(const oci::ImageName& image, std::string_view text,
                            const Machine& machine);
 Result<Route> buildkit_route(const oci::ImageName& image, const Machine& machine);
 
+// Whether engines speak HTTP to `host` by default, because the host is this machine.
+bool is_this_machine(std::string_view host);
+
 // The address of the API of an image's own registry: "https://registry-1.docker.io/v2".
 std::string own_api(std::string_view registry);
 
