@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
+#include <utility>
 
 namespace layby::cli {
 namespace {
+
+constexpr std::string_view kDockerHubApi = "https://registry-1.docker.io/v2";
 
 // "http://box:5000" of "http://box:5000/v2".
 std::string server_of(const engines::Endpoint& endpoint) {
@@ -72,23 +76,30 @@ std::string check_page(const CheckedImage& checked) {
   return page + verdict_of(checked) + "\n";
 }
 
-std::string note_of_running_docker(const Json& info, const engines::Route& route) {
-  std::vector<std::string> in_use;
+void follow_running_docker(const Json& info, engines::Route& route) {
+  const engines::Endpoint own = route.endpoints.back();
+  if (own.api != kDockerHubApi) return;  // Mirrors are for images of Docker Hub.
+  std::vector<engines::Endpoint> in_use;
   for (const Json& mirror : list(info, "/RegistryConfig/Mirrors")) {
     if (!mirror.is_string()) continue;
-    std::string url = mirror.get<std::string>();
-    while (url.ends_with('/')) url.pop_back();
-    in_use.push_back(url + "/v2");
+    engines::Endpoint endpoint = own;
+    endpoint.api = mirror.get<std::string>();
+    while (endpoint.api.ends_with('/')) endpoint.api.pop_back();
+    endpoint.api += "/v2";
+    endpoint.is_mirror = true;
+    in_use.push_back(std::move(endpoint));
   }
   for (const engines::Endpoint& endpoint : route.endpoints) {
-    if (!endpoint.is_mirror || std::count(in_use.begin(), in_use.end(), endpoint.api) > 0) continue;
-    return fmt::format(
-        "the running dockerd doesn't use {} yet; `systemctl reload docker` applies daemon.json, "
-        "and "
-        "stops no container",
-        server_of(endpoint));
+    const bool is_used = std::any_of(in_use.begin(), in_use.end(),
+                                     [&](const auto& used) { return used.api == endpoint.api; });
+    if (!endpoint.is_mirror || is_used) continue;
+    route.notes.insert(route.notes.begin(),
+                       fmt::format("the running dockerd doesn't use {} yet; `systemctl reload "
+                                   "docker` applies daemon.json, and stops no container",
+                                   server_of(endpoint)));
   }
-  return "";
+  in_use.push_back(own);
+  route.endpoints = std::move(in_use);
 }
 
 }  // namespace layby::cli

@@ -33,9 +33,9 @@ bool is_from_layby(const CheckedImage& checked);
 // or why it doesn't come from a Layby.
 std::string check_page(const CheckedImage& checked);
 
-// A note if the running dockerd, whose answer to GET /info is `info`, uses other mirrors than the
-// route; or "".
-std::string note_of_running_docker(const Json& info, const engines::Route& route);
+// Puts the mirrors of the running dockerd, whose answer to GET /info is `info`, in the place of the
+// mirrors of its file. Notes the mirrors of the file that dockerd doesn't use.
+void follow_running_docker(const Json& info, engines::Route& route);
 
 }  // namespace layby::cli
 

@@ -45,13 +45,11 @@ bool is_here(engines::Engine engine, const engines::Machine& machine, const std:
   return engine == engines::Engine::kContainerd && fs::exists(root + kContainerdSocket);
 }
 
-void compare_with_running_docker(engines::Route& route) {
+void ask_running_docker(engines::Route& route) {
   const Result<std::string> info = ask_daemon(kDockerSocket, "/info");
   if (!info.ok()) return;
   const Result<Json> parsed = parse_answer(*info);
-  if (!parsed.ok()) return;
-  std::string note = note_of_running_docker(*parsed, route);
-  if (!note.empty()) route.notes.push_back(std::move(note));
+  if (parsed.ok()) follow_running_docker(*parsed, route);
 }
 
 // Asks the endpoints as the engine does, up to the first endpoint that has the image.
@@ -72,8 +70,7 @@ bool check_engine(engines::Engine engine, const CheckOptions& options,
     complain(std::string(to_string(engine)) + ": " + route.error().message);
     return false;
   }
-  if (engine == engines::Engine::kDocker && options.root.empty())
-    compare_with_running_docker(*route);
+  if (engine == engines::Engine::kDocker && options.root.empty()) ask_running_docker(*route);
   const auto name = oci::parse_image_name(options.image);
   CheckedImage checked{engine, options.image, *std::move(route), {}};
   checked.probes = ask_in_turn(checked.route, oci::to_string(name->reference));

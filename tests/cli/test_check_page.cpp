@@ -45,17 +45,28 @@ TEST(CheckPage, AnotherServersAnswerIsNotFromLayby) {
             std::string::npos);
 }
 
-TEST(CheckPage, RunningDockerWithOtherMirrorsIsNoted) {
-  const auto route = checked({}).route;
-  const auto info = [](const char* mirrors) {
-    return Json{{"RegistryConfig", {{"Mirrors", Json::parse(mirrors)}}}};
-  };
-  EXPECT_EQ(note_of_running_docker(info(R"(["http://b/", "http://box:5000/"])"), route), "");
-  EXPECT_EQ(note_of_running_docker(info("[]"), route)
-                .find("the running dockerd doesn't use "
-                      "http://box:5000 yet; `systemctl reload "
-                      "docker`"),
+TEST(CheckPage, RunningDockersMirrorsCount) {
+  engines::Route route = checked({}).route;
+  engines::Endpoint own = mirror("https://registry-1.docker.io/v2");
+  own.is_mirror = false;
+  route.endpoints.push_back(own);
+  const Json info{{"RegistryConfig", {{"Mirrors", {"http://b/", "http://c/"}}}}};
+  follow_running_docker(info, route);
+  EXPECT_EQ(route.endpoints,
+            (std::vector<engines::Endpoint>{mirror("http://b/v2"), mirror("http://c/v2"), own}));
+  ASSERT_EQ(route.notes.size(), 1u);
+  EXPECT_EQ(route.notes[0].find("the running dockerd doesn't use http://box:5000 yet; `systemctl "
+                                "reload docker`"),
             0u);
+}
+
+TEST(CheckPage, RunningDockersMirrorsAreForDockerHub) {
+  engines::Route route;
+  engines::Endpoint own = mirror("https://ghcr.io/v2");
+  own.is_mirror = false;
+  route.endpoints = {own};
+  follow_running_docker(Json{{"RegistryConfig", {{"Mirrors", {"http://b/"}}}}}, route);
+  EXPECT_EQ(route.endpoints, std::vector<engines::Endpoint>{own});
 }
 
 }  // namespace
